@@ -1,0 +1,79 @@
+"""Everything this package raises on purpose.
+
+ReaperError
+├─ SettingsError    the environment or the command line asks for something impossible
+├─ PolicyError      the policy file is wrong; holds every finding at once
+├─ EventRefused     the bytes of an event cannot be obeyed
+├─ InvalidName      a name or id that must not enter a request path
+└─ CloudError       the cloud refused, answered nonsense, or did not answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ReaperError(Exception):
+    """Base of all; its text says what happened and what to do instead."""
+
+
+class SettingsError(ReaperError):
+    """A setting has a value that cannot be used; the text names the variable and a good value."""
+
+
+class InvalidName(ReaperError, ValueError):
+    """A service, function, qualifier or invocation id that the platform could not have given."""
+
+
+class EventRefused(ReaperError):
+    """An event, or one part of it, cannot be obeyed.
+
+    `part` says which: `""` for the whole event, `[2]` for the third element of a list.
+    `rehearse` is true when the refused text asked, however badly spelt, for a rehearsal.
+    """
+
+    def __init__(self, why: str, *, part: str = "", rehearse: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.part = part
+        self.rehearse = rehearse
+
+
+class PolicyError(ReaperError):
+    """The policy cannot be used. `findings` holds one line per fault: `FILE:LINE: path: what; remedy`."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("\n".join(findings))
+        self.findings = tuple(findings)
+
+
+class CloudError(ReaperError):
+    """The cloud refused, answered something unreadable, or did not answer.
+
+    `http_status` is None when no answer came. `error_code` is the platform's code where it gave one,
+    else a word of ours (`ConnectionFailed`, `TimedOut`, `UnreadableAnswer`, `UnexpectedRedirect`).
+    `retryable` is true for 429, 500, 502, 503, 504, connection errors and time-outs.
+    `retry_after` is in seconds, None when the answer named none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        error_code: str = "",
+        fc_request_id: str | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.detail = message
+        self.http_status = http_status
+        self.error_code = error_code
+        self.fc_request_id = fc_request_id
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        where = f"HTTP {self.http_status} " if self.http_status is not None else ""
+        return f"{where}{self.error_code or 'refused'}: {self.detail}"

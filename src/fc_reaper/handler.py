@@ -1,0 +1,45 @@
+"""The door for the cloud: `handler(event, context)` is what Function Compute calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from random import Random
+from typing import Any
+
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.errors import ReaperError
+from fc_reaper.run import Finished, World, run
+from fc_reaper.wiring import connector
+
+
+class CloudUnreachable(ReaperError):
+    """Nothing could be listed and nothing was stopped; raised so that the platform tries again."""
+
+
+def handler(event: bytes, context: Any) -> str:
+    """Run once for *event* and answer with the result as JSON text.
+
+    Everything is built anew from the environment and *context*, so that keys are never stale.
+
+    Raises:
+        CloudUnreachable: the cloud did not answer, or asked for patience, and nothing was done.
+    """
+    random = Random()
+    world = World(os.environ, sys.stdout, SYSTEM_CLOCK, random, connector(SYSTEM_CLOCK, random))
+    finished = run(event, context, world)
+    if finished.curable:
+        raise CloudUnreachable("; ".join(finished.result["errors"]))
+    return _answer(finished)
+
+
+def _answer(finished: Finished) -> str:
+    body = json.dumps(finished.result)
+    if not finished.trigger.http:
+        return body
+    # An HTTP trigger of FC 3.0 wants its own shape:
+    # https://help.aliyun.com/zh/functioncompute/http-trigger-invoking-function
+    headers = {"Content-Type": "application/json"}
+    answer = {"statusCode": 200, "headers": headers, "isBase64Encoded": False, "body": body}
+    return json.dumps(answer)

@@ -1,0 +1,90 @@
+"""`choose`: which of the due tasks are stopped in this run. What needs the others is decided here.
+
+Memory is bounded by the budgets, not by how many tasks are due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from fc_reaper.judge.verdict import Claim
+from fc_reaper.policy import Policy
+
+
+class Choice(NamedTuple):
+    """What happens to the due tasks of one policy.
+
+    `chosen` are stopped, most overdue first. `spare` are the next ones, kept for showing; `due`
+    counts all. `halted` says why none is chosen, None when nothing halts the policy.
+    """
+
+    policy: Policy
+    due: int
+    chosen: tuple[Claim, ...]
+    spare: tuple[Claim, ...]
+    halted: str | None
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether more tasks are due than this run may stop."""
+        return self.halted is None and self.due > self.policy.per_run
+
+
+class _Queue:
+    """The first *room* claims of one policy in their order, whatever order they come in."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.due = 0
+        self._claims: list[Claim] = []
+
+    def add(self, claim: Claim) -> None:
+        self.due += 1
+        self._claims.append(claim)
+        if len(self._claims) >= 2 * self.room + 64:
+            self._shrink()
+
+    def first(self) -> list[Claim]:
+        self._shrink()
+        return self._claims
+
+    def _shrink(self) -> None:
+        self._claims.sort(key=lambda claim: claim.order)
+        del self._claims[self.room :]
+
+
+def choose(
+    claims: Iterable[Claim],
+    policies: Sequence[Policy],
+    *,
+    spare: int = 0,
+    unseen: Callable[[str], bool] = lambda policy: False,
+) -> list[Choice]:
+    """Decide which of the due *claims* are stopped; the order in which they come does not matter.
+
+    Keeps at most *spare* claims a policy beyond its budget. `unseen` is asked, once the claims have
+    been consumed, whether some of a policy's tasks were not looked at: then nothing follows from
+    their number, and a policy with `halt_over` stops none.
+    """
+    queues = {policy.name: _Queue(policy.per_run + spare) for policy in policies if policy.stops}
+    for claim in claims:
+        queues[claim.verdict.policy or ""].add(claim)
+    return [_settle(policy, queues[policy.name], unseen) for policy in policies if policy.stops]
+
+
+def _settle(policy: Policy, queue: _Queue, unseen: Callable[[str], bool]) -> Choice:
+    first = tuple(queue.first())
+    halted = _halted(policy, queue.due, unseen)
+    budget = 0 if halted else policy.per_run
+    return Choice(policy, queue.due, first[:budget], first[budget:], halted)
+
+
+def _halted(policy: Policy, due: int, unseen: Callable[[str], bool]) -> str | None:
+    if policy.halt_over is None or due == 0:
+        return None
+    if due > policy.halt_over:
+        return f"{due} tasks are due at once, more than halt_over {policy.halt_over}: looks like a mistake"
+    if unseen(policy.name):
+        return "not all of its tasks could be listed, so nobody knows how many are due"
+    return None

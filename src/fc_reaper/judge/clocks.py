@@ -1,0 +1,94 @@
+"""How old a task is, by which clock, and when that cannot be known.
+
+The platform dates every change of status (`events`). `startedTime` is not documented well enough
+to condemn anybody: no page says whether it is the moment of enqueueing or of execution, so it is
+believed only where every reading of it is on the task's side.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from fc_reaper.model import FINISHED, STOPPING, Millis, Task
+
+StartedTime = Literal["unknown", "enqueue", "execution"]
+"""What this account's `startedTime` is known to mean."""
+
+_LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
+
+# The cloud tells its time in whole seconds, so a moment may be up to one second behind the truth.
+_COARSENESS: Millis = 1000
+
+
+class Age(NamedTuple):
+    """How long a clock has been ticking, in milliseconds, and what it was read from."""
+
+    ms: Millis
+    source: Literal["events", "started_time"]
+
+
+def contradiction(task: Task) -> str | None:
+    """Say what in the record speaks against itself; None when nothing does.
+
+    The latest event must name the present status, and no event of an unfinished task may be an end.
+    """
+    if task.doubt is not None:
+        return task.doubt
+    if not task.events:
+        return None
+    if task.events[-1].status != task.status:
+        return f"status {task.status} contradicts its latest event {task.events[-1].status}"
+    if any(event.status in FINISHED for event in task.events):
+        return f"status {task.status} contradicts an event that says it ended"
+    return None
+
+
+def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age | None:
+    """Read *clock* for *task* at *now*; None when the record does not tell.
+
+    Meaningful only in the clock's own statuses (`CLOCK_STATUSES`). A date in the future is no date.
+    Once a record has dated events they alone count; `startedTime` never fills a gap in them.
+    """
+    if task.events:
+        return _by_events(clock, task, now)
+    if task.started_at is None or not _believable(clock, task, started_time):
+        return None
+    return _since(task.started_at, now, "started_time")
+
+
+def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_time: StartedTime) -> bool:
+    """Whether *clock* is surely within *limit*, under every reading of `startedTime` that is possible.
+
+    An attempt cannot begin, and a stop cannot be asked for, before `startedTime`, whatever it means.
+    """
+    if task.started_at is None or task.started_at > now + _COARSENESS:
+        return False
+    if clock not in ("running_for", "stopping_for") and started_time != "enqueue":
+        return False
+    return now - task.started_at <= limit
+
+
+def _by_events(clock: str, task: Task, now: Millis) -> Age | None:
+    if clock == "alive_for":
+        first = next((event.at for event in task.events if event.status == "Enqueued"), None)
+        return _since(first, now, "events")
+    wanted = _LAST[clock]
+    last = next((event.at for event in reversed(task.events) if event.status == wanted), None)
+    return _since(last, now, "events")
+
+
+def _since(start: Millis | None, now: Millis, source: Literal["events", "started_time"]) -> Age | None:
+    if start is None or start > now + _COARSENESS:
+        return None
+    return Age(max(0, now - start), source)
+
+
+def _believable(clock: str, task: Task, started_time: StartedTime) -> bool:
+    """Whether `startedTime` can only make the task look younger than it is."""
+    if clock == "alive_for":
+        return True
+    if clock == "running_for":
+        return started_time == "execution" and task.retries == 0
+    if clock == "queued_for":
+        return started_time == "enqueue" and task.retries == 0
+    return False

@@ -1,0 +1,135 @@
+"""Does one matcher hold for one task: yes, no, or nobody can tell.
+
+A matcher's keys are joined by *and*: one no is a no, else one unknown is an unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import NamedTuple
+
+from fc_reaper.judge.clocks import StartedTime, age, cannot_exceed
+from fc_reaper.model import ALIVE, Function, Millis, Task
+from fc_reaper.policy import CLOCKS, Matcher
+
+
+class View(NamedTuple):
+    """The circumstances of one judgement.
+
+    `read` is true when the task was read by itself (Get), so that what its record lacks does not exist.
+    """
+
+    now: Millis
+    started_time: StartedTime
+    read: bool
+
+
+class Finding(NamedTuple):
+    """Whether a condition holds (None: unknown), which rule decided, and by how much.
+
+    `rule` is the key that decided; where several clocks are exceeded, the one exceeded least.
+    Ages, limits and excess are milliseconds; None where the rule has none. `why` explains an unknown,
+    `unread` marks one that reading the task by itself may settle.
+    """
+
+    holds: bool | None
+    rule: str | None = None
+    age: Millis | None = None
+    limit: Millis | None = None
+    clock: str | None = None
+    why: str = ""
+    unread: bool = False
+
+    @property
+    def over(self) -> Millis | None:
+        """By how much the limit is exceeded; negative while there is time left."""
+        return None if self.age is None or self.limit is None else self.age - self.limit
+
+
+class Condition(NamedTuple):
+    """A matcher made ready for one function: its target is settled, its globs are compiled."""
+
+    line: int
+    statuses: frozenset[str] | None
+    ids: re.Pattern[str] | None
+    limits: tuple[tuple[str, Millis], ...]
+    retries_over: int | None
+    rule: str
+
+
+def ready(matcher: Matcher, function: Function, *, as_match: bool) -> Condition | None:
+    """Prepare *matcher* for the tasks of *function*; None when its `target` means other functions.
+
+    With *as_match* it is a policy's `match`, which without any word on status means the alive ones:
+    a task that is being stopped already is matched only by a policy that says so.
+    """
+    if matcher.target and not any(target.fits(function) for target in matcher.target):
+        return None
+    statuses = matcher.condition_statuses if as_match else matcher.statuses
+    return Condition(
+        line=matcher.line,
+        statuses=None if statuses is None else frozenset(statuses),
+        ids=_any_glob(matcher.ids) if matcher.ids else None,
+        limits=matcher.limits,
+        retries_over=matcher.retries_over,
+        rule="id" if matcher.ids else "status" if matcher.statuses else "target",
+    )
+
+
+def examine(condition: Condition, task: Task, view: View) -> Finding:
+    """Ask every key of *condition* of *task*. Exactly at a limit is within it."""
+    if condition.statuses is not None and task.status not in condition.statuses:
+        return Finding(False, "status")
+    if condition.ids is not None and condition.ids.match(task.invocation_id) is None:
+        return Finding(False, "id")
+    if condition.retries_over is None and not condition.limits:
+        return Finding(True, condition.rule)
+    return _measure(condition, task, view)
+
+
+def _measure(condition: Condition, task: Task, view: View) -> Finding:
+    binding: Finding | None = None
+    unknown: Finding | None = None
+    for clock, limit in condition.limits:
+        finding = _ask_clock(clock, limit, task, view)
+        if finding.holds is False:
+            return finding
+        if finding.holds is None:
+            unknown = finding
+        elif binding is None or (finding.over or 0) < (binding.over or 0):
+            binding = finding
+    if condition.retries_over is not None:
+        finding = _ask_retries(condition.retries_over, task)
+        if finding.holds is False:
+            return finding
+        unknown = finding if finding.holds is None else unknown
+        binding = binding or finding
+    return unknown or binding or Finding(True, condition.rule)
+
+
+def _ask_clock(clock: str, limit: Millis, task: Task, view: View) -> Finding:
+    if task.status not in CLOCKS[clock]:
+        return Finding(False, "status")
+    if not task.events:
+        if cannot_exceed(clock, task, limit, view.now, view.started_time):
+            return Finding(False, clock, limit=limit)
+        if not view.read:
+            return Finding(None, clock, limit=limit, why="its events were not listed", unread=True)
+    known = age(clock, task, view.now, view.started_time)
+    if known is None:
+        return Finding(None, clock, limit=limit, why=f"nothing dated tells {clock}")
+    return Finding(known.ms > limit, clock, known.ms, limit, known.source)
+
+
+def _ask_retries(allowed: int, task: Task) -> Finding:
+    if task.status not in ALIVE:
+        return Finding(False, "status")
+    if task.retries is None:
+        return Finding(None, "retries_over", why="the record does not count retries")
+    return Finding(task.retries > allowed, "retries_over")
+
+
+def _any_glob(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """One pattern for several globs; `fnmatchcase` rules, so upper and lower case differ."""
+    return re.compile("|".join(translate(glob) for glob in globs))

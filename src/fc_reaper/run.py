@@ -1,0 +1,223 @@
+"""One run from event bytes to result. It always ends with one `run_finished` line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from random import Random
+from typing import Any, TextIO
+from uuid import UUID
+
+from fc_reaper.clock import Clock
+from fc_reaper.errors import PolicyError, ReaperError, SettingsError
+from fc_reaper.logs import JsonLines
+from fc_reaper.model import Millis
+from fc_reaper.policy import PolicyFile
+from fc_reaper.settings import (
+    Credentials,
+    Settings,
+    read_credentials,
+    read_policy,
+    read_settings,
+    refuse_unknown_self,
+)
+from fc_reaper.sweep.hands import FreeHands, TiedHands
+from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.ports import Cloud
+from fc_reaper.sweep.sweep import Sweep, Terms
+from fc_reaper.trigger import Home, Trigger, read_trigger
+
+_MOST_ERRORS = 20
+
+
+class Exit(IntEnum):
+    """How a run ended, as exit codes of the command line."""
+
+    DONE = 0
+    ATTENTION = 1
+    REFUSED = 2
+    UNREACHABLE = 3
+
+
+Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], Cloud]
+"""Opens the way to the cloud: settings, keys, the run's id, and whom to tell of each call by name."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside that a run touches."""
+
+    env: Mapping[str, str]
+    stream: TextIO
+    clock: Clock
+    random: Random
+    connect: Connect
+    interrupted: Callable[[], bool] = lambda: False
+    shown: int = 100
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is over: its result, how it ended, and whether trying again may cure it."""
+
+    result: dict[str, Any]
+    exit: Exit
+    curable: bool
+    trigger: Trigger
+
+
+@dataclass
+class _Run:
+    """A run under way."""
+
+    world: World
+    trigger: Trigger
+    log: JsonLines
+    began: float
+    ledger: Ledger = field(default_factory=Ledger)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    exit: Exit = Exit.DONE
+
+    def called(self, operation: str) -> None:
+        self.calls[operation] = self.calls.get(operation, 0) + 1
+
+
+def run(event: bytes, context: Any, world: World) -> Finished:
+    """Understand *event*, sweep what it asks for, and tell. Never raises for anything an event holds."""
+    run = _begin(event, context, world)
+    try:
+        settings = read_settings(world.env, context)
+        _bind(run, settings)
+        policy = read_policy(settings)
+        refuse_unknown_self(settings, policy)
+        credentials = read_credentials(world.env, context)
+        _started(run, policy)
+        if run.trigger.asks:
+            _sweep(run, settings, policy, credentials)
+        elif run.trigger.refused:
+            run.exit = Exit.REFUSED
+    except (SettingsError, PolicyError) as error:
+        run.errors += str(error).splitlines()
+        run.exit = Exit.REFUSED
+    except Exception as error:
+        run.errors.append(_fault(error))
+        run.exit = Exit.ATTENTION
+    return _finish(run)
+
+
+def _begin(event: bytes, context: Any, world: World) -> _Run:
+    trigger = read_trigger(event, home=_home(world.env, context))
+    log = JsonLines(
+        world.stream,
+        world.clock,
+        run_id=str(UUID(int=world.random.getrandbits(128), version=4)),
+        request_id=str(getattr(context, "request_id", None) or ""),
+        mode="rehearse",
+        trigger=trigger.kind,
+    )
+    return _Run(world, trigger, log, world.clock.monotonic())
+
+
+def _home(env: Mapping[str, str], context: Any) -> Home:
+    region = env.get("FC_REGION") or getattr(context, "region", None) or None
+    account = env.get("FC_ACCOUNT_ID") or getattr(context, "account_id", None) or None
+    return Home(region=region, account=account)
+
+
+def _bind(run: _Run, settings: Settings) -> None:
+    mode = "rehearse" if run.trigger.rehearse else settings.mode
+    bound = {**run.log.bound, "mode": mode}
+    run.log = JsonLines(run.world.stream, run.world.clock, verbose=settings.verbose, **bound)
+
+
+def _started(run: _Run, policy: PolicyFile) -> None:
+    asks = [
+        {"kind": ask.kind, "name": ask.name, "part": ask.part, **ask.narrowing._asdict()}
+        for ask in run.trigger.asks
+    ]
+    run.log(
+        "run_started",
+        targets=sorted({str(target) for one in policy.policies for target in one.targets}),
+        policies=[one.name for one in policy.policies],
+        asks=asks,
+        asked_to_rehearse=run.trigger.rehearse,
+    )
+    for note in run.trigger.notes:
+        run.log(note.event, why=note.why, part=note.part)
+
+
+def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials) -> None:
+    world, run_id = run.world, str(run.log.bound["run_id"])
+    cloud = world.connect(settings, credentials, run_id, run.called)
+    hands = FreeHands(cloud) if run.log.bound["mode"] == "enforce" else TiedHands()
+    sweep = Sweep(
+        cloud,
+        hands,
+        policy,
+        _terms(run, settings),
+        run.log,
+        clock=world.clock,
+        random=world.random,
+        interrupted=world.interrupted,
+    )
+    run.ledger, run.tasks = sweep.ledger, sweep.tasks
+    sweep.run(run.trigger.asks)
+    run.errors += [str(error) for error in run.ledger.failures]
+    run.exit = _exit(sweep)
+
+
+def _terms(run: _Run, settings: Settings) -> Terms:
+    return Terms(
+        end=run.began + settings.time_left,
+        concurrency=settings.concurrency,
+        stuck_after=settings.stuck_after,
+        started_time=settings.started_time,
+        ourselves=settings.ourselves,
+        log_tasks=settings.log_tasks,
+        shown=run.world.shown,
+        tick=settings.interval,
+        verbose=settings.verbose,
+    )
+
+
+def _exit(sweep: Sweep) -> Exit:
+    ledger = sweep.ledger
+    if ledger.unreachable:
+        return Exit.UNREACHABLE
+    if sweep.refused_whole:
+        return Exit.REFUSED
+    return Exit.ATTENTION if ledger.needs_attention else Exit.DONE
+
+
+def _finish(run: _Run) -> Finished:
+    if run.exit is Exit.REFUSED and not run.errors:
+        run.errors += [f"the event was refused: {note.why}" for note in run.trigger.notes]
+    summary: dict[str, Any] = {
+        "counts": run.ledger.counts(),
+        "policies": run.ledger.by_policy(),
+        "calls": dict(sorted(run.calls.items())),
+        "duration_ms": _since(run),
+        "partial": run.ledger.partial,
+        "errors": list(dict.fromkeys(run.errors))[:_MOST_ERRORS],
+    }
+    run.log("run_finished", **summary)
+    result = {"event": "run_finished", **run.log.bound, **summary, "tasks": run.tasks}
+    curable = run.exit is Exit.UNREACHABLE and all(error.retryable for error in run.ledger.failures)
+    return Finished(result, run.exit, curable, run.trigger)
+
+
+def _since(run: _Run) -> Millis:
+    return round((run.world.clock.monotonic() - run.began) * 1000)
+
+
+def _fault(error: Exception) -> str:
+    """A fault of ours in one line: what, and where it was raised."""
+    if isinstance(error, ReaperError):
+        return " ".join(str(error).split())
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    return f"a fault in fc-reaper itself: {type(error).__name__} at {place}; please report it"

@@ -1,0 +1,215 @@
+"""What the environment and the platform's context settle, read anew at each invocation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from fc_reaper.errors import InvalidName, PolicyError, SettingsError
+from fc_reaper.judge.clocks import StartedTime
+from fc_reaper.model import Millis
+from fc_reaper.policy import PolicyFile, load_policy, parse_duration
+from fc_reaper.target import Target, parse_target
+
+Mode = Literal["rehearse", "enforce"]
+_Value = TypeVar("_Value")
+
+_NO_TIMEOUT = 60
+"""Seconds that a run may take where the context does not tell the function's timeout."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Keys of one moment; they never show in a repr. `security_token` is empty for lasting keys."""
+
+    access_key_id: str = field(repr=False)
+    access_key_secret: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting by its meaning. Lengths of time are milliseconds, `timeout` is seconds."""
+
+    policy: str
+    mode: Mode
+    api_version: str
+    endpoint: str | None
+    insecure: bool
+    started_time: StartedTime
+    rate: tuple[int, float]
+    concurrency: int
+    margin: Millis
+    stuck_after: Millis
+    interval: Millis
+    ourselves: Target | None
+    verbose: bool
+    log_tasks: int
+    account_id: str | None
+    region: str | None
+    timeout: float
+    folder: Path
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that a run may take: the function's timeout without the margin."""
+        return self.timeout - self.margin / 1000
+
+
+def read_settings(env: Mapping[str, str], context: Any = None) -> Settings:
+    """Read all settings; *context* is what the platform handed over, in any of its shapes, or None.
+
+    Raises:
+        SettingsError: one line for each value that cannot be used, all of them at once.
+    """
+    reader = _Reader(env)
+    function = getattr(context, "function", None)
+    settings = Settings(
+        policy=reader.text("REAPER_POLICY", "policy.yaml"),
+        mode=cast("Mode", reader.choice("REAPER_MODE", ("rehearse", "enforce"))),
+        api_version=reader.choice("REAPER_API_VERSION", ("2021-04-06", "2016-08-15", "2023-03-30")),
+        endpoint=env.get("REAPER_ENDPOINT") or None,
+        insecure=reader.choice("REAPER_INSECURE", ("false", "true")) == "true",
+        started_time=cast(
+            "StartedTime", reader.choice("REAPER_STARTED_TIME", ("unknown", "enqueue", "execution"))
+        ),
+        rate=reader.read("REAPER_RATE", "20/s", _rate),
+        concurrency=reader.number("REAPER_CONCURRENCY", 16, most=256),
+        margin=reader.read("REAPER_MARGIN", "10s", parse_duration),
+        stuck_after=reader.read("REAPER_STUCK_AFTER", "3m", parse_duration),
+        interval=reader.read("REAPER_INTERVAL", "5m", parse_duration),
+        ourselves=reader.read("REAPER_SELF", _own_name(env, context), _ourselves),
+        verbose=reader.choice("REAPER_LOG_LEVEL", ("INFO", "DEBUG")) == "DEBUG",
+        log_tasks=reader.number("REAPER_LOG_TASKS", 100, most=1_000_000),
+        account_id=env.get("FC_ACCOUNT_ID") or getattr(context, "account_id", None) or None,
+        region=env.get("FC_REGION") or getattr(context, "region", None) or None,
+        timeout=float(getattr(function, "timeout", None) or _NO_TIMEOUT),
+        folder=Path(env.get("FC_FUNC_CODE_PATH") or "."),
+    )
+    reader.refuse()
+    if settings.time_left <= 0:
+        raise SettingsError(
+            f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
+            f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
+        )
+    return settings
+
+
+def read_credentials(env: Mapping[str, str], context: Any = None) -> Credentials:
+    """Find the keys of this invocation: on the context, else in the environment.
+
+    python3.12 has no `context.credentials`; the environment may be older than the context's keys.
+    https://help.aliyun.com/zh/functioncompute/fc/user-guide/context-1
+
+    Raises:
+        SettingsError: there are none.
+    """
+    given = getattr(context, "credentials", None)
+    key, secret, token = (
+        getattr(given, name, None) for name in ("access_key_id", "access_key_secret", "security_token")
+    )
+    if key and secret:
+        return Credentials(str(key), str(secret), str(token or ""))
+    key, secret = env.get("ALIBABA_CLOUD_ACCESS_KEY_ID"), env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
+    if key and secret:
+        return Credentials(key, secret, env.get("ALIBABA_CLOUD_SECURITY_TOKEN") or "")
+    raise SettingsError(
+        "no credentials: give the function a role (`role` in s.yaml), or set "
+        "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+    )
+
+
+def read_policy(settings: Settings) -> PolicyFile:
+    """Load the policy that the settings name: a path, or the text itself when it holds a newline.
+
+    Raises:
+        PolicyError: it is missing, unreadable, or wrong; every finding at once.
+    """
+    if "\n" in settings.policy:
+        return load_policy(settings.policy, source="REAPER_POLICY")
+    path = settings.folder / settings.policy
+    source = settings.policy
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise PolicyError([f"{source}: there is no such file; set REAPER_POLICY or --policy"]) from None
+    except UnicodeDecodeError as error:
+        raise PolicyError([f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
+    except OSError as error:
+        raise PolicyError([f"{source}: it cannot be read: {error.strerror}"]) from None
+    return load_policy(text, source=source)
+
+
+def refuse_unknown_self(settings: Settings, policy: PolicyFile) -> None:
+    """Refuse to enforce patterns that might mean the reaper itself while nobody knows its name.
+
+    Raises:
+        SettingsError: a stop policy's target has a pattern for the function, and `ourselves` is unknown.
+    """
+    if settings.mode != "enforce" or settings.ourselves is not None:
+        return
+    patterns = [t for p in policy.policies if p.stops for t in p.targets if t.names_a_glob]
+    if patterns:
+        raise SettingsError(
+            f"target {patterns[0]} may mean the reaper itself, whose name is unknown here; "
+            "set REAPER_SELF to [service/]function, or write the targets out"
+        )
+
+
+class _Reader:
+    """Reads one variable after the other and collects what is wrong with them."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._faults: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self._env.get(name) or default
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        """One of *allowed*; the first of them when nothing is set."""
+        value = self.text(name, allowed[0])
+        if value not in allowed:
+            self._faults.append(f"{name} is {value!r}; write one of: {', '.join(allowed)}")
+        return value
+
+    def number(self, name: str, default: int, *, most: int) -> int:
+        """A whole number from 1 to *most*, both allowed."""
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
+            self._faults.append(f"{name} is {value!r}; write a whole number from 1 to {most}")
+            return default
+        return int(value)
+
+    def read(self, name: str, default: str, parse: Callable[[str], _Value]) -> _Value:
+        value = self.text(name, default)
+        try:
+            return parse(value)
+        except (ValueError, InvalidName) as error:
+            self._faults.append(f"{name} is {value!r}: {error}")
+            return parse(default)
+
+    def refuse(self) -> None:
+        if self._faults:
+            raise SettingsError("\n".join(self._faults))
+
+
+def _rate(text: str) -> tuple[int, float]:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})/(s|m)", text)
+    if match is None:
+        raise ValueError("write calls per second or minute, such as 20/s or 600/m")
+    return int(match[1]), 1.0 if match[2] == "s" else 60.0
+
+
+def _own_name(env: Mapping[str, str], context: Any) -> str:
+    function = env.get("FC_FUNCTION_NAME") or getattr(getattr(context, "function", None), "name", None)
+    service = env.get("FC_SERVICE_NAME") or getattr(getattr(context, "service", None), "name", None)
+    return f"{service}/{function}" if service and function else str(function or "")
+
+
+def _ourselves(text: str) -> Target | None:
+    """The reaper's own function, under every qualifier."""
+    return parse_target(text.partition("@")[0]) if text else None
