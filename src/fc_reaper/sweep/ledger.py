@@ -1,0 +1,76 @@
+"""What a run counted. Each listed task is counted once, and each due one gets one outcome.
+
+listed = kept + exempt + unknown + reported + due
+due = would_stop + confirmed + accepted + ended + skipped + failed
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from fc_reaper.errors import CloudError
+from fc_reaper.judge.verdict import Kind, Verdict
+from fc_reaper.model import Function
+
+OUTCOMES = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
+COUNTS = ("functions", "listed", *(kind.value for kind in Kind), *OUTCOMES, "stuck")
+
+
+@dataclass
+class Ledger:
+    """The running account of one run."""
+
+    functions: int = 0
+    listed: Counter[Kind] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    stuck: int = 0
+    policies: dict[str, Counter[str]] = field(default_factory=dict)
+    failures: list[CloudError] = field(default_factory=list)
+    answered: bool = False
+    unlisted: set[Function] = field(default_factory=set)
+    incomplete: set[Function] = field(default_factory=set)
+    partial: bool = False
+    limited: bool = False
+    """Whether a budget or a halt kept something due from being stopped."""
+
+    def judged(self, verdict: Verdict, number: int = 1) -> None:
+        """Count tasks that were listed and judged alike."""
+        self.listed[verdict.kind] += number
+        if verdict.policy is not None and verdict.kind is not Kind.KEPT:
+            self._of(verdict.policy)[verdict.kind.value] += number
+
+    def settled(self, policy: str, outcome: str, number: int = 1) -> None:
+        """Count due tasks that came to *outcome*."""
+        self.outcomes[outcome] += number
+        self._of(policy)[outcome] += number
+
+    def counts(self) -> dict[str, int]:
+        """Every count by its published name."""
+        kinds = {kind.value: self.listed[kind] for kind in Kind}
+        return {
+            "functions": self.functions,
+            "listed": sum(kinds.values()),
+            **kinds,
+            **{outcome: self.outcomes[outcome] for outcome in OUTCOMES},
+            "stuck": self.stuck,
+        }
+
+    def by_policy(self) -> dict[str, dict[str, int]]:
+        """The counts of each policy that claimed anything, by its name."""
+        return {name: dict(counter) for name, counter in self.policies.items()}
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody should look: something failed, is stuck, unlisted, partial, or held back."""
+        held_back = self.partial or self.limited or bool(self.failures)
+        return held_back or self.stuck > 0 or self.outcomes["failed"] > 0
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether every question came back without an answer; that something does not exist is one."""
+        missing = (error.http_status == 404 for error in self.failures)
+        return bool(self.failures) and not self.answered and not any(missing)
+
+    def _of(self, policy: str) -> Counter[str]:
+        return self.policies.setdefault(policy, Counter())

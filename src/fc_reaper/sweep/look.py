@@ -1,0 +1,203 @@
+"""Look: list the tasks page by page, judge each, and hand on the claims that are due."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from fc_reaper.clock import Deadline
+from fc_reaper.errors import CloudError, InvalidName
+from fc_reaper.judge.claim import Rules, claim, stopping_too_long
+from fc_reaper.judge.verdict import Claim, Kind, Verdict
+from fc_reaper.model import STOPPING, Function, Millis, Task
+from fc_reaper.sightings import Page, Sighting
+from fc_reaper.sweep.crew import Crew, Done, Work
+from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.ports import Cloud
+from fc_reaper.sweep.queries import Query, queries
+from fc_reaper.sweep.teller import Teller, error_fields, place_fields
+
+_REMEMBERED = 50_000
+"""Tasks remembered against being counted twice: one that moves on while we list is listed under
+both statuses. Far apart in a listing larger than this it would be counted, though never stopped, twice."""
+
+
+class Ask(NamedTuple):
+    """One question to the cloud: a page of a listing, or, with `task`, one task read by itself."""
+
+    query: Query
+    token: str | None = None
+    task: Task | None = None
+
+
+class Look:
+    """One look at many functions. `rules` holds what the tasks of each are judged by."""
+
+    def __init__(
+        self, cloud: Cloud, crew: Crew, ledger: Ledger, teller: Teller, *, stuck_after: Millis
+    ) -> None:
+        self._cloud = cloud
+        self._crew = crew
+        self._ledger = ledger
+        self._teller = teller
+        self._stuck_after = stuck_after
+        self._seen: OrderedDict[tuple[Function, str], None] = OrderedDict()
+        self._dead: dict[Function, CloudError] = {}
+        self._unknown_statuses: set[tuple[bool, str]] = set()
+        self._tokens: set[tuple[Query, str]] = set()
+
+    def claims(self, rules: Mapping[Function, Rules], now: Millis, until: Deadline) -> Iterator[Claim]:
+        """Yield the due claims of all functions in *rules*; count and tell everything else.
+
+        What could not be listed to its end is in the ledger's `incomplete`.
+        """
+        work: Work[Ask, Page | Sighting | None] = Work()
+        for function, its_rules in rules.items():
+            for query in queries(function, its_rules, now):
+                self._add(work, Ask(query), until)
+        for done in self._crew.each(work, until):
+            its_rules = rules[done.tag.query.function]
+            answer = self._answer(done)
+            if isinstance(answer, Page):
+                yield from self._page(work, done.tag.query, answer, its_rules, until)
+            elif isinstance(answer, Sighting):
+                yield from self.judge(answer.task, its_rules, answer.moment, read=True)
+
+    def judge(self, task: Task, rules: Rules, moment: Millis, *, read: bool) -> Iterator[Claim]:
+        """Judge one task for good: count it, tell it, and yield it when it is due."""
+        verdict = claim(task, rules, moment, read=read)
+        stuck = (
+            stopping_too_long(task, self._stuck_after, moment, read=read) if task.status == STOPPING else None
+        )
+        if stuck is not None and stuck.holds is None and verdict.kind is Kind.KEPT:
+            verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
+        found = Claim(task, verdict)
+        self._ledger.judged(verdict)
+        if stuck is not None and stuck.holds:
+            self._ledger.stuck += 1
+            verdict = verdict._replace(
+                rule="stopping_for", age=stuck.age, limit=stuck.limit, clock=stuck.clock
+            )
+            self._teller.task(
+                "stuck", Claim(task, verdict._replace(reason="asked to stop, and still stopping"))
+            )
+        if verdict.kind is Kind.DUE:
+            yield found
+        elif verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
+            self._teller.task(verdict.kind.value, found)
+        else:
+            self._teller.uncounted(found)
+
+    def remember(self, task: Task) -> bool:
+        """Note that *task* was seen; False when it had been seen before."""
+        key = (task.function, task.invocation_id)
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return True
+
+    def failed(self, function: Function, error: CloudError, status: str | None = None) -> None:
+        """Report a function that could not be listed, once for each kind of refusal."""
+        self._ledger.failures.append(error)
+        # The cloud's own word that there is no such function means that nothing there is due.
+        if error.http_status != 404:
+            self._ledger.incomplete.add(function)
+        if function not in self._ledger.unlisted:
+            self._ledger.unlisted.add(function)
+            self._teller.tell("list_failed", **place_fields(function), status=status, **error_fields(error))
+
+    def _add(self, work: Work[Ask, Page | Sighting | None], ask: Ask, until: Deadline) -> None:
+        work.add(ask, partial(self._ask, ask, until))
+
+    def _ask(self, ask: Ask, until: Deadline) -> Page | Sighting | None:
+        query = ask.query
+        if ask.task is not None:
+            return self._cloud.get(query.function, ask.task.invocation_id, deadline=until)
+        generation = (query.function.service is None, query.status)
+        if query.function in self._dead or generation in self._unknown_statuses:
+            return None
+        return self._cloud.list_page(
+            query.function,
+            status=query.status,
+            started_before=query.started_before,
+            id_prefix=query.id_prefix,
+            token=ask.token,
+            deadline=until,
+        )
+
+    def _answer(self, done: Done[Ask, Page | Sighting | None]) -> Page | Sighting | None:
+        query, _, task = done.tag
+        if done.future is None:
+            self._ledger.partial = True
+            self._ledger.incomplete.add(query.function)
+            if task is not None:
+                self._unread(task, "the time was up before it could be read")
+            return None
+        try:
+            answer = done.result()
+        except CloudError as error:
+            self._refused(done.tag, error)
+            return None
+        except InvalidName as error:
+            self.failed(query.function, CloudError(str(error), error_code="InvalidName"), query.status)
+            return None
+        self._ledger.answered = True
+        return answer
+
+    def _refused(self, ask: Ask, error: CloudError) -> None:
+        query = ask.query
+        if ask.task is not None:
+            self._unread(ask.task, f"it could not be read: {error}")
+            self._ledger.incomplete.add(query.function)
+        elif error.http_status == 400 and query.status == "Dequeued":
+            # 2021-04-06 does not list this name; a status that a dialect lacks holds no tasks.
+            self._unknown_statuses.add((query.function.service is None, query.status))
+        else:
+            if error.http_status in (403, 404):
+                self._dead[query.function] = error
+            self.failed(query.function, error, query.status)
+
+    def _unread(self, task: Task, why: str) -> None:
+        verdict = Verdict(Kind.UNKNOWN, why, rule="events")
+        self._ledger.judged(verdict)
+        self._teller.task("unknown", Claim(task, verdict))
+
+    def _page(
+        self,
+        work: Work[Ask, Page | Sighting | None],
+        query: Query,
+        page: Page,
+        rules: Rules,
+        until: Deadline,
+    ) -> Iterator[Claim]:
+        if page.token is not None:
+            self._turn(work, query, page.token, until)
+        for task in page.tasks:
+            if not self.remember(task):
+                continue
+            if self._wants_reading(task, rules, page.moment):
+                self._add(work, Ask(query, task=task), until)
+            else:
+                yield from self.judge(task, rules, page.moment, read=False)
+
+    def _turn(
+        self, work: Work[Ask, Page | Sighting | None], query: Query, token: str, until: Deadline
+    ) -> None:
+        if (query, token) in self._tokens:
+            error = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
+            self.failed(query.function, error, query.status)
+            return
+        self._tokens.add((query, token))
+        self._add(work, Ask(query, token), until)
+
+    def _wants_reading(self, task: Task, rules: Rules, moment: Millis) -> bool:
+        if task.events:
+            return False
+        if task.status == STOPPING and stopping_too_long(task, self._stuck_after, moment, read=False).unread:
+            return True
+        return claim(task, rules, moment, read=False).unread
+

@@ -1,0 +1,50 @@
+"""What a sweep needs of the world: a cloud to ask, and somebody to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from fc_reaper.clock import Deadline
+from fc_reaper.model import Function, Millis
+from fc_reaper.sightings import FunctionsPage, Page, Sighting
+
+
+class Cloud(Protocol):
+    """The calls a sweep makes. Each raises `CloudError`; reads are retried inside, a stop never is."""
+
+    def functions_page(
+        self, *, services: bool, token: str | None = None, deadline: Deadline | None = None
+    ) -> FunctionsPage: ...
+
+    def list_page(
+        self,
+        function: Function,
+        *,
+        status: str | None = None,
+        started_before: Millis | None = None,
+        id_prefix: str = "",
+        token: str | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page: ...
+
+    def get(
+        self, function: Function, invocation_id: str, *, deadline: Deadline | None = None
+    ) -> Sighting: ...
+
+    def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Millis: ...
+
+    def abort(self) -> None: ...
+
+    @property
+    def skew_ms(self) -> Millis: ...
+
+
+class Tell(Protocol):
+    """Says one thing that happened, at once: a run cut off in the middle leaves a true trail."""
+
+    def __call__(self, event: str, **fields: Any) -> None: ...
+
+
+Jitter = Callable[[], float]
+"""A number from 0 up to 1."""

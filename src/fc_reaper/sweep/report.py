@@ -1,0 +1,68 @@
+"""The report of a run: every outcome is counted, told at once, and kept for the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fc_reaper.judge.choose import Choice
+from fc_reaper.judge.verdict import Claim
+from fc_reaper.model import Millis
+from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.stopping import Outcome
+from fc_reaper.sweep.teller import Teller, error_fields, task_fields
+
+_EVENTS = {"failed": "stop_failed"}
+"""Outcomes whose log line has another name than their count."""
+
+
+class Report:
+    """Collects what became of the due tasks; `tasks` holds the first *shown* of them."""
+
+    def __init__(self, ledger: Ledger, teller: Teller, *, shown: int, tick: Millis) -> None:
+        self.tasks: list[dict[str, Any]] = []
+        self._ledger = ledger
+        self._teller = teller
+        self._shown = shown
+        self._tick = tick
+
+    def accepted(self, outcome: Outcome) -> None:
+        """Tell a stop that was accepted; it is counted when it has been proven or not."""
+        self._teller.task("accepted", outcome.claim, **_more(outcome))
+
+    def settled(self, outcome: Outcome, *, proof: bool = False) -> None:
+        """Count a due task by its final outcome, and tell it unless it was told already."""
+        event = _EVENTS.get(outcome.name, outcome.name)
+        self._ledger.settled(outcome.claim.verdict.policy or "", outcome.name)
+        if outcome.why == "margin":
+            self._ledger.partial = True
+        if outcome.why == "clock":
+            self._ledger.limited = True
+        if not (proof and outcome.name == "accepted"):
+            self._teller.task(event, outcome.claim, error=outcome.error, **_more(outcome))
+        self._keep(event, outcome.claim, {**_more(outcome), **error_fields(outcome.error)})
+
+    def held_back(self, choice: Choice) -> None:
+        """Count and tell what a halt or a spent budget kept from being stopped."""
+        name = choice.policy.name
+        waiting = choice.due - len(choice.chosen)
+        if waiting == 0:
+            return
+        self._ledger.limited = True
+        why = "budget" if choice.halted is None else "halted"
+        event = "budget_spent" if choice.halted is None else "halted"
+        allowed = choice.policy.per_run if choice.halted is None else choice.policy.halt_over
+        self._teller.tell(event, policy=name, due=choice.due, allowed=allowed, why=choice.halted)
+        self._ledger.settled(name, "skipped", waiting)
+        for claim in choice.spare:
+            self._teller.task("skipped", claim, why=why)
+            self._keep("skipped", claim, {"why": why})
+        self._teller.unsaid(name, waiting - len(choice.spare))
+
+    def _keep(self, event: str, claim: Claim, more: dict[str, Any]) -> None:
+        if len(self.tasks) < self._shown:
+            self.tasks.append({"event": event, **task_fields(claim, self._tick), **more})
+
+
+def _more(outcome: Outcome) -> dict[str, Any]:
+    fields = {"why": outcome.why, "detail": outcome.detail}
+    return {name: value for name, value in fields.items() if value is not None}

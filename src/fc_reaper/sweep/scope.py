@@ -1,0 +1,133 @@
+"""Where a run looks: the policies' targets, narrowed by what the event asked for.
+
+An event can only take away. Whatever it names must already be among the targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from fc_reaper.model import Function
+from fc_reaper.policy import Policy
+from fc_reaper.target import Target
+from fc_reaper.trigger import Ask, Narrowing, Note
+
+
+class Area(NamedTuple):
+    """What one ask leaves of one policy's targets."""
+
+    ask: Ask
+    policy: Policy
+    targets: tuple[Target, ...]
+
+
+@dataclass
+class Scope:
+    """Which functions are looked at, and by which policies their tasks are judged."""
+
+    areas: list[Area] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def needs_discovery(self) -> set[bool]:
+        """The generations that must be asked what exists: True for services (2.0), False for 3.0."""
+        targets = (target for area in self.areas for target in area.targets)
+        return {target.service is not None for target in targets if target.needs_discovery}
+
+    def needing_discovery(self, *, services: bool) -> set[str]:
+        """The policies that look at fewer functions while that generation cannot be asked."""
+        return {
+            area.policy.name
+            for area in self.areas
+            for target in area.targets
+            if target.needs_discovery and (target.service is not None) == services
+        }
+
+    def functions(self, existing: Iterable[Function]) -> list[Function]:
+        """The functions meant, literal targets first; *existing* is what discovery found."""
+        found: dict[Function, None] = {}
+        targets = [target for area in self.areas for target in area.targets]
+        for target in targets:
+            if not target.needs_discovery:
+                found[target.literal()] = None
+        for function in existing:
+            if any(target.needs_discovery and target.fits(function) for target in targets):
+                found[function] = None
+        return list(found)
+
+    def policies(self, function: Function) -> list[Policy]:
+        """The policies that judge *function* in this run, in the order of the file."""
+        fitting = [area.policy for area in self.areas if _fits(area, function)]
+        return sorted(set(fitting), key=lambda policy: policy.line)
+
+
+def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
+    """Narrow the targets of *policies* by each of *asks*; what falls outside is refused in a note."""
+    scope = Scope()
+    for ask in asks:
+        areas, named = [], False
+        for policy in policies:
+            targets = narrowed(policy.targets, ask.narrowing)
+            named = named or bool(targets)
+            if targets and policy.fits_trigger(ask.kind, ask.name):
+                areas.append(Area(ask, policy, targets))
+        scope.areas += areas
+        if not areas:
+            scope.notes.append(_left_out(ask, named))
+    return scope
+
+
+def narrowed(targets: Iterable[Target], narrowing: Narrowing) -> tuple[Target, ...]:
+    """What *narrowing* leaves of *targets*; a part it names replaces the pattern that allows it."""
+    kept: dict[Target, None] = {}
+    for target in targets:
+        for spelling in _spellings(narrowing):
+            narrow = _narrow(target, spelling)
+            if narrow is not None:
+                kept[narrow] = None
+    return tuple(kept)
+
+
+def _narrow(target: Target, narrowing: Narrowing) -> Target | None:
+    service, name, qualifier = target
+    if narrowing.service is not None:
+        if service is None or not fnmatchcase(narrowing.service, service):
+            return None
+        service = narrowing.service
+    if narrowing.function is not None:
+        if fnmatchcase(narrowing.function, name):
+            name = narrowing.function
+        elif narrowing.service is not None or not name.endswith(f"${narrowing.function}"):
+            return None
+    if narrowing.qualifier is not None:
+        if not fnmatchcase(narrowing.qualifier, qualifier):
+            return None
+        qualifier = narrowing.qualifier
+    return Target(service, name, qualifier)
+
+
+def _spellings(narrowing: Narrowing) -> list[Narrowing]:
+    """A function made in 2.0 is called `service$function` in 3.0; both names mean the same one.
+
+    https://help.aliyun.com/en/functioncompute/monitoring-data
+    """
+    spellings = [narrowing]
+    service, function = narrowing.service, narrowing.function
+    if function is not None and "$" in function and service is None:
+        service, _, name = function.partition("$")
+        spellings.append(narrowing._replace(service=service, function=name))
+    elif function is not None and service is not None:
+        spellings.append(narrowing._replace(service=None, function=f"{service}${function}"))
+    return spellings
+
+
+def _fits(area: Area, function: Function) -> bool:
+    return any(target.fits(function) for target in area.targets)
+
+
+def _left_out(ask: Ask, named: bool) -> Note:
+    if named:
+        return Note("trigger_ignored", f"no policy is run by {ask.kind} {ask.name or ''}".rstrip(), ask.part)
+    return Note("trigger_refused", "what it names is not among the targets of the policy", ask.part)

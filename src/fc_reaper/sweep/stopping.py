@@ -1,0 +1,146 @@
+"""Stopping one task: read it again, judge it again, ask once, and believe only its own status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fc_reaper.clock import Clock, Deadline
+from fc_reaper.errors import CloudError
+from fc_reaper.judge.claim import Rules, claim
+from fc_reaper.judge.verdict import Claim, Kind, Verdict
+from fc_reaper.model import FINISHED, STOPPED, STOPPING
+from fc_reaper.sightings import Sighting
+from fc_reaper.sweep.hands import Hands
+from fc_reaper.sweep.ports import Cloud, Jitter
+
+_ATTEMPTS = 5
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 8.0
+
+
+class Outcome(NamedTuple):
+    """What became of one due task.
+
+    `name` is would_stop, accepted, confirmed, ended, skipped or failed. `claim` is the task as last
+    read, with the verdict that made it due. `why` is one constant word for a skipped task, `detail`
+    says more in words, `error` is the refusal that a failure ended with.
+    """
+
+    name: str
+    claim: Claim
+    why: str | None = None
+    detail: str | None = None
+    error: CloudError | None = None
+
+
+@dataclass(frozen=True)
+class Stopper:
+    """Stops tasks, each by itself; safe to use from several threads."""
+
+    cloud: Cloud
+    hands: Hands
+    clock: Clock
+    jitter: Jitter
+    interrupted: Callable[[], bool]
+
+    def stop(self, due: Claim, rules: Rules, until: Deadline) -> Outcome:
+        """Stop the task of *due* if, read again, it is still due by the same policy.
+
+        Every attempt begins with a fresh reading and a fresh judgement; nothing is begun at *until*.
+        After an answer that leaves open whether the request took effect the task's status decides.
+        """
+        refused: CloudError | None = None
+        unclear = False
+        for attempt in range(_ATTEMPTS):
+            if refused is not None and not self._wait(attempt, refused, until):
+                break
+            try:
+                seen = self._read(due, until)
+            except CloudError as error:
+                return Outcome("failed", due, detail="it could not be read again", error=error)
+            settled = self._without_a_stop(due, seen, rules, until, unclear)
+            if settled is not None:
+                return settled
+            try:
+                name = self.hands.stop(seen.task, until)
+            except CloudError as error:
+                refused, unclear = error, unclear or _may_have_worked(error)
+                if not error.retryable:
+                    break
+            else:
+                return Outcome(name, _fresh(due, seen, claim(seen.task, rules, seen.moment)))
+        return self._after_refusal(due, refused, unclear, until)
+
+    def _read(self, due: Claim, until: Deadline) -> Sighting:
+        return self.cloud.get(due.task.function, due.task.invocation_id, deadline=until)
+
+    def _without_a_stop(
+        self, due: Claim, seen: Sighting, rules: Rules, until: Deadline, unclear: bool
+    ) -> Outcome | None:
+        """What is settled before any request is sent; None when the task is to be stopped now."""
+        by_status = _by_status(due, seen, unclear)
+        if by_status is not None:
+            return by_status
+        verdict = claim(seen.task, rules, seen.moment)
+        now = _fresh(due, seen, verdict)
+        if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
+            return Outcome("skipped", now, "spared", verdict.reason)
+        refusal = self.hands.refusal()
+        if refusal is not None:
+            return Outcome("skipped", now, refusal, "our clock and the cloud's differ by more than 30s")
+        if self.interrupted() or self.clock.monotonic() >= until:
+            return Outcome("skipped", now, "margin", "the time was up")
+        return None
+
+    def _after_refusal(
+        self, due: Claim, refused: CloudError | None, unclear: bool, until: Deadline
+    ) -> Outcome:
+        """Settle by the task's own status what the last answer left open."""
+        try:
+            seen = self._read(due, until)
+        except CloudError:
+            detail = "nobody knows whether the stop took effect" if unclear else None
+            return Outcome("failed", due, detail=detail, error=refused)
+        settled = _by_status(due, seen, unclear)
+        if settled is not None:
+            return settled
+        now = Claim(seen.task, due.verdict)
+        if seen.task.status == STOPPING and due.task.status != STOPPING:
+            return Outcome("skipped", now, "spared", "somebody else is stopping it")
+        return Outcome("failed", now, error=refused)
+
+    def _wait(self, attempt: int, refused: CloudError, until: Deadline) -> bool:
+        """Wait before another attempt; False when there is no time for it."""
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
+        wait = max(longest * (0.5 + self.jitter() / 2), refused.retry_after or 0.0)
+        if self.interrupted() or self.clock.monotonic() + wait >= until:
+            return False
+        self.clock.sleep(wait)
+        return True
+
+
+def _by_status(due: Claim, seen: Sighting, unclear: bool) -> Outcome | None:
+    """What the status alone settles: an end, or that an unclear stop of ours took effect."""
+    now = Claim(seen.task, due.verdict)
+    if seen.task.doubt is None and unclear:
+        if seen.task.status == STOPPED:
+            return Outcome("confirmed", now, detail="the answer was lost; confirmed by reading")
+        if seen.task.status == STOPPING:
+            return Outcome("accepted", now, detail="the answer was lost; it is stopping")
+    if seen.task.status in FINISHED:
+        return Outcome("ended", now, detail=f"it is {seen.task.status} already")
+    return None
+
+
+def _fresh(due: Claim, seen: Sighting, verdict: Verdict) -> Claim:
+    """The task as just read, with its new verdict where that still is a claim of the same policy."""
+    still = verdict.kind is Kind.DUE and verdict.policy == due.verdict.policy
+    return Claim(seen.task, verdict if still else due.verdict)
+
+
+def _may_have_worked(error: CloudError) -> bool:
+    """Whether a refused stop request may have taken effect: no answer, a server's fault, or nonsense."""
+    status = error.http_status
+    return status is None or status >= 500 or status < 400
