@@ -74,9 +74,7 @@ def reap(
     return Reaped(finished, [json.loads(line) for line in stream.getvalue().splitlines()])
 
 
-def _environment(
-    endpoint: str, policy: str, enforce: bool, extra: Mapping[str, str]
-) -> dict[str, str]:
+def _environment(endpoint: str, policy: str, enforce: bool, extra: Mapping[str, str]) -> dict[str, str]:
     mode = "enforce" if enforce else "rehearse"
     return {
         **KEYS,

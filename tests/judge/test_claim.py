@@ -23,12 +23,24 @@ REQUEUED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "10m"), ("Enqueu
         pytest.param("{running_for: 2h}", running_for("2h1s"), Kind.DUE, id="over the limit is due"),
         pytest.param("{running_for: 2h}", a_task("Running", *QUEUED), Kind.KEPT, id="waiting is not running"),
         pytest.param("{alive_for: 2h}", a_task("Running", *QUEUED), Kind.DUE, id="waiting is being alive"),
-        pytest.param("{running_for: 2h}", a_task("Running", *RETRIED), Kind.KEPT, id="an attempt begins anew"),
-        pytest.param("{alive_for: 2h}", a_task("Running", *RETRIED), Kind.DUE, id="a life spans its attempts"),
-        pytest.param("{queued_for: 1h}", a_task("Enqueued", ("Enqueued", "2h")), Kind.DUE, id="waiting too long"),
-        pytest.param("{queued_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.KEPT, id="the last enqueueing counts"),
-        pytest.param("{alive_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.DUE, id="the first enqueueing counts"),
-        pytest.param("{running_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.KEPT, id="what waits does not run"),
+        pytest.param(
+            "{running_for: 2h}", a_task("Running", *RETRIED), Kind.KEPT, id="an attempt begins anew"
+        ),
+        pytest.param(
+            "{alive_for: 2h}", a_task("Running", *RETRIED), Kind.DUE, id="a life spans its attempts"
+        ),
+        pytest.param(
+            "{queued_for: 1h}", a_task("Enqueued", ("Enqueued", "2h")), Kind.DUE, id="waiting too long"
+        ),
+        pytest.param(
+            "{queued_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.KEPT, id="the last enqueueing counts"
+        ),
+        pytest.param(
+            "{alive_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.DUE, id="the first enqueueing counts"
+        ),
+        pytest.param(
+            "{running_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.KEPT, id="what waits does not run"
+        ),
         pytest.param(
             "{stopping_for: 3m}",
             a_task("Stopping", ("Enqueued", "9h"), ("Running", "9h"), ("Stopping", "4m")),
@@ -41,7 +53,9 @@ REQUEUED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "10m"), ("Enqueu
             Kind.KEPT,
             id="what is being stopped is not stopped again",
         ),
-        pytest.param("{retries_over: 3}", running_for("1m", retries=3), Kind.KEPT, id="exactly so many retries"),
+        pytest.param(
+            "{retries_over: 3}", running_for("1m", retries=3), Kind.KEPT, id="exactly so many retries"
+        ),
         pytest.param("{retries_over: 3}", running_for("1m", retries=4), Kind.DUE, id="more retries"),
         pytest.param(
             "{running_for: 2h, id: 'batch-*'}", running_for("3h"), Kind.KEPT, id="keys are joined by and"
@@ -75,7 +89,9 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
     ("task", "why"),
     [
         pytest.param(running_for("9h")._replace(status="Thinking"), "nobody here knows", id="unknown status"),
-        pytest.param(running_for("9h")._replace(status="Retrying"), "contradicts", id="status and events differ"),
+        pytest.param(
+            running_for("9h")._replace(status="Retrying"), "contradicts", id="status and events differ"
+        ),
         pytest.param(running_for("9h", doubt="another function"), "another function", id="doubtful record"),
         pytest.param(a_task("Running", ("Running", "9h")), "alive_for", id="never enqueued"),
         pytest.param(
@@ -84,9 +100,7 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
             id="an end in the middle",
         ),
         pytest.param(a_task("Running"), "alive_for", id="no date at all"),
-        pytest.param(
-            a_task("Running", started_at=NOON + 3_600_000), "alive_for", id="started in the future"
-        ),
+        pytest.param(a_task("Running", started_at=NOON + 3_600_000), "alive_for", id="started in the future"),
     ],
 )
 def test_unknown_means_keep(task: Task, why: str) -> None:
@@ -148,7 +162,9 @@ def test_what_started_within_the_limit_needs_no_reading() -> None:
     assert (verdict.kind, verdict.unread) == (Kind.KEPT, False)
 
 
-@pytest.mark.parametrize("exempt", ["['job-*']", "[{status: Running}]", "[{running_for: 1h}]", "[{target: 'media/*@*'}]"])
+@pytest.mark.parametrize(
+    "exempt", ["['job-*']", "[{status: Running}]", "[{running_for: 1h}]", "[{target: 'media/*@*'}]"]
+)
 def test_exempt_is_above_every_policy(exempt: str) -> None:
     """Whatever matches `exempt` is left alone, and the line that says so is named."""
     verdict = claim(running_for("9h"), rules(a_policy(exempt=exempt)), NOON)

@@ -59,7 +59,9 @@ def test_one_more_exemption_never_makes_more_tasks_due(task: Task, exemption: st
 
 
 @given(tasks(), st.sampled_from(CLOCKS), st.integers(1, 600), meanings)
-def test_a_due_task_is_alive_by_its_own_latest_event(task: Task, clock: str, limit: int, meaning: str) -> None:
+def test_a_due_task_is_alive_by_its_own_latest_event(
+    task: Task, clock: str, limit: int, meaning: str
+) -> None:
     """Nobody is condemned by a record that is finished, doubtful, or at odds with itself."""
     if is_due(task, f"{{{clock}: {limit}m}}", meaning):
         assert task.status in (*ALIVE, STOPPING)

@@ -107,7 +107,12 @@ def test_a_task_named_by_its_id_is_judged_like_any_other(cloud: EmulatorProcess)
 
 def test_the_qualifier_received_is_the_qualifier_sent(cloud: EmulatorProcess) -> None:
     """Get and Stop carry the qualifier of the event; nothing is rewritten on the way."""
-    reap(cloud.endpoint, policy(targets="['media/transcode@*']"), {"invocationId": "over-1", "qualifier": "prod"}, enforce=True)
+    reap(
+        cloud.endpoint,
+        policy(targets="['media/transcode@*']"),
+        {"invocationId": "over-1", "qualifier": "prod"},
+        enforce=True,
+    )
     calls = [call for call in cloud.calls()["recent"] if "over-1" in call["path"]]
     assert [call["operation"][:3] for call in calls] == ["Get", "Get", "Sto", "Get"]
     assert all("qualifier=prod" in call["query"].split("&") for call in calls)
@@ -154,7 +159,9 @@ def test_patterns_are_not_enforced_while_nobody_knows_who_the_reaper_is(cloud: E
 
 def test_a_listing_that_failed_proves_nothing(cloud: EmulatorProcess) -> None:
     """With halt_over, a policy whose tasks could not all be counted stops none."""
-    cloud.faults([{"operation": "ListStatefulAsyncInvocations", "times": 1, "status": 403, "code": "AccessDenied"}])
+    cloud.faults(
+        [{"operation": "ListStatefulAsyncInvocations", "times": 1, "status": 403, "code": "AccessDenied"}]
+    )
     reaped = reap(cloud.endpoint, policy(halt_over="5", match="{alive_for: 4h}"), enforce=True)
     assert stopped(cloud) == set()
     assert reaped.said("list_failed")
@@ -176,7 +183,9 @@ def test_the_budget_stops_the_most_overdue_first(cloud: EmulatorProcess) -> None
     reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.ids("confirmed") == {"vip-1", "waited-1"}
     cloud.reset()
-    reaped = reap(cloud.endpoint, policy(match="{alive_for: 1h}", budget="1/run", unless="[queue-*]"), enforce=True)
+    reaped = reap(
+        cloud.endpoint, policy(match="{alive_for: 1h}", budget="1/run", unless="[queue-*]"), enforce=True
+    )
     assert reaped.ids("confirmed") == {"vip-1"}
     assert reaped.counts["skipped"] == 4
     assert {line["why"] for line in reaped.said("skipped")} == {"budget"}
@@ -203,7 +212,9 @@ def test_an_answer_that_was_lost_is_settled_by_reading(cloud: EmulatorProcess) -
 
 def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: EmulatorProcess) -> None:
     """Before each attempt the task is read and judged again."""
-    cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 2, "status": 503, "code": "ResourceThrottled"}])
+    cloud.faults(
+        [{"operation": "StopStatefulAsyncInvocation", "times": 2, "status": 503, "code": "ResourceThrottled"}]
+    )
     reaped = reap(cloud.endpoint, policy(unless="[over-2, over-3, vip-*]"), enforce=True)
     assert reaped.counts["confirmed"] == 1
     calls = operations(cloud)
@@ -212,10 +223,16 @@ def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: EmulatorProcess) -
 
 def test_a_refused_stop_is_a_failure_with_its_reason(cloud: EmulatorProcess) -> None:
     """A refusal that no patience cures is sent once and told with status, code and request id."""
-    cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "code": "AccessDenied"}])
+    cloud.faults(
+        [{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "code": "AccessDenied"}]
+    )
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
     line = reaped.said("stop_failed")[0]
-    assert (line["http_status"], line["error_code"], bool(line["fc_request_id"])) == (403, "AccessDenied", True)
+    assert (line["http_status"], line["error_code"], bool(line["fc_request_id"])) == (
+        403,
+        "AccessDenied",
+        True,
+    )
     assert operations(cloud)["StopStatefulAsyncInvocation"] == 3
     assert (reaped.counts["failed"], reaped.finished.exit) == (3, Exit.ATTENTION)
 
@@ -258,8 +275,13 @@ def test_a_run_ends_within_its_margin_whatever_the_cloud_does(cloud: EmulatorPro
 
 def test_one_missing_function_does_not_hinder_the_others(cloud: EmulatorProcess) -> None:
     """The function that does not exist is reported, the others are swept."""
-    reaped = reap(cloud.endpoint, policy(targets="[media/nobody, gone/at-all, media/transcode@prod]"), enforce=True)
-    assert {line["error_code"] for line in reaped.said("list_failed")} == {"FunctionNotFound", "ServiceNotFound"}
+    reaped = reap(
+        cloud.endpoint, policy(targets="[media/nobody, gone/at-all, media/transcode@prod]"), enforce=True
+    )
+    assert {line["error_code"] for line in reaped.said("list_failed")} == {
+        "FunctionNotFound",
+        "ServiceNotFound",
+    }
     assert stopped(cloud) == OVER
     assert reaped.finished.exit is Exit.ATTENTION
 
@@ -300,7 +322,9 @@ def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, text: str) -> N
 
 def test_secrets_never_reach_a_line(cloud: EmulatorProcess) -> None:
     """Neither key nor signature nor payload, also when the cloud refuses."""
-    cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "code": "AccessDenied"}])
+    cloud.faults(
+        [{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "code": "AccessDenied"}]
+    )
     text = str(reap(cloud.endpoint, POLICY, enforce=True).lines)
     assert "emulator-secret" not in text
     assert "Signature" not in text

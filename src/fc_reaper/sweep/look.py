@@ -200,4 +200,3 @@ class Look:
         if task.status == STOPPING and stopping_too_long(task, self._stuck_after, moment, read=False).unread:
             return True
         return claim(task, rules, moment, read=False).unread
-

@@ -97,6 +97,8 @@ def _narrow(target: Target, narrowing: Narrowing) -> Target | None:
             return None
         service = narrowing.service
     if narrowing.function is not None:
+        if "$" in narrowing.function and service is not None:
+            return None
         if fnmatchcase(narrowing.function, name):
             name = narrowing.function
         elif narrowing.service is not None or not name.endswith(f"${narrowing.function}"):

@@ -1,0 +1,97 @@
+"""Where a run looks, and what an event can take away from that."""
+
+from __future__ import annotations
+
+import pytest
+
+from fc_reaper.model import Function
+from fc_reaper.policy import load_policy
+from fc_reaper.sweep.scope import narrowed, scope_of
+from fc_reaper.sweep.sweep import is_ourselves
+from fc_reaper.target import parse_target
+from fc_reaper.trigger import Ask, Narrowing
+
+ANYTHING = Narrowing()
+
+
+@pytest.mark.parametrize(
+    ("targets", "narrowing", "left"),
+    [
+        pytest.param(["media/a@prod", "b"], ANYTHING, ["media/a@prod", "b@LATEST"], id="nothing is taken away"),
+        pytest.param(["media/a@prod", "b"], Narrowing(function="a"), ["media/a@prod"], id="by function"),
+        pytest.param(["x/a", "y/a", "a"], Narrowing(function="a"), ["x/a@LATEST", "y/a@LATEST", "a@LATEST"],
+                     id="a bare name is every function of that name among the targets"),
+        pytest.param(["x/a", "y/a", "a"], Narrowing("y", "a"), ["y/a@LATEST"], id="by service and function"),
+        pytest.param(["media/*@*"], Narrowing("media", "a", "7"), ["media/a@7"], id="a pattern becomes a name"),
+        pytest.param(["media/*@prod"], Narrowing("media", "a", "7"), [], id="another qualifier is outside"),
+        pytest.param(["media/a"], Narrowing(function="b"), [], id="another function is outside"),
+        pytest.param(["media/a*"], Narrowing(function="A1"), [], id="case matters"),
+        pytest.param(["media/a"], Narrowing(function="media$a"), ["media/a@LATEST"], id="the 3.0 name of a 2.0 one"),
+        pytest.param(["media$a"], Narrowing("media", "a"), ["media$a@LATEST"], id="the 2.0 name of a 3.0 one"),
+        pytest.param(["media$a"], Narrowing(function="a"), ["media$a@LATEST"], id="its bare name"),
+    ],
+)  # fmt: skip
+def test_a_narrowing_only_takes_away(targets: list[str], narrowing: Narrowing, left: list[str]) -> None:
+    """What remains is a part of the targets, in either spelling of a function's name."""
+    assert [str(target) for target in narrowed(map(parse_target, targets), narrowing)] == left
+
+
+TWO = load_policy(
+    """
+version: 1
+policies:
+  - {name: hourly, targets: [media/a], match: {running_for: 1h}, triggers: ['timer:hourly'], stop: slow}
+  - {name: any, targets: ['media/*', other/b], match: {running_for: 2h}, stop: slow}
+""",
+    source="p.yaml",
+)
+
+
+@pytest.mark.parametrize(
+    ("ask", "names"),
+    [
+        (Ask("timer", "hourly", ANYTHING, ""), ["hourly", "any"]),
+        (Ask("timer", "daily", ANYTHING, ""), ["any"]),
+        (Ask("alert", None, ANYTHING, ""), ["any"]),
+        (Ask("timer", "hourly", Narrowing(function="b"), ""), ["any"]),
+    ],
+)
+def test_a_policy_runs_only_on_its_triggers(ask: Ask, names: list[str]) -> None:
+    """A timer's own name can be asked for."""
+    scope = scope_of([ask], TWO.policies)
+    assert [area.policy.name for area in scope.areas] == names
+
+
+def test_what_is_outside_is_refused_and_what_nobody_runs_is_ignored() -> None:
+    """Naming a stranger is a mistake; ringing where no policy listens is not."""
+    (one, _) = TWO.policies
+    refused = scope_of([Ask("command", None, Narrowing("zzz", "a"), "[1]")], TWO.policies)
+    ignored = scope_of([Ask("alert", None, Narrowing(function="a"), "")], [one])
+    assert [(note.event, note.part) for note in refused.notes] == [("trigger_refused", "[1]")]
+    assert [note.event for note in ignored.notes] == ["trigger_ignored"]
+
+
+def test_each_ask_keeps_its_own_narrowing() -> None:
+    """Two commands in one event look at two functions, each for its own reasons."""
+    asks = [Ask("command", None, Narrowing(function=name), "") for name in ("a", "b")]
+    scope = scope_of(asks, TWO.policies)
+    existing = [Function("media", name, "LATEST") for name in ("a", "b", "c")]
+    found = scope.functions(existing)
+    assert Function("media", "c", "LATEST") not in found
+    assert {str(one) for one in found} >= {"media/a@LATEST", "media/b@LATEST", "other/b@LATEST"}
+
+
+@pytest.mark.parametrize(
+    ("ourselves", "function", "same"),
+    [
+        ("ops/reaper", Function("ops", "reaper", "prod"), True),
+        ("ops/reaper", Function(None, "ops$reaper", "LATEST"), True),
+        ("ops$reaper", Function("ops", "reaper", "1"), True),
+        ("reaper", Function(None, "reaper", "LATEST"), True),
+        ("reaper", Function("ops", "reaper", "LATEST"), False),
+        ("ops/reaper", Function("ops", "reaper2", "LATEST"), False),
+    ],
+)
+def test_the_reaper_knows_itself_in_both_spellings(ourselves: str, function: Function, same: bool) -> None:
+    """Under any qualifier, by its 2.0 or its 3.0 name."""
+    assert is_ourselves(function, parse_target(ourselves)) is same
