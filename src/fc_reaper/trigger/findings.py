@@ -1,0 +1,120 @@
+"""What has been found so far while an event is read, part by part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from fc_reaper.errors import EventRefused
+from fc_reaper.trigger.asks import (
+    ALERT,
+    IGNORED,
+    REFUSED,
+    TASK,
+    UNRECOGNISED,
+    Ask,
+    Narrowing,
+    Note,
+    Reading,
+    Trigger,
+)
+
+MOST_NOTES = 100
+"""So many notes of one event are told one by one; the rest is counted, a line for each kind."""
+
+MOST_LAYERS = 8
+"""An event may be wrapped so often, the limit included; real ones stay below five."""
+
+
+class Place(NamedTuple):
+    """Where in the event we are: which part, and inside which layers."""
+
+    part: str = ""
+    layers: tuple[str, ...] = ()
+
+    def element(self, index: int) -> Place:
+        """The place of one element of the list that is here."""
+        return self._replace(part=f"{self.part}[{index}]", layers=(*self.layers, "list"))
+
+    def inside(self, layer: str) -> Place:
+        """The place of what *layer* wraps.
+
+        Raises:
+            EventRefused: it is wrapped more often than any sender does.
+        """
+        if len(self.layers) >= MOST_LAYERS:
+            raise EventRefused(f"it is wrapped more than {MOST_LAYERS} times")
+        return self._replace(layers=(*self.layers, layer))
+
+
+class Findings:
+    """Collects asks, notes and the wish to rehearse; identical asks are one."""
+
+    def __init__(self) -> None:
+        self._http = False
+        self._rehearse = False
+        self._asks: dict[tuple[str, str | None, Narrowing], Ask] = {}
+        self._notes: list[Note] = []
+        self._untold: Counter[str] = Counter()
+        self._readings: list[Reading] = []
+        self._identities: dict[tuple[str, str], str] = {}
+
+    def ask(self, kind: str, narrowing: Narrowing, place: Place, name: str | None = None) -> None:
+        """Somebody asks; to name a task by its id makes any ask one of kind task."""
+        if narrowing.invocation_id is not None:
+            kind, name = TASK, None
+        self._asks.setdefault((kind, name, narrowing), Ask(kind, name, narrowing, place.part))
+
+    def rehearse(self, wish: bool) -> None:
+        """A wish to rehearse is never taken back by another part."""
+        self._rehearse = self._rehearse or wish
+
+    def refuse(self, refusal: EventRefused, place: Place) -> None:
+        """A part cannot be obeyed; its wish to rehearse still counts, for it can do no harm."""
+        self.rehearse(refusal.rehearse)
+        self._note(REFUSED, refusal.why, place)
+
+    def ignore(self, why: str, place: Place) -> None:
+        """A part was understood and asks for nothing."""
+        self._note(IGNORED, why, place)
+
+    def doorbell(self, why: str, place: Place) -> None:
+        """A part says no more than that something happened somewhere."""
+        self._note(UNRECOGNISED, why, place)
+        self.ask(ALERT, Narrowing(), place)
+
+    def read_as(self, source: str, place: Place, state: str | None = None) -> None:
+        """Remember how a part was understood."""
+        if len(self._readings) < MOST_NOTES:
+            self._readings.append(Reading(place.part, place.layers, source, state))
+
+    def first_with(self, identity: tuple[str, str], place: Place) -> str | None:
+        """The earlier part that has the same identity; None when this is the first."""
+        first = self._identities.setdefault(identity, place.part)
+        return None if first == place.part else first
+
+    def answer_http(self, wanted: bool) -> None:
+        """Whether the caller waits for an answer in HTTP shape."""
+        self._http = self._http or wanted
+
+    def trigger(self) -> Trigger:
+        """All of it."""
+        return Trigger(
+            tuple(self._asks.values()),
+            self._rehearse,
+            (*self._notes, *self._rest()),
+            tuple(self._readings),
+            self._http,
+        )
+
+    def _note(self, event: str, why: str, place: Place) -> None:
+        if len(self._notes) < MOST_NOTES:
+            self._notes.append(Note(event, why, place.part))
+        else:
+            self._untold[event] += 1
+
+    def _rest(self) -> list[Note]:
+        return [
+            Note(event, f"{count} more parts of the event, not listed", "")
+            for event, count in self._untold.items()
+        ]
