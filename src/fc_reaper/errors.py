@@ -28,14 +28,12 @@ class InvalidName(ReaperError, ValueError):
 class EventRefused(ReaperError):
     """An event, or one part of it, cannot be obeyed.
 
-    `part` says which: `""` for the whole event, `[2]` for the third element of a list.
     `rehearse` is true when the refused text asked, however badly spelt, for a rehearsal.
     """
 
-    def __init__(self, why: str, *, part: str = "", rehearse: bool = False) -> None:
+    def __init__(self, why: str, *, rehearse: bool = False) -> None:
         super().__init__(why)
         self.why = why
-        self.part = part
         self.rehearse = rehearse
 
 

@@ -42,7 +42,7 @@ def test_a_line_says_when_how_loud_and_what() -> None:
 def test_anything_makes_exactly_one_line(fields: dict[str, Any]) -> None:
     """Line breaks, surrogates and odd names included."""
     stream = io.StringIO()
-    JsonLines(stream, CLOCK)("stuck", **{"reason": fields})
+    JsonLines(stream, CLOCK)("stuck", reason=fields)
     assert json.loads(stream.getvalue())["event"] == "stuck"
     assert stream.getvalue().count("\n") == 1
 

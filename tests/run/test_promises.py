@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.clock import SYSTEM_CLOCK, Clock
+from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.run import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
@@ -103,6 +103,48 @@ def test_a_task_named_by_its_id_is_judged_like_any_other(cloud: EmulatorProcess)
     assert (young.counts["kept"], young.finished.result["trigger"]) == (1, "task")
     over = reap(cloud.endpoint, POLICY, {"invocationId": "over-2", "qualifier": "prod"}, enforce=True)
     assert over.ids("confirmed") == stopped(cloud) == {"over-2"}
+
+
+CANCELLED = """\
+version: 1
+policies:
+  - name: cancelled
+    targets: [media/transcode@prod]
+    match: {status: [Enqueued, Running, Retrying]}
+    triggers: [task]
+    stop: our application cancelled it
+"""
+
+
+def test_an_application_can_cancel_its_own_task(cloud: EmulatorProcess) -> None:
+    """A policy for tasks that are named stops them at any age, and nothing that is not named."""
+    assert "due" not in reap(cloud.endpoint, CANCELLED, enforce=True).counts
+    named = [{"invocationId": "young-1"}, {"invocationId": "queue-2"}, {"invocationId": "done-1"}]
+    reaped = reap(cloud.endpoint, CANCELLED, named, enforce=True)
+    assert stopped(cloud) == reaped.ids("confirmed") == {"young-1", "queue-2"}
+
+
+def test_an_id_that_two_functions_know_is_refused() -> None:
+    """Only exactly one task may be meant; naming its function settles it."""
+    twins = [{**SEED["invocations"][0], "functionName": name, "count": 1} for name in ("transcode", "resize")]
+    with running_emulator("--stopping", "100ms", seed={"invocations": twins}) as cloud:
+        text = policy(targets="[media/transcode@prod, media/resize@prod]")
+        refused = reap(cloud.endpoint, text, {"invocationId": "over-1"}, enforce=True)
+        assert "several" in refused.said("trigger_refused")[0]["why"]
+        assert (refused.finished.exit, stopped(cloud)) == (Exit.REFUSED, set())
+        named = reap(cloud.endpoint, text, {"invocationId": "over-1", "functionName": "resize"}, enforce=True)
+        assert named.said("confirmed")[0]["function"] == "resize"
+
+
+def test_an_id_is_not_certain_while_one_function_cannot_be_read(cloud: EmulatorProcess) -> None:
+    """The other function might know the id as well, so nothing is stopped."""
+    cloud.faults(
+        [{"operation": "GetStatefulAsyncInvocation", "times": 1, "status": 403, "code": "AccessDenied"}]
+    )
+    text = policy(targets="[media/transcode@prod, media/transcode@other]")
+    reaped = reap(cloud.endpoint, text, {"invocationId": "over-1"}, enforce=True)
+    assert stopped(cloud) == set()
+    assert reaped.said("trigger_refused")
 
 
 def test_the_qualifier_received_is_the_qualifier_sent(cloud: EmulatorProcess) -> None:

@@ -76,8 +76,9 @@ def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdic
     mercy = _first_mercy(rules.exempt, task, view)
     if mercy is not None and mercy[1].holds:
         return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=mercy[0].line)
-    unheard_of = f"nobody here knows the status {task.status!r}" if task.status not in UNFINISHED else None
-    doubt = unheard_of or contradiction(task)
+    doubt = contradiction(task)
+    if task.status not in UNFINISHED:
+        doubt = f"nobody here knows the status {task.status!r}"
     if doubt is not None:
         return Verdict(Kind.UNKNOWN, doubt, rule="status")
     opinions = [weigh(clause, task, view) for clause in rules.clauses]

@@ -16,6 +16,8 @@ StartedTime = Literal["unknown", "enqueue", "execution"]
 
 _LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
 
+_ENDS = frozenset(FINISHED)
+
 # The cloud tells its time in whole seconds, so a moment may be up to one second behind the truth.
 _COARSENESS: Millis = 1000
 
@@ -38,8 +40,9 @@ def contradiction(task: Task) -> str | None:
         return None
     if task.events[-1].status != task.status:
         return f"status {task.status} contradicts its latest event {task.events[-1].status}"
-    if any(event.status in FINISHED for event in task.events):
-        return f"status {task.status} contradicts an event that says it ended"
+    for event in task.events:
+        if event.status in _ENDS:
+            return f"status {task.status} contradicts an event that says it ended"
     return None
 
 
@@ -70,11 +73,13 @@ def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_ti
 
 def _by_events(clock: str, task: Task, now: Millis) -> Age | None:
     if clock == "alive_for":
-        first = next((event.at for event in task.events if event.status == "Enqueued"), None)
-        return _since(first, now, "events")
-    wanted = _LAST[clock]
-    last = next((event.at for event in reversed(task.events) if event.status == wanted), None)
-    return _since(last, now, "events")
+        wanted, events = "Enqueued", iter(task.events)
+    else:
+        wanted, events = _LAST[clock], reversed(task.events)
+    for at, _, status in events:
+        if status == wanted:
+            return _since(at, now, "events")
+    return None
 
 
 def _since(start: Millis | None, now: Millis, source: Literal["events", "started_time"]) -> Age | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -15,13 +14,10 @@ from fc_reaper.model import STOPPING, Function, Millis, Task
 from fc_reaper.sightings import Page, Sighting
 from fc_reaper.sweep.crew import Crew, Done, Work
 from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.memory import Memory
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.queries import Query, queries
 from fc_reaper.sweep.teller import Teller, error_fields, place_fields
-
-_REMEMBERED = 50_000
-"""Tasks remembered against being counted twice: one that moves on while we list is listed under
-both statuses. Far apart in a listing larger than this it would be counted, though never stopped, twice."""
 
 
 class Ask(NamedTuple):
@@ -43,10 +39,10 @@ class Look:
         self._ledger = ledger
         self._teller = teller
         self._stuck_after = stuck_after
-        self._seen: OrderedDict[tuple[Function, str], None] = OrderedDict()
+        self._seen = Memory()
         self._dead: dict[Function, CloudError] = {}
         self._unknown_statuses: set[tuple[bool, str]] = set()
-        self._tokens: set[tuple[Query, str]] = set()
+        self._tokens: set[int] = set()
 
     def claims(self, rules: Mapping[Function, Rules], now: Millis, until: Deadline) -> Iterator[Claim]:
         """Yield the due claims of all functions in *rules*; count and tell everything else.
@@ -92,13 +88,7 @@ class Look:
 
     def remember(self, task: Task) -> bool:
         """Note that *task* was seen; False when it had been seen before."""
-        key = (task.function, task.invocation_id)
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return True
+        return self._seen.add((task.function, task.invocation_id))
 
     def failed(self, function: Function, error: CloudError, status: str | None = None) -> None:
         """Report a function that could not be listed, once for each kind of refusal."""
@@ -187,11 +177,12 @@ class Look:
     def _turn(
         self, work: Work[Ask, Page | Sighting | None], query: Query, token: str, until: Deadline
     ) -> None:
-        if (query, token) in self._tokens:
+        turn = hash((query, token))
+        if turn in self._tokens:
             error = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
             self.failed(query.function, error, query.status)
             return
-        self._tokens.add((query, token))
+        self._tokens.add(turn)
         self._add(work, Ask(query, token), until)
 
     def _wants_reading(self, task: Task, rules: Rules, moment: Millis) -> bool:

@@ -2,64 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.model import Function
 from fc_reaper.sightings import Sighting
-from fc_reaper.sweep.crew import Crew, Work
+from fc_reaper.sweep.crew import Crew, Done, Work
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.trigger import Ask
 
 
-class Resolved(NamedTuple):
-    """The one task, or why there is none. `answered` says whether the cloud answered at all."""
+@dataclass
+class Resolved:
+    """What was found of the task that an ask names, function by function."""
 
-    sighting: Sighting | None
-    refusal: str | None
-    failures: tuple[tuple[Function, CloudError], ...]
-    answered: bool
+    found: list[Sighting] = field(default_factory=list)
+    failures: list[tuple[Function, CloudError]] = field(default_factory=list)
+    answered: bool = False
 
+    @property
+    def refusal(self) -> str | None:
+        """Why it is not certain which task is meant; None when there is exactly one.
 
-def resolve(cloud: Cloud, ask: Ask, candidates: Sequence[Function], crew: Crew, until: Deadline) -> Resolved:
-    """Read the task under every function it may belong to; exactly one of them must know it.
-
-    While one of them could not be read nobody knows that the task is the only one of its id.
-    """
-    found, failures, answered = _read_all(cloud, ask, candidates, crew, until)
-    if failures:
-        why = "it is not certain which task is meant: not every function among the targets could be read"
-        return Resolved(None, why, tuple(failures), answered)
-    if not found:
-        return Resolved(None, "no task of this invocation id among the targets", (), answered)
-    if len(found) > 1:
-        places = ", ".join(str(sighting.task.function) for sighting in found[:5])
-        why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
-        return Resolved(None, why, (), answered)
-    return Resolved(found[0], None, (), answered)
+        While one function could not be read nobody knows that the task is the only one of its id.
+        """
+        if self.failures:
+            return "it is not certain which task is meant: not every function among the targets could be read"
+        if not self.found:
+            return "no task of this invocation id among the targets"
+        if len(self.found) > 1:
+            places = ", ".join(sorted(str(sighting.task.function) for sighting in self.found)[:5])
+            return f"several tasks have this invocation id: {places}; name service, function and qualifier"
+        return None
 
 
-def _read_all(
-    cloud: Cloud, ask: Ask, candidates: Sequence[Function], crew: Crew, until: Deadline
-) -> tuple[list[Sighting], list[tuple[Function, CloudError]], bool]:
-    work: Work[Function, Sighting] = Work()
-    for function in candidates:
-        work.add(function, partial(cloud.get, function, ask.narrowing.invocation_id or "", deadline=until))
-    found: list[Sighting] = []
-    failures: list[tuple[Function, CloudError]] = []
-    answered = False
+def resolve(
+    cloud: Cloud, candidates: Mapping[Ask, Sequence[Function]], crew: Crew, until: Deadline
+) -> dict[Ask, Resolved]:
+    """Read the task of each ask under every function it may belong to."""
+    work: Work[tuple[Ask, Function], Sighting] = Work()
+    resolved = {ask: Resolved() for ask in candidates}
+    for ask, functions in candidates.items():
+        invocation_id = ask.narrowing.invocation_id or ""
+        for function in functions:
+            work.add((ask, function), partial(cloud.get, function, invocation_id, deadline=until))
     for done in crew.each(work, until):
-        try:
-            found.append(done.result())
-        except CloudError as error:
-            answered = answered or error.http_status is not None
-            if error.http_status != 404:
-                failures.append((done.tag, error))
-        except InvalidName as error:
-            failures.append((done.tag, CloudError(str(error), error_code="InvalidName")))
-        except TimeoutError:
-            failures.append((done.tag, CloudError("the time was up", error_code="TimedOut")))
-    return found, failures, answered or bool(found)
+        _note(resolved[done.tag[0]], done)
+    return resolved
+
+
+def _note(resolved: Resolved, done: Done[tuple[Ask, Function], Sighting]) -> None:
+    function = done.tag[1]
+    try:
+        resolved.found.append(done.result())
+        resolved.answered = True
+    except CloudError as error:
+        resolved.answered = resolved.answered or error.http_status == 404
+        if error.http_status != 404:
+            resolved.failures.append((function, error))
+    except InvalidName as error:
+        resolved.failures.append((function, CloudError(str(error), error_code="InvalidName")))
+    except TimeoutError:
+        resolved.failures.append((function, CloudError("the time was up", error_code="TimedOut")))

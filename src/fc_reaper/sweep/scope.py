@@ -101,6 +101,8 @@ def _narrow(target: Target, narrowing: Narrowing) -> Target | None:
             return None
         if fnmatchcase(narrowing.function, name):
             name = narrowing.function
+        elif fnmatchcase(name, narrowing.function):
+            pass
         elif narrowing.service is not None or not name.endswith(f"${narrowing.function}"):
             return None
     if narrowing.qualifier is not None:
@@ -120,8 +122,9 @@ def _spellings(narrowing: Narrowing) -> list[Narrowing]:
     if function is not None and "$" in function and service is None:
         service, _, name = function.partition("$")
         spellings.append(narrowing._replace(service=service, function=name))
-    elif function is not None and service is not None:
-        spellings.append(narrowing._replace(service=None, function=f"{service}${function}"))
+    elif service is not None:
+        name = "*" if function is None else function
+        spellings.append(narrowing._replace(service=None, function=f"{service}${name}"))
     return spellings
 
 

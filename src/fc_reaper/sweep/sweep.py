@@ -15,6 +15,7 @@ from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.judge.verdict import Claim
 from fc_reaper.model import Function, Millis, Task
 from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.act import act, prove
 from fc_reaper.sweep.crew import Crew
 from fc_reaper.sweep.discovery import existing
@@ -80,6 +81,7 @@ class Sweep:
         self._crew = Crew(terms.concurrency, clock, interrupted)
         self._rules: dict[Function, Rules] = {}
         self._task_rules: dict[tuple[Function, str], Rules] = {}
+        self._existing: dict[bool, list[Function]] = {}
         self._unseen: set[str] = set()
         self._served = 0
         self._refusals = 0
@@ -127,30 +129,34 @@ class Sweep:
         self._rules = {one: self._rules_for(one, scope.policies(one)) for one in functions}
         self.ledger.functions = len(functions)
         look = Look(self._cloud, self._crew, self.ledger, self._teller, stuck_after=self._terms.stuck_after)
-        for ask in narrow:
-            yield from self._one_task(look, ask, scope, until)
+        yield from self._named(look, narrow, scope, until)
         yield from look.claims(self._rules, self._clock.now(), until)
 
-    def _one_task(self, look: Look, ask: Ask, broad: Scope, until: Deadline) -> Iterator[Claim]:
-        """Judge the one task that *ask* names, if it names exactly one among the targets."""
-        scope = scope_of([ask], self._policy.policies)
-        self._note(scope)
-        if not scope.areas:
-            return
-        candidates = scope.functions(self._discover(scope, until))
-        resolved = resolve(self._cloud, ask, candidates, self._crew, until)
-        for function, error in resolved.failures:
-            look.failed(function, error)
-        self.ledger.answered = self.ledger.answered or resolved.answered
-        if resolved.refusal is not None:
-            self._refuse(resolved.refusal, ask.part)
-        if resolved.sighting is None:
-            return
-        self._served += 1
-        task, moment = resolved.sighting
+    def _named(self, look: Look, asks: Sequence[Ask], broad: Scope, until: Deadline) -> Iterator[Claim]:
+        """Judge the tasks that *asks* name by their ids, each if it is exactly one among the targets."""
+        scopes: dict[Ask, Scope] = {}
+        for ask in asks:
+            scope = scope_of([ask], self._policy.policies)
+            self._note(scope)
+            if scope.areas:
+                scopes[ask] = scope
+        candidates = {ask: scope.functions(self._discover(scope, until)) for ask, scope in scopes.items()}
+        for ask, resolved in resolve(self._cloud, candidates, self._crew, until).items():
+            for function, error in resolved.failures:
+                look.failed(function, error)
+            self.ledger.answered = self.ledger.answered or resolved.answered
+            if resolved.refusal is not None:
+                self._refuse(resolved.refusal, ask.part)
+                continue
+            self._served += 1
+            yield from self._one(look, resolved.found[0], (scopes[ask], broad))
+
+    def _one(self, look: Look, sighting: Sighting, scopes: Sequence[Scope]) -> Iterator[Claim]:
+        """Judge one task by the policies of all *scopes* that its function is in."""
+        task, moment = sighting
         if task.function not in self._rules:
             self.ledger.functions += 1
-        policies = {*scope.policies(task.function), *broad.policies(task.function)}
+        policies = {policy for scope in scopes for policy in scope.policies(task.function)}
         rules = self._rules_for(task.function, sorted(policies, key=lambda policy: policy.line))
         self._task_rules[task.function, task.invocation_id] = rules
         if look.remember(task):
@@ -159,8 +165,12 @@ class Sweep:
     def _discover(self, scope: Scope, until: Deadline) -> list[Function]:
         found: list[Function] = []
         for services in sorted(scope.needs_discovery()):
+            if services in self._existing:
+                found += self._existing[services]
+                continue
             try:
-                found += existing(self._cloud, services=services, until=until)
+                self._existing[services] = existing(self._cloud, services=services, until=until)
+                found += self._existing[services]
                 self.ledger.answered = True
             except CloudError as error:
                 self.ledger.failures.append(error)
