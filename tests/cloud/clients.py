@@ -1,0 +1,65 @@
+"""Both clients behind one shape: fc2 as it is, and ours."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import fc2
+
+from fc_reaper.clock import Clock
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.model import Function
+
+KEY_ID = "emulator"
+SECRET = "emulator-secret"
+TOKEN = "token/with+signs=="
+
+TRANSCODE = Function("media", "transcode", "prod")
+RESIZE = Function(None, "resize", "LATEST")
+
+Make = Callable[..., "contextlib.AbstractContextManager[Any]"]
+
+
+@dataclass
+class PatientClock:
+    """Real time, except that sleeping costs none: it only moves both clocks on."""
+
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> Clock:
+        return Clock(now=self._now, monotonic=self.monotonic, sleep=self.slept.append)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + sum(self.slept)
+
+    def _now(self) -> int:
+        return time.time_ns() // 1_000_000 + round(1000 * sum(self.slept))
+
+
+@contextlib.contextmanager
+def ours(endpoint: str, token: str = "", **settings: Any) -> Iterator[AsyncTaskClient]:
+    """Our client; its waits between attempts cost no time unless a clock is given."""
+    defaults = {
+        "access_key_id": KEY_ID,
+        "access_key_secret": SECRET,
+        "security_token": token,
+        "clock": PatientClock().clock(),
+        "jitter": lambda: 1.0,
+    }
+    client = AsyncTaskClient(endpoint=endpoint, **{**defaults, **settings})
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextlib.contextmanager
+def plain(endpoint: str, token: str = "") -> Iterator[fc2.Client]:
+    """fc2 as it is."""
+    yield fc2.Client(
+        endpoint=endpoint, accessKeyID=KEY_ID, accessKeySecret=SECRET, securityToken=token, Timeout=5
+    )

@@ -1,0 +1,83 @@
+"""What may enter a path, and what a query."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.cloud.names import check_function, check_id_prefix, check_invocation_id
+from fc_reaper.errors import InvalidName
+from fc_reaper.model import Function
+
+GOOD = [
+    Function("media", "transcode", "prod"),
+    Function("_a", "b-c_d", "3"),
+    Function("m" * 128, "f" * 128, "q" * 128),
+    Function(None, "resize", "LATEST"),
+    Function(None, "media$resize", "LATEST"),
+]
+BAD = [
+    Function("", "f", "q"),
+    Function("9s", "f", "q"),
+    Function("s", "-f", "q"),
+    Function("s.prod", "f", "q"),
+    Function("s", "..", "q"),
+    Function("s", "f/g", "q"),
+    Function("s", "f\n", "q"),
+    Function("s", "f", ""),
+    Function("s", "f", "q?x=1"),
+    Function("s", "f", "prod\n"),
+    Function("s", "a$b", "q"),
+    Function(None, "a$b$c", "q"),
+    Function(None, "a$", "q"),
+    Function("s" * 129, "f", "q"),
+    Function("s", "ｆ", "q"),
+]
+
+
+@pytest.mark.parametrize("function", GOOD, ids=str)
+def test_names_that_the_platform_gives_pass(function: Function) -> None:
+    """Also the service$function of a function that was carried over to 3.0."""
+    check_function(function)
+
+
+@pytest.mark.parametrize("function", BAD, ids=repr)
+def test_names_that_would_change_the_path_are_refused(function: Function) -> None:
+    """Also a line break at the end, which a careless pattern lets through."""
+    with pytest.raises(InvalidName):
+        check_function(function)
+
+
+@given(st.text())
+def test_an_invocation_id_is_up_to_128_letters_digits_and_dashes(text: str) -> None:
+    """It may begin with a digit: generated ids are UUIDs."""
+    fits = re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text) is not None
+    if fits:
+        check_invocation_id(text)
+    else:
+        with pytest.raises(InvalidName):
+            check_invocation_id(text)
+
+
+def test_the_error_shows_what_is_wrong_and_what_to_use() -> None:
+    """A long value is shortened."""
+    with pytest.raises(InvalidName, match=r"'a/b' cannot be an invocation id; use at most 128 letters"):
+        check_invocation_id("a/b")
+    with pytest.raises(InvalidName) as caught:
+        check_invocation_id("x" * 5000)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("prefix", ["", "job-", "9"])
+def test_a_prefix_may_be_any_beginning_of_an_id(prefix: str) -> None:
+    """The empty one means every id."""
+    check_id_prefix(prefix)
+
+
+def test_a_prefix_holds_no_pattern() -> None:
+    """Globs are for policies; the cloud would look for a star."""
+    with pytest.raises(InvalidName):
+        check_id_prefix("job-*")

@@ -1,0 +1,220 @@
+"""Records as the cloud writes them: tolerant of form, never of doubt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.cloud.times import read_moment
+from fc_reaper.cloud.wire import function_in_arn, read_task
+from fc_reaper.model import Event, Function, Task
+from tests.cloud.clients import RESIZE, TRANSCODE
+
+AT = 1_700_000_000_000
+ARN = "acs:fc:cn-hangzhou:123456789:functions/resize"
+
+
+def a_record(**changes: Any) -> dict[str, Any]:
+    record = {
+        "serviceName": "media",
+        "functionName": "transcode",
+        "qualifier": "3",
+        "invocationId": "job-1",
+        "requestId": "r-1",
+        "status": "Running",
+        "startedTime": AT,
+        "endTime": 0,
+        "alreadyRetriedTimes": 2,
+    }
+    return {**record, **changes}
+
+
+def an_event(at: Any, status: Any = "Running", **more: Any) -> dict[str, Any]:
+    return {"timestamp": at, "status": status, **more}
+
+
+def test_a_record_of_two_point_oh_becomes_a_task() -> None:
+    """The function is the one asked under; the record's qualifier may be the version behind an alias."""
+    assert read_task(TRANSCODE, a_record()) == Task(TRANSCODE, "job-1", "Running", "r-1", AT, None, 2)
+
+
+def test_a_record_of_three_point_oh_becomes_a_task() -> None:
+    """It has a taskId, and names its function by ARN."""
+    record = {"taskId": "t-1", "functionArn": ARN, "status": "Enqueued", "startedTime": AT}
+    assert read_task(RESIZE, record) == Task(RESIZE, "t-1", "Enqueued", None, AT)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (AT, AT),
+        (str(AT), AT),
+        (f" {AT} ", AT),
+        (float(AT), AT),
+        (f"{AT}.0", AT),
+        (1_700_000_000, AT),
+        ("1700000000", AT),
+        (99_999_999_999, 99_999_999_999_000),
+        (100_000_000_000, 100_000_000_000),
+        ("2023-11-14T22:13:20Z", AT),
+        ("2023-11-14T22:13:20.5Z", AT + 500),
+        ("2023-11-14T22:13:20.123456789Z", AT + 123),
+        ("2023-11-15 06:13:20+08:00", AT),
+        ("2023-11-15T06:13:20+0800", AT),
+    ],
+)
+def test_a_moment_is_read_in_every_form_seen(value: Any, moment: int) -> None:
+    """Numbers, numbers as text, seconds, ISO text; below 1e11 it is seconds."""
+    assert read_moment(value) == moment
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        0,
+        -1,
+        0.0,
+        "0",
+        "-5",
+        "",
+        True,
+        False,
+        AT + 0.5,
+        float("inf"),
+        float("nan"),
+        10**30,
+        "9" * 5000,
+        "yesterday",
+        "2023-11-14T22:13:20",
+        "2023-13-14T22:13:20Z",
+        "2023-11-14",
+        "１７００００００００",
+        [AT],
+        {"at": AT},
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_what_names_no_moment_is_absent(value: Any) -> None:
+    """0 stands for "not yet"; text without a zone could be hours off either way."""
+    assert read_moment(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "retries"),
+    [(0, 0), (3, 3), ("3", 3), (3.0, 3), (None, None), (-1, None), (True, None), ("many", None), (1.5, None)],
+)
+def test_retries_are_a_count_or_unknown(value: Any, retries: int | None) -> None:
+    """An unknown count is not taken for none."""
+    assert read_task(TRANSCODE, a_record(alreadyRetriedTimes=value)).retries == retries
+
+
+def test_events_are_dated_and_in_order() -> None:
+    """By time, then by id; what has no date is left out; what has no status keeps its place."""
+    listed = [
+        an_event(AT + 2, "Running", eventId=3),
+        an_event(AT, "Enqueued", eventId="1"),
+        an_event(AT + 2, "Dequeued", eventId=2),
+        an_event(None, "Stopping", eventId=9),
+        an_event(0, "Stopping", eventId=9),
+        an_event(AT + 3, None),
+        "Running",
+    ]
+    assert read_task(TRANSCODE, a_record(events=listed)).events == (
+        Event(AT, 1, "Enqueued"),
+        Event(AT + 2, 2, "Dequeued"),
+        Event(AT + 2, 3, "Running"),
+        Event(AT + 3, 0, ""),
+    )
+
+
+@pytest.mark.parametrize("events", [None, [], {}, "Running", 7, [None], [[]]])
+def test_bad_events_are_none(events: Any) -> None:
+    """Then other clocks, or nothing, decide."""
+    assert read_task(TRANSCODE, a_record(events=events)).events == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [
+        pytest.param({"serviceName": "other"}, "another service", id="another-service"),
+        pytest.param({"serviceName": "Media"}, "another service", id="names-have-case"),
+        pytest.param({"functionName": "other"}, "another function", id="another-function"),
+        pytest.param({"functionName": 7}, "another function", id="a-name-that-is-no-text"),
+        pytest.param({"status": None}, "no status", id="no-status"),
+        pytest.param({"status": 7}, "no status", id="a-status-that-is-no-text"),
+        pytest.param({"status": ""}, "no status", id="an-empty-status"),
+        pytest.param({"endTime": AT}, "has an end, yet it is Running", id="ended-and-running"),
+        pytest.param({"status": "Stopping", "endTime": AT}, "yet it is Stopping", id="ended-and-stopping"),
+        pytest.param({"invocationId": "../x"}, "none that the platform", id="an-impossible-id"),
+    ],
+)
+def test_a_record_that_contradicts_is_doubted(changes: dict[str, Any], doubt: str) -> None:
+    """The question, or itself. Doubt means that the task is kept."""
+    assert doubt in str(read_task(TRANSCODE, a_record(**changes)).doubt)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"qualifier": "7"}, id="another-qualifier"),
+        pytest.param({"serviceName": None, "functionName": ""}, id="no-names"),
+        pytest.param({"status": "Succeeded", "endTime": AT}, id="ended"),
+        pytest.param({"status": "Hibernating"}, id="a-status-nobody-knows"),
+    ],
+)
+def test_a_record_that_only_says_less_is_not_doubted(changes: dict[str, Any]) -> None:
+    """Whether an unknown status may be acted on is for the judge."""
+    assert read_task(TRANSCODE, a_record(**changes)).doubt is None
+
+
+@pytest.mark.parametrize("arn", [f"{ARN}2", "acs:fc:r:1:services/media/functions/resize", "resize", 7])
+def test_an_arn_that_names_another_function_is_doubted(arn: Any) -> None:
+    """Also one that cannot be read."""
+    record = {"taskId": "t-1", "status": "Running", "functionArn": arn}
+    assert "another function" in str(read_task(RESIZE, record).doubt)
+
+
+def test_an_answer_about_another_task_is_doubted() -> None:
+    """The task asked for keeps its id, so that nobody stops the other one."""
+    task = read_task(TRANSCODE, a_record(), asked="job-2")
+    assert (task.invocation_id, task.doubt) == ("job-2", "the record is about another task, 'job-1'")
+    assert read_task(TRANSCODE, {}, asked="job-2").doubt == "the record has no id"
+
+
+@pytest.mark.parametrize(
+    ("arn", "named"),
+    [
+        (ARN, ("resize", "LATEST")),
+        (f"{ARN}/prod", ("resize", "prod")),
+        (f"{ARN}.prod", ("resize", "prod")),
+        ("acs:fc:r:1:functions/media$resize/3", ("media$resize", "3")),
+        (f"{ARN}/prod/more", None),
+        (f"x{ARN}", None),
+        (None, None),
+    ],
+)
+def test_a_function_is_named_by_its_arn(arn: Any, named: tuple[str, str] | None) -> None:
+    """The qualifier stands behind a slash or a dot, or nowhere."""
+    assert function_in_arn(arn) == named
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+fields = st.sampled_from([*a_record(), "events", "taskId", "functionArn"])
+
+
+@given(st.dictionaries(fields, anything), st.sampled_from([TRANSCODE, RESIZE]))
+def test_any_record_becomes_a_task_of_the_function_asked(record: dict[str, Any], function: Function) -> None:
+    """Nothing in it raises, moves it elsewhere, or dates it before the epoch."""
+    task = read_task(function, record)
+    assert task.function == function
+    moments = [task.started_at, task.ended_at, *(event.at for event in task.events)]
+    assert all(moment is None or moment > 0 for moment in moments)
+    assert list(task.events) == sorted(task.events, key=lambda event: event[:2])
