@@ -1,0 +1,1 @@
+"""What the product costs, as ratios and counts that hold on any machine."""

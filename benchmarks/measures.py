@@ -1,0 +1,153 @@
+"""One function for each number of the table; each answers what it measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
+from fc_reaper.judge.claim import claim, rules_for
+from fc_reaper.model import Event, Task
+from fc_reaper.policy import load_policy
+from tests.emulator_process import running_emulator
+from tests.reaping import reap
+
+_BASE = "import fc2, pythonjsonlogger.json\nfrom pydantic import BaseModel"
+_OURS = "import fc_reaper.handler"
+_LISTS = "ListStatefulAsyncInvocations"
+HANDS = 32
+
+
+def import_ratio(pairs: int = 9) -> float:
+    """Importing the handler by importing what it cannot do without; the median of pairs."""
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        _processor_time(_BASE, folder), _processor_time(_OURS, folder)
+        for _ in range(pairs):
+            base = _processor_time(_BASE, folder)
+            ratios.append(_processor_time(_OURS, folder) / base)
+    return median(ratios)
+
+
+def idle_calls() -> float:
+    """Calls of a sweep of ten literal targets in which nothing is due."""
+    names = [f"f{number}" for number in range(10)]
+    seed = {"invocations": [tasks(1, name, "-1m", name) for name in names]}
+    with running_emulator(seed=seed) as cloud:
+        reap(cloud.endpoint, policy(", ".join(f"media/{name}" for name in names)))
+        return float(sum(cloud.calls()["counts"].values()))
+
+
+def calls_to_find() -> float:
+    """List calls that find a hundred overdue tasks among a hundred thousand that run."""
+    seed = {"invocations": [tasks(99_900, "young", "-1h"), tasks(100, "old", "-3h")]}
+    with running_emulator(seed=seed) as cloud:
+        reaped = reap(cloud.endpoint, policy("media/transcode", 200))
+        assert reaped.counts["due"] == 100
+        return float(cloud.calls()["counts"][_LISTS])
+
+
+def calls_per_stop() -> float:
+    """Calls for each stop, reading again and proof included, listing not."""
+    with running_emulator("--stopping", "100ms", seed={"invocations": [tasks(100, "old", "-3h")]}) as cloud:
+        reaped = reap(cloud.endpoint, policy("media/transcode", 200), enforce=True)
+        assert reaped.counts["confirmed"] == 100
+        counts = cloud.calls()["counts"]
+        return (sum(counts.values()) - counts[_LISTS]) / 100
+
+
+def throughput() -> float:
+    """Calls a second at 100 ms latency by what 32 hands could do at the very best."""
+    calls = HANDS * 30
+    with running_emulator("--latency", "100ms", seed={"invocations": [tasks(10, "t", "-1m")]}) as cloud:
+        client = ours(cloud.endpoint)
+        _in_parallel(lambda number: client.get(TRANSCODE, "t-1"), HANDS)
+        begun = time.perf_counter()
+        _in_parallel(lambda number: client.get(TRANSCODE, "t-1"), calls)
+        rate = calls / (time.perf_counter() - begun)
+        client.close()
+        return rate / (HANDS / 0.1)
+
+
+def processor_ratio(calls: int = 400) -> float:
+    """Processor time of one call by that of a plain fc2 loop."""
+    with running_emulator(seed={"invocations": [tasks(10, "t", "-1m")]}) as cloud:
+        client, plain = ours(cloud.endpoint), PlainFc2(cloud.endpoint)
+        ratios = []
+        for _ in range(5):
+            one = _processor(lambda: client.get(TRANSCODE, "t-1"), calls)
+            ratios.append(one / _processor(lambda: plain.get("t-1"), calls))
+        client.close()
+        return median(ratios)
+
+
+def stop_ratio(loops: int = 60) -> float:
+    """Stop requests a second with 32 hands by those of a plain fc2 loop, at 20 ms latency."""
+    ours_count = HANDS * 60
+    seed = {"invocations": [tasks(ours_count, "a", "-3h"), tasks(loops, "b", "-3h")]}
+    with running_emulator("--latency", "20ms", seed=seed) as cloud:
+        client, plain = ours(cloud.endpoint), PlainFc2(cloud.endpoint)
+        _in_parallel(lambda number: client.get(TRANSCODE, "a-1"), HANDS)
+        begun = time.perf_counter()
+        _in_parallel(lambda number: client.stop(TRANSCODE, f"a-{number + 1}"), ours_count)
+        fast = ours_count / (time.perf_counter() - begun)
+        begun = time.perf_counter()
+        for number in range(loops):
+            plain.stop(f"b-{number + 1}")
+        client.close()
+        return fast / (loops / (time.perf_counter() - begun))
+
+
+def memory_ratio() -> float:
+    """Peak memory of a sweep over a million listed tasks by that over ten thousand."""
+    return _peak(1_000_000) / _peak(10_000)
+
+
+def judged_per_second(number: int = 100_000) -> float:
+    """Tasks judged in one second of processor time by one process."""
+    file = load_policy(policy("media/transcode"), source="p")
+    rules = rules_for(TRANSCODE, file.policies, file.exempt)
+    now = 1_800_000_000_000
+    names = ("Enqueued", "Dequeued", "Running")
+    events = tuple(Event(now - 3_600_000 + at, at, name) for at, name in enumerate(names))
+    task = Task(TRANSCODE, "job-1", "Running", retries=0, events=events)
+    begun = time.process_time()
+    for _ in range(number):
+        claim(task, rules, now)
+    return number / (time.process_time() - begun)
+
+
+def _in_parallel(call: Callable[[int], object], times: int) -> None:
+    with ThreadPoolExecutor(HANDS) as pool:
+        list(pool.map(call, range(times)))
+
+
+def _processor(call: Callable[[], object], times: int) -> float:
+    begun = time.process_time()
+    for _ in range(times):
+        call()
+    return time.process_time() - begun
+
+
+def _processor_time(code: str, folder: str) -> float:
+    """Seconds that a process spends on *code*, with its byte code kept in *folder* from run to run."""
+    report = "import time\nbegun = time.process_time()\n" + code + "\nprint(time.process_time() - begun)"
+    env = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-c", report]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    return float(done.stdout)
+
+
+def _peak(listed: int) -> float:
+    """Peak resident kilobytes of a process of its own that sweeps *listed* tasks."""
+    with running_emulator(seed={"invocations": [tasks(listed, "t", "-1h")]}) as cloud:
+        code = f"from benchmarks.memory import peak; print(peak({cloud.endpoint!r}, {listed}))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return float(done.stdout)
