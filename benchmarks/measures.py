@@ -11,12 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
+from tests.emulator_process import running_emulator
+from tests.reaping import reap
+
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
 from fc_reaper.judge.claim import claim, rules_for
 from fc_reaper.model import Event, Task
 from fc_reaper.policy import load_policy
-from tests.emulator_process import running_emulator
-from tests.reaping import reap
 
 _BASE = "import fc2, pythonjsonlogger.json\nfrom pydantic import BaseModel"
 _OURS = "import fc_reaper.handler"

@@ -1,0 +1,108 @@
+"""Puts the account behind a socket on loopback, and takes it down cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fc_emulator.account import Account
+from fc_emulator.admin import Admin
+from fc_emulator.calls import Calls
+from fc_emulator.door import Door
+from fc_emulator.faults import Faults
+from fc_emulator.rate import Rate
+
+KEEP_ALIVE_S = 90
+"""Idle connections live this long, as a comment in the Go SDK says of the real ones:
+https://github.com/aliyun/fc-go-sdk/blob/master/connect.go"""
+
+
+def application(account: Account) -> Starlette:
+    """The API and the admin routes of one account as an ASGI application."""
+    calls, faults = Calls(), Faults()
+    rate = Rate(account.options.rate, time.monotonic)
+    door = Door(account, calls, faults, rate, asyncio.sleep, lambda: str(uuid.uuid4()))
+    admin = Admin(account, calls, faults)
+    return Starlette(routes=[Mount("/_emulator", routes=admin.routes()), Mount("/", door)])
+
+
+def loopback_socket(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes any free one.
+
+    Raises:
+        ValueError: *host* is not a loopback address.
+        OSError: the port is in use, or the address is not there.
+    """
+    address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    if not address.is_loopback:
+        raise ValueError(f"{host} is not a loopback address; the emulator serves this machine only")
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    # Named as TCP: asyncio answers without delay (TCP_NODELAY) only on sockets that say so.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((str(address), port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def endpoint_of(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(account: Account, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; *ready* is called once calls are taken."""
+    config = uvicorn.Config(
+        application(account),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=1,
+    )
+    _Server(config, ready).run(sockets=[bound])
+
+
+class _Protocol(H11Protocol):
+    """Lets a fault reach the connection itself."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A signal asks for a clean end; uvicorn's own way dies of it afterwards."""
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self.handle_exit)
+        yield

@@ -1,0 +1,141 @@
+"""The command: its one line, its end, and what it says when it cannot begin."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.emulator.wire import CLASSIC, Caller, Door
+from tests.emulator_process import running_emulator
+
+
+def _run(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fc_emulator", *args], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_one_line_and_ends_cleanly(signum: signal.Signals) -> None:
+    """The ready line is all there is on standard output; nothing is on standard error; the status is 0."""
+    command = [sys.executable, "-m", "fc_emulator", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        endpoint = json.loads(ready)["endpoint"]
+        assert ready == f'{{"event":"ready","endpoint":"{endpoint}"}}\n'
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", endpoint)
+        with urllib.request.urlopen(f"{endpoint}/_emulator/calls") as answer:
+            assert answer.status == 200
+        process.send_signal(signum)
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == 0
+
+
+def test_it_ends_although_a_connection_is_open_and_a_call_under_way() -> None:
+    with running_emulator("--latency", "10m") as emulator:
+        host, port = emulator.endpoint.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET /2016-08-15/services HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not emulator.calls()["counts"]:
+                time.sleep(0.02)
+            emulator.process.send_signal(signal.SIGTERM)
+            assert emulator.process.wait(timeout=60) == 0
+
+
+def test_a_port_in_use_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _run("--port", str(port))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"fc-emulator: 127.0.0.1 port {port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not JSON"),
+        ("", "is not JSON"),
+        ("[]", "the seed: is not an object in braces"),
+        ('{"invocation": []}', "the seed.invocation: nobody knows this key"),
+        ('{"invocations": {}}', "the seed.invocations: is not a list"),
+        ('{"invocations": [{"functionName": "f"}]}', "invocations[0]: invocationId is missing"),
+    ],
+)
+def test_an_unreadable_seed_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text(text)
+    done = _run("--port", "0", "--seed", str(seed))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"fc-emulator: {seed}: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_seed_is_told_in_one_line(tmp_path: Path) -> None:
+    done = _run("--seed", str(tmp_path / "none.json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"fc-emulator: {tmp_path / 'none.json'}: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--host", "0.0.0.0"), "0.0.0.0 is not a loopback address"),
+        (("--host", "example.com"), "example.com"),
+        (("--port", "70000"), "'70000' is not a port"),
+        (("--latency", "5"), "'5' is not a length of time"),
+        (("--rate", "20"), "'20' is not a rate"),
+        (("--rate", "0/s"), "'0/s' is not a rate"),
+        (("--stopping", "soon"), "'soon' is not a length of time"),
+        (("--stop-finished", "200"), "--stop-finished"),
+        (("--events", "some"), "--events"),
+        (("--seeds", "x"), "--seeds"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(args: tuple[str, ...], said: str) -> None:
+    done = _run("--port", "0", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+SWITCHES = """
+--port --host --seed --account-id --access-key-id --access-key-secret --security-token --latency --rate
+--stopping --started-time --events --record-qualifier --stop-finished --stop-stopping --list-lag
+"""
+
+
+def test_help_names_every_switch() -> None:
+    done = _run("--help")
+    assert done.returncode == 0
+    for switch in SWITCHES.split():
+        assert switch in done.stdout
+
+
+def test_a_hundred_thousand_tasks_are_there_at_once_and_page_by_page() -> None:
+    """From the first page to the last, none missing, none twice."""
+    entry = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod", "status": "Running"}
+    many = {**entry, "invocationId": "job-{n}", "count": 100_000, "enqueued": "-3h", "ends": "+10m"}
+    with running_emulator(seed={"invocations": [many]}) as emulator:
+        door = Door(Caller(emulator.endpoint), CLASSIC)
+        seen: set[str] = set()
+        token: dict[str, str] = {}
+        for _ in range(40):
+            page = door.page(limit=100, **token).json()
+            ids = {task["invocationId"] for task in page["invocations"]}
+            assert len(ids) == 100
+            assert not ids & seen
+            seen |= ids
+            token = {"nextToken": page["nextToken"]}
+        assert door.ids(startedTimeEnd=1) == []
+        assert door.ids(invocationIdPrefix="job-99999") == ["job-99999"]

@@ -1,0 +1,224 @@
+"""What a seed may say, what it means, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fc_emulator.life import STATUSES
+from fc_emulator.seed import Seed, SeedError, read_seed
+from fc_emulator.tasks import Task
+
+NOW = 1_700_000_000_000
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+
+
+def _seed(*entries: dict[str, Any]) -> Seed:
+    basic = {"functionName": "f", "invocationId": "job", "status": "Running"}
+    return read_seed(json.dumps({"invocations": [{**basic, **entry} for entry in entries]}))
+
+
+def _task(**entry: Any) -> Task:
+    (task,) = _seed(entry).tasks(NOW)
+    return task
+
+
+def _history(task: Task) -> list[tuple[str, float]]:
+    """Statuses and minutes before now."""
+    return [(e.status, (NOW - e.at) / MINUTE) for e in task.life.history if e.at is not None]
+
+
+def test_an_entry_is_multiplied_and_numbered() -> None:
+    """{n} counts from 1, in the id, the request id and in strings of the payload, not in its keys."""
+    entry = {"invocationId": "job-{n}", "count": 3, "requestId": "r-{n}", "instanceId": "c-{n}"}
+    tasks = list(_seed({**entry, "payload": {"order{n}": ["o-{n}", 1]}}).tasks(NOW))
+    assert [task.id for task in tasks] == ["job-1", "job-2", "job-3"]
+    assert [(task.request_id, task.instance_id) for task in tasks[:2]] == [("r-1", "c-1"), ("r-2", "c-2")]
+    assert json.loads(tasks[1].payload) == {"order{n}": ["o-2", 1]}
+
+
+def test_without_a_count_the_number_is_1() -> None:
+    assert _task(invocationId="job-{n}").id == "job-1"
+
+
+@pytest.mark.parametrize(
+    ("given", "payload"),
+    [
+        ({}, ""),
+        ({"payload": {}}, "{}"),
+        ({"payload": None}, "null"),
+        ({"payload": "text"}, '"text"'),
+        ({"payload": "order {n}"}, '"order 1"'),
+        ({"payloadText": "not {JSON {n}"}, "not {JSON {n}"),
+    ],
+)
+def test_a_payload_is_json_text_unless_given_as_text(given: dict[str, Any], payload: str) -> None:
+    assert _task(**given).payload == payload
+
+
+def test_names_may_be_left_out() -> None:
+    """No service, or an empty one: 3.0. No qualifier: LATEST."""
+    assert _task().place == (None, "f", "LATEST")
+    assert _task(serviceName="").place == (None, "f", "LATEST")
+    assert _task(serviceName="s", qualifier="v").place == ("s", "f", "v")
+
+
+@pytest.mark.parametrize(
+    "written", [NOW - HOUR, str(NOW - HOUR), "-1h", "-60m", "-30m30m", "2023-11-14T21:13:20Z"]
+)
+def test_a_moment_is_written_in_many_ways(written: object) -> None:
+    assert _task(enqueued=written).life.enqueued == NOW - HOUR
+
+
+@pytest.mark.parametrize(
+    ("entry", "history"),
+    [
+        ({"status": "Enqueued", "enqueued": "-3h"}, [("Enqueued", 180)]),
+        ({"status": "Enqueued"}, [("Enqueued", 0)]),
+        ({"status": "Dequeued", "enqueued": "-3h"}, [("Enqueued", 180), ("Dequeued", 180)]),
+        ({"enqueued": "-3h"}, [("Enqueued", 180), ("Dequeued", 180), ("Running", 180)]),
+        ({"started": "-2h"}, [("Enqueued", 120), ("Dequeued", 120), ("Running", 120)]),
+        (
+            {"status": "Stopping", "enqueued": "-2h", "stopping": "-4m"},
+            [("Enqueued", 120), ("Dequeued", 120), ("Running", 120), ("Stopping", 4)],
+        ),
+        (
+            {"status": "Failed", "enqueued": "-2h", "ends": "-1h"},
+            [("Enqueued", 120), ("Dequeued", 120), ("Running", 120), ("Failed", 60)],
+        ),
+        (
+            {"status": "Stopped", "enqueued": "-2h", "ends": "-1h"},
+            [("Enqueued", 120), ("Dequeued", 120), ("Running", 120), ("Stopping", 60), ("Stopped", 60)],
+        ),
+        (
+            {"status": "Expired", "enqueued": "-2h", "ends": "-1h"},
+            [("Enqueued", 120), ("Dequeued", 120), ("Expired", 60)],
+        ),
+    ],
+)
+def test_events_are_derived(entry: dict[str, Any], history: list[tuple[str, float]]) -> None:
+    assert _history(_task(**entry)) == history
+
+
+@pytest.mark.parametrize("retries", [1, 2, 8])
+def test_every_retry_leaves_a_running_and_a_retrying(retries: int) -> None:
+    """Between the first enqueueing and the present attempt, in order."""
+    task = _task(enqueued="-3h", started="-1h", retries=retries)
+    statuses = [status for status, _ in _history(task)]
+    assert statuses == ["Enqueued", "Dequeued", *["Running", "Retrying"] * retries, "Running"]
+    ages = [age for _, age in _history(task)]
+    assert ages == sorted(ages, reverse=True)
+    assert (ages[0], ages[-1]) == (180, 60)
+    assert task.life.retries == retries
+
+
+def test_a_retrying_task_last_ran_at_started() -> None:
+    task = _task(status="Retrying", enqueued="-3h", started="-1h", retries=2)
+    statuses = [status for status, _ in _history(task)]
+    assert statuses == ["Enqueued", "Dequeued", "Running", "Retrying", "Running", "Retrying"]
+    assert _history(task)[-2:] == [("Running", 60), ("Retrying", 30)]
+
+
+@pytest.mark.parametrize("status", [*STATUSES, "Hibernating"])
+def test_the_last_derived_event_is_the_status(status: str) -> None:
+    """Whatever the moments; a status that nobody knows is possible too, with the events of a running task."""
+    task = _task(status=status, enqueued="-3h", started="-2h", retries=1)
+    assert task.life.status_at(NOW) == status
+    assert _history(task)[-1][0] == ("Running" if status == "Hibernating" else status)
+
+
+def test_events_that_are_given_are_taken_literally() -> None:
+    """Also contradictions, times that are no times, ids out of order, and times left out."""
+    events = [
+        {"eventId": 9, "status": "Retrying", "timestamp": "-1h", "eventDetail": "{}"},
+        {"status": "Odd", "timestamp": 0},
+        {"status": "Odd", "timestamp": -5},
+        {"status": "Running"},
+    ]
+    history = _task(enqueued="-3h", events=events).life.history
+    assert [(e.event_id, e.status, e.at) for e in history] == [
+        (9, "Retrying", NOW - HOUR),
+        (None, "Odd", 0),
+        (None, "Odd", -5),
+        (None, "Running", None),
+    ]
+    assert _task(events=[]).life.history == ()
+
+
+def test_times_of_the_record_may_be_given() -> None:
+    life = _task(startedTime="+1h", endTime=5).life
+    assert (life.started_at(NOW, "enqueue"), life.started_at(NOW, "execution")) == (NOW + HOUR, NOW + HOUR)
+    assert life.ended_at(NOW) == 5
+
+
+@pytest.mark.parametrize(
+    ("entry", "minutes", "status"),
+    [
+        ({"ends": "+10m"}, 9.9, "Running"),
+        ({"ends": "+10m"}, 10, "Succeeded"),
+        ({"ends": "+10m", "endsAs": "Failed"}, 10, "Failed"),
+        ({"status": "Stopping", "ends": "+10m"}, 10, "Stopped"),
+        ({"status": "Stopping"}, 99_999, "Stopping"),
+        ({"status": "Enqueued"}, 99_999, "Enqueued"),
+        ({"status": "Enqueued", "enqueued": "-3h", "started": "-2h"}, 99_999, "Enqueued"),
+        ({"status": "Enqueued", "started": "+10m"}, 9.9, "Enqueued"),
+        ({"status": "Enqueued", "started": "+10m"}, 10, "Running"),
+        ({"status": "Enqueued", "started": "+10m", "ends": "+5m"}, 99, "Succeeded"),
+        ({"status": "Dequeued", "started": "+10m", "ends": "+15m"}, 15, "Succeeded"),
+        ({"status": "Succeeded", "ends": "-5m"}, 99, "Succeeded"),
+    ],
+)
+def test_a_seeded_status_stays_until_its_time(entry: dict[str, Any], minutes: float, status: str) -> None:
+    assert _task(**entry).life.status_at(NOW + round(minutes * MINUTE)) == status
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"qualifer": "prod"}, "invocations[1].qualifer: nobody knows this key"),
+        ({"status": ""}, "invocations[1].status: '' is not a name"),
+        ({"status": 7}, "invocations[1].status: 7 is not a name"),
+        ({"count": 0}, "invocations[1].count: 0 is not between 1 and"),
+        ({"count": "3"}, "invocations[1].count: '3' is not a whole number"),
+        ({"count": 3}, "invocations[1].invocationId: with"),
+        ({"retries": -1}, "invocations[1].retries: -1 is below zero"),
+        ({"enqueued": "3h"}, "invocations[1].enqueued: '3h' is not a moment"),
+        ({"started": "-3"}, "invocations[1].started: '-3' is not a moment"),
+        ({"ends": True}, "invocations[1].ends: True is not a moment"),
+        ({"startedTime": "late"}, "invocations[1].startedTime: 'late' is not a moment"),
+        (
+            {"events": [{"status": "Running", "timestamp": "x"}]},
+            "invocations[1].events[0].timestamp: 'x' is",
+        ),
+        ({"events": [{"timestamp": 1}]}, "invocations[1].events[0]: status is missing"),
+        ({"events": [{"status": "Running", "at": 1}]}, "invocations[1].events[0].at: nobody knows"),
+        ({"events": {}}, "invocations[1].events: is not a list"),
+        ({"payload": 1, "payloadText": "1"}, "invocations[1].payloadText: there is a payload already"),
+        ({"invocationId": "first"}, "invocations[1].invocationId: 'first' is used twice in f@LATEST"),
+    ],
+)
+def test_a_wrong_entry_is_named_with_its_key(entry: dict[str, Any], said: str) -> None:
+    with pytest.raises(SeedError) as refused:
+        _seed({"invocationId": "first"}, {"invocationId": "second", **entry})
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", ["functionName", "invocationId", "status"])
+def test_what_is_missing_is_named(missing: str) -> None:
+    entry = {"functionName": "f", "invocationId": "job", "status": "Running"}
+    del entry[missing]
+    with pytest.raises(SeedError, match=rf"^invocations\[0\]: {missing} is missing$"):
+        read_seed(json.dumps({"invocations": [entry]}))
+
+
+def test_functions_without_tasks_can_be_seeded() -> None:
+    given = [{"functionName": "f"}, {"serviceName": "s", "functionName": "g", "taskMode": False}]
+    assert list(read_seed(json.dumps({"functions": given})).places()) == [
+        ((None, "f", "LATEST"), True),
+        (("s", "g", "LATEST"), False),
+    ]
+    with pytest.raises(SeedError, match=r"^functions\[0\]: functionName is missing$"):
+        read_seed('{"functions": [{}]}')
