@@ -60,7 +60,7 @@ class Scope:
     def policies(self, function: Function) -> list[Policy]:
         """The policies that judge *function* in this run, in the order of the file."""
         fitting = [area.policy for area in self.areas if _fits(area, function)]
-        return sorted(set(fitting), key=lambda policy: policy.line)
+        return sorted(set(fitting), key=lambda policy: policy.index)
 
 
 def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:

@@ -157,7 +157,7 @@ class Sweep:
         if task.function not in self._rules:
             self.ledger.functions += 1
         policies = {policy for scope in scopes for policy in scope.policies(task.function)}
-        rules = self._rules_for(task.function, sorted(policies, key=lambda policy: policy.line))
+        rules = self._rules_for(task.function, sorted(policies, key=lambda policy: policy.index))
         self._task_rules[task.function, task.invocation_id] = rules
         if look.remember(task):
             yield from look.judge(task, rules, moment, read=True)

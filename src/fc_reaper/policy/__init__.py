@@ -1,0 +1,18 @@
+"""From the text of a policy file to values that a judge can use; nothing is opened or looked up."""
+
+from fc_reaper.policy.duration import format_duration, parse_duration, spell_duration
+from fc_reaper.policy.file import load_policy
+from fc_reaper.policy.models import CLOCKS, Matcher, Policy, PolicyFile
+from fc_reaper.policy.schema import policy_schema
+
+__all__ = [
+    "CLOCKS",
+    "Matcher",
+    "Policy",
+    "PolicyFile",
+    "format_duration",
+    "load_policy",
+    "parse_duration",
+    "policy_schema",
+    "spell_duration",
+]

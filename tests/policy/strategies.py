@@ -1,0 +1,157 @@
+"""Generators of policy files: good ones, doubtful ones, and texts that are hardly files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from fc_reaper.policy import spell_duration
+from fc_reaper.policy.duration import LONGEST
+
+WORD = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=8)
+GLOB = st.text(alphabet="abcXYZ019_-*?", min_size=1, max_size=8)
+REASON = st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable() and bool(text.strip()))
+CLOCK_STATUSES = {
+    "queued_for": ["Enqueued"],
+    "running_for": ["Running"],
+    "alive_for": ["Running", "Retrying"],
+    "stopping_for": ["Stopping"],
+}
+
+
+@st.composite
+def targets(draw: st.DrawFn) -> str:
+    """A target, with or without service and qualifier."""
+    service = draw(st.none() | GLOB)
+    qualifier = draw(st.none() | GLOB)
+    path = draw(GLOB) if service is None else f"{service}/{draw(GLOB)}"
+    return path if qualifier is None else f"{path}@{qualifier}"
+
+
+@st.composite
+def durations(draw: st.DrawFn) -> str:
+    """A length of time in one of its two spellings."""
+    seconds = draw(st.integers(1, LONGEST // 1000))
+    return draw(st.sampled_from([spell_duration(seconds * 1000), f"PT{seconds}S"]))
+
+
+def _one_or_list(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return value | st.lists(value, min_size=1, max_size=3)
+
+
+@st.composite
+def matches(draw: st.DrawFn, *, mercy: bool = False) -> dict[str, Any]:
+    """A matcher with at most one clock and a status that agrees with it."""
+    clock = draw(st.sampled_from(sorted(CLOCK_STATUSES)))
+    matcher: dict[str, Any] = {clock: draw(durations())}
+    if draw(st.booleans()):
+        matcher["status"] = draw(_one_or_list(st.sampled_from(CLOCK_STATUSES[clock])))
+    if draw(st.booleans()):
+        matcher["id"] = draw(_one_or_list(GLOB))
+    if draw(st.booleans()) and clock != "stopping_for":
+        matcher["retries_over"] = draw(st.integers(0, 9))
+    if mercy and draw(st.booleans()):
+        matcher["target"] = draw(_one_or_list(targets()))
+    return matcher
+
+
+MERCIES = st.lists(GLOB | matches(mercy=True), max_size=3)
+TRIGGERS = st.sampled_from(["timer", "alert", "command", "task"]) | WORD.map(lambda name: f"timer:{name}")
+
+
+@st.composite
+def policies(draw: st.DrawFn, name: str = "a") -> dict[str, Any]:
+    """One entry of `policies` with any of its keys."""
+    policy: dict[str, Any] = {
+        "name": name,
+        "targets": draw(st.lists(targets(), min_size=1, max_size=3)),
+        "match": draw(matches()),
+        draw(st.sampled_from(["stop", "report"])): draw(REASON),
+    }
+    optional = {"unless": MERCIES, "triggers": st.lists(TRIGGERS, min_size=1, max_size=3)}
+    if "stop" in policy:
+        optional["budget"] = st.integers(1, 999).map(lambda most: f"{most}/run")
+        optional["halt_over"] = st.integers(1, 999)
+    chosen = draw(st.sets(st.sampled_from(sorted(optional))))
+    return {**policy, **{key: draw(optional[key]) for key in sorted(chosen)}}
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, Any]:
+    """A whole policy file as plain data."""
+    names = draw(st.lists(WORD, min_size=1, max_size=3, unique=True))
+    tree: dict[str, Any] = {"version": 1, "policies": [draw(policies(name)) for name in names]}
+    if draw(st.booleans()):
+        tree["exempt"] = draw(MERCIES)
+    return tree
+
+
+def as_yaml(tree: Any) -> str:
+    """Plain data as YAML in block style, quoted where YAML needs it."""
+    import yaml
+
+    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+
+
+def as_json(tree: Any) -> str:
+    """Plain data as JSON; what lies beyond the first plane unescaped, which YAML needs."""
+    return json.dumps(tree, ensure_ascii=False)
+
+
+STRANGE: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 10**12),
+    st.floats(allow_nan=False),
+    st.sampled_from(["", " ", "Running", "2h", "20/run", "task", "*", "where", "on", "12:30", "a\nb"]),
+    st.text(max_size=6),
+    st.lists(st.sampled_from(["a", "task", "Running"]), max_size=2),
+    st.dictionaries(st.sampled_from(["id", "where", "from", "status"]), st.just("Running"), max_size=2),
+)
+
+
+@st.composite
+def doubtful_trees(draw: st.DrawFn) -> Any:
+    """A good file in which a value or two were exchanged, dropped or added somewhere."""
+    tree: Any = json.loads(json.dumps(draw(trees())))
+    for _ in range(draw(st.integers(1, 2))):
+        _disturb(draw, tree)
+    return tree
+
+
+def _disturb(draw: st.DrawFn, tree: Any) -> None:
+    place = tree
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            return
+        key = draw(st.sampled_from(keys))
+        if isinstance(place[key], (dict, list)) and place[key] and draw(st.booleans()):
+            place = place[key]
+            continue
+        if draw(st.booleans()):
+            place[key] = draw(STRANGE)
+        else:
+            del place[key]
+        return
+
+
+good_files = trees().map(as_yaml) | trees().map(as_json)
+doubtful_files = doubtful_trees().map(as_yaml)
+
+
+@st.composite
+def mangled_files(draw: st.DrawFn) -> str:
+    """A good file with a few characters put in or taken out."""
+    text = draw(good_files)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(text)))
+        insert = draw(
+            st.sampled_from(
+                ["*", "@", "&a ", "*a", "- ", ": ", "\n", "\t", "[", "}", '"', "'", "#", "?", "!x "]
+            )
+        )
+        text = text[:at] + insert + text[at + draw(st.integers(0, 3)) :]
+    return text

@@ -1,0 +1,117 @@
+"""Lengths of time: what is read, what is refused and with which words, how they are written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.policy import format_duration, parse_duration, spell_duration
+from fc_reaper.policy.duration import LONGEST, NotADuration
+
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("90s", 90 * SECOND),
+        ("90m", 90 * MINUTE),
+        ("2h", 2 * HOUR),
+        ("1d12h", 36 * HOUR),
+        ("1w", 7 * DAY),
+        ("1w1d1h1m1s", 8 * DAY + HOUR + MINUTE + SECOND),
+        ("PT2H", 2 * HOUR),
+        ("P1DT12H", 36 * HOUR),
+        ("P1W", 7 * DAY),
+        ("PT90S", 90 * SECOND),
+        ("0h1s", SECOND),
+        ("366d", LONGEST),
+    ],
+)
+def test_a_length_of_time_has_units(text: str, length: int) -> None:
+    """Weeks to seconds, the longest first, or ISO 8601; 366 days are still allowed."""
+    assert parse_duration(text) == length
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("7200", "no unit; if seconds are meant, write 2h or 7200s"),
+        ("90", "no unit; if seconds are meant, write 1m30s or 90s"),
+        ("30", "no unit; if seconds are meant, write 30s"),
+        ("0", "no unit; write a length such as 90m, 2h or 1d12h"),
+        ("0s", "zero"),
+        ("PT0S", "zero"),
+        ("-5m", "negative"),
+        ("-PT5M", "negative"),
+        ("", "empty"),
+        ("   ", "empty"),
+        ("2 h", "write 2h"),
+        ("2H", "write 2h"),
+        ("2 hours", "write 2h"),
+        ("90min", "write 1h30m"),
+        ("1.5h", "write 1h30m"),
+        ("12h1d", "write 1d12h"),
+        ("1h1h", "write 2h"),
+        ("1d, 12h", "write 1d12h"),
+        ("12:30", "write 12h30m"),
+        ("1:30:00", "write 1h30m"),
+        ("500ms", "write a length such as"),
+        ("1y", "write a length such as"),
+        ("P1Y", "write a length such as"),
+        ("P1M", "write"),
+        ("P", "write a length such as"),
+        ("PT", "write a length such as"),
+        ("P1DT", "write a length such as"),
+        ("2h\n", "write 2h"),
+        ("٢h", "write a length such as"),
+        ("soon", "write a length such as"),
+        ("367d", "longer than 366d"),
+        ("366d1s", "longer than 366d"),
+        ("9" * 400 + "h", "write"),
+        ("1e3h", "write a length such as"),
+    ],
+)
+def test_anything_else_is_refused_with_what_to_write(text: str, words: str) -> None:
+    """The remedy is the nearest length of time, where one can be told."""
+    with pytest.raises(NotADuration) as caught:
+        parse_duration(text)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+@given(st.integers(1, LONGEST // SECOND))
+def test_what_is_spelt_is_read_back(seconds: int) -> None:
+    """`spell_duration` loses nothing down to the second."""
+    assert parse_duration(spell_duration(seconds * SECOND)) == seconds * SECOND
+
+
+@given(st.text(alphabet="0123456789wdhms PTWDHMS.:-", max_size=12))
+def test_every_suggestion_can_be_written(text: str) -> None:
+    """Whoever follows the advice `write X` is not refused a second time."""
+    try:
+        parse_duration(text)
+    except NotADuration as error:
+        advice = str(error).rpartition("write ")[2]
+        for suggestion in advice.removeprefix("a length such as ").replace(", ", " or ").split(" or "):
+            assert parse_duration(suggestion) > 0
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (0, "0s"),
+        (999, "0s"),
+        (62 * SECOND, "1m2s"),
+        (10 * MINUTE, "10m"),
+        (14 * MINUTE + 59 * SECOND, "14m"),
+        (2 * HOUR + 14 * MINUTE + 59 * SECOND, "2h14m"),
+        (5 * HOUR + 59 * SECOND, "5h"),
+        (DAY + 12 * HOUR + 59 * MINUTE, "1d12h"),
+        (-90 * SECOND, "-1m30s"),
+    ],
+)
+def test_a_table_shows_at_most_two_units(length: int, text: str) -> None:
+    """Rounded down, so that no age looks older than it is."""
+    assert format_duration(length) == text
