@@ -118,7 +118,7 @@ UNKNOWNS = list(product(["enqueue", "execution"], ["list", "get", "no"], ["asked
 
 @pytest.mark.parametrize(("meaning", "events", "qualifier"), UNKNOWNS)
 def test_no_wrong_stop_and_none_missed(meaning: str, events: str, qualifier: str) -> None:
-    """Whatever the cloud turns out to be, what is stopped was over its limit, and what was over is stopped."""
+    """Whatever the cloud turns out to be: what is stopped was over its limit, what was over is stopped."""
     number = UNKNOWNS.index((meaning, events, qualifier))
     options = ["--started-time", meaning, "--events", events, "--record-qualifier", qualifier]
     options += [

@@ -1,0 +1,192 @@
+"""Fills build/function with all that the deployed function needs, and zips it.
+
+    make package            for the runtime python3.10
+    make package PY=3.12    for the runtime python3.12
+
+No docker: Function Compute runs on x86_64 and a glibc that manylinux2014 wheels ask less of, so pip can
+gather the wheels of that platform on any other. aliyun-fc2 exists as a source archive only; it is pure
+Python, so its wheel is made here first. The versions are those of constraints/function.txt. The same
+inputs give the same bytes: nothing that records a time, a tool or a folder of this machine goes in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PINS = ROOT / "constraints" / "function.txt"
+PLATFORM = "manylinux2014_x86_64"
+RUNTIMES = ("3.10", "3.12")
+"""Runtimes of the platform that this package is tested on; python3.9 is too old for it."""
+
+SOURCE_ONLY = "aliyun-fc2"
+OUT = ROOT / "build" / "function"
+MOST_BYTES = 25_000_000
+"""Unpacked. More would be felt at every cold start."""
+
+LEFT_OUT = (
+    *("bin", "*.dist-info", "**/py.typed"),
+    *("fc_emulator", "fc_reaper/cli", "fc_reaper/demo", "fc_reaper/__main__.py"),
+)
+"""What the wheels bring along and the function has no use for."""
+
+INDEX = '''"""The name that the platform calls: index.handler."""
+
+from fc_reaper.handler import handler
+
+__all__ = ["handler"]
+'''
+
+
+class PackageError(Exception):
+    """The package cannot be made; the text is one line and says what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the package; 0 when it is there, 1 with one line when it was refused."""
+    parser = argparse.ArgumentParser(description="Fills build/function for Function Compute.")
+    parser.add_argument("--python", choices=RUNTIMES, default=RUNTIMES[0], help="the function's runtime")
+    parser.add_argument("--out", type=Path, default=OUT, help="the folder to fill")
+    parser.add_argument("--policy", type=Path, default=ROOT / "policy.yaml", help="the policy to deploy")
+    options = parser.parse_args(arguments)
+    if not may_be_emptied(options.out):
+        parser.error(f"{options.out} holds something that is no package; name a folder that may be emptied")
+    try:
+        make_package(options.out, python=options.python, policy=options.policy)
+    except PackageError as refused:
+        clear(options.out)
+        print(f"make package: {refused}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_package(out: Path, *, python: str, policy: Path) -> None:
+    """Fill *out*, which is emptied first, and write *out*.zip beside it.
+
+    Raises:
+        PackageError: a wheel or a pin is missing, there is no policy, or the result is too large.
+    """
+    if not policy.is_file():
+        raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
+    clear(out)
+    out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as wheels:
+        gather(Path(wheels), out, python)
+    trim(out)
+    (out / "index.py").write_text(INDEX, encoding="utf-8")
+    shutil.copyfile(policy, out / "policy.yaml")
+    even_out(out)
+    unpacked = sum(path.stat().st_size for path in files(out))
+    if unpacked > MOST_BYTES:
+        raise PackageError(f"{megabytes(unpacked)} unpacked is over the limit of {megabytes(MOST_BYTES)}")
+    archive = write_zip(out)
+    print(f"{shown(out)}: for python{python}, {megabytes(unpacked)}")
+    print(f"{shown(archive)}: {megabytes(archive.stat().st_size)}, sha256 {digest(archive)}")
+
+
+def gather(wheels: Path, out: Path, python: str) -> None:
+    """Install fc-reaper and every pinned package into *out*, as wheels for the function's platform."""
+    # Without --use-pep517 an older pip builds with the setuptools it finds, which may lack bdist_wheel.
+    pip("wheel", ["--use-pep517", "--no-deps", "--wheel-dir", wheels, ROOT, source_only_pin()])
+    target = ["--platform", PLATFORM, "--python-version", python, "--implementation", "cp"]
+    target += ["--only-binary", ":all:", "--find-links", str(wheels)]
+    pip("download", ["--no-deps", *target, "--dest", wheels, "--requirement", PINS])
+    # Now without an index: whatever is needed and was not pinned is missing, and is refused.
+    pip("install", ["--no-index", "--no-compile", *target, "--target", out, *sorted(wheels.glob("*.whl"))])
+
+
+def source_only_pin() -> str:
+    pins = PINS.read_text(encoding="utf-8").split()
+    found = [pin for pin in pins if pin.startswith(f"{SOURCE_ONLY}==")]
+    if not found:
+        raise PackageError(f"{shown(PINS)} must pin {SOURCE_ONLY}, such as {SOURCE_ONLY}==2.5.2")
+    return found[0]
+
+
+def pip(step: str, arguments: Sequence[str | Path]) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", step]
+    command += map(str, arguments)
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise PackageError(why_pip_failed(step, done.stdout + done.stderr))
+
+
+def why_pip_failed(step: str, said: str) -> str:
+    """What pip's many lines come down to."""
+    if "Retrying (" in said:
+        return "the package index could not be reached; try again, or set PIP_INDEX_URL to one you can reach"
+    missing = re.search(r"No matching distribution found for (\S+)", said)
+    if missing and step == "install":
+        return f"{missing[1]} is needed and not pinned; add it to {shown(PINS)}"
+    if missing:
+        return f"no wheel of {missing[1]} for this runtime and {PLATFORM}; pin another in {shown(PINS)}"
+    conflict = re.findall(r"^ {4}(.+ depends on .+)$", said, re.MULTILINE)
+    if conflict:
+        return f"the pins in {shown(PINS)} contradict each other: {'; '.join(dict.fromkeys(conflict))}"
+    errors = [line for line in said.splitlines() if line.startswith("ERROR:")]
+    return f"pip {step} failed: {' '.join(errors[-1:]) or repr(said[-400:])}"
+
+
+def trim(out: Path) -> None:
+    for pattern in LEFT_OUT:
+        for path in sorted(out.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def even_out(out: Path) -> None:
+    """Give every file and folder the same rights whatever the umask: the platform must read all."""
+    for path in [out, *out.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def write_zip(out: Path) -> Path:
+    """Zip *out*: sorted, without times, so that equal files give equal bytes."""
+    archive = out.with_name(out.name + ".zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
+        for path in files(out):
+            entry = zipfile.ZipInfo(path.relative_to(out).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            zipped.writestr(entry, path.read_bytes())
+    return archive
+
+
+def files(out: Path) -> Iterator[Path]:
+    yield from sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def may_be_emptied(out: Path) -> bool:
+    """Whether *out* is ours: the usual folder, an earlier package, or nothing yet."""
+    return out == OUT or (out / "index.py").is_file() or not out.exists() or not any(out.iterdir())
+
+
+def clear(out: Path) -> None:
+    """Leave nothing of an earlier package that could be deployed for a newer one."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.with_name(out.name + ".zip").unlink(missing_ok=True)
+
+
+def digest(archive: Path) -> str:
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

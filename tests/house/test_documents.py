@@ -1,0 +1,80 @@
+"""What a stranger gets with a clone: nothing of the machine it was written on, and no dead links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.house.our_files import ROOT, our_files
+
+# Written so that no pattern finds itself.
+STRAY = {
+    "notes that are no part of the project": r"\.\.[/]shared",
+    "a folder of one machine": r"(?<![\w.~])/(?:work|root|farm|home|Users)/\w",
+    "the address of a package registry": r"python[h]osted|pypi\.org[/]simple|registry\.[n]pmjs|deb\.[d]ebian",
+}
+
+
+@pytest.mark.parametrize("what", STRAY)
+def test_no_file_holds(what: str) -> None:
+    pattern = re.compile(STRAY[what])
+    found = [
+        f"{path}:{number}: {line.strip()[:120]}"
+        for path in our_files()
+        for number, line in enumerate(
+            (ROOT / path).read_text("utf-8", errors="replace").splitlines(), start=1
+        )
+        if pattern.search(line)
+    ]
+    assert not found, f"{what}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("notes that are no part of the project", "see ../" + "shared/design.md"),
+        ("a folder of one machine", 'open("/' + 'root/x")'),
+        ("the address of a package registry", "https://files.python" + "hosted.org/x"),
+    ],
+)
+def test_the_scan_sees(what: str, line: str) -> None:
+    assert re.search(STRAY[what], line)
+
+
+def documents() -> list[Path]:
+    return [path for path in our_files() if path.suffix == ".md"]
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    """Relative links, pictures included; a part after # is not looked up."""
+    dead = [
+        f"{document}: {link}"
+        for document in documents()
+        for link in re.findall(r"\]\(([^)\s#]+)[^)]*\)", (ROOT / document).read_text("utf-8"))
+        if "://" not in link
+        and not link.startswith("mailto:")
+        and not (ROOT / document.parent / link).exists()
+    ]
+    assert not dead, "\n".join(dead)
+
+
+def test_make_help_explains_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    helped = set(re.findall(r'echo "make (\w+)', makefile))
+    assert set(phony[1].split()) - {"help", "FORCE"} == helped
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """pyproject.toml reads it from the package, so a release changes one line and the changelog."""
+    version = re.search(r'__version__ = "([^"]+)"', (ROOT / "src/fc_reaper/__init__.py").read_text("utf-8"))
+    assert version is not None
+    repeated = [
+        path
+        for path in our_files()
+        if path.suffix in {".toml", ".py", ".yaml"} and f'"{version[1]}"' in (ROOT / path).read_text("utf-8")
+    ]
+    assert repeated == [Path("src/fc_reaper/__init__.py")]

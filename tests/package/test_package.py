@@ -1,0 +1,287 @@
+"""The package is all that the deployed function needs, and nothing else.
+
+It is made as `make package` makes it, then run by a clean interpreter of the target's version, whose own
+site-packages are switched off, against the emulator. Making it asks a package index; where none can be
+reached, these tests are left out, except on a machine that says CI=true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.emulator_process import EmulatorProcess, running_emulator
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNTIME = Path(__file__).with_name("fc_runtime.py")
+RUNTIMES = ("3.10", "3.12")
+LONGEST = 600
+
+POLICY = """\
+version: 1
+policies:
+  - name: runaway
+    targets: [media/transcode@prod]
+    match: {alive_for: 2h}
+    stop: A transcode takes 40 minutes at worst.
+"""
+SEED = {
+    "invocations": [
+        {
+            "serviceName": "media",
+            "functionName": "transcode",
+            "qualifier": "prod",
+            "invocationId": name,
+            "status": "Running",
+            "enqueued": enqueued,
+            "started": enqueued,
+        }
+        for name, enqueued in (("old", "-3h"), ("young", "-10m"))
+    ]
+}
+RIGHT = {"access_key_id": "emulator", "access_key_secret": "emulator-secret", "security_token": "t"}
+STALE = {**RIGHT, "access_key_secret": "of-yesterday"}
+
+
+def make_package(*arguments: str | Path, project: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, project / "scripts" / "package.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    if "index could not be reached" in done.stderr and os.environ.get("CI") != "true":
+        pytest.skip("no package index can be reached, and the package is made from one")
+    return done
+
+
+@pytest.fixture(scope="session", params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("policy") / "policy.yaml"
+    path.write_text(POLICY, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def package(runtime: str, policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that would be deployed for this runtime."""
+    out = tmp_path_factory.mktemp("package") / "function"
+    done = make_package("--python", runtime, "--policy", policy, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file by its path, with the digest of its bytes."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+
+
+def interpreter(version: str) -> str:
+    """A Python of exactly this version; the test is left out where the machine has none."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("the package holds wheels for Linux on x86_64")
+    finder = ["sh", str(ROOT / "scripts" / "find-python"), version]
+    environment = {**os.environ, "PYTHON": ""}
+    found = subprocess.run(finder, capture_output=True, text=True, env=environment, check=False)
+    if found.returncode:
+        pytest.skip(f"this machine has no Python {version}")
+    return found.stdout.strip()
+
+
+def test_it_holds_the_function_its_policy_and_its_dependencies(package: Path, policy: Path) -> None:
+    assert (package / "policy.yaml").read_bytes() == policy.read_bytes()
+    assert (package / "index.py").read_text("utf-8").count("import") == 1
+    for name in ("fc_reaper/handler.py", "fc2/client.py", "pydantic", "requests", "yaml", "pythonjsonlogger"):
+        assert (package / name).exists(), name
+
+
+@pytest.mark.parametrize(
+    "unwanted",
+    [
+        "fc_emulator*",
+        "fc_reaper/cli*",
+        "fc_reaper/demo*",
+        "**/__pycache__",
+        "**/*.pyc",
+        "*.dist-info",
+        "bin",
+        "tests",
+    ],
+)
+def test_it_holds_nothing_that_the_function_has_no_use_for(package: Path, unwanted: str) -> None:
+    assert not list(package.glob(unwanted))
+
+
+def test_it_is_small_enough_to_start_fast(package: Path) -> None:
+    assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) <= 25_000_000
+
+
+def test_everybody_may_read_it(package: Path) -> None:
+    """The platform runs the code as a user of its own, whatever the umask was here."""
+    modes = {path.stat().st_mode & 0o777 for path in package.rglob("*") if path.is_file()}
+    assert modes == {0o644}
+
+
+def test_the_same_inputs_give_the_same_bytes(
+    package: Path, runtime: str, policy: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "elsewhere" / "function"
+    done = make_package("--python", runtime, "--policy", policy, "--out", again)
+    assert done.returncode == 0, done.stderr
+    assert tree(again) == tree(package)
+    assert again.with_suffix(".zip").read_bytes() == package.with_suffix(".zip").read_bytes()
+
+
+def test_no_byte_of_it_names_a_folder_of_this_machine(package: Path) -> None:
+    places = [str(ROOT).encode(), str(package).encode(), sys.prefix.encode()]
+    found = [
+        path.relative_to(package)
+        for path in package.rglob("*")
+        if path.is_file() and any(place in path.read_bytes() for place in places)
+    ]
+    assert not found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what a package is made from, to be spoiled."""
+    for name in ("src", "scripts", "constraints"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
+    return tmp_path
+
+
+SPOILT = [
+    (r"^PyYAML==.*$", "PyYAML==6.0", r"no wheel of PyYAML==6\.0 .* pin another in constraints/function\.txt"),
+    (r"^idna==.*\n", "", r"idna\S* is needed and not pinned; add it to constraints/function\.txt"),
+    (r"^aliyun-fc2==.*$", "", r"constraints/function\.txt must pin aliyun-fc2"),
+    (r"^requests==.*$", "requests==2.27.0", r"the pins in constraints/function\.txt contradict each other: "),
+]
+
+
+@pytest.mark.parametrize(("pin", "instead", "says"), SPOILT, ids=["no-wheel", "no-pin", "no-fc2", "conflict"])
+def test_it_is_refused_in_one_line(project: Path, pin: str, instead: str, says: str) -> None:
+    """A refusal leaves no package of an earlier day behind that could be deployed by mistake."""
+    pins = project / "constraints" / "function.txt"
+    text, changed = re.subn(pin, instead, pins.read_text("utf-8"), flags=re.MULTILINE)
+    assert changed == 1
+    pins.write_text(text, "utf-8")
+    (project / "build" / "function").mkdir(parents=True)
+    done = make_package("--python", "3.12", project=project)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"make package: {says}.*\n", done.stderr)
+    assert not (project / "build" / "function").exists()
+
+
+def test_it_is_refused_without_a_policy(tmp_path: Path) -> None:
+    done = make_package("--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no policy at" in done.stderr
+
+
+def test_it_empties_no_folder_that_is_not_its_own(project: Path) -> None:
+    before = tree(project)
+    done = make_package("--out", project)
+    assert done.returncode == 2
+    assert "holds something that is no package" in done.stderr
+    assert tree(project) == before
+
+
+def invocation(runtime: str, number: int, keys: dict[str, str], **environment: str) -> dict[str, Any]:
+    return {
+        "runtime": f"python{runtime}",
+        "request_id": f"request-{number}",
+        "event": '{"triggerTime": "2023-12-26T07:49:00Z", "triggerName": "schedule"}',
+        "keys": keys,
+        "environment": environment,
+    }
+
+
+def run_instance(
+    package: Path, runtime: str, invocations: list[dict[str, Any]], tmp_path: Path
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the invocations of one instance answered, and the lines that it printed."""
+    python = interpreter(runtime)
+    answers = tmp_path / "answers.json"
+    s_yaml = yaml.safe_load((ROOT / "s.yaml").read_text("utf-8"))
+    run = {
+        "code": str(package),
+        "handler": s_yaml["resources"]["reaper"]["props"]["handler"],
+        "answers": str(answers),
+        "invocations": invocations,
+    }
+    # -I -S: no environment, no site-packages. -B: the platform's code folder cannot be written to.
+    done = subprocess.run(
+        [python, "-I", "-S", "-B", "-W", "error", RUNTIME],
+        input=json.dumps(run),
+        env={"PATH": os.defpath, "FC_FUNCTION_NAME": "fc-reaper", "FC_REGION": "cn-hangzhou"},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    answered = json.loads(answers.read_text("utf-8"))
+    assert all("raised" not in one for one in answered), answered
+    return [json.loads(one["answer"]) for one in answered], done.stdout.splitlines()
+
+
+@pytest.fixture
+def emulator() -> Any:
+    with running_emulator("--security-token", RIGHT["security_token"], seed=SEED) as running:
+        yield running
+
+
+def test_one_instance_sweeps_as_the_platform_would_run_it(
+    package: Path, runtime: str, emulator: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Keys of yesterday, then fresh ones, then armed: each invocation takes what it was given."""
+    before = tree(package)
+    where = {"REAPER_ENDPOINT": emulator.endpoint}
+    results, printed = run_instance(
+        package,
+        runtime,
+        [
+            invocation(runtime, 1, STALE, **where),
+            invocation(runtime, 2, RIGHT),
+            invocation(runtime, 3, RIGHT, REAPER_MODE="enforce"),
+        ],
+        tmp_path,
+    )
+    refused, rehearsed, enforced = (result["counts"] for result in results)
+    assert results[0]["errors"]
+    assert refused["listed"] == 0
+    assert (rehearsed["listed"], rehearsed["kept"], rehearsed["would_stop"]) == (2, 1, 1)
+    assert (enforced["due"], enforced["confirmed"] + enforced["accepted"]) == (1, 1)
+    asked = {entry["invocationId"] for entry in emulator.journal() if entry["cause"] == "stop"}
+    assert asked == {"old"}
+    assert_every_line_is_one_json_object(printed)
+    assert tree(package) == before
+
+
+def assert_every_line_is_one_json_object(printed: list[str]) -> None:
+    """Besides the platform's own: not prefixed by the root logger, not printed twice."""
+    ours = [line for line in printed if not line.startswith("FC Invoke ")]
+    events = [json.loads(line) for line in ours]
+    assert len(set(ours)) == len(ours)
+    assert [event["request_id"] for event in events if event["event"] == "run_finished"] == [
+        "request-1",
+        "request-2",
+        "request-3",
+    ]
