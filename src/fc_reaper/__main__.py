@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-
-_NEEDED = ("typer", "rich", "click")
+from importlib.util import find_spec
 
 
 def main() -> int:
     """Run the command line, and answer with its exit code; without its libraries one line says so."""
-    try:
-        from fc_reaper.cli.app import command_line
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDED:
-            raise
-        sys.stderr.write(f"fc-reaper: {error.name} is missing; install it: pip install 'fc-reaper[cli]'\n")
+    missing = [name for name in ("typer", "rich") if find_spec(name) is None]
+    if missing:
+        names = " and ".join(missing)
+        sys.stderr.write(f"fc-reaper: no {names}; install the command line: pip install 'fc-reaper[cli]'\n")
         return 2
+    from fc_reaper.cli.app import command_line
+
     return command_line()
 
 

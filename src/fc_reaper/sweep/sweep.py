@@ -169,7 +169,7 @@ class Sweep:
                 found += self._existing[services]
                 continue
             try:
-                self._existing[services] = existing(self._cloud, services=services, until=until)
+                self._existing[services] = existing(self._cloud, self._crew, services=services, until=until)
                 found += self._existing[services]
                 self.ledger.answered = True
             except CloudError as error:

@@ -1,0 +1,171 @@
+"""`fc-reaper plan`: what would be stopped, for people, and nothing is touched."""
+
+from __future__ import annotations
+
+import pty
+import subprocess
+from os import close, read
+from pathlib import Path
+
+import pytest
+
+from fc_reaper.cli.plan import every_timer
+from fc_reaper.policy import load_policy
+from fc_reaper.trigger import read_trigger
+from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.run.account import POLICY, operations, policy, seeded, stopped
+
+
+def test_every_due_task_is_shown_with_reason_and_margin(cloud: EmulatorProcess, folder: Path) -> None:
+    """Policy and reason above, then task, function, rule, age, limit, over, and what happens."""
+    ran = fc_reaper("plan", env=at(cloud), cwd=folder)
+    assert "runaway: A transcode takes forty minutes at worst." in ran.told
+    assert "over-1 media/transcode@prod running_for 3h 2h 1h would stop" in ran.told
+    assert "3 due of 7 tasks listed in 1 function: 3 would be stopped." in ran.told
+    assert "nothing was touched" in ran.told
+
+
+def test_it_touches_nothing_even_where_the_setting_enforces(cloud: EmulatorProcess, folder: Path) -> None:
+    """No stop request is sent."""
+    fc_reaper("plan", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
+    assert "StopStatefulAsyncInvocation" not in operations(cloud)
+    assert stopped(cloud) == set()
+
+
+def test_what_is_stuck_is_shown_though_it_is_not_due(cloud: EmulatorProcess, folder: Path) -> None:
+    """And makes the exit code 1."""
+    ran = fc_reaper("plan", env=at(cloud), cwd=folder)
+    assert "stuck-1 media/transcode@prod - 10m STUCK" in ran.told
+    assert ran.code == 1
+
+
+def test_a_pipe_gets_80_columns_no_colour_and_a_silent_second_stream(
+    cloud: EmulatorProcess, folder: Path
+) -> None:
+    """Also with an id of the greatest length, which is folded and not cut."""
+    ran = fc_reaper("plan", env=at(cloud), cwd=folder)
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "\x1b" not in ran.out
+    assert ran.err == ""
+
+
+def test_long_names_are_folded_and_not_cut(tmp_path: Path) -> None:
+    """An id has up to 128 characters, and people copy it."""
+    seed = {"invocations": [seeded("i" * 128, "Running", enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path)
+    with running_emulator(seed=seed) as cloud:
+        ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert sum(line.split(" ")[0].count("i") for line in ran.out.splitlines() if line.startswith("ii")) == 128
+
+
+def test_a_terminal_gets_colour_unless_it_refuses(cloud: EmulatorProcess, folder: Path) -> None:
+    """NO_COLOR is respected; bold is no colour."""
+    assert "31m" in on_a_terminal(at(cloud, TERM="xterm"), folder)
+    assert "31m" not in on_a_terminal(at(cloud, TERM="xterm", NO_COLOR="1"), folder)
+
+
+def on_a_terminal(env: dict[str, str], folder: Path) -> str:
+    """What `explain` shows of a task that is due when standard output is a terminal."""
+    ours, theirs = pty.openpty()
+    args = ["explain", "media/transcode@prod", "over-1"]
+    with subprocess.Popen([*COMMAND, *args], env=env, cwd=folder, stdout=theirs, stderr=theirs) as process:
+        close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = read(ours, 4096)
+            except OSError:  # the other side is gone
+                break
+            if not piece:
+                break
+            shown += piece
+        process.wait()
+    close(ours)
+    return shown.decode()
+
+
+def test_no_due_task_is_left_out(tmp_path: Path) -> None:
+    """Not by the number of tasks a log line is written for, nor by what a result holds in the cloud."""
+    seed = {"invocations": [seeded("over-{n}", "Running", count=150, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path, policy(budget="120/run"))
+    with running_emulator(seed=seed) as cloud:
+        env = at(cloud, REAPER_LOG_TASKS="3")
+        ran = fc_reaper("plan", env=env, cwd=tmp_path)
+        as_json = fc_reaper("plan", "--json", env=env, cwd=tmp_path)
+    assert ran.out.count("would stop\n") == 120
+    assert ran.out.count("beyond the budget\n") == 30
+    assert "150 are due, its budget is 120/run" in ran.told
+    assert len(as_json.json["tasks"]) == 150
+    assert ran.code == as_json.code == 1
+
+
+def test_nothing_due_is_said_with_what_was_seen(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Exit 0: all is well."""
+    a_policy_file(tmp_path, policy(targets="[resize]", match="{alive_for: 9h}"))
+    ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
+    assert "Nothing is due: 1 task listed in 1 function, 1 kept." in ran.told
+    assert ran.code == 0
+
+
+def test_what_could_not_be_listed_is_named_with_what_to_check(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The others go on; exit 1."""
+    a_policy_file(tmp_path, policy(targets="[media/transcode@prod, media/nobody@prod]"))
+    ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
+    assert "3 due" in ran.out
+    assert "not listed: media/nobody@prod: HTTP 404, FunctionNotFound" in ran.err
+    assert "check the names" in ran.complaints[-1]
+    assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
+        ({"ALIBABA_CLOUD_ACCESS_KEY_ID": "wrong"}, "ALIBABA_CLOUD_ACCESS_KEY_ID"),
+        ({"REAPER_ENDPOINT": "http://127.0.0.1:9"}, "check the endpoint"),
+    ],
+    ids=["wrong secret", "wrong key id", "nobody there"],
+)
+def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
+    changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
+) -> None:
+    """No table; on standard error what happened and what to check."""
+    ran = fc_reaper("plan", env={**at(cloud), **changes}, cwd=folder)
+    assert (ran.code, ran.out) == (3, "")
+    assert check in ran.complaints[-1]
+
+
+def test_options_stand_for_settings(cloud: EmulatorProcess, folder: Path) -> None:
+    """--endpoint and --api-version win over the environment."""
+    env = at(cloud, REAPER_ENDPOINT="http://127.0.0.1:9", REAPER_API_VERSION="2021-04-06")
+    ran = fc_reaper(
+        "plan", "--endpoint", cloud.endpoint, "--api-version", "2016-08-15", "--json", env=env, cwd=folder
+    )
+    assert ran.json["counts"]["due"] == 3
+    assert any("/2016-08-15/" in call["path"] for call in cloud.calls()["recent"])
+
+
+def test_an_event_narrows_the_plan_as_it_narrows_a_run(cloud: EmulatorProcess, folder: Path) -> None:
+    """Here to one task, by its id."""
+    (folder / "event.json").write_text('{"invocationId": "over-2"}')
+    ran = fc_reaper("plan", "event.json", env=at(cloud), cwd=folder)
+    assert "over-2" in ran.out
+    assert "over-1" not in ran.out
+
+
+def test_without_an_event_every_timer_rings() -> None:
+    """Those that the policy names, and one that it does not."""
+    text = POLICY + "    triggers: ['timer:nightly', 'timer:hourly']\n"
+    policies = load_policy(text, source="policy.yaml").policies
+    asks = read_trigger(every_timer(policies)).asks
+    assert [ask.name for ask in asks] == [None, "hourly", "nightly"]
+    assert {ask.kind for ask in asks} == {"timer"}
+
+
+def test_a_policy_that_the_event_does_not_wake_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """So that nobody takes its silence for an answer."""
+    a_policy_file(tmp_path, policy(triggers="[alert, task]"))
+    ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
+    assert "runaway was not asked: only alert or task runs it." in ran.told

@@ -1,0 +1,147 @@
+"""Whatever a person types ends with an exit code and a line that helps, never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fc_reaper import __version__
+from fc_reaper.policy import policy_schema
+from tests.cli.command import COMMAND, a_policy_file, environment, fc_reaper
+from tests.reaping import KEYS
+
+COMMANDS = ("demo", "invoke", "plan", "check", "explain", "schema")
+
+
+def test_help_lists_exactly_the_commands_that_there_are() -> None:
+    """No command is promised that does not exist."""
+    ran = fc_reaper("--help")
+    listed = ran.out.partition("Commands:")[2].splitlines()
+    assert (
+        tuple(line.split()[0] for line in listed if line[:3].strip() and line.startswith("  "))[:6]
+        == COMMANDS
+    )
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example_in_80_columns(command: str) -> None:
+    """The example begins with the program's own name."""
+    ran = fc_reaper(command, "--help")
+    assert f"Example: fc-reaper {command}" in ran.told
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_the_version_is_the_package_s() -> None:
+    """--version prints it and nothing else."""
+    assert fc_reaper("--version").out == f"fc-reaper {__version__}\n"
+
+
+def test_the_schema_is_what_the_loader_publishes() -> None:
+    """For editors: JSON, and the same that the package answers."""
+    assert fc_reaper("schema").json == policy_schema()
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["plan", "--no-such-flag"], "No such option"),
+        (["no-such-command"], "No such command"),
+        (["invoke"], "Missing argument"),
+        (["explain", "media/transcode"], "Missing argument"),
+        (["invoke", "no-such-file.json"], "there is no such file"),
+        (["invoke", "."], "directory"),
+        (["invoke", "-", "--api-version", "2020-01-01"], "2021-04-06"),
+        (["invoke", "-", "--timeout", "0"], "--timeout"),
+        (["plan", "--enforce"], "plan never stops anything"),
+        (["explain", "media/transcode", "job-1", "--enforce"], "explain never stops anything"),
+        (["explain", "media/*", "job-1"], "is a pattern"),
+        (["explain", "media/a b", "job-1"], "is not a target"),
+        (["explain", "media/transcode", "../job"], "cannot be an invocation id"),
+        (["plan", "--policy", "no-such.yaml"], "no-such.yaml: there is no such file"),
+        (["plan", "--policy", ""], "--policy is empty"),
+        (["plan", "--policy", "version: 1\n"], "--policy takes a file"),
+        (["plan", "--endpoint", ""], "--endpoint is empty"),
+        (["plan", "--endpoint", "ftp://example.com"], "neither https nor http"),
+        (["plan", "--endpoint", "http://example.com"], "credentials in clear"),
+        (["check", "no-such.yaml"], "no-such.yaml: there is no such file"),
+        (["check", "."], "cannot be read"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_says_what_is_wrong(args: list[str], word: str, folder: Path) -> None:
+    """On standard error, in words."""
+    ran = fc_reaper(*args, env=environment(REAPER_ENDPOINT="http://127.0.0.1:9", **KEYS), cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert word in " ".join(ran.err.split())
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "name", ["REAPER_RATE", "REAPER_MARGIN", "REAPER_CONCURRENCY", "REAPER_STARTED_TIME"]
+)
+@pytest.mark.parametrize("command", [["plan"], ["check"], ["explain", "media/transcode", "job-1"]])
+def test_a_setting_that_cannot_be_used_is_named(name: str, command: list[str], folder: Path) -> None:
+    """Exit 2. The margin matters only to what takes time."""
+    ran = fc_reaper(*command, env=environment(**{name: "nonsense", **KEYS}), cwd=folder)
+    if name == "REAPER_MARGIN" and command != ["plan"]:
+        assert name not in ran.err
+    else:
+        assert (ran.code, ran.out) == (2, "")
+        assert f"{name} is 'nonsense'" in ran.err
+
+
+def test_without_keys_every_command_that_asks_the_cloud_says_which_to_set(folder: Path) -> None:
+    """Exit 2: nothing was sent."""
+    for command in (["plan"], ["explain", "media/transcode", "job-1"]):
+        ran = fc_reaper(*command, env=environment(REAPER_ENDPOINT="http://127.0.0.1:9"), cwd=folder)
+        assert (ran.code, ran.out) == (2, "")
+        assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in ran.err
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_its_libraries_one_line_says_how_to_install_them(missing: str, tmp_path: Path) -> None:
+    """The deployed function does not carry them."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules['{missing}'] = None\n")
+    path = os.pathsep.join([str(tmp_path), environment().get("PYTHONPATH", "")])
+    ran = fc_reaper("check", env=environment(PYTHONPATH=path))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.complaints == [
+        f"fc-reaper: no {missing}; install the command line: pip install 'fc-reaper[cli]'"
+    ]
+
+
+def test_a_reader_who_goes_away_is_no_trouble(folder: Path) -> None:
+    """As in `fc-reaper schema | head -1`: quiet, whichever side is faster."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(
+        [*COMMAND, "schema"],
+        env=environment(),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+def test_an_output_that_speaks_only_ascii_gets_escapes(tmp_path: Path) -> None:
+    """A reason in Chinese does not end in an error of encoding."""
+    text = """\
+version: 1
+policies:
+  - name: 转码
+    targets: [media/transcode]
+    match: {alive_for: 2h}
+    stop: 太久了
+"""
+    ran = fc_reaper(
+        "check", a_policy_file(tmp_path, text), env=environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    )
+    assert ran.code == 0
+    assert "\\u8f6c\\u7801" in ran.out
