@@ -110,7 +110,7 @@ def run(event: bytes, context: Any, world: World) -> Finished:
 
 
 def _begin(event: bytes, context: Any, world: World) -> _Run:
-    trigger = read_trigger(event, home=_home(world.env, context))
+    trigger = read_trigger(event, home=home(world.env, context))
     log = JsonLines(
         world.stream,
         world.clock,
@@ -122,7 +122,8 @@ def _begin(event: bytes, context: Any, world: World) -> _Run:
     return _Run(world, trigger, log, world.clock.monotonic())
 
 
-def _home(env: Mapping[str, str], context: Any) -> Home:
+def home(env: Mapping[str, str], context: Any) -> Home:
+    """The region and account this reaper belongs to; an alert about others is not ours."""
     region = env.get("FC_REGION") or getattr(context, "region", None) or None
     account = env.get("FC_ACCOUNT_ID") or getattr(context, "account_id", None) or None
     return Home(region=region, account=account)

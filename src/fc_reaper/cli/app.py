@@ -87,7 +87,10 @@ def invoke(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=1, max=86_400, help="The function's timeout to pretend.")
     ] = 600,
-    json_wanted: Annotated[bool, typer.Option("--json", help="Changes nothing: the result is JSON.")] = False,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="Only say how the event is read; asks no cloud.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --explain; a result is always JSON.")] = False,
 ) -> None:
     """Run the handler on an event, as the platform would.
 
@@ -95,8 +98,13 @@ def invoke(
     with --enforce or REAPER_MODE=enforce.
     """
     from fc_reaper.cli.invoke import invoke as command
+    from fc_reaper.cli.reading import explain_event
 
-    leave(lambda: command(event, _given(policy, endpoint, api_version, enforce), timeout))
+    def run() -> int:
+        env = _given(policy, endpoint, api_version, enforce)
+        return explain_event(event, env, json_wanted=as_json) if explained else command(event, env, timeout)
+
+    leave(run)
 
 
 @app.command(epilog="Example: fc-reaper plan --policy policy.yaml")

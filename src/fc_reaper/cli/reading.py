@@ -1,0 +1,98 @@
+"""`fc-reaper invoke EVENT --explain`: how an event is read, and what it would make a run look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fc_reaper.cli.ending import say
+from fc_reaper.cli.running import read_event
+from fc_reaper.cli.screen import plain, screen, show, table
+from fc_reaper.policy import PolicyFile
+from fc_reaper.run import Exit, home
+from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.sweep.scope import Scope, scope_of
+from fc_reaper.trigger import Ask, Note, Trigger, read_trigger
+
+
+def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> int:
+    """Print layers, sender, state, what was found and refused, and the policies that would run.
+
+    Asks nobody: what a pattern stands for is left to a run.
+    """
+    trigger = read_trigger(read_event(event), home=home(env, None))
+    policy = read_policy(read_settings(env))
+    scope = scope_of(trigger.asks, policy.policies)
+    if json_wanted:
+        say(json.dumps(_as_json(trigger, scope)))
+    else:
+        _show(trigger, scope, policy)
+    refused_whole = trigger.refused or (not scope.areas and _refused(scope.notes))
+    return int(Exit.REFUSED if refused_whole else Exit.DONE)
+
+
+def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
+    console = screen()
+    rows = [
+        (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
+        for one in trigger.readings
+    ]
+    if rows:
+        show(console, table(("part", "wrapped in", "understood as", "state"), map(_plain, rows)), "")
+    asks = [(ask.part or "whole", _kind(ask), _narrowing(ask), _woken(scope, ask)) for ask in trigger.asks]
+    if asks:
+        show(console, table(("part", "asks as", "about", "policies that run"), map(_plain, asks)), "")
+    for note in (*trigger.notes, *scope.notes):
+        show(console, plain(f"{note.event}{f' {note.part}' if note.part else ''}: {note.why}"))
+    targets = dict.fromkeys(str(target) for area in scope.areas for target in area.targets)
+    show(console, f"Would look at: {', '.join(targets) or 'nothing'}.")
+    if trigger.rehearse:
+        show(console, "It asks for a rehearsal, so nothing would be stopped whatever the mode.")
+    silent = [one.name for one in policy.policies if one not in [area.policy for area in scope.areas]]
+    if silent and scope.areas:
+        show(console, f"Not run: {', '.join(silent)}.")
+
+
+def _as_json(trigger: Trigger, scope: Scope) -> dict[str, Any]:
+    return {
+        "readings": [one._asdict() for one in trigger.readings],
+        "asks": [
+            {
+                "kind": ask.kind,
+                "name": ask.name,
+                "part": ask.part,
+                **ask.narrowing._asdict(),
+                "policies": list(_policies(scope, ask)),
+            }
+            for ask in trigger.asks
+        ],
+        "targets": list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets)),
+        "notes": [note._asdict() for note in (*trigger.notes, *scope.notes)],
+        "rehearse": trigger.rehearse,
+    }
+
+
+def _policies(scope: Scope, ask: Ask) -> Iterator[str]:
+    return (area.policy.name for area in scope.areas if area.ask == ask)
+
+
+def _woken(scope: Scope, ask: Ask) -> str:
+    return ", ".join(_policies(scope, ask)) or "none"
+
+
+def _kind(ask: Ask) -> str:
+    return ask.kind if ask.name is None else f"{ask.kind}:{ask.name}"
+
+
+def _narrowing(ask: Ask) -> str:
+    named = ((name, value) for name, value in ask.narrowing._asdict().items() if value is not None)
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named) or "all targets"
+
+
+def _plain(row: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(plain(cell) for cell in row)
+
+
+def _refused(notes: list[Note]) -> bool:
+    return any(note.event == "trigger_refused" for note in notes)
