@@ -52,7 +52,8 @@ class Task(NamedTuple):
 
     `status` is the platform's word and may be one that nobody here knows.
     `started_at` is the record's `startedTime`, whose meaning is not documented.
-    `events` holds only dated events, oldest first (by time, then id).
+    `events` holds only dated events, oldest first (by time, then id); `undated` holds the statuses of
+    those whose date is missing or none.
     `doubt` says why the record cannot be trusted, None when nothing speaks against it.
     """
 
@@ -64,4 +65,5 @@ class Task(NamedTuple):
     ended_at: Millis | None = None
     retries: int | None = None
     events: tuple[Event, ...] = ()
+    undated: tuple[str, ...] = ()
     doubt: str | None = None

@@ -57,6 +57,17 @@ class Target(NamedTuple):
         return Function(self.service, self.name, self.qualifier)
 
 
+def spellings(function: Function) -> tuple[Function, ...]:
+    """*function* and, where it has one, its other name: one made in 2.0 is `service$function` in 3.0.
+
+    https://help.aliyun.com/en/functioncompute/monitoring-data
+    """
+    if function.service is not None:
+        return function, Function(None, f"{function.service}${function.name}", function.qualifier)
+    service, dollar, name = function.name.partition("$")
+    return (function, Function(service, name, function.qualifier)) if dollar else (function,)
+
+
 def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
     """Read `[service/]function[@qualifier]`; without `@` the qualifier is *default_qualifier*.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.judge.claim import claim
+from fc_reaper.judge.claim import claim, rules_for
 from fc_reaper.judge.verdict import Kind
-from fc_reaper.model import Event, Task
+from fc_reaper.model import Event, Function, Task
 from fc_reaper.policy import load_policy
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, rules, running_for
 
@@ -108,6 +108,44 @@ def test_unknown_means_keep(task: Task, why: str) -> None:
     verdict = claim(task, rules(a_policy("{alive_for: 2h}")), NOON)
     assert verdict.kind is Kind.UNKNOWN
     assert why in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("match", "task"),
+    [
+        ("{running_for: 2h}", running_for("3h", undated=("Retrying", "Running"))),
+        ("{running_for: 2h}", running_for("3h", undated=("Retrying",))),
+        ("{alive_for: 2h}", running_for("3h", undated=("Succeeded",))),
+        ("{alive_for: 2h}", a_task("Running", started_at=ago("3h"), undated=("Succeeded",))),
+        ("{running_for: 2h}", running_for("3h", started_at=ago("5m"))),
+    ],
+)
+def test_an_event_without_a_date_leaves_open_what_came_last(match: str, task: Task) -> None:
+    """What nobody can date may be a new attempt or the end; so may a start after the latest event."""
+    assert claim(task, rules(a_policy(match)), NOON).kind is Kind.UNKNOWN
+
+
+def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> None:
+    """Nothing of it can be older than its first event: no need to call it unknown."""
+    task = a_task("Running", ("Enqueued", "1m"))._replace(
+        events=(Event(ago("1m"), 1, "Enqueued"), Event(NOON + 5_000, 2, "Running"))
+    )
+    assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.KEPT
+
+
+def test_a_finished_record_about_something_else_proves_nothing() -> None:
+    """A doubtful record is not even believed when it says that it is over."""
+    task = running_for("9h", doubt="another task")._replace(status="Succeeded")
+    assert claim(task, rules(a_policy()), NOON).kind is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize("exempt", ["[{target: 'media/transcode@*'}]", "[{target: 'media$transcode@*'}]"])
+def test_mercy_knows_a_function_by_both_its_names(exempt: str) -> None:
+    """A function made in 2.0 is called media$transcode in 3.0."""
+    function = Function(None, "media$transcode", "LATEST")
+    file = a_policy(exempt=exempt)
+    judged = rules_for(function, file.policies, file.exempt)
+    assert claim(running_for("9h", function=function), judged, NOON).kind is Kind.EXEMPT
 
 
 def test_a_date_in_the_future_is_no_date() -> None:

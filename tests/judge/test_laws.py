@@ -28,6 +28,7 @@ def tasks(draw: st.DrawFn) -> Task:
         started_at=draw(st.none() | moments),
         retries=draw(st.none() | st.integers(0, 9)),
         events=tuple(events),
+        undated=tuple(draw(st.lists(st.sampled_from(STATUSES), max_size=1))),
         doubt=draw(st.sampled_from([None, None, None, "strange"])),
     )
 

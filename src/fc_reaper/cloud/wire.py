@@ -43,7 +43,7 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
         read_moment(record.get("startedTime")),
         ended_at,
         _count(record.get("alreadyRetriedTimes")),
-        _events(record.get("events")),
+        *_events(record.get("events")),
         _doubt(function, record, found, asked) or _doubt_of_status(status, ended_at),
     )
 
@@ -85,16 +85,23 @@ def _doubt_of_status(status: Any, ended_at: Millis | None) -> str | None:
     return None
 
 
-def _events(listed: Any) -> tuple[Event, ...]:
+def _events(listed: Any) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """The dated events, oldest first, and the statuses of those without a date."""
     if not listed or not isinstance(listed, list):
-        return ()
-    dated = []
+        return (), ()
+    dated: list[Event] = []
+    undated: list[str] = []
     for item in listed:
-        at = read_moment(item.get("timestamp")) if isinstance(item, Mapping) else None
-        if at is not None:
-            dated.append(Event(at, _count(item.get("eventId")) or 0, _text(item.get("status"))))
+        if not isinstance(item, Mapping):
+            undated.append("")
+            continue
+        at, status = read_moment(item.get("timestamp")), _text(item.get("status"))
+        if at is None:
+            undated.append(status)
+        else:
+            dated.append(Event(at, _count(item.get("eventId")) or 0, status))
     dated.sort(key=_order)
-    return tuple(dated)
+    return tuple(dated), tuple(undated)
 
 
 def _order(event: Event) -> tuple[Millis, int]:

@@ -68,7 +68,7 @@ def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdic
     *read* tells whether the record came from reading the task by itself; a listed record without
     dated events may be `unread` instead of undecidable. Unknown always means that the task is kept.
     """
-    if task.status in FINISHED:
+    if task.status in FINISHED and task.doubt is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
     if rules.ourselves:
         return Verdict(Kind.EXEMPT, "the reaper never stops itself", rule="exempt")
@@ -77,7 +77,7 @@ def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdic
     if mercy is not None and mercy[1].holds:
         return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=mercy[0].line)
     doubt = contradiction(task)
-    if task.status not in UNFINISHED:
+    if task.status not in UNFINISHED and task.doubt is None:
         doubt = f"nobody here knows the status {task.status!r}"
     if doubt is not None:
         return Verdict(Kind.UNKNOWN, doubt, rule="status")

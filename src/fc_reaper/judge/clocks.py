@@ -18,6 +18,9 @@ _LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STO
 
 _ENDS = frozenset(FINISHED)
 
+# Attempt and event are dated by different parts of the cloud; a minute apart they speak of different attempts.
+_LATE: Millis = 60_000
+
 # The cloud tells its time in whole seconds, so a moment may be up to one second behind the truth.
 _COARSENESS: Millis = 1000
 
@@ -32,12 +35,18 @@ class Age(NamedTuple):
 def contradiction(task: Task) -> str | None:
     """Say what in the record speaks against itself; None when nothing does.
 
-    The latest event must name the present status, and no event of an unfinished task may be an end.
+    The latest event must name the present status, no event of an unfinished task may be an end, and
+    no attempt can have started long after the latest event.
     """
     if task.doubt is not None:
         return task.doubt
+    for status in task.undated:
+        if status in _ENDS:
+            return f"status {task.status} contradicts an event that says it ended"
     if not task.events:
         return None
+    if task.started_at is not None and task.started_at > task.events[-1].at + _LATE:
+        return "its startedTime is later than its latest event"
     if task.events[-1].status != task.status:
         return f"status {task.status} contradicts its latest event {task.events[-1].status}"
     for event in task.events:
@@ -49,10 +58,13 @@ def contradiction(task: Task) -> str | None:
 def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age | None:
     """Read *clock* for *task* at *now*; None when the record does not tell.
 
-    Meaningful only in the clock's own statuses (`CLOCK_STATUSES`). A date in the future is no date.
-    Once a record has dated events they alone count; `startedTime` never fills a gap in them.
+    Meaningful only in the clock's own statuses (`CLOCKS`). Once a record has dated events they alone
+    count; `startedTime` never fills a gap in them. A date in the future is no date, and while one event
+    has none nobody knows which is the latest.
     """
     if task.events:
+        if task.undated or task.events[-1].at > now + _COARSENESS:
+            return None
         return _by_events(clock, task, now)
     if task.started_at is None or not _believable(clock, task, started_time):
         return None
@@ -62,8 +74,12 @@ def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age |
 def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_time: StartedTime) -> bool:
     """Whether *clock* is surely within *limit*, under every reading of `startedTime` that is possible.
 
-    An attempt cannot begin, and a stop cannot be asked for, before `startedTime`, whatever it means.
+    An attempt cannot begin, and a stop cannot be asked for, before `startedTime`, whatever it means; and
+    nothing at all before a task was first enqueued, which is where a record with dated events begins.
     """
+    if task.events:
+        first = task.events[0]
+        return first.status == "Enqueued" and not task.undated and now - first.at <= limit
     if task.started_at is None or task.started_at > now + _COARSENESS:
         return False
     if clock not in ("running_for", "stopping_for") and started_time != "enqueue":

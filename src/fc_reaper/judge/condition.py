@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fc_reaper.judge.clocks import StartedTime, age, cannot_exceed
 from fc_reaper.model import ALIVE, Function, Millis, Task
 from fc_reaper.policy import CLOCKS, Matcher
+from fc_reaper.target import spellings
 
 
 class View(NamedTuple):
@@ -64,7 +65,9 @@ def ready(matcher: Matcher, function: Function, *, as_match: bool) -> Condition 
     With *as_match* it is a policy's `match`, which without any word on status means the alive ones:
     a task that is being stopped already is matched only by a policy that says so.
     """
-    if matcher.target and not any(target.fits(function) for target in matcher.target):
+    # Mercy knows a function by both its names, `media/transcode` and `media$transcode`.
+    named = spellings(function)
+    if matcher.target and not any(target.fits(name) for target in matcher.target for name in named):
         return None
     statuses = matcher.condition_statuses if as_match else matcher.statuses
     return Condition(
@@ -111,15 +114,14 @@ def _measure(condition: Condition, task: Task, view: View) -> Finding:
 def _ask_clock(clock: str, limit: Millis, task: Task, view: View) -> Finding:
     if task.status not in CLOCKS[clock]:
         return Finding(False, "status")
-    if not task.events:
-        if cannot_exceed(clock, task, limit, view.now, view.started_time):
-            return Finding(False, clock, limit=limit)
-        if not view.read:
-            return Finding(None, clock, limit=limit, why="its events were not listed", unread=True)
-    known = age(clock, task, view.now, view.started_time)
-    if known is None:
-        return Finding(None, clock, limit=limit, why=f"nothing dated tells {clock}")
-    return Finding(known.ms > limit, clock, known.ms, limit, known.source)
+    known = age(clock, task, view.now, view.started_time) if task.events or view.read else None
+    if known is not None:
+        return Finding(known.ms > limit, clock, known.ms, limit, known.source)
+    if cannot_exceed(clock, task, limit, view.now, view.started_time):
+        return Finding(False, clock, limit=limit)
+    if not task.events and not view.read:
+        return Finding(None, clock, limit=limit, why="its events were not listed", unread=True)
+    return Finding(None, clock, limit=limit, why=f"nothing dated tells {clock}")
 
 
 def _ask_retries(allowed: int, task: Task) -> Finding:

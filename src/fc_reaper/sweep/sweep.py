@@ -28,7 +28,7 @@ from fc_reaper.sweep.resolve import resolve
 from fc_reaper.sweep.scope import Scope, scope_of
 from fc_reaper.sweep.stopping import Outcome, Stopper
 from fc_reaper.sweep.teller import Teller, error_fields
-from fc_reaper.target import Target
+from fc_reaper.target import Target, spellings
 from fc_reaper.trigger import Ask
 
 _PROOF_AFTER = 2.0
@@ -238,10 +238,4 @@ class Sweep:
 
 def is_ourselves(function: Function, ourselves: Target) -> bool:
     """Whether *function*, under any qualifier and either of its names, is the reaper's own."""
-    spellings = [(function.service, function.name)]
-    if function.service is None and "$" in function.name:
-        service, _, name = function.name.partition("$")
-        spellings.append((service, name))
-    elif function.service is not None:
-        spellings.append((None, f"{function.service}${function.name}"))
-    return any(ourselves.fits_path(service, name) for service, name in spellings)
+    return any(ourselves.fits_path(one.service, one.name) for one in spellings(function))
