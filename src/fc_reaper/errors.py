@@ -52,6 +52,7 @@ class CloudError(ReaperError):
     else a word of ours (`ConnectionFailed`, `TimedOut`, `UnreadableAnswer`, `UnexpectedRedirect`).
     `retryable` is true for 429, 500, 502, 503, 504, connection errors and time-outs.
     `retry_after` is in seconds, None when the answer named none.
+    `unclear` is true when the cloud may have obeyed all the same: no whole answer came, or a 5xx.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class CloudError(ReaperError):
         fc_request_id: str | None = None,
         retryable: bool = False,
         retry_after: float | None = None,
+        unclear: bool = False,
     ) -> None:
         super().__init__(message)
         self.detail = message
@@ -71,6 +73,20 @@ class CloudError(ReaperError):
         self.fc_request_id = fc_request_id
         self.retryable = retryable
         self.retry_after = retry_after
+        self.unclear = unclear
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is the cloud's own word that there is no such thing: 404 with a code of its own.
+
+        A 404 without one may come from anybody on the way, and proves nothing.
+        """
+        return self.http_status == 404 and self.error_code.endswith("NotFound")
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether nothing was sent because the time was up, or nobody wanted it any more."""
+        return self.error_code in ("OutOfTime", "Aborted")
 
     def __str__(self) -> str:
         where = f"HTTP {self.http_status} " if self.http_status is not None else ""

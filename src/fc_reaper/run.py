@@ -23,7 +23,7 @@ from fc_reaper.settings import (
     read_settings,
     refuse_unknown_self,
 )
-from fc_reaper.sweep.hands import FreeHands, TiedHands
+from fc_reaper.sweep.hands import TRUSTED_SKEW, FreeHands, TiedHands
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.sweep import Sweep, Terms
@@ -81,6 +81,7 @@ class _Run:
     calls: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     exit: Exit = Exit.DONE
+    unresolved: bool = False
 
     def called(self, operation: str) -> None:
         self.calls[operation] = self.calls.get(operation, 0) + 1
@@ -110,6 +111,7 @@ def run(event: bytes, context: Any, world: World) -> Finished:
 
 
 def _begin(event: bytes, context: Any, world: World) -> _Run:
+    began = world.clock.monotonic()
     trigger = read_trigger(event, home=home(world.env, context))
     log = JsonLines(
         world.stream,
@@ -119,7 +121,7 @@ def _begin(event: bytes, context: Any, world: World) -> _Run:
         mode="rehearse",
         trigger=trigger.kind,
     )
-    return _Run(world, trigger, log, world.clock.monotonic())
+    return _Run(world, trigger, log, began)
 
 
 def home(env: Mapping[str, str], context: Any) -> Home:
@@ -168,13 +170,21 @@ def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Crede
     run.ledger, run.tasks = sweep.ledger, sweep.tasks
     sweep.run(run.trigger.asks)
     run.errors += [str(error) for error in run.ledger.failures]
+    run.unresolved = sweep.unresolved > 0
     run.exit = _exit(sweep)
+    if cloud.skew_ms > TRUSTED_SKEW:
+        # Ages are too young by then, so a quiet run would look like one in which nothing is due.
+        seconds = cloud.skew_ms // 1000
+        run.errors.append(f"our clock and the cloud's differ by {seconds}s; beyond 30s nothing is stopped")
+        run.exit = run.exit or Exit.ATTENTION
 
 
 def _terms(run: _Run, settings: Settings) -> Terms:
     return Terms(
         end=run.began + settings.time_left,
-        concurrency=settings.concurrency,
+        # More hands than calls a second would book all turns for reading, and leave none for a stop.
+        concurrency=min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1]))),
+        may_refuse=frozenset(("Dequeued",) if settings.api_version == "2021-04-06" else ()),
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
         ourselves=settings.ourselves,
@@ -207,7 +217,10 @@ def _finish(run: _Run) -> Finished:
     }
     run.log("run_finished", **summary)
     result = {"event": "run_finished", **run.log.bound, **summary, "tasks": run.tasks}
-    curable = run.exit is Exit.UNREACHABLE and all(error.retryable for error in run.ledger.failures)
+    in_vain = run.exit is Exit.UNREACHABLE or run.unresolved
+    touched = any(run.ledger.outcomes[name] for name in ("accepted", "confirmed"))
+    failures = run.ledger.failures
+    curable = in_vain and not touched and bool(failures) and all(error.retryable for error in failures)
     return Finished(result, run.exit, curable, run.trigger)
 
 

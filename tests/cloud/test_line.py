@@ -121,7 +121,7 @@ def test_nothing_is_begun_after_the_deadline() -> None:
     """The deadline itself is too late."""
     clock = Clock(now=SYSTEM_CLOCK.now, monotonic=lambda: 100.0, sleep=lambda _s: None)
     with answering(TASK) as server, ours(server.endpoint, clock=clock) as client:
-        assert error_of(lambda: client.get(TRANSCODE, "job-1", deadline=100.0)).error_code == "TimedOut"
+        assert error_of(lambda: client.get(TRANSCODE, "job-1", deadline=100.0)).error_code == "OutOfTime"
         assert server.seen == []
 
 

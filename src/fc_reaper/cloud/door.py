@@ -18,7 +18,7 @@ from fc_reaper.cloud.endpoint import Endpoint
 from fc_reaper.cloud.failures import aborted, out_of_time
 from fc_reaper.cloud.inherited import as_response, inherited_request
 from fc_reaper.cloud.line import Line
-from fc_reaper.cloud.redaction import scrubbed
+from fc_reaper.cloud.redaction import clean, scrubbed
 from fc_reaper.cloud.request import CLASSIC, Credentials, Request, checked_headers
 from fc_reaper.cloud.retry import Retry
 from fc_reaper.model import Millis
@@ -97,7 +97,8 @@ class Door(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         self._note_skew(answer.skew)
         # A function that failed is told in a header, and the status is 200.
         if not 200 <= answer.status < 300 or answer.headers.get("X-Fc-Error-Type"):
-            raise refusal(answer._replace(body=scrubbed(answer.body, headers, self._credentials)))
+            refused = refusal(answer._replace(body=scrubbed(answer.body, headers, self._credentials)))
+            raise clean(refused, headers, self._credentials)
         return answer
 
     def _require_line(self) -> None:

@@ -23,7 +23,6 @@ class CallFailed(CloudError, _FcFace):
 
     `status_code` (0 without an answer), `err_code`, `request_id` (empty if unknown) and `message` (JSON text)
     repeat for such code what `http_status`, `error_code`, `fc_request_id` and `detail` say.
-    `unclear` is true when the cloud may have obeyed all the same: no whole answer came, or a 5xx.
     """
 
     def __init__(
@@ -44,8 +43,8 @@ class CallFailed(CloudError, _FcFace):
             fc_request_id=fc_request_id,
             retryable=retryable,
             retry_after=retry_after,
+            unclear=unclear,
         )
-        self.unclear = unclear
         self.status_code = http_status or 0
         self.err_code = error_code
         self.request_id = fc_request_id or ""
@@ -72,4 +71,4 @@ def aborted() -> CallFailed:
 
 def out_of_time(operation: str) -> CallFailed:
     """The deadline came before this attempt could begin."""
-    return CallFailed(f"no time was left for {operation}", error_code="TimedOut", retryable=True)
+    return CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)

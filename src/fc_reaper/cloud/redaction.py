@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
+from html import unescape
+from urllib.parse import quote, unquote
 
+from fc_reaper.cloud.failures import CallFailed
 from fc_reaper.cloud.request import Credentials
+
+_WITHHELD = "withheld: it repeats a secret"
 
 
 def scrubbed(body: bytes, headers: Mapping[str, str], credentials: Credentials) -> bytes:
@@ -17,6 +21,29 @@ def scrubbed(body: bytes, headers: Mapping[str, str], credentials: Credentials) 
         for form in {secret, quote(secret, safe=""), secret.replace("/", "\\/")}:
             body = body.replace(form.encode(), b"***")
     return body
+
+
+def clean(error: CallFailed, headers: Mapping[str, str], credentials: Credentials) -> CallFailed:
+    """Withhold what of a refusal, once read, still spells a secret, in whatever disguise."""
+    secrets = _secrets(headers["authorization"], credentials)
+
+    def safe(text: str) -> str:
+        plain = unescape(unquote(unescape(text)))
+        spelt = (secret for secret in secrets if secret in text or secret in plain)
+        return _WITHHELD if any(spelt) else text
+
+    texts = (error.detail, error.error_code, error.fc_request_id or "")
+    if all(safe(text) == text for text in texts):
+        return error
+    return CallFailed(
+        safe(error.detail),
+        http_status=error.http_status,
+        error_code=safe(error.error_code),
+        fc_request_id=safe(error.fc_request_id or "") or None,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        unclear=error.unclear,
+    )
 
 
 def _secrets(authorization: str, credentials: Credentials) -> list[str]:

@@ -37,13 +37,18 @@ class Retry:
         A wait that the cloud asks for is a lower bound.
 
         Raises:
-            CloudError: the last one, or the first that is not retryable.
+            CloudError: the last one, or the first that is not retryable; not that the time was up in
+                the end, where it is known what took the time.
         """
         attempts = _ATTEMPTS if deadline is None else _ATTEMPTS_BY_DEADLINE
+        trouble: CloudError | None = None
         for number in range(attempts - 1):
             try:
                 return attempt()
             except CloudError as error:
+                if trouble is not None and error.out_of_time:
+                    raise trouble from None
+                trouble = error
                 wait = self._wait(number, error)
                 if not error.retryable or self._too_long(wait, deadline):
                     raise

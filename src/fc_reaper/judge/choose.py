@@ -15,8 +15,9 @@ from fc_reaper.policy import Policy
 class Choice(NamedTuple):
     """What happens to the due tasks of one policy.
 
-    `chosen` are stopped, most overdue first. `spare` are the next ones, kept for showing; `due`
-    counts all. `halted` says why none is chosen, None when nothing halts the policy.
+    `chosen` are stopped, most overdue first. `spare` are the next ones; `due` counts all. `halted` says
+    why none is chosen, None when nothing halts the policy. `twice` counts claims of tasks that had been
+    claimed already; `due` is without them.
     """
 
     policy: Policy
@@ -24,11 +25,12 @@ class Choice(NamedTuple):
     chosen: tuple[Claim, ...]
     spare: tuple[Claim, ...]
     halted: str | None
+    twice: int = 0
 
     @property
-    def budget_spent(self) -> bool:
-        """Whether more tasks are due than this run may stop."""
-        return self.halted is None and self.due > self.policy.per_run
+    def reserve(self) -> tuple[Claim, ...]:
+        """Who takes the places of those that need no stop any more: at most as many as the budget."""
+        return () if self.halted else self.spare[: self.policy.per_run]
 
 
 class _Queue:
@@ -37,6 +39,7 @@ class _Queue:
     def __init__(self, room: int) -> None:
         self.room = room
         self.due = 0
+        self.twice = 0
         self._claims: list[Claim] = []
 
     def add(self, claim: Claim) -> None:
@@ -50,8 +53,11 @@ class _Queue:
         return self._claims
 
     def _shrink(self) -> None:
-        self._claims.sort(key=lambda claim: claim.order)
-        del self._claims[self.room :]
+        # A task that was listed twice far apart is claimed twice; it has one place.
+        once = {(one.task.function, one.task.invocation_id): one for one in self._claims}
+        self.twice += len(self._claims) - len(once)
+        self.due -= len(self._claims) - len(once)
+        self._claims = sorted(once.values(), key=lambda claim: claim.order)[: self.room]
 
 
 def choose(
@@ -63,11 +69,11 @@ def choose(
 ) -> list[Choice]:
     """Decide which of the due *claims* are stopped; the order in which they come does not matter.
 
-    Keeps at most *spare* claims a policy beyond its budget. `unseen` is asked, once the claims have
+    Keeps at most *spare* claims a policy beyond twice its budget. `unseen` is asked, once the claims have
     been consumed, whether some of a policy's tasks were not looked at: then nothing follows from
     their number, and a policy with `halt_over` stops none.
     """
-    queues = {policy.name: _Queue(policy.per_run + spare) for policy in policies if policy.stops}
+    queues = {policy.name: _Queue(2 * policy.per_run + spare) for policy in policies if policy.stops}
     for claim in claims:
         queues[claim.verdict.policy or ""].add(claim)
     return [_settle(policy, queues[policy.name], unseen) for policy in policies if policy.stops]
@@ -77,7 +83,7 @@ def _settle(policy: Policy, queue: _Queue, unseen: Callable[[str], bool]) -> Cho
     first = tuple(queue.first())
     halted = _halted(policy, queue.due, unseen)
     budget = 0 if halted else policy.per_run
-    return Choice(policy, queue.due, first[:budget], first[budget:], halted)
+    return Choice(policy, queue.due, first[:budget], first[budget:], halted, queue.twice)
 
 
 def _halted(policy: Policy, due: int, unseen: Callable[[str], bool]) -> str | None:

@@ -18,7 +18,7 @@ _LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STO
 
 _ENDS = frozenset(FINISHED)
 
-# Attempt and event are dated by different parts of the cloud; a minute apart they speak of different attempts.
+# Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
 _LATE: Millis = 60_000
 
 # The cloud tells its time in whole seconds, so a moment may be up to one second behind the truth.

@@ -40,6 +40,12 @@ class Ledger:
         if verdict.policy is not None and verdict.kind is not Kind.KEPT:
             self._of(verdict.policy)[verdict.kind.value] += number
 
+    def judged_twice(self, policy: str, number: int) -> None:
+        """Take back what was counted of tasks that were listed, and found due, a second time."""
+        if number:
+            self.listed[Kind.DUE] -= number
+            self._of(policy)[Kind.DUE.value] -= number
+
     def settled(self, policy: str, outcome: str, number: int = 1) -> None:
         """Count due tasks that came to *outcome*."""
         self.outcomes[outcome] += number
@@ -69,8 +75,7 @@ class Ledger:
     @property
     def unreachable(self) -> bool:
         """Whether every question came back without an answer; that something does not exist is one."""
-        missing = (error.http_status == 404 for error in self.failures)
-        return bool(self.failures) and not self.answered and not any(missing)
+        return bool(self.failures) and not self.answered and not any(one.missing for one in self.failures)
 
     def _of(self, policy: str) -> Counter[str]:
         return self.policies.setdefault(policy, Counter())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from fc_reaper.clock import Deadline
+from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.judge.claim import Rules, claim, stopping_too_long
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
@@ -32,23 +32,36 @@ class Look:
     """One look at many functions. `rules` holds what the tasks of each are judged by."""
 
     def __init__(
-        self, cloud: Cloud, crew: Crew, ledger: Ledger, teller: Teller, *, stuck_after: Millis
+        self,
+        cloud: Cloud,
+        crew: Crew,
+        ledger: Ledger,
+        teller: Teller,
+        *,
+        clock: Clock,
+        stuck_after: Millis,
+        may_refuse: frozenset[str],
     ) -> None:
         self._cloud = cloud
         self._crew = crew
         self._ledger = ledger
         self._teller = teller
+        self._clock = clock
         self._stuck_after = stuck_after
+        self._may_refuse = may_refuse
         self._seen = Memory()
-        self._dead: dict[Function, CloudError] = {}
-        self._unknown_statuses: set[tuple[bool, str]] = set()
+        self._named: set[tuple[Function, str]] = set()
+        self._dead: set[Function] = set()
+        self._not_listed: set[str] = set()
         self._tokens: set[int] = set()
+        self._until: Deadline = float("inf")
 
     def claims(self, rules: Mapping[Function, Rules], now: Millis, until: Deadline) -> Iterator[Claim]:
         """Yield the due claims of all functions in *rules*; count and tell everything else.
 
         What could not be listed to its end is in the ledger's `incomplete`.
         """
+        self._until = until
         work: Work[Ask, Page | Sighting | None] = Work()
         for function, its_rules in rules.items():
             for query in queries(function, its_rules, now):
@@ -86,16 +99,23 @@ class Look:
         else:
             self._teller.uncounted(found)
 
-    def remember(self, task: Task) -> bool:
-        """Note that *task* was seen; False when it had been seen before."""
-        return self._seen.add((task.function, task.invocation_id))
+    def remember(self, task: Task, *, named: bool = False) -> bool:
+        """Note that *task* was seen; False when it had been seen before. A *named* one is never forgotten."""
+        key = (task.function, task.invocation_id)
+        if key in self._named:
+            return False
+        if named:
+            self._named.add(key)
+        return self._seen.add(key)
 
     def failed(self, function: Function, error: CloudError, status: str | None = None) -> None:
         """Report a function that could not be listed, once for each kind of refusal."""
         self._ledger.failures.append(error)
         # The cloud's own word that there is no such function means that nothing there is due.
-        if error.http_status != 404:
+        if not error.missing:
             self._ledger.incomplete.add(function)
+        if self._clock.monotonic() >= self._until:
+            self._ledger.partial = True
         if function not in self._ledger.unlisted:
             self._ledger.unlisted.add(function)
             self._teller.tell("list_failed", **place_fields(function), status=status, **error_fields(error))
@@ -107,8 +127,7 @@ class Look:
         query = ask.query
         if ask.task is not None:
             return self._cloud.get(query.function, ask.task.invocation_id, deadline=until)
-        generation = (query.function.service is None, query.status)
-        if query.function in self._dead or generation in self._unknown_statuses:
+        if query.function in self._dead or self._is_refused(query):
             return None
         return self._cloud.list_page(
             query.function,
@@ -122,10 +141,7 @@ class Look:
     def _answer(self, done: Done[Ask, Page | Sighting | None]) -> Page | Sighting | None:
         query, _, task = done.tag
         if done.future is None:
-            self._ledger.partial = True
-            self._ledger.incomplete.add(query.function)
-            if task is not None:
-                self._unread(task, "the time was up before it could be read")
+            self._late(query.function, task)
             return None
         try:
             answer = done.result()
@@ -135,21 +151,37 @@ class Look:
         except InvalidName as error:
             self.failed(query.function, CloudError(str(error), error_code="InvalidName"), query.status)
             return None
-        self._ledger.answered = True
+        self._ledger.answered = self._ledger.answered or answer is not None
         return answer
+
+    def _late(self, function: Function, task: Task | None) -> None:
+        self._ledger.partial = True
+        self._ledger.incomplete.add(function)
+        if task is not None:
+            self._unread(task, "the time was up before it could be read")
 
     def _refused(self, ask: Ask, error: CloudError) -> None:
         query = ask.query
-        if ask.task is not None:
+        if error.out_of_time:
+            self._late(query.function, ask.task)
+        elif ask.task is not None:
             self._unread(ask.task, f"it could not be read: {error}")
             self._ledger.incomplete.add(query.function)
-        elif error.http_status == 400 and query.status == "Dequeued":
-            # 2021-04-06 does not list this name; a status that a dialect lacks holds no tasks.
-            self._unknown_statuses.add((query.function.service is None, query.status))
+        elif self._tolerated(ask, error):
+            self._not_listed.add(query.status)
         else:
-            if error.http_status in (403, 404):
-                self._dead[query.function] = error
+            if error.http_status == 403 or error.missing:
+                self._dead.add(query.function)
             self.failed(query.function, error, query.status)
+
+    def _tolerated(self, ask: Ask, error: CloudError) -> bool:
+        """Whether the dialect has no such status to list: it is then neither listed nor asked for again."""
+        first = ask.token is None and ask.query.function.service is not None
+        refused = error.http_status == 400 and error.error_code == "InvalidArgument"
+        return first and refused and ask.query.status in self._may_refuse
+
+    def _is_refused(self, query: Query) -> bool:
+        return query.function.service is not None and query.status in self._not_listed
 
     def _unread(self, task: Task, why: str) -> None:
         verdict = Verdict(Kind.UNKNOWN, why, rule="events")

@@ -11,7 +11,7 @@ class Memory:
     """Remembers at least the last ten thousand things, and at most twice as many.
 
     A task that moves on while we list is listed under both its statuses. Should that happen farther
-    apart than this it is counted twice; it is never stopped twice, since it is read before its stop.
+    apart than this, and it is not due, it is counted twice; what is due has one place in any case.
     """
 
     def __init__(self) -> None:

@@ -29,22 +29,22 @@ class Report:
         """Tell a stop that was accepted; it is counted when it has been proven or not."""
         self._teller.task("accepted", outcome.claim, **_more(outcome))
 
-    def settled(self, outcome: Outcome, *, proof: bool = False) -> None:
-        """Count a due task by its final outcome, and tell it unless it was told already."""
+    def settled(self, outcome: Outcome, *, told: bool = False) -> None:
+        """Count a due task by its final outcome, and tell it unless it was *told* already."""
         event = _EVENTS.get(outcome.name, outcome.name)
         self._ledger.settled(outcome.claim.verdict.policy or "", outcome.name)
         if outcome.why == "margin":
             self._ledger.partial = True
-        if outcome.why == "clock":
+        if outcome.why in ("clock", "unproven"):
             self._ledger.limited = True
-        if not (proof and outcome.name == "accepted"):
+        if not (told and outcome.name == "accepted" and outcome.why is None):
             self._teller.task(event, outcome.claim, error=outcome.error, **_more(outcome))
         self._keep(event, outcome.claim, {**_more(outcome), **error_fields(outcome.error)})
 
-    def held_back(self, choice: Choice) -> None:
-        """Count and tell what a halt or a spent budget kept from being stopped."""
+    def held_back(self, choice: Choice, tried: int) -> None:
+        """Count and tell what a halt or a spent budget kept from being stopped; *tried* of it were tried."""
         name = choice.policy.name
-        waiting = choice.due - len(choice.chosen)
+        waiting = choice.due - tried
         if waiting == 0:
             return
         self._ledger.limited = True
@@ -53,10 +53,11 @@ class Report:
         allowed = choice.policy.per_run if choice.halted is None else choice.policy.halt_over
         self._teller.tell(event, policy=name, due=choice.due, allowed=allowed, why=choice.halted)
         self._ledger.settled(name, "skipped", waiting)
-        for claim in choice.spare:
+        left = (*choice.chosen, *choice.spare)[tried:]
+        for claim in left:
             self._teller.task("skipped", claim, why=why)
             self._keep("skipped", claim, {"why": why})
-        self._teller.unsaid(name, waiting - len(choice.spare))
+        self._teller.unsaid(name, waiting - len(left))
 
     def _keep(self, event: str, claim: Claim, more: dict[str, Any]) -> None:
         if len(self.tasks) < self._shown:
@@ -64,5 +65,6 @@ class Report:
 
 
 def _more(outcome: Outcome) -> dict[str, Any]:
-    fields = {"why": outcome.why, "detail": outcome.detail}
+    why = outcome.why if outcome.name == "skipped" else None
+    fields = {"why": why, "detail": outcome.detail}
     return {name: value for name, value in fields.items() if value is not None}

@@ -22,6 +22,13 @@ class Resolved:
     found: list[Sighting] = field(default_factory=list)
     failures: list[tuple[Function, CloudError]] = field(default_factory=list)
     answered: bool = False
+    undiscovered: bool = False
+    """Whether nobody knows all the functions that the task may belong to."""
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether it is for want of answers that no task is meant."""
+        return bool(self.failures) or self.undiscovered
 
     @property
     def refusal(self) -> str | None:
@@ -29,7 +36,7 @@ class Resolved:
 
         While one function could not be read nobody knows that the task is the only one of its id.
         """
-        if self.failures:
+        if self.uncertain:
             return "it is not certain which task is meant: not every function among the targets could be read"
         if not self.found:
             return "no task of this invocation id among the targets"
@@ -60,10 +67,11 @@ def _note(resolved: Resolved, done: Done[tuple[Ask, Function], Sighting]) -> Non
         resolved.found.append(done.result())
         resolved.answered = True
     except CloudError as error:
-        resolved.answered = resolved.answered or error.http_status == 404
-        if error.http_status != 404:
+        resolved.answered = resolved.answered or error.missing
+        if not error.missing:
             resolved.failures.append((function, error))
     except InvalidName as error:
         resolved.failures.append((function, CloudError(str(error), error_code="InvalidName")))
     except TimeoutError:
-        resolved.failures.append((function, CloudError("the time was up", error_code="TimedOut")))
+        late = CloudError("the time was up", error_code="TimedOut", retryable=True)
+        resolved.failures.append((function, late))

@@ -29,11 +29,13 @@ class Scope:
     """Which functions are looked at, and by which policies their tasks are judged."""
 
     areas: list[Area] = field(default_factory=list)
+    watched: list[Area] = field(default_factory=list)
+    """Where policies that this trigger does not run stop tasks: looked at only for what is stuck there."""
     notes: list[Note] = field(default_factory=list)
 
     def needs_discovery(self) -> set[bool]:
         """The generations that must be asked what exists: True for services (2.0), False for 3.0."""
-        targets = (target for area in self.areas for target in area.targets)
+        targets = (target for area in (*self.areas, *self.watched) for target in area.targets)
         return {target.service is not None for target in targets if target.needs_discovery}
 
     def needing_discovery(self, *, services: bool) -> set[str]:
@@ -48,7 +50,7 @@ class Scope:
     def functions(self, existing: Iterable[Function]) -> list[Function]:
         """The functions meant, literal targets first; *existing* is what discovery found."""
         found: dict[Function, None] = {}
-        targets = [target for area in self.areas for target in area.targets]
+        targets = [target for area in (*self.areas, *self.watched) for target in area.targets]
         for target in targets:
             if not target.needs_discovery:
                 found[target.literal()] = None
@@ -73,6 +75,8 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
             named = named or bool(targets)
             if targets and policy.fits_trigger(ask.kind, ask.name):
                 areas.append(Area(ask, policy, targets))
+            elif targets and policy.stops:
+                scope.watched.append(Area(ask, policy, targets))
         scope.areas += areas
         if not areas:
             scope.notes.append(_left_out(ask, named))
@@ -97,19 +101,28 @@ def _narrow(target: Target, narrowing: Narrowing) -> Target | None:
             return None
         service = narrowing.service
     if narrowing.function is not None:
-        if "$" in narrowing.function and service is not None:
+        named = _narrow_name(target, narrowing.function)
+        if named is None:
             return None
-        if fnmatchcase(narrowing.function, name):
-            name = narrowing.function
-        elif fnmatchcase(name, narrowing.function):
-            pass
-        elif narrowing.service is not None or not name.endswith(f"${narrowing.function}"):
-            return None
+        name = named
     if narrowing.qualifier is not None:
         if not fnmatchcase(narrowing.qualifier, qualifier):
             return None
         qualifier = narrowing.qualifier
     return Target(service, name, qualifier)
+
+
+def _narrow_name(target: Target, function: str) -> str | None:
+    """What is left of the pattern for the name; never more than it was. None when nothing is."""
+    if "$" in function and target.service is not None:
+        return None
+    if function.endswith("$*"):  # all functions of a service, by their 3.0 names
+        whole = function if target.name == "*" else target.name
+        return whole if whole.startswith(function[:-1]) else None
+    if fnmatchcase(function, target.name):
+        return function
+    # The bare name of a function whose 3.0 name the target spells out.
+    return target.name if target.service is None and target.name.endswith(f"${function}") else None
 
 
 def _spellings(narrowing: Narrowing) -> list[Narrowing]:

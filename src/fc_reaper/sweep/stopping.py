@@ -23,9 +23,10 @@ _LONGEST_WAIT = 8.0
 class Outcome(NamedTuple):
     """What became of one due task.
 
-    `name` is would_stop, accepted, confirmed, ended, skipped or failed. `claim` is the task as last
-    read, with the verdict that made it due. `why` is one constant word for a skipped task, `detail`
-    says more in words, `error` is the refusal that a failure ended with.
+    `name` is would_stop, accepted, confirmed, ended, skipped or failed; or unclear, which only the
+    task's own status can settle. `claim` is the task as last read, with the verdict that made it due.
+    `why` is one constant word for a skipped task, `detail` says more in words, `error` is the refusal
+    that a failure ended with.
     """
 
     name: str
@@ -33,6 +34,12 @@ class Outcome(NamedTuple):
     why: str | None = None
     detail: str | None = None
     error: CloudError | None = None
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the budget's place was not used: nothing was stopped, nor is it known to be stopping."""
+        refused = self.name == "failed" and not (self.error is not None and self.error.unclear)
+        return refused or self.name == "ended" or (self.name == "skipped" and self.why == "spared")
 
 
 @dataclass(frozen=True)
@@ -59,14 +66,16 @@ class Stopper:
             try:
                 seen = self._read(due, until)
             except CloudError as error:
-                return Outcome("failed", due, detail="it could not be read again", error=error)
+                return _unread(due, error, refused, unclear)
             settled = self._without_a_stop(due, seen, rules, until, unclear)
             if settled is not None:
                 return settled
             try:
                 name = self.hands.stop(seen.task, until)
             except CloudError as error:
-                refused, unclear = error, unclear or _may_have_worked(error)
+                if error.out_of_time and not unclear:
+                    return _unread(due, error, refused, unclear)
+                refused, unclear = error, unclear or error.unclear
                 if not error.retryable:
                     break
             else:
@@ -100,9 +109,8 @@ class Stopper:
         """Settle by the task's own status what the last answer left open."""
         try:
             seen = self._read(due, until)
-        except CloudError:
-            detail = "nobody knows whether the stop took effect" if unclear else None
-            return Outcome("failed", due, detail=detail, error=refused)
+        except CloudError as error:
+            return _unread(due, error, refused, unclear)
         settled = _by_status(due, seen, unclear)
         if settled is not None:
             return settled
@@ -124,10 +132,12 @@ class Stopper:
 def _by_status(due: Claim, seen: Sighting, unclear: bool) -> Outcome | None:
     """What the status alone settles: an end, or that an unclear stop of ours took effect."""
     now = Claim(seen.task, due.verdict)
-    if seen.task.doubt is None and unclear:
+    if seen.task.doubt is not None:
+        return None
+    if unclear:
         if seen.task.status == STOPPED:
             return Outcome("confirmed", now, detail="the answer was lost; confirmed by reading")
-        if seen.task.status == STOPPING:
+        if seen.task.status == STOPPING and due.task.status != STOPPING:
             return Outcome("accepted", now, detail="the answer was lost; it is stopping")
     if seen.task.status in FINISHED:
         return Outcome("ended", now, detail=f"it is {seen.task.status} already")
@@ -140,7 +150,12 @@ def _fresh(due: Claim, seen: Sighting, verdict: Verdict) -> Claim:
     return Claim(seen.task, verdict if still else due.verdict)
 
 
-def _may_have_worked(error: CloudError) -> bool:
-    """Whether a refused stop request may have taken effect: no answer, a server's fault, or nonsense."""
-    status = error.http_status
-    return status is None or status >= 500 or status < 400
+def _unread(due: Claim, error: CloudError, refused: CloudError | None, unclear: bool) -> Outcome:
+    """The task cannot be read (any more): what is left to say of it."""
+    if unclear:
+        return Outcome("unclear", due, detail="nobody knows whether the stop took effect", error=refused)
+    if error.out_of_time:
+        return Outcome("skipped", due, "margin", "the time was up", error=refused)
+    if refused is not None:
+        return Outcome("failed", due, error=refused)
+    return Outcome("failed", due, detail="it could not be read again", error=error)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.choose import choose
+from fc_reaper.judge.choose import Choice, choose
 from fc_reaper.judge.claim import Rules, rules_for
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.judge.verdict import Claim
 from fc_reaper.model import Function, Millis, Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.sightings import Sighting
-from fc_reaper.sweep.act import act, prove
+from fc_reaper.sweep.act import Executor, prove
 from fc_reaper.sweep.crew import Crew
 from fc_reaper.sweep.discovery import existing
 from fc_reaper.sweep.hands import Hands
@@ -37,17 +37,23 @@ _PROOF_AFTER = 2.0
 _FOR_LOOKING = 0.6
 """Share of the time that looking may take, so that what was found can still be acted upon."""
 
+_FOR_FINDING = 0.4
+"""Share of that share in which functions are discovered and named tasks are read: what hangs there must
+not keep the targets that are written out from being looked at."""
+
 
 @dataclass(frozen=True)
 class Terms:
     """How a run works, all of it settled before it begins. Lengths of time are milliseconds.
 
     `end` is the moment by which the run must be over. `log_tasks` is the most task lines per policy,
-    `shown` the most tasks in the result. `tick` is the time between two runs, for `new` only.
+    `shown` the most tasks in the result. `may_refuse` are statuses that the dialect may not list.
+    `tick` is the time between two runs, for `new` only.
     """
 
     end: Deadline
     concurrency: int = 16
+    may_refuse: frozenset[str] = frozenset()
     stuck_after: Millis = 180_000
     started_time: StartedTime = "unknown"
     ourselves: Target | None = None
@@ -81,8 +87,10 @@ class Sweep:
         self._crew = Crew(terms.concurrency, clock, interrupted)
         self._rules: dict[Function, Rules] = {}
         self._task_rules: dict[tuple[Function, str], Rules] = {}
-        self._existing: dict[bool, list[Function]] = {}
+        self._existing: dict[bool, list[Function] | None] = {}
         self._unseen: set[str] = set()
+        self._visited: set[Function] = set()
+        self.unresolved = 0
         self._served = 0
         self._refusals = 0
 
@@ -94,7 +102,7 @@ class Sweep:
     @property
     def refused_whole(self) -> bool:
         """Whether everything that was asked for had to be refused."""
-        return self._refusals > 0 and self._served == 0
+        return self._refusals > 0 and self._served == 0 and self.unresolved == 0
 
     def run(self, asks: Sequence[Ask]) -> None:
         """Do it all; what happened is told as it happens and stands in the ledger."""
@@ -107,10 +115,11 @@ class Sweep:
                 spare=max(self._terms.log_tasks, self._terms.shown),
                 unseen=self._some_unseen,
             )
-            accepted = self._act(choices)
-            self._prove(accepted)
             for choice in choices:
-                self._report.held_back(choice)
+                self.ledger.judged_twice(choice.policy.name, choice.twice)
+            tried = self._act(choices)
+            for choice in choices:
+                self._report.held_back(choice, tried[choice.policy.name])
         finally:
             self._crew.dismiss()
             self._cloud.abort()
@@ -124,12 +133,22 @@ class Sweep:
         scope = scope_of(broad, self._policy.policies)
         self._note(scope)
         self._served += len(scope.areas)
-        found = self._discover(scope, until)
+        begin = self._clock.monotonic()
+        soon = begin + (until - begin) * _FOR_FINDING
+        found = self._discover(scope, soon)
         functions = self._rotated(scope.functions(found))
         self._rules = {one: self._rules_for(one, scope.policies(one)) for one in functions}
         self.ledger.functions = len(functions)
-        look = Look(self._cloud, self._crew, self.ledger, self._teller, stuck_after=self._terms.stuck_after)
-        yield from self._named(look, narrow, scope, until)
+        look = Look(
+            self._cloud,
+            self._crew,
+            self.ledger,
+            self._teller,
+            clock=self._clock,
+            stuck_after=self._terms.stuck_after,
+            may_refuse=self._terms.may_refuse,
+        )
+        yield from self._named(look, narrow, scope, soon)
         yield from look.claims(self._rules, self._clock.now(), until)
 
     def _named(self, look: Look, asks: Sequence[Ask], broad: Scope, until: Deadline) -> Iterator[Claim]:
@@ -142,11 +161,13 @@ class Sweep:
                 scopes[ask] = scope
         candidates = {ask: scope.functions(self._discover(scope, until)) for ask, scope in scopes.items()}
         for ask, resolved in resolve(self._cloud, candidates, self._crew, until).items():
+            lost = (self._existing.get(services) is None for services in scopes[ask].needs_discovery())
+            resolved.undiscovered = any(lost)
             for function, error in resolved.failures:
                 look.failed(function, error)
             self.ledger.answered = self.ledger.answered or resolved.answered
             if resolved.refusal is not None:
-                self._refuse(resolved.refusal, ask.part)
+                self._refuse(resolved.refusal, ask.part, for_want_of_answers=resolved.uncertain)
                 continue
             self._served += 1
             yield from self._one(look, resolved.found[0], (scopes[ask], broad))
@@ -154,47 +175,52 @@ class Sweep:
     def _one(self, look: Look, sighting: Sighting, scopes: Sequence[Scope]) -> Iterator[Claim]:
         """Judge one task by the policies of all *scopes* that its function is in."""
         task, moment = sighting
-        if task.function not in self._rules:
+        if task.function not in self._rules and task.function not in self._visited:
+            self._visited.add(task.function)
             self.ledger.functions += 1
         policies = {policy for scope in scopes for policy in scope.policies(task.function)}
         rules = self._rules_for(task.function, sorted(policies, key=lambda policy: policy.index))
         self._task_rules[task.function, task.invocation_id] = rules
-        if look.remember(task):
+        if look.remember(task, named=True):
             yield from look.judge(task, rules, moment, read=True)
 
     def _discover(self, scope: Scope, until: Deadline) -> list[Function]:
-        found: list[Function] = []
-        for services in sorted(scope.needs_discovery()):
-            if services in self._existing:
-                found += self._existing[services]
-                continue
-            try:
-                self._existing[services] = existing(self._cloud, self._crew, services=services, until=until)
-                found += self._existing[services]
-                self.ledger.answered = True
-            except CloudError as error:
-                self.ledger.failures.append(error)
-                self._unseen |= scope.needing_discovery(services=services)
-                self._tell(
-                    "list_failed", service="*" if services else None, function="*", qualifier="*",
-                    **error_fields(error),
-                )  # fmt: skip
-        return found
+        """What exists of the generations that *scope* has patterns for; each is asked once in a run."""
+        wanted = sorted(scope.needs_discovery())
+        for services in wanted:
+            if services not in self._existing:
+                self._existing[services] = self._ask_existing(scope, services, until)
+        return [function for services in wanted for function in self._existing[services] or ()]
 
-    def _act(self, choices: Sequence[Any]) -> list[Outcome]:
+    def _ask_existing(self, scope: Scope, services: bool, until: Deadline) -> list[Function] | None:
+        try:
+            known = existing(self._cloud, self._crew, services=services, until=until)
+        except CloudError as error:
+            self.ledger.failures.append(error)
+            self._unseen |= scope.needing_discovery(services=services)
+            place = {"service": "*" if services else None, "function": "*", "qualifier": "*"}
+            self._tell("list_failed", **place, status=None, **error_fields(error))
+            return None
+        self.ledger.answered = True
+        return known
+
+    def _act(self, choices: Sequence[Choice]) -> Mapping[str, int]:
+        """Spend the budgets and prove the stops; answer how many tasks of each policy were tried."""
         stopper = Stopper(self._cloud, self._hands, self._clock, self._random.random, self._interrupted)
         # Keeps time for the proof, but never more than a third of what is left.
         now = self._clock.monotonic()
         reserve = min(_PROOF_AFTER + 1.0, (self._terms.end - now) / 3)
-        return act(choices, self._rules_of, stopper, self._crew, self._report, self._terms.end - reserve)
+        executor = Executor(choices, self._rules_of, stopper)
+        awaiting = executor.act(self._crew, self._report, self._terms.end - reserve)
+        if awaiting:
+            self._prove(awaiting)
+        return executor.tried
 
-    def _prove(self, accepted: Sequence[Outcome]) -> None:
-        if not accepted:
-            return
+    def _prove(self, awaiting: Sequence[Outcome]) -> None:
         left = self._terms.end - self._clock.monotonic()
         if not self._interrupted():
             self._clock.sleep(max(0.0, min(_PROOF_AFTER, left)))
-        prove(accepted, self._cloud, self._crew, self._report, self._terms.end)
+        prove(awaiting, self._cloud, self._crew, self._report, self._terms.end)
 
     def _rules_of(self, task: Task) -> Rules:
         return self._task_rules.get((task.function, task.invocation_id)) or self._rules[task.function]
@@ -231,8 +257,11 @@ class Sweep:
             else:
                 self._tell(note.event, why=note.why, part=note.part)
 
-    def _refuse(self, why: str, part: str) -> None:
-        self._refusals += 1
+    def _refuse(self, why: str, part: str, *, for_want_of_answers: bool = False) -> None:
+        if for_want_of_answers:
+            self.unresolved += 1
+        else:
+            self._refusals += 1
         self._tell("trigger_refused", why=why, part=part)
 
 

@@ -1,0 +1,173 @@
+"""What a run makes of answers that are late, lost, foreign or missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fc_reaper.run import Exit
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.reaping import reap
+from tests.run.account import POLICY, policy, seeded, stopped
+
+TWINS: dict[str, Any] = {
+    "invocations": [
+        seeded("twin", "Running", enqueued="-5h", started="-3h"),
+        {**seeded("twin", "Running", enqueued="-5h", started="-3h"), "functionName": "resize"},
+    ]
+}
+BOTH = policy(targets="[media/transcode@prod, 'media/*@*']")
+
+
+def get_fault(**wound: Any) -> dict[str, Any]:
+    return {"operation": "GetStatefulAsyncInvocation", "times": 99, **wound}
+
+
+def test_an_id_is_not_certain_while_nobody_knows_which_functions_there_are() -> None:
+    """The pattern might mean another function that knows the id as well."""
+    with running_emulator(seed=TWINS) as cloud:
+        cloud.faults([{"operation": "ListStatefulAsyncInvocationFunctions", "times": 9, "status": 403}])
+        reaped = reap(cloud.endpoint, BOTH, {"invocationId": "twin"}, enforce=True)
+        assert (stopped(cloud), len(reaped.said("trigger_refused"))) == (set(), 1)
+
+
+def test_a_404_of_somebody_on_the_way_proves_no_absence() -> None:
+    """Only the cloud's own code says that there is no such task or function."""
+    with running_emulator(seed=TWINS) as cloud:
+        cloud.faults([get_fault(status=404, foreign="<html>", match={"functionName": "resize"})])
+        reap(cloud.endpoint, BOTH, {"invocationId": "twin"}, enforce=True)
+        assert stopped(cloud) == set()
+
+
+def test_a_named_task_that_could_not_be_looked_for_is_worth_another_try(cloud: EmulatorProcess) -> None:
+    """A command must not get lost because of a passing trouble."""
+    cloud.faults([get_fault(status=503, code="ResourceThrottled")])
+    text = policy(targets="[media/transcode@prod, media/other@prod]")
+    reaped = reap(cloud.endpoint, text, {"invocationId": "over-1"}, enforce=True, timeout=4, margin="2s")
+    assert (reaped.finished.curable, reaped.finished.exit is Exit.REFUSED) == (True, False)
+
+
+def test_what_the_time_did_not_allow_is_skipped_not_failed() -> None:
+    """At twenty calls a second three hundred stops do not fit into a few seconds."""
+    seed = {"invocations": [seeded("over-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
+    with running_emulator("--stopping", "100ms", seed=seed) as cloud:
+        text = policy(budget="1000/run")
+        reaped = reap(cloud.endpoint, text, enforce=True, timeout=8, margin="2s", rate="20/s")
+        assert "failed" not in reaped.counts
+        assert {line["why"] for line in reaped.said("skipped")} == {"margin"}
+        assert reaped.finished.result["partial"]
+        assert len(stopped(cloud)) == reaped.counts.get("confirmed", 0) + reaped.counts.get("accepted", 0) > 5
+
+
+def test_a_slow_rate_stops_few_rather_than_none(cloud: EmulatorProcess) -> None:
+    """Turns are not all spent on reading."""
+    reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=16, margin="1s", rate="2/s")
+    assert stopped(cloud)
+    assert "failed" not in reaped.counts
+
+
+def test_discovery_that_hangs_does_not_starve_what_is_written_out(cloud: EmulatorProcess) -> None:
+    """The literal target is swept in the time that is left."""
+    cloud.faults([{"operation": "ListAsyncInvokeConfigs", "times": 9, "delay": "60s"}])
+    text = POLICY + (
+        "  - name: all\n    targets: ['*@*']\n    match: {running_for: 2h}\n    stop: it is lost\n"
+    )
+    reaped = reap(cloud.endpoint, text, enforce=True, timeout=10, margin="1s", self="reaper")
+    assert {"over-1", "over-2", "over-3"} <= stopped(cloud)
+    assert reaped.said("list_failed")
+
+
+def test_only_the_dialect_that_lacks_a_status_may_refuse_it() -> None:
+    """Elsewhere a 400 is a listing that failed, so nothing follows from what was not seen."""
+    entry = {"functionName": "resize", "status": "Enqueued", "enqueued": "-3h"}
+    seed = {"invocations": [{**entry, "invocationId": "q-{n}", "count": 2}]}
+    text = policy(targets="[resize]", match="{queued_for: 1h}", halt_over="5")
+    with running_emulator(seed=seed) as cloud:
+        cloud.faults([{"operation": "ListAsyncTasks", "times": 9, "status": 400, "code": "InvalidArgument"}])
+        reaped = reap(cloud.endpoint, text, enforce=True)
+        assert reaped.said("list_failed")
+        assert stopped(cloud) == set()
+        assert reaped.finished.exit is Exit.UNREACHABLE
+
+
+def test_stuck_tasks_are_told_by_every_run(cloud: EmulatorProcess) -> None:
+    """Also where the policy that stopped them only runs for named tasks."""
+    text = policy(triggers="[task]", match="{status: Running}")
+    assert reap(cloud.endpoint, text).ids("stuck") == {"stuck-1"}
+
+
+def test_what_cannot_be_stopped_does_not_use_up_the_budget() -> None:
+    """The places go to the next ones, within twice the budget."""
+    seed = {
+        "invocations": [
+            seeded("ghost-{n}", "Running", count=5, enqueued="-9h", started="-9h"),
+            seeded("real-{n}", "Running", count=3, enqueued="-3h", started="-3h"),
+        ]
+    }
+    with running_emulator("--stopping", "100ms", seed=seed) as cloud:
+        fault = {
+            "operation": "StopStatefulAsyncInvocation",
+            "times": 99,
+            "status": 403,
+            "code": "AccessDenied",
+        }
+        cloud.faults([{**fault, "match": {"invocationId": "ghost-*"}}])
+        reaped = reap(cloud.endpoint, policy(budget="5/run"), enforce=True)
+        assert stopped(cloud) == {"real-1", "real-2", "real-3"}
+        assert (reaped.counts["failed"], reaped.counts["confirmed"]) == (5, 3)
+
+
+def test_a_budget_is_never_exceeded(cloud: EmulatorProcess) -> None:
+    """However many ended in the meantime."""
+    cloud.faults(
+        [get_fault(status=404, code="StatefulAsyncInvocationNotFound", match={"invocationId": "over-1"})]
+    )
+    reaped = reap(cloud.endpoint, policy(budget="1/run"), enforce=True)
+    assert len(stopped(cloud)) == 1
+    assert reaped.counts["due"] == 3
+
+
+@pytest.mark.parametrize("shift", ["-1h", "+1h"])
+def test_clocks_that_disagree_are_not_silent(cloud: EmulatorProcess, shift: str) -> None:
+    """When all answers are dated an hour ago nothing looks due; that must not look like peace."""
+    cloud.faults([{"operation": "*", "times": 99, "date": shift}])
+    reaped = reap(cloud.endpoint, policy(match="{running_for: 150m}"), enforce=True)
+    assert reaped.finished.exit is Exit.ATTENTION
+    assert "differ" in reaped.finished.result["errors"][0]
+
+
+def test_a_stop_that_changed_nothing_needs_attention(cloud: EmulatorProcess) -> None:
+    """Accepted, and still Running when it was read again: somebody should know."""
+    fault = {"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 200, "body": {}}
+    cloud.faults([fault])
+    reaped = reap(cloud.endpoint, POLICY, enforce=True)
+    assert reaped.counts["accepted"] == 3
+    assert "still Running" in reaped.said("accepted")[-1]["detail"]
+    assert reaped.finished.exit is Exit.ATTENTION
+
+
+def test_a_record_about_another_task_settles_nothing(cloud: EmulatorProcess) -> None:
+    """Neither that this one ended nor that it is still due."""
+    cloud.faults([get_fault(status=200, body={"invocationId": "someone", "status": "Succeeded"})])
+    reaped = reap(cloud.endpoint, POLICY, enforce=True)
+    assert (stopped(cloud), reaped.counts.get("ended"), reaped.counts["skipped"]) == (set(), None, 3)
+
+
+def test_a_lost_second_stop_of_a_stopping_task_is_not_taken_for_granted() -> None:
+    """It was Stopping before, so that it is Stopping proves nothing: it is asked again."""
+    seed = {"invocations": [seeded("s-1", "Stopping", enqueued="-9h", started="-9h", stopping="-1h")]}
+    with running_emulator(seed=seed) as cloud:
+        cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 1, "drop": "before"}])
+        reap(cloud.endpoint, policy(match="{stopping_for: 10m}"), enforce=True)
+        assert cloud.calls()["counts"]["StopStatefulAsyncInvocation"] == 2
+
+
+def test_an_event_never_makes_a_pattern_wider() -> None:
+    """A service's name narrows `media$?` to itself, not to all functions of the service."""
+    entry = {"status": "Running", "enqueued": "-5h", "started": "-3h"}
+    names = ("media$a", "media$transcode")
+    seed = {"invocations": [{**entry, "functionName": name, "invocationId": name[-1]} for name in names]}
+    with running_emulator("--stopping", "100ms", seed=seed) as cloud:
+        reap(cloud.endpoint, policy(targets="['media$?@*']"), {"serviceName": "media"}, enforce=True)
+        assert stopped(cloud) == {"a"}
