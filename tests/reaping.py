@@ -14,6 +14,7 @@ from typing import Any
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.run import Finished, World, run
 from fc_reaper.wiring import connector
+from tests.monitoring.published import must_be_published
 
 HASTY = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, lambda seconds: time.sleep(seconds / 5))
 """Sleeps a fifth as long as it is told to: the emulator's tasks stop sooner than the cloud's."""
@@ -55,12 +56,13 @@ def reap(
     clock: Clock = HASTY,
     interrupted: Callable[[], bool] = lambda: False,
     context: Any = None,
+    random: Random | None = None,
     **env: str,
 ) -> Reaped:
     """Run once; *event* is bytes, or what is sent as JSON. *env* adds REAPER_* by their short names."""
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stream = io.StringIO()
-    random = Random(7)
+    random = random or Random(7)
     world = World(
         _environment(endpoint, policy, enforce, env),
         stream,
@@ -71,7 +73,10 @@ def reap(
     )
     context = context or SimpleNamespace(request_id="r-1", function=SimpleNamespace(timeout=timeout))
     finished = run(raw, context, world)
-    return Reaped(finished, [json.loads(line) for line in stream.getvalue().splitlines()])
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    for line in lines:
+        must_be_published(line)
+    return Reaped(finished, lines)
 
 
 def _environment(endpoint: str, policy: str, enforce: bool, extra: Mapping[str, str]) -> dict[str, str]:

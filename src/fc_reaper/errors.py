@@ -49,7 +49,8 @@ class CloudError(ReaperError):
     """The cloud refused, answered something unreadable, or did not answer.
 
     `http_status` is None when no answer came. `error_code` is the platform's code where it gave one,
-    else a word of ours (`ConnectionFailed`, `TimedOut`, `UnreadableAnswer`, `UnexpectedRedirect`).
+    else a word of ours: `ConnectionFailed`, `TimedOut`, `OutOfTime` (nothing was sent), `Aborted`,
+    `UnreadableAnswer`, `UnexpectedRedirect`, `InvalidName`.
     `retryable` is true for 429, 500, 502, 503, 504, connection errors and time-outs.
     `retry_after` is in seconds, None when the answer named none.
     `unclear` is true when the cloud may have obeyed all the same: no whole answer came, or a 5xx.

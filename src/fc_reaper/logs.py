@@ -32,8 +32,8 @@ class JsonLines:
         handler.setFormatter(_Fields(json_default=str))
         self._logger.addHandler(handler)
 
-    def __call__(self, event: str, **fields: Any) -> None:
-        """Write one line for *event*; fields that are too long for a line are cut."""
+    def __call__(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Write one line for *event* and answer with it; what is too long for a line is cut in the line."""
         level = _level(event, fields)
         line = {
             "timestamp": _iso(self._clock.now()),
@@ -43,6 +43,7 @@ class JsonLines:
             **fields,
         }
         self._logger.log(level, fitted(line))
+        return line
 
 
 class _Fields(JsonFormatter):

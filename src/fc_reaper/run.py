@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from uuid import UUID
 
 from fc_reaper.clock import Clock
+from fc_reaper.context import Context, read_context
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.logs import JsonLines
 from fc_reaper.model import Millis
@@ -21,6 +22,8 @@ from fc_reaper.settings import (
     read_credentials,
     read_policy,
     read_settings,
+    refuse_foreign_targets,
+    refuse_no_time,
     refuse_unknown_self,
 )
 from fc_reaper.sweep.hands import TRUSTED_SKEW, FreeHands, TiedHands
@@ -81,19 +84,27 @@ class _Run:
     calls: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     exit: Exit = Exit.DONE
+    refusals: list[str] = field(default_factory=list)
     unresolved: bool = False
+    noted: bool = False
 
     def called(self, operation: str) -> None:
         self.calls[operation] = self.calls.get(operation, 0) + 1
 
 
-def run(event: bytes, context: Any, world: World) -> Finished:
-    """Understand *event*, sweep what it asks for, and tell. Never raises for anything an event holds."""
-    run = _begin(event, context, world)
+def run(event: bytes, given: Any, world: World) -> Finished:
+    """Understand *event*, sweep what it asks for, and tell. Never raises for anything an event holds.
+
+    *given* is the platform's context, in any of its shapes, or None.
+    """
+    run, context = _begin(event, given, world)
     try:
+        context = read_context(given)
         settings = read_settings(world.env, context)
         _bind(run, settings)
+        refuse_no_time(settings)
         policy = read_policy(settings)
+        refuse_foreign_targets(settings, policy)
         refuse_unknown_self(settings, policy)
         credentials = read_credentials(world.env, context)
         _started(run, policy)
@@ -102,6 +113,7 @@ def run(event: bytes, context: Any, world: World) -> Finished:
         elif run.trigger.refused:
             run.exit = Exit.REFUSED
     except (SettingsError, PolicyError) as error:
+        _note(run)
         run.errors += str(error).splitlines()
         run.exit = Exit.REFUSED
     except Exception as error:
@@ -110,24 +122,28 @@ def run(event: bytes, context: Any, world: World) -> Finished:
     return _finish(run)
 
 
-def _begin(event: bytes, context: Any, world: World) -> _Run:
+def _begin(event: bytes, given: Any, world: World) -> tuple[_Run, Context]:
     began = world.clock.monotonic()
+    try:
+        context = read_context(given)
+    except SettingsError:
+        context = Context()
     trigger = read_trigger(event, home=home(world.env, context))
     log = JsonLines(
         world.stream,
         world.clock,
         run_id=str(UUID(int=world.random.getrandbits(128), version=4)),
-        request_id=str(getattr(context, "request_id", None) or ""),
+        request_id=context.request_id or "",
         mode="rehearse",
         trigger=trigger.kind,
     )
-    return _Run(world, trigger, log, began)
+    return _Run(world, trigger, log, began), context
 
 
-def home(env: Mapping[str, str], context: Any) -> Home:
+def home(env: Mapping[str, str], context: Context) -> Home:
     """The region and account this reaper belongs to; an alert about others is not ours."""
-    region = env.get("FC_REGION") or getattr(context, "region", None) or None
-    account = env.get("FC_ACCOUNT_ID") or getattr(context, "account_id", None) or None
+    region = env.get("FC_REGION") or context.region or None
+    account = env.get("FC_ACCOUNT_ID") or context.account_id or None
     return Home(region=region, account=account)
 
 
@@ -149,8 +165,14 @@ def _started(run: _Run, policy: PolicyFile) -> None:
         asks=asks,
         asked_to_rehearse=run.trigger.rehearse,
     )
-    for note in run.trigger.notes:
+    _note(run)
+
+
+def _note(run: _Run) -> None:
+    """Tell, once, what was made of the parts of the event that ask for nothing."""
+    for note in () if run.noted else run.trigger.notes:
         run.log(note.event, why=note.why, part=note.part)
+    run.noted = True
 
 
 def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials) -> None:
@@ -169,7 +191,8 @@ def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Crede
     )
     run.ledger, run.tasks = sweep.ledger, sweep.tasks
     sweep.run(run.trigger.asks)
-    run.errors += [str(error) for error in run.ledger.failures]
+    run.errors += run.ledger.troubles
+    run.refusals = sweep.refusals
     run.unresolved = sweep.unresolved > 0
     run.exit = _exit(sweep)
     if cloud.skew_ms > TRUSTED_SKEW:
@@ -206,22 +229,27 @@ def _exit(sweep: Sweep) -> Exit:
 
 def _finish(run: _Run) -> Finished:
     if run.exit is Exit.REFUSED and not run.errors:
-        run.errors += [f"the event was refused: {note.why}" for note in run.trigger.notes]
+        refused = [note.why for note in run.trigger.notes if note.event == "trigger_refused"]
+        run.errors += [f"the event was refused: {why}" for why in (*refused, *run.refusals)]
     summary: dict[str, Any] = {
         "counts": run.ledger.counts(),
         "policies": run.ledger.by_policy(),
         "calls": dict(sorted(run.calls.items())),
         "duration_ms": _since(run),
         "partial": run.ledger.partial,
-        "errors": list(dict.fromkeys(run.errors))[:_MOST_ERRORS],
+        "errors": _few(list(dict.fromkeys(run.errors))),
     }
-    run.log("run_finished", **summary)
-    result = {"event": "run_finished", **run.log.bound, **summary, "tasks": run.tasks}
+    result = {**run.log("run_finished", **summary), "tasks": run.tasks}
     in_vain = run.exit is Exit.UNREACHABLE or run.unresolved
     touched = any(run.ledger.outcomes[name] for name in ("accepted", "confirmed"))
     failures = run.ledger.failures
     curable = in_vain and not touched and bool(failures) and all(error.retryable for error in failures)
     return Finished(result, run.exit, curable, run.trigger)
+
+
+def _few(errors: list[str]) -> list[str]:
+    more = len(errors) - _MOST_ERRORS
+    return errors if more <= 0 else [*errors[:_MOST_ERRORS], f"and {more} more"]
 
 
 def _since(run: _Run) -> Millis:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast
 
+from fc_reaper.context import Context
 from fc_reaper.errors import InvalidName, PolicyError, SettingsError
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.model import Millis
@@ -17,7 +18,10 @@ from fc_reaper.target import Target, parse_target
 Mode = Literal["rehearse", "enforce"]
 _Value = TypeVar("_Value")
 
-_NO_TIMEOUT = 60
+_NOWHERE = Context()
+"""The context on a desk."""
+
+_NO_TIMEOUT = 60.0
 """Seconds that a run may take where the context does not tell the function's timeout."""
 
 
@@ -59,14 +63,13 @@ class Settings:
         return self.timeout - self.margin / 1000
 
 
-def read_settings(env: Mapping[str, str], context: Any = None) -> Settings:
-    """Read all settings; *context* is what the platform handed over, in any of its shapes, or None.
+def read_settings(env: Mapping[str, str], context: Context = _NOWHERE) -> Settings:
+    """Read all settings from the environment and what the platform handed over.
 
     Raises:
         SettingsError: one line for each value that cannot be used, all of them at once.
     """
     reader = _Reader(env)
-    function = getattr(context, "function", None)
     settings = Settings(
         policy=reader.text("REAPER_POLICY", "policy.yaml"),
         mode=cast("Mode", reader.choice("REAPER_MODE", ("rehearse", "enforce"))),
@@ -82,37 +85,28 @@ def read_settings(env: Mapping[str, str], context: Any = None) -> Settings:
         stuck_after=reader.read("REAPER_STUCK_AFTER", "3m", parse_duration),
         interval=reader.read("REAPER_INTERVAL", "5m", parse_duration),
         ourselves=reader.read("REAPER_SELF", _own_name(env, context), _ourselves),
-        verbose=reader.choice("REAPER_LOG_LEVEL", ("INFO", "DEBUG")) == "DEBUG",
+        verbose=reader.choice("REAPER_LOG_LEVEL", ("INFO", "DEBUG"), upper=True) == "DEBUG",
         log_tasks=reader.number("REAPER_LOG_TASKS", 100, most=1_000_000),
-        account_id=env.get("FC_ACCOUNT_ID") or getattr(context, "account_id", None) or None,
-        region=env.get("FC_REGION") or getattr(context, "region", None) or None,
-        timeout=float(getattr(function, "timeout", None) or _NO_TIMEOUT),
+        account_id=env.get("FC_ACCOUNT_ID") or context.account_id or None,
+        region=env.get("FC_REGION") or context.region or None,
+        timeout=(context.function and context.function.timeout) or _NO_TIMEOUT,
         folder=Path(env.get("FC_FUNC_CODE_PATH") or "."),
     )
     reader.refuse()
-    if settings.time_left <= 0:
-        raise SettingsError(
-            f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
-            f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
-        )
     return settings
 
 
-def read_credentials(env: Mapping[str, str], context: Any = None) -> Credentials:
+def read_credentials(env: Mapping[str, str], context: Context = _NOWHERE) -> Credentials:
     """Find the keys of this invocation: on the context, else in the environment.
 
-    python3.12 has no `context.credentials`; the environment may be older than the context's keys.
-    https://help.aliyun.com/zh/functioncompute/fc/user-guide/context-1
+    The environment of a long-lived instance may be older than the context's keys.
 
     Raises:
         SettingsError: there are none.
     """
-    given = getattr(context, "credentials", None)
-    key, secret, token = (
-        getattr(given, name, None) for name in ("access_key_id", "access_key_secret", "security_token")
-    )
-    if key and secret:
-        return Credentials(str(key), str(secret), str(token or ""))
+    given = context.credentials
+    if given is not None and given.access_key_id and given.access_key_secret:
+        return Credentials(given.access_key_id, given.access_key_secret, given.security_token or "")
     key, secret = env.get("ALIBABA_CLOUD_ACCESS_KEY_ID"), env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
     if key and secret:
         return Credentials(key, secret, env.get("ALIBABA_CLOUD_SECURITY_TOKEN") or "")
@@ -143,6 +137,33 @@ def read_policy(settings: Settings) -> PolicyFile:
     return load_policy(text, source=source)
 
 
+def refuse_no_time(settings: Settings) -> None:
+    """Refuse a run whose margin leaves no time for anything.
+
+    Raises:
+        SettingsError: the function's timeout is not longer than the margin.
+    """
+    if settings.time_left <= 0:
+        raise SettingsError(
+            f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
+            f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
+        )
+
+
+def refuse_foreign_targets(settings: Settings, policy: PolicyFile) -> None:
+    """Refuse targets that the chosen dialect has no words for.
+
+    Raises:
+        SettingsError: the dialect is that of FC 3.0, which has no services, and a target has one.
+    """
+    with_service = [t for p in policy.policies for t in p.targets if t.service is not None]
+    if settings.api_version == "2023-03-30" and with_service:
+        raise SettingsError(
+            f"target {with_service[0]} has a service, and REAPER_API_VERSION 2023-03-30 knows none; "
+            "leave the variable out: targets without a service speak 2023-03-30 anyway"
+        )
+
+
 def refuse_unknown_self(settings: Settings, policy: PolicyFile) -> None:
     """Refuse to enforce patterns that might mean the reaper itself while nobody knows its name.
 
@@ -169,9 +190,10 @@ class _Reader:
     def text(self, name: str, default: str) -> str:
         return self._env.get(name) or default
 
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        """One of *allowed*; the first of them when nothing is set."""
+    def choice(self, name: str, allowed: tuple[str, ...], *, upper: bool = False) -> str:
+        """One of *allowed*, in any case with *upper*; the first of them when nothing is set."""
         value = self.text(name, allowed[0])
+        value = value.upper() if upper else value
         if value not in allowed:
             self._faults.append(f"{name} is {value!r}; write one of: {', '.join(allowed)}")
         return value
@@ -204,9 +226,9 @@ def _rate(text: str) -> tuple[int, float]:
     return int(match[1]), 1.0 if match[2] == "s" else 60.0
 
 
-def _own_name(env: Mapping[str, str], context: Any) -> str:
-    function = env.get("FC_FUNCTION_NAME") or getattr(getattr(context, "function", None), "name", None)
-    service = env.get("FC_SERVICE_NAME") or getattr(getattr(context, "service", None), "name", None)
+def _own_name(env: Mapping[str, str], context: Context) -> str:
+    function = env.get("FC_FUNCTION_NAME") or (context.function and context.function.name)
+    service = env.get("FC_SERVICE_NAME") or (context.service and context.service.name)
     return f"{service}/{function}" if service and function else str(function or "")
 
 

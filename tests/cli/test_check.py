@@ -107,9 +107,9 @@ def test_patterns_are_told_to_need_discovery_and_a_name(tmp_path: Path) -> None:
     assert "set REAPER_SELF" not in knows.told
 
 
-def test_a_policy_that_only_named_tasks_wake_lists_nothing(tmp_path: Path) -> None:
+def test_a_policy_that_only_named_tasks_wake_lists_only_what_is_stuck(tmp_path: Path) -> None:
     """Its calls follow events."""
     a_policy_file(tmp_path, a_file("{status: Running}", more="    triggers: [task]\n"))
     ran = fc_reaper("check", "--json", cwd=tmp_path)
-    assert ran.json["idle_calls"] == 0
+    assert ran.json["idle_calls"] == 1
     assert ran.json["policies"][0]["cost"]["calls_follow"] == "events"

@@ -15,6 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import pytest
 import yaml
 
 from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.package.fc_runtime import PLATFORMS
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = Path(__file__).with_name("fc_runtime.py")
@@ -52,6 +55,7 @@ SEED = {
 }
 RIGHT = {"access_key_id": "emulator", "access_key_secret": "emulator-secret", "security_token": "t"}
 STALE = {**RIGHT, "access_key_secret": "of-yesterday"}
+TIMER = '{"triggerTime": "2023-12-26T07:49:00Z", "triggerName": "schedule"}'
 
 
 def make_package(*arguments: str | Path, project: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -74,13 +78,29 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+Packages = dict[str, Path]
+AGAIN = "3.10, once more"
+
+
 @pytest.fixture(scope="session")
-def package(runtime: str, policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that would be deployed for this runtime."""
-    out = tmp_path_factory.mktemp("package") / "function"
-    done = make_package("--python", runtime, "--policy", policy, "--out", out)
-    assert done.returncode == 0, done.stderr
-    return out
+def packages(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """The folder that would be deployed for each runtime, and for one of them a second time elsewhere."""
+
+    def made(name: str) -> Path:
+        out = folder / name.replace(", ", "/") / "function"
+        done = make_package("--python", name[:4], "--policy", policy, "--out", out)
+        assert done.returncode == 0, done.stderr
+        return out
+
+    folder = tmp_path_factory.mktemp("package")
+    names = [*RUNTIMES, AGAIN]
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(made, names), strict=True))
+
+
+@pytest.fixture(scope="session")
+def package(packages: Packages, runtime: str) -> Path:
+    return packages[runtime]
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -135,14 +155,10 @@ def test_everybody_may_read_it(package: Path) -> None:
     assert modes == {0o644}
 
 
-def test_the_same_inputs_give_the_same_bytes(
-    package: Path, runtime: str, policy: Path, tmp_path: Path
-) -> None:
-    again = tmp_path / "elsewhere" / "function"
-    done = make_package("--python", runtime, "--policy", policy, "--out", again)
-    assert done.returncode == 0, done.stderr
-    assert tree(again) == tree(package)
-    assert again.with_suffix(".zip").read_bytes() == package.with_suffix(".zip").read_bytes()
+def test_the_same_inputs_give_the_same_bytes(packages: Packages) -> None:
+    once, again = packages[RUNTIMES[0]], packages[AGAIN]
+    assert tree(again) == tree(once)
+    assert again.with_suffix(".zip").read_bytes() == once.with_suffix(".zip").read_bytes()
 
 
 def test_no_byte_of_it_names_a_folder_of_this_machine(package: Path) -> None:
@@ -202,34 +218,28 @@ def test_it_empties_no_folder_that_is_not_its_own(project: Path) -> None:
     assert tree(project) == before
 
 
-def invocation(runtime: str, number: int, keys: dict[str, str], **environment: str) -> dict[str, Any]:
-    return {
-        "runtime": f"python{runtime}",
-        "request_id": f"request-{number}",
-        "event": '{"triggerTime": "2023-12-26T07:49:00Z", "triggerName": "schedule"}',
-        "keys": keys,
-        "environment": environment,
-    }
+def invocation(number: int, keys: dict[str, str], **environment: str) -> dict[str, Any]:
+    return {"request_id": f"request-{number}", "event": TIMER, "keys": keys, "environment": environment}
 
 
 def run_instance(
-    package: Path, runtime: str, invocations: list[dict[str, Any]], tmp_path: Path
+    package: Path, platform: str, invocations: list[dict[str, Any]], tmp_path: Path
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What the invocations of one instance answered, and the lines that it printed."""
-    python = interpreter(runtime)
     answers = tmp_path / "answers.json"
     s_yaml = yaml.safe_load((ROOT / "s.yaml").read_text("utf-8"))
     run = {
         "code": str(package),
         "handler": s_yaml["resources"]["reaper"]["props"]["handler"],
+        "platform": platform,
         "answers": str(answers),
         "invocations": invocations,
     }
-    # -I -S: no environment, no site-packages. -B: the platform's code folder cannot be written to.
+    # -I -S: no environment, no site-packages; the path is the standard library and the package.
     done = subprocess.run(
-        [python, "-I", "-S", "-B", "-W", "error", RUNTIME],
+        [interpreter(platform.partition("python")[2]), "-I", "-S", "-W", "error", RUNTIME],
         input=json.dumps(run),
-        env={"PATH": os.defpath, "FC_FUNCTION_NAME": "fc-reaper", "FC_REGION": "cn-hangzhou"},
+        env={"PATH": os.defpath},
         capture_output=True,
         text=True,
         timeout=LONGEST,
@@ -243,24 +253,29 @@ def run_instance(
 
 
 @pytest.fixture
-def emulator() -> Any:
+def emulator() -> Iterator[EmulatorProcess]:
     with running_emulator("--security-token", RIGHT["security_token"], seed=SEED) as running:
         yield running
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_one_instance_sweeps_as_the_platform_would_run_it(
-    package: Path, runtime: str, emulator: EmulatorProcess, tmp_path: Path
+    packages: Packages, platform: str, emulator: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Keys of yesterday, then fresh ones, then armed: each invocation takes what it was given."""
+    """Keys of yesterday, then fresh ones, then armed: each invocation takes what it was given.
+
+    The code folder cannot be written to, and the runtime's own logger is there before us.
+    """
+    package = packages[platform.partition("python")[2]]
     before = tree(package)
     where = {"REAPER_ENDPOINT": emulator.endpoint}
     results, printed = run_instance(
         package,
-        runtime,
+        platform,
         [
-            invocation(runtime, 1, STALE, **where),
-            invocation(runtime, 2, RIGHT),
-            invocation(runtime, 3, RIGHT, REAPER_MODE="enforce"),
+            invocation(1, STALE, **where),
+            invocation(2, RIGHT),
+            invocation(3, RIGHT, REAPER_MODE="enforce"),
         ],
         tmp_path,
     )
@@ -285,3 +300,22 @@ def assert_every_line_is_one_json_object(printed: list[str]) -> None:
         "request-2",
         "request-3",
     ]
+
+
+def test_the_code_folder_of_these_tests_really_refuses_to_be_written(tmp_path: Path) -> None:
+    """Otherwise a write by the product would go unseen wherever root runs the suite."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "index.py").write_text(
+        "import os\n"
+        "def handler(event, context):\n"
+        "    for change in (lambda: open('x', 'w'), lambda: os.mkdir('y'), lambda: os.remove('index.py')):\n"
+        "        try: change()\n"
+        "        except OSError as error: assert 'Read-only' in str(error), error\n"
+        "        else: raise AssertionError('written')\n"
+        "    open(os.devnull, 'w').close()\n"
+        "    return '{}'\n",
+        "utf-8",
+    )
+    run_instance(code, "fc3-python3.10", [invocation(1, RIGHT)], tmp_path)
+    assert [path.name for path in code.iterdir()] == ["index.py"]

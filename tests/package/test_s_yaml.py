@@ -1,4 +1,4 @@
-"""The parts of the deployment fit each other: s.yaml, the package, the settings and the role."""
+"""The parts of the deployment fit each other: the s.yaml files, the package, the settings and the role."""
 
 from __future__ import annotations
 
@@ -11,94 +11,208 @@ import pytest
 import yaml
 
 from fc_reaper.policy import parse_duration
+from fc_reaper.trigger import read_trigger
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "s.yaml").read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    return loaded(TEXT)
-
-
-@pytest.fixture
-def props(document: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = document["resources"]["reaper"]["props"]
-    return found
-
-
-def loaded(text: str) -> dict[str, Any]:
-    """The file with its variables put in, as `s preview` shows it."""
-    variables = yaml.safe_load(text)["vars"]
-    filled = re.sub(r"\$\{vars\.(\w+)\}", lambda found: str(variables[found[1]]), text)
-    document: dict[str, Any] = yaml.safe_load(filled)
-    return document
+FILES = ("s.yaml", "s-prod.yaml", "deploy/s-fc2.yaml")
+THREE = FILES[:2]
+"""Those for Function Compute 3.0."""
 
 
 def source(path: str) -> str:
     return (ROOT / path).read_text("utf-8")
 
 
-def test_the_component_is_pinned(document: dict[str, Any]) -> None:
-    assert re.fullmatch(r"fc3@\d+\.\d+\.\d+", document["resources"]["reaper"]["component"])
+def merged(base: Any, over: Any) -> Any:
+    """What `extend` does: mappings are joined key by key, anything else is replaced."""
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    return {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
 
 
-def test_every_variable_is_used_and_every_use_has_one(document: dict[str, Any]) -> None:
-    assert set(re.findall(r"\$\{vars\.(\w+)\}", TEXT)) == set(document["vars"])
+def filled(text: str) -> dict[str, Any]:
+    """The file with its variables put in, as `s preview` shows it."""
+    raw = yaml.safe_load(text)
+    if "extend" in raw:
+        text = yaml.safe_dump(merged(yaml.safe_load(source(raw["extend"])), raw))
+    variables = yaml.safe_load(text)["vars"]
+    document: dict[str, Any] = yaml.safe_load(
+        re.sub(r"\$\{vars\.(\w+)\}", lambda found: str(variables[found[1]]), text)
+    )
+    return document
 
 
-def test_it_rehearses_until_somebody_arms_it(props: dict[str, Any]) -> None:
-    assert props["environmentVariables"]["REAPER_MODE"] == "rehearse"
+class Deployment:
+    """What one file deploys, by the same words whichever component it is for."""
+
+    def __init__(self, name: str) -> None:
+        document = filled(source(name))
+        self.two = "services" in document
+        (self.resource,) = document["services" if self.two else "resources"].values()
+        props = self.resource["props"]
+        self.function = props["function"] if self.two else props
+        self.code = self.function["codeUri" if self.two else "code"]
+        self.log = (props["service"] if self.two else props)["logConfig"]
+        self.role = (props["service"] if self.two else props)["role"]
+        self.asynchronous = self.function["asyncConfiguration" if self.two else "asyncInvokeConfig"]
+        self.triggers = props["triggers"]
+        self.environment = self.function["environmentVariables"]
+
+    @property
+    def timer(self) -> dict[str, Any]:
+        """The configuration of the first trigger."""
+        config: dict[str, Any] = self.triggers[0]["config" if self.two else "triggerConfig"]
+        return config
 
 
-def test_it_packs_before_it_deploys_what_it_packed(document: dict[str, Any], props: dict[str, Any]) -> None:
-    (step,) = document["resources"]["reaper"]["actions"]["pre-deploy"]
-    assert step["run"] == "make package"
-    folder, name = Path(props["code"]).parts
+@pytest.fixture(params=FILES)
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    return Deployment(request.param)
+
+
+@pytest.mark.parametrize("name", THREE)
+def test_the_component_is_pinned(name: str) -> None:
+    assert re.fullmatch(r"fc3@\d+\.\d+\.\d+", Deployment(name).resource["component"])
+
+
+@pytest.mark.parametrize("name", [FILES[0], FILES[2]])
+def test_every_variable_is_used_and_every_use_has_one(name: str) -> None:
+    assert set(re.findall(r"\$\{vars\.(\w+)\}", source(name))) == set(yaml.safe_load(source(name))["vars"])
+
+
+@pytest.mark.parametrize(("name", "mode"), [*zip(FILES, ("rehearse", "enforce", "rehearse"), strict=True)])
+def test_it_rehearses_until_somebody_arms_it(name: str, mode: str) -> None:
+    assert Deployment(name).environment["REAPER_MODE"] == mode
+
+
+def test_arming_changes_nothing_but_the_mode() -> None:
+    """Otherwise what was rehearsed is not what is armed."""
+    rehearsed, armed = (filled(source(name)) for name in THREE)
+    assert armed.pop("extend") == "s.yaml"
+    armed["vars"]["mode"] = "rehearse"
+    armed["resources"]["reaper"]["props"]["environmentVariables"]["REAPER_MODE"] = "rehearse"
+    assert armed == rehearsed
+
+
+def test_it_packs_before_it_deploys_what_it_packed(deployment: Deployment) -> None:
+    (step,) = deployment.resource["actions"]["pre-deploy"]
+    assert step == {"run": "make package", "path": "./"}
+    folder, name = Path(deployment.code).parts
     assert f'ROOT / "{folder}" / "{name}"' in source("scripts/package.py")
 
 
-def test_the_runtime_is_one_that_the_package_is_made_for(props: dict[str, Any]) -> None:
+def test_the_runtime_is_one_that_the_package_is_made_for(deployment: Deployment) -> None:
     default = re.search(r"^PY +\?= (.*)$", source("Makefile"), re.MULTILINE)
     assert default is not None
-    assert props["runtime"] == f"python{default[1]}"
+    assert deployment.function["runtime"] == f"python{default[1]}"
 
 
-def test_the_handler_is_a_module_at_the_root_and_a_function_in_it(props: dict[str, Any]) -> None:
-    module, function = props["handler"].split(".")
+def test_the_handler_is_a_module_at_the_root_and_a_function_in_it(deployment: Deployment) -> None:
+    module, function = deployment.function["handler"].split(".")
     assert f'"{module}.py"' in source("scripts/package.py")
     assert f"def {function}(event: bytes, context" in source("src/fc_reaper/handler.py")
 
 
-def test_every_setting_is_one_that_is_read(props: dict[str, Any]) -> None:
+def test_every_setting_is_one_that_is_read(deployment: Deployment) -> None:
+    """What the platform takes are strings: true or 5 without quotes would be refused."""
     known = set(re.findall(r'"(REAPER_\w+)"', source("src/fc_reaper/settings.py")))
-    assert set(props["environmentVariables"]) <= known
-    assert all(isinstance(value, str) for value in props["environmentVariables"].values())
+    assert set(deployment.environment) <= known
+    assert all(isinstance(value, str) for value in deployment.environment.values())
 
 
-def test_a_sweep_is_over_before_the_next_begins(props: dict[str, Any]) -> None:
-    every = props["triggers"][0]["triggerConfig"]["cronExpression"].removeprefix("@every ")
-    assert props["timeout"] * 1000 < parse_duration(every)
-    assert props["environmentVariables"]["REAPER_INTERVAL"] == every
+def test_memory_and_processor_are_a_pair_that_the_platform_sells(deployment: Deployment) -> None:
+    """https://www.alibabacloud.com/help/en/functioncompute/api-fc-2023-03-30-struct-createfunctioninput"""
+    memory, cpu = deployment.function["memorySize"], deployment.function["cpu"]
+    assert memory % 64 == 0
+    assert round(cpu * 100) % 5 == 0
+    assert 1 <= memory / 1024 / cpu <= 4
+    assert deployment.function["diskSize"] in (512, 10240)
 
 
-def test_a_log_line_is_a_record(props: dict[str, Any]) -> None:
+def test_the_timer_comes_first_and_its_schedule_parses(deployment: Deployment) -> None:
+    trigger = deployment.triggers[0]
+    assert trigger["type" if deployment.two else "triggerType"] == "timer"
+    assert deployment.timer["enable"] is True
+    assert re.fullmatch(r"@every [1-9][0-9]*[smh]", deployment.timer["cronExpression"])
+
+
+def test_a_sweep_is_over_before_the_next_begins(deployment: Deployment) -> None:
+    every = deployment.timer["cronExpression"].removeprefix("@every ")
+    assert deployment.function["timeout"] * 1000 < parse_duration(every)
+    assert deployment.environment["REAPER_INTERVAL"] == every
+
+
+def test_an_event_waits_no_longer_than_two_ticks_and_is_repeated_once(deployment: Deployment) -> None:
+    every = parse_duration(deployment.environment["REAPER_INTERVAL"])
+    assert deployment.asynchronous["maxAsyncEventAgeInSeconds"] * 1000 <= 2 * every
+    assert deployment.asynchronous["maxAsyncRetryAttempts"] == 1
+
+
+def test_the_reaper_is_no_task_itself(deployment: Deployment) -> None:
+    assert deployment.asynchronous["statefulInvocation" if deployment.two else "asyncTask"] is False
+
+
+@pytest.mark.parametrize("name", THREE)
+def test_one_sweep_runs_at_a_time(name: str) -> None:
+    assert Deployment(name).function["concurrencyConfig"] == {"reservedConcurrency": 1}
+
+
+def test_a_log_line_is_a_record(deployment: Deployment) -> None:
     """DefaultRegex begins a record at a line with a date and would glue JSON lines together."""
-    assert props["logConfig"]["logBeginRule"] == "None"
+    assert deployment.log["logBeginRule"] == "None"
+    assert deployment.log["project"]
+    assert deployment.log["logstore"]
 
 
-def test_the_timer_comes_first_and_the_waiting_eventbridge_trigger_last() -> None:
-    """Taking the first # from each line of the block, as it says, gives a trigger that works."""
+def test_the_role_is_spelt_as_the_component_will_spell_it(deployment: Deployment) -> None:
+    """fc3 makes it lower case, and knows no `auto`; the older component takes a whole ARN."""
+    assert deployment.role == deployment.role.lower() != "auto"
+    assert deployment.two == deployment.role.startswith("acs:ram::")
+
+
+def test_the_older_fragment_differs_only_where_the_platform_does() -> None:
+    new, old = Deployment("s.yaml"), Deployment("deploy/s-fc2.yaml")
+    for key in ("handler", "runtime", "memorySize", "cpu", "diskSize", "timeout"):
+        assert new.function[key] == old.function[key], key
+    assert new.environment == old.environment
+    assert new.log == old.log
+    assert new.timer["cronExpression"] == old.timer["cronExpression"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_that_it_names_is_there(name: str) -> None:
+    named = re.findall(r"\b(?:deploy|docs|events|policy)[/\w-]*\.(?:md|json|yaml)\b", source(name))
+    assert not [path for path in named if not (ROOT / path).is_file()]
+
+
+def eventbridge_trigger() -> dict[str, Any]:
+    """The waiting trigger, after the first # was taken from each of its lines, as it says."""
     head, block = TEXT.split("        # - triggerName: on-event")
     awake = (
         head + "        - triggerName: on-event" + re.sub(r"^        # ", " " * 8, block, flags=re.MULTILINE)
     )
-    triggers = loaded(awake)["resources"]["reaper"]["props"]["triggers"]
+    triggers = filled(awake)["resources"]["reaper"]["props"]["triggers"]
     assert [trigger["triggerType"] for trigger in triggers] == ["timer", "eventbridge"]
-    config = triggers[1]["triggerConfig"]
+    config: dict[str, Any] = triggers[1]["triggerConfig"]
+    return config
+
+
+def test_the_waiting_eventbridge_trigger_can_be_woken() -> None:
+    config = eventbridge_trigger()
     assert config["triggerEnable"] is True
-    assert isinstance(json.loads(config["eventRuleFilterPattern"]), dict)
+    assert config["asyncInvocationType"] is True
     assert config["eventSinkConfig"]["deliveryOption"]["eventSchema"] == "CloudEvents"
+
+
+def test_what_it_lets_through_is_an_event_that_names_a_function() -> None:
+    """The sample of such an event, with the type of the filter, narrows the sweep to that function."""
+    pattern = json.loads(eventbridge_trigger()["eventRuleFilterPattern"])
+    sample = json.loads(source("events/eventbridge-fc-event.json"))
+    assert pattern["source"] == [sample["source"]]
+    (sample["type"],) = pattern["type"]
+    (ask,) = read_trigger(json.dumps(sample).encode()).asks
+    assert (ask.kind, ask.narrowing.function) == ("alert", sample["data"]["functionName"])
 
 
 def actions(name: str) -> set[str]:

@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 
+from fc_reaper.context import read_context
 from fc_reaper.errors import PolicyError, SettingsError
-from fc_reaper.settings import read_credentials, read_policy, read_settings
+from fc_reaper.settings import Settings, read_policy, refuse_foreign_targets, refuse_no_time
+from fc_reaper.settings import read_credentials as credentials_of
+from fc_reaper.settings import read_settings as settings_of
+
+
+def read_settings(env: dict[str, str], given: Any = None) -> Settings:
+    return settings_of(env, read_context(given))
+
+
+def read_credentials(env: dict[str, str], given: Any) -> Any:
+    return credentials_of(env, read_context(given))
+
 
 CONTEXT_20 = SimpleNamespace(
     request_id="r",
@@ -98,7 +110,27 @@ def test_a_timeout_within_the_margin_is_refused() -> None:
     """The platform's default of three seconds leaves no time for anything."""
     context = SimpleNamespace(function=SimpleNamespace(timeout=3))
     with pytest.raises(SettingsError, match="timeout"):
+        refuse_no_time(read_settings({}, context))
+
+
+def test_a_strange_context_is_refused_by_field() -> None:
+    """The platform may change; then it should say where, and show no value."""
+    context = SimpleNamespace(credentials=SimpleNamespace(access_key_id=5), region="r")
+    with pytest.raises(SettingsError, match=r"credentials\.access_key_id"):
         read_settings({}, context)
+
+
+def test_the_dialect_of_3_0_has_no_words_for_services() -> None:
+    """One target with a service is a wrong setting, not a function that cannot be listed."""
+    text = "version: 1\npolicies:\n- {name: a, targets: [s/f], match: {running_for: 1h}, stop: slow}\n"
+    settings = read_settings({"REAPER_POLICY": text, "REAPER_API_VERSION": "2023-03-30"})
+    with pytest.raises(SettingsError, match="2023-03-30"):
+        refuse_foreign_targets(settings, read_policy(settings))
+
+
+def test_a_log_level_may_be_written_in_any_case() -> None:
+    """It is no reason to leave tasks running."""
+    assert read_settings({"REAPER_LOG_LEVEL": "debug"}).verbose
 
 
 def test_the_policy_may_stand_in_the_variable_itself() -> None:

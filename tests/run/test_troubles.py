@@ -91,10 +91,12 @@ def test_only_the_dialect_that_lacks_a_status_may_refuse_it() -> None:
         assert reaped.finished.exit is Exit.UNREACHABLE
 
 
-def test_stuck_tasks_are_told_by_every_run(cloud: EmulatorProcess) -> None:
-    """Also where the policy that stopped them only runs for named tasks."""
+def test_stuck_tasks_of_named_policies_are_told_by_the_timer(cloud: EmulatorProcess) -> None:
+    """What a policy stopped that only runs for named tasks is watched all the same."""
     text = policy(triggers="[task]", match="{status: Running}")
-    assert reap(cloud.endpoint, text).ids("stuck") == {"stuck-1"}
+    timer = {"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "schedule"}
+    reaped = reap(cloud.endpoint, text, timer)
+    assert (reaped.ids("stuck"), reaped.counts.get("due")) == ({"stuck-1"}, None)
 
 
 def test_what_cannot_be_stopped_does_not_use_up_the_budget() -> None:

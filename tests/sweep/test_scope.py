@@ -31,6 +31,9 @@ ANYTHING = Narrowing()
         (["media/a"], Narrowing(function="media$a"), ["media/a@LATEST"]),
         (["media$a"], Narrowing("media", "a"), ["media$a@LATEST"]),
         (["media$a"], Narrowing(function="a"), ["media$a@LATEST"]),
+        (["*@*"], Narrowing(function="a"), ["a@*", "*$a@*"]),
+        (["*@*"], Narrowing(service="media"), ["media$*@*"]),
+        (["media$?@*"], Narrowing(service="media"), ["media$?@*"]),
     ],
 )
 def test_a_narrowing_only_takes_away(targets: list[str], narrowing: Narrowing, left: list[str]) -> None:

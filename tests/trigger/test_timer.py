@@ -133,3 +133,10 @@ def test_a_payload_written_twice_is_refused() -> None:
         b'{"triggerTime": "t", "triggerName": "n", "payload": "{\\"functionName\\": \\"a\\"}", "payload": ""}'
     )
     assert read(raw).refused
+
+
+@pytest.mark.parametrize("payload", ["functionName=resize&dryRun=true", "please dry-run today", "dry_run"])
+def test_words_that_mention_a_dry_run_rehearse(payload: str) -> None:
+    """They are no command, but whoever writes them wants nothing stopped."""
+    trigger = read(a_timer(payload))
+    assert (trigger.kind, trigger.rehearse) == ("timer", True)

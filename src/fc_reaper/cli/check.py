@@ -21,7 +21,7 @@ from fc_reaper.settings import Settings, read_policy, read_settings
 def check(env: Mapping[str, str], *, as_json: bool) -> int:
     """Read the policy that the settings name, and say what it means."""
     # The time that a run may take does not matter here.
-    settings = read_settings({**env, "REAPER_MARGIN": ""})
+    settings = read_settings(env)
     try:
         file = read_policy(settings)
     except PolicyError as error:
@@ -75,7 +75,7 @@ def _costs(file: PolicyFile, settings: Settings) -> Table:
 
 def _lists(cost: Cost) -> str:
     if cost.only_task:
-        return "nothing: an event names the task"
+        return "nothing but Stopping: an event names the task"
     parts = [f"{status} started {_spelt(limit)} ago" for status, limit in cost.overdue]
     parts += cost.everything
     prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""

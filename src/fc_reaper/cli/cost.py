@@ -10,6 +10,8 @@ from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.model import STOPPING, Function, Millis
 from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.sweep.queries import Query, queries
+from fc_reaper.sweep.scope import scope_of
+from fc_reaper.trigger import Ask, Narrowing
 
 _SOME_DAY: Millis = 1_700_000_000_000
 """Any moment will do: a query is asked only for how far before it tasks must have started."""
@@ -42,12 +44,12 @@ def costs(file: PolicyFile, started_time: StartedTime) -> list[Cost]:
 
 
 def idle_calls(file: PolicyFile, started_time: StartedTime) -> int:
-    """Listings of one run over all literal targets when nothing is alive, one call each."""
-    timed = [policy for policy in file.policies if policy.triggers != ("task",)]
-    literal = {
-        target.literal(): None for one in timed for target in one.targets if not target.needs_discovery
-    }
-    return sum(len(_queries(function, timed, file.exempt, started_time)) for function in literal)
+    """Listings that a timer makes of all literal targets when nothing is alive, one call each."""
+    scope = scope_of([Ask("timer", None, Narrowing(), "")], file.policies)
+    return sum(
+        len(_queries(function, scope.policies(function), file.exempt, started_time))
+        for function in scope.functions(())
+    )
 
 
 def generations(file: PolicyFile) -> Iterator[str]:

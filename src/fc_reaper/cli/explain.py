@@ -28,7 +28,7 @@ _PATIENCE = 60.0
 def explain_task(target: str, invocation_id: str, env: Mapping[str, str], *, json_wanted: bool) -> int:
     """Read one task and print how it is judged by the policy."""
     function = _function(target)
-    settings = read_settings({**env, "REAPER_MARGIN": ""})
+    settings = read_settings(env)
     policy = read_policy(settings)
     with progress("Reading the task ..."):
         seen = read_task(function, invocation_id, settings, env)

@@ -9,6 +9,7 @@ from typing import Any
 from fc_reaper.cli.ending import say
 from fc_reaper.cli.running import read_event
 from fc_reaper.cli.screen import plain, screen, show, table
+from fc_reaper.context import Context
 from fc_reaper.policy import PolicyFile
 from fc_reaper.run import Exit, home
 from fc_reaper.settings import read_policy, read_settings
@@ -21,7 +22,7 @@ def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> i
 
     Asks nobody: what a pattern stands for is left to a run.
     """
-    trigger = read_trigger(read_event(event), home=home(env, None))
+    trigger = read_trigger(read_event(event), home=home(env, Context()))
     policy = read_policy(read_settings(env))
     scope = scope_of(trigger.asks, policy.policies)
     if json_wanted:
@@ -47,6 +48,10 @@ def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
         show(console, plain(f"{note.event}{f' {note.part}' if note.part else ''}: {note.why}"))
     targets = dict.fromkeys(str(target) for area in scope.areas for target in area.targets)
     show(console, f"Would look at: {', '.join(targets) or 'nothing'}.")
+    watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
+    stuck = [target for target in watched if target not in targets]
+    if stuck:
+        show(console, f"Only for what is stuck there: {', '.join(stuck)}.")
     if trigger.rehearse:
         show(console, "It asks for a rehearsal, so nothing would be stopped whatever the mode.")
     silent = [one.name for one in policy.policies if one not in [area.policy for area in scope.areas]]

@@ -80,6 +80,15 @@ class AsyncTaskClient(Door):
             on_call=on_call,
         )
 
+    def take_turns(self, calls: int, deadline: Deadline | None) -> None:
+        """Wait for the turns of the next *calls* calls of this thread, so that they follow at once.
+
+        What was not used stays for the calls after them.
+        """
+        while self._turns() < calls:
+            self._pace(deadline)
+            self._waiting.turns = self._turns() + 1
+
     def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Millis:
         """Ask once that a task be stopped, and return the moment of the answer.
 

@@ -1,7 +1,7 @@
 """`claim`: the fate of one task, judged alone. Pure: no clock, no cloud, no log.
 
-Order: exempt, then each policy: match, unless. The strongest claim wins, stop over report, then
-the order of the file.
+Order: exempt, then each policy: unless, match; asked the other way round, which comes to the
+same. The strongest claim wins: stop over report, then the order of the file.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ may enforce: beyond it one of the two does not know how old anything is."""
 
 
 class Hands(Protocol):
-    """What a sweep does with a task that is still due a moment before."""
+    """What a sweep does with a task that is still due a moment before. `calls` is what a stop takes."""
+
+    calls: int
 
     def refusal(self) -> str | None:
         """Why nothing may be stopped just now; None when it may."""
@@ -27,6 +29,8 @@ class Hands(Protocol):
 
 class FreeHands:
     """Sends one stop request for a task, under the qualifier it was found with."""
+
+    calls = 1
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -41,6 +45,8 @@ class FreeHands:
 
 class TiedHands:
     """Touches nothing: a rehearsal is the same sweep with these."""
+
+    calls = 0
 
     def refusal(self) -> str | None:
         return None

@@ -14,7 +14,6 @@ from fc_reaper.judge.verdict import Kind, Verdict
 from fc_reaper.model import Function
 
 OUTCOMES = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
-COUNTS = ("functions", "listed", *(kind.value for kind in Kind), *OUTCOMES, "stuck")
 
 
 @dataclass
@@ -27,6 +26,7 @@ class Ledger:
     stuck: int = 0
     policies: dict[str, Counter[str]] = field(default_factory=dict)
     failures: list[CloudError] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     answered: bool = False
     unlisted: set[Function] = field(default_factory=set)
     incomplete: set[Function] = field(default_factory=set)
@@ -39,6 +39,11 @@ class Ledger:
         self.listed[verdict.kind] += number
         if verdict.policy is not None and verdict.kind is not Kind.KEPT:
             self._of(verdict.policy)[verdict.kind.value] += number
+
+    def failed(self, place: object, error: CloudError) -> None:
+        """Note that something about *place* could not be learnt from the cloud."""
+        self.failures.append(error)
+        self.troubles.append(f"{place}: {error}")
 
     def judged_twice(self, policy: str, number: int) -> None:
         """Take back what was counted of tasks that were listed, and found due, a second time."""

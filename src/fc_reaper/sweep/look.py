@@ -20,7 +20,7 @@ from fc_reaper.sweep.queries import Query, queries
 from fc_reaper.sweep.teller import Teller, error_fields, place_fields
 
 
-class Ask(NamedTuple):
+class Question(NamedTuple):
     """One question to the cloud: a page of a listing, or, with `task`, one task read by itself."""
 
     query: Query
@@ -62,10 +62,10 @@ class Look:
         What could not be listed to its end is in the ledger's `incomplete`.
         """
         self._until = until
-        work: Work[Ask, Page | Sighting | None] = Work()
+        work: Work[Question, Page | Sighting | None] = Work()
         for function, its_rules in rules.items():
             for query in queries(function, its_rules, now):
-                self._add(work, Ask(query), until)
+                self._add(work, Question(query), until)
         for done in self._crew.each(work, until):
             its_rules = rules[done.tag.query.function]
             answer = self._answer(done)
@@ -110,7 +110,7 @@ class Look:
 
     def failed(self, function: Function, error: CloudError, status: str | None = None) -> None:
         """Report a function that could not be listed, once for each kind of refusal."""
-        self._ledger.failures.append(error)
+        self._ledger.failed(function, error)
         # The cloud's own word that there is no such function means that nothing there is due.
         if not error.missing:
             self._ledger.incomplete.add(function)
@@ -120,10 +120,10 @@ class Look:
             self._ledger.unlisted.add(function)
             self._teller.tell("list_failed", **place_fields(function), status=status, **error_fields(error))
 
-    def _add(self, work: Work[Ask, Page | Sighting | None], ask: Ask, until: Deadline) -> None:
+    def _add(self, work: Work[Question, Page | Sighting | None], ask: Question, until: Deadline) -> None:
         work.add(ask, partial(self._ask, ask, until))
 
-    def _ask(self, ask: Ask, until: Deadline) -> Page | Sighting | None:
+    def _ask(self, ask: Question, until: Deadline) -> Page | Sighting | None:
         query = ask.query
         if ask.task is not None:
             return self._cloud.get(query.function, ask.task.invocation_id, deadline=until)
@@ -138,7 +138,7 @@ class Look:
             deadline=until,
         )
 
-    def _answer(self, done: Done[Ask, Page | Sighting | None]) -> Page | Sighting | None:
+    def _answer(self, done: Done[Question, Page | Sighting | None]) -> Page | Sighting | None:
         query, _, task = done.tag
         if done.future is None:
             self._late(query.function, task)
@@ -160,12 +160,13 @@ class Look:
         if task is not None:
             self._unread(task, "the time was up before it could be read")
 
-    def _refused(self, ask: Ask, error: CloudError) -> None:
+    def _refused(self, ask: Question, error: CloudError) -> None:
         query = ask.query
         if error.out_of_time:
             self._late(query.function, ask.task)
         elif ask.task is not None:
-            self._unread(ask.task, f"it could not be read: {error}")
+            self._unread(ask.task, "it could not be read", error)
+            self._ledger.failed(query.function, error)
             self._ledger.incomplete.add(query.function)
         elif self._tolerated(ask, error):
             self._not_listed.add(query.status)
@@ -174,7 +175,7 @@ class Look:
                 self._dead.add(query.function)
             self.failed(query.function, error, query.status)
 
-    def _tolerated(self, ask: Ask, error: CloudError) -> bool:
+    def _tolerated(self, ask: Question, error: CloudError) -> bool:
         """Whether the dialect has no such status to list: it is then neither listed nor asked for again."""
         first = ask.token is None and ask.query.function.service is not None
         refused = error.http_status == 400 and error.error_code == "InvalidArgument"
@@ -183,14 +184,14 @@ class Look:
     def _is_refused(self, query: Query) -> bool:
         return query.function.service is not None and query.status in self._not_listed
 
-    def _unread(self, task: Task, why: str) -> None:
+    def _unread(self, task: Task, why: str, error: CloudError | None = None) -> None:
         verdict = Verdict(Kind.UNKNOWN, why, rule="events")
         self._ledger.judged(verdict)
-        self._teller.task("unknown", Claim(task, verdict))
+        self._teller.task("unknown", Claim(task, verdict), error=error)
 
     def _page(
         self,
-        work: Work[Ask, Page | Sighting | None],
+        work: Work[Question, Page | Sighting | None],
         query: Query,
         page: Page,
         rules: Rules,
@@ -202,12 +203,12 @@ class Look:
             if not self.remember(task):
                 continue
             if self._wants_reading(task, rules, page.moment):
-                self._add(work, Ask(query, task=task), until)
+                self._add(work, Question(query, task=task), until)
             else:
                 yield from self.judge(task, rules, page.moment, read=False)
 
     def _turn(
-        self, work: Work[Ask, Page | Sighting | None], query: Query, token: str, until: Deadline
+        self, work: Work[Question, Page | Sighting | None], query: Query, token: str, until: Deadline
     ) -> None:
         turn = hash((query, token))
         if turn in self._tokens:
@@ -215,7 +216,7 @@ class Look:
             self.failed(query.function, error, query.status)
             return
         self._tokens.add(turn)
-        self._add(work, Ask(query, token), until)
+        self._add(work, Question(query, token), until)
 
     def _wants_reading(self, task: Task, rules: Rules, moment: Millis) -> bool:
         if task.events:

@@ -32,6 +32,10 @@ class Cloud(Protocol):
         self, function: Function, invocation_id: str, *, deadline: Deadline | None = None
     ) -> Sighting: ...
 
+    def take_turns(self, calls: int, deadline: Deadline | None) -> None:
+        """Wait until so many calls may begin at once; the next ones of this thread then need not wait."""
+        ...
+
     def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Millis: ...
 
     def abort(self) -> None: ...
@@ -43,7 +47,7 @@ class Cloud(Protocol):
 class Tell(Protocol):
     """Says one thing that happened, at once: a run cut off in the middle leaves a true trail."""
 
-    def __call__(self, event: str, **fields: Any) -> None: ...
+    def __call__(self, event: str, **fields: Any) -> object: ...
 
 
 Jitter = Callable[[], float]

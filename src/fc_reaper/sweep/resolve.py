@@ -73,5 +73,5 @@ def _note(resolved: Resolved, done: Done[tuple[Ask, Function], Sighting]) -> Non
     except InvalidName as error:
         resolved.failures.append((function, CloudError(str(error), error_code="InvalidName")))
     except TimeoutError:
-        late = CloudError("the time was up", error_code="TimedOut", retryable=True)
+        late = CloudError("the time was up", error_code="OutOfTime", retryable=True)
         resolved.failures.append((function, late))

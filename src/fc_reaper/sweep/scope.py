@@ -30,7 +30,7 @@ class Scope:
 
     areas: list[Area] = field(default_factory=list)
     watched: list[Area] = field(default_factory=list)
-    """Where policies that this trigger does not run stop tasks: looked at only for what is stuck there."""
+    """Where policies that no timer runs stop tasks: a timer looks there too, but only for what is stuck."""
     notes: list[Note] = field(default_factory=list)
 
     def needs_discovery(self) -> set[bool]:
@@ -75,7 +75,7 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
             named = named or bool(targets)
             if targets and policy.fits_trigger(ask.kind, ask.name):
                 areas.append(Area(ask, policy, targets))
-            elif targets and policy.stops:
+            elif targets and policy.stops and ask.kind == "timer":
                 scope.watched.append(Area(ask, policy, targets))
         scope.areas += areas
         if not areas:
@@ -119,10 +119,10 @@ def _narrow_name(target: Target, function: str) -> str | None:
     if function.endswith("$*"):  # all functions of a service, by their 3.0 names
         whole = function if target.name == "*" else target.name
         return whole if whole.startswith(function[:-1]) else None
-    if fnmatchcase(function, target.name):
-        return function
-    # The bare name of a function whose 3.0 name the target spells out.
-    return target.name if target.service is None and target.name.endswith(f"${function}") else None
+    if function.startswith("*$"):  # one function of any service, by its 3.0 name
+        whole = function if target.name == "*" else target.name
+        return whole if whole.endswith(function[1:]) else None
+    return function if fnmatchcase(function, target.name) else None
 
 
 def _spellings(narrowing: Narrowing) -> list[Narrowing]:
@@ -138,6 +138,8 @@ def _spellings(narrowing: Narrowing) -> list[Narrowing]:
     elif service is not None:
         name = "*" if function is None else function
         spellings.append(narrowing._replace(service=None, function=f"{service}${name}"))
+    elif function is not None:
+        spellings.append(narrowing._replace(function=f"*${function}"))
     return spellings
 
 

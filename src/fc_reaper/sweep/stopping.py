@@ -64,6 +64,8 @@ class Stopper:
             if refused is not None and not self._wait(attempt, refused, until):
                 break
             try:
+                # The stop's turn is waited for before the reading, which would be old news after it.
+                self.cloud.take_turns(1 + self.hands.calls, until)
                 seen = self._read(due, until)
             except CloudError as error:
                 return _unread(due, error, refused, unclear)

@@ -92,7 +92,7 @@ class Sweep:
         self._visited: set[Function] = set()
         self.unresolved = 0
         self._served = 0
-        self._refusals = 0
+        self.refusals: list[str] = []
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ class Sweep:
     @property
     def refused_whole(self) -> bool:
         """Whether everything that was asked for had to be refused."""
-        return self._refusals > 0 and self._served == 0 and self.unresolved == 0
+        return bool(self.refusals) and self._served == 0 and self.unresolved == 0
 
     def run(self, asks: Sequence[Ask]) -> None:
         """Do it all; what happened is told as it happens and stands in the ledger."""
@@ -196,7 +196,7 @@ class Sweep:
         try:
             known = existing(self._cloud, self._crew, services=services, until=until)
         except CloudError as error:
-            self.ledger.failures.append(error)
+            self.ledger.failed("the functions in task mode", error)
             self._unseen |= scope.needing_discovery(services=services)
             place = {"service": "*" if services else None, "function": "*", "qualifier": "*"}
             self._tell("list_failed", **place, status=None, **error_fields(error))
@@ -261,7 +261,7 @@ class Sweep:
         if for_want_of_answers:
             self.unresolved += 1
         else:
-            self._refusals += 1
+            self.refusals.append(why)
         self._tell("trigger_refused", why=why, part=part)
 
 

@@ -88,10 +88,13 @@ class Findings:
         if len(self._readings) < MOST_NOTES:
             self._readings.append(Reading(place.part, place.layers, source, state))
 
-    def first_with(self, identity: tuple[str, str], place: Place) -> str | None:
-        """The earlier part that has the same identity; None when this is the first."""
-        first = self._identities.setdefault(identity, place.part)
-        return None if first == place.part else first
+    def first_with(self, identity: tuple[str, str]) -> str | None:
+        """The earlier part of the same identity that was read; None when there is none."""
+        return self._identities.get(identity)
+
+    def remember(self, identity: tuple[str, str], place: Place) -> None:
+        """Note that a part of this identity has been read."""
+        self._identities[identity] = place.part
 
     def answer_http(self, wanted: bool) -> None:
         """Whether the caller waits for an answer in HTTP shape."""

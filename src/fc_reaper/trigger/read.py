@@ -18,7 +18,13 @@ from fc_reaper.trigger.command import Command, read_command, refuse_misplaced, r
 from fc_reaper.trigger.decode import JsonObject, looks_like_json, parse, strip, text_of
 from fc_reaper.trigger.findings import Findings, Place
 from fc_reaper.trigger.names import kind_of
-from fc_reaper.trigger.rehearsal import asks_for_rehearsal, mentions_rehearsal, parse_guarded, rehearses
+from fc_reaper.trigger.rehearsal import (
+    asks_for_rehearsal,
+    mentions_rehearsal,
+    parse_guarded,
+    rehearses,
+    says_rehearsal,
+)
 
 MOST_ELEMENTS = 10_000
 """The lists of an event may have so many elements, the limit included: the largest window of a stream.
@@ -136,6 +142,9 @@ class _Reader:
         refuse_misplaced(said, "the timer's payload")
         refuse_repeats(said, timer.KEYS)
         name, payload = timer.trigger_name(said), timer.read_payload(said.get("payload"))
+        if payload is None:
+            # Words are no command, but whoever writes dryRun among them wants nothing stopped.
+            self._findings.rehearse(says_rehearsal(said.get("payload")))
         if not isinstance(payload, list) or not payload:
             self._rung(payload, place, name)
             return
@@ -160,12 +169,15 @@ class _Reader:
         refuse_repeats(said, cloudevent.KEYS)
         refuse_misplaced(said, "data")
         identity = cloudevent.identity(said)
-        first = self._findings.first_with(identity, place) if identity else None
+        first = self._findings.first_with(identity) if identity else None
         if first is not None:
             self._findings.rehearse(mentions_rehearsal(said))
             self._findings.ignore(f"the same event as {first or 'the whole'}: same source and id", place)
-        else:
-            self._value(cloudevent.content(said), place.inside("cloudevent"))
+            return
+        self._value(cloudevent.content(said), place.inside("cloudevent"))
+        if identity:
+            # Only now: one that was refused may be sent again, mended, under the same id.
+            self._findings.remember(identity, place)
 
     def _http(self, said: JsonObject, request: HttpRequest, place: Place) -> None:
         refuse_repeats(said, said)

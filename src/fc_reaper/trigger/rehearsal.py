@@ -37,6 +37,11 @@ def mentions_rehearsal(value: Any) -> bool:
     )
 
 
+def says_rehearsal(text: Any) -> bool:
+    """Whether plain words mention a dry run at all."""
+    return isinstance(text, str) and _MENTION.search(text) is not None
+
+
 def parse_guarded(text: str) -> Any:
     """As `parse`; a text that cannot be parsed asks for a rehearsal when it mentions one.
 

@@ -1,0 +1,106 @@
+"""Three days of an account in lines that real runs printed, with everything in them that can happen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.monitoring.sls import Record
+from tests.reaping import Reaped, reap
+from tests.run.account import POLICY, SEED, policy, seeded
+
+EVENTS = Path(__file__).parents[2] / "events"
+TIMER = (EVENTS / "timer.json").read_bytes()
+MIDNIGHT = 1_795_046_400
+"""2026-11-19T00:00:00Z, the beginning of the second day."""
+
+INTERVAL = 300
+"""Seconds between two runs, as in s.yaml."""
+
+REFUSED: dict[str, Any] = {"times": 9, "status": 403, "code": "AccessDenied"}
+
+LATE = {"invocations": [
+    *(seeded(f"over-{hours - 2}", "Running", enqueued="-9h", started=f"-{hours}h") for hours in (3, 4, 5)),
+    *SEED["invocations"][1:],
+]}  # fmt: skip
+"""The usual account, where one task is over its limit by one hour, one by two, and one by three."""
+
+
+class History:
+    """Runs, told as records of a logstore. What a run said is its own; when is ours to choose."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def add(self, time: int, reaped: Reaped) -> None:
+        """File the lines of a run under *time* (epoch seconds)."""
+        self.records += [Record(time, line) for line in reaped.lines]
+
+    def lines(self, *events: str) -> list[dict[str, Any]]:
+        """The lines of some kinds, oldest first."""
+        return [record.line for record in self.records if record.line["event"] in events]
+
+
+def lived_through() -> History:
+    """A day of rehearsal, then two of enforcement with every trouble there is."""
+    history = History()
+    with running_emulator("--stopping", "200ms", seed=LATE) as cloud:
+        _first_day(history, cloud)
+        _second_day(history, cloud)
+    _third_day(history)
+    return history
+
+
+def quiet() -> History:
+    """An hour of runs that find nothing wrong."""
+    seed = {"invocations": [entry for entry in SEED["invocations"] if entry["invocationId"] == "young-1"]}
+    history = History()
+    with running_emulator(seed=seed) as cloud:
+        for number in range(12):
+            history.add(MIDNIGHT + number * INTERVAL, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+    return history
+
+
+def _first_day(history: History, cloud: EmulatorProcess) -> None:
+    """Rehearsals: by the timer, and by whatever else rang."""
+    start = MIDNIGHT - 86_400
+    for number in range(3):
+        history.add(start + number * INTERVAL, reap(cloud.endpoint, POLICY, TIMER, log_level="DEBUG"))
+    rang = ["eventbridge-oss.json", "cloudmonitor-callback-recovered.txt", "refused/misspelt-key.json"]
+    for name in rang:
+        history.add(start + 4000, reap(cloud.endpoint, POLICY, (EVENTS / name).read_bytes()))
+    text = policy().replace("    stop:", "    report:")
+    history.add(start + 5000, reap(cloud.endpoint, text, TIMER, log_tasks="1"))
+
+
+def _second_day(history: History, cloud: EmulatorProcess) -> None:
+    """Enforcement: held back at first, then refused, then done; and a timer that slept for an hour."""
+    held_back = [policy(halt_over="1"), policy(budget="1/run"), policy(targets="[media/nobody, gone/at-all]")]
+    for number, text in enumerate(held_back):
+        history.add(MIDNIGHT + number * INTERVAL, reap(cloud.endpoint, text, TIMER, enforce=True))
+    cloud.faults([{**REFUSED, "operation": "StopStatefulAsyncInvocation"}])
+    history.add(MIDNIGHT + 900, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+    cloud.reset()
+    history.add(MIDNIGHT + 4500, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+    history.add(MIDNIGHT + 4800, reap(cloud.endpoint, "version: 2\n", TIMER, enforce=True))
+
+
+def _third_day(history: History) -> None:
+    """Clouds whose answers get lost, that lag behind, that date nothing, and that do not answer in time."""
+    start = MIDNIGHT + 86_400
+    for number, stopping in enumerate(("never", "1ms")):
+        with running_emulator("--stopping", stopping, seed=SEED) as cloud:
+            cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 1, "drop": "after"}])
+            history.add(start + number, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+    ended = {"invocations": [{**SEED["invocations"][0], "count": 1, "ends": "-1s"}]}
+    with running_emulator("--list-lag", "30s", seed=ended) as cloud:
+        history.add(start + 300, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+    with running_emulator("--events", "no", seed=SEED) as cloud:
+        history.add(start + 600, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+        cloud.faults([{**REFUSED, "operation": "GetStatefulAsyncInvocation"}])
+        history.add(start + 700, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
+    with running_emulator(seed=SEED) as cloud:
+        cloud.faults([{"operation": "GetStatefulAsyncInvocation", "times": 99, "delay": "5s"}])
+        slow = reap(cloud.endpoint, POLICY, TIMER, enforce=True, timeout=3, margin="1s", concurrency="1")
+        history.add(start + 900, slow)

@@ -1,0 +1,139 @@
+"""What bounds a run: budgets, lines, rate, and another run at the same time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from threading import Lock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.clock import Clock
+from fc_reaper.errors import CloudError
+from fc_reaper.pace import Pace
+from fc_reaper.sweep.memory import Memory
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.reaping import reap
+from tests.run.account import POLICY, operations, policy, seeded, stopped
+
+MANY = {"invocations": [seeded("over-{n}", "Running", count=30, enqueued="-5h", started="-3h")]}
+
+
+def test_a_spent_budget_is_told_with_its_numbers(cloud: EmulatorProcess) -> None:
+    """How many were due, and how many were allowed."""
+    reaped = reap(cloud.endpoint, policy(budget="2/run"))
+    (line,) = reaped.said("budget_spent")
+    assert (line["policy"], line["due"], line["allowed"]) == ("runaway", 3, 2)
+
+
+def test_lines_beyond_the_limit_are_counted_instead() -> None:
+    """Ten task lines, and one that says how many there would have been."""
+    with running_emulator(seed=MANY) as cloud:
+        reaped = reap(cloud.endpoint, policy(budget="50/run"), log_tasks="10")
+    (line,) = reaped.said("lines_omitted")
+    assert len(reaped.said("would_stop")) == 10
+    assert (line["due"], line["allowed"]) == (30, 10)
+    assert reaped.counts["would_stop"] == 30
+
+
+def test_a_story_that_was_begun_is_told_to_its_end() -> None:
+    """Whoever had an `accepted` line gets the `confirmed` one, too."""
+    with running_emulator("--stopping", "100ms", seed=MANY) as cloud:
+        reaped = reap(cloud.endpoint, policy(budget="50/run"), enforce=True, log_tasks="5")
+    assert reaped.ids("accepted") == reaped.ids("confirmed")
+    assert len(reaped.ids("accepted")) == 5
+
+
+def test_two_runs_at_once_stop_nothing_that_was_not_due(cloud: EmulatorProcess) -> None:
+    """Each task is stopped by one of them; what the other finds is an outcome, not an error."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: reap(cloud.endpoint, POLICY, enforce=True), range(2)))
+    assert stopped(cloud) == {"over-1", "over-2", "over-3"}
+    assert all("failed" not in run.counts for run in runs)
+
+
+def test_targets_rotate(cloud: EmulatorProcess) -> None:
+    """Where the time is short it is not always the same ones that go without."""
+    seed = {
+        "invocations": [{**seeded("t", "Running", started="-1m"), "functionName": f"f{n}"} for n in range(6)]
+    }
+    text = policy(targets="[" + ", ".join(f"media/f{n}@prod" for n in range(6)) + "]")
+    first = set()
+    with running_emulator(seed=seed) as many:
+        for number in range(12):
+            before = sum(operations(many).values())
+            reap(many.endpoint, text, concurrency="1", random=Random(number))
+            first.add(many.calls()["recent"][before]["path"])
+    assert len(first) > 2
+
+
+def test_kept_tasks_are_told_at_debug(cloud: EmulatorProcess) -> None:
+    """Each with the rule that keeps it."""
+    reaped = reap(cloud.endpoint, POLICY, log_level="debug")
+    rules = {line["invocation_id"]: line["rule"] for line in (*reaped.said("kept"), *reaped.said("exempt"))}
+    assert (rules["vip-1"], rules["keep-1"], rules["stuck-1"]) == ("unless", "exempt", "status")
+
+
+@pytest.mark.parametrize(("over", "new"), [("2h4m", True), ("2h30m", False)])
+def test_a_task_that_was_not_due_two_ticks_ago_is_new(over: str, new: bool) -> None:
+    """The timer's interval is a setting."""
+    seed = {"invocations": [seeded("t-1", "Running", enqueued=f"-{over}", started=f"-{over}")]}
+    with running_emulator(seed=seed) as cloud:
+        assert reap(cloud.endpoint, POLICY, interval="5m").said("would_stop")[0]["new"] is new
+
+
+class FakeTime:
+    """A clock that sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._lock = Lock()
+
+    def clock(self) -> Clock:
+        return Clock(lambda: 0, lambda: self.now, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.now += seconds
+
+
+@given(st.integers(1, 7), st.integers(1, 40))
+def test_in_no_second_are_there_more_calls_than_the_rate(rate: int, calls: int) -> None:
+    """As many as the rate may begin at once; then each waits for its turn."""
+    time = FakeTime()
+    pace = Pace(rate, 1.0, time.clock())
+    begun = []
+    for _ in range(calls):
+        pace(None)
+        begun.append(time.now)
+    for number in range(len(begun) - rate):
+        assert begun[number + rate] - begun[number] >= 1.0 - 1e-9
+    assert begun[: min(rate, calls)] == [0.0] * min(rate, calls)
+
+
+def test_no_turn_is_waited_for_that_comes_too_late() -> None:
+    """Nothing was sent, and the error says so."""
+    pace = Pace(1, 1.0, FakeTime().clock())
+    pace(None)
+    with pytest.raises(CloudError) as caught:
+        pace(0.5)
+    assert caught.value.out_of_time
+
+
+def test_a_stop_follows_its_reading_at_once(cloud: EmulatorProcess) -> None:
+    """However slow the rate: the turn of the stop is waited for before the task is read."""
+    reap(cloud.endpoint, policy(unless="[over-2, over-3, vip-*]"), enforce=True, rate="2/s", timeout=30)
+    calls = cloud.calls()["recent"]
+    stop = next(number for number, call in enumerate(calls) if call["operation"].startswith("Stop"))
+    assert calls[stop - 1]["operation"].startswith("Get")
+    assert calls[stop]["at"] - calls[stop - 1]["at"] < 400
+
+
+def test_a_memory_does_not_grow() -> None:
+    """It forgets the oldest, and never the last ten thousand."""
+    memory = Memory()
+    assert all(memory.add(number) for number in range(30_000))
+    assert not any(memory.add(number) for number in range(20_000, 30_000))
+    assert memory.add(0)
