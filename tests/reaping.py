@@ -12,8 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
-from fc_reaper.run import Finished, World, run
+from fc_reaper.run import run
 from fc_reaper.wiring import connector
+from fc_reaper.world import Finished, World
 from tests.monitoring.published import must_be_published
 
 HASTY = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, lambda seconds: time.sleep(seconds / 5))

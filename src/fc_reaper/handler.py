@@ -10,8 +10,9 @@ from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import ReaperError
-from fc_reaper.run import Finished, World, run
+from fc_reaper.run import run
 from fc_reaper.wiring import connector
+from fc_reaper.world import Finished, World
 
 
 class CloudUnreachable(ReaperError):

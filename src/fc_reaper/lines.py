@@ -238,6 +238,7 @@ LINES: Mapping[str, Line] = {
             "calls": _by_name("Calls to the cloud by operation, retries included.", _count("How often.")),
             "duration_ms": _count("Milliseconds from the first line to this one."),
             "partial": _flag("Whether the time was up before everything was done."),
+            "unmatched": _texts("Targets with a pattern that stand for no function in task mode."),
             "errors": _texts("What went wrong: 20, then how many more. A run with any is a WARNING."),
         },
     ),

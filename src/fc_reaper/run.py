@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
-from random import Random
-from typing import Any, TextIO
+from typing import Any
 from uuid import UUID
 
-from fc_reaper.clock import Clock
 from fc_reaper.context import Context, read_context
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.logs import JsonLines
@@ -28,47 +25,11 @@ from fc_reaper.settings import (
 )
 from fc_reaper.sweep.hands import TRUSTED_SKEW, FreeHands, TiedHands
 from fc_reaper.sweep.ledger import Ledger
-from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.sweep import Sweep, Terms
 from fc_reaper.trigger import Home, Trigger, read_trigger
+from fc_reaper.world import Exit, Finished, World
 
 _MOST_ERRORS = 20
-
-
-class Exit(IntEnum):
-    """How a run ended, as exit codes of the command line."""
-
-    DONE = 0
-    ATTENTION = 1
-    REFUSED = 2
-    UNREACHABLE = 3
-
-
-Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], Cloud]
-"""Opens the way to the cloud: settings, keys, the run's id, and whom to tell of each call by name."""
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything outside that a run touches."""
-
-    env: Mapping[str, str]
-    stream: TextIO
-    clock: Clock
-    random: Random
-    connect: Connect
-    interrupted: Callable[[], bool] = lambda: False
-    shown: int = 100
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that is over: its result, how it ended, and whether trying again may cure it."""
-
-    result: dict[str, Any]
-    exit: Exit
-    curable: bool
-    trigger: Trigger
 
 
 @dataclass
@@ -85,6 +46,7 @@ class _Run:
     errors: list[str] = field(default_factory=list)
     exit: Exit = Exit.DONE
     refusals: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
     unresolved: bool = False
     noted: bool = False
 
@@ -192,8 +154,9 @@ def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Crede
     run.ledger, run.tasks = sweep.ledger, sweep.tasks
     sweep.run(run.trigger.asks)
     run.errors += run.ledger.troubles
-    run.refusals = sweep.refusals
-    run.unresolved = sweep.unresolved > 0
+    run.refusals = sweep.finder.refusals
+    run.unresolved = sweep.finder.unresolved > 0
+    run.unmatched = sweep.finder.unmatched
     run.exit = _exit(sweep)
     if cloud.skew_ms > TRUSTED_SKEW:
         # Ages are too young by then, so a quiet run would look like one in which nothing is due.
@@ -222,7 +185,7 @@ def _exit(sweep: Sweep) -> Exit:
     ledger = sweep.ledger
     if ledger.unreachable:
         return Exit.UNREACHABLE
-    if sweep.refused_whole:
+    if sweep.finder.refused_whole:
         return Exit.REFUSED
     return Exit.ATTENTION if ledger.needs_attention else Exit.DONE
 
@@ -237,6 +200,7 @@ def _finish(run: _Run) -> Finished:
         "calls": dict(sorted(run.calls.items())),
         "duration_ms": _since(run),
         "partial": run.ledger.partial,
+        "unmatched": run.unmatched,
         "errors": _few(list(dict.fromkeys(run.errors))),
     }
     result = {**run.log("run_finished", **summary), "tasks": run.tasks}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.run import Exit
+from fc_reaper.world import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, SEED, operations, policy, stopped

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.run import Exit
+from fc_reaper.world import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, policy, seeded, stopped
@@ -173,3 +173,64 @@ def test_an_event_never_makes_a_pattern_wider() -> None:
     with running_emulator("--stopping", "100ms", seed=seed) as cloud:
         reap(cloud.endpoint, policy(targets="['media$?@*']"), {"serviceName": "media"}, enforce=True)
         assert stopped(cloud) == {"a"}
+
+
+def test_a_role_that_may_list_but_not_read_is_not_silent() -> None:
+    """Where a list shows no events every task must be read; if none can be, somebody must know."""
+    with running_emulator("--events", "get", seed=TWINS) as cloud:
+        cloud.faults([get_fault(status=403, code="AccessDenied")])
+        reaped = reap(cloud.endpoint, policy(match="{alive_for: 2h}"))
+        assert reaped.finished.exit is Exit.ATTENTION
+        assert reaped.said("unknown")[0]["error_code"] == "AccessDenied"
+        assert "media/transcode@prod" in reaped.finished.result["errors"][0]
+
+
+def test_a_refusal_is_told_in_the_result_with_its_reason(cloud: EmulatorProcess) -> None:
+    """And only refusals: an alert that is over is none."""
+    over = {"alertState": "OK", "metricName": "m", "dimensions": "{functionName=transcode}", "ruleId": "r"}
+    reaped = reap(cloud.endpoint, POLICY, [{"functionName": "stranger"}, over])
+    assert reaped.finished.exit is Exit.REFUSED
+    assert reaped.finished.result["errors"] == [
+        "the event was refused: what it names is not among the targets of the policy"
+    ]
+
+
+def test_what_was_made_of_the_event_is_told_also_when_the_policy_is_wrong(cloud: EmulatorProcess) -> None:
+    """Two faults at once are two things to know."""
+    reaped = reap(cloud.endpoint, "version: 2\n", {"dry_run": True})
+    assert [line["event"] for line in reaped.lines] == ["trigger_refused", "run_finished"]
+
+
+def test_a_refused_element_may_come_again_mended(cloud: EmulatorProcess) -> None:
+    """Only what was read makes the next of the same id a duplicate."""
+    envelope = {"specversion": "1.0", "id": "1", "source": "app", "type": "t"}
+    bad, good = {"functonName": "transcode"}, {"functionName": "transcode"}
+    reaped = reap(cloud.endpoint, POLICY, [{**envelope, "data": bad}, {**envelope, "data": good}])
+    assert reaped.counts["due"] == 3
+    again = reap(cloud.endpoint, POLICY, [{**envelope, "data": good}, {**envelope, "data": good}])
+    assert "same source and id" in again.said("trigger_ignored")[0]["why"]
+
+
+def test_a_pattern_that_stands_for_nothing_is_named(cloud: EmulatorProcess) -> None:
+    """A typo in a pattern would otherwise watch nothing for ever."""
+    reaped = reap(cloud.endpoint, policy(targets="['medai/*@*', 'media/*@*']"))
+    assert reaped.finished.result["unmatched"] == ["medai/*@*"]
+
+
+def test_an_id_must_not_be_known_to_another_target_either() -> None:
+    """Also where the policy of that target does not run for named tasks."""
+    with running_emulator(seed=TWINS) as cloud:
+        other = "  - {name: o, targets: [media/resize@prod], match: {running_for: 9h}, "
+        text = POLICY + other + "triggers: [timer], stop: slow}\n"
+        reaped = reap(cloud.endpoint, text, {"invocationId": "twin"}, enforce=True)
+        assert (stopped(cloud), reaped.finished.exit) == (set(), Exit.REFUSED)
+
+
+def test_secrets_in_an_answer_do_not_reach_the_log(cloud: EmulatorProcess) -> None:
+    """Also where the cloud repeats them in disguise."""
+    body = '{"Code": "SignatureNotMatch", "Message": "you sent emulator\\u002dsecret"}'
+    wound = {"times": 9, "status": 403, "foreign": body, "headers": {"X-Fc-Request-Id": "emulator-secret"}}
+    cloud.faults([{"operation": "*", **wound}])
+    reaped = reap(cloud.endpoint, POLICY)
+    assert reaped.said("list_failed")
+    assert "emulator-secret" not in str(reaped.lines)

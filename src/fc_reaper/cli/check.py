@@ -14,8 +14,8 @@ from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.screen import STRONG, counted, screen, short, show, table
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Policy, PolicyFile, spell_duration
-from fc_reaper.run import Exit
 from fc_reaper.settings import Settings, read_policy, read_settings
+from fc_reaper.world import Exit
 
 
 def check(env: Mapping[str, str], *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ import typer
 
 from fc_reaper.cli.hints import advice
 from fc_reaper.errors import CloudError, PolicyError, ReaperError
-from fc_reaper.run import Exit
+from fc_reaper.world import Exit
 
 
 class Ended(ReaperError):

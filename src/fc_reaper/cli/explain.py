@@ -14,12 +14,12 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.judge.explain import Explanation, explain
 from fc_reaper.model import Function
 from fc_reaper.policy import PolicyFile
-from fc_reaper.run import Exit
 from fc_reaper.settings import Settings, read_credentials, read_policy, read_settings
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.sweep import is_ourselves
 from fc_reaper.target import parse_target
 from fc_reaper.wiring import connector
+from fc_reaper.world import Exit
 
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""

@@ -28,8 +28,8 @@ from fc_reaper.cli.screen import (
 )
 from fc_reaper.cli.tap import Tap
 from fc_reaper.policy import Policy
-from fc_reaper.run import Exit, Finished
 from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.world import Exit, Finished
 
 _ALL = 1_000_000
 _TIMEOUT = 600.0
@@ -169,6 +169,8 @@ def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
     yield from (
         f"{line['event']}: {plain(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
     )
+    if result["unmatched"]:
+        yield f"Targets that stand for no function in task mode: {plain(', '.join(result['unmatched']))}."
     if result["partial"]:
         yield "The run ended early: not everything was looked at."
 

@@ -11,10 +11,11 @@ from fc_reaper.cli.running import read_event
 from fc_reaper.cli.screen import plain, screen, show, table
 from fc_reaper.context import Context
 from fc_reaper.policy import PolicyFile
-from fc_reaper.run import Exit, home
+from fc_reaper.run import home
 from fc_reaper.settings import read_policy, read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
 from fc_reaper.trigger import Ask, Note, Trigger, read_trigger
+from fc_reaper.world import Exit
 
 
 def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> int:
@@ -50,7 +51,7 @@ def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
     show(console, f"Would look at: {', '.join(targets) or 'nothing'}.")
     watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
     stuck = [target for target in watched if target not in targets]
-    if stuck:
+    if stuck and trigger.kind == "timer":
         show(console, f"Only for what is stuck there: {', '.join(stuck)}.")
     if trigger.rehearse:
         show(console, "It asks for a rehearsal, so nothing would be stopped whatever the mode.")

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.run import Finished, World, run
+from fc_reaper.run import run
 from fc_reaper.wiring import connector
+from fc_reaper.world import Finished, World
 
 _TOO_MANY = 1_048_577
 """Bytes of an event that are read at most; from here on it is refused anyway."""

@@ -1,6 +1,11 @@
 """Does one matcher hold for one task: yes, no, or nobody can tell.
 
 A matcher's keys are joined by *and*: one no is a no, else one unknown is an unknown.
+
+To add a rule: its key in `policy/matchers.py` and its field and statuses in `policy/models.py` say what
+may be written; its question here (`_measure`) says what it means, for a clock in `clocks.py` instead;
+`sweep/queries.py` may push it down if that is sound; `judge/explain.py` says it in words. A row in
+`tests/judge/test_claim.py`, one in `tests/policy`, and the laws hold it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ class Scope:
 
     areas: list[Area] = field(default_factory=list)
     watched: list[Area] = field(default_factory=list)
-    """Where policies that no timer runs stop tasks: a timer looks there too, but only for what is stuck."""
+    """Where other policies have their targets: a timer looks there too, but only for what is stuck, and an
+    id must not be known there either."""
     notes: list[Note] = field(default_factory=list)
 
     def needs_discovery(self) -> set[bool]:
@@ -46,6 +47,11 @@ class Scope:
             for target in area.targets
             if target.needs_discovery and (target.service is not None) == services
         }
+
+    def unmatched(self, existing: Sequence[Function]) -> list[Target]:
+        """The patterns that stand for no function of *existing*."""
+        patterns = {t: None for area in self.areas for t in area.targets if t.needs_discovery}
+        return [target for target in patterns if not any(target.fits(one) for one in existing)]
 
     def functions(self, existing: Iterable[Function]) -> list[Function]:
         """The functions meant, literal targets first; *existing* is what discovery found."""
@@ -75,7 +81,7 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
             named = named or bool(targets)
             if targets and policy.fits_trigger(ask.kind, ask.name):
                 areas.append(Area(ask, policy, targets))
-            elif targets and policy.stops and ask.kind == "timer":
+            elif targets and (ask.kind == "task" or (ask.kind == "timer" and policy.stops)):
                 scope.watched.append(Area(ask, policy, targets))
         scope.areas += areas
         if not areas:

@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
-from fc_reaper.errors import CloudError
 from fc_reaper.judge.choose import Choice, choose
 from fc_reaper.judge.claim import Rules, rules_for
 from fc_reaper.judge.clocks import StartedTime
@@ -18,16 +17,15 @@ from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.act import Executor, prove
 from fc_reaper.sweep.crew import Crew
-from fc_reaper.sweep.discovery import existing
+from fc_reaper.sweep.finding import Finder
 from fc_reaper.sweep.hands import Hands
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.look import Look
 from fc_reaper.sweep.ports import Cloud, Tell
 from fc_reaper.sweep.report import Report
-from fc_reaper.sweep.resolve import resolve
-from fc_reaper.sweep.scope import Scope, scope_of
+from fc_reaper.sweep.scope import Scope
 from fc_reaper.sweep.stopping import Outcome, Stopper
-from fc_reaper.sweep.teller import Teller, error_fields
+from fc_reaper.sweep.teller import Teller
 from fc_reaper.target import Target, spellings
 from fc_reaper.trigger import Ask
 
@@ -85,24 +83,15 @@ class Sweep:
         self._teller = Teller(tell, limit=terms.log_tasks, tick=terms.tick, verbose=terms.verbose)
         self._report = Report(self.ledger, self._teller, shown=terms.shown, tick=terms.tick)
         self._crew = Crew(terms.concurrency, clock, interrupted)
+        self.finder = Finder(cloud, self._crew, self.ledger, tell, policy.policies)
         self._rules: dict[Function, Rules] = {}
         self._task_rules: dict[tuple[Function, str], Rules] = {}
-        self._existing: dict[bool, list[Function] | None] = {}
-        self._unseen: set[str] = set()
         self._visited: set[Function] = set()
-        self.unresolved = 0
-        self._served = 0
-        self.refusals: list[str] = []
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
         """The due tasks as they are shown in the result."""
         return self._report.tasks
-
-    @property
-    def refused_whole(self) -> bool:
-        """Whether everything that was asked for had to be refused."""
-        return bool(self.refusals) and self._served == 0 and self.unresolved == 0
 
     def run(self, asks: Sequence[Ask]) -> None:
         """Do it all; what happened is told as it happens and stands in the ledger."""
@@ -130,13 +119,10 @@ class Sweep:
     def _look(self, asks: Sequence[Ask], until: Deadline) -> Iterator[Claim]:
         narrow = [ask for ask in asks if ask.narrowing.invocation_id is not None]
         broad = [ask for ask in asks if ask.narrowing.invocation_id is None]
-        scope = scope_of(broad, self._policy.policies)
-        self._note(scope)
-        self._served += len(scope.areas)
+        scope = self.finder.scope(broad)
         begin = self._clock.monotonic()
         soon = begin + (until - begin) * _FOR_FINDING
-        found = self._discover(scope, soon)
-        functions = self._rotated(scope.functions(found))
+        functions = self._rotated(self.finder.functions(scope, soon))
         self._rules = {one: self._rules_for(one, scope.policies(one)) for one in functions}
         self.ledger.functions = len(functions)
         look = Look(
@@ -148,29 +134,9 @@ class Sweep:
             stuck_after=self._terms.stuck_after,
             may_refuse=self._terms.may_refuse,
         )
-        yield from self._named(look, narrow, scope, soon)
+        for named in self.finder.named(narrow, soon, look.failed):
+            yield from self._one(look, named.sighting, (named.scope, scope))
         yield from look.claims(self._rules, self._clock.now(), until)
-
-    def _named(self, look: Look, asks: Sequence[Ask], broad: Scope, until: Deadline) -> Iterator[Claim]:
-        """Judge the tasks that *asks* name by their ids, each if it is exactly one among the targets."""
-        scopes: dict[Ask, Scope] = {}
-        for ask in asks:
-            scope = scope_of([ask], self._policy.policies)
-            self._note(scope)
-            if scope.areas:
-                scopes[ask] = scope
-        candidates = {ask: scope.functions(self._discover(scope, until)) for ask, scope in scopes.items()}
-        for ask, resolved in resolve(self._cloud, candidates, self._crew, until).items():
-            lost = (self._existing.get(services) is None for services in scopes[ask].needs_discovery())
-            resolved.undiscovered = any(lost)
-            for function, error in resolved.failures:
-                look.failed(function, error)
-            self.ledger.answered = self.ledger.answered or resolved.answered
-            if resolved.refusal is not None:
-                self._refuse(resolved.refusal, ask.part, for_want_of_answers=resolved.uncertain)
-                continue
-            self._served += 1
-            yield from self._one(look, resolved.found[0], (scopes[ask], broad))
 
     def _one(self, look: Look, sighting: Sighting, scopes: Sequence[Scope]) -> Iterator[Claim]:
         """Judge one task by the policies of all *scopes* that its function is in."""
@@ -183,26 +149,6 @@ class Sweep:
         self._task_rules[task.function, task.invocation_id] = rules
         if look.remember(task, named=True):
             yield from look.judge(task, rules, moment, read=True)
-
-    def _discover(self, scope: Scope, until: Deadline) -> list[Function]:
-        """What exists of the generations that *scope* has patterns for; each is asked once in a run."""
-        wanted = sorted(scope.needs_discovery())
-        for services in wanted:
-            if services not in self._existing:
-                self._existing[services] = self._ask_existing(scope, services, until)
-        return [function for services in wanted for function in self._existing[services] or ()]
-
-    def _ask_existing(self, scope: Scope, services: bool, until: Deadline) -> list[Function] | None:
-        try:
-            known = existing(self._cloud, self._crew, services=services, until=until)
-        except CloudError as error:
-            self.ledger.failed("the functions in task mode", error)
-            self._unseen |= scope.needing_discovery(services=services)
-            place = {"service": "*" if services else None, "function": "*", "qualifier": "*"}
-            self._tell("list_failed", **place, status=None, **error_fields(error))
-            return None
-        self.ledger.answered = True
-        return known
 
     def _act(self, choices: Sequence[Choice]) -> Mapping[str, int]:
         """Spend the budgets and prove the stops; answer how many tasks of each policy were tried."""
@@ -237,7 +183,7 @@ class Sweep:
 
     def _some_unseen(self, policy: str) -> bool:
         """Whether tasks of *policy* may have escaped this run's look."""
-        if policy in self._unseen:
+        if policy in self.finder.unseen:
             return True
         return any(
             clause.policy.name == policy
@@ -249,20 +195,6 @@ class Sweep:
         """Begin anywhere, so that where time is short it is not always the same ones that go without."""
         start = self._random.randrange(len(functions)) if functions else 0
         return functions[start:] + functions[:start]
-
-    def _note(self, scope: Scope) -> None:
-        for note in scope.notes:
-            if note.event == "trigger_refused":
-                self._refuse(note.why, note.part)
-            else:
-                self._tell(note.event, why=note.why, part=note.part)
-
-    def _refuse(self, why: str, part: str, *, for_want_of_answers: bool = False) -> None:
-        if for_want_of_answers:
-            self.unresolved += 1
-        else:
-            self.refusals.append(why)
-        self._tell("trigger_refused", why=why, part=part)
 
 
 def is_ourselves(function: Function, ourselves: Target) -> bool:

@@ -25,8 +25,8 @@ from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.judge.verdict import Verdict
 from fc_reaper.model import Function
-from fc_reaper.run import Exit
 from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.world import Exit
 
 _POLICY = "policy.yaml"
 _TIMEOUT = 60.0

@@ -1,0 +1,115 @@
+"""Finding what an event asks for: the functions that exist, and the tasks that are named by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from fc_reaper.clock import Deadline
+from fc_reaper.errors import CloudError
+from fc_reaper.model import Function
+from fc_reaper.policy import Policy
+from fc_reaper.sightings import Sighting
+from fc_reaper.sweep.crew import Crew
+from fc_reaper.sweep.discovery import existing
+from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.ports import Cloud, Tell
+from fc_reaper.sweep.resolve import resolve
+from fc_reaper.sweep.scope import Scope, scope_of
+from fc_reaper.sweep.teller import error_fields
+from fc_reaper.trigger import Ask
+
+
+class Named(NamedTuple):
+    """The one task that an ask names, and the scope of that ask."""
+
+    sighting: Sighting
+    scope: Scope
+
+
+class Finder:
+    """Narrows, discovers and resolves for one run, and keeps account of what had to be refused.
+
+    `refusals` are the reasons of refused asks, `unresolved` counts the asks that could not be settled
+    for want of answers, `unseen` names the policies whose functions could not be discovered, and
+    `unmatched` the targets that stand for no function that exists.
+    """
+
+    def __init__(
+        self, cloud: Cloud, crew: Crew, ledger: Ledger, tell: Tell, policies: Sequence[Policy]
+    ) -> None:
+        self.refusals: list[str] = []
+        self.unresolved = 0
+        self.unseen: set[str] = set()
+        self.unmatched: list[str] = []
+        self._served = 0
+        self._cloud, self._crew, self._ledger, self._tell = cloud, crew, ledger, tell
+        self._policies = policies
+        self._existing: dict[bool, list[Function] | None] = {}
+
+    @property
+    def refused_whole(self) -> bool:
+        """Whether everything that was asked for had to be refused."""
+        return bool(self.refusals) and self._served == 0 and self.unresolved == 0
+
+    def scope(self, asks: Sequence[Ask]) -> Scope:
+        """Where *asks* lead; what falls outside the targets is told."""
+        scope = scope_of(asks, self._policies)
+        for note in scope.notes:
+            if note.event == "trigger_refused":
+                self._refuse(note.why, note.part)
+            else:
+                self._tell(note.event, why=note.why, part=note.part)
+        self._served += sum(area.ask.narrowing.invocation_id is None for area in scope.areas)
+        return scope
+
+    def functions(self, scope: Scope, until: Deadline) -> list[Function]:
+        """The functions of *scope*; what exists is asked once in a run, and only for patterns."""
+        wanted = sorted(scope.needs_discovery())
+        for services in wanted:
+            if services not in self._existing:
+                self._existing[services] = self._ask_existing(scope, services, until)
+        known = [function for services in wanted for function in self._existing[services] or ()]
+        if not self._is_undiscovered(scope):
+            missing = (str(target) for target in scope.unmatched(known))
+            self.unmatched += [target for target in missing if target not in self.unmatched]
+        return scope.functions(known)
+
+    def named(
+        self, asks: Sequence[Ask], until: Deadline, failed: Callable[[Function, CloudError], None]
+    ) -> Iterator[Named]:
+        """Yield the tasks that *asks* name by their ids, each if it is exactly one among the targets."""
+        scopes = {ask: scope for ask in asks if (scope := self.scope([ask])).areas}
+        candidates = {ask: self.functions(scope, until) for ask, scope in scopes.items()}
+        for ask, resolved in resolve(self._cloud, candidates, self._crew, until).items():
+            resolved.undiscovered = self._is_undiscovered(scopes[ask])
+            for function, error in resolved.failures:
+                failed(function, error)
+            self._ledger.answered = self._ledger.answered or resolved.answered
+            if resolved.refusal is None:
+                self._served += 1
+                yield Named(resolved.found[0], scopes[ask])
+            else:
+                self._refuse(resolved.refusal, ask.part, for_want_of_answers=resolved.uncertain)
+
+    def _is_undiscovered(self, scope: Scope) -> bool:
+        return any(self._existing.get(services) is None for services in scope.needs_discovery())
+
+    def _ask_existing(self, scope: Scope, services: bool, until: Deadline) -> list[Function] | None:
+        try:
+            known = existing(self._cloud, self._crew, services=services, until=until)
+        except CloudError as error:
+            self._ledger.failed("the functions in task mode", error)
+            self.unseen |= scope.needing_discovery(services=services)
+            place = {"service": "*" if services else None, "function": "*", "qualifier": "*"}
+            self._tell("list_failed", **place, status=None, **error_fields(error))
+            return None
+        self._ledger.answered = True
+        return known
+
+    def _refuse(self, why: str, part: str, *, for_want_of_answers: bool = False) -> None:
+        if for_want_of_answers:
+            self.unresolved += 1
+        else:
+            self.refusals.append(why)
+        self._tell("trigger_refused", why=why, part=part)
