@@ -9,6 +9,7 @@ import pytest
 from fc_reaper.cli.cost import costs, idle_calls
 from fc_reaper.policy import load_policy
 from tests.cli.command import a_policy_file, environment, fc_reaper
+from tests.run.account import POLICY
 
 NO_CLOUD = environment(REAPER_ENDPOINT="http://127.0.0.1:9")
 
@@ -113,3 +114,22 @@ def test_a_policy_that_only_named_tasks_wake_lists_only_what_is_stuck(tmp_path: 
     ran = fc_reaper("check", "--json", cwd=tmp_path)
     assert ran.json["idle_calls"] == 1
     assert ran.json["policies"][0]["cost"]["calls_follow"] == "events"
+
+
+@pytest.mark.parametrize(
+    ("exempt", "warned"),
+    [
+        ("media/transcode", "write media/transcode@*"),
+        ("medai/transcode@*", "spelt right"),
+        ("media/transcode@*", None),
+        ("media/*@prod", None),
+        ("media/trans*@p*", None),
+    ],
+)
+def test_mercy_that_spares_nobody_is_a_warning(exempt: str, warned: str | None, tmp_path: Path) -> None:
+    """A target without @ means @LATEST, also where it is meant to protect; the file stays valid."""
+    a_policy_file(tmp_path, POLICY.replace("[keep-*]", f"[{{target: '{exempt}'}}]"))
+    ran = fc_reaper("check", cwd=tmp_path)
+    assert ran.code == 0
+    assert (ran.err == "") if warned is None else (warned in ran.err)
+    assert len(fc_reaper("check", "--json", cwd=tmp_path).json["warnings"]) == (warned is not None)

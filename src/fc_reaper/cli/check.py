@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from fc_reaper.cli.cost import Cost, costs, generations, idle_calls
 from fc_reaper.cli.ending import point_out, say
+from fc_reaper.cli.lint import warnings
 from fc_reaper.cli.screen import STRONG, counted, screen, short, show, table
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Policy, PolicyFile, spell_duration
@@ -20,7 +22,6 @@ from fc_reaper.world import Exit
 
 def check(env: Mapping[str, str], *, as_json: bool) -> int:
     """Read the policy that the settings name, and say what it means."""
-    # The time that a run may take does not matter here.
     settings = read_settings(env)
     try:
         file = read_policy(settings)
@@ -30,9 +31,11 @@ def check(env: Mapping[str, str], *, as_json: bool) -> int:
             say(json.dumps({"valid": False, "findings": list(error.findings)}))
         return int(Exit.REFUSED)
     if as_json:
-        say(json.dumps(_as_json(file, settings)))
+        say(json.dumps({**_as_json(file, settings), "warnings": list(warnings(file))}))
     else:
         _show(file, settings)
+        for warning in warnings(file):
+            say(f"{warning} (a warning)", sys.stderr)
     return int(Exit.DONE)
 
 

@@ -79,7 +79,6 @@ class Sweep:
         self.ledger = Ledger()
         self._cloud, self._hands, self._policy, self._terms = cloud, hands, policy, terms
         self._clock, self._random, self._interrupted = clock, random, interrupted
-        self._tell = tell
         self._teller = Teller(tell, limit=terms.log_tasks, tick=terms.tick, verbose=terms.verbose)
         self._report = Report(self.ledger, self._teller, shown=terms.shown, tick=terms.tick)
         self._crew = Crew(terms.concurrency, clock, interrupted)
