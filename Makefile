@@ -11,6 +11,8 @@ PYTHON ?=
 export PYTHON
 # The Python of the deployed function, as in s.yaml: make package PY=3.12
 PY     ?= 3.10
+# Files of tests at the same time; most of them wait for an emulator: make test HANDS=0 for one after the other
+HANDS  ?= 3
 # More for pytest: make test ARGS="-k budget -x"
 ARGS   ?=
 
@@ -35,7 +37,7 @@ demo: $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/insta
 	@$(BIN)/python -m fc_reaper demo
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(HANDS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
