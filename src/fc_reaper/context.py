@@ -15,7 +15,8 @@ from fc_reaper.errors import SettingsError
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True)
+    # Built when first used: an import pays for what it shows, and a cold start is billed.
+    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Keys(_Shape):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from fc_reaper.context import Context, read_context
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.logs import JsonLines
 from fc_reaper.model import Millis
@@ -28,6 +27,9 @@ from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.sweep import Sweep, Terms
 from fc_reaper.trigger import Home, Trigger, read_trigger
 from fc_reaper.world import Exit, Finished, World
+
+if TYPE_CHECKING:
+    from fc_reaper.context import Context
 
 _MOST_ERRORS = 20
 
@@ -59,9 +61,18 @@ def run(event: bytes, given: Any, world: World) -> Finished:
 
     *given* is the platform's context, in any of its shapes, or None.
     """
-    run, context = _begin(event, given, world)
+    # With pydantic, whose import is a good part of a cold start: not before there is something to read.
+    from fc_reaper.context import Context, read_context
+
+    strange: SettingsError | None = None
     try:
         context = read_context(given)
+    except SettingsError as error:
+        context, strange = Context(), error
+    run = _begin(event, context, world)
+    try:
+        if strange is not None:
+            raise strange
         settings = read_settings(world.env, context)
         _bind(run, settings)
         refuse_no_time(settings)
@@ -84,12 +95,8 @@ def run(event: bytes, given: Any, world: World) -> Finished:
     return _finish(run)
 
 
-def _begin(event: bytes, given: Any, world: World) -> tuple[_Run, Context]:
+def _begin(event: bytes, context: Context, world: World) -> _Run:
     began = world.clock.monotonic()
-    try:
-        context = read_context(given)
-    except SettingsError:
-        context = Context()
     trigger = read_trigger(event, home=home(world.env, context))
     log = JsonLines(
         world.stream,
@@ -99,7 +106,7 @@ def _begin(event: bytes, given: Any, world: World) -> tuple[_Run, Context]:
         mode="rehearse",
         trigger=trigger.kind,
     )
-    return _Run(world, trigger, log, began), context
+    return _Run(world, trigger, log, began)
 
 
 def home(env: Mapping[str, str], context: Context) -> Home:

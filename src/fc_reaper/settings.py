@@ -6,20 +6,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
-from fc_reaper.context import Context
 from fc_reaper.errors import InvalidName, PolicyError, SettingsError
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.model import Millis
 from fc_reaper.policy import PolicyFile, load_policy, parse_duration
 from fc_reaper.target import Target, parse_target
 
+if TYPE_CHECKING:
+    from fc_reaper.context import Context
+
 Mode = Literal["rehearse", "enforce"]
 _Value = TypeVar("_Value")
-
-_NOWHERE = Context()
-"""The context on a desk."""
 
 _NO_TIMEOUT = 60.0
 """Seconds that a run may take where the context does not tell the function's timeout."""
@@ -63,7 +62,7 @@ class Settings:
         return self.timeout - self.margin / 1000
 
 
-def read_settings(env: Mapping[str, str], context: Context = _NOWHERE) -> Settings:
+def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     """Read all settings from the environment and what the platform handed over.
 
     Raises:
@@ -96,7 +95,7 @@ def read_settings(env: Mapping[str, str], context: Context = _NOWHERE) -> Settin
     return settings
 
 
-def read_credentials(env: Mapping[str, str], context: Context = _NOWHERE) -> Credentials:
+def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
     """Find the keys of this invocation: on the context, else in the environment.
 
     The environment of a long-lived instance may be older than the context's keys.

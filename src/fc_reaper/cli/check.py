@@ -14,6 +14,7 @@ from fc_reaper.cli.cost import Cost, costs, generations, idle_calls
 from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.lint import warnings
 from fc_reaper.cli.screen import STRONG, counted, screen, short, show, table
+from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Policy, PolicyFile, spell_duration
 from fc_reaper.settings import Settings, read_policy, read_settings
@@ -22,7 +23,7 @@ from fc_reaper.world import Exit
 
 def check(env: Mapping[str, str], *, as_json: bool) -> int:
     """Read the policy that the settings name, and say what it means."""
-    settings = read_settings(env)
+    settings = read_settings(env, Context())
     try:
         file = read_policy(settings)
     except PolicyError as error:

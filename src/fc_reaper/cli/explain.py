@@ -10,6 +10,7 @@ from fc_reaper.cli.ending import Ended, say
 from fc_reaper.cli.screen import progress
 from fc_reaper.cli.steps import as_json, show_steps
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.context import Context
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.judge.explain import Explanation, explain
 from fc_reaper.model import Function
@@ -28,7 +29,7 @@ _PATIENCE = 60.0
 def explain_task(target: str, invocation_id: str, env: Mapping[str, str], *, json_wanted: bool) -> int:
     """Read one task and print how it is judged by the policy."""
     function = _function(target)
-    settings = read_settings(env)
+    settings = read_settings(env, Context())
     policy = read_policy(settings)
     with progress("Reading the task ..."):
         seen = read_task(function, invocation_id, settings, env)
@@ -68,7 +69,7 @@ def read_task(function: Function, invocation_id: str, settings: Settings, env: M
         CloudError: the cloud refused for another reason, or did not answer.
     """
     connect = connector(SYSTEM_CLOCK, Random())
-    cloud = connect(settings, read_credentials(env), "explain", lambda operation: None)
+    cloud = connect(settings, read_credentials(env, Context()), "explain", lambda operation: None)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
     except InvalidName as error:

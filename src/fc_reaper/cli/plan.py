@@ -27,6 +27,7 @@ from fc_reaper.cli.screen import (
     table,
 )
 from fc_reaper.cli.tap import Tap
+from fc_reaper.context import Context
 from fc_reaper.policy import Policy
 from fc_reaper.settings import read_policy, read_settings
 from fc_reaper.world import Exit, Finished
@@ -56,7 +57,7 @@ def plan(event: str | None, env: Mapping[str, str], *, as_json: bool) -> int:
     """Rehearse a run and show every due task; without *event*, a run woken by every timer there is."""
     tap = Tap(None, keep=_KEPT_LINES)
     rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
-    policies = read_policy(read_settings(rehearsing)).policies
+    policies = read_policy(read_settings(rehearsing, Context())).policies
     raw = every_timer(policies) if event is None else read_event(event)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
         finished = sweep(raw, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)

@@ -24,7 +24,7 @@ def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> i
     Asks nobody: what a pattern stands for is left to a run.
     """
     trigger = read_trigger(read_event(event), home=home(env, Context()))
-    policy = read_policy(read_settings(env))
+    policy = read_policy(read_settings(env, Context()))
     scope = scope_of(trigger.asks, policy.policies)
     if json_wanted:
         say(json.dumps(_as_json(trigger, scope)))

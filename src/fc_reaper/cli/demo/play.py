@@ -23,6 +23,7 @@ from fc_reaper.cli.running import sweep
 from fc_reaper.cli.screen import BAD, GOOD, STRONG, WIDTH, counted, screen, show, table
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.context import Context
 from fc_reaper.judge.verdict import Verdict
 from fc_reaper.model import Function
 from fc_reaper.settings import read_policy, read_settings
@@ -157,7 +158,7 @@ def _settings(emulator: Stage, *, enforce: bool) -> dict[str, str]:
 def _verdicts(emulator: Stage, tasks: Iterable[Mapping[str, Any]]) -> dict[str, Verdict]:
     """Why each task is kept, or not, as `fc-reaper explain` says it."""
     env = _settings(emulator, enforce=False)
-    settings = read_settings(env)
+    settings = read_settings(env, Context())
     policy = read_policy(settings)
     verdicts = {}
     for task in tasks:
