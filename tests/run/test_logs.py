@@ -58,3 +58,6 @@ def test_no_line_is_longer_than_the_platform_keeps(letter: str, times: int) -> N
 def test_details_are_silent_unless_asked_for() -> None:
     """Kept tasks are told at DEBUG only."""
     assert told("kept") == []
+    stream = io.StringIO()
+    JsonLines(stream, CLOCK, verbose=True)("kept")
+    assert json.loads(stream.getvalue())["level"] == "DEBUG"
