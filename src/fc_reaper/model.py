@@ -5,7 +5,8 @@ Times are epoch milliseconds, as the platform counts them; `None` means the clou
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 Millis = int
 """Epoch milliseconds, or a length of time in milliseconds."""
@@ -54,7 +55,8 @@ class Task(NamedTuple):
     `started_at` is the record's `startedTime`, whose meaning is not documented.
     `events` holds only dated events, oldest first (by time, then id); `undated` holds the statuses of
     those whose date is missing or none.
-    `doubt` says why the record cannot be trusted, None when nothing speaks against it.
+    `doubt` says why the record cannot be trusted, None when nothing speaks against it. `record` is what the
+    cloud wrote, by its wire names, for expressions only: it may hold a payload, so it is never told.
     """
 
     function: Function
@@ -67,3 +69,4 @@ class Task(NamedTuple):
     events: tuple[Event, ...] = ()
     undated: tuple[str, ...] = ()
     doubt: str | None = None
+    record: Mapping[str, Any] | None = None

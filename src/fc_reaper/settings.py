@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Literal, cast
 
-from fc_reaper.errors import InvalidName, PolicyError, SettingsError
+from fc_reaper.errors import PolicyError, SettingsError
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.model import Millis
 from fc_reaper.policy import PolicyFile, load_policy, parse_duration
 from fc_reaper.target import Target, parse_target
+from fc_reaper.variables import Variables
 
 if TYPE_CHECKING:
     from fc_reaper.context import Context
+    from fc_reaper.policy.lock import Lock
 
 Mode = Literal["rehearse", "enforce"]
-_Value = TypeVar("_Value")
 
 _NO_TIMEOUT = 60.0
 """Seconds that a run may take where the context does not tell the function's timeout."""
@@ -68,7 +69,7 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     Raises:
         SettingsError: one line for each value that cannot be used, all of them at once.
     """
-    reader = _Reader(env)
+    reader = Variables(env)
     settings = Settings(
         policy=reader.text("REAPER_POLICY", "policy.yaml"),
         mode=cast("Mode", reader.choice("REAPER_MODE", ("rehearse", "enforce"))),
@@ -119,21 +120,80 @@ def read_policy(settings: Settings) -> PolicyFile:
     """Load the policy that the settings name: a path, or the text itself when it holds a newline.
 
     Raises:
-        PolicyError: it is missing, unreadable, or wrong; every finding at once.
+        PolicyError: it is missing, unreadable, wrong, or its examples fail; every finding at once.
     """
     if "\n" in settings.policy:
-        return load_policy(settings.policy, source="REAPER_POLICY")
-    path = settings.folder / settings.policy
-    source = settings.policy
+        return _kept_word(load_policy(settings.policy, source="REAPER_POLICY"))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _text(settings.folder / settings.policy, settings.policy)
     except FileNotFoundError:
-        raise PolicyError([f"{source}: there is no such file; set REAPER_POLICY or --policy"]) from None
+        where = f"{settings.policy}: there is no such file"
+        raise PolicyError([f"{where}; set REAPER_POLICY or --policy"]) from None
+    return _kept_word(load_policy(text, source=settings.policy))
+
+
+def _kept_word(file: PolicyFile) -> PolicyFile:
+    """The file, if it does what its examples say."""
+    if any(policy.examples for policy in file.policies):
+        from fc_reaper.judge.examples import failing
+
+        if findings := failing(file):
+            raise PolicyError(findings)
+    return file
+
+
+def read_lock(settings: Settings) -> Lock | None:
+    """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
+
+    Raises:
+        PolicyError: it is there and cannot be used. No stop policy is armed by it.
+    """
+    if "\n" in settings.policy:
+        return None
+    from fc_reaper.policy.lock import load_lock
+
+    source = str(PurePath(settings.policy).with_name("policy.lock"))
+    path = settings.folder / source
+    try:
+        text = _text(path, source)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise PolicyError(
+                [f"{source}: it points to a file that is not there; run fc-reaper arm"]
+            ) from None
+        return None
+    return load_lock(text, source)
+
+
+def read_unarmed(settings: Settings, file: PolicyFile) -> dict[str, str]:
+    """Answer why which stop policies of *file* may only report, by name; empty without a lock.
+
+    A lock that cannot be used arms nothing.
+    """
+    from fc_reaper.policy.lock import disarmed, unarmed_by_a_broken_lock
+
+    try:
+        lock = read_lock(settings)
+    except PolicyError as error:
+        return unarmed_by_a_broken_lock(file, error)
+    return {} if lock is None else disarmed(file, lock)
+
+
+def _text(path: Path, source: str) -> str:
+    """The text of a file; that it is missing is the caller's to tell.
+
+    Raises:
+        FileNotFoundError: there is none.
+        PolicyError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise
     except UnicodeDecodeError as error:
         raise PolicyError([f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
     except OSError as error:
         raise PolicyError([f"{source}: it cannot be read: {error.strerror}"]) from None
-    return load_policy(text, source=source)
 
 
 def refuse_no_time(settings: Settings) -> None:
@@ -177,45 +237,6 @@ def refuse_unknown_self(settings: Settings, policy: PolicyFile) -> None:
             f"target {patterns[0]} may mean the reaper itself, whose name is unknown here; "
             "set REAPER_SELF to [service/]function, or write the targets out"
         )
-
-
-class _Reader:
-    """Reads one variable after the other and collects what is wrong with them."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        self._faults: list[str] = []
-
-    def text(self, name: str, default: str) -> str:
-        return self._env.get(name) or default
-
-    def choice(self, name: str, allowed: tuple[str, ...], *, upper: bool = False) -> str:
-        """One of *allowed*, in any case with *upper*; the first of them when nothing is set."""
-        value = self.text(name, allowed[0])
-        value = value.upper() if upper else value
-        if value not in allowed:
-            self._faults.append(f"{name} is {value!r}; write one of: {', '.join(allowed)}")
-        return value
-
-    def number(self, name: str, default: int, *, most: int) -> int:
-        """A whole number from 1 to *most*, both allowed."""
-        value = self.text(name, str(default))
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
-            self._faults.append(f"{name} is {value!r}; write a whole number from 1 to {most}")
-            return default
-        return int(value)
-
-    def read(self, name: str, default: str, parse: Callable[[str], _Value]) -> _Value:
-        value = self.text(name, default)
-        try:
-            return parse(value)
-        except (ValueError, InvalidName) as error:
-            self._faults.append(f"{name} is {value!r}: {error}")
-            return parse(default)
-
-    def refuse(self) -> None:
-        if self._faults:
-            raise SettingsError("\n".join(self._faults))
 
 
 def _rate(text: str) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,6 +20,33 @@ CLOCK_STATUSES = {
     "alive_for": ["Running", "Retrying"],
     "stopping_for": ["Stopping"],
 }
+NAME = st.from_regex("[a-z]{1,5}", fullmatch=True)
+PRINTABLE = st.text(max_size=8).filter(str.isprintable)
+NO_NUMBER = PRINTABLE.filter(lambda text: not re.fullmatch(r"-?[0-9]+[eE].*", text))
+
+EXPRESSIONS = st.sampled_from(
+    [
+        "payload.tier == 'gold'",
+        "payload.items[?id==`5`] | length(@) > `1`",
+        "ages.alive_for > `60` && !(payload.vip)",
+        "contains(payload.tags, 'a: b # c') || status != 'Running'",
+        "payload.\"odd name\" == 'é'",
+        "payload.n\n\t== `1.5`",
+        "to_number(payload.n) < `3`",
+        "invocationId",
+        "!(payload.vip)",
+        "*.a | [0]",
+    ]
+) | st.builds("payload.{} == '{}'".format, NAME, NAME)
+"""Texts of JMESPath, with whatever YAML may stumble over."""
+
+NUMBERS = st.integers(-(10**12), 10**12) | st.floats(-(10**6), 10**6).map(lambda number: round(number, 3))
+PAYLOADS: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | NO_NUMBER | st.sampled_from(["on", "12:30", "<<", "=", "~"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PRINTABLE, inner, max_size=3),
+    max_leaves=6,
+)
+"""Any JSON."""
 
 
 @st.composite
@@ -37,6 +65,51 @@ def durations(draw: st.DrawFn) -> str:
     return draw(st.sampled_from([spell_duration(seconds * 1000), f"PT{seconds}S"]))
 
 
+@st.composite
+def limits(draw: st.DrawFn) -> Any:
+    """A length of time, or one that the task carries."""
+    if draw(st.booleans()):
+        return draw(durations())
+    shorter, longer = sorted(draw(st.tuples(*[st.integers(1, LONGEST // 1000)] * 2)))
+    carried = {"from": draw(EXPRESSIONS), "at_most": spell_duration(longer * 1000)}
+    return {**carried, "else": spell_duration(shorter * 1000)} if draw(st.booleans()) else carried
+
+
+@st.composite
+def keeps(draw: st.DrawFn) -> dict[str, Any]:
+    """How many may be alive at once."""
+    keep: dict[str, Any] = {"at_most": draw(st.integers(1, 99))}
+    if draw(st.booleans()):
+        keep["stop_first"] = draw(st.sampled_from(["newest", "oldest"]))
+    if draw(st.booleans()):
+        keep["per"] = draw(st.sampled_from(["function", "qualifier"]) | EXPRESSIONS)
+    return keep
+
+
+BUDGETS = st.builds("{}/run".format, st.integers(1, 999)) | st.builds("{}/day".format, st.integers(1, 999))
+BUDGETS |= st.builds("{}/run, {}/day".format, st.integers(1, 999), st.integers(1, 999))
+BUDGETS |= st.builds("{}/day,{}/run".format, st.integers(1, 999), st.integers(1, 999))
+HOLDOUTS = st.integers(1, 9999).map(lambda hundredths: f"{hundredths // 100}.{hundredths % 100:02}%")
+HOLDOUTS |= st.integers(1, 99).map("{}%".format)
+
+
+@st.composite
+def examples(draw: st.DrawFn, expect: str) -> dict[str, Any]:
+    """A task, and what is said to become of it, rightly or not."""
+    given: dict[str, Any] = {"id": draw(WORD)}
+    clock = draw(st.sampled_from(sorted(CLOCK_STATUSES)))
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "target": st.builds("{}/{}".format, NAME, NAME) | NAME,
+        "status": st.sampled_from(CLOCK_STATUSES[clock]),
+        clock: durations(),
+        "retries": st.integers(0, 9),
+        "payload": PAYLOADS,
+    }
+    for key in draw(st.sets(st.sampled_from(sorted(optional)))):
+        given[key] = draw(optional[key])
+    return {"given": given, "expect": draw(st.sampled_from([expect, "keep"]))}
+
+
 def _one_or_list(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return value | st.lists(value, min_size=1, max_size=3)
 
@@ -45,13 +118,15 @@ def _one_or_list(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def matches(draw: st.DrawFn, *, mercy: bool = False) -> dict[str, Any]:
     """A matcher with at most one clock and a status that agrees with it."""
     clock = draw(st.sampled_from(sorted(CLOCK_STATUSES)))
-    matcher: dict[str, Any] = {clock: draw(durations())}
+    matcher: dict[str, Any] = {clock: draw(limits())}
     if draw(st.booleans()):
         matcher["status"] = draw(_one_or_list(st.sampled_from(CLOCK_STATUSES[clock])))
     if draw(st.booleans()):
         matcher["id"] = draw(_one_or_list(GLOB))
     if draw(st.booleans()) and clock != "stopping_for":
         matcher["retries_over"] = draw(st.integers(0, 9))
+    if draw(st.booleans()):
+        matcher["where"] = draw(EXPRESSIONS)
     if mercy and draw(st.booleans()):
         matcher["target"] = draw(_one_or_list(targets()))
     return matcher
@@ -64,18 +139,27 @@ TRIGGERS = st.sampled_from(["timer", "alert", "command", "task"]) | WORD.map(lam
 @st.composite
 def policies(draw: st.DrawFn, name: str = "a") -> dict[str, Any]:
     """One entry of `policies` with any of its keys."""
+    does = draw(st.sampled_from(["stop", "report"]))
     policy: dict[str, Any] = {
         "name": name,
         "targets": draw(st.lists(targets(), min_size=1, max_size=3)),
         "match": draw(matches()),
-        draw(st.sampled_from(["stop", "report"])): draw(REASON),
+        does: draw(REASON),
     }
-    optional = {"unless": MERCIES, "triggers": st.lists(TRIGGERS, min_size=1, max_size=3)}
-    if "stop" in policy:
-        optional["budget"] = st.integers(1, 999).map(lambda most: f"{most}/run")
-        optional["halt_over"] = st.integers(1, 999)
+    optional = {
+        "unless": MERCIES,
+        "triggers": st.lists(TRIGGERS, min_size=1, max_size=3),
+        "keep": keeps(),
+        "budget": BUDGETS,
+        "halt_over": st.integers(1, 999),
+        "holdout": HOLDOUTS,
+        "examples": st.lists(examples(does), min_size=1, max_size=2),
+    }
     chosen = draw(st.sets(st.sampled_from(sorted(optional))))
-    return {**policy, **{key: draw(optional[key]) for key in sorted(chosen)}}
+    policy |= {key: draw(optional[key]) for key in sorted(chosen)}
+    if "stopping_for" in policy["match"] or set(policy.get("triggers", ())) == {"task"}:
+        policy.pop("keep", None)
+    return policy
 
 
 @st.composite

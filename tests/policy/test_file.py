@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.policy import Matcher, Policy, PolicyFile, load_policy
+from fc_reaper.expression import parse_expression
+from fc_reaper.policy import Carried, Example, Keep, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.target import Target
 from tests.policy.builders import a_file, loaded, match, policy, spared
 
@@ -16,49 +17,150 @@ exempt: [keep-*]
 policies:
   - name: runaway-transcodes
     targets: [media/transcode@prod, resize@*]
-    match: {alive_for: 2h}
+    match: {alive_for: {from: payload.max_run, at_most: 6h, else: 2h}}
     unless:
       - vip-*
-      - {target: media/transcode@prod, status: Retrying}
+      - {target: media/transcode@prod, status: Retrying, where: payload.tier == 'gold'}
     stop: A transcode takes 40 minutes at worst, all retries together.
     triggers: [timer:nightly, alert]
-    budget: 5/run
+    keep: {at_most: 3, stop_first: oldest, per: payload.order_id}
+    budget: 5/run, 50/day
     halt_over: 100
+    holdout: 2.5%
+    examples:
+      - given: {id: job-1, target: media/transcode@prod, alive_for: 3h, retries: 2, payload: {tier: tin}}
+        expect: stop
 """
 
 
 def test_everything_that_is_written_arrives() -> None:
-    """Every key of the format, in one file, with the lines where things stand."""
+    """Every key of the format, in one file."""
     prod = Target("media", "transcode", "prod")
     assert load_policy(WHOLE, source="policy.yaml") == PolicyFile(
         version=1,
-        exempt=(Matcher(ids=("keep-*",), line=2),),
+        exempt=(Matcher(ids=("keep-*",)),),
         policies=(
             Policy(
                 name="runaway-transcodes",
                 targets=(prod, Target(None, "resize", "*")),
-                match=Matcher(alive_for=2 * HOUR, line=6),
+                match=Matcher(
+                    alive_for=Carried(parse_expression("payload.max_run"), 6 * HOUR, otherwise=2 * HOUR)
+                ),
                 stops=True,
                 reason="A transcode takes 40 minutes at worst, all retries together.",
                 unless=(
-                    Matcher(ids=("vip-*",), line=8),
-                    Matcher(target=(prod,), statuses=("Retrying",), line=9),
+                    Matcher(ids=("vip-*",)),
+                    Matcher(
+                        target=(prod,),
+                        statuses=("Retrying",),
+                        where=parse_expression("payload.tier == 'gold'"),
+                    ),
                 ),
                 triggers=("timer:nightly", "alert"),
+                keep=Keep(3, "oldest", parse_expression("payload.order_id")),
                 per_run=5,
+                per_day=50,
                 halt_over=100,
-                line=4,
+                holdout=250,
+                examples=(
+                    Example(
+                        expect="stop",
+                        id="job-1",
+                        target=prod,
+                        ages=(("alive_for", 3 * HOUR),),
+                        retries=2,
+                        payload='{"tier":"tin"}',
+                    ),
+                ),
             ),
         ),
         source="policy.yaml",
     )
 
 
+def test_everything_remembers_its_line() -> None:
+    """So that a verdict can point at it."""
+    file = loaded(WHOLE)
+    read = file.policies[0]
+    assert (file.exempt[0].line, read.line, read.match.line) == (2, 4, 6)
+    assert [one.line for one in read.unless] == [8, 9]
+    assert [one.line for one in read.examples] == [17]
+
+
 def test_what_is_left_out_has_its_default() -> None:
-    """Nothing is exempt or spared, any trigger runs it, twenty a run, and no number halts it."""
+    """Nothing is exempt or spared, any trigger runs it, twenty a run, and nothing else holds it back."""
     file = loaded(a_file())
     read = file.policies[0]
-    assert (file.exempt, read.unless, read.triggers, read.per_run, read.halt_over) == ((), (), (), 20, None)
+    assert (file.exempt, read.unless, read.triggers, read.per_run) == ((), (), (), 20)
+    assert (read.keep, read.per_day, read.halt_over, read.holdout) == (None, None, None, None)
+    assert read.examples == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "per_run", "per_day"),
+    [
+        ("5/run", 5, None),
+        ("5/run, 50/day", 5, 50),
+        ("5/run,50/day", 5, 50),
+        ("50/day, 5/run", 5, 50),
+        ("50/day", 20, 50),
+        ("20/run, 10/day", 20, 10),
+    ],
+)
+def test_a_budget_is_a_number_a_run_and_perhaps_a_day(
+    written: str, per_run: int, per_day: int | None
+) -> None:
+    """In either order; without the one a run has twenty, without the other a day has no limit."""
+    read = policy(budget=written)
+    assert (read.per_run, read.per_day) == (per_run, per_day)
+
+
+@pytest.mark.parametrize(
+    ("written", "hundredths"),
+    [("2%", 200), ("0.01%", 1), ("0.5%", 50), ("2.50%", 250), ("99.99%", 9999), ("10%", 1000)],
+)
+def test_a_holdout_is_a_share_down_to_a_hundredth_of_a_percent(written: str, hundredths: int) -> None:
+    """Between nobody and everybody, neither of which is a share."""
+    assert policy(holdout=written).holdout == hundredths
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{at_most: 1}", Keep(1, "newest", None)),
+        ("{at_most: 10, stop_first: oldest}", Keep(10, "oldest", None)),
+        ("{at_most: 10, per: function}", Keep(10, "newest", "function")),
+        ("{at_most: 10, per: qualifier}", Keep(10, "newest", "qualifier")),
+        ("{at_most: 10, per: functionName}", Keep(10, "newest", parse_expression("functionName"))),
+        ("{at_most: 1, per: payload.order_id}", Keep(1, "newest", parse_expression("payload.order_id"))),
+    ],
+)
+def test_keep_says_how_many_who_goes_first_and_in_which_groups(written: str, meant: Keep) -> None:
+    """Where nothing is said the newest go first, out of one group of all."""
+    assert policy(keep=written).keep == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "json"),
+    [
+        ("{a: [1, -2.5, 1.0e+3], b: {c: null}}", '{"a":[1,-2.5,1000.0],"b":{"c":null}}'),
+        ("[true, false, 'on', \"12:30\", '1e3']", '[true,false,"on","12:30","1e3"]'),
+        ("null", "null"),
+        ("plain text", '"plain text"'),
+        ("{'yes': é}", '{"yes":"\\u00e9"}'),
+        ("|\n            two\n            lines\n", '"two\\nlines\\n"'),
+    ],
+)
+def test_a_payload_is_json(written: str, json: str) -> None:
+    """Whatever a task may have been invoked with."""
+    text = f"\n      - given:\n          payload: {written}\n        expect: keep"
+    assert policy(examples=text).examples[0].payload == json
+
+
+def test_an_expression_may_stand_over_several_lines() -> None:
+    """As folded text or as it is; blanks around it are none of it."""
+    folded = match("\n      where: >\n        payload.a == 'x'\n        && payload.b\n      alive_for: 2h")
+    assert folded.where == parse_expression("payload.a == 'x' && payload.b")
 
 
 def test_a_report_does_not_stop() -> None:
@@ -102,11 +204,20 @@ def test_a_target_without_a_qualifier_means_latest(written: str, meant: Target) 
         ("{alive_for: 1d12h}", {"alive_for": 36 * HOUR}),
         ("{stopping_for: PT3M}", {"stopping_for": 180_000}),
         ("{retries_over: 0}", {"retries_over": 0}),
+        ("{where: payload.vip}", {"where": parse_expression("payload.vip")}),
+        (
+            "{alive_for: {from: payload.max, at_most: 6h}}",
+            {"alive_for": Carried(parse_expression("payload.max"), 6 * HOUR)},
+        ),
+        (
+            "{queued_for: {from: payload.max, at_most: 2h, else: 2h}}",
+            {"queued_for": Carried(parse_expression("payload.max"), 2 * HOUR, 2 * HOUR)},
+        ),
     ],
 )
 def test_every_key_of_a_match(written: str, meant: dict[str, object]) -> None:
     """Each key alone; what is not written asks nothing."""
-    assert match(written) == Matcher(**meant, line=6)  # type: ignore[arg-type]
+    assert match(written) == Matcher(**meant)  # type: ignore[arg-type]
 
 
 def test_what_is_written_twice_in_a_list_counts_once() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -25,6 +28,13 @@ def test_the_schema_is_a_schema() -> None:
     """Draft 2020-12, small enough to be read by a person."""
     jsonschema.Draft202012Validator.check_schema(policy_schema())
     assert len(str(policy_schema())) < 16_000
+
+
+def test_the_published_schema_is_the_one_that_is_meant() -> None:
+    """After a change of the format: python scripts/policy_schema.py."""
+    script = Path(__file__).parents[2] / "scripts" / "policy_schema.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @given(strategies.good_files)
@@ -64,6 +74,23 @@ def test_no_red_line_under_what_the_loader_takes(text: str) -> None:
         a_file(triggers="[nightly]"),
         a_file(budget="20"),
         a_file(halt_over="0"),
+        a_file(match="{alive_for: {from: payload.max}}"),
+        a_file(match="{alive_for: {from: payload.max, at_most: 6h, default: 2h}}"),
+        a_file(match="{alive_for: 2h, where: ''}"),
+        a_file(match="{alive_for: 2h, where: [a]}"),
+        a_file(keep="10"),
+        a_file(keep="{per: function}"),
+        a_file(keep="{at_most: 0}"),
+        a_file(keep="{at_most: 1, stop_first: old}"),
+        a_file(budget="20/run 200/day"),
+        a_file(budget="20/run, 30/run"),
+        a_file(holdout="100%"),
+        a_file(holdout="2"),
+        a_file(examples="[]"),
+        a_file(examples="[{given: {}, expect: stop}]"),
+        a_file(examples="[{given: {id: 'a*'}, expect: stop}]"),
+        a_file(examples="[{given: {id: a}, expect: kept}]"),
+        a_file(examples="[{given: {id: a, retrys: 3}, expect: keep}]"),
     ],
 )
 def test_an_editor_marks_the_common_faults(text: str) -> None:

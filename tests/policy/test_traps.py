@@ -86,7 +86,7 @@ def test_quoting_is_the_remedy() -> None:
         ("version: 1\n exempt: [a]", 2, "a colon does not fit here"),
         ("exempt:\n  - a\n b: c", 3, "the indentation does not fit"),
         ("a: - b", 1, "near a: a list item does not fit here"),
-        ("a: 'x' y", 1, "near a: the indentation does not fit"),
+        ("a: 'x' y", 1, "near a: a quoted text ends before its line does; quote the whole"),
         ("version: 1\nb: \x07", 2, "near b: the character '\\x07' cannot stand in YAML; delete it"),
         ("version: 1\nb: \ud800", 2, "near b: the character '\\ud800' cannot stand in YAML"),
         ('a: b\nc: "\\U00110000"', 2, "near c: an escape or number is beyond all bounds"),

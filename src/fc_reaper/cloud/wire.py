@@ -45,6 +45,7 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
         _count(record.get("alreadyRetriedTimes")),
         *_events(record.get("events")),
         _doubt(function, record, found, asked) or _doubt_of_status(status, ended_at),
+        record,
     )
 
 

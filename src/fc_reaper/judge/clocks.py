@@ -71,6 +71,15 @@ def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age |
     return _since(task.started_at, now, "started_time")
 
 
+def is_exact(clock: str, known: Age, started_time: StartedTime) -> bool:
+    """Whether *known* is neither too young nor too old.
+
+    `alive_for` by a `startedTime` that nobody knows the meaning of may be too young: that may keep a task
+    from being due, but must not keep it from being spared.
+    """
+    return known.source == "events" or clock != "alive_for" or started_time == "enqueue"
+
+
 def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_time: StartedTime) -> bool:
     """Whether *clock* is surely within *limit*, under every reading of `startedTime` that is possible.
 

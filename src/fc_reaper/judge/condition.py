@@ -14,9 +14,12 @@ import re
 from fnmatch import translate
 from typing import NamedTuple
 
+from fc_reaper.expression import Expression
 from fc_reaper.judge.clocks import StartedTime, age, cannot_exceed
+from fc_reaper.judge.facts import Facts
 from fc_reaper.model import ALIVE, Function, Millis, Task
-from fc_reaper.policy import CLOCKS, Matcher
+from fc_reaper.policy import CLOCKS, Carried, Limit, Matcher
+from fc_reaper.policy.duration import NotADuration, parse_duration
 from fc_reaper.target import spellings
 
 
@@ -24,11 +27,13 @@ class View(NamedTuple):
     """The circumstances of one judgement.
 
     `read` is true when the task was read by itself (Get), so that what its record lacks does not exist.
+    `facts` are the task's, where some rule asks an expression.
     """
 
     now: Millis
     started_time: StartedTime
     read: bool
+    facts: Facts | None = None
 
 
 class Finding(NamedTuple):
@@ -59,9 +64,10 @@ class Condition(NamedTuple):
     line: int
     statuses: frozenset[str] | None
     ids: re.Pattern[str] | None
-    limits: tuple[tuple[str, Millis], ...]
+    limits: tuple[tuple[str, Limit], ...]
     retries_over: int | None
     rule: str
+    where: Expression | None = None
 
 
 def ready(matcher: Matcher, function: Function, *, as_match: bool) -> Condition | None:
@@ -82,6 +88,7 @@ def ready(matcher: Matcher, function: Function, *, as_match: bool) -> Condition 
         limits=matcher.limits,
         retries_over=matcher.retries_over,
         rule="id" if matcher.ids else "status" if matcher.statuses else "target",
+        where=matcher.where,
     )
 
 
@@ -91,7 +98,7 @@ def examine(condition: Condition, task: Task, view: View) -> Finding:
         return Finding(False, "status")
     if condition.ids is not None and condition.ids.match(task.invocation_id) is None:
         return Finding(False, "id")
-    if condition.retries_over is None and not condition.limits:
+    if condition.retries_over is None and not condition.limits and condition.where is None:
         return Finding(True, condition.rule)
     return _measure(condition, task, view)
 
@@ -113,12 +120,23 @@ def _measure(condition: Condition, task: Task, view: View) -> Finding:
             return finding
         unknown = finding if finding.holds is None else unknown
         binding = binding or finding
+    if condition.where is not None:
+        finding = _ask_where(condition.where, task, view)
+        if finding.holds is False:
+            return finding
+        unknown = finding if finding.holds is None else unknown
+        binding = binding or finding
     return unknown or binding or Finding(True, condition.rule)
 
 
-def _ask_clock(clock: str, limit: Millis, task: Task, view: View) -> Finding:
+def _ask_clock(clock: str, limit: Limit, task: Task, view: View) -> Finding:
     if task.status not in CLOCKS[clock]:
         return Finding(False, "status")
+    if isinstance(limit, Carried):
+        carried = carried_limit(limit, task, view)
+        if isinstance(carried, Finding):
+            return carried._replace(rule=clock)
+        limit = carried
     known = age(clock, task, view.now, view.started_time) if task.events or view.read else None
     if known is not None:
         return Finding(known.ms > limit, clock, known.ms, limit, known.source)
@@ -127,6 +145,38 @@ def _ask_clock(clock: str, limit: Millis, task: Task, view: View) -> Finding:
     if not task.events and not view.read:
         return Finding(None, clock, limit=limit, why="its events were not listed", unread=True)
     return Finding(None, clock, limit=limit, why=f"nothing dated tells {clock}")
+
+
+def carried_limit(limit: Carried, task: Task, view: View) -> Millis | Finding:
+    """The limit that *task* carries, at most the policy's; an unknown finding where nobody can tell."""
+    from fc_reaper.asking import Undecided, ask
+
+    facts = view.facts or Facts(task, view.now, view.started_time)
+    try:
+        answer = ask(limit.expression, facts.subject(limit.expression))
+        if isinstance(answer, str):
+            return min(parse_duration(answer), limit.at_most)
+        why = "it is no text; a length of time needs a unit"
+    except NotADuration:
+        why = "it is no length of time"
+    except Undecided as undecided:
+        why = undecided.why
+    if not view.read and facts.lacks(limit.expression):
+        return Finding(None, why=f"from: {why}", unread=True)
+    if limit.otherwise is not None:
+        return limit.otherwise
+    return Finding(None, why=f"from: {why}")
+
+
+def _ask_where(expression: Expression, task: Task, view: View) -> Finding:
+    from fc_reaper.asking import Undecided, holds
+
+    facts = view.facts or Facts(task, view.now, view.started_time)
+    try:
+        return Finding(holds(expression, facts.subject(expression)), "where")
+    except Undecided as undecided:
+        unread = not view.read and facts.lacks(expression)
+        return Finding(None, "where", why=f"where: {undecided.why}", unread=unread)
 
 
 def _ask_retries(allowed: int, task: Task) -> Finding:

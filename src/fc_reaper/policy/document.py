@@ -22,12 +22,14 @@ MOST_NODES = 20_000
 class Scalar(NamedTuple):
     """A single value: its own text, and what YAML makes of it.
 
-    `reads_as` is as in `Event`, or `alias` for a reference to something that is not there.
+    `reads_as` is as in `Event`, or `alias` for a reference to something that is not there. `plain` is true
+    for a text without quotes.
     """
 
     text: str
     reads_as: str
     line: int
+    plain: bool = False
 
 
 class Items(NamedTuple):
@@ -60,7 +62,7 @@ def read_document(text: str, findings: Findings) -> Node | None:
         findings.add(error.args[0], "", f"more than {MOST_NODES} keys and values; split the policy")
         return None
     if root is None or (isinstance(root, Scalar) and root.reads_as == "null"):
-        findings.add(1, "", "the policy is empty; start with version: 1")
+        findings.add(1, "", f"the {findings.whole} is empty; start with version: 1")
         return None
     return root
 
@@ -101,6 +103,9 @@ class _Composer:
         return node
 
     def _new(self, event: Event) -> Node:
+        if event.kind == "scalar" and (event.tag or "").startswith("!"):
+            # An expression that begins with ! and stands unquoted: no form takes what reads so.
+            return Scalar(f"{event.tag} {event.text}".rstrip(), "unquoted", event.line)
         if event.tag is not None:
             self._wrong(event, f"the tag {shown(event.tag)} is not used in a policy; delete it")
         if event.kind == "list":
@@ -109,7 +114,7 @@ class _Composer:
             children = list(self._children())
             pairs = tuple(zip(children[::2], children[1::2], strict=True))
             return Entries(pairs, event.line, self._text[event.offset : event.offset + 1])
-        return Scalar(event.text, event.reads_as, event.line)
+        return Scalar(event.text, event.reads_as, event.line, event.plain)
 
     def _children(self) -> Iterator[Node]:
         for event in self._events:

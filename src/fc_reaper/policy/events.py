@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 DEEPEST = 24
-"""Levels of nesting, itself allowed; a policy needs six."""
+"""Levels of nesting, itself allowed; a policy needs seven, payloads aside."""
 
 _KINDS = {
     "DocumentStartEvent": "document",
@@ -24,6 +24,7 @@ class Event(NamedTuple):
 
     `line` counts from 1, `offset` from 0. `reads_as` is YAML's word for what it makes of a scalar:
     `str`, `int`, `float`, `bool`, `null`, `timestamp`, `merge`, `value`; or ours, `unquoted`.
+    `plain` is true for a scalar without quotes and tag.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Event(NamedTuple):
     reads_as: str
     anchor: str | None
     tag: str | None
+    plain: bool = False
 
 
 class TooDeep(Exception):
@@ -73,6 +75,7 @@ def _event(kind: str, raw: Any, resolver: Any) -> Event:
         reads_as=_reads_as(raw, resolver) if kind == "scalar" and tag is None else "str",
         anchor=getattr(raw, "anchor", None),
         tag=tag,
+        plain=kind == "scalar" and tag is None and bool(raw.implicit[0]),
     )
 
 

@@ -37,7 +37,6 @@ FILE_KEYS = KeyTable(
         ),
     ),
     required=("version", "policies"),
-    later=("examples",),
     elsewhere={key.name: "an entry of `policies`" for key in POLICY_KEYS.keys},
 )
 
@@ -53,7 +52,7 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
     root = read_document(text, findings)
     loaded = None if root is None else _read_file(root, Place(findings), source)
     if loaded is None or findings:
-        raise PolicyError(findings.written(" ".join(source.split())))
+        raise PolicyError(findings.written(source))
     return loaded
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-WHOLE_FILE = "policy"
-"""The path of a finding that concerns no key in particular."""
-
 _LONGEST = 500
 
 
@@ -20,9 +17,13 @@ class Finding(NamedTuple):
 
 
 class Findings:
-    """All faults of one file, in whatever order they are found."""
+    """All faults of one file, in whatever order they are found.
 
-    def __init__(self) -> None:
+    `whole` is what the file is: the path of a finding that concerns no key in particular.
+    """
+
+    def __init__(self, whole: str = "policy") -> None:
+        self.whole = whole
         self._all: list[Finding] = []
 
     def __len__(self) -> int:
@@ -33,10 +34,11 @@ class Findings:
 
         Whatever of the file it quotes, it is kept as one printable line of bounded length.
         """
-        self._all.append(Finding(line, path or WHOLE_FILE, _one_line(what)))
+        self._all.append(Finding(line, path or self.whole, _one_line(what)))
 
     def written(self, source: str) -> list[str]:
         """One line each, `SOURCE:LINE: path: what; remedy`, in the order of the file."""
+        source = " ".join(source.split())
         ordered = sorted(dict.fromkeys(self._all), key=lambda finding: finding.line)
         return [f"{source}:{line}: {path}: {what}" for line, path, what in ordered]
 

@@ -17,17 +17,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Form(Generic[T]):
-    """How a value is read, and the JSON schema of everything that is read without a fault."""
+    """How a value is read, and the JSON schema of everything that is read without a fault.
+
+    One that is used in several places has a *name*: its schema then stands once, under `$defs`.
+    """
 
     read: Callable[[Node, Place], T | None]
     schema: Mapping[str, Any]
+    name: str = ""
+
+    @property
+    def reference(self) -> Mapping[str, Any]:
+        """The schema for the place where a value of this form stands."""
+        return {"$ref": f"#/$defs/{self.name}"} if self.name else self.schema
 
 
 class Wrong(Exception):
     """A value cannot be read; its text says what is wrong, then `; ` and what to write."""
 
 
-def form(parse: Callable[[Node], T], schema: Mapping[str, Any]) -> Form[T]:
+def form(parse: Callable[[Node], T], schema: Mapping[str, Any], name: str = "") -> Form[T]:
     """Make a form of a function from node to value that raises `Wrong`."""
 
     def read(node: Node, place: Place) -> T | None:
@@ -37,11 +46,13 @@ def form(parse: Callable[[Node], T], schema: Mapping[str, Any]) -> Form[T]:
             place.wrong(str(wrong), node.line)
             return None
 
-    return Form(read, schema)
+    return Form(read, schema, name)
 
 
-def list_of(item: Form[T], remedy: str, *, may_be_empty: bool = False) -> Form[tuple[T, ...]]:
-    """A list, each item read by itself; the same item twice counts once."""
+def list_of(
+    item: Form[T], remedy: str, *, may_be_empty: bool = False, distinct: bool = True
+) -> Form[tuple[T, ...]]:
+    """A list, each item read by itself; where *distinct* the same item twice counts once."""
 
     def read(node: Node, place: Place) -> tuple[T, ...] | None:
         if not isinstance(node, Items):
@@ -52,10 +63,12 @@ def list_of(item: Form[T], remedy: str, *, may_be_empty: bool = False) -> Form[t
             return None
         values = [item.read(one, place.item(at, one.line)) for at, one in enumerate(node.nodes)]
         sound = [value for value in values if value is not None]
-        return tuple(dict.fromkeys(sound)) if len(sound) == len(values) else None
+        if len(sound) < len(values):
+            return None
+        return tuple(dict.fromkeys(sound) if distinct else sound)
 
     least = {} if may_be_empty else {"minItems": 1}
-    return Form(read, {"type": "array", **least, "items": item.schema})
+    return Form(read, {"type": "array", **least, "items": item.reference})
 
 
 def one_or_list(item: Form[T], remedy: str) -> Form[tuple[T, ...]]:
@@ -68,7 +81,7 @@ def one_or_list(item: Form[T], remedy: str) -> Form[tuple[T, ...]]:
         value = item.read(node, place)
         return None if value is None else (value,)
 
-    return Form(read, {"anyOf": [item.schema, several.schema]})
+    return Form(read, {"anyOf": [item.reference, several.schema]})
 
 
 def text_of(node: Node, what: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from fc_reaper.policy.document import Entries, Node, Scalar
 from fc_reaper.policy.findings import Place, nearest, shown
-from fc_reaper.policy.forms import Form, misread
+from fc_reaper.policy.forms import Form, kind_of, misread
+
+T = TypeVar("T")
 
 
 class Key(NamedTuple):
@@ -23,14 +25,12 @@ class Key(NamedTuple):
 class KeyTable(NamedTuple):
     """All keys of one kind of mapping, called *what* in messages (with its article).
 
-    `later` names keys that a later version will know. `elsewhere` names keys that are known, but
-    belong somewhere else, and says where.
+    `elsewhere` names keys that are known, but belong somewhere else, and says where.
     """
 
     what: str
     keys: tuple[Key, ...]
     required: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = {}
 
 
@@ -68,6 +68,35 @@ def read_keys(node: Entries, place: Place, table: KeyTable) -> Fields:
     return fields
 
 
+def mapping(
+    table: KeyTable, make: Callable[[Fields, Place], T | None], remedy: str, name: str = ""
+) -> Form[T]:
+    """A mapping with the keys of *table*, at least one of them; *remedy* says how one is written.
+
+    *make* is called only when every key could be read. It may report what is wrong between them, and
+    then answers None.
+    """
+
+    def read(node: Node, place: Place) -> T | None:
+        if not isinstance(node, Entries):
+            place.wrong(f"{_no_mapping(node)}; {remedy}", node.line)
+            return None
+        if not node.pairs:
+            place.wrong(f"the mapping is empty; {remedy}", node.line)
+            return None
+        faults = len(place.findings)
+        fields = read_keys(node, place, table)
+        return None if len(place.findings) > faults else make(fields, place)
+
+    return Form(read, {**schema_of(table), "minProperties": 1}, name)
+
+
+def _no_mapping(node: Node) -> str:
+    if isinstance(node, Scalar) and node.reads_as == "null":
+        return f"{misread(node)} (is every line under it commented out?)"
+    return f"{kind_of(node)} stands where a mapping belongs"
+
+
 def _read_value(key: Key, value: Node, place: Place, fields: Fields) -> None:
     if key.name in fields.lines:
         place.wrong(f"it is written twice, on lines {fields.lines[key.name]} and {place.line}; keep one")
@@ -93,10 +122,10 @@ def _strange(node: Scalar, place: Place, table: KeyTable, names: Sequence[str]) 
         here.wrong("merge keys are not supported; write the keys out")
     elif node.reads_as != "str":
         here.wrong(f"{misread(node)}, and no key is called so; {_one_of(names)}")
-    elif node.text in table.later:
-        here.wrong("it is not supported by this version; delete it")
     elif node.text in table.elsewhere:
         here.wrong(f"it does not belong in {table.what}; write it in {table.elsewhere[node.text]}")
+    elif re.fullmatch("[0-9]+/(run|day)", node.text):
+        here.wrong("a comma between braces begins a new key; quote the budget: '20/run, 200/day'")
     elif (glued := node.text.partition(":"))[0] in names:
         here.wrong(f"a blank must follow the colon; write {glued[0]}: {shown(glued[2])[1:-1]}")
         return glued[0]
@@ -123,6 +152,6 @@ def _one_of(names: Sequence[str]) -> str:
 
 def schema_of(table: KeyTable) -> dict[str, Any]:
     """The JSON schema of a mapping with these keys and no others."""
-    properties = {key.name: {**key.form.schema, "description": key.help} for key in table.keys}
+    properties = {key.name: {**key.form.reference, "description": key.help} for key in table.keys}
     required = {"required": list(table.required)} if table.required else {}
     return {"type": "object", "additionalProperties": False, "properties": properties, **required}

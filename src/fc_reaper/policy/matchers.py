@@ -8,8 +8,9 @@ from fc_reaper.policy.document import Entries, Node, Scalar
 from fc_reaper.policy.findings import Place
 from fc_reaper.policy.forms import Form, Wrong, kind_of, list_of, misread, one_or_list, text_of
 from fc_reaper.policy.keys import Fields, Key, KeyTable, read_keys, schema_of
+from fc_reaper.policy.limits import LIMIT
 from fc_reaper.policy.models import CLOCKS, Matcher
-from fc_reaper.policy.values import DURATION, ID_GLOB, STATUS, TARGET, whole_number
+from fc_reaper.policy.values import EXPRESSION, ID_GLOB, STATUS, TARGET, whole_number
 
 _STATUS = Key(
     "status",
@@ -41,21 +42,40 @@ _CLOCK_HELP = {
     "alive_for": "The task is alive for longer than this since it was first enqueued, all attempts together.",
     "stopping_for": "The task is Stopping for longer than this since it was asked to stop.",
 }
-_CLOCKS = tuple(Key(name, DURATION, f"{name}: 2h", _CLOCK_HELP[name]) for name in CLOCKS)
-
-_LATER = ("where",)
-_IN_POLICY = dict.fromkeys(
-    ("targets", "unless", "triggers", "budget", "halt_over", "stop", "report"), "the policy, beside `match`"
+_CLOCKS = tuple(Key(name, LIMIT, f"{name}: 2h", _CLOCK_HELP[name]) for name in CLOCKS)
+_WHERE = Key(
+    "where",
+    EXPRESSION,
+    "where: payload.tier == 'gold'",
+    "This JMESPath over the record, payload and ages answers true; unknown where what it reads is absent.",
 )
+
+_ELSEWHERE = {
+    **dict.fromkeys(
+        (
+            "targets",
+            "unless",
+            "triggers",
+            "keep",
+            "budget",
+            "halt_over",
+            "holdout",
+            "examples",
+            "stop",
+            "report",
+        ),
+        "the policy, beside `match`",
+    ),
+    **dict.fromkeys(("from", "else"), "a clock, as in alive_for: {from: payload.max_run, at_most: 6h}"),
+    "at_most": "a clock, as in alive_for: {from: payload.max_run, at_most: 6h}, or in `keep`",
+    "payload": "`where`, as in where: payload.tier == 'gold'",
+}
 MATCH_KEYS = KeyTable(
     "`match`",
-    (_STATUS, _ID, *_CLOCKS, _RETRIES),
-    later=_LATER,
-    elsewhere={**_IN_POLICY, "target": "`targets`, beside `match`"},
+    (_STATUS, _ID, *_CLOCKS, _RETRIES, _WHERE),
+    elsewhere={**_ELSEWHERE, "target": "`targets`, beside `match`"},
 )
-MERCY_KEYS = KeyTable(
-    "a matcher", (_STATUS, _ID, _TARGET, *_CLOCKS, _RETRIES), later=_LATER, elsewhere=_IN_POLICY
-)
+MERCY_KEYS = KeyTable("a matcher", (_STATUS, _ID, _TARGET, *_CLOCKS, _RETRIES, _WHERE), elsewhere=_ELSEWHERE)
 
 
 def _matcher(node: Entries, place: Place, table: KeyTable, advice: str) -> Matcher | None:
@@ -117,11 +137,11 @@ def _is_nothing(node: Node) -> bool:
 
 
 def _mercy_schema() -> dict[str, Any]:
-    return {"anyOf": [ID_GLOB.schema, {**schema_of(MERCY_KEYS), "minProperties": 1}]}
+    return {"anyOf": [ID_GLOB.reference, {**schema_of(MERCY_KEYS), "minProperties": 1}]}
 
 
 MATCH: Form[Matcher] = Form(_read_match, {**schema_of(MATCH_KEYS), "minProperties": 1})
-MERCY: Form[Matcher] = Form(_read_mercy, _mercy_schema())
+MERCY: Form[Matcher] = Form(_read_mercy, _mercy_schema(), "mercy")
 MERCIES = list_of(
     MERCY,
     "write a list such as ['keep-*', {status: Retrying}], or delete the key",

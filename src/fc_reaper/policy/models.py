@@ -6,9 +6,12 @@ begins, so that a verdict can point at it; 0 when the value was not read from a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
+from fc_reaper.expression import Expression
 from fc_reaper.model import ALIVE, STOPPING, UNFINISHED, Millis
 from fc_reaper.target import Target
 
@@ -28,30 +31,54 @@ DEFAULT_PER_RUN = 20
 
 
 @dataclass(frozen=True)
+class Carried:
+    """A limit that the task carries itself, at most *at_most*.
+
+    `otherwise` is the limit of a task that carries none that can be read; None: then nobody can tell.
+    """
+
+    expression: Expression
+    at_most: Millis
+    otherwise: Millis | None = None
+
+
+Limit = Millis | Carried
+"""Up to where a length of time is fine: the policy's own number, or the task's."""
+
+
+@dataclass(frozen=True)
 class Matcher:
     """Conditions on a task, joined by *and*. What is None (`ids`: empty) was not stated and asks nothing.
 
     `ids` are globs on the invocation id (`*` and `?`, with case); one of them must fit.
     `target` holds patterns for the function; one of them must fit.
     A clock (`queued_for` and so on) holds when the time is *over* the limit; exactly at it is not over.
-    `retries_over` holds when the task was retried *more* than so many times.
+    `retries_over` holds when the task was retried *more* than so many times. `where` holds when the
+    expression answers true.
     """
 
     statuses: tuple[str, ...] | None = None
     ids: tuple[str, ...] = ()
     target: tuple[Target, ...] | None = None
-    queued_for: Millis | None = None
-    running_for: Millis | None = None
-    alive_for: Millis | None = None
-    stopping_for: Millis | None = None
+    queued_for: Limit | None = None
+    running_for: Limit | None = None
+    alive_for: Limit | None = None
+    stopping_for: Limit | None = None
     retries_over: int | None = None
-    line: int = 0
+    where: Expression | None = None
+    line: int = field(default=0, compare=False)
 
     @cached_property
-    def limits(self) -> tuple[tuple[str, Millis], ...]:
+    def limits(self) -> tuple[tuple[str, Limit], ...]:
         """The clocks that are stated, by name, each with its limit."""
         stated = ((name, getattr(self, name)) for name in CLOCKS)
         return tuple((name, limit) for name, limit in stated if limit is not None)
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Every expression that it asks, in `where` or as a limit."""
+        carried = tuple(limit.expression for _, limit in self.limits if isinstance(limit, Carried))
+        return carried if self.where is None else (*carried, self.where)
 
     @cached_property
     def stated_statuses(self) -> tuple[str, ...] | None:
@@ -85,12 +112,45 @@ class Matcher:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """How many of what matches may be alive at once, and which of them go first.
+
+    `per` makes groups, each with its own *at_most*: by function (under all qualifiers), by function and
+    qualifier, or by what an expression answers; None is one group of all that the policy watches.
+    """
+
+    at_most: int
+    stop_first: Literal["newest", "oldest"] = "newest"
+    per: Literal["function", "qualifier"] | Expression | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A task that somebody thought of, and what the policy must make of it.
+
+    `ages` holds clocks with their lengths, in the order of `CLOCKS`. `payload` is JSON text. What is None
+    (`ages`: empty) was not given.
+    """
+
+    expect: Literal["stop", "report", "keep"]
+    id: str | None = None
+    target: Target | None = None
+    status: str | None = None
+    ages: tuple[tuple[str, Millis], ...] = ()
+    retries: int | None = None
+    payload: str | None = None
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
 class Policy:
     """One entry of `policies`: whom it watches, when a task is due, and what then happens.
 
     `stops` is False for a `report`, which never stops anything. `triggers` empty means all.
-    `per_run` is how many tasks it may stop in one run, `halt_over` how many may be due at once
-    before it stops none of them (exactly that many is still fine; None: no such limit).
+    `per_run` is how many tasks it may stop in one run, `per_day` how many of its targets' tasks may have
+    been stopped within a day, whoever stopped them (None: no such limit), `halt_over` how many may be due at
+    once before it stops none of them (exactly that many is still fine; None: no such limit). `holdout` is
+    the share of tasks that is spared, in hundredths of a percent.
     `index` is its place in the file, counted from 0: two policies may stand on one line.
     """
 
@@ -101,9 +161,13 @@ class Policy:
     reason: str
     unless: tuple[Matcher, ...] = ()
     triggers: tuple[str, ...] = ()
+    keep: Keep | None = None
     per_run: int = DEFAULT_PER_RUN
+    per_day: int | None = None
     halt_over: int | None = None
-    line: int = 0
+    holdout: int | None = None
+    examples: tuple[Example, ...] = ()
+    line: int = field(default=0, compare=False)
     index: int = 0
 
     def fits_trigger(self, kind: str, name: str | None = None) -> bool:
@@ -111,6 +175,12 @@ class Policy:
         if not self.triggers or kind in self.triggers:
             return True
         return name is not None and f"{kind}:{name}" in self.triggers
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Every expression that it asks of a task."""
+        per = () if self.keep is None or not isinstance(self.keep.per, Expression) else (self.keep.per,)
+        return (*self.match.expressions, *(one for mercy in self.unless for one in mercy.expressions), *per)
 
 
 @dataclass(frozen=True)
@@ -120,4 +190,9 @@ class PolicyFile:
     version: int
     exempt: tuple[Matcher, ...]
     policies: tuple[Policy, ...]
-    source: str
+    source: str = field(compare=False)
+
+    def only_reporting(self, names: Collection[str]) -> PolicyFile:
+        """This file with the policies of these *names* turned into reports, whatever else they say."""
+        policies = (replace(one, stops=one.stops and one.name not in names) for one in self.policies)
+        return replace(self, policies=tuple(policies))

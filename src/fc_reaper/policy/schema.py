@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from fc_reaper.policy.examples import EXAMPLE
 from fc_reaper.policy.file import FILE_KEYS
+from fc_reaper.policy.forms import Form
 from fc_reaper.policy.keys import schema_of
+from fc_reaper.policy.limits import LIMIT
+from fc_reaper.policy.matchers import MERCY
+from fc_reaper.policy.values import DURATION, EXPRESSION, ID_GLOB, STATUS, TARGET
+
+_SHARED: tuple[Form[Any], ...] = (DURATION, LIMIT, EXPRESSION, ID_GLOB, TARGET, STATUS, MERCY, EXAMPLE)
+"""What is used in several places, or is a room of its own."""
 
 
 def policy_schema() -> dict[str, Any]:
@@ -19,6 +27,7 @@ def policy_schema() -> dict[str, Any]:
         "title": "fc-reaper policy",
         "description": "Which asynchronous tasks of Function Compute are stopped or reported, and why.",
         **_copied(schema_of(FILE_KEYS)),
+        "$defs": {form.name: _copied(form.schema) for form in _SHARED},
     }
 
 

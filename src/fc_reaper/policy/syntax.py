@@ -28,8 +28,12 @@ _IN_OUR_WORDS = (
      "or indent the line as its neighbours are"),
     ("sequence entries are not allowed", "a list item does not fit here; begin it on a line of its own"),
     ("'?'", "a ? does not fit here; quote the text that holds it"),
-    ("expected ',' or ']'", "a [ is not closed by ]; close it, or put a comma between its items"),
-    ("expected ',' or '}'", "a { is not closed by }; close it, or put a comma between its keys"),
+    ("expected ',' or ']'", "a [ is not closed by ]; close it, put a comma between its items, "
+     "or quote the text that holds brackets"),
+    ("expected ',' or '}'", "a { is not closed by }; close it, put a comma between its keys, "
+     "or quote the text that holds brackets or a comma"),
+    ("but found '<scalar>'", "a quoted text ends before its line does; quote the whole of it, "
+     "or mend the indentation"),
     ("found unexpected end of stream", "a quote is opened and never closed; close it"),
     ("expected <block end>", "the indentation does not fit; indent the keys of one mapping alike"),
     ("could not find expected ':'", "a key has no colon; write key: value"),
@@ -52,7 +56,7 @@ def read_events(text: str, findings: Findings) -> tuple[list[Event], str] | None
         char = text[error.position]
         _tell_at(text, error.position, f"the character {char!a} cannot stand in YAML; delete it", findings)
     except TooDeep as error:
-        findings.add(error.args[0], "", f"more than {DEEPEST} levels of nesting; a policy needs six")
+        findings.add(error.args[0], "", f"more than {DEEPEST} levels of nesting; a policy needs seven")
     except (ValueError, OverflowError):
         found = _BEYOND.search(text)
         at = found.start() if found else 0

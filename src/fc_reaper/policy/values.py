@@ -1,12 +1,14 @@
-"""The single values of a policy: ids, targets, statuses, triggers, lengths of time, counts, budgets."""
+"""The single values of a policy: ids, targets, statuses, lengths of time, counts, budgets, expressions."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fc_reaper.errors import InvalidName
+from fc_reaper.expression import BadExpression, Expression, parse_expression
 from fc_reaper.model import FINISHED, UNFINISHED, Millis
 from fc_reaper.policy.document import Entries, Node, Scalar
 from fc_reaper.policy.duration import PATTERN, NotADuration, parse_duration
@@ -21,7 +23,10 @@ MOST = 999_999_999
 _PART = "[A-Za-z0-9_$*?-]+"
 _ID_GLOB = re.compile("[A-Za-z0-9_*?-]{1,128}")
 _TIMER = re.compile("timer:[A-Za-z0-9_-]{1,128}")
-_BUDGET = re.compile("([1-9][0-9]{0,8})/run")
+_COUNT = "[1-9][0-9]{0,8}"
+_BUDGET = f"{_COUNT}/run(?: *, *{_COUNT}/day)?|{_COUNT}/day(?: *, *{_COUNT}/run)?"
+_SHARE = re.compile(r"(0|[1-9][0-9]?)(?:\.([0-9]{1,2}))?%")
+_ID = re.compile("[A-Za-z0-9_-]{1,128}")
 _LENGTH = "a length of time such as 90m, 2h or 1d12h"
 
 
@@ -93,8 +98,6 @@ def _trigger(node: Node) -> str:
 
 
 def _duration(node: Node) -> Millis:
-    if isinstance(node, Entries) and any(_is_word(key, "from") for key, _ in node.pairs):
-        raise Wrong(f"{{from: …}} is not supported by this version; write {_LENGTH}")
     if not isinstance(node, Scalar):
         raise Wrong(f"{kind_of(node)} stands where a length of time belongs; write {_LENGTH}")
     if node.reads_as not in ("str", "int", "float"):
@@ -135,27 +138,107 @@ def _no_number(scalar: Scalar) -> str:
     return f"{shown(scalar.text)} is text, not a number" if scalar.text.strip() else "it is empty"
 
 
-def _budget(node: Node) -> int:
-    if isinstance(node, Scalar) and re.fullmatch("[1-9][0-9]{0,8}", node.text):
+class Budget(NamedTuple):
+    """How many may be stopped in one run and within a day; None where nothing is said of it."""
+
+    per_run: int | None
+    per_day: int | None
+
+
+def _budget(node: Node) -> Budget:
+    if isinstance(node, Scalar) and re.fullmatch(_COUNT, node.text):
         raise Wrong(f"{node.text} does not say per what; write {node.text}/run")
-    text = text_of(node, "a budget such as 20/run")
-    budget = _BUDGET.fullmatch(text)
-    if budget is None:
+    text = text_of(node, "a budget such as 20/run or 20/run, 200/day")
+    if not re.fullmatch(_BUDGET, text):
         raise Wrong(_no_budget(text))
-    return int(budget[1])
+    counts = {unit: int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
+    return Budget(counts.get("run"), counts.get("day"))
 
 
 def _no_budget(text: str) -> str:
-    if re.search(r"/\s*day", text):
-        return f"{shown(text)}: N/day is not supported by this version; write N/run alone, such as 20/run"
-    if re.fullmatch("0+/run", text):
-        return f"{text[:12]} would never stop anything; write 1/run or more, or `report:` instead of `stop:`"
-    return f"{shown(text)} is no budget; write N/run, such as 20/run"
+    if re.search("(?<![0-9])0+/(run|day)", text):
+        return f"{text[:40]} would never stop anything; write 1/run or more, or `report:` instead of `stop:`"
+    if text.count("/run") > 1 or text.count("/day") > 1:
+        return f"{shown(text)} says the same twice; write N/run, N/day, each once, such as 20/run, 200/day"
+    return f"{shown(text)} is no budget; write N/run, N/day or both, such as 20/run, 200/day"
 
 
-ID_GLOB = form(_id_glob, {"type": "string", "pattern": f"^{_ID_GLOB.pattern}$"})
-TARGET = form(_target, {"type": "string", "pattern": f"^({_PART}/)?{_PART}(@{_PART})?$"})
-STATUS = form(_status, {"enum": list(UNFINISHED)})
+def _holdout(node: Node) -> int:
+    if isinstance(node, Scalar) and node.reads_as in ("int", "float"):
+        raise Wrong(f"{shown(node.text)} has no %; write {node.text[:6]}% or another share such as 2%")
+    text = text_of(node, "a share such as 2%")
+    share = _SHARE.fullmatch(text)
+    if share is None:
+        raise Wrong(_no_share(text))
+    hundredths = int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
+    if hundredths == 0:
+        raise Wrong(f"{text} spares nobody; write a share such as 2%, or delete the key")
+    return hundredths
+
+
+def _no_share(text: str) -> str:
+    if re.fullmatch(r"[1-9][0-9]{2,}(\.[0-9]*)?\s*%", text):
+        return f"{shown(text)} spares every task; write `report:` instead of `stop:`, or less, such as 2%"
+    if re.fullmatch(r"[0-9]+\.[0-9]{3,}%", text):
+        return f"{shown(text)} is finer than it can be; write at most two decimals, such as 0.25%"
+    return f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%"
+
+
+def _expression(node: Node) -> Expression:
+    what = "an expression such as payload.tier == 'gold'"
+    if not isinstance(node, Scalar):
+        raise Wrong(f"{kind_of(node)} stands where {what} belongs; quote what begins with a bracket")
+    text = text_of(node, what).strip()
+    strange = next((char for char in text if _is_strange(char)), None)
+    if strange is not None:
+        raise Wrong(f"the character {strange!a} cannot be shown; delete it")
+    try:
+        return parse_expression(text)
+    except BadExpression as error:
+        raise Wrong(str(error)) from error
+
+
+def _is_strange(char: str) -> bool:
+    return char not in "\t\n\r" and unicodedata.category(char) in ("Cc", "Cs")
+
+
+def choice(what: str, *known: str) -> Form[str]:
+    """One of some words; *what* names the thing with its article."""
+
+    def parse(node: Node) -> str:
+        text = text_of(node, what)
+        if text not in known:
+            raise Wrong(f"{shown(text)} cannot be used; {did_you_mean(text, known)}")
+        return text
+
+    return form(parse, {"enum": list(known)})
+
+
+def _invocation_id(node: Node) -> str:
+    text = text_of(node, "an invocation id such as job-17")
+    if not _ID.fullmatch(text):
+        pattern = "this is one task, write its id without * and ?"
+        plain = "write 1 to 128 letters, digits, _ and -"
+        raise Wrong(f"{shown(text)} is no invocation id; {pattern if set(text) & set('*?') else plain}")
+    return text
+
+
+def _function(node: Node) -> Target:
+    target = _target(node)
+    if target.needs_discovery:
+        raise Wrong(
+            f"{target} has a pattern; this is one task, write its function, such as media/transcode@prod"
+        )
+    return target
+
+
+ID = form(_invocation_id, {"type": "string", "pattern": f"^{_ID.pattern}$"})
+ID_GLOB = form(_id_glob, {"type": "string", "pattern": f"^{_ID_GLOB.pattern}$"}, "id")
+TARGET = form(_target, {"type": "string", "pattern": f"^({_PART}/)?{_PART}(@{_PART})?$"}, "target")
+FUNCTION = form(_function, {"type": "string", "pattern": TARGET.schema["pattern"].replace("*?", "")})
+STATUS = form(_status, {"enum": list(UNFINISHED)}, "status")
 TRIGGER = form(_trigger, {"type": "string", "pattern": f"^(?:{'|'.join(TRIGGERS)}|{_TIMER.pattern})$"})
-DURATION = form(_duration, {"type": "string", "pattern": PATTERN})
-BUDGET = form(_budget, {"type": "string", "pattern": f"^{_BUDGET.pattern}$"})
+DURATION = form(_duration, {"type": "string", "pattern": PATTERN}, "duration")
+BUDGET = form(_budget, {"type": "string", "pattern": f"^(?:{_BUDGET})$"})
+HOLDOUT = form(_holdout, {"type": "string", "pattern": f"^{_SHARE.pattern}$"})
+EXPRESSION = form(_expression, {"type": "string", "minLength": 1}, "expression")

@@ -1,0 +1,167 @@
+"""A fingerprint is the meaning of a policy: what decides changes it, what only looks different does not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.policy import exemptions, file_fingerprint, fingerprint
+from tests.policy import strategies
+from tests.policy.builders import a_file, loaded, policy
+
+USUAL = {
+    "match": "{status: [Running, Retrying], id: [a-*, b-*], alive_for: 1d12h, retries_over: 3}",
+    "targets": "[media/transcode@prod, resize]",
+    "unless": "[vip-*, {status: Retrying, target: [f, g]}, {where: payload.vip}]",
+    "triggers": "[timer, alert]",
+    "keep": "{at_most: 3, per: payload.order_id}",
+    "budget": "20/run, 200/day",
+    "halt_over": "100",
+    "holdout": "2%",
+    "examples": "[{given: {id: a-1}, expect: keep}]",
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"stop": "another reason"},
+        {"examples": "[{given: {id: b-1}, expect: keep}]"},
+        {"without": "examples"},
+        {"stop": "forty minutes at worst # and a comment"},
+        {"match": "{retries_over: 3, alive_for: 36h, id: [b-*, a-*], status: [Retrying, Running]}"},
+        {"match": "{status: [Running, Retrying], id: [a-*, b-*], alive_for: P1DT12H, retries_over: 3}"},
+        {"match": "{status: [Running, Retrying, Running], id: [a-*, b-*], alive_for: 36h, retries_over: 3}"},
+        {"targets": "[resize@LATEST, media/transcode@prod]"},
+        {"targets": "[resize, media/transcode@prod, resize]"},
+        {"unless": "[{where: payload.vip}, {target: [g, f@LATEST], status: [Retrying]}, {id: vip-*}]"},
+        {"unless": "\n      - vip-*\n      - {status: Retrying, target: [f, g]}\n      - where: >-\n"
+                   "          payload.vip"},
+        {"triggers": "[alert, timer]"},
+        {"keep": "{per: payload.order_id, at_most: 3, stop_first: newest}"},
+        {"budget": "200/day, 20/run"},
+        {"budget": "200/day"},
+        {"holdout": "2.00%"},
+    ],
+)  # fmt: skip
+def test_what_only_looks_different_means_the_same(changes: dict[str, str]) -> None:
+    """Names, words, examples, comments, order, spellings, and defaults that are written out."""
+    assert fingerprint(policy(**{**USUAL, **changes})) == fingerprint(policy(**USUAL))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"targets": "[media/transcode@prod]"},
+        {"targets": "[media/transcode@prod, resize@*]"},
+        {"match": "{status: Running, id: [a-*, b-*], alive_for: 1d12h, retries_over: 3}"},
+        {"match": "{status: [Running, Retrying], id: [a-*, B-*], alive_for: 1d12h, retries_over: 3}"},
+        {"match": "{status: [Running, Retrying], id: [a-*, b-*], alive_for: 36h1s, retries_over: 3}"},
+        {"match": "{status: [Running, Retrying], id: [a-*, b-*], alive_for: 1d12h, retries_over: 4}"},
+        {"match": "{status: [Running, Retrying], id: [a-*, b-*], alive_for: 1d12h}"},
+        {
+            "match": "{status: [Running, Retrying], id: [a-*, b-*], alive_for: 1d12h, retries_over: 3, "
+            "where: payload.a}"
+        },
+        {"unless": "[vip-*, {status: Retrying, target: [f, g]}]"},
+        {"unless": "[vip-*, {status: Retrying, target: [f, g]}, {where: payload.gold}]"},
+        {"unless": "[vip-*, {target: [f, g]}, {where: payload.vip}]"},
+        {"without": "unless"},
+        {"report": "forty minutes at worst"},
+        {"triggers": "[timer]"},
+        {"without": "triggers"},
+        {"keep": "{at_most: 4, per: payload.order_id}"},
+        {"keep": "{at_most: 3, per: payload.order_id, stop_first: oldest}"},
+        {"keep": "{at_most: 3, per: function}"},
+        {"keep": "{at_most: 3}"},
+        {"without": "keep"},
+        {"budget": "21/run, 200/day"},
+        {"budget": "20/run, 201/day"},
+        {"budget": "20/run"},
+        {"halt_over": "101"},
+        {"without": "halt_over"},
+        {"holdout": "2.01%"},
+        {"without": "holdout"},
+    ],
+)
+def test_whatever_decides_is_part_of_the_meaning(changes: dict[str, str]) -> None:
+    """One row for each key, and for its absence."""
+    assert fingerprint(policy(**{**USUAL, **changes})) != fingerprint(policy(**USUAL))
+
+
+CARRIED = "{alive_for: {from: payload.max, at_most: 6h, else: 2h}}"
+
+
+@pytest.mark.parametrize(
+    ("match", "same"),
+    [
+        ("{alive_for: {else: 120m, at_most: PT6H, from: ' payload.max '}}", True),
+        ("{alive_for: {from: payload.min, at_most: 6h, else: 2h}}", False),
+        ("{alive_for: {from: payload.max, at_most: 5h, else: 2h}}", False),
+        ("{alive_for: {from: payload.max, at_most: 6h, else: 3h}}", False),
+        ("{alive_for: {from: payload.max, at_most: 6h}}", False),
+        ("{running_for: {from: payload.max, at_most: 6h, else: 2h}}", False),
+    ],
+)
+def test_a_carried_limit_is_part_of_the_meaning(match: str, same: bool) -> None:
+    """All three of its parts."""
+    assert (fingerprint(policy(match=match)) == fingerprint(policy(match=CARRIED))) is same
+
+
+def test_a_fingerprint_stays_what_it_is() -> None:
+    """A lock outlives releases: if this changes, every armed policy is disarmed."""
+    written = "sha256:b73827ca512f16e44a8dc8f176c294186d7828872d77bd53538c6b37649bfa01"
+    assert fingerprint(policy(**USUAL)) == written
+
+
+def test_exemptions_are_spelt_in_one_way() -> None:
+    """Patterns as they are, whatever else as one line of JSON, sorted."""
+    exempt = "[keep-*, {id: [b, a]}, {target: f, alive_for: 120m}, {id: keep-*}, {id: x, status: Running}]"
+    assert exemptions(loaded(a_file(top=f"exempt: {exempt}"))) == (
+        "a",
+        "b",
+        "keep-*",
+        '{"alive_for": "2h", "target": "f@LATEST"}',
+        '{"id": "x", "status": "Running"}',
+    )
+
+
+def test_the_fingerprint_of_a_file_knows_names_order_and_exemptions() -> None:
+    """Order decides between two claims, and a plan names policies."""
+    one, two = (
+        a_file(name=name, match=match) for name, match in (("a", "{id: x, alive_for: 1h}"), ("b", CARRIED))
+    )
+    entry = two.partition("policies:\n")[2]
+    files = [
+        one,
+        one + entry,
+        two + one.partition("policies:\n")[2],
+        one.replace("name: a", "name: c") + entry,
+        a_file(top="exempt: [keep-*]", name="a", match="{id: x, alive_for: 1h}") + entry,
+    ]
+    assert len({file_fingerprint(loaded(text)) for text in files}) == len(files)
+    assert file_fingerprint(loaded(one)) == file_fingerprint(loaded(one.replace("forty", "fifty")))
+
+
+@given(strategies.trees(), st.randoms(use_true_random=False))
+def test_the_order_of_keys_and_of_lists_decides_nothing(tree: dict[str, object], random: object) -> None:
+    """Of any policy."""
+    straight = loaded(strategies.as_yaml(tree))
+    shuffled = loaded(strategies.as_yaml(_shuffled(tree, random)))
+    found = {policy.name: fingerprint(policy) for policy in shuffled.policies}
+    assert found == {policy.name: fingerprint(policy) for policy in straight.policies}
+    assert exemptions(shuffled) == exemptions(straight)
+
+
+def _shuffled(part: object, random: object) -> object:
+    if isinstance(part, dict):
+        items = list(part.items())
+        random.shuffle(items)  # type: ignore[attr-defined]
+        return {name: _shuffled(value, random) for name, value in items}
+    if isinstance(part, list):
+        entries = [_shuffled(item, random) for item in part]
+        random.shuffle(entries)  # type: ignore[attr-defined]
+        return entries
+    return part
