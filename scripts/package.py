@@ -35,7 +35,8 @@ MOST_BYTES = 25_000_000
 
 LEFT_OUT = (
     *("bin", "*.dist-info", "**/py.typed"),
-    *("fc_emulator", "fc_reaper/cli", "fc_reaper/demo", "fc_reaper/__main__.py", "fc_reaper/lines.py"),
+    *("fc_emulator", "fc_reaper/cli", "fc_reaper/demo", "fc_reaper/history"),
+    *("fc_reaper/__main__.py", "fc_reaper/lines.py"),
 )
 """What the wheels bring along and the function has no use for."""
 
@@ -84,6 +85,9 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     trim(out)
     (out / "index.py").write_text(INDEX, encoding="utf-8")
     shutil.copyfile(policy, out / "policy.yaml")
+    lock = policy.with_name("policy.lock")
+    if lock.is_file():
+        shutil.copyfile(lock, out / lock.name)
     even_out(out)
     unpacked = sum(path.stat().st_size for path in files(out))
     if unpacked > MOST_BYTES:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +50,7 @@ class Reaped:
 
 def reap(
     endpoint: str,
-    policy: str,
+    policy: str | Path,
     event: object = b"",
     *,
     enforce: bool = False,
@@ -60,7 +61,10 @@ def reap(
     random: Random | None = None,
     **env: str,
 ) -> Reaped:
-    """Run once; *event* is bytes, or what is sent as JSON. *env* adds REAPER_* by their short names."""
+    """Run once; *event* is bytes, or what is sent as JSON. *env* adds REAPER_* by their short names.
+
+    *policy* is the text of a policy, or where its file lies.
+    """
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stream = io.StringIO()
     random = random or Random(7)
@@ -80,12 +84,14 @@ def reap(
     return Reaped(finished, lines)
 
 
-def _environment(endpoint: str, policy: str, enforce: bool, extra: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    endpoint: str, policy: str | Path, enforce: bool, extra: Mapping[str, str]
+) -> dict[str, str]:
     mode = "enforce" if enforce else "rehearse"
     return {
         **KEYS,
         "REAPER_ENDPOINT": endpoint,
-        "REAPER_POLICY": policy if "\n" in policy else policy + "\n",
+        "REAPER_POLICY": str(policy) if isinstance(policy, Path) else policy.rstrip("\n") + "\n",
         "REAPER_MODE": mode,
         "REAPER_RATE": "2000/s",
         "REAPER_SELF": "ops/fc-reaper",

@@ -151,17 +151,18 @@ def _check_action(signed: Signed, found: Match) -> None:
 
 
 def _named(signed: Signed, found: Match | None) -> dict[str, str | None]:
-    """What a fault may match: the function and task that a call names."""
+    """What a fault may match: the function, task and status that a call names."""
     if found is None:
         return {}
-    dialect, params = found.route.dialect, found.params
+    dialect, params, query = found.route.dialect, found.params, dict(parse_qsl(signed.query))
     try:
-        place = dialect.place(params, dict(parse_qsl(signed.query)))
+        place = dialect.place(params, query)
     except Refusal:
         return {}
     task_id = params.get("id") or signed.headers.get(dialect.id_header)
     names = {"serviceName": place.service, "functionName": place.function}
-    return {**names, "qualifier": place.qualifier, "invocationId": task_id}
+    named = {**names, "qualifier": place.qualifier, "invocationId": task_id}
+    return {**named, "status": query.get("status")}
 
 
 def _ordered(fault: Fault, path: str, request_id: str) -> Answer:

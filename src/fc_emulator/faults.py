@@ -10,8 +10,8 @@ from typing import Any
 from fc_emulator.routes import OPERATIONS, TWINS
 from fc_emulator.times import length_ms, moment_ms
 
-MATCHED = ("serviceName", "functionName", "qualifier", "invocationId")
-"""What `match` may name; each value is a glob."""
+MATCHED = ("serviceName", "functionName", "qualifier", "invocationId", "status")
+"""What `match` may name; each value is a glob. `status` is the one that a list asks for."""
 
 
 class FaultError(ValueError):

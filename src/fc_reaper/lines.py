@@ -109,7 +109,7 @@ _TASK: Fields = {
     "invocation_id": _text("The task."),
     "status": _text("The platform's word for the state in which the task was last read."),
     "policy": _text("The policy that decided, or that could not be decided; null when none did.", null=True),
-    "rule": _text("The key that decided: alive_for, running_for, retries_over, exempt, stopping_for, …"),
+    "rule": _text("The key that decided: alive_for, running_for, retries_over, where, keep, exempt, …"),
     "reason": _text("The policy's own words, or why nothing could be decided."),
     "age_s": _seconds("The age that the rule looked at; null where the rule has none."),
     "limit_s": _seconds("The limit of that age; null where the rule has none."),
@@ -124,7 +124,7 @@ _DETAIL: Fields = {"detail": _text("More about it, in words.")}
 _HELD_BACK: Fields = {
     "policy": _text("The policy."),
     "due": _count("Tasks of it that are due in this run."),
-    "allowed": _count("How many it allows: its budget a run, or halt_over."),
+    "allowed": _count("How many it allows in this run: its budget, or halt_over (0 where it has none)."),
 }
 
 _COUNTS: Fields = {
@@ -172,6 +172,11 @@ LINES: Mapping[str, Line] = {
             "asked_to_rehearse": _flag("Whether the event itself asked for a rehearsal."),
         },
     ),
+    "not_armed": Line(
+        "A stop policy that policy.lock does not arm: in this run it only reports.",
+        (WARNING,),
+        {"policy": _text("The policy."), "why": _text("What is missing or changed, and what to do.")},
+    ),
     "trigger_ignored": Line("Part of the event asks for nothing: an alert that is over.", (INFO,), _NOTE),
     "trigger_unrecognised": Line("Part of the event has no known shape; it still rings.", (INFO,), _NOTE),
     "trigger_refused": Line("Part of the event asks for what no event may ask.", (WARNING,), _NOTE),
@@ -208,14 +213,17 @@ LINES: Mapping[str, Line] = {
     ),
     "stuck": Line("A task that was asked to stop and is still Stopping.", (WARNING,), _TASK),
     "budget_spent": Line(
-        "More tasks are due than the policy may stop in one run; the rest waits.",
+        "More tasks are due than the policy may stop in this run; the rest waits.",
         (WARNING,),
-        {**_HELD_BACK, "why": {"type": "null", "description": "Always null."}},
+        {
+            **_HELD_BACK,
+            "why": _text("What makes it fewer than the budget a run; null for nothing.", null=True),
+        },
     ),
     "halted": Line(
-        "So many tasks are due at once that it looks like a mistake: none was stopped.",
+        "So many tasks are due that it looks like a mistake, or nobody knows how many: none was stopped.",
         (WARNING,),
-        {**_HELD_BACK, "why": _text("What looks like a mistake.")},
+        {**_HELD_BACK, "why": _text("What looks like a mistake, or is not known.")},
     ),
     "lines_omitted": Line(
         "A policy had more task lines than REAPER_LOG_TASKS; the counts of the run are complete.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
+from fc_reaper.judge.verdict import Claim
 from fc_reaper.logs import JsonLines
 from fc_reaper.model import Millis
 from fc_reaper.policy import PolicyFile
@@ -18,13 +19,15 @@ from fc_reaper.settings import (
     read_credentials,
     read_policy,
     read_settings,
+    read_unarmed,
     refuse_foreign_targets,
     refuse_no_time,
     refuse_unknown_self,
 )
 from fc_reaper.sweep.hands import TRUSTED_SKEW, FreeHands, TiedHands
 from fc_reaper.sweep.ledger import Ledger
-from fc_reaper.sweep.sweep import Sweep, Terms
+from fc_reaper.sweep.sweep import Sweep
+from fc_reaper.sweep.terms import Terms
 from fc_reaper.trigger import Home, Trigger, read_trigger
 from fc_reaper.world import Exit, Finished, World
 
@@ -32,6 +35,18 @@ if TYPE_CHECKING:
     from fc_reaper.context import Context
 
 _MOST_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a plan is carried out by: its policy, and the tasks that may be stopped; no others are.
+
+    `most` bounds the stops of all policies together; None: their budgets alone do.
+    """
+
+    policy: PolicyFile
+    planned: Sequence[Claim]
+    most: int | None = None
 
 
 @dataclass
@@ -56,10 +71,10 @@ class _Run:
         self.calls[operation] = self.calls.get(operation, 0) + 1
 
 
-def run(event: bytes, given: Any, world: World) -> Finished:
+def run(event: bytes, given: Any, world: World, errand: Errand | None = None) -> Finished:
     """Understand *event*, sweep what it asks for, and tell. Never raises for anything an event holds.
 
-    *given* is the platform's context, in any of its shapes, or None.
+    *given* is the platform's context, in any of its shapes, or None. With an *errand* the event only wakes.
     """
     # With pydantic, whose import is a good part of a cold start: not before there is something to read.
     from fc_reaper.context import Context, read_context
@@ -76,13 +91,17 @@ def run(event: bytes, given: Any, world: World) -> Finished:
         settings = read_settings(world.env, context)
         _bind(run, settings)
         refuse_no_time(settings)
-        policy = read_policy(settings)
+        policy = read_policy(settings) if errand is None else errand.policy
         refuse_foreign_targets(settings, policy)
         refuse_unknown_self(settings, policy)
+        unarmed = read_unarmed(settings, policy)
         credentials = read_credentials(world.env, context)
         _started(run, policy)
+        for name, why in unarmed.items():
+            run.log("not_armed", policy=name, why=why)
+        policy = policy.only_reporting(unarmed)
         if run.trigger.asks:
-            _sweep(run, settings, policy, credentials)
+            _sweep(run, settings, policy, credentials, errand)
         elif run.trigger.refused:
             run.exit = Exit.REFUSED
     except (SettingsError, PolicyError) as error:
@@ -144,7 +163,9 @@ def _note(run: _Run) -> None:
     run.noted = True
 
 
-def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials) -> None:
+def _sweep(
+    run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials, errand: Errand | None
+) -> None:
     world, run_id = run.world, str(run.log.bound["run_id"])
     cloud = world.connect(settings, credentials, run_id, run.called)
     hands = FreeHands(cloud) if run.log.bound["mode"] == "enforce" else TiedHands()
@@ -159,7 +180,12 @@ def _sweep(run: _Run, settings: Settings, policy: PolicyFile, credentials: Crede
         interrupted=world.interrupted,
     )
     run.ledger, run.tasks = sweep.ledger, sweep.tasks
-    sweep.run(run.trigger.asks)
+    if errand is None:
+        sweep.run(run.trigger.asks)
+    else:
+        armed = {one.name for one in policy.policies if one.stops}
+        planned = [claim for claim in errand.planned if claim.verdict.policy in armed]
+        sweep.carry_out(planned, errand.most)
     run.errors += run.ledger.troubles
     run.refusals = sweep.finder.refusals
     run.unresolved = sweep.finder.unresolved > 0

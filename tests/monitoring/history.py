@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from fc_reaper.policy.lock import Lock, dump_lock
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.monitoring.sls import Record
 from tests.reaping import Reaped, reap
@@ -72,6 +74,11 @@ def _first_day(history: History, cloud: EmulatorProcess) -> None:
         history.add(start + 4000, reap(cloud.endpoint, POLICY, (EVENTS / name).read_bytes()))
     text = policy().replace("    stop:", "    report:")
     history.add(start + 5000, reap(cloud.endpoint, text, TIMER, log_tasks="1"))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "policy.yaml")
+        path.write_text(POLICY)
+        Path(folder, "policy.lock").write_text(dump_lock(Lock((), ())))
+        history.add(start + 6000, reap(cloud.endpoint, path, TIMER))
 
 
 def _second_day(history: History, cloud: EmulatorProcess) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from fc_reaper.model import Function
 from fc_reaper.policy import load_policy
+from fc_reaper.sweep.rulebook import is_ourselves
 from fc_reaper.sweep.scope import narrowed, scope_of
-from fc_reaper.sweep.sweep import is_ourselves
 from fc_reaper.target import parse_target
 from fc_reaper.trigger import Ask, Narrowing
 

@@ -1,7 +1,8 @@
 """`claim`: the fate of one task, judged alone. Pure: no clock, no cloud, no log.
 
 Order: exempt, then each policy: unless, match; asked the other way round, which comes to the
-same. The strongest claim wins: stop over report, then the order of the file.
+same. The strongest claim wins: stop over report, then the order of the file. What a `keep` policy
+makes of a task depends on others: here the task only becomes a member of its population.
 """
 
 from __future__ import annotations
@@ -9,31 +10,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fc_reaper.judge.clocks import StartedTime, contradiction
+from fc_reaper.judge.clocks import Age, StartedTime, contradiction, is_exact
 from fc_reaper.judge.condition import Condition, Finding, View, examine, ready
-from fc_reaper.judge.verdict import Kind, Verdict
-from fc_reaper.model import FINISHED, STOPPING, UNFINISHED, Function, Millis, Task
+from fc_reaper.judge.facts import Facts
+from fc_reaper.judge.keep import place
+from fc_reaper.judge.verdict import Kind, Member, Verdict
+from fc_reaper.model import ALIVE, FINISHED, STOPPING, UNFINISHED, Function, Millis, Task
 from fc_reaper.policy import Matcher, Policy
 
 
 class Clause(NamedTuple):
-    """One policy made ready for one function."""
+    """One policy made ready for one function.
+
+    `asked` is False where the run is about other functions and the tasks of this one are only counted.
+    """
 
     policy: Policy
     match: Condition
     unless: tuple[Condition, ...]
+    asked: bool = True
 
 
 class Rules(NamedTuple):
     """All that the tasks of one function are judged by in one run.
 
-    `ourselves` is true for the reaper's own function, whose tasks are always exempt.
+    `ourselves` is true for the reaper's own function, whose tasks are always exempt. `keeps` are the
+    clauses of `keep` policies, `clauses` all the others, and `others` those stop policies which are not asked
+    about this function: nobody is due by them, but who is theirs counts for no `keep` policy. `asks` says
+    whether any of them asks an expression.
     """
 
     exempt: tuple[Condition, ...]
     clauses: tuple[Clause, ...]
     started_time: StartedTime = "unknown"
     ourselves: bool = False
+    keeps: tuple[Clause, ...] = ()
+    others: tuple[Clause, ...] = ()
+    asks: bool = False
+    exempt_needs_payload: bool = False
+
+    @property
+    def every(self) -> tuple[Clause, ...]:
+        """The clauses by which a task may come to be due, those of `keep` policies last."""
+        return (*self.clauses, *self.keeps)
+
+
+Mercy = tuple[Condition, Finding]
+"""A condition that spares a task, or that might (its finding then is unknown)."""
 
 
 class Opinion(NamedTuple):
@@ -52,14 +75,27 @@ def rules_for(
     *,
     started_time: StartedTime = "unknown",
     ourselves: bool = False,
+    counted: Sequence[Policy] = (),
 ) -> Rules:
-    """Prepare *policies*, which all concern *function*, for judging its tasks."""
-    clauses = []
-    for policy in policies:
+    """Prepare *policies*, which all concern *function*, for judging its tasks.
+
+    For *counted* the tasks of *function* only count: `keep` policies, and stop policies that they belong to.
+    """
+    clauses: list[Clause] = []
+    for policy, asked in (*((one, True) for one in policies), *((one, False) for one in counted)):
         match = ready(policy.match, function, as_match=True)
         if match is not None:
-            clauses.append(Clause(policy, match, _conditions(policy.unless, function)))
-    return Rules(_conditions(exempt, function), tuple(clauses), started_time, ourselves)
+            clauses.append(Clause(policy, match, _conditions(policy.unless, function), asked))
+    return Rules(
+        _conditions(exempt, function),
+        tuple(clause for clause in clauses if clause.policy.keep is None and clause.asked),
+        started_time,
+        ourselves,
+        tuple(clause for clause in clauses if clause.policy.keep is not None),
+        tuple(clause for clause in clauses if clause.policy.keep is None and not clause.asked),
+        asks=any(matcher.expressions for matcher in exempt) or any(one.policy.expressions for one in clauses),
+        exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
+    )
 
 
 def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdict:
@@ -70,10 +106,19 @@ def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdic
     """
     if task.status in FINISHED and task.doubt is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
+    facts = Facts(task, now, rules.started_time) if rules.asks else None
+    view = View(now, rules.started_time, read, facts)
+    mercy = None if rules.ourselves else _first_mercy(rules.exempt, task, view)
+    verdict = _alone(task, rules, view, mercy)
+    if rules.keeps and verdict.kind is not Kind.DUE and task.status in ALIVE and contradiction(task) is None:
+        return _with_members(verdict, task, rules, view, mercy)
+    return verdict
+
+
+def _alone(task: Task, rules: Rules, view: View, mercy: Mercy | None) -> Verdict:
+    """The fate of a task as far as the others have no part in it."""
     if rules.ourselves:
         return Verdict(Kind.EXEMPT, "the reaper never stops itself", rule="exempt")
-    view = View(now, rules.started_time, read)
-    mercy = _first_mercy(rules.exempt, task, view)
     if mercy is not None and mercy[1].holds:
         return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=mercy[0].line)
     doubt = contradiction(task)
@@ -84,11 +129,48 @@ def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdic
     opinions = [weigh(clause, task, view) for clause in rules.clauses]
     verdict = _strongest(opinions)
     if mercy is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
-        return _undecided(mercy[1], f"cannot tell whether it is exempt: {mercy[1].why}", None, mercy[0].line)
+        return _perhaps_exempt(mercy)
     if any(opinion.finding.unread for opinion in opinions):
         # A weaker claim may stand already, yet reading the task may raise a stronger one.
         return verdict._replace(unread=True)
     return verdict
+
+
+def _with_members(verdict: Verdict, task: Task, rules: Rules, view: View, mercy: Mercy | None) -> Verdict:
+    """*verdict* with the populations in which the task counts; unknown where it may count in one."""
+    members: list[Member] = []
+    if any(weigh(clause, task, view).holds for clause in rules.others):
+        return verdict
+    for clause in rules.keeps:
+        member = member_of(clause, task, view)
+        if isinstance(member, Finding):
+            if member.unread:
+                verdict = verdict._replace(unread=True)
+            if member.holds is None and verdict.kind is Kind.KEPT:
+                verdict = _undecided(member, member.why, clause.policy.name, clause.policy.line)
+        elif mercy is not None and not mercy[1].holds:
+            return _perhaps_exempt(mercy) if verdict.kind is not Kind.EXEMPT else verdict
+        else:
+            spared = verdict.kind is Kind.EXEMPT
+            members.append(member._replace(choosable=False) if spared else member)
+    return verdict._replace(members=tuple(members))
+
+
+def member_of(clause: Clause, task: Task, view: View) -> Member | Finding:
+    """The task's place in the population of a `keep` policy; a finding where it has none, or nobody can tell.
+
+    A task that `unless` spares has its place, and is never chosen. Whether it is exempt is not asked here.
+    """
+    opinion = weigh(clause, task, view)
+    spared = opinion.spared_by is not None and opinion.holds is False
+    if not opinion.holds and not spared:
+        return opinion.finding
+    if opinion.finding.holds is None:
+        return Finding(False, "unless") if spared else opinion.finding
+    found = place(clause.policy, task, view)
+    if isinstance(found, Finding):
+        return found
+    return found._replace(choosable=not spared, asked=clause.asked)
 
 
 def stopping_too_long(task: Task, limit: Millis, now: Millis, *, read: bool = True) -> Finding:
@@ -113,16 +195,27 @@ def weigh(clause: Clause, task: Task, view: View) -> Opinion:
     return Opinion(clause, None, mercy[1]._replace(why=why), spared_by=mercy[0])
 
 
-def _first_mercy(conditions: Sequence[Condition], task: Task, view: View) -> tuple[Condition, Finding] | None:
+def _first_mercy(conditions: Sequence[Condition], task: Task, view: View) -> Mercy | None:
     """The condition that spares the task, else one that might; None when none does."""
     perhaps = None
     for condition in conditions:
-        finding = examine(condition, task, view)
+        finding = _for_certain(examine(condition, task, view), view)
         if finding.holds:
             return condition, finding
         if finding.holds is None and perhaps is None:
             perhaps = condition, finding
     return perhaps
+
+
+def _for_certain(finding: Finding, view: View) -> Finding:
+    """A task is not refused mercy for an age that may be too young."""
+    if finding.holds is not False or finding.clock is None or finding.rule is None or finding.age is None:
+        return finding
+    age = Age(finding.age, "events" if finding.clock == "events" else "started_time")
+    if is_exact(finding.rule, age, view.started_time):
+        return finding
+    why = "its first enqueueing is not dated"
+    return finding._replace(holds=None, why=why, unread=not view.read)
 
 
 def _strongest(opinions: Sequence[Opinion]) -> Verdict:
@@ -145,6 +238,11 @@ def _claimed(opinion: Opinion, also: tuple[str, ...]) -> Verdict:
         kind, policy.reason, policy.name, finding.rule, finding.age, finding.limit, finding.clock, also,
         policy.line,
     )  # fmt: skip
+
+
+def _perhaps_exempt(mercy: Mercy) -> Verdict:
+    condition, finding = mercy
+    return _undecided(finding, f"cannot tell whether it is exempt: {finding.why}", None, condition.line)
 
 
 def _undecided(finding: Finding, why: str, policy: str | None, line: int) -> Verdict:

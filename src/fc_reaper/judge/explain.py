@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from fc_reaper.judge.claim import Clause, Opinion, Rules, claim, rules_for, stopping_too_long, weigh
-from fc_reaper.judge.clocks import StartedTime, age, contradiction
+from fc_reaper.expression import Expression
+from fc_reaper.judge.choose import is_held_out
+from fc_reaper.judge.claim import (
+    Clause,
+    Opinion,
+    Rules,
+    claim,
+    member_of,
+    rules_for,
+    stopping_too_long,
+    weigh,
+)
+from fc_reaper.judge.clocks import StartedTime, contradiction
 from fc_reaper.judge.condition import Condition, Finding, View, examine, ready
-from fc_reaper.judge.verdict import Kind, Verdict
+from fc_reaper.judge.facts import Facts
+from fc_reaper.judge.outlook import Outlook, due_in, outlook
+from fc_reaper.judge.verdict import Kind, Member, Verdict
 from fc_reaper.model import FINISHED, STOPPING, UNFINISHED, Millis, Task
-from fc_reaper.policy import CLOCKS, Matcher, Policy, PolicyFile, spell_duration
+from fc_reaper.policy import Carried, Limit, Matcher, Policy, PolicyFile, spell_duration
 
 TASK = "task"
 """The trigger of an event that names one task by its invocation id."""
+
+
+class Read(NamedTuple):
+    """A field that an expression reads: its path, and what kind of value is there, never the value itself.
+
+    `kind` is in words, such as `text`; None where the field is absent or null.
+    """
+
+    path: str
+    kind: str | None
 
 
 class Question(NamedTuple):
     """One key of a matcher, asked of the task by itself.
 
     `wanted` is what the policy states, in the policy's own words; `finding` has age and limit as numbers.
+    `reads` are the fields that it asks for, where it is an expression.
     """
 
     key: str
     wanted: str
     finding: Finding
+    reads: tuple[Read, ...] = ()
 
 
 class Asked(NamedTuple):
@@ -36,12 +61,22 @@ class Asked(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One policy of the file. `opinion` is None when its targets do not fit, so that it was not asked."""
+    """One policy of the file. `opinion` is None when its targets do not fit, so that it was not asked.
+
+    `place` is the task's place in the population of a `keep` policy, or why it has none; the others decide
+    what becomes of it. `grouped` are the fields by which it is told from other groups. `held_out` says
+    whether `holdout` spares the task, None where there is none. `unarmed` says why the lock lets a stop
+    policy only report.
+    """
 
     policy: Policy
     match: Asked | None = None
     unless: tuple[Asked, ...] = ()
     opinion: Opinion | None = None
+    place: Member | Finding | None = None
+    grouped: tuple[Read, ...] = ()
+    held_out: bool | None = None
+    unarmed: str | None = None
 
 
 class Explanation(NamedTuple):
@@ -49,9 +84,10 @@ class Explanation(NamedTuple):
 
     `doubt` says what in the record speaks against it. `steps` is empty where the verdict was reached before
     any policy was asked. `verdict` is what a run that looks at everything comes to, `if_named` what a run
-    comes to whose event names this very task. `due_in` is the time in milliseconds after which the task
-    becomes due if nothing but time goes on; None when it is due already, or never will be. `stuck` says
-    whether it has been Stopping for too long, None for a task that is not Stopping.
+    comes to whose event names this very task; neither knows the other tasks, which `keep` needs. `due_in` is
+    the time in milliseconds after which the task becomes due if nothing but time goes on; None when it is due
+    already, or never will be. `outlook` says which steps would have to change. `stuck` says whether it has
+    been Stopping for too long, None for a task that is not Stopping.
     """
 
     task: Task
@@ -62,6 +98,7 @@ class Explanation(NamedTuple):
     verdict: Verdict
     if_named: Verdict
     due_in: Millis | None
+    outlook: Outlook
     stuck: Finding | None
 
 
@@ -73,50 +110,72 @@ def explain(
     stuck_after: Millis,
     started_time: StartedTime = "unknown",
     ourselves: bool = False,
+    unarmed: Mapping[str, str] | None = None,
 ) -> Explanation:
     """Judge *task*, read by itself, at *now* by all policies whose targets fit.
 
-    *ourselves* is true for a task of the reaper's own function.
+    *ourselves* is true for a task of the reaper's own function. *unarmed* says why which stop policies may
+    only report.
     """
-    fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
+    judged = file.only_reporting(unarmed or {})
+    fitting = [one for one in judged.policies if any(target.fits(task.function) for target in one.targets)]
     every = rules_for(task.function, fitting, file.exempt, started_time=started_time, ourselves=ourselves)
     sweeping = _only(every, lambda policy: policy.triggers != (TASK,))
     verdict = claim(task, sweeping, now)
     doubt = contradiction(task) if task.status not in FINISHED else None
-    view = View(now, started_time, read=True)
+    view = View(now, started_time, read=True, facts=Facts(task, now, started_time))
+    steps = _steps(file.policies, unarmed or {}, every, task, view)
     return Explanation(
         task=task,
         now=now,
         doubt=doubt,
         exempt=tuple(_mercies(file.exempt, task, view)),
-        steps=tuple(_steps(file.policies, every, task, view)) if _was_weighed(task, doubt, verdict) else (),
+        steps=tuple(steps) if _was_weighed(task, doubt, verdict) else (),
         verdict=verdict,
         if_named=claim(task, _only(every, lambda policy: policy.fits_trigger(TASK)), now),
-        due_in=_due_in(task, sweeping, now),
+        due_in=due_in(task, sweeping, now),
+        outlook=outlook(task, file, sweeping, now, unarmed or {}),
         stuck=stopping_too_long(task, stuck_after, now) if task.status == STOPPING else None,
     )
 
 
 def _only(rules: Rules, wanted: Callable[[Policy], bool]) -> Rules:
-    return rules._replace(clauses=tuple(clause for clause in rules.clauses if wanted(clause.policy)))
+    return rules._replace(
+        clauses=tuple(clause for clause in rules.clauses if wanted(clause.policy)),
+        keeps=tuple(clause for clause in rules.keeps if wanted(clause.policy)),
+    )
 
 
 def _was_weighed(task: Task, doubt: str | None, verdict: Verdict) -> bool:
     """Whether the policies were asked: an end, an exemption or a doubt comes before them."""
-    return verdict.kind is not Kind.EXEMPT and task.status in UNFINISHED and doubt is None
+    if verdict.kind is Kind.EXEMPT and not verdict.members:
+        return False
+    return task.status in UNFINISHED and doubt is None
 
 
-def _steps(policies: Sequence[Policy], rules: Rules, task: Task, view: View) -> Iterator[Step]:
-    clauses = {clause.policy.index: clause for clause in rules.clauses}
+def _steps(
+    policies: Sequence[Policy], unarmed: Mapping[str, str], rules: Rules, task: Task, view: View
+) -> Iterator[Step]:
+    clauses = {clause.policy.index: clause for clause in rules.every}
     for policy in policies:
         clause = clauses.get(policy.index)
-        yield Step(policy) if clause is None else _weighed(clause, task, view)
+        step = Step(policy) if clause is None else _weighed(policy, clause, task, view)
+        yield step._replace(unarmed=unarmed.get(policy.name))
 
 
-def _weighed(clause: Clause, task: Task, view: View) -> Step:
-    policy = clause.policy
+def _weighed(policy: Policy, clause: Clause, task: Task, view: View) -> Step:
     match = _asked(policy.match, clause.match, task, view, as_match=True)
-    return Step(policy, match, tuple(_mercies(policy.unless, task, view)), weigh(clause, task, view))
+    keep = policy.keep
+    per = None if keep is None or not isinstance(keep.per, Expression) else keep.per
+    return Step(
+        policy,
+        match,
+        tuple(_mercies(policy.unless, task, view)),
+        weigh(clause, task, view),
+        None if keep is None else member_of(clause, task, view),
+        () if per is None else _reads(per, task, view),
+        None if policy.holdout is None else is_held_out(task.invocation_id, policy.holdout),
+    )
 
 
 def _mercies(matchers: Iterable[Matcher], task: Task, view: View) -> Iterator[Asked]:
@@ -128,9 +187,11 @@ def _mercies(matchers: Iterable[Matcher], task: Task, view: View) -> Iterator[As
 
 
 def _asked(matcher: Matcher, condition: Condition, task: Task, view: View, *, as_match: bool) -> Asked:
-    keys = _keys(matcher, condition, as_match=as_match)
-    questions = tuple(Question(key, wanted, examine(alone, task, view)) for key, wanted, alone in keys)
-    return Asked(matcher.line, questions, examine(condition, task, view).holds)
+    questions = (
+        Question(key, wanted, examine(alone, task, view), _fields(alone, task, view))
+        for key, wanted, alone in _keys(matcher, condition, as_match=as_match)
+    )
+    return Asked(matcher.line, tuple(questions), examine(condition, task, view).holds)
 
 
 def _keys(matcher: Matcher, whole: Condition, *, as_match: bool) -> Iterator[tuple[str, str, Condition]]:
@@ -146,29 +207,43 @@ def _keys(matcher: Matcher, whole: Condition, *, as_match: bool) -> Iterator[tup
     if matcher.ids:
         yield "id", ", ".join(matcher.ids), nothing._replace(ids=whole.ids, rule="id")
     for clock, limit in matcher.limits:
-        yield clock, spell_duration(limit), nothing._replace(limits=((clock, limit),))
+        yield clock, _spelt(limit), nothing._replace(limits=((clock, limit),))
     if matcher.retries_over is not None:
         yield "retries_over", str(matcher.retries_over), nothing._replace(retries_over=matcher.retries_over)
+    if matcher.where is not None:
+        yield "where", str(matcher.where), nothing._replace(where=matcher.where)
 
 
-def _due_in(task: Task, rules: Rules, now: Millis) -> Millis | None:
-    """The first moment at which one more clock runs over its limit and `claim` then says due."""
-    if claim(task, rules, now).kind is Kind.DUE:
-        return None
-    waits = sorted(set(_waits(task, rules, now)))
-    return next((wait for wait in waits if claim(task, rules, now + wait).kind is Kind.DUE), None)
+def _spelt(limit: Limit) -> str:
+    if not isinstance(limit, Carried):
+        return spell_duration(limit)
+    other = "" if limit.otherwise is None else f", else {spell_duration(limit.otherwise)}"
+    return f"from {limit.expression}, at most {spell_duration(limit.at_most)}{other}"
 
 
-def _waits(task: Task, rules: Rules, now: Millis) -> Iterator[Millis]:
-    for clock, limit in _limits(rules):
-        known = age(clock, task, now, rules.started_time) if task.status in CLOCKS[clock] else None
-        if known is not None and known.ms <= limit:
-            yield limit - known.ms + 1
+def _fields(condition: Condition, task: Task, view: View) -> tuple[Read, ...]:
+    """What the one expression of *condition* reads, if it has one."""
+    limits = (limit.expression for _, limit in condition.limits if isinstance(limit, Carried))
+    expression = condition.where or next(limits, None)
+    return () if expression is None else _reads(expression, task, view)
 
 
-def _limits(rules: Rules) -> Iterator[tuple[str, Millis]]:
-    for condition in rules.exempt:
-        yield from condition.limits
-    for clause in rules.clauses:
-        for condition in (clause.match, *clause.unless):
-            yield from condition.limits
+def _reads(expression: Expression, task: Task, view: View) -> tuple[Read, ...]:
+    from fc_reaper.asking import kind_of
+
+    subject = (view.facts or Facts(task, view.now, view.started_time)).subject(expression)
+    reads = []
+    for path in expression.paths:
+        value = _followed(subject, path)
+        spelt = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+        reads.append(Read(spelt.removeprefix(".") or "@", None if value is None else kind_of(value)))
+    return tuple(reads)
+
+
+def _followed(value: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return value

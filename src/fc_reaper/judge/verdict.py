@@ -18,6 +18,27 @@ class Kind(str, Enum):
     DUE = "due"
 
 
+KEEP = "keep"
+"""The rule of a task that is one too many."""
+
+
+class Member(NamedTuple):
+    """A task's place in the population of one `keep` policy, where the others decide what becomes of it.
+
+    `group` tells its group from others; it is a digest, since what it is made of may be a payload. `since` is
+    when the task was first enqueued, `age` how long ago that was. `choosable` is False for a task that is
+    spared: it counts, and is never chosen. `asked` is False where the run was asked about other tasks only.
+    """
+
+    policy: str
+    group: str
+    since: Millis
+    age: Millis
+    clock: str
+    choosable: bool
+    asked: bool
+
+
 class Verdict(NamedTuple):
     """The fate of one task, with the reason that travels unchanged to the log line.
 
@@ -25,7 +46,8 @@ class Verdict(NamedTuple):
     decided (`alive_for`, `exempt`, …). Ages and limits are milliseconds, None where the rule has none.
     `clock` is `events` or `started_time`. `also` names the other policies that claim the task.
     `line` is the line of the policy file that decided. `unread` says that reading the task by itself
-    may tell more.
+    may tell more. `members` are the populations in which the task counts: the verdict then holds unless
+    `choose` finds it one too many.
     """
 
     kind: Kind
@@ -38,6 +60,7 @@ class Verdict(NamedTuple):
     also: tuple[str, ...] = ()
     line: int | None = None
     unread: bool = False
+    members: tuple[Member, ...] = ()
 
     @property
     def over(self) -> Millis | None:

@@ -11,7 +11,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.judge.choose import Choice
 from fc_reaper.judge.claim import Rules
 from fc_reaper.judge.verdict import Claim
-from fc_reaper.model import FINISHED, STOPPED, STOPPING, Task
+from fc_reaper.model import FINISHED, STOPPED, STOPPING
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.crew import Crew, Done, Work
 from fc_reaper.sweep.ports import Cloud
@@ -25,23 +25,30 @@ class Executor:
     """Spends the budgets. A place that brought no stop goes to the next task of the same policy.
 
     At most twice a budget is tried, so that tasks which cannot be stopped neither keep the others
-    waiting for ever nor cost calls without end.
+    waiting for ever nor cost calls without end; *endless*, where somebody waits for the end, all are. *most*
+    bounds the stops of all policies together, None: their budgets alone do.
     """
 
     def __init__(
-        self, choices: Sequence[Choice], rules_of: Callable[[Task], Rules], stopper: Stopper
+        self,
+        choices: Sequence[Choice],
+        rules_of: Callable[[Claim], Rules],
+        stopper: Stopper,
+        *,
+        endless: bool = False,
+        most: int | None = None,
     ) -> None:
         self._rules_of = rules_of
         self._stopper = stopper
-        self._next = {one.policy.name: deque(one.reserve) for one in choices}
+        self._waiting = {one.policy.name: deque(_in_turn(one, endless)) for one in choices}
+        self._room = {one.policy.name: len(one.chosen) for one in choices}
+        self._most = sum(self._room.values()) if most is None else most
         self.tried = {one.policy.name: 0 for one in choices}
-        self._chosen = [claim for one in choices for claim in one.chosen]
 
     def act(self, crew: Crew, report: Report, until: Deadline) -> list[Outcome]:
         """Stop what was chosen, most overdue first; answer with the stops that await proof."""
         work: Work[Claim, Outcome] = Work()
-        for claim in sorted(self._chosen, key=lambda claim: claim.order):
-            self._try(work, claim, until)
+        self._fill(work, until)
         awaiting = []
         for done in crew.each(work, until):
             outcome = _outcome(done)
@@ -51,14 +58,30 @@ class Executor:
                 awaiting.append(outcome)
                 continue
             report.settled(outcome)
-            waiting = self._next[done.tag.verdict.policy or ""]
-            if outcome.in_vain and waiting:
-                self._try(work, waiting.popleft(), until)
+            if outcome.in_vain:
+                self._room[done.tag.verdict.policy or ""] += 1
+                self._most += 1
+                self._fill(work, until)
         return awaiting
 
-    def _try(self, work: Work[Claim, Outcome], claim: Claim, until: Deadline) -> None:
-        self.tried[claim.verdict.policy or ""] += 1
-        work.add(claim, partial(self._stopper.stop, claim, self._rules_of(claim.task), until))
+    def _fill(self, work: Work[Claim, Outcome], until: Deadline) -> None:
+        """Queue whoever is most overdue, as long as there is a place for somebody."""
+        while self._most > 0:
+            heads = [queue[0] for name, queue in self._waiting.items() if queue and self._room[name] > 0]
+            if not heads:
+                return
+            claim = min(heads, key=lambda claim: claim.order)
+            policy = claim.verdict.policy or ""
+            self._waiting[policy].popleft()
+            self._room[policy] -= 1
+            self._most -= 1
+            self.tried[policy] += 1
+            work.add(claim, partial(self._stopper.stop, claim, self._rules_of(claim), until))
+
+
+def _in_turn(choice: Choice, endless: bool) -> Sequence[Claim]:
+    """Everybody who may be tried, most overdue first."""
+    return (*choice.chosen, *(choice.spare if endless and choice.allowed.most else choice.reserve))
 
 
 def prove(awaiting: Iterable[Outcome], cloud: Cloud, crew: Crew, report: Report, until: Deadline) -> None:

@@ -15,7 +15,7 @@ from fc_reaper.sweep.discovery import existing
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.ports import Cloud, Tell
 from fc_reaper.sweep.resolve import resolve
-from fc_reaper.sweep.scope import Scope, scope_of
+from fc_reaper.sweep.scope import BY_HAND, Area, Scope, scope_of
 from fc_reaper.sweep.teller import error_fields
 from fc_reaper.trigger import Ask
 
@@ -74,6 +74,18 @@ class Finder:
             missing = (str(target) for target in scope.unmatched(known))
             self.unmatched += [target for target in missing if target not in self.unmatched]
         return scope.functions(known)
+
+    def everything(self, policy: Policy, until: Deadline) -> list[Function]:
+        """All functions that *policy* watches, whatever the event asked for.
+
+        Raises:
+            CloudError: what its patterns stand for could not be learnt.
+        """
+        scope = Scope([Area(BY_HAND, policy, policy.targets)])
+        functions = self.functions(scope, until)
+        if self._is_undiscovered(scope):
+            raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
+        return functions
 
     def named(
         self, asks: Sequence[Ask], until: Deadline, failed: Callable[[Function, CloudError], None]

@@ -45,8 +45,8 @@ class Ledger:
         self.failures.append(error)
         self.troubles.append(f"{place}: {error}")
 
-    def judged_twice(self, policy: str, number: int) -> None:
-        """Take back what was counted of tasks that were listed, and found due, a second time."""
+    def take_back(self, policy: str, number: int) -> None:
+        """Take back what was counted of due tasks that were listed twice, or are not this run's business."""
         if number:
             self.listed[Kind.DUE] -= number
             self._of(policy)[Kind.DUE.value] -= number

@@ -75,14 +75,21 @@ class Look:
                 yield from self.judge(answer.task, its_rules, answer.moment, read=True)
 
     def judge(self, task: Task, rules: Rules, moment: Millis, *, read: bool) -> Iterator[Claim]:
-        """Judge one task for good: count it, tell it, and yield it when it is due."""
-        verdict = claim(task, rules, moment, read=read)
+        """Judge one task for good: count it and tell it, and yield it when it is due.
+
+        A member of a population is yielded untold: `settle` it once the others have been seen.
+        """
+        verdict = self._claim(task, rules, moment, read=read)
         stuck = (
             stopping_too_long(task, self._stuck_after, moment, read=read) if task.status == STOPPING else None
         )
         if stuck is not None and stuck.holds is None and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
-        found = Claim(task, verdict)
+        # What the task carries is read by now, and must not be kept.
+        found = Claim(task._replace(record=None, events=task.events[:1]), verdict)
+        if verdict.members:
+            yield found
+            return
         self._ledger.judged(verdict)
         if stuck is not None and stuck.holds:
             self._ledger.stuck += 1
@@ -90,12 +97,22 @@ class Look:
                 rule="stopping_for", age=stuck.age, limit=stuck.limit, clock=stuck.clock
             )
             self._teller.task(
-                "stuck", Claim(task, verdict._replace(reason="asked to stop, and still stopping"))
+                "stuck", Claim(found.task, verdict._replace(reason="asked to stop, and still stopping"))
             )
-        if verdict.kind is Kind.DUE:
+        if found.verdict.kind is Kind.DUE:
             yield found
-        elif verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
-            self._teller.task(verdict.kind.value, found)
+        else:
+            self._tell(found)
+
+    def settle(self, found: Claim) -> None:
+        """Count and tell a member of a population by its final verdict."""
+        self._ledger.judged(found.verdict)
+        if found.verdict.kind is not Kind.DUE:
+            self._tell(found)
+
+    def _tell(self, found: Claim) -> None:
+        if found.verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
+            self._teller.task(found.verdict.kind.value, found)
         else:
             self._teller.uncounted(found)
 
@@ -134,6 +151,7 @@ class Look:
             status=query.status,
             started_before=query.started_before,
             id_prefix=query.id_prefix,
+            include_payload=query.payload,
             token=ask.token,
             deadline=until,
         )
@@ -219,8 +237,17 @@ class Look:
         self._add(work, Question(query, token), until)
 
     def _wants_reading(self, task: Task, rules: Rules, moment: Millis) -> bool:
-        if task.events:
+        if task.events and not rules.asks:
             return False
         if task.status == STOPPING and stopping_too_long(task, self._stuck_after, moment, read=False).unread:
             return True
-        return claim(task, rules, moment, read=False).unread
+        return self._claim(task, rules, moment, read=False).unread
+
+    def _claim(self, task: Task, rules: Rules, moment: Millis, *, read: bool) -> Verdict:
+        """Judge one task; should that fail by a fault of ours, it concerns this task alone."""
+        try:
+            return claim(task, rules, moment, read=read)
+        except Exception as error:
+            return Verdict(
+                Kind.UNKNOWN, f"a fault in fc-reaper itself: {type(error).__name__}", rule="status"
+            )

@@ -24,6 +24,7 @@ class Cloud(Protocol):
         status: str | None = None,
         started_before: Millis | None = None,
         id_prefix: str = "",
+        include_payload: bool = False,
         token: str | None = None,
         deadline: Deadline | None = None,
     ) -> Page: ...

@@ -12,18 +12,23 @@ from typing import NamedTuple
 from fc_reaper.judge.claim import Clause, Rules
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.model import STOPPING, UNFINISHED, Function, Millis
+from fc_reaper.policy import Carried
 
 _SLACK: Millis = 1000
 """The clocks may differ by the second in which the cloud tells its time."""
 
 
 class Query(NamedTuple):
-    """One listing: tasks of *function* in *status* that started before a moment (None: at any time)."""
+    """One listing: tasks of *function* in *status* that started before a moment (None: at any time).
+
+    `payload` says whether each task comes with what it was invoked with.
+    """
 
     function: Function
     status: str
     started_before: Millis | None
     id_prefix: str
+    payload: bool = False
 
 
 def queries(function: Function, rules: Rules, now: Millis) -> list[Query]:
@@ -33,12 +38,19 @@ def queries(function: Function, rules: Rules, now: Millis) -> list[Query]:
     reported in every run. Where policies differ, the weakest filter is used.
     """
     wanted: dict[str, tuple[Millis | None, str]] = {STOPPING: (None, "")}
-    for clause in rules.clauses:
+    with_payload: set[str] = set()
+    for clause in rules.every:
         bound = _started_before(clause, now, rules.started_time)
         prefix = _id_prefix(clause)
         for status in clause.match.statuses or ():
             wanted[status] = _weaker(wanted[status], (bound, prefix)) if status in wanted else (bound, prefix)
-    return [Query(function, status, *wanted[status]) for status in UNFINISHED if status in wanted]
+            if rules.exempt_needs_payload or any(one.needs_payload for one in clause.policy.expressions):
+                with_payload.add(status)
+    return [
+        Query(function, status, *wanted[status], status in with_payload)
+        for status in UNFINISHED
+        if status in wanted
+    ]
 
 
 def _started_before(clause: Clause, now: Millis, started_time: StartedTime) -> Millis | None:
@@ -47,6 +59,7 @@ def _started_before(clause: Clause, now: Millis, started_time: StartedTime) -> M
     sound = [
         limit
         for clock, limit in clause.match.limits
+        if not isinstance(limit, Carried)  # a task may carry any
         if clock == "running_for" or (started_time == "enqueue" and clock in ("alive_for", "queued_for"))
     ]
     return now - max(sound) + _SLACK if sound else None

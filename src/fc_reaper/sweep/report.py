@@ -9,7 +9,10 @@ from fc_reaper.judge.verdict import Claim
 from fc_reaper.model import Millis
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.stopping import Outcome
-from fc_reaper.sweep.teller import Teller, error_fields, task_fields
+from fc_reaper.sweep.teller import Teller, error_fields, identity_fields, task_fields
+
+HELD_OUT = "holdout spares its share of the tasks"
+"""The detail of a due task that is spared for good, so that false stops can be measured."""
 
 _EVENTS = {"failed": "stop_failed"}
 """Outcomes whose log line has another name than their count."""
@@ -44,14 +47,16 @@ class Report:
     def held_back(self, choice: Choice, tried: int) -> None:
         """Count and tell what a halt or a spent budget kept from being stopped; *tried* of it were tried."""
         name = choice.policy.name
-        waiting = choice.due - tried
+        self._held_out(choice)
+        waiting = choice.due - choice.held - tried
         if waiting == 0:
             return
         self._ledger.limited = True
         why = "budget" if choice.halted is None else "halted"
         event = "budget_spent" if choice.halted is None else "halted"
-        allowed = choice.policy.per_run if choice.halted is None else choice.policy.halt_over
-        self._teller.tell(event, policy=name, due=choice.due, allowed=allowed, why=choice.halted)
+        allowed = choice.allowed.most if choice.halted is None else choice.policy.halt_over or 0
+        reason = choice.halted or choice.allowed.why
+        self._teller.tell(event, policy=name, due=choice.due, allowed=allowed, why=reason)
         self._ledger.settled(name, "skipped", waiting)
         left = (*choice.chosen, *choice.spare)[tried:]
         for claim in left:
@@ -59,9 +64,22 @@ class Report:
             self._keep("skipped", claim, {"why": why})
         self._teller.unsaid(name, waiting - len(left))
 
+    def _held_out(self, choice: Choice) -> None:
+        """Count and tell the due tasks that `holdout` spares; that is as it should be."""
+        if choice.held == 0:
+            return
+        name = choice.policy.name
+        more: dict[str, Any] = {"why": "spared", "detail": HELD_OUT}
+        self._ledger.settled(name, "skipped", choice.held)
+        for claim in choice.heldout:
+            self._teller.task("skipped", claim, **more)
+            self._keep("skipped", claim, more)
+        self._teller.unsaid(name, choice.held - len(choice.heldout))
+
     def _keep(self, event: str, claim: Claim, more: dict[str, Any]) -> None:
         if len(self.tasks) < self._shown:
-            self.tasks.append({"event": event, **task_fields(claim, self._tick), **more})
+            fields = {**task_fields(claim, self._tick), **identity_fields(claim.task)}
+            self.tasks.append({"event": event, **fields, **more})
 
 
 def _more(outcome: Outcome) -> dict[str, Any]:

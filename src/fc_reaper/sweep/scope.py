@@ -15,6 +15,9 @@ from fc_reaper.policy import Policy
 from fc_reaper.target import Target
 from fc_reaper.trigger import Ask, Narrowing, Note
 
+BY_HAND = Ask("command", None, Narrowing(), "")
+"""What somebody at a command line asks, who narrows nothing."""
+
 
 class Area(NamedTuple):
     """What one ask leaves of one policy's targets."""
@@ -32,18 +35,27 @@ class Scope:
     watched: list[Area] = field(default_factory=list)
     """Where other policies have their targets: a timer looks there too, but only for what is stuck, and an
     id must not be known there either."""
+    counted: list[Area] = field(default_factory=list)
+    """All targets of the `keep` policies that run: they count, also where an event asks about fewer."""
+    beside: list[Area] = field(default_factory=list)
+    """All targets of the other stop policies that run."""
     notes: list[Note] = field(default_factory=list)
+
+    @property
+    def everywhere(self) -> tuple[Area, ...]:
+        """All areas that are looked at for some reason."""
+        return (*self.areas, *self.counted, *self.watched)
 
     def needs_discovery(self) -> set[bool]:
         """The generations that must be asked what exists: True for services (2.0), False for 3.0."""
-        targets = (target for area in (*self.areas, *self.watched) for target in area.targets)
+        targets = (target for area in self.everywhere for target in area.targets)
         return {target.service is not None for target in targets if target.needs_discovery}
 
     def needing_discovery(self, *, services: bool) -> set[str]:
         """The policies that look at fewer functions while that generation cannot be asked."""
         return {
             area.policy.name
-            for area in self.areas
+            for area in (*self.areas, *self.counted)
             for target in area.targets
             if target.needs_discovery and (target.service is not None) == services
         }
@@ -56,7 +68,7 @@ class Scope:
     def functions(self, existing: Iterable[Function]) -> list[Function]:
         """The functions meant, literal targets first; *existing* is what discovery found."""
         found: dict[Function, None] = {}
-        targets = [target for area in (*self.areas, *self.watched) for target in area.targets]
+        targets = [target for area in self.everywhere for target in area.targets]
         for target in targets:
             if not target.needs_discovery:
                 found[target.literal()] = None
@@ -70,6 +82,17 @@ class Scope:
         fitting = [area.policy for area in self.areas if _fits(area, function)]
         return sorted(set(fitting), key=lambda policy: policy.index)
 
+    def counting(self, function: Function) -> list[Policy]:
+        """The policies for which the tasks of *function* only count, in the order of the file.
+
+        Those are `keep` policies that are asked about other functions, and beside them the stop policies to
+        which a task may belong, so that it counts for no `keep` policy.
+        """
+        fitting = {area.policy for area in self.counted if _fits(area, function)}
+        if fitting:
+            fitting |= {area.policy for area in self.beside if _fits(area, function)}
+        return sorted(fitting.difference(self.policies(function)), key=lambda policy: policy.index)
+
 
 def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
     """Narrow the targets of *policies* by each of *asks*; what falls outside is refused in a note."""
@@ -78,15 +101,25 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
         areas, named = [], False
         for policy in policies:
             targets = narrowed(policy.targets, ask.narrowing)
+            if policy.stops and policy.keep is None and _runs(policy, ask):
+                scope.beside.append(Area(ask, policy, policy.targets))
             named = named or bool(targets)
-            if targets and policy.fits_trigger(ask.kind, ask.name):
+            if targets and _runs(policy, ask):
                 areas.append(Area(ask, policy, targets))
+                if policy.keep is not None:
+                    scope.counted.append(Area(ask, policy, policy.targets))
             elif targets and (ask.kind == "task" or (ask.kind == "timer" and policy.stops)):
                 scope.watched.append(Area(ask, policy, targets))
         scope.areas += areas
         if not areas:
             scope.notes.append(_left_out(ask, named))
     return scope
+
+
+def _runs(policy: Policy, ask: Ask) -> bool:
+    """Whether *ask* runs *policy*. One that keeps so many of all says nothing of a task that is named."""
+    named = ask.narrowing.invocation_id is not None
+    return policy.fits_trigger(ask.kind, ask.name) and not (named and policy.keep is not None)
 
 
 def narrowed(targets: Iterable[Target], narrowing: Narrowing) -> tuple[Target, ...]:

@@ -8,12 +8,16 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.claim import Rules, claim
+from fc_reaper.judge.claim import Rules
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
-from fc_reaper.model import FINISHED, STOPPED, STOPPING
+from fc_reaper.model import FINISHED, STOPPED, STOPPING, Task
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.hands import Hands
 from fc_reaper.sweep.ports import Cloud, Jitter
+from fc_reaper.sweep.recount import Recount
+
+REPLACED = "another task has this invocation id by now"
+"""The detail of a task that was spared because it is not the one that was due."""
 
 _ATTEMPTS = 5
 _FIRST_WAIT = 0.5
@@ -44,13 +48,18 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Stopper:
-    """Stops tasks, each by itself; safe to use from several threads."""
+    """Stops tasks, each by itself; safe to use from several threads.
+
+    With *same_rule* a task is stopped only if the very rule that made it due still does.
+    """
 
     cloud: Cloud
     hands: Hands
+    recount: Recount
     clock: Clock
     jitter: Jitter
     interrupted: Callable[[], bool]
+    same_rule: bool = False
 
     def stop(self, due: Claim, rules: Rules, until: Deadline) -> Outcome:
         """Stop the task of *due* if, read again, it is still due by the same policy.
@@ -64,6 +73,7 @@ class Stopper:
             if refused is not None and not self._wait(attempt, refused, until):
                 break
             try:
+                self.recount.prepare(due, until)
                 # The stop's turn is waited for before the reading, which would be old news after it.
                 self.cloud.take_turns(1 + self.hands.calls, until)
                 seen = self._read(due, until)
@@ -81,7 +91,7 @@ class Stopper:
                 if not error.retryable:
                     break
             else:
-                return Outcome(name, _fresh(due, seen, claim(seen.task, rules, seen.moment)))
+                return Outcome(name, _fresh(due, seen, self.recount.verdict(due, seen, rules)))
         return self._after_refusal(due, refused, unclear, until)
 
     def _read(self, due: Claim, until: Deadline) -> Sighting:
@@ -94,10 +104,14 @@ class Stopper:
         by_status = _by_status(due, seen, unclear)
         if by_status is not None:
             return by_status
-        verdict = claim(seen.task, rules, seen.moment)
+        if not _is_same(due.task, seen.task):
+            return Outcome("skipped", due, "spared", REPLACED)
+        verdict = self.recount.verdict(due, seen, rules)
         now = _fresh(due, seen, verdict)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
             return Outcome("skipped", now, "spared", verdict.reason)
+        if self.same_rule and verdict.rule != due.verdict.rule:
+            return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.rule}")
         refusal = self.hands.refusal()
         if refusal is not None:
             return Outcome("skipped", now, refusal, "our clock and the cloud's differ by more than 30s")
@@ -129,6 +143,14 @@ class Stopper:
             return False
         self.clock.sleep(wait)
         return True
+
+
+def _is_same(one: Task, other: Task) -> bool:
+    """Whether two readings can be of the same task: an id may be used again once its task is forgotten."""
+    if one.request_id and other.request_id and one.request_id != other.request_id:
+        return False
+    begins = [task.events[0] for task in (one, other) if task.events and task.events[0].status == "Enqueued"]
+    return len(begins) < 2 or begins[0].at == begins[1].at
 
 
 def _by_status(due: Claim, seen: Sighting, unclear: bool) -> Outcome | None:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.judge.choose import Choice, choose
-from fc_reaper.judge.claim import Rules, rules_for
-from fc_reaper.judge.clocks import StartedTime
-from fc_reaper.judge.verdict import Claim
-from fc_reaper.model import Function, Millis, Task
-from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.judge.claim import Rules
+from fc_reaper.judge.keep import Key, key_of
+from fc_reaper.judge.verdict import KEEP, Claim
+from fc_reaper.model import Function
+from fc_reaper.policy import PolicyFile
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.act import Executor, prove
 from fc_reaper.sweep.crew import Crew
+from fc_reaper.sweep.day import Allowances
 from fc_reaper.sweep.finding import Finder
 from fc_reaper.sweep.hands import Hands
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.look import Look
 from fc_reaper.sweep.ports import Cloud, Tell
+from fc_reaper.sweep.recount import Recount
 from fc_reaper.sweep.report import Report
-from fc_reaper.sweep.scope import Scope
+from fc_reaper.sweep.rulebook import Rulebook
+from fc_reaper.sweep.scope import BY_HAND, Area, Scope
 from fc_reaper.sweep.stopping import Outcome, Stopper
 from fc_reaper.sweep.teller import Teller
-from fc_reaper.target import Target, spellings
+from fc_reaper.sweep.terms import Terms
 from fc_reaper.trigger import Ask
 
 _PROOF_AFTER = 2.0
@@ -40,29 +43,8 @@ _FOR_FINDING = 0.4
 not keep the targets that are written out from being looked at."""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """How a run works, all of it settled before it begins. Lengths of time are milliseconds.
-
-    `end` is the moment by which the run must be over. `log_tasks` is the most task lines per policy,
-    `shown` the most tasks in the result. `may_refuse` are statuses that the dialect may not list.
-    `tick` is the time between two runs, for `new` only.
-    """
-
-    end: Deadline
-    concurrency: int = 16
-    may_refuse: frozenset[str] = frozenset()
-    stuck_after: Millis = 180_000
-    started_time: StartedTime = "unknown"
-    ourselves: Target | None = None
-    log_tasks: int = 100
-    shown: int = 100
-    tick: Millis = 300_000
-    verbose: bool = False
-
-
 class Sweep:
-    """One run over the tasks that an event asks about."""
+    """One run: over the tasks that an event asks about, or over those that a plan names."""
 
     def __init__(
         self,
@@ -83,9 +65,17 @@ class Sweep:
         self._report = Report(self.ledger, self._teller, shown=terms.shown, tick=terms.tick)
         self._crew = Crew(terms.concurrency, clock, interrupted)
         self.finder = Finder(cloud, self._crew, self.ledger, tell, policy.policies)
-        self._rules: dict[Function, Rules] = {}
-        self._task_rules: dict[tuple[Function, str], Rules] = {}
+        self._rules = Rulebook(policy, terms)
         self._visited: set[Function] = set()
+        self._look = Look(
+            cloud,
+            self._crew,
+            self.ledger,
+            self._teller,
+            clock=clock,
+            stuck_after=terms.stuck_after,
+            may_refuse=terms.may_refuse,
+        )
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -93,21 +83,56 @@ class Sweep:
         return self._report.tasks
 
     def run(self, asks: Sequence[Ask]) -> None:
-        """Do it all; what happened is told as it happens and stands in the ledger."""
-        begin = self._clock.monotonic()
-        share = self._terms.end - begin
+        """Do what *asks* are about; what happened is told as it happens and stands in the ledger."""
+        spare = max(self._terms.log_tasks, self._terms.shown)
+        until = self._looking_ends()
+        with self._under_way():
+            self._carry(self._asked(asks, until), spare=spare)
+
+    def carry_out(self, planned: Sequence[Claim], most: int | None = None) -> None:
+        """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
+
+        *most* bounds the stops of all policies together. An interruption ends it, but for the proof.
+
+        A budget goes on to the next task for as long as there is one. The populations of `keep` policies are
+        looked at again; who is not one too many there any more is not told, for it is not due.
+        """
+        planned = [one for one in planned if self._is_watched(one)]
+        self._rules.plan(planned)
+        with self._under_way():
+            self._carry(self._planned(planned), spare=len(planned), endless=True, most=most)
+
+    def _carry(
+        self, claims: Iterable[Claim], *, spare: int, endless: bool = False, most: int | None = None
+    ) -> None:
+        """Choose, act, prove, and tell what is left."""
+        allowances = Allowances(
+            self._cloud,
+            self._crew,
+            self.ledger,
+            self._policy.policies,
+            lambda policy: self.finder.everything(policy, self._terms.end),
+            now=self._clock.now(),
+            until=self._terms.end,
+        )
+        choices = choose(
+            claims,
+            self._policy.policies,
+            spare=spare,
+            unseen=self._some_unseen,
+            allowance=allowances,
+            settled=self._look.settle,
+        )
+        for choice in choices:
+            self.ledger.take_back(choice.policy.name, choice.twice)
+        tried = self._act(choices, endless=endless, most=most)
+        for choice in choices:
+            self._report.held_back(choice, tried[choice.policy.name])
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
         try:
-            choices = choose(
-                self._look(asks, begin + share * _FOR_LOOKING),
-                self._policy.policies,
-                spare=max(self._terms.log_tasks, self._terms.shown),
-                unseen=self._some_unseen,
-            )
-            for choice in choices:
-                self.ledger.judged_twice(choice.policy.name, choice.twice)
-            tried = self._act(choices)
-            for choice in choices:
-                self._report.held_back(choice, tried[choice.policy.name])
+            yield
         finally:
             self._crew.dismiss()
             self._cloud.abort()
@@ -115,87 +140,117 @@ class Sweep:
                 self.ledger.partial = True
             self._teller.finish()
 
-    def _look(self, asks: Sequence[Ask], until: Deadline) -> Iterator[Claim]:
+    def _asked(self, asks: Sequence[Ask], until: Deadline) -> Iterator[Claim]:
+        """The claims of all tasks that *asks* are about."""
         narrow = [ask for ask in asks if ask.narrowing.invocation_id is not None]
         broad = [ask for ask in asks if ask.narrowing.invocation_id is None]
         scope = self.finder.scope(broad)
         begin = self._clock.monotonic()
         soon = begin + (until - begin) * _FOR_FINDING
-        functions = self._rotated(self.finder.functions(scope, soon))
-        self._rules = {one: self._rules_for(one, scope.policies(one)) for one in functions}
-        self.ledger.functions = len(functions)
-        look = Look(
-            self._cloud,
-            self._crew,
-            self.ledger,
-            self._teller,
-            clock=self._clock,
-            stuck_after=self._terms.stuck_after,
-            may_refuse=self._terms.may_refuse,
-        )
-        for named in self.finder.named(narrow, soon, look.failed):
-            yield from self._one(look, named.sighting, (named.scope, scope))
-        yield from look.claims(self._rules, self._clock.now(), until)
+        rules = self._opened(scope, soon)
+        for named in self.finder.named(narrow, soon, self._look.failed):
+            yield from self._one(named.sighting, (named.scope, scope))
+        yield from self._look.claims(rules, self._clock.now(), until)
 
-    def _one(self, look: Look, sighting: Sighting, scopes: Sequence[Scope]) -> Iterator[Claim]:
-        """Judge one task by the policies of all *scopes* that its function is in."""
+    def _opened(self, scope: Scope, until: Deadline) -> Mapping[Function, Rules]:
+        functions = self._rotated(self.finder.functions(scope, until))
+        self.ledger.functions = len(functions)
+        return self._rules.open(scope, functions)
+
+    def _one(self, sighting: Sighting, scopes: Sequence[Scope]) -> Iterator[Claim]:
+        """Judge one task that was named by its id."""
         task, moment = sighting
-        if task.function not in self._rules and task.function not in self._visited:
+        if task.function not in self._rules.functions and task.function not in self._visited:
             self._visited.add(task.function)
             self.ledger.functions += 1
-        policies = {policy for scope in scopes for policy in scope.policies(task.function)}
-        rules = self._rules_for(task.function, sorted(policies, key=lambda policy: policy.index))
-        self._task_rules[task.function, task.invocation_id] = rules
-        if look.remember(task, named=True):
-            yield from look.judge(task, rules, moment, read=True)
+        rules = self._rules.name(task, scopes)
+        if self._look.remember(task, named=True):
+            yield from self._look.judge(task, rules, moment, read=True)
 
-    def _act(self, choices: Sequence[Choice]) -> Mapping[str, int]:
+    def _planned(self, planned: Sequence[Claim]) -> Iterator[Claim]:
+        """The planned claims; those of `keep` policies only as far as the population bears them out."""
+        self.ledger.functions = len({one.task.function for one in planned})
+        keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
+        if keeps:
+            yield from self._population(keeps, {key_of(one.task) for one in planned})
+        for one in planned:
+            if one.verdict.rule != KEEP:
+                self.ledger.judged(one.verdict)
+                yield one
+
+    def _population(self, keeps: Collection[str | None], planned: Collection[Key]) -> Iterator[Claim]:
+        """All members of the populations of *keeps*; only who is *planned* may be chosen."""
+        until = self._looking_ends()
+        # Who belongs to another policy does not count, so all are asked that run without a task being named.
+        running = [one for one in self._policy.policies if set(one.triggers) != {"task"}]
+        every = [Area(BY_HAND, one, one.targets) for one in running]
+        scope = Scope([area for area in every if area.policy.name in keeps])
+        rules = self._rules.open(Scope(every), self.finder.functions(scope, until))
+        for found in self._look.claims(rules, self._clock.now(), until):
+            if not found.verdict.members:
+                self.ledger.take_back(found.verdict.policy or "", 1)
+                continue
+            asked = key_of(found.task) in planned
+            members = tuple(
+                one._replace(asked=asked and one.policy in keeps) for one in found.verdict.members
+            )
+            yield found._replace(verdict=found.verdict._replace(members=members))
+
+    def _act(self, choices: Sequence[Choice], *, endless: bool, most: int | None) -> Mapping[str, int]:
         """Spend the budgets and prove the stops; answer how many tasks of each policy were tried."""
-        stopper = Stopper(self._cloud, self._hands, self._clock, self._random.random, self._interrupted)
+        recount = Recount(self._cloud, choices, self._rules.of, self._clock, self._terms.concurrency)
+        stopper = Stopper(
+            self._cloud,
+            self._hands,
+            recount,
+            self._clock,
+            self._random.random,
+            self._interrupted,
+            same_rule=endless,
+        )
         # Keeps time for the proof, but never more than a third of what is left.
         now = self._clock.monotonic()
         reserve = min(_PROOF_AFTER + 1.0, (self._terms.end - now) / 3)
-        executor = Executor(choices, self._rules_of, stopper)
-        awaiting = executor.act(self._crew, self._report, self._terms.end - reserve)
+        executor = Executor(choices, self._rules.of, stopper, endless=endless, most=most)
+        try:
+            awaiting = executor.act(self._crew, self._report, self._terms.end - reserve)
+        finally:
+            recount.close()
         if awaiting:
-            self._prove(awaiting)
+            self._prove(awaiting, whatever=endless)
         return executor.tried
 
-    def _prove(self, awaiting: Sequence[Outcome]) -> None:
+    def _prove(self, awaiting: Sequence[Outcome], *, whatever: bool) -> None:
+        """Read again who was asked to stop; *whatever* happens, also after an interruption."""
         left = self._terms.end - self._clock.monotonic()
-        if not self._interrupted():
+        crew = Crew(self._terms.concurrency, self._clock, lambda: False) if whatever else self._crew
+        if not crew.interrupted():
             self._clock.sleep(max(0.0, min(_PROOF_AFTER, left)))
-        prove(awaiting, self._cloud, self._crew, self._report, self._terms.end)
+        try:
+            prove(awaiting, self._cloud, crew, self._report, self._terms.end)
+        finally:
+            crew.dismiss()
 
-    def _rules_of(self, task: Task) -> Rules:
-        return self._task_rules.get((task.function, task.invocation_id)) or self._rules[task.function]
-
-    def _rules_for(self, function: Function, policies: Sequence[Policy]) -> Rules:
-        ourselves = self._terms.ourselves
-        return rules_for(
-            function,
-            policies,
-            self._policy.exempt,
-            started_time=self._terms.started_time,
-            ourselves=ourselves is not None and is_ourselves(function, ourselves),
+    def _is_watched(self, claim: Claim) -> bool:
+        """Whether the policy of *claim* stops anything and has the task among its targets."""
+        return any(
+            policy.stops and any(target.fits(claim.task.function) for target in policy.targets)
+            for policy in self._policy.policies
+            if policy.name == claim.verdict.policy
+            and (policy.keep is not None) == (claim.verdict.rule == KEEP)
         )
+
+    def _looking_ends(self) -> Deadline:
+        begin = self._clock.monotonic()
+        return begin + (self._terms.end - begin) * _FOR_LOOKING
 
     def _some_unseen(self, policy: str) -> bool:
         """Whether tasks of *policy* may have escaped this run's look."""
         if policy in self.finder.unseen:
             return True
-        return any(
-            clause.policy.name == policy
-            for function in self.ledger.incomplete
-            for clause in (self._rules[function].clauses if function in self._rules else ())
-        )
+        return any(self._rules.concerns(policy, function) for function in self.ledger.incomplete)
 
     def _rotated(self, functions: list[Function]) -> list[Function]:
         """Begin anywhere, so that where time is short it is not always the same ones that go without."""
         start = self._random.randrange(len(functions)) if functions else 0
         return functions[start:] + functions[:start]
-
-
-def is_ourselves(function: Function, ourselves: Target) -> bool:
-    """Whether *function*, under any qualifier and either of its names, is the reaper's own."""
-    return any(ourselves.fits_path(one.service, one.name) for one in spellings(function))

@@ -7,7 +7,7 @@ from typing import Any
 
 from fc_reaper.errors import CloudError
 from fc_reaper.judge.verdict import Claim
-from fc_reaper.model import Function, Millis
+from fc_reaper.model import Function, Millis, Task
 from fc_reaper.sweep.ports import Tell
 
 
@@ -51,6 +51,15 @@ def task_fields(claim: Claim, tick: Millis) -> dict[str, Any]:
         "also": list(verdict.also),
         "new": over is not None and 0 < over < 2 * tick,
     }
+
+
+def identity_fields(task: Task) -> dict[str, Any]:
+    """What tells a task from another one of its id, in the result only: request id and first enqueueing.
+
+    The moment is epoch milliseconds, None where nothing dated tells it.
+    """
+    first = task.events[0] if task.events and task.events[0].status == "Enqueued" else None
+    return {"task_request_id": task.request_id, "first_enqueue_ms": None if first is None else first.at}
 
 
 class Teller:

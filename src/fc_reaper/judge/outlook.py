@@ -1,0 +1,246 @@
+"""What would have to be otherwise for a task to be judged otherwise: time alone, or which steps. Pure.
+
+Nothing is said that was not tried: each step is turned by itself, and the task judged once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from fc_reaper.judge.claim import Clause, Rules, claim, weigh
+from fc_reaper.judge.clocks import age, contradiction
+from fc_reaper.judge.condition import Condition, Finding, View, carried_limit, examine
+from fc_reaper.judge.verdict import Kind
+from fc_reaper.model import FINISHED, UNFINISHED, Millis, Task
+from fc_reaper.policy import CLOCKS, Carried, Policy, PolicyFile
+
+ARMED, EXEMPT, UNLESS, MATCH = "armed", "exempt", "unless", "match"
+
+_NEVER = frozenset[str]()
+"""Statuses of a condition that no task fits."""
+
+
+class Change(NamedTuple):
+    """One step that would have to come out otherwise.
+
+    `part` is `match` (then `key` is the key of it), `unless`, `exempt`, or `armed` (by the lock). `number` is
+    the place of a mercy among those that concern the function. `holds` is what it would have to be.
+    """
+
+    part: str
+    line: int
+    holds: bool
+    policy: Policy | None = None
+    key: str = ""
+    number: int = 0
+
+
+class Outlook(NamedTuple):
+    """How a task that is due would be kept, and how any other would be due.
+
+    Each of `ways` is enough by itself, and all its changes are needed; the shortest come first. Where there
+    is none, `why` says what stands before every step.
+    """
+
+    towards: Kind
+    ways: tuple[tuple[Change, ...], ...] = ()
+    why: str = ""
+
+
+def outlook(task: Task, file: PolicyFile, rules: Rules, now: Millis, unarmed: Mapping[str, str]) -> Outlook:
+    """Find the steps that would have to change. *rules* are those of a run that looks at everything."""
+    view = View(now, rules.started_time, read=True)
+    if claim(task, rules, now).kind is Kind.DUE:
+        ways = [way for way in _out(task, rules, view) if _comes_to(task, rules, way, now) is not Kind.DUE]
+        return Outlook(Kind.KEPT, tuple(ways))
+    why = _beyond_reach(task, rules)
+    if why:
+        return Outlook(Kind.DUE, (), why)
+    ways = [
+        way for way in _in(task, file, rules, view, unarmed) if _comes_to(task, rules, way, now) is Kind.DUE
+    ]
+    # Where one policy claims it already, what stands before another's claim as well need not change.
+    needed = [way for way in ways if not any(set(other) < set(way) for other in ways)]
+    return Outlook(Kind.DUE, tuple(sorted(needed, key=len)), "" if ways else _why_none(rules))
+
+
+def _beyond_reach(task: Task, rules: Rules) -> str:
+    """What no step of a policy can change."""
+    if task.status in FINISHED and task.doubt is None:
+        return f"it is {task.status} already"
+    if rules.ourselves:
+        return "it is the reaper's own, which it never stops"
+    doubt = contradiction(task)
+    if doubt is not None:
+        return f"its record would have to be sound: {doubt}"
+    return "" if task.status in UNFINISHED else f"nobody here knows the status {task.status!r}"
+
+
+def _why_none(rules: Rules) -> str:
+    if any(clause.policy.stops for clause in rules.keeps):
+        return "only `keep` could choose it, and there the other tasks decide"
+    return "no stop policy looks for tasks of its function"
+
+
+def _comes_to(task: Task, rules: Rules, way: Iterable[Change], now: Millis) -> Kind:
+    return claim(task, turned(rules, way), now).kind
+
+
+def _out(task: Task, rules: Rules, view: View) -> Iterator[tuple[Change, ...]]:
+    """Every stop that claims it must let go, or an exemption must hold."""
+    claiming = [one for one in rules.clauses if one.policy.stops and weigh(one, task, view).holds]
+    yield tuple(_binding(one, task, view) for one in claiming)
+    if len(claiming) == 1:
+        clause = claiming[0]
+        for number, mercy in enumerate(clause.unless):
+            yield (Change(UNLESS, mercy.line, True, clause.policy, number=number),)
+    for number, mercy in enumerate(rules.exempt):
+        yield (Change(EXEMPT, mercy.line, True, number=number),)
+
+
+def _binding(clause: Clause, task: Task, view: View) -> Change:
+    """The key of `match` that decides: the limit that is exceeded least."""
+    rule = weigh(clause, task, view).finding.rule or ""
+    keys = list(_parts(clause.match))
+    key = rule if rule in keys else next(iter(keys), "status")
+    return Change(MATCH, clause.match.line, False, clause.policy, key)
+
+
+def _in(
+    task: Task, file: PolicyFile, rules: Rules, view: View, unarmed: Mapping[str, str]
+) -> Iterator[tuple[Change, ...]]:
+    """For each stop, all that stands between the task and its claim."""
+    exempt = tuple(
+        Change(EXEMPT, mercy.line, False, number=number)
+        for number, mercy in enumerate(rules.exempt)
+        if examine(mercy, task, view).holds is not False
+    )
+    stops = {policy.index for policy in file.policies if policy.stops}
+    for clause in rules.clauses:
+        if clause.policy.index in stops:
+            policy = clause.policy
+            lock = (Change(ARMED, policy.line, True, policy),) if policy.name in unarmed else ()
+            yield (*exempt, *lock, *_blocking(clause, task, view))
+
+
+def _blocking(clause: Clause, task: Task, view: View) -> Iterator[Change]:
+    for key, alone in _parts(clause.match).items():
+        if not examine(alone, task, view).holds:
+            yield Change(MATCH, clause.match.line, True, clause.policy, key)
+    for number, mercy in enumerate(clause.unless):
+        if examine(mercy, task, view).holds is not False:
+            yield Change(UNLESS, mercy.line, False, clause.policy, number=number)
+
+
+def _parts(whole: Condition) -> dict[str, Condition]:
+    """The keys that a condition asks, each by itself; statuses only where no other key implies them."""
+    nothing = Condition(whole.line, None, None, (), None, "target")
+    parts = {clock: nothing._replace(limits=((clock, limit),)) for clock, limit in whole.limits}
+    if whole.retries_over is not None:
+        parts["retries_over"] = nothing._replace(retries_over=whole.retries_over)
+    if whole.where is not None:
+        parts["where"] = nothing._replace(where=whole.where)
+    if whole.ids is not None:
+        parts["id"] = nothing._replace(ids=whole.ids)
+    if whole.statuses is not None and not _implied(whole):
+        parts["status"] = nothing._replace(statuses=whole.statuses)
+    return parts
+
+
+def _implied(whole: Condition) -> bool:
+    """Whether the statuses of a `match` are only those in which its clocks can hold."""
+    clocks = [frozenset(CLOCKS[clock]) for clock, _ in whole.limits]
+    return bool(clocks) and frozenset.intersection(*clocks) == whole.statuses
+
+
+def turned(rules: Rules, way: Iterable[Change]) -> Rules:
+    """*rules* in which each step of *way* comes out as it would have to."""
+    for change in way:
+        if change.part == EXEMPT:
+            rules = rules._replace(exempt=_with(rules.exempt, change))
+        else:
+            clauses = (_turned(one, change) if _is_of(one, change) else one for one in rules.clauses)
+            rules = rules._replace(clauses=tuple(clauses))
+    return rules
+
+
+def _is_of(clause: Clause, change: Change) -> bool:
+    return change.policy is not None and clause.policy.index == change.policy.index
+
+
+def _turned(clause: Clause, change: Change) -> Clause:
+    if change.part == ARMED:
+        return clause._replace(policy=replace(clause.policy, stops=True))
+    if change.part == UNLESS:
+        return clause._replace(unless=_with(clause.unless, change))
+    match = clause.match
+    return clause._replace(match=_without(match, change.key) if change.holds else _nobody(match))
+
+
+def _with(mercies: Sequence[Condition], change: Change) -> tuple[Condition, ...]:
+    """*mercies*, one of which holds for every task, or for none."""
+    everybody = Condition(change.line, None, None, (), None, "target")
+    new = everybody if change.holds else _nobody(everybody)
+    return tuple(new if number == change.number else one for number, one in enumerate(mercies))
+
+
+def _nobody(condition: Condition) -> Condition:
+    return condition._replace(statuses=_NEVER)
+
+
+def _without(match: Condition, key: str) -> Condition:
+    """*match*, which no longer asks for *key*; nor for the statuses that only that key was about."""
+    dropped: dict[str, Any] = {"id": {"ids": None}, "where": {"where": None}, "status": {"statuses": None}}
+    if key in dropped:
+        return match._replace(**dropped[key])
+    if key == "retries_over":
+        return match._replace(retries_over=None, statuses=None if _implied(match) else match.statuses)
+    limits = tuple(one for one in match.limits if one[0] != key)
+    return match._replace(limits=limits, statuses=None if _implied(match) else match.statuses)
+
+
+def due_in(task: Task, rules: Rules, now: Millis) -> Millis | None:
+    """The first moment at which one more clock runs over its limit and `claim` then says due."""
+    if claim(task, rules, now).kind is Kind.DUE:
+        return None
+    waits = sorted(set(_waits(task, rules, now)))
+    return next((wait for wait in waits if claim(task, rules, now + wait).kind is Kind.DUE), None)
+
+
+def _waits(task: Task, rules: Rules, now: Millis) -> Iterator[Millis]:
+    """When an answer may change: just after a limit, and about each number of seconds in an expression."""
+    view = View(now, rules.started_time, read=True)
+    for condition in _conditions(rules):
+        for clock, limit in condition.limits:
+            number = carried_limit(limit, task, view) if isinstance(limit, Carried) else limit
+            if not isinstance(number, Finding):
+                yield from _until(clock, number, task, rules, now)
+        if condition.where is not None and condition.where.needs_ages:
+            for number in set(_numbers(condition.where.tree)):
+                for clock in CLOCKS:
+                    yield from _until(clock, number, task, rules, now)
+
+
+def _until(clock: str, limit: Millis, task: Task, rules: Rules, now: Millis) -> Iterator[Millis]:
+    known = age(clock, task, now, rules.started_time) if task.status in CLOCKS[clock] else None
+    if known is not None:
+        yield from (wait for wait in (limit - known.ms, limit - known.ms + 1) if wait > 0)
+
+
+def _numbers(node: Any) -> Iterator[Millis]:
+    """The numbers that an expression names, taken for seconds."""
+    if isinstance(node, Mapping):
+        value = node.get("value") if node.get("type") == "literal" else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 10**9:
+            yield int(value * 1000)
+        for child in node.get("children", ()):
+            yield from _numbers(child)
+
+
+def _conditions(rules: Rules) -> Iterator[Condition]:
+    yield from rules.exempt
+    for clause in rules.clauses:
+        yield clause.match
+        yield from clause.unless

@@ -1,0 +1,145 @@
+"""The second count of a `keep` policy: right before its stops, those who stay are read again.
+
+Whoever came since the first count can only make more tasks too many, never fewer; so a task is one too many
+as long as enough of those who stand before it still count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import Lock
+
+from fc_reaper.clock import Clock, Deadline
+from fc_reaper.errors import CloudError
+from fc_reaper.judge.choose import Choice
+from fc_reaper.judge.claim import Rules, claim
+from fc_reaper.judge.keep import key_of, still_counted, too_many
+from fc_reaper.judge.verdict import KEEP, Claim, Kind, Member, Verdict
+from fc_reaper.model import Task
+from fc_reaper.policy import Policy
+from fc_reaper.sightings import Sighting
+from fc_reaper.sweep.ports import Cloud
+
+FRESH = 5.0
+"""Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
+long as it took where it takes longer than half of that."""
+
+Counted = list[tuple[Member, Task]]
+
+
+@dataclass
+class _Group:
+    """A group, first those of it who stay, and which of them still counted when they were last read."""
+
+    order: Sequence[Task]
+    lock: Lock = field(default_factory=Lock)
+    counted: Counted = field(default_factory=list)
+    until: Deadline = float("-inf")
+
+
+class Recount:
+    """Judges due tasks again, in the light of the others where their policy keeps so many of all.
+
+    Reads at most *hands* tasks at the same time.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        choices: Sequence[Choice],
+        rules_of: Callable[[Claim], Rules],
+        clock: Clock,
+        hands: int,
+    ) -> None:
+        self._cloud, self._rules_of, self._clock = cloud, rules_of, clock
+        self._policies = {one.policy.name: one.policy for one in choices}
+        self._stays = {one.policy.name: one.stays for one in choices}
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._lock = Lock()
+        # Hands of its own: those of the run are busy with the stops that wait for this count.
+        self._pool = ThreadPoolExecutor(hands, thread_name_prefix="fc-reaper-count")
+
+    def close(self) -> None:
+        """Let nothing more be begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def prepare(self, due: Claim, until: Deadline) -> None:
+        """Count again, where that is what *due* depends on and the last count is not fresh any more.
+
+        Raises:
+            CloudError: one of those who stay could not be read.
+        """
+        if due.verdict.rule != KEEP:
+            return
+        group = self._group(due)
+        with group.lock:
+            begin = self._clock.monotonic()
+            if begin >= group.until:
+                group.counted = self._count(self._policy(due), due, group.order, until)
+                took = self._clock.monotonic() - begin
+                group.until = begin + max(FRESH, 2 * took)
+
+    def verdict(self, due: Claim, seen: Sighting, rules: Rules) -> Verdict:
+        """The verdict of the task of *due* as it was just read."""
+        fresh = claim(seen.task, rules, seen.moment)
+        if due.verdict.rule != KEEP or fresh.kind is Kind.DUE:
+            return fresh
+        policy = self._policy(due)
+        member = next((one for one in fresh.members if one.policy == policy.name), None)
+        if member is None or not member.choosable or member.group != due.verdict.members[0].group:
+            return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
+        counted = [
+            one
+            for one in self._group(due).counted
+            if still_counted(policy, member, one[0], seen.task, one[1])
+        ]
+        if len(counted) < _at_most(policy):
+            return _spared(policy, "it is not one too many any more")
+        return too_many(policy, member, fresh)
+
+    def _policy(self, due: Claim) -> Policy:
+        return self._policies[due.verdict.policy or ""]
+
+    def _group(self, due: Claim) -> _Group:
+        policy = due.verdict.policy or ""
+        with self._lock:
+            key = policy, due.verdict.members[0].group
+            if key not in self._groups:
+                self._groups[key] = _Group(self._stays[policy].get(key_of(due.task), ()))
+            return self._groups[key]
+
+    def _count(self, policy: Policy, due: Claim, order: Sequence[Task], until: Deadline) -> Counted:
+        """As many of the group as are needed, read in its order; nobody is read in vain."""
+        counted: Counted = []
+        rest = iter(order)
+        while wanted := _at_most(policy) - len(counted):
+            batch = list(islice(rest, wanted))
+            if not batch:
+                break
+            answers = [self._pool.submit(self._read, policy, due, task, until) for task in batch]
+            counted += [one for answer in answers for one in answer.result()]
+        return counted
+
+    def _read(self, policy: Policy, due: Claim, task: Task, until: Deadline) -> Counted:
+        """The task as a member of the population, if it still is one."""
+        try:
+            seen = self._cloud.get(task.function, task.invocation_id, deadline=until)
+        except CloudError as error:
+            if error.missing:
+                return []
+            raise
+        rules = self._rules_of(Claim(task, due.verdict))
+        members = claim(seen.task, rules, seen.moment).members
+        return [(one, seen.task._replace(record=None)) for one in members if one.policy == policy.name]
+
+
+def _at_most(policy: Policy) -> int:
+    assert policy.keep is not None
+    return policy.keep.at_most
+
+
+def _spared(policy: Policy, why: str) -> Verdict:
+    return Verdict(Kind.KEPT, why, policy.name, KEEP, line=policy.line)

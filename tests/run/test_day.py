@@ -1,0 +1,149 @@
+"""`N/day`: what was stopped within a day, by the platform's own records, is taken off the budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fc_reaper.world import Exit
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.reaping import Reaped, reap
+from tests.run.account import operations, policy, seeded, stopped
+from tests.run.test_promises import adds_up
+
+ACCOUNT: dict[str, Any] = {
+    "invocations": [
+        seeded("over-{n}", "Running", count=5, enqueued="-5h", started="-3h"),
+        seeded("lately-{n}", "Stopped", count=2, enqueued="-9h", started="-9h", ends="-23h59m"),
+        seeded("long-ago-{n}", "Stopped", count=9, enqueued="-40h", started="-40h", ends="-24h1m"),
+        seeded("done-{n}", "Succeeded", count=9, enqueued="-9h", started="-9h", ends="-1h"),
+    ]
+}
+
+
+def run(cloud: EmulatorProcess, budget: str, event: object = b"", **env: Any) -> Reaped:
+    reaped = reap(cloud.endpoint, policy(budget=budget), event, enforce=True, **env)
+    assert adds_up(reaped)
+    return reaped
+
+
+@pytest.mark.parametrize(
+    ("budget", "number"),
+    [("20/run, 4/day", 2), ("20/run, 3/day", 1), ("20/run, 2/day", 0), ("20/run, 1/day", 0),
+     ("1/run, 9/day", 1), ("20/run, 200/day", 5), ("4/day", 2), ("9/day, 3/run", 3)],
+)  # fmt: skip
+def test_whoever_stopped_them_they_are_taken_off(budget: str, number: int) -> None:
+    """Tasks that ended earlier, or by themselves, are not."""
+    for lately in ("-23h59m", "-1m"):
+        seed = {"invocations": [{**one, "ends": lately} if "lately" in one["invocationId"] else one
+                                for one in ACCOUNT["invocations"]]}  # fmt: skip
+        with running_emulator(seed=seed) as cloud:
+            reaped = run(cloud, budget)
+            assert len(stopped(cloud)) == number
+            assert (reaped.finished.exit is Exit.ATTENTION) is (number < 5)
+
+
+def test_the_line_says_what_the_day_has_left() -> None:
+    """With the reason."""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        (line,) = run(cloud, "20/run, 3/day").said("budget_spent")
+        assert (line["allowed"], line["due"]) == (1, 5)
+        assert line["why"] == "2 of its tasks were stopped within a day, 3 are allowed"
+
+
+def test_runs_of_one_day_share_its_budget() -> None:
+    """Without any memory: the second run sees what the first one stopped, even while it is Stopping."""
+    for stopping in ("100ms", "never"):
+        with running_emulator("--stopping", stopping, seed=ACCOUNT) as cloud:
+            for _ in range(3):
+                run(cloud, "1/run, 4/day")
+            assert len(stopped(cloud)) == 2
+
+
+def test_the_day_is_asked_for_only_when_something_is_due(cloud: EmulatorProcess) -> None:
+    """An idle run costs not a call more."""
+    idle = policy(match="{running_for: 99h}")
+    reap(cloud.endpoint, idle, enforce=True)
+    without = operations(cloud)
+    cloud.reset()
+    reap(cloud.endpoint, f"{idle}    budget: 20/run, 100/day\n", enforce=True)
+    assert operations(cloud) == without
+
+
+def test_what_cannot_be_counted_is_taken_for_spent() -> None:
+    """Nothing follows from records that nobody could list."""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        fault = {
+            "operation": "ListStatefulAsyncInvocations",
+            "times": 99,
+            "status": 403,
+            "code": "AccessDenied",
+        }
+        cloud.faults([{**fault, "match": {"status": "Stopped"}}])
+        reaped = run(cloud, "20/run, 100/day")
+        assert stopped(cloud) == set()
+        assert reaped.finished.exit is Exit.ATTENTION
+        (line,) = reaped.said("budget_spent")
+        assert "AccessDenied" in line["why"]
+
+
+def test_all_targets_count_whatever_the_event_asks_about() -> None:
+    """An event that names one function gets no budget of its own."""
+    other = [
+        {**one, "functionName": "resize"}
+        for one in ACCOUNT["invocations"]
+        if "over" not in one["invocationId"]
+    ]
+    over = ACCOUNT["invocations"][:1]
+    about = {"serviceName": "media", "functionName": "transcode"}
+    for targets in ("['media/*@*']", "[media/transcode@prod, media/resize@prod]"):
+        with running_emulator(seed={"invocations": [*over, *other]}) as cloud:
+            text = policy(targets=targets, budget="20/run, 3/day")
+            reap(cloud.endpoint, text, about, enforce=True)
+            assert len(stopped(cloud)) == 1
+
+
+def test_two_policies_of_one_function_do_not_spend_the_same_day_twice() -> None:
+    """What the first is about to stop is taken off the second's day."""
+    text = (
+        policy(budget="2/run, 9/day")
+        + """\
+  - name: second
+    targets: [media/transcode@prod]
+    match: {alive_for: 4h, id: over-*}
+    stop: b
+    budget: 20/run, 4/day
+"""
+    )
+    seed = {
+        "invocations": [*ACCOUNT["invocations"], seeded("over-q{n}", "Enqueued", count=5, enqueued="-5h")]
+    }
+    with running_emulator(seed=seed) as cloud:
+        assert adds_up(reap(cloud.endpoint, text, enforce=True))
+        assert len(stopped(cloud)) == 2
+
+
+def test_a_rehearsal_counts_the_day_as_an_enforcement_does() -> None:
+    """One code path."""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        rehearsed = reap(cloud.endpoint, policy(budget="20/run, 4/day")).ids("would_stop")
+        run(cloud, "20/run, 4/day")
+        assert rehearsed == stopped(cloud)
+        assert len(rehearsed) == 2
+
+
+def test_a_share_is_held_out_of_every_run() -> None:
+    """The held-out tasks are due and spared; that is nothing to wake anybody for."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=60, enqueued="-5h", started="-3h")]}
+    with running_emulator(seed=seed) as cloud:
+        text = policy(holdout="25%", budget="100/run")
+        reaped = reap(cloud.endpoint, text, enforce=True)
+        held = reaped.ids("skipped")
+        assert adds_up(reaped)
+        assert reaped.finished.exit is Exit.DONE
+        assert {line["why"] for line in reaped.said("skipped")} == {"spared"}
+        assert 5 < len(held) < 25
+        assert stopped(cloud) == {f"job-{n}" for n in range(1, 61)} - held
+        again = reap(cloud.endpoint, text, enforce=True)
+        assert again.ids("skipped") == held
