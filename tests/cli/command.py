@@ -70,6 +70,21 @@ def fc_reaper(
     return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
 
+def shown_on(terminal: int) -> str:
+    """Everything that is written to the other side of a pseudo-terminal until nobody holds that any more."""
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # the other side is gone
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(terminal)
+    return shown.decode()
+
+
 def a_policy_file(folder: Path, text: str = POLICY) -> Path:
     """The usual policy, or another *text*, as policy.yaml in *folder*."""
     path = folder / "policy.yaml"

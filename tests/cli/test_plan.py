@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pty
 import subprocess
-from os import close, read
+from os import close
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from fc_reaper.cli.plan import every_timer
 from fc_reaper.policy import load_policy
 from fc_reaper.trigger import read_trigger
-from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper
+from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.run.account import POLICY, operations, policy, seeded, stopped
 
@@ -72,18 +73,9 @@ def on_a_terminal(env: dict[str, str], folder: Path) -> str:
     args = ["explain", "media/transcode@prod", "over-1"]
     with subprocess.Popen([*COMMAND, *args], env=env, cwd=folder, stdout=theirs, stderr=theirs) as process:
         close(theirs)
-        shown = b""
-        while True:
-            try:
-                piece = read(ours, 4096)
-            except OSError:  # the other side is gone
-                break
-            if not piece:
-                break
-            shown += piece
+        shown = shown_on(ours)
         process.wait()
-    close(ours)
-    return shown.decode()
+    return shown
 
 
 def test_no_due_task_is_left_out(tmp_path: Path) -> None:
@@ -156,11 +148,13 @@ def test_an_event_narrows_the_plan_as_it_narrows_a_run(cloud: EmulatorProcess, f
 
 
 def test_without_an_event_every_timer_rings() -> None:
-    """Those that the policy names, and one that it does not."""
+    """Those that the policy names, and one that it does not where that runs anything."""
     text = POLICY + "    triggers: ['timer:nightly', 'timer:hourly']\n"
     policies = load_policy(text, source="policy.yaml").policies
     asks = read_trigger(every_timer(policies)).asks
-    assert [ask.name for ask in asks] == [None, "hourly", "nightly"]
+    assert [ask.name for ask in asks] == ["hourly", "nightly"]
+    asks += read_trigger(every_timer(load_policy(POLICY, source="policy.yaml").policies)).asks
+    assert asks[-1].name is None
     assert {ask.kind for ask in asks} == {"timer"}
 
 
@@ -169,3 +163,76 @@ def test_a_policy_that_the_event_does_not_wake_is_named(cloud: EmulatorProcess, 
     a_policy_file(tmp_path, policy(triggers="[alert, task]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
     assert "runaway was not asked: only alert or task runs it." in ran.told
+
+
+def test_a_plan_can_be_written_for_apply(cloud: EmulatorProcess, folder: Path) -> None:
+    """The tables as ever, then what to do with the file; a plan without a due task is one, too."""
+    ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
+    assert "over-1 media/transcode@prod running_for 3h 2h 1h would stop" in ran.told
+    assert "Written to plan.json: 3 tasks, 3 to be stopped at the first go." in ran.told
+    assert "fc-reaper apply plan.json --enforce" in ran.told
+    plan = json.loads((folder / "plan.json").read_text("utf-8"))
+    assert {task["invocation_id"] for task in plan["tasks"]} == {"over-1", "over-2", "over-3"}
+    assert all(task["first_enqueue"] and task["request_id"] for task in plan["tasks"])
+    assert plan["endpoint"] == cloud.endpoint
+
+
+def test_a_plan_can_go_to_standard_output_alone(cloud: EmulatorProcess, folder: Path) -> None:
+    """So that it can be piped; tables would be in its way."""
+    ran = fc_reaper("plan", "--out", "-", env=at(cloud), cwd=folder)
+    assert ran.json["format"] == "fc-reaper plan"
+    piped = fc_reaper("apply", "-", "--enforce", env=at(cloud), cwd=folder, stdin=ran.out.encode())
+    assert "3 stopped" in piped.told
+
+
+def test_a_plan_is_never_written_over_another_file(cloud: EmulatorProcess, folder: Path) -> None:
+    """Unless with --force; and nobody is asked in vain."""
+    (folder / "plan.json").write_text("mine")
+    before = operations(cloud)
+    ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert "there is such a file already; choose another name, or add --force" in ran.err
+    assert operations(cloud) == before
+    fc_reaper("plan", "--out", "plan.json", "--force", env=at(cloud), cwd=folder)
+    assert json.loads((folder / "plan.json").read_text("utf-8"))["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--out", "-", "--json"], "--json and --out - both print to standard output"),
+        (["--force"], "--force makes sense with --out FILE only"),
+        (["--out", ""], "--out is empty"),
+        (["--out", "no/such/plan.json"], "there is no folder no/such"),
+        (["--out", "."], "this is a folder"),
+        (["--enforce"], "plan never stops anything; to enforce, use: fc-reaper apply PLAN --enforce"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_plan_that_could_not_be_written_is_not_made(
+    args: list[str], said: str, cloud: EmulatorProcess, folder: Path
+) -> None:
+    """Exit 2 with one line."""
+    ran = fc_reaper("plan", *args, env=at(cloud), cwd=folder)
+    assert (ran.code, ran.out, len(ran.complaints)) == (2, "", 1)
+    assert said in ran.err
+
+
+def test_a_plan_of_what_could_not_be_looked_at_is_not_written(cloud: EmulatorProcess, folder: Path) -> None:
+    """Where the cloud refuses there is none; where it refuses a part the plan says so."""
+    wrong = {**at(cloud), "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}
+    assert fc_reaper("plan", "--out", "plan.json", env=wrong, cwd=folder).code == 3
+    assert not (folder / "plan.json").exists()
+    a_policy_file(folder, policy(targets="[media/transcode@prod, media/nobody@prod]"))
+    ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
+    assert "It is not complete" in ran.out
+    assert json.loads((folder / "plan.json").read_text("utf-8"))["complete"] is False
+
+
+def test_whom_holdout_spares_is_shown_and_planned_as_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """And no apply stops it."""
+    a_policy_file(tmp_path, policy(holdout="99.99%"))
+    ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=tmp_path)
+    assert ran.out.count("spared by holdout\n") == 3
+    plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
+    assert {task["fate"] for task in plan["tasks"]} == {"spared"}

@@ -1,79 +1,100 @@
-"""`fc-reaper plan`: what would be stopped right now, and why."""
+"""`fc-reaper plan`: what would be stopped right now, and why; for people, or as a plan for `apply`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from rich.table import Table
-from rich.text import Text
-
-from fc_reaper.cli.ending import complain, say
+from fc_reaper.cli.ending import Ended, complain, say
 from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.incident import Incident, incident_policy, refuse_half, standing_exempt
 from fc_reaper.cli.interruption import interruptible
-from fc_reaper.cli.running import read_event, sweep
-from fc_reaper.cli.screen import (
-    BAD,
-    SOFT,
-    STRONG,
-    counted,
-    length,
-    plain,
-    progress,
-    screen,
-    short,
-    show,
-    table,
+from fc_reaper.cli.plancheck import basis_of, basis_of_incident, whereabouts
+from fc_reaper.cli.planfile import (
+    WOULD_STOP,
+    Basis,
+    Plan,
+    Whereabouts,
+    dump_plan,
+    planned_tasks,
+    refuse_existing,
+    write_plan,
 )
+from fc_reaper.cli.planview import KEPT_LINES, not_listed, show_plan
+from fc_reaper.cli.running import read_event, sweep
+from fc_reaper.cli.screen import counted, progress
 from fc_reaper.cli.tap import Tap
+from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
+from fc_reaper.model import Millis
 from fc_reaper.policy import Policy
 from fc_reaper.settings import read_policy, read_settings
 from fc_reaper.world import Exit, Finished
 
 _ALL = 1_000_000
 _TIMEOUT = 600.0
-_LONGEST = 160
-"""Characters of the cloud's own words that are shown."""
-
-_ASIDE = 20
-"""Tasks that are shown although they are not due; the rest is counted."""
-
-_KEPT_LINES = ("run_started", "list_failed", "reported", "unknown", "stuck", "halted", "budget_spent",
-               "trigger_ignored", "trigger_refused", "trigger_unrecognised")  # fmt: skip
-
-_SKIPPED = {
-    "budget": "beyond the budget",
-    "halted": "halted",
-    "spared": "no longer due",
-    "margin": "no time left",
-    "clock": "clocks differ",
-}
-_ASIDE_WORDS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
+_STDOUT = "-"
 
 
-def plan(event: str | None, env: Mapping[str, str], *, as_json: bool) -> int:
-    """Rehearse a run and show every due task; without *event*, a run woken by every timer there is."""
-    tap = Tap(None, keep=_KEPT_LINES)
+class Wanted(NamedTuple):
+    """How the plan is told: as tables, as `json`, or written to the file `out` (`-`: standard output)."""
+
+    json: bool = False
+    out: str | None = None
+    force: bool = False
+
+    @property
+    def file(self) -> str | None:
+        """The file to write, None where there is none."""
+        return None if self.out == _STDOUT else self.out
+
+
+def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: Incident | None = None) -> int:
+    """Rehearse a run and show every due task; without *event*, a run woken by every timer there is.
+
+    With an *incident* its policy is rehearsed, and no other.
+    """
+    _refuse_contradictions(wanted)
+    if incident is not None:
+        refuse_half(incident, event)
+        env = {**env, "REAPER_POLICY": incident_policy(incident, standing_exempt(env))}
     rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
-    policies = read_policy(read_settings(rehearsing, Context())).policies
-    raw = every_timer(policies) if event is None else read_event(event)
+    settings = read_settings(rehearsing, Context())
+    file = read_policy(settings)
+    where = Whereabouts(None, None, None) if wanted.out is None else whereabouts(settings)
+    basis = basis_of(file) if incident is None else basis_of_incident(file, settings.policy)
+    raw = every_timer(file.policies) if event is None else read_event(event)
+    began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
         finished = sweep(raw, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
-    if as_json:
-        say(json.dumps(finished.result))
-    elif finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
-        _show(finished, tap, _asleep(policies, finished))
+    _tell(wanted, finished, tap, _asleep(file.policies, finished))
+    if wanted.out is not None and _looked(finished):
+        _write(wanted, _plan(began, where, basis, finished, tap))
     _tell_trouble(finished, tap)
     return int(finished.exit)
 
 
 def every_timer(policies: Sequence[Policy]) -> bytes:
-    """An event in which each timer that *policies* name rings, and one that they do not name."""
+    """An event in which each timer that *policies* name rings, and one that they do not name.
+
+    That one only where it runs something, or where no timer is named at all.
+    """
     named = {one.partition(":")[2] for policy in policies for one in policy.triggers if ":" in one}
-    rings = [{"triggerTime": "", "triggerName": name, "payload": ""} for name in ["", *sorted(named)]]
+    unnamed = [""] if not named or any(policy.fits_trigger("timer") for policy in policies) else []
+    rings = [{"triggerTime": "", "triggerName": name, "payload": ""} for name in [*unnamed, *sorted(named)]]
     return json.dumps(rings).encode()
+
+
+def _refuse_contradictions(wanted: Wanted) -> None:
+    if wanted.force and wanted.file is None:
+        raise Ended("--force makes sense with --out FILE only; leave it out")
+    if wanted.out == "":
+        raise Ended("--out is empty; give it a file, or - for standard output")
+    if wanted.out == _STDOUT and wanted.json:
+        raise Ended("--json and --out - both print to standard output; leave one of them out")
+    if wanted.file is not None:
+        refuse_existing(wanted.file, force=wanted.force)
 
 
 def _asleep(policies: Iterable[Policy], finished: Finished) -> list[Policy]:
@@ -82,117 +103,42 @@ def _asleep(policies: Iterable[Policy], finished: Finished) -> list[Policy]:
     return [one for one in policies if not any(one.fits_trigger(ask.kind, ask.name) for ask in asks)]
 
 
-def _show(finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
+def _looked(finished: Finished) -> bool:
+    return finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
+
+
+def _tell(wanted: Wanted, finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
+    if wanted.json:
+        say(json.dumps(finished.result))
+    elif wanted.out != _STDOUT and _looked(finished):
+        show_plan(finished, tap, asleep)
+
+
+def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: Finished, tap: Tap) -> Plan:
     result = finished.result
-    console = screen()
-    for policy, tasks in _by_policy(result["tasks"]).items():
-        show(console, Text.assemble((policy, STRONG), f": {plain(tasks[0]['reason'])}"), _due(tasks), "")
-    aside = [line for line in tap.lines if line["event"] in _ASIDE_WORDS]
-    if aside:
-        show(console, "Not to be stopped, but to be known:", _aside(aside[:_ASIDE]))
-        if len(aside) > _ASIDE:
-            show(console, f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --rehearse logs them")
-        show(console, "")
-    show(console, *_sentences(result, tap))
-    for one in asleep:
-        show(console, f"{one.name} was not asked: only {' or '.join(one.triggers)} runs it.")
-    show(console, "This was a rehearsal; nothing was touched.")
+    complete = not result["partial"] and not tap.said("list_failed")
+    return Plan(began, where, basis, complete, result["counts"], tuple(planned_tasks(result["tasks"])))
 
 
-def _by_policy(tasks: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The due tasks of each policy, most overdue first."""
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for task in sorted(tasks, key=lambda task: (-(task["over_s"] or 0), task["invocation_id"])):
-        grouped.setdefault(task["policy"], []).append(task)
-    return grouped
-
-
-def _due(tasks: list[dict[str, Any]]) -> Table:
-    rows = [
-        (
-            task["invocation_id"],
-            _place(task),
-            task["rule"] or "-",
-            length(task["age_s"]),
-            length(task["limit_s"]),
-            length(task["over_s"]),
-            _fate(task),
-        )
-        for task in tasks
-    ]
-    heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
-    return table(heads, rows, right=("age", "limit", "over"))
-
-
-def _fate(task: dict[str, Any]) -> Text:
-    if task["event"] == "would_stop":
-        return Text("would stop", STRONG)
-    if task["event"] == "ended":
-        return Text("ended meanwhile", SOFT)
-    if task["event"] == "skipped":
-        return Text(_SKIPPED.get(task["why"], task["why"]), SOFT)
-    return Text(plain(f"{task.get('detail') or 'failed'}: {task.get('error_code') or ''}"), BAD)
-
-
-def _aside(lines: list[dict[str, Any]]) -> Table:
-    rows = [
-        (
-            line["invocation_id"],
-            _place(line),
-            line["policy"] or "-",
-            length(line["age_s"]),
-            f"{_ASIDE_WORDS[line['event']]}: {plain(line['reason'])}",
-        )
-        for line in lines
-    ]
-    return table(("task", "function", "policy", "age", "what happens"), rows, right=("age",))
-
-
-def _place(line: Mapping[str, Any]) -> str:
-    return short(line["service"], line["function"], line["qualifier"])
-
-
-def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
-    counts = result["counts"]
-    listed = f"{counted(counts['listed'], 'task')} listed in {counted(counts['functions'], 'function')}"
-    rest = [f"{counts[name]} {name}" for name in ("kept", "exempt", "reported", "unknown") if counts[name]]
-    kept = ", ".join(rest) or "none kept"
-    if counts["due"]:
-        yield f"{counts['due']} due of {listed}: {', '.join(_fates(counts))}. The others: {kept}."
-    else:
-        yield f"Nothing is due: {listed}, {kept}."
-    if counts["stuck"]:
-        yield f"{counted(counts['stuck'], 'task')} asked to stop long ago, and still Stopping."
-    for line in tap.said("halted"):
-        yield f"{line['policy']} is halted: {plain(line['why'])}."
-    for line in tap.said("budget_spent"):
-        yield f"{line['policy']}: {line['due']} are due, its budget is {line['allowed']}/run; the rest waits."
-    yield from (
-        f"{line['event']}: {plain(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
-    )
-    if result["unmatched"]:
-        yield f"Targets that stand for no function in task mode: {plain(', '.join(result['unmatched']))}."
-    if result["partial"]:
-        yield "The run ended early: not everything was looked at."
-
-
-def _fates(counts: Mapping[str, int]) -> Iterator[str]:
-    words = {"would_stop": "would be stopped", "ended": "ended meanwhile", "skipped": "held back",
-             "failed": "failed"}  # fmt: skip
-    return (f"{counts[name]} {said}" for name, said in words.items() if counts[name])
+def _write(wanted: Wanted, made: Plan) -> None:
+    text = dump_plan(made)
+    if wanted.file is None:
+        say(text.removesuffix("\n"))
+        return
+    write_plan(wanted.file, text, force=wanted.force)
+    if wanted.json:
+        return
+    now = sum(task.fate == WOULD_STOP for task in made.tasks)
+    say(f"Written to {wanted.file}: {counted(len(made.tasks), 'task')}, {now} to be stopped at the first go.")
+    if not made.complete:
+        say("It is not complete: not everything could be looked at.")
+    say(f"Review it, then within an hour: fc-reaper apply {wanted.file} --enforce")
 
 
 def _tell_trouble(finished: Finished, tap: Tap) -> None:
     """What could not be looked at, or why there was no look at all, and what to check."""
     failures = tap.said("list_failed")
-    for line in failures:
-        complain(plain(f"not listed: {_place(line)}: {_refusal(line)}"))
+    complain(*not_listed(failures))
     if not failures:
         complain(*finished.result["errors"])
     complain(*advice_for(failures))
-
-
-def _refusal(line: Mapping[str, Any]) -> str:
-    status = "no answer" if line["http_status"] is None else f"HTTP {line['http_status']}"
-    request = f" (request {line['fc_request_id']})" if line.get("fc_request_id") else ""
-    return f"{status}, {line['error_code']}: {line['error'][:_LONGEST]}{request}"

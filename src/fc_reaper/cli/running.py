@@ -13,7 +13,7 @@ from uuid import UUID
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.run import run
+from fc_reaper.run import Errand, run
 from fc_reaper.wiring import connector
 from fc_reaper.world import Finished, World
 
@@ -47,15 +47,17 @@ def sweep(
     timeout: float,
     shown: int = SHOWN,
     interrupted: Callable[[], bool] = lambda: False,
+    errand: Errand | None = None,
 ) -> Finished:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
-    Log lines go to *stream*. Once *interrupted* answers true the run comes to its own end.
+    Log lines go to *stream*. Once *interrupted* answers true the run comes to its own end. With an *errand*
+    nothing is looked for: the run is about the planned tasks.
     """
     random = Random()
     connect = connector(SYSTEM_CLOCK, random)
     world = World(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown)
-    return run(event, _context(random, timeout), world)
+    return run(event, _context(random, timeout), world, errand)
 
 
 def _context(random: Random, timeout: float) -> Any:

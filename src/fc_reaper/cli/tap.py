@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, TextIO
 
 from fc_reaper.cli.ending import let_go
@@ -13,12 +13,21 @@ from fc_reaper.cli.ending import let_go
 class Tap(io.StringIO):
     """A stream for log lines, which holds no text itself.
 
-    Lines whose event is in *keep* are kept as values; all go on to *through*, if given.
+    Lines whose event is in *keep* are kept as values; all go on to *through*, if given, and *heard* is told
+    each of them as it comes. `fault` says why *through* did not take them all, None when it did.
     """
 
-    def __init__(self, through: TextIO | None, *, keep: Collection[str]) -> None:
+    def __init__(
+        self,
+        through: TextIO | None,
+        *,
+        keep: Collection[str],
+        heard: Callable[[dict[str, Any]], None] = lambda line: None,
+    ) -> None:
         super().__init__()
         self.lines: list[dict[str, Any]] = []
+        self.fault: str | None = None
+        self._heard = heard
         self._through = through
         self._keep = frozenset(keep)
         self._begun = ""
@@ -34,6 +43,8 @@ class Tap(io.StringIO):
                 self._through.flush()
             except BrokenPipeError:
                 let_go(self._through)
+            except OSError as error:  # a full disk must not end a run in the middle
+                self.fault, self._through = error.strerror or str(error), None
         return len(text)
 
     def said(self, event: str) -> list[dict[str, Any]]:
@@ -42,5 +53,6 @@ class Tap(io.StringIO):
 
     def _line(self, text: str) -> None:
         line = json.loads(text)
+        self._heard(line)
         if line["event"] in self._keep:
             self.lines.append(line)

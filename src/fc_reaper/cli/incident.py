@@ -1,0 +1,145 @@
+"""An incident: a policy for once, made from options and not from a file, by every rule of a policy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from fc_reaper.cli.ending import Ended
+from fc_reaper.context import Context
+from fc_reaper.errors import PolicyError
+from fc_reaper.policy import Matcher, PolicyFile, load_policy
+from fc_reaper.policy.dump import dump_policy
+from fc_reaper.settings import read_policy, read_settings
+
+NAME = "incident"
+_EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 5000'
+_FINDING = re.compile(rf"{NAME}:\d+: (?P<path>\S+): (?P<what>.*)")
+
+
+class Incident(NamedTuple):
+    """What the options say, as they were written; None or empty where one was not given."""
+
+    targets: tuple[str, ...] = ()
+    alive_for: str | None = None
+    running_for: str | None = None
+    queued_for: str | None = None
+    statuses: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    where: str | None = None
+    reason: str | None = None
+    most: int | None = None
+
+    @property
+    def clocks(self) -> dict[str, str]:
+        """The clocks that were given, by their name in a policy."""
+        given = {"alive_for": self.alive_for, "running_for": self.running_for, "queued_for": self.queued_for}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+
+_OPTIONS = {
+    "targets": "--target",
+    "alive_for": "--alive-for",
+    "running_for": "--running-for",
+    "queued_for": "--queued-for",
+    "statuses": "--status",
+    "ids": "--id",
+    "where": "--where",
+    "reason": "--reason",
+    "most": "--max",
+}
+_OF_KEY = {
+    "targets": "--target",
+    "alive_for": "--alive-for",
+    "running_for": "--running-for",
+    "queued_for": "--queued-for",
+    "status": "--status",
+    "id": "--id",
+    "where": "--where",
+    "stop": "--reason",
+    "budget": "--max",
+    "match": "--status and the clocks",
+}
+
+
+def refuse_half(incident: Incident, event: str | None) -> None:
+    """Refuse options of an incident that do not make one, or that stand beside an event.
+
+    Raises:
+        Ended: with what to write.
+    """
+    given = [option for field, option in _OPTIONS.items() if getattr(incident, field) not in (None, ())]
+    if event is not None:
+        raise Ended(f"{', '.join(given)} cannot stand beside an EVENT: an incident has its own policy; "
+                    "leave one of them out")  # fmt: skip
+    if not incident.targets:
+        raise Ended(f"{' and '.join(given)} cannot stand without --target; write: {_EXAMPLE}")
+    missing = [option for field, option in (("reason", "--reason"), ("most", "--max"))
+               if getattr(incident, field) is None]  # fmt: skip
+    if not incident.clocks:
+        missing.insert(0, "--alive-for, --running-for or --queued-for")
+    if missing:
+        raise Ended(f"--target needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
+
+
+def incident_policy(incident: Incident, exempt: tuple[Matcher, ...]) -> str:
+    """The text of a policy file that says what *incident* says, and spares whom *exempt* spares.
+
+    Raises:
+        Ended: no policy could say that; the text names the option.
+    """
+    from yaml import safe_dump
+
+    match: dict[str, object] = {**incident.clocks}
+    several = {"status": incident.statuses, "id": incident.ids}
+    match.update({key: list(values) for key, values in several.items() if values})
+    if incident.where is not None:
+        match["where"] = incident.where
+    policy = {"name": NAME, "targets": list(incident.targets), "match": match, "stop": incident.reason,
+              "budget": f"{incident.most}/run"}  # fmt: skip
+    text = safe_dump({"version": 1, "policies": [policy]}, sort_keys=False, allow_unicode=True, width=1000)
+    try:
+        file = load_policy(text, source=NAME)
+    except PolicyError as error:
+        raise Ended("\n".join(_in_options(finding) for finding in error.findings)) from None
+    return dump_policy(replace(file, exempt=exempt))
+
+
+def load_incident(text: str, exempt: tuple[Matcher, ...]) -> PolicyFile:
+    """The policy of an incident as its plan holds it; *exempt* spares as well.
+
+    Raises:
+        PolicyError: it is none.
+    """
+    file = load_policy(text, source=NAME)
+    return replace(file, exempt=joined(file.exempt, exempt))
+
+
+def joined(one: tuple[Matcher, ...], other: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
+    """Whom either spares, each matcher once."""
+    return (*one, *(matcher for matcher in other if matcher not in one))
+
+
+def standing_exempt(env: Mapping[str, str]) -> tuple[Matcher, ...]:
+    """Whom the policy file of *env* spares; nobody if none was named and none is there.
+
+    Raises:
+        PolicyError: it was named and is missing, or it is wrong.
+    """
+    settings = read_settings(env, Context())
+    if not env.get("REAPER_POLICY") and not os.path.lexists(settings.folder / settings.policy):
+        return ()
+    return read_policy(settings).exempt
+
+
+def _in_options(finding: str) -> str:
+    """A finding of the policy's loader in terms of the options."""
+    found = _FINDING.fullmatch(finding)
+    if found is None:
+        return finding
+    keys = re.findall(r"[a-z_]+", found["path"])
+    option = next((_OF_KEY[key] for key in reversed(keys) if key in _OF_KEY), found["path"])
+    return f"{option}: {found['what']}"

@@ -1,0 +1,156 @@
+"""What `fc-reaper plan` shows people: tables of the due tasks, and sentences about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, length, plain, screen, short, show, table
+from fc_reaper.cli.tap import Tap
+from fc_reaper.policy import Policy
+from fc_reaper.sweep.report import HELD_OUT
+from fc_reaper.world import Finished
+
+KEPT_LINES = (
+    *("run_started", "list_failed", "reported", "unknown", "stuck", "halted", "budget_spent", "not_armed"),
+    *("trigger_ignored", "trigger_refused", "trigger_unrecognised"),
+)
+"""The log lines of a run that are shown in other words."""
+
+_LONGEST = 160
+"""Characters of the cloud's own words that are shown."""
+
+_ASIDE = 20
+"""Tasks that are shown although they are not due; the rest is counted."""
+
+_SKIPPED = {
+    "budget": "beyond the budget",
+    "halted": "halted",
+    "spared": "no longer due",
+    "margin": "no time left",
+    "clock": "clocks differ",
+}
+_ASIDE_WORDS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
+
+
+def show_plan(finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
+    """Every due task by policy, who is not to be stopped and yet to be known, and the counts."""
+    result = finished.result
+    console = screen()
+    for policy, tasks in _by_policy(result["tasks"]).items():
+        show(console, Text.assemble((policy, STRONG), f": {plain(tasks[0]['reason'])}"), _due(tasks), "")
+    aside = [line for line in tap.lines if line["event"] in _ASIDE_WORDS]
+    if aside:
+        show(console, "Not to be stopped, but to be known:", _aside(aside[:_ASIDE]))
+        if len(aside) > _ASIDE:
+            show(console, f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --rehearse logs them")
+        show(console, "")
+    show(console, *_sentences(result, tap))
+    for one in asleep:
+        show(console, f"{one.name} was not asked: only {' or '.join(one.triggers)} runs it.")
+    show(console, "This was a rehearsal; nothing was touched.")
+
+
+def _by_policy(tasks: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The due tasks of each policy, most overdue first."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for task in sorted(tasks, key=lambda task: (-(task["over_s"] or 0), task["invocation_id"])):
+        grouped.setdefault(task["policy"], []).append(task)
+    return grouped
+
+
+def _due(tasks: list[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            task["invocation_id"],
+            _place(task),
+            task["rule"] or "-",
+            length(task["age_s"]),
+            length(task["limit_s"]),
+            length(task["over_s"]),
+            _fate(task),
+        )
+        for task in tasks
+    ]
+    heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
+    return table(heads, rows, right=("age", "limit", "over"))
+
+
+def _fate(task: dict[str, Any]) -> Text:
+    if task["event"] == "would_stop":
+        return Text("would stop", STRONG)
+    if task["event"] == "ended":
+        return Text("ended meanwhile", SOFT)
+    if task["event"] == "skipped":
+        heldout = task.get("detail") == HELD_OUT
+        return Text("spared by holdout" if heldout else _SKIPPED.get(task["why"], task["why"]), SOFT)
+    return Text(plain(f"{task.get('detail') or 'failed'}: {task.get('error_code') or ''}"), BAD)
+
+
+def _aside(lines: list[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            line["invocation_id"],
+            _place(line),
+            line["policy"] or "-",
+            length(line["age_s"]),
+            f"{_ASIDE_WORDS[line['event']]}: {plain(line['reason'])}",
+        )
+        for line in lines
+    ]
+    return table(("task", "function", "policy", "age", "what happens"), rows, right=("age",))
+
+
+def _place(line: Mapping[str, Any]) -> str:
+    return short(line["service"], line["function"], line["qualifier"])
+
+
+def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
+    counts = result["counts"]
+    listed = f"{counted(counts['listed'], 'task')} listed in {counted(counts['functions'], 'function')}"
+    rest = [f"{counts[name]} {name}" for name in ("kept", "exempt", "reported", "unknown") if counts[name]]
+    kept = ", ".join(rest) or "none kept"
+    if counts["due"]:
+        yield f"{counts['due']} due of {listed}: {', '.join(_fates(counts))}. The others: {kept}."
+    else:
+        yield f"Nothing is due: {listed}, {kept}."
+    if counts["stuck"]:
+        yield f"{counted(counts['stuck'], 'task')} asked to stop long ago, and still Stopping."
+    for line in tap.said("halted"):
+        yield f"{line['policy']} is halted: {plain(line['why'])}."
+    for line in tap.said("budget_spent"):
+        allowed = f"its budget is {line['allowed']}/run"
+        if line["why"]:
+            allowed = f"{line['allowed']} may be stopped now ({plain(line['why'])})"
+        yield f"{line['policy']}: {line['due']} are due, {allowed}; the rest waits."
+    for line in tap.said("not_armed"):
+        yield f"{line['policy']} is not armed, so it only reports: {plain(line['why'])}."
+    yield from (
+        f"{line['event']}: {plain(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
+    )
+    if result["unmatched"]:
+        yield f"Targets that stand for no function in task mode: {plain(', '.join(result['unmatched']))}."
+    if result["partial"]:
+        yield "The run ended early: not everything was looked at."
+
+
+def _fates(counts: Mapping[str, int]) -> Iterator[str]:
+    words = {"would_stop": "would be stopped", "ended": "ended meanwhile", "skipped": "held back",
+             "failed": "failed"}  # fmt: skip
+    return (f"{counts[name]} {said}" for name, said in words.items() if counts[name])
+
+
+def not_listed(failures: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each function that could not be listed."""
+    for line in failures:
+        yield plain(f"not listed: {_place(line)}: {refusal(line)}")
+
+
+def refusal(line: Mapping[str, Any]) -> str:
+    """How the cloud refused, or that it did not answer, in one line."""
+    status = "no answer" if line["http_status"] is None else f"HTTP {line['http_status']}"
+    request = f" (request {line['fc_request_id']})" if line.get("fc_request_id") else ""
+    return f"{status}, {line['error_code']}: {line['error'][:_LONGEST]}{request}"

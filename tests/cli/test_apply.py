@@ -1,0 +1,448 @@
+"""`fc-reaper apply`: a plan is carried out as far as it still holds, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fc_reaper.cli.bars import Counts
+from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
+from tests.cli.plans import HOME, a_plan, became, carried_out, edited, task_of, without
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.monitoring.published import must_be_published
+from tests.run.account import operations, policy, seeded, stopped
+
+
+def hours_ago(hours: float) -> int:
+    """A moment that stays where it is, in epoch milliseconds."""
+    return int((time.time() - hours * 3600) * 1000)
+
+
+def test_what_is_planned_and_still_due_is_stopped_and_told(cloud: EmulatorProcess, folder: Path) -> None:
+    """Each task with what became of it; the exit code is 0, and nobody else was touched."""
+    ran = carried_out(cloud, a_plan(cloud, folder))
+    assert stopped(cloud) == {"over-1", "over-2", "over-3"}
+    assert "over-1 media/transcode@prod stopped confirmed by reading it again" in ran.told
+    assert "Of 3 planned tasks: 3 stopped (3 confirmed)." in ran.told
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_stop_takes_three_calls(cloud: EmulatorProcess, folder: Path) -> None:
+    """It is read again, stopped, and read as a proof; nothing is listed."""
+    plan = a_plan(cloud, folder)
+    before = operations(cloud)
+    carried_out(cloud, plan)
+    calls = {name: number - before.get(name, 0) for name, number in operations(cloud).items()}
+    assert {name: number for name, number in calls.items() if number} == {
+        "GetStatefulAsyncInvocation": 6,
+        "StopStatefulAsyncInvocation": 3,
+    }
+
+
+@pytest.mark.parametrize("args", [[], ["--rehearse"]])
+def test_nothing_is_stopped_without_enforce(args: list[str], cloud: EmulatorProcess, folder: Path) -> None:
+    """Whatever REAPER_MODE says; one line says what to write."""
+    plan = a_plan(cloud, folder)
+    ran = fc_reaper("apply", plan.name, *args, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.complaints == [
+        "fc-reaper: apply stops tasks, so it must be told to: fc-reaper apply plan.json --enforce"
+    ]
+    assert stopped(cloud) == set()
+
+
+def test_what_has_changed_since_is_left_alone_and_told(tmp_path: Path) -> None:
+    """The account is another one by then: only what stayed as it was is stopped."""
+    long_ago, begun, anew = hours_ago(5), hours_ago(3), hours_ago(0.1)
+
+    def a_task(name: str, status: str = "Running", **fields: Any) -> dict[str, Any]:
+        usual = {"enqueued": long_ago, "started": begun, "requestId": f"r-{name}"}
+        return seeded(name, status, **{**usual, **fields})
+
+    names = ("stays", "ended", "replaced", "younger", "retried", "gone", "stopping", "stopped")
+    then = {"invocations": [a_task(name) for name in names]}
+    now = {
+        "invocations": [
+            a_task("stays"),
+            a_task("ended", "Succeeded", ends=anew),
+            a_task("replaced", requestId="r-another"),
+            a_task("younger", enqueued=long_ago + 60_000),
+            a_task("retried", started=anew, retries=1),
+            a_task("stopping", "Stopping", stopping=anew),
+            a_task("stopped", "Stopped", ends=anew),
+            a_task("new"),
+        ]
+    }
+    a_policy_file(tmp_path)
+    with running_emulator(seed=then) as cloud:
+        plan = a_plan(cloud, tmp_path, **HOME)
+    with running_emulator("--stopping", "300ms", seed=now) as cloud:
+        ran = carried_out(cloud, plan, "--json", **HOME)
+        table = carried_out(cloud, plan, **HOME)
+        assert stopped(cloud) == {"stays"}
+    assert became(ran) == {
+        "stays": "stopped",
+        "ended": "ended",
+        "replaced": "replaced",
+        "younger": "replaced",
+        "retried": "not_due",
+        "gone": "not_found",
+        "stopping": "stopped_before",
+        "stopped": "stopped_before",
+    }
+    assert "ended meanwhile it is Succeeded already" in table.told
+    assert "another task of the same id" in table.told
+    assert ran.code == 1  # one was not found
+    assert "stays media/transcode@prod stopped before it is Stopped already" in table.told
+
+
+def test_a_budget_goes_on_where_the_last_apply_ended(tmp_path: Path) -> None:
+    """Three hundred tasks, fifty at a time: nobody is stopped twice, and what is done counts as done."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path, policy(budget="500/run"))
+    with running_emulator("--stopping", "100ms", seed=seed) as cloud:
+        plan = a_plan(cloud, tmp_path)
+        once = carried_out(cloud, plan, "--max", "50")
+        assert len(stopped(cloud)) == 50
+        twice = carried_out(cloud, plan, "--max", "50", "--json")
+        assert len(stopped(cloud)) == 100
+        assert stops(cloud) == dict.fromkeys(stopped(cloud), 1)
+    assert "Of 300 planned tasks: 50 stopped (50 confirmed), 250 waiting." in once.told
+    assert "Run the same command again to go on" in once.told
+    assert (once.code, twice.code) == (1, 1)
+    outcomes = Counter(became(twice).values())
+    assert outcomes == {"stopped": 50, "stopped_before": 50, "waiting": 200}
+
+
+def test_max_holds_for_all_policies_together_and_starves_none(tmp_path: Path) -> None:
+    """Each further apply comes to the next ones, whichever policy they are of."""
+    text = policy(match="{running_for: 2h}") + (
+        "  - name: other\n    targets: [media/resize]\n    match: {running_for: 2h}\n    stop: Too long.\n"
+    )
+    other = {"serviceName": "media", "functionName": "resize", "status": "Running"}
+    seed = {
+        "invocations": [
+            seeded("one-{n}", "Running", count=4, enqueued="-5h", started="-4h"),
+            {**other, "invocationId": "two-{n}", "count": 4, "enqueued": "-5h", "started": "-3h"},
+        ]
+    }
+    a_policy_file(tmp_path, text)
+    with running_emulator("--stopping", "0ms", seed=seed) as cloud:
+        plan = a_plan(cloud, tmp_path)
+        seen = []
+        for _ in range(3):
+            carried_out(cloud, plan, "--max", "3")
+            seen.append(len(stopped(cloud)))
+    assert seen == [3, 6, 8]
+
+
+def stops(cloud: EmulatorProcess) -> dict[str, int]:
+    """How many stop requests reached each task, those that changed nothing included."""
+    return dict(Counter(one["invocationId"] for one in cloud.journal() if one["to"] in ("Stopping",)
+                        and one["cause"] == "stop"))  # fmt: skip
+
+
+def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -> None:
+    """What was accepted is proven; in the end each task was asked to stop once, and nobody else was."""
+    seed = {
+        "invocations": [
+            seeded("job-{n}", "Running", count=120, enqueued="-5h", started="-3h"),
+            seeded("young-{n}", "Running", count=20, enqueued="-1h", started="-1h"),
+        ]
+    }
+    a_policy_file(tmp_path, policy(budget="500/run"))
+    with running_emulator("--stopping", "100ms", "--latency", "100ms", seed=seed) as cloud:
+        plan = a_plan(cloud, tmp_path)
+        args = [*COMMAND, "apply", plan.name, "--enforce"]
+        with subprocess.Popen(
+            args, env=at(cloud), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        ) as process:
+            while len(stopped(cloud)) < 10:
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            told = " ".join(process.communicate(timeout=60)[0].split())
+        first = stopped(cloud)
+        assert process.returncode == 1
+        assert "Interrupted:" in told
+        assert f"{len(first)} stopped ({len(first)} confirmed)" in told
+        again = carried_out(cloud, plan)
+        assert len(first) < 120
+        assert stops(cloud) == {f"job-{n}": 1 for n in range(1, 121)}
+    rest = 120 - len(first)
+    assert f"{rest} stopped ({rest} confirmed), {len(first)} stopped before" in again.told
+    assert again.code == 0
+
+
+def test_tasks_that_were_put_into_a_plan_by_hand_are_not_stopped(
+    cloud: EmulatorProcess, folder: Path
+) -> None:
+    """A plan only names; what is not due by the policy is left alone, and so is what is exempt or spared."""
+
+    def add(plan: dict[str, Any]) -> None:
+        model = plan["tasks"][0]
+        for name in ("young-1", "keep-1", "vip-1", "waited-1"):
+            nobody = {"request_id": None, "first_enqueue": None}
+            plan["tasks"].append({**model, "invocation_id": name, **nobody})
+
+    ran = carried_out(cloud, edited(a_plan(cloud, folder), add), "--json")
+    assert stopped(cloud) == {"over-1", "over-2", "over-3"}
+    names = ("young-1", "keep-1", "vip-1", "waited-1")
+    assert {name: became(ran)[name] for name in names} == dict.fromkeys(names, "not_due")
+
+
+def test_another_rule_of_the_same_policy_is_no_reason(cloud: EmulatorProcess, folder: Path) -> None:
+    """What the plan says must be what is true."""
+    plan = edited(a_plan(cloud, folder), lambda plan: task_of(plan, "over-1").update(rule="alive_for"))
+    ran = carried_out(cloud, plan, "--json")
+    assert stopped(cloud) == {"over-2", "over-3"}
+    assert became(ran)["over-1"] == "not_due"
+
+
+def test_a_reviewer_may_take_tasks_out_of_a_plan(cloud: EmulatorProcess, folder: Path) -> None:
+    """What is not in it is not touched."""
+    plan = edited(a_plan(cloud, folder), lambda plan: without(plan, "over-1"))
+    assert carried_out(cloud, plan).code == 0
+    assert stopped(cloud) == {"over-2", "over-3"}
+
+
+def test_an_empty_plan_is_a_plan(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Nothing is asked, nothing is done."""
+    a_policy_file(tmp_path, policy(match="{running_for: 9d}"))
+    plan = a_plan(cloud, tmp_path)
+    before = operations(cloud)
+    ran = carried_out(cloud, plan)
+    assert (ran.code, ran.told) == (0, "The plan names no task to stop: nothing was done.")
+    assert carried_out(cloud, plan, "--json").json["tasks"] == []
+    assert operations(cloud) == before
+
+
+REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "another account": (lambda plan: plan.update(account="7"), "the plan is for account 7"),
+    "another region": (lambda plan: plan.update(region="cn-beijing"), "the plan is for region cn-beijing"),
+    "another endpoint": (
+        lambda plan: plan.update(account=None, endpoint="https://example.com"),
+        "nobody can tell whether that is the same account",
+    ),
+    "old": (lambda plan: plan.update(time="2026-01-01T00:00:00Z"), "more than 1h; make a new one"),
+    "from the future": (lambda plan: plan.update(time="2099-01-01T00:00:00Z"), "from now; check the clocks"),
+    "no policy of that name": (
+        lambda plan: plan["tasks"][0].update(policy="other"),
+        'tasks[0].policy: "other" is none of the policies of this plan',
+    ),
+    "no target of the policy": (
+        lambda plan: plan["tasks"][0].update(qualifier="LATEST"),
+        "tasks[0]: media/transcode@LATEST is no target of runaway",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_for_here_and_now_is_refused_before_any_call(
+    case: str, cloud: EmulatorProcess, folder: Path
+) -> None:
+    """Exit 2, and a line that says why."""
+    change, said = REFUSED[case]
+    plan = edited(a_plan(cloud, folder, **HOME), change)
+    before = operations(cloud)
+    ran = carried_out(cloud, plan, **HOME)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert operations(cloud) == before
+
+
+def test_a_changed_policy_is_refused_by_name(cloud: EmulatorProcess, folder: Path) -> None:
+    """Changed, gone or new; comments and words are no change."""
+    plan = a_plan(cloud, folder)
+    a_policy_file(folder, policy(match="{running_for: 1h}"))
+    changed = carried_out(cloud, plan)
+    a_policy_file(folder, policy().replace("name: runaway", "name: other"))
+    renamed = carried_out(cloud, plan)
+    a_policy_file(folder, policy().replace("[keep-*]", "[keep-1]"))
+    less_exempt = carried_out(cloud, plan)
+    assert [changed.code, renamed.code, less_exempt.code] == [2, 2, 2]
+    assert "policy.yaml is not the policy of the plan any more: runaway is changed" in changed.err
+    assert "runaway is gone; other is new" in renamed.err
+    assert "its exempt" in less_exempt.err
+    assert stopped(cloud) == set()
+    a_policy_file(folder, policy(stop="In other words.") + "# and a comment\n")
+    assert carried_out(cloud, plan).code == 0
+
+
+def test_an_old_plan_is_carried_out_by_somebody_who_says_so(cloud: EmulatorProcess, folder: Path) -> None:
+    """--max-age takes a length of time with a unit."""
+    plan = edited(a_plan(cloud, folder), lambda plan: plan.update(time="2026-01-01T00:00:00Z"))
+    wrong = carried_out(cloud, plan, "--max-age", "365")
+    assert (wrong.code, wrong.err) == (
+        2,
+        "fc-reaper: --max-age: 365 has no unit; if seconds are meant, write 6m5s or 365s\n",
+    )
+
+
+def test_log_lines_are_appended_to_a_file(cloud: EmulatorProcess, folder: Path) -> None:
+    """The same lines as of any run, woken by a command; one apply after the other."""
+    plan = a_plan(cloud, folder)
+    for _ in range(2):
+        carried_out(cloud, plan, "--log", "trail.jsonl")
+    lines = [json.loads(line) for line in (folder / "trail.jsonl").read_text("utf-8").splitlines()]
+    for line in lines:
+        must_be_published(line)
+    assert {line["trigger"] for line in lines} == {"command"}
+    assert {line["mode"] for line in lines} == {"enforce"}
+    events = Counter(line["event"] for line in lines)
+    assert events == {"run_started": 2, "accepted": 3, "confirmed": 3, "ended": 3, "run_finished": 2}
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:
+    """It is opened before the first call."""
+    ran = carried_out(cloud, a_plan(cloud, folder), "--log", "no/such/folder.jsonl")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--log no/such/folder.jsonl: No such file or directory" in ran.err
+    assert stopped(cloud) == set()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_log_that_breaks_off_is_told(cloud: EmulatorProcess, folder: Path) -> None:
+    """The stops are done and told all the same; the exit code is 1."""
+    ran = carried_out(cloud, a_plan(cloud, folder), "--log", "/dev/full")
+    assert ran.code == 1
+    assert "the log could not be written to its end" in ran.err
+    assert stopped(cloud) == {"over-1", "over-2", "over-3"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}, "check ALIBABA_CLOUD_ACCESS_KEY_ID"),
+        ({"REAPER_ENDPOINT": "http://127.0.0.1:9"}, "check the endpoint"),
+    ],
+    ids=["wrong keys", "nobody there"],
+)
+def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
+    changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
+) -> None:
+    """With what happened and what to check."""
+    plan = a_plan(cloud, folder, **HOME)
+    ran = carried_out(cloud, plan, **{**HOME, **changes})
+    assert (ran.code, ran.out) == (3, "")
+    assert check in ran.complaints[-1]
+    assert stopped(cloud) == set()
+
+
+def test_where_the_cloud_answers_nobody_not_every_task_is_tried(tmp_path: Path) -> None:
+    """Five thousand vain attempts would help nobody."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path, policy(budget="500/run"))
+    with running_emulator(seed=seed) as cloud:
+        plan = a_plan(cloud, tmp_path)
+        before = operations(cloud)["GetStatefulAsyncInvocation"]
+        ran = carried_out(cloud, plan, ALIBABA_CLOUD_ACCESS_KEY_SECRET="wrong")
+        tried = operations(cloud)["GetStatefulAsyncInvocation"] - before
+    assert ran.code == 3
+    assert tried < 100
+
+
+def test_one_task_that_cannot_be_stopped_does_not_hide_the_others(
+    cloud: EmulatorProcess, folder: Path
+) -> None:
+    """It is told with the cloud's own words; exit 1."""
+    plan = a_plan(cloud, folder)
+    cloud.faults(
+        [
+            {
+                "operation": "StopStatefulAsyncInvocation",
+                "status": 403,
+                "code": "AccessDenied",
+                "times": 9,
+                "match": {"invocationId": "over-2"},
+            }
+        ]
+    )
+    ran = carried_out(cloud, plan, "--json")
+    assert became(ran) == {"over-1": "stopped", "over-2": "failed", "over-3": "stopped"}
+    assert ran.code == 1
+
+
+def test_keep_looks_at_the_population_again(tmp_path: Path) -> None:
+    """Three of five are too many by the plan; by then two others have ended, so one is."""
+    keep = policy(match="{status: Running}", keep="{at_most: 2}")
+    a_policy_file(tmp_path, keep)
+    times = {n: hours_ago(6.01 - n) for n in range(1, 6)}
+
+    def a_task(n: int, status: str = "Running", **fields: Any) -> dict[str, Any]:
+        return seeded(f"job-{n}", status, enqueued=times[n], requestId=f"r-{n}", **fields)
+
+    with running_emulator(seed={"invocations": [a_task(n) for n in times]}) as cloud:
+        shown = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
+        plan = a_plan(cloud, tmp_path, **HOME)
+    now = [a_task(n, "Succeeded", ends="-1m") if n < 3 else a_task(n) for n in times]
+    with running_emulator("--stopping", "100ms", seed={"invocations": now}) as cloud:
+        ran = carried_out(cloud, plan, "--json", **HOME)
+        assert stopped(cloud) == {"job-5"}
+    assert "job-5 media/transcode@prod keep 1h - - would stop" in shown.told
+    assert became(ran) == {"job-3": "not_due", "job-4": "not_due", "job-5": "stopped"}
+
+
+def test_a_halt_holds_when_a_plan_is_carried_out(tmp_path: Path) -> None:
+    """What a policy forbids itself an apply does not do either."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=6, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path, policy(halt_over="5"))
+    with running_emulator(seed=seed) as cloud:
+        ran = carried_out(cloud, a_plan(cloud, tmp_path))
+        assert stopped(cloud) == set()
+    assert "6 waiting" in ran.told
+    assert "runaway is halted: 6 tasks are due at once" in ran.told
+    assert ran.code == 1
+
+
+def test_a_policy_that_is_not_armed_any_more_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:
+    """A lock beside it counts at the moment of the stop; an incident stands in no lock."""
+    plan = a_plan(cloud, folder)
+    (folder / "policy.lock").write_text("version: 1\nexempt: [keep-*]\npolicies: []\n")
+    ran = carried_out(cloud, plan)
+    assert stopped(cloud) == set()
+    assert "3 waiting" in ran.told
+    assert "runaway is not armed" in ran.told
+    assert ran.code == 1
+    shown = fc_reaper("plan", env=at(cloud), cwd=folder)
+    assert "runaway is not armed, so it only reports" in shown.told
+    args = ("--target", "media/transcode@prod", "--running-for", "2h", "--reason", "now", "--max", "9")
+    assert carried_out(cloud, a_plan(cloud, folder, *args)).code == 0
+
+
+def test_a_terminal_sees_how_far_it_is(cloud: EmulatorProcess, folder: Path) -> None:
+    """Bars on standard error; standard output has the same lines as ever."""
+    plan = a_plan(cloud, folder)
+    ours, theirs = pty.openpty()
+    args = [*COMMAND, "apply", plan.name, "--enforce"]
+    env = at(cloud, TERM="xterm")
+    with subprocess.Popen(args, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        seen = shown_on(ours)
+        told, _ = process.communicate(timeout=60)
+    assert "Stopping" in seen
+    assert "3/3" in seen
+    assert "\x1b" not in told.decode()
+    assert "3 stopped (3 confirmed)" in told.decode()
+
+
+def test_the_bars_count_turns_and_proofs() -> None:
+    """A task has its turn once; whoever was asked to stop is proven later."""
+    seen: list[tuple[int, int, int]] = []
+    counts = Counts(lambda now: seen.append((now.begun, now.asked, now.proven)))
+    story = [("run_started", "-"), ("accepted", "a"), ("ended", "b"), ("confirmed", "a"), ("skipped", "c")]
+    for event, name in story:
+        counts.hear(
+            {"event": event, "service": None, "function": "f", "qualifier": "q", "invocation_id": name}
+        )
+    assert seen == [(1, 1, 0), (2, 1, 0), (2, 1, 1), (3, 1, 1)]

@@ -1,0 +1,175 @@
+"""An incident: a plan without a policy file, by the rules of one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fc_reaper.cli.incident import Incident, incident_policy, load_incident
+from fc_reaper.policy import load_policy
+from tests.cli.command import a_policy_file, at, fc_reaper
+from tests.cli.plans import a_plan, became, carried_out, edited
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.run.account import policy, seeded, stopped
+
+TARGET = ("--target", "media/transcode@prod")
+BAD_DEPLOY = (*TARGET, "--running-for", "1h", "--reason", "bad deploy", "--max", "5000")
+
+
+def test_it_stops_what_the_options_say_and_spares_whom_the_policy_file_spares(
+    cloud: EmulatorProcess, folder: Path
+) -> None:
+    """`exempt` is above an incident, `unless` of another policy is not."""
+    shown = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud), cwd=folder)
+    assert "incident: bad deploy" in shown.told
+    assert "4 would be stopped" in shown.told
+    ran = carried_out(cloud, a_plan(cloud, folder, *BAD_DEPLOY))
+    assert stopped(cloud) == {"over-1", "over-2", "over-3", "vip-1"}
+    assert ran.code == 0
+
+
+def test_the_plan_holds_the_whole_policy_and_no_payload(tmp_path: Path) -> None:
+    """Line by line, so that it can be reviewed; also when an expression read the payload."""
+    secret = {"tier": "bulk", "token": "hush"}
+    seed = {"invocations": [seeded("job-1", "Running", enqueued="-5h", payload=secret)]}
+    where = ("--where", "payload.tier == 'bulk'")
+    with running_emulator(seed=seed) as cloud:
+        text = a_plan(cloud, tmp_path, *BAD_DEPLOY, *where).read_text("utf-8")
+    whole = json.loads(text)
+    assert whole["policy"]["source"] == "incident"
+    assert "  stop: bad deploy" in whole["policy"]["text"]
+    assert [task["invocation_id"] for task in whole["tasks"]] == ["job-1"]
+    assert "hush" not in text
+
+
+def test_without_a_policy_file_nobody_is_exempt(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """An incident needs none."""
+    plan = json.loads(a_plan(cloud, tmp_path, *BAD_DEPLOY).read_text("utf-8"))
+    assert "keep-1" in {task["invocation_id"] for task in plan["tasks"]}
+
+
+def test_a_policy_file_that_was_named_or_is_broken_is_an_error(
+    cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """It may hold exemptions that nobody can read."""
+    named = fc_reaper("plan", *BAD_DEPLOY, "--policy", "other.yaml", env=at(cloud), cwd=tmp_path)
+    a_policy_file(tmp_path, "version: 2\n")
+    broken = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud), cwd=tmp_path)
+    assert (named.code, broken.code) == (2, 2)
+    assert "other.yaml: there is no such file" in named.err
+    assert "policy.yaml:1: version" in broken.err
+
+
+def test_who_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Whom the policy file spares now, and whom it spared then."""
+    a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
+    plan = a_plan(cloud, tmp_path, *BAD_DEPLOY)
+    a_policy_file(tmp_path, policy().replace("[keep-*]", "[keep-*, over-1]"))
+    ran = carried_out(cloud, plan, "--json")
+    assert stopped(cloud) == {"over-2", "over-3"}
+    assert became(ran)["over-1"] == "not_due"
+    assert became(ran)["keep-1"] == "not_due"
+
+
+def test_its_budget_is_its_own_and_an_apply_goes_on_with_the_rest(tmp_path: Path) -> None:
+    """--max of the plan is the budget of each apply."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=7, enqueued="-5h")]}
+    with running_emulator("--stopping", "0ms", seed=seed) as cloud:
+        args = (*TARGET, "--alive-for", "10m", "--reason", "bad deploy", "--max", "5")
+        plan = a_plan(cloud, tmp_path, *args)
+        codes = [carried_out(cloud, plan).code for _ in range(2)]
+        assert len(stopped(cloud)) == 7
+    assert codes == [1, 0]
+
+
+def test_the_reaper_never_stops_itself(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Neither in an incident."""
+    ran = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud, REAPER_SELF="media/transcode"), cwd=tmp_path)
+    assert "Nothing is due" in ran.out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plan: plan["policy"]["text"].append("# a comment"),
+        lambda plan: plan["policy"].update(
+            text=[line.replace("1h", "1m") for line in plan["policy"]["text"]]
+        ),
+    ],
+    ids=["a comment", "a limit"],
+)
+def test_a_policy_that_was_edited_in_the_plan_is_refused(
+    change: Any, cloud: EmulatorProcess, folder: Path
+) -> None:
+    """Letter by letter."""
+    ran = carried_out(cloud, edited(a_plan(cloud, folder, *BAD_DEPLOY), change))
+    assert ran.code == 2
+    assert "the policy in the plan was changed after the plan was made" in ran.err
+    assert stopped(cloud) == set()
+
+
+ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--alive-for", "10m"], "--alive-for cannot stand without --target; write: fc-reaper plan --target"),
+        (["--reason", "x", "--max", "3"], "--reason and --max cannot stand without --target"),
+        ([*TARGET, "--alive-for", "10m"], "--target needs --reason and --max as well; write: fc-reaper plan"),
+        (
+            [*TARGET, "--reason", "x", "--max", "3"],
+            "--target needs --alive-for, --running-for or --queued-for",
+        ),
+        (["event.json", *TARGET, *ALL], "cannot stand beside an EVENT: an incident has its own policy"),
+        ([*TARGET, *ALL, "--alive-for", "10"], "--alive-for: 10 has no unit"),
+        ([*TARGET, *ALL, "--status", "running"], "--status: 'running' is no status; did you mean Running?"),
+        ([*TARGET, *ALL, "--id", "a[b]"], "--id: 'a[b]' fits no invocation id"),
+        ([*TARGET, *ALL, "--where", "payload."], "--where: it is no JMESPath"),
+        (["--target", "a/b/c", *ALL], "--target: 'a/b/c' is not a target"),
+        ([*TARGET, *ALL, "--reason", " "], "--reason: "),
+        ([*TARGET, *ALL, "--queued-for", "1h", "--running-for", "1h"], "no task can fit"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_options_that_make_no_incident_are_refused_with_what_to_write(
+    args: list[str], said: str, cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Exit 2, before anybody is asked."""
+    ran = fc_reaper("plan", *args, env=at(cloud), cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:
+    """Usage, exit 2."""
+    assert fc_reaper("plan", *TARGET, *ALL, "--max", "0", cwd=tmp_path).code == 2
+
+
+def test_the_policy_is_made_by_all_rules_of_one() -> None:
+    """Each option has its key, and whom the policy file spares stands in `exempt`."""
+    incident = Incident(
+        targets=("media/transcode@7", "resize"),
+        alive_for="10m",
+        statuses=("Running",),
+        ids=("a-*", "b-*"),
+        where="payload.tier == 'bulk'",
+        reason="yes: #1 'bad' deploy",
+        most=5000,
+    )
+    exempt = load_policy(policy(), source="policy.yaml").exempt
+    text = incident_policy(incident, exempt)
+    expected = """\
+version: 1
+exempt: [keep-*]
+policies:
+  - name: incident
+    targets: [media/transcode@7, resize]
+    match: {status: Running, id: [a-*, b-*], alive_for: 10m, where: "payload.tier == 'bulk'"}
+    stop: "yes: #1 'bad' deploy"
+    budget: 5000/run
+"""
+    assert load_incident(text, exempt) == load_policy(expected, source="incident")
