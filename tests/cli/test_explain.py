@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.cli.command import a_policy_file, at, fc_reaper
+from tests.cli.command import Ran, a_policy_file, at, environment, fc_reaper
 from tests.emulator_process import EmulatorProcess
 from tests.run.account import operations, policy
 
@@ -86,6 +88,41 @@ def test_as_json_every_step_is_a_value(cloud: EmulatorProcess, folder: Path) -> 
     (key,) = step["match"]["keys"]
     assert (key["key"], key["wanted"], key["holds"], key["limit_s"]) == ("running_for", "2h", True, 7200)
     assert (told["verdict"]["kind"], told["verdict"]["line"]) == ("due", 4)
+    assert told["would_change"]["towards"] == "kept"
+    first = told["would_change"]["ways"][0]
+    assert [(one["step"], one["key"], one["line"], one["must_hold"]) for one in first] == [
+        ("match", "running_for", 6, False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (
+            "over-1",
+            "to be kept, running_for would have to be within 2h (policy.yaml:6), or `unless` id: vip-*",
+        ),
+        ("young-1", "to become due, running_for would have to be over 2h (policy.yaml:6)"),
+        ("vip-1", "to become due, `unless` id: vip-* would have to not hold (policy.yaml:7)"),
+        ("keep-1", "to become due, `exempt` id: keep-* would have to not hold (policy.yaml:2)"),
+        ("queue-1", "to become due, running_for would have to be over 2h (policy.yaml:6)"),
+        ("done-1", "no step would make it due: it is Succeeded already"),
+    ],
+)
+def test_one_sentence_says_which_step_would_have_to_change(
+    task: str, sentence: str, cloud: EmulatorProcess, folder: Path
+) -> None:
+    """With the line on which it stands."""
+    assert sentence in fc_reaper("explain", PROD, task, env=at(cloud), cwd=folder).told
+
+
+def test_a_policy_that_the_lock_does_not_arm_only_reports(cloud: EmulatorProcess, folder: Path) -> None:
+    """As in a run; and it is said that it would have to be armed."""
+    (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
+    told = fc_reaper("explain", PROD, "over-1", env=at(cloud), cwd=folder).told
+    assert "runaway (stop, not armed)" in told
+    assert "reported, not stopped, runaway, running_for 3h of 2h" in told
+    assert "to become due, runaway would have to be armed (policy.yaml:4)" in told
 
 
 @pytest.mark.parametrize(
@@ -126,3 +163,166 @@ def test_a_function_of_3_0_has_no_service(cloud: EmulatorProcess, tmp_path: Path
     ran = fc_reaper("explain", "resize", "three-1", env=at(cloud), cwd=tmp_path)
     assert ran.out.startswith("three-1 at resize\n")
     assert "due, runaway" in ran.told
+
+
+NOWHERE = environment(REAPER_ENDPOINT="http://127.0.0.1:9")
+"""No cloud, and no keys for one."""
+
+HOUR = 3_600_000
+START = 1_700_000_000_000
+TWO: dict[str, Any] = {
+    "serviceName": "media",
+    "functionName": "transcode",
+    "qualifier": "prod",
+    "invocationId": "job-7",
+    "status": "Running",
+    "alreadyRetriedTimes": 0,
+    "invocationPayload": '{"order": "s3cret", "most": "90m"}',
+    "events": [
+        {"eventId": 1, "status": "Enqueued", "timestamp": START},
+        {"eventId": 2, "status": "Running", "timestamp": START},
+    ],
+}
+THREE: dict[str, Any] = {
+    "functionArn": "acs:fc:cn-hangzhou:123456789:functions/resize/prod",
+    "taskId": "job-8",
+    "status": "Running",
+    "alreadyRetriedTimes": 0,
+    "taskPayload": '{"most": "90m"}',
+    "events": TWO["events"],
+}
+LATER = "2023-11-15T01:13:20Z"
+"""Three hours after START."""
+
+
+def from_file(
+    folder: Path, record: object, *args: str, stdin: bytes = b"", env: dict[str, str] = NOWHERE
+) -> Ran:
+    """explain --record, judged three hours later; *record* is text, bytes or a value to write as JSON."""
+    text = record if isinstance(record, (str, bytes)) else json.dumps(record)
+    path = folder / "task.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return fc_reaper(
+        "explain", *args, "--record", "task.json", "--at", LATER, env=env, stdin=stdin, cwd=folder
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        TWO,
+        [TWO],
+        {"invocations": [TWO], "nextToken": ""},
+        {"headers": {}, "statusCode": 200, "body": TWO},
+        "\ufeff" + json.dumps(TWO, indent=2),
+        json.dumps(TWO) + "\n",
+    ],
+    ids=["Get", "list", "List", "SDK", "BOM", "JSON lines"],
+)
+def test_a_record_in_a_file_is_judged_without_a_cloud(record: object, folder: Path) -> None:
+    """Target and id are the record's; no keys are needed; the moment is the one that was given."""
+    ran = from_file(folder, record)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"job-7 at media/transcode@prod, judged as of {LATER}\n")
+    assert "due, runaway, running_for 3h of 2h, 1h over" in ran.told
+    assert "s3cret" not in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_a_record_of_3_0_is_read_as_one(tmp_path: Path) -> None:
+    """Its function and qualifier are in the ARN."""
+    a_policy_file(
+        tmp_path, policy(targets="[resize@prod]", match="{alive_for: {from: payload.most, at_most: 9h}}")
+    )
+    ran = from_file(tmp_path, THREE)
+    assert ran.out.startswith("job-8 at resize@prod, ")
+    assert "due, runaway, alive_for 3h of 1h30m" in ran.told
+    assert "payload.most present: text" in ran.told
+    told = json.loads(from_file(tmp_path, THREE, "--json").out)
+    (question,) = told["policies"][0]["match"]["keys"]
+    assert question["reads"] == [{"field": "payload.most", "present": True, "kind": "text"}]
+    assert question["limit_s"] == 5400
+
+
+def test_standard_input_will_do(folder: Path) -> None:
+    """`-`, as elsewhere; an epoch is a moment, too."""
+    ran = fc_reaper(
+        "explain", "--record", "-", "--at", str(START + HOUR), env=NOWHERE, cwd=folder,
+        stdin=json.dumps(TWO).encode(),
+    )  # fmt: skip
+    assert ran.code == 0
+    assert "running_for 1h of 2h" in ran.told
+    assert "due in 1h, if it is Running until then" in ran.told
+
+
+SEVERAL = "\n".join(json.dumps({**TWO, "invocationId": name}) for name in ("job-1", "job-2", "job-3"))
+
+
+def test_of_several_records_one_is_named(folder: Path) -> None:
+    """By its id alone, or with its target."""
+    for words in (["job-2"], [PROD, "job-2"]):
+        assert from_file(folder, SEVERAL, *words).out.startswith("job-2 at media/transcode@prod")
+
+
+def test_a_record_without_a_function_takes_the_target_that_is_given(folder: Path) -> None:
+    """Otherwise nobody could tell which policies are about it."""
+    bare = {
+        key: value for key, value in TWO.items() if key not in ("serviceName", "functionName", "qualifier")
+    }
+    assert from_file(folder, bare, PROD).out.startswith("job-7 at media/transcode@prod")
+    assert "add TARGET" in from_file(folder, bare).err
+
+
+def test_a_record_of_another_function_than_asked_is_no_evidence(folder: Path) -> None:
+    """As an answer of the cloud it would be unknown as well."""
+    ran = from_file(folder, TWO, "media/other@prod", "job-7")
+    assert "unknown, so it is kept" in ran.told
+    assert "the record names another function" in ran.told
+
+
+@pytest.mark.parametrize(
+    ("record", "args", "complaint"),
+    [
+        ("", (), "task.json is empty"),
+        ("{", (), "task.json:1: this is no JSON"),
+        (json.dumps(TWO) + "\n{broken\n", (), "task.json:2: this is no JSON"),
+        (b"\xff\xfe", (), "task.json: byte 0 is not UTF-8"),
+        ("[]", (), "there is no record in it"),
+        ("7", (), "this is no record"),
+        ("[[" * 5000, (), "task.json:1: this is no JSON"),
+        ({"status": "Running"}, (), "the record has no id"),
+        (SEVERAL, (), "has 3 tasks; name one by its id, such as job-1, job-2, job-3"),
+        (SEVERAL, ("job-9",), "there is no task job-9 in it"),
+        (SEVERAL, ("media/*", "job-1"), "is a pattern"),
+        ([TWO, TWO], (), "has 2 tasks"),
+        ([TWO, TWO], ("job-7",), "has 2 records of job-7"),
+        ({**TWO, "serviceName": "../x"}, (), "cannot be the name of a service"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(
+    record: object, args: tuple[str, ...], complaint: str, folder: Path
+) -> None:
+    """Exit 2, and what is wrong with it."""
+    ran = from_file(folder, record, *args)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.complaints
+    assert complaint in line
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        ((), "give TARGET and ID"),
+        ((PROD,), "give TARGET and ID"),
+        (("--record", "nobody.json"), "nobody.json: there is no such file"),
+        (("--record", "."), ".: it cannot be read"),
+        (("--record", "policy.yaml", "--at", "yesterday"), "--at is 'yesterday'; write it with its zone"),
+        (("--record", "policy.yaml", "--at", "2026-05-01T12:00:00"), "with its zone"),
+        (("--record", "policy.yaml", "--enforce"), "explain never stops anything"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(args: tuple[str, ...], complaint: str, folder: Path) -> None:
+    """Before anything is read."""
+    ran = fc_reaper("explain", *args, env=NOWHERE, cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert complaint in ran.complaints[0]

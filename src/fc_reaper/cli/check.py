@@ -13,11 +13,13 @@ from rich.text import Text
 from fc_reaper.cli.cost import Cost, costs, generations, idle_calls
 from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.lint import warnings
-from fc_reaper.cli.screen import STRONG, counted, screen, short, show, table
+from fc_reaper.cli.remarks import remarks_of
+from fc_reaper.cli.screen import STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.cli.steps import kept
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
-from fc_reaper.policy import Policy, PolicyFile, spell_duration
-from fc_reaper.settings import Settings, read_policy, read_settings
+from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
+from fc_reaper.settings import Settings, read_lock, read_policy, read_settings, read_unarmed
 from fc_reaper.world import Exit
 
 
@@ -29,15 +31,32 @@ def check(env: Mapping[str, str], *, as_json: bool) -> int:
     except PolicyError as error:
         point_out(error)
         if as_json:
-            say(json.dumps({"valid": False, "findings": list(error.findings)}))
+            findings = remarks_of(error.findings, source_of(settings))
+            say(json.dumps({"valid": False, "findings": [one.as_json() for one in findings]}))
         return int(Exit.REFUSED)
+    odd = warnings(file, _text(settings))
     if as_json:
-        say(json.dumps({**_as_json(file, settings), "warnings": list(warnings(file))}))
+        say(json.dumps({**_as_json(file, settings), "warnings": [one.as_json() for one in odd]}))
     else:
         _show(file, settings)
-        for warning in warnings(file):
-            say(f"{warning} (a warning)", sys.stderr)
+    for warning in odd:
+        say(f"{warning.text} (a warning)", sys.stderr)
     return int(Exit.DONE)
+
+
+def source_of(settings: Settings) -> str:
+    """What messages call the policy: its path as it was given, or the variable that holds its text."""
+    return "REAPER_POLICY" if "\n" in settings.policy else settings.policy
+
+
+def _text(settings: Settings) -> str:
+    """What the policy was read from; empty if it is gone since."""
+    if "\n" in settings.policy:
+        return settings.policy
+    try:
+        return (settings.folder / settings.policy).read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _show(file: PolicyFile, settings: Settings) -> None:
@@ -66,10 +85,17 @@ def _triggers(policy: Policy) -> str:
 
 
 def _budget(policy: Policy) -> str:
-    if not policy.stops:
-        return "-"
-    halt = f", none if over {policy.halt_over} are due" if policy.halt_over is not None else ""
-    return f"{policy.per_run}/run{halt}"
+    parts = []
+    if policy.keep is not None:
+        parts.append(f"keeps {kept(policy.keep)}")
+    if policy.stops:
+        day = f", {policy.per_day}/day" if policy.per_day is not None else ""
+        parts.append(f"{policy.per_run}/run{day}")
+        if policy.holdout is not None:
+            parts.append(f"{percent(policy.holdout)} held out")
+        if policy.halt_over is not None:
+            parts.append(f"none if over {policy.halt_over} are due")
+    return ", ".join(parts) or "-"
 
 
 def _costs(file: PolicyFile, settings: Settings) -> Table:
@@ -99,6 +125,8 @@ def _follow(cost: Cost) -> str:
 
 def _sentences(file: PolicyFile, settings: Settings) -> Iterator[str]:
     idle = idle_calls(file, settings.started_time)
+    for cost in costs(file, settings.started_time):
+        yield from (f"{cost.policy.name}: {why}" for why in cost.whys)
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
     yield "Policies that share a function share its listings, by the weaker filter."
     if idle:
@@ -106,8 +134,25 @@ def _sentences(file: PolicyFile, settings: Settings) -> Iterator[str]:
     for generation in generations(file):
         yield f"Patterns: {generation} is asked once a run which functions have task mode, 100 a call."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
+    yield from _lock(file, settings)
     if settings.ourselves is None and any(_may_be_us(one) for one in file.policies):
         yield "To enforce patterns outside Function Compute, set REAPER_SELF to [service/]function."
+
+
+def _lock(file: PolicyFile, settings: Settings) -> Iterator[str]:
+    """What a `policy.lock` beside the file leaves of it; nothing is said where there is none."""
+    unarmed = read_unarmed(settings, file)
+    for name, why in unarmed.items():
+        yield f"{name} only reports: {plain(why)}."
+    if not unarmed and _is_locked(settings):
+        yield "policy.lock arms every stop policy of the file as it is."
+
+
+def _is_locked(settings: Settings) -> bool:
+    try:
+        return read_lock(settings) is not None
+    except PolicyError:
+        return True
 
 
 def _may_be_us(policy: Policy) -> bool:
@@ -122,6 +167,7 @@ def _as_json(file: PolicyFile, settings: Settings) -> dict[str, Any]:
         "policies": [_one_as_json(cost) for cost in costs(file, settings.started_time)],
         "discovery": list(generations(file)),
         "idle_calls": idle_calls(file, settings.started_time),
+        "not_armed": read_unarmed(settings, file),
     }
 
 
@@ -134,13 +180,25 @@ def _one_as_json(cost: Cost) -> dict[str, Any]:
         "reason": policy.reason,
         "targets": [str(target) for target in policy.targets],
         "triggers": list(policy.triggers) or ["all"],
+        "keep": None if policy.keep is None else _keep_as_json(policy.keep),
         "budget_per_run": policy.per_run if policy.stops else None,
+        "budget_per_day": policy.per_day if policy.stops else None,
         "halt_over": policy.halt_over,
+        "holdout_percent": None if policy.holdout is None else policy.holdout / 100,
+        "examples": len(policy.examples),
         "cost": {
             "lists_all": [] if cost.only_task else list(cost.everything),
             "lists_overdue": {} if cost.only_task else {name: _spelt(limit) for name, limit in cost.overdue},
             "id_prefix": cost.id_prefix,
             "calls_follow": _follow(cost),
             "discovery": cost.discovers,
+            "payload": cost.payload,
+            "page_bytes_most": cost.page_bytes,
+            "why": list(cost.whys),
         },
     }
+
+
+def _keep_as_json(keep: Keep) -> dict[str, Any]:
+    per = keep.per if keep.per is None else str(keep.per)
+    return {"at_most": keep.at_most, "stop_first": keep.stop_first, "per": per}

@@ -1,17 +1,18 @@
-"""The steps of an explanation as people read them, and as JSON."""
+"""The steps of an explanation as people read them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
 
 from rich.text import Text
 
-from fc_reaper.cli.screen import BAD, GOOD, SOFT, STRONG, counted, plain, screen, short, show, table
-from fc_reaper.judge.explain import Asked, Explanation, Question, Step
-from fc_reaper.judge.verdict import Kind, Verdict
-from fc_reaper.model import FINISHED, STOPPING, Task
-from fc_reaper.policy import format_duration
+from fc_reaper.cli.changes import sentence
+from fc_reaper.cli.screen import BAD, GOOD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.judge.explain import Asked, Explanation, Question, Read, Step
+from fc_reaper.judge.verdict import Kind, Member, Verdict
+from fc_reaper.model import FINISHED, STOPPING
+from fc_reaper.policy import Keep, format_duration
 
 Row = tuple[str, str, Text]
 
@@ -25,14 +26,26 @@ _VERDICTS = {
 }
 
 
-def show_steps(explained: Explanation, source: str) -> None:
-    """Print every step in its order, then the verdict, what decided, and when it would become due."""
+def show_steps(explained: Explanation, source: str, *, dated: bool = False) -> None:
+    """Print every step in its order, then the verdict, what decided, and when it would become due.
+
+    With *dated* the moment of the judgement is told: it need not be now.
+    """
     console = screen()
     task = explained.task
     rows = [*_record(explained), *_exempt(explained, source), *_policies(explained, source)]
-    show(console, Text(f"{task.invocation_id} at {short(*task.function)}", STRONG), "")
+    moment = f", judged as of {_iso(explained.now)}" if dated else ""
+    show(console, Text(f"{plain(task.invocation_id)} at {short(*task.function)}{moment}", STRONG), "")
     show(console, table(("step", "asked of the task", "answer"), rows), "")
     show(console, *_verdict(explained, source))
+
+
+def _iso(moment: int) -> str:
+    return (
+        datetime.fromtimestamp(moment / 1000, timezone.utc)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _record(explained: Explanation) -> Iterator[Row]:
@@ -69,7 +82,7 @@ def _policies(explained: Explanation, source: str) -> Iterator[Row]:
 
 def _policy(step: Step, explained: Explanation, source: str) -> Iterator[Row]:
     policy = step.policy
-    does = "stop" if policy.stops else "report"
+    does = "report" if not policy.stops else "stop" if step.unarmed is None else "stop, not armed"
     triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
     yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", Text("")
     if step.match is None or step.opinion is None:
@@ -79,6 +92,44 @@ def _policy(step: Step, explained: Explanation, source: str) -> Iterator[Row]:
     yield from _asked("  match", step.match, explained, source)
     for asked in step.unless:
         yield from _asked("  unless", asked, explained, source)
+    yield from _afterwards(step, explained)
+
+
+def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
+    """What comes once it matches: the group, the share that is spared, the lock."""
+    policy = step.policy
+    if policy.keep is not None:
+        yield "  keep", kept(policy.keep), _place(step, explained.verdict)
+        yield from _read(step.grouped)
+    if policy.holdout is not None:
+        held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
+        yield "  holdout", f"{percent(policy.holdout)} of all ids", held
+    if step.unarmed is not None:
+        yield "  lock", plain(step.unarmed), Text("not armed: only reports", BAD)
+
+
+def kept(keep: Keep) -> str:
+    """What a `keep` says, in words."""
+    per = "" if keep.per is None else f" for each {plain(str(keep.per))}"
+    return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
+
+
+def _place(step: Step, verdict: Verdict) -> Text:
+    place = step.place
+    if isinstance(place, Member) and verdict.kind is Kind.DUE:
+        return Text.assemble(("does not count", SOFT), f": {verdict.policy} stops it")
+    if isinstance(place, Member):
+        spared = "" if place.choosable else ", and is never chosen"
+        return Text.assemble(("counts", STRONG), f": first enqueued {format_duration(place.age)} ago{spared}")
+    if place is not None and place.holds is None:
+        return Text.assemble(_UNKNOWN, f": {plain(place.why)}")
+    return Text("does not count", SOFT)
+
+
+def _read(reads: Iterable[Read]) -> Iterator[Row]:
+    """The fields that an expression reads; of their values only the kind."""
+    for path, kind in reads:
+        yield "", f"  {plain(path)}", Text("absent", BAD) if kind is None else Text(f"present: {kind}", SOFT)
 
 
 def _asked(name: str, asked: Asked, explained: Explanation, source: str) -> Iterator[Row]:
@@ -90,20 +141,22 @@ def _asked(name: str, asked: Asked, explained: Explanation, source: str) -> Iter
             f"{_question(question)}{where}",
             _answer(question, explained.task.status),
         )
+        yield from _read(question.reads)
 
 
 def _question(question: Question) -> str:
-    return f"{question.key}: {question.wanted}"
+    return f"{question.key}: {plain(question.wanted)}"
 
 
 def _answer(question: Question, status: str) -> Text:
     finding = question.finding
     if finding.holds is None:
-        return Text.assemble(_UNKNOWN, f": {finding.why}")
+        return Text.assemble(_UNKNOWN, f": {plain(finding.why)}")
     words = _YES if finding.holds else _NO
     if finding.age is not None and finding.over is not None:
         side = "over" if finding.holds else "left"
-        measured = f": {format_duration(finding.age)}, {format_duration(abs(finding.over))} {side}"
+        limit = f" of {format_duration(finding.limit)}" if question.reads and finding.limit else ""
+        measured = f": {format_duration(finding.age)}{limit}, {format_duration(abs(finding.over))} {side}"
         return Text.assemble(words, measured)
     if finding.rule == "status" and question.key != "status" and not finding.holds:
         return Text.assemble(words, f": it is {plain(status)}")
@@ -142,85 +195,14 @@ def _outlook(explained: Explanation, source: str) -> Iterator[str]:
         yield f"an event that names it would have it stopped: {named.policy}, {source}:{named.line}"
     if explained.stuck is not None and explained.stuck.holds:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
+    for step in explained.steps:
+        if isinstance(step.place, Member) and verdict.kind is not Kind.DUE:
+            yield f"counts for {step.policy.name}: whether it is one too many, the other tasks decide"
+    held = next((one for one in explained.steps if one.policy.name == verdict.policy and one.held_out), None)
+    if verdict.kind is Kind.DUE and held is not None:
+        yield "held out: it is due, and spared by its id"
     if explained.due_in is not None:
         yield f"due in {format_duration(explained.due_in)}, if it is {task.status} until then"
     elif verdict.kind is not Kind.DUE and task.status not in (*FINISHED, STOPPING):
         yield "time alone will not make it due"
-
-
-def as_json(explained: Explanation, source: str) -> dict[str, Any]:
-    """Everything as plain values; lengths of time are seconds, moments epoch milliseconds."""
-    return {
-        "source": source,
-        "now_ms": explained.now,
-        "record": _record_json(explained.task, explained.doubt),
-        "exempt": [_asked_json(asked) for asked in explained.exempt],
-        "policies": [_step_json(step) for step in explained.steps],
-        "verdict": _verdict_json(explained.verdict),
-        "if_named": _verdict_json(explained.if_named),
-        "due_in_s": _seconds(explained.due_in),
-        "stuck": explained.stuck is not None and bool(explained.stuck.holds),
-    }
-
-
-def _record_json(task: Task, doubt: str | None) -> dict[str, Any]:
-    return {
-        **task.function._asdict(),
-        "invocation_id": task.invocation_id,
-        "status": task.status,
-        "retries": task.retries,
-        "started_time_ms": task.started_at,
-        "events": [{"at_ms": event.at, "status": event.status} for event in task.events],
-        "doubt": doubt,
-    }
-
-
-def _step_json(step: Step) -> dict[str, Any]:
-    policy = step.policy
-    return {
-        "name": policy.name,
-        "line": policy.line,
-        "does": "stop" if policy.stops else "report",
-        "triggers": list(policy.triggers) or ["all"],
-        "target_fits": step.match is not None,
-        "match": None if step.match is None else _asked_json(step.match),
-        "unless": [_asked_json(asked) for asked in step.unless],
-        "claims": None if step.opinion is None else step.opinion.holds,
-    }
-
-
-def _asked_json(asked: Asked) -> dict[str, Any]:
-    return {
-        "line": asked.line,
-        "holds": asked.holds,
-        "keys": [
-            {
-                "key": question.key,
-                "wanted": question.wanted,
-                "holds": question.finding.holds,
-                "age_s": _seconds(question.finding.age),
-                "limit_s": _seconds(question.finding.limit),
-                "why": question.finding.why or None,
-            }
-            for question in asked.questions
-        ],
-    }
-
-
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "kind": verdict.kind.value,
-        "policy": verdict.policy,
-        "rule": verdict.rule,
-        "reason": verdict.reason,
-        "line": verdict.line,
-        "age_s": _seconds(verdict.age),
-        "limit_s": _seconds(verdict.limit),
-        "over_s": _seconds(verdict.over),
-        "clock": verdict.clock,
-        "also": list(verdict.also),
-    }
-
-
-def _seconds(ms: int | None) -> float | None:
-    return None if ms is None else ms / 1000
+    yield sentence(explained, source)

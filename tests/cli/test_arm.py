@@ -1,0 +1,239 @@
+"""`fc-reaper arm`: the evidence, the question, the lock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fc_reaper.policy.lock import load_lock
+from tests.cli.command import Ran, a_policy_file, at, fc_reaper
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.run.account import POLICY, seeded, stopped
+
+TWO = (
+    POLICY
+    + """\
+  - name: cancelled
+    targets: [media/transcode@prod]
+    match: {status: [Enqueued, Running]}
+    triggers: [task]
+    stop: The application cancelled it.
+  - name: slow
+    targets: [media/transcode@prod]
+    match: {queued_for: 1h}
+    report: Is that normal?
+"""
+)
+
+
+def a_history(folder: Path, *records: tuple[str, str, int]) -> Path:
+    """Records of tasks that ran for so many hours: their ids, how they ended, and the hours."""
+    path = folder / "history.jsonl"
+    path.write_text("".join(json.dumps(_record(*one)) + "\n" for one in records), "utf-8")
+    return path
+
+
+def _record(name: str, status: str, hours: int) -> dict[str, Any]:
+    began, end = 1_795_000_000_000, 1_795_000_000_000 + hours * 3_600_000
+    life = (("Enqueued", began), ("Running", began), (status, end))
+    events = [{"eventId": n, "status": word, "timestamp": at} for n, (word, at) in enumerate(life, 1)]
+    return {
+        "serviceName": "media", "functionName": "transcode", "qualifier": "prod", "invocationId": name,
+        "requestId": f"r-{name}", "status": status, "startedTime": began, "endTime": end, "events": events,
+        "alreadyRetriedTimes": 0,
+    }  # fmt: skip
+
+
+FAIR = [("a", "Succeeded", 1), ("b", "Failed", 9)]
+FALSE = [*FAIR, ("slow-1", "Succeeded", 5)]
+
+
+def arm(cloud: EmulatorProcess, folder: Path, *args: str, answers: str = "", text: str = TWO) -> Ran:
+    """Run the command beside a policy and a fair history."""
+    a_policy_file(folder, text)
+    if not (folder / "history.jsonl").exists():
+        a_history(folder, *FAIR)
+    args = ("--history", "history.jsonl", *args)
+    return fc_reaper("arm", *args, env=at(cloud), stdin=answers.encode(), cwd=folder)
+
+
+def armed(folder: Path) -> list[str]:
+    """The names in the lock; nothing where there is none."""
+    path = folder / "policy.lock"
+    if not path.exists():
+        return []
+    return [one.name for one in load_lock(path.read_text("utf-8"), "policy.lock").policies]
+
+
+def would_stop(cloud: EmulatorProcess, folder: Path) -> tuple[int, int]:
+    """How many tasks a run of the policy as it lies there would stop, and report."""
+    counts = fc_reaper("plan", "--json", env=at(cloud), cwd=folder).json["counts"]
+    return counts["would_stop"], counts["reported"]
+
+
+def test_the_evidence_comes_before_the_question(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """What it would do now, what it would have done, and only then whether to arm it."""
+    ran = arm(cloud, tmp_path, answers="y\n")
+    assert ran.code == 0, ran.err
+    said = ("What it would do now", "over-1", "What it would have done", "runaway would have stopped 1 task")
+    places = [ran.out.index(words) for words in (*said, "Arm runaway, cancelled?")]
+    assert places == sorted(places)
+    assert armed(tmp_path) == ["runaway", "cancelled"]
+    assert stopped(cloud) == set()
+
+
+@pytest.mark.parametrize("answers", ["", "n\n", "\n", "what?\n", "runaway\n"])
+def test_anything_but_a_yes_arms_nothing(cloud: EmulatorProcess, tmp_path: Path, answers: str) -> None:
+    """Nor does it write a lock, which would disarm what stops today."""
+    ran = arm(cloud, tmp_path, answers=answers)
+    assert (ran.code, armed(tmp_path), list(tmp_path.glob("policy.lock*"))) == (1, [], [])
+    assert "Not armed by you: runaway, cancelled." in ran.told
+
+
+def test_a_policy_with_false_stops_is_armed_only_by_its_name(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """A yes is not enough for what would have stopped tasks that succeeded."""
+    a_history(tmp_path, *FALSE)
+    ran = arm(cloud, tmp_path, answers="y\ny\n")
+    assert (ran.code, armed(tmp_path)) == (1, ["cancelled"])
+    assert "1 task that it would have stopped succeeded in truth" in ran.told
+    ran = arm(cloud, tmp_path, answers="runaway\n")
+    assert (ran.code, armed(tmp_path)) == (0, ["runaway", "cancelled"])
+
+
+def test_yes_arms_only_what_nothing_speaks_against(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """For a pipeline: doubts are exit 1, unless somebody wrote that they do not count."""
+    a_history(tmp_path, *FALSE)
+    ran = arm(cloud, tmp_path, "--yes")
+    assert (ran.code, armed(tmp_path)) == (1, ["cancelled"])
+    assert any("--despite-doubts" in line for line in ran.complaints)
+    ran = arm(cloud, tmp_path, "--yes", "--despite-doubts", "--json")
+    assert (ran.code, armed(tmp_path)) == (0, ["runaway", "cancelled"])
+    (policy,) = ran.json["policies"]
+    assert (policy["name"], policy["armed"], len(policy["doubts"])) == ("runaway", True, 1)
+
+
+def test_a_policy_that_would_stop_most_of_what_is_alive_is_doubtful(tmp_path: Path) -> None:
+    """A wrong unit, or a pattern that is too wide, shows before it is armed."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=20, enqueued="-10m", started="-10m")]}
+    with running_emulator(seed=seed) as cloud:
+        ran = arm(cloud, tmp_path, "--yes", text=POLICY.replace("2h", "2m"))
+        assert (ran.code, armed(tmp_path)) == (1, [])
+        assert "20 of the 20 tasks" in " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize(
+    ("key", "doubt"),
+    [
+        ("halt_over: 1", "it would be halted"),
+        ("keep: {at_most: 2}\n    halt_over: 1", "it would be halted"),
+    ],
+)
+def test_a_halt_is_a_doubt(cloud: EmulatorProcess, tmp_path: Path, key: str, doubt: str) -> None:
+    """Nobody arms in good faith what stops itself."""
+    ran = arm(cloud, tmp_path, "--yes", text=f"{POLICY}    {key}\n")
+    assert (ran.code, armed(tmp_path)) == (1, [])
+    assert doubt in " ".join(ran.err.split())
+
+
+def test_without_a_history_of_its_functions_nobody_knows(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """No record is no proof of innocence."""
+    ran = arm(cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@prod, media/other"))
+    assert (ran.code, armed(tmp_path)) == (1, [])  # media/other cannot be listed
+    ran = arm(cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@canary"))
+    assert (ran.code, armed(tmp_path)) == (1, [])
+    assert "no task of its functions is in the history" in " ".join(ran.err.split())
+
+
+def test_what_is_armed_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Until it means something else; then it only reports until somebody has looked again."""
+    arm(cloud, tmp_path, "--yes")
+    assert would_stop(cloud, tmp_path) == (3, 2)
+    before = (tmp_path / "policy.lock").read_bytes()
+    ran = arm(cloud, tmp_path)
+    assert (ran.code, "Every stop policy is armed as it is." in ran.told) == (0, True)
+    assert (tmp_path / "policy.lock").read_bytes() == before
+    a_policy_file(tmp_path, TWO.replace("running_for: 2h", "running_for: 90m"))
+    assert would_stop(cloud, tmp_path) == (0, 5)
+    ran = arm(cloud, tmp_path, answers="y\n", text=TWO.replace("running_for: 2h", "running_for: 90m"))
+    assert "Arm runaway?" in ran.out
+    assert would_stop(cloud, tmp_path) == (3, 2)
+
+
+def test_arming_one_policy_arms_no_other(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """One that lost its arms with an exemption does not get them back by the arming of another."""
+    arm(cloud, tmp_path, "--yes")
+    bare = TWO.replace("exempt: [keep-*]\n", "")
+    ran = arm(cloud, tmp_path, "--yes", "--only", "cancelled", text=bare)
+    assert (ran.code, armed(tmp_path)) == (0, ["cancelled"])
+    assert would_stop(cloud, tmp_path)[0] == 0
+
+
+def test_a_new_exemption_is_remembered_by_the_next_arming(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """So that its going disarms."""
+    arm(cloud, tmp_path, "--yes")
+    more = TWO.replace("[keep-*]", "[keep-*, gold-*]")
+    assert arm(cloud, tmp_path, "--yes", text=more).code == 0
+    a_policy_file(tmp_path)
+    assert would_stop(cloud, tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "text", "words"),
+    [
+        (["--only", "nobody"], TWO, "nobody is no stop policy of policy.yaml; there is: runaway, cancelled"),
+        (["--json"], TWO, "add --yes"),
+        (["--enforce"], TWO, "arm never stops anything"),
+        ([], TWO.replace("2h", "2"), "policy.yaml:6"),
+        ([], POLICY.replace("stop:", "report:"), "stops nothing"),
+        (["--interval", "soon"], TWO, "--interval"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    cloud: EmulatorProcess, tmp_path: Path, args: list[str], text: str, words: str
+) -> None:
+    """With exit code 2, and no lock."""
+    ran = arm(cloud, tmp_path, *args, answers="y\n", text=text)
+    assert ran.code == 2, ran.out
+    assert words in ran.err
+    assert armed(tmp_path) == []
+
+
+def test_a_policy_as_text_has_no_lock(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """There is no place beside it."""
+    ran = fc_reaper("arm", env=at(cloud, REAPER_POLICY=POLICY), cwd=tmp_path)
+    assert (ran.code, "name a file" in ran.err) == (2, True)
+
+
+def test_nothing_is_armed_that_could_not_be_looked_at(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Without an answer of the cloud there is nothing to arm by."""
+    a_policy_file(tmp_path, TWO)
+    a_history(tmp_path, *FAIR)
+    env = {**at(cloud), "REAPER_ENDPOINT": "http://127.0.0.1:9"}
+    ran = fc_reaper("arm", "--yes", "--history", "history.jsonl", env=env, cwd=tmp_path)
+    assert (ran.code, armed(tmp_path)) == (3, [])
+
+
+def test_a_broken_lock_is_written_anew(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """It armed nothing, so nothing of it stays."""
+    (tmp_path / "policy.lock").write_text("policies: [", "utf-8")
+    ran = arm(cloud, tmp_path, "--yes", "--only", "runaway")
+    assert (ran.code, armed(tmp_path)) == (0, ["runaway"])
+
+
+def test_a_lock_that_cannot_be_written_is_said(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Where and why."""
+    (tmp_path / "policy.lock").mkdir()
+    ran = arm(cloud, tmp_path, "--yes")
+    assert (ran.code, "policy.lock: it cannot be written" in ran.err) == (2, True)
+
+
+def test_the_api_s_own_history_will_do(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Without --history the records that the cloud keeps are replayed."""
+    a_policy_file(tmp_path, TWO)
+    ran = fc_reaper("arm", "--yes", env=at(cloud), cwd=tmp_path)
+    assert ran.code == 1  # the account's only finished task succeeded after five hours
+    assert armed(tmp_path) == ["cancelled"]
+    assert "the cloud:" in ran.out

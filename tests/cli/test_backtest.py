@@ -1,0 +1,298 @@
+"""`fc-reaper backtest`: what the policy would have stopped, from a file and from the cloud."""
+
+from __future__ import annotations
+
+import json
+import xml.dom.minidom
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import a_policy_file, at, fc_reaper
+from tests.cli.histories import POLICY, RECORDS, a_history, record
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.run.account import operations, seeded
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the policy and a history with known answers."""
+    a_policy_file(tmp_path, POLICY)
+    a_history(tmp_path)
+    return tmp_path
+
+
+def test_a_history_with_known_answers(folder: Path) -> None:
+    """Four stops at 02:05: one success, one failure, one censored, one open; 235m + 115m + 415m saved."""
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", "--memory", "512", cwd=folder)
+    assert ran.code == 0
+    (one,) = ran.json["policies"]
+    assert one["outcomes"] == {"succeeded": 1, "failed": 1, "censored": 1, "open": 1}
+    assert (one["tasks"], one["false_stops"], one["due"], one["halted_runs"]) == (4, 1, 4, 0)
+    assert {found["at"] for found in one["found"]} == {"2026-11-18T02:05:00.000Z"}
+    assert (one["first"], one["last"]) == ("2026-11-18T02:05:00.000Z", "2026-11-18T02:05:00.000Z")
+    # slow succeeds at 05:00; broken fails at 06:00, cut is asked to stop at 04:00, the history ends at 09:00.
+    assert one["saved_s"] == (235 + 115 + 415) * 60
+    assert one["saved_gb_s"] == (235 + 115 + 415) * 30
+    (slow,) = [found for found in one["found"] if found["invocation_id"] == "slow"]
+    assert (slow["rule"], slow["age_s"], slow["limit_s"], slow["outcome"]) == (
+        "running_for",
+        7440,
+        7200,
+        "succeeded",
+    )
+    assert (slow["service"], slow["qualifier"], slow["request_id"]) == ("media", "prod", "r-slow")
+    history = ran.json["history"]
+    assert (history["records"], history["replayed"], history["undated"]) == (9, 7, 1)
+    assert [task["invocation_id"] for task in history["contradicting"]] == ["strange"]
+    assert (ran.json["replay"]["outside_targets"], ran.json["replay"]["runs"]) == (1, 109 + 25)
+
+
+def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
+    """What would have been stopped, what became of it, and all that was left out."""
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert (
+        "history.jsonl: 9 records, 7 tasks to be replayed from 2026-11-18 00:00 to 2026-11-18 09:00"
+        in ran.told
+    )
+    assert "runaway would have stopped 4 tasks" in ran.told
+    assert "1 succeeded in truth: false stops; 1 failed, expired or were invalid" in ran.told
+    assert "1 were stopped by somebody, so nobody knows how they would have ended" in ran.told
+    assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.told
+    assert "1 record has no dated events" in ran.told
+    assert "1 record contradicts itself, so nothing follows from it: strange" in ran.told
+    assert "1 task is outside the targets." in ran.told
+
+
+def test_broken_lines_are_counted_and_named(folder: Path) -> None:
+    """And are never fatal, unless nothing is left."""
+    a_history(folder, [RECORDS[0], "{", "", "[]", RECORDS[1]])
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert ran.code == 0
+    assert "2 lines are no record: line 2: it is no JSON" in ran.told
+    assert "line 4: it is no JSON object" in ran.told
+    a_history(folder, ["{", "x"])
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert (ran.code, len(ran.complaints)) == (2, 1)
+    assert "there is no record in it, first: line 1" in ran.err
+
+
+def test_standard_input_is_a_history_too(folder: Path) -> None:
+    """With `-`."""
+    stdin = (folder / "history.jsonl").read_bytes()
+    ran = fc_reaper("backtest", "--history", "-", cwd=folder, stdin=stdin)
+    assert ran.code == 0
+    assert "standard input: 9 records" in ran.told
+
+
+def test_policies_that_no_timer_runs_and_reports_are_told_apart(folder: Path) -> None:
+    """A report has no savings, and who only runs by an event is not replayed."""
+    more = """\
+  - {name: long-waits, targets: [media/transcode@prod], match: {alive_for: 1h}, report: They wait.}
+  - {name: asked, targets: [media/transcode@prod], match: {status: Running}, triggers: [task], stop: Asked.}
+"""
+    a_policy_file(folder, POLICY + more)
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert "long-waits would have reported 4 tasks" in ran.told
+    assert "asked was not replayed: only task runs it." in ran.told
+    shown = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json
+    assert [one["does"] for one in shown["policies"]] == ["stop", "report"]
+    assert shown["replay"]["not_replayed"] == [{"name": "asked", "triggers": ["task"]}]
+
+
+def test_the_runs_may_be_chosen(folder: Path) -> None:
+    """Their interval, the first moment and the last."""
+    options = ["--interval", "1h", "--since", "2026-11-18T04:30:00Z", "--until", "2026-11-18T06:00:00Z"]
+    shown = fc_reaper("backtest", "--history", "history.jsonl", "--json", *options, cwd=folder).json
+    assert (shown["replay"]["interval_s"], shown["replay"]["runs"]) == (3600, 2)
+    (one,) = shown["policies"]
+    assert sorted(found["invocation_id"] for found in one["found"]) == ["broken", "endless"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--interval", "5"], "--interval: 5 has no unit"),
+        (["--since", "yesterday"], "--since is 'yesterday'; write a day such as"),
+        (["--until", "2026-11-18T06:00:00"], "--until is"),
+        (["--history", "nothing.jsonl"], "nothing.jsonl: there is no such file"),
+        (["--read"], "--read is about the cloud's records"),
+        (["--save", "more.jsonl"], "--save is about the cloud's records"),
+        (["--policy", "nothing.yaml", "--suggest"], "nothing.yaml: there is no such file"),
+        (["--enforce"], "backtest never stops anything"),
+        (["--svg", "p.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(folder: Path, options: list[str], why: str) -> None:
+    """With what to write instead."""
+    ran = fc_reaper("backtest", "--history", "history.jsonl", *options, cwd=folder)
+    assert ran.code == 2
+    assert why in ran.err
+    assert ran.out == ""
+    assert len(ran.complaints) == 1
+
+
+def test_suggestions_measure_each_function(folder: Path) -> None:
+    """Of the policies' targets; the smallest limit spares every success."""
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", "--json", cwd=folder)
+    (one,) = ran.json["suggestions"]
+    assert (one["function"], one["ended"], one["stopped"], one["alive"]) == (
+        "transcode", {"Failed": 2, "Succeeded": 2}, 1, 1,
+    )  # fmt: skip
+    run = one["measures"]["run"]
+    assert (run["tasks"], run["p50_s"], run["max_s"]) == (4, 299 * 60, 539 * 60)
+    assert (run["smallest_limit"], run["smallest_limit_s"], run["unit_s"]) == ("4h59m", 299 * 60, 60)
+    told = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder).told
+    assert "media/transcode@prod: 4 tasks ended by themselves (2 Failed, 2 Succeeded)." in told
+    assert "Not measured: 1 stopped by somebody, 1 still alive." in told
+    assert "run running_for 4 4h59m 8h59m 8h59m 8h59m 4h59m" in told
+
+
+def test_suggestions_need_no_policy(folder: Path) -> None:
+    """Then every function of the file is measured."""
+    (folder / "policy.yaml").unlink()
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", "--json", cwd=folder)
+    assert ran.code == 0
+    assert [one["function"] for one in ran.json["suggestions"]] == ["resize", "transcode"]
+    assert "policies" not in ran.json
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert (ran.code, "there is no such file" in ran.err) == (2, True)
+
+
+def test_the_picture_is_plain_svg(folder: Path) -> None:
+    """Valid XML without script or anything from elsewhere, with the limit and the false stop in it."""
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--svg", "picture.svg", cwd=folder)
+    assert "picture.svg: the picture." in ran.out
+    text = (folder / "picture.svg").read_text("utf-8")
+    xml.dom.minidom.parseString(text)
+    assert "limit 2h" in text
+    assert "1 FALSE STOP" in text
+    assert "prefers-color-scheme: dark" in text
+    assert "<script" not in text
+    assert text.count("http") == 1  # the name of the language
+
+
+def test_payloads_are_read_by_expressions_and_never_told(folder: Path) -> None:
+    """Limits that a task carries count in a replay too."""
+    records = [
+        record(
+            "gold", ("Enqueued", "0s"), ("Running", "0s"), ("Failed", "5h"), invocationPayload='{"max": "3h"}'
+        ),
+        record(
+            "none",
+            ("Enqueued", "0s"),
+            ("Running", "0s"),
+            ("Failed", "5h"),
+            invocationPayload='{"s": "secret"}',
+        ),
+    ]
+    a_history(folder, records)
+    a_policy_file(folder, POLICY.replace("2h", "{from: payload.max, at_most: 4h, else: 1h}"))
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder)
+    found = {one["invocation_id"]: one["at"][11:16] for one in ran.json["policies"][0]["found"]}
+    assert found == {"none": "01:05", "gold": "03:05"}
+    assert "secret" not in ran.out
+
+
+SEED = {
+    "invocations": [
+        seeded("done-{n}", "Succeeded", count=150, enqueued="-9h", started="-9h", ends="-4h"),
+        seeded("over-1", "Running", enqueued="-5h", started="-3h"),
+        seeded("keep-1", "Running", enqueued="-9h", started="-9h"),
+        seeded("lost-1", "Expired", enqueued="-9h", ends="-4h"),
+        seeded("cut-1", "Stopped", enqueued="-9h", started="-9h", ends="-1h"),
+        {"functionName": "resize", "invocationId": "three-1", "status": "Failed", "enqueued": "-9h",
+         "started": "-9h", "ends": "-1h"},
+    ]
+}  # fmt: skip
+
+PATTERNS = POLICY.replace("[media/transcode@prod]", "['media/*@prod', resize]").replace("20/run", "999/run")
+
+
+def test_the_cloud_is_asked_for_all_that_it_knows(tmp_path: Path) -> None:
+    """Every status, page by page, of patterns and both generations; nothing is stopped or read."""
+    a_policy_file(tmp_path, PATTERNS)
+    with running_emulator(seed=SEED) as cloud:
+        ran = fc_reaper("backtest", "--json", env=at(cloud), cwd=tmp_path)
+        calls = operations(cloud)
+    assert ran.code == 0
+    assert (ran.json["history"]["records"], ran.json["history"]["source"]) == (155, "the cloud")
+    assert ran.json["policies"][0]["outcomes"]["open"] == 1
+    assert calls["ListStatefulAsyncInvocationFunctions"] == 1
+    assert not {"StopStatefulAsyncInvocation", "GetStatefulAsyncInvocation", "StopAsyncTask"} & set(calls)
+
+
+def test_what_is_saved_gives_the_same_answers_without_the_cloud(tmp_path: Path) -> None:
+    """Also under a qualifier that the records do not repeat, and for 3.0."""
+    a_policy_file(tmp_path, PATTERNS)
+    with running_emulator("--record-qualifier", "version", seed=SEED) as cloud:
+        ran = fc_reaper("backtest", "--json", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
+        again = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
+    kept = fc_reaper("backtest", "--json", "--history", "h.jsonl", cwd=tmp_path)
+    closed = [one for one in ran.json["policies"][0]["found"] if one["outcome"] != "open"]
+    assert len(closed) > 20
+    assert [one for one in kept.json["policies"][0]["found"] if one["outcome"] != "open"] == closed
+    assert "Payload" not in (tmp_path / "h.jsonl").read_text("utf-8")
+    assert (again.code, "not written over" in again.err) == (2, True)
+
+
+def test_tasks_without_events_are_read_one_by_one_only_when_asked(tmp_path: Path) -> None:
+    """A list may leave the events out; what cannot be replayed is counted."""
+    a_policy_file(tmp_path, POLICY)
+    seed = {"invocations": [seeded("done-{n}", "Failed", count=3, enqueued="-9h", started="-9h", ends="-4h")]}
+    with running_emulator("--events", "get", seed=seed) as cloud:
+        listed = fc_reaper("backtest", "--json", env=at(cloud), cwd=tmp_path)
+        read = fc_reaper("backtest", "--json", "--read", env=at(cloud), cwd=tmp_path)
+        calls = operations(cloud)
+    assert (listed.json["history"]["undated"], listed.json["history"]["replayed"]) == (3, 0)
+    assert (read.json["history"]["undated"], read.json["history"]["replayed"]) == (0, 3)
+    assert calls["GetStatefulAsyncInvocation"] == 3
+    assert read.json["policies"][0]["outcomes"]["failed"] == 3
+
+
+def test_payloads_are_asked_for_only_when_an_expression_needs_them(tmp_path: Path) -> None:
+    """And then stand in the saved file, which is said."""
+    a_policy_file(
+        tmp_path, POLICY.replace("{running_for: 2h}", "{running_for: 2h, where: payload.tier == 'x'}")
+    )
+    seed = {
+        "invocations": [
+            seeded("a", "Failed", enqueued="-9h", started="-9h", ends="-4h", payload={"tier": "x"})
+        ]
+    }
+    with running_emulator(seed=seed) as cloud:
+        ran = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
+    assert "h.jsonl: 1 record with payloads, for --history." in ran.told
+    assert "runaway would have stopped 1 task" in ran.told
+    assert json.loads((tmp_path / "h.jsonl").read_text("utf-8"))["invocationPayload"] == '{"tier": "x"}'
+
+
+def test_what_cannot_be_listed_is_named_and_the_rest_is_replayed(tmp_path: Path) -> None:
+    """Exit 1; nothing at all is exit 3."""
+    a_policy_file(tmp_path, POLICY.replace("[media/transcode@prod]", "[media/transcode@prod, media/nobody]"))
+    with running_emulator(seed=SEED) as cloud:
+        ran = fc_reaper("backtest", env=at(cloud), cwd=tmp_path)
+    assert ran.code == 1
+    assert "not listed: media/nobody@LATEST: HTTP 404, FunctionNotFound" in ran.err
+    assert "runaway would have stopped" in ran.told
+    nobody = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
+    assert (nobody.code, nobody.out) == (3, "")
+    assert not (tmp_path / "h.jsonl").exists()
+
+
+def test_it_reads_no_credentials_for_a_file(folder: Path) -> None:
+    """And asks no cloud, wherever the settings point."""
+    env = {"REAPER_ENDPOINT": "http://127.0.0.1:9", "REAPER_MODE": "enforce"}
+    from tests.cli.command import environment
+
+    ran = fc_reaper("backtest", "--history", "history.jsonl", env=environment(**env), cwd=folder)
+    assert ran.code == 0
+
+
+def test_the_emulator_is_not_touched(cloud: EmulatorProcess, folder: Path) -> None:
+    """Whatever the mode says."""
+    ran = fc_reaper("backtest", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
+    assert ran.code == 0
+    assert not any(name.startswith("Stop") for name in operations(cloud))

@@ -1,0 +1,119 @@
+"""`fc-reaper diff OLD NEW`: what a change of policy would have changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import at, fc_reaper
+from tests.cli.histories import POLICY, a_history, record
+from tests.emulator_process import running_emulator
+from tests.run.account import seeded
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two policies, two hours and three, and a history."""
+    a_history(tmp_path)
+    (tmp_path / "old.yaml").write_text(POLICY, encoding="utf-8")
+    (tmp_path / "new.yaml").write_text(POLICY.replace("2h", "5h"), encoding="utf-8")
+    return tmp_path
+
+
+def test_changes_are_counted_by_kind_and_by_truth(folder: Path) -> None:
+    """Five hours instead of two: slow and cut are spared, broken and endless are stopped later."""
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--json", cwd=folder)
+    assert ran.code == 0
+    counts = ran.json["counts"]
+    assert counts["less"] == {"tasks": 2, "succeeded": 1, "failed": 0, "censored": 1, "open": 0}
+    assert counts["later"] == {"tasks": 2, "succeeded": 0, "failed": 1, "censored": 0, "open": 1}
+    assert (counts["more"]["tasks"], counts["earlier"]["tasks"], ran.json["same"]) == (0, 0, 0)
+    assert (ran.json["old"]["stops"], ran.json["new"]["stops"]) == (4, 2)
+    first = ran.json["changes"][0]
+    assert (first["how"], first["invocation_id"], first["outcome"], first["new"]) == (
+        "less",
+        "slow",
+        "succeeded",
+        None,
+    )
+    assert first["old"]["at"] == "2026-11-18T02:05:00.000Z"
+
+
+def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
+    """The other way round it stops more, and one of them had succeeded."""
+    ran = fc_reaper("diff", "new.yaml", "old.yaml", "--history", "history.jsonl", cwd=folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "stopped more 2 1 0 1 0" in ran.told
+    assert "stopped earlier 2 0 1 0 1" in ran.told
+    assert "slow media/transcode@prod runaway - 11-18 02:05 succeeded" in ran.told
+    assert "old.yaml would have stopped 4 tasks, 1 of which succeeded in truth." in ran.told
+
+
+def test_a_table_for_a_pull_request_has_at_most_twenty_rows(tmp_path: Path) -> None:
+    """Ids in backticks; the rest is a number, and nothing in a name can break the table."""
+    odd = record("over-0", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "6h"))
+    records = [{**odd, "invocationId": f"over-{n}", "requestId": f"r-{n}"} for n in range(25)]
+    a_history(tmp_path, records)
+    (tmp_path / "old.yaml").write_text(POLICY.replace("runaway", "a").replace("2h", "9h"), encoding="utf-8")
+    new = POLICY.replace("name: runaway", "name: 'x|`y`'").replace("stop:", "budget: 99/run\n    stop:")
+    (tmp_path / "new.yaml").write_text(new, encoding="utf-8")
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--markdown", cwd=tmp_path)
+    rows = [line for line in ran.out.splitlines() if line.startswith("| more |")]
+    assert ran.code == 0
+    assert len(rows) == 20
+    assert rows[0].startswith("| more | `over-0` | `media/transcode@prod` |")
+    assert all(row.replace("\\|", "").count("|") == 8 for row in rows)
+    assert "... and 5 more." in ran.out
+    assert "| stopped more | 25 | 0 | 25 | 0 | 0 |" in ran.out
+
+
+def test_no_change_is_said(folder: Path) -> None:
+    """Two spellings of one policy; exit 0."""
+    (folder / "new.yaml").write_text(POLICY.replace("2h", "120m"), encoding="utf-8")
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
+    assert ran.code == 0
+    assert "Stopped at the same run by both: 4 tasks." in ran.told
+
+
+def test_a_wrong_policy_is_exit_2_with_every_finding_of_both(folder: Path) -> None:
+    """As `FILE:LINE:`."""
+    (folder / "old.yaml").write_text(POLICY.replace("2h", "2"), encoding="utf-8")
+    (folder / "new.yaml").write_text(POLICY.replace("match", "mach"), encoding="utf-8")
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.complaints[0].startswith("old.yaml:6:")
+    assert any(line.startswith("new.yaml:") for line in ran.complaints)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--json", "--markdown"], "exclude each other"),
+        (["--enforce"], "diff never stops anything"),
+    ],
+)
+def test_wrong_usage_is_exit_2(folder: Path, options: list[str], why: str) -> None:
+    """In one line."""
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", *options, cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert why in ran.err
+
+
+def test_the_cloud_is_asked_once_for_the_targets_of_both(tmp_path: Path) -> None:
+    """A policy may have found a new function."""
+    seed = {
+        "invocations": [
+            seeded("a", "Failed", enqueued="-9h", started="-9h", ends="-4h"),
+            {**seeded("b", "Failed", enqueued="-9h", started="-9h", ends="-4h"), "functionName": "resize"},
+        ]
+    }
+    (tmp_path / "old.yaml").write_text(POLICY, encoding="utf-8")
+    new = POLICY.replace("[media/transcode@prod]", "[media/transcode@prod, media/resize@prod]")
+    (tmp_path / "new.yaml").write_text(new, encoding="utf-8")
+    with running_emulator(seed=seed) as cloud:
+        ran = fc_reaper("diff", "old.yaml", "new.yaml", "--json", env=at(cloud), cwd=tmp_path)
+    assert ran.code == 0
+    assert [change["invocation_id"] for change in ran.json["changes"]] == ["b"]
+    assert (ran.json["same"], ran.json["history"]["records"]) == (1, 2)
