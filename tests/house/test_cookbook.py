@@ -1,0 +1,209 @@
+"""docs/cookbook.md: whole policies that load, do what they say, and would notice if they did not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fc_reaper.cli.cost import costs
+from fc_reaper.cli.lint import warnings
+from fc_reaper.context import Context
+from fc_reaper.errors import PolicyError
+from fc_reaper.judge.claim import rules_for
+from fc_reaper.judge.examples import failing
+from fc_reaper.model import Function, Millis
+from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
+from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.sweep.queries import queries
+from fc_reaper.sweep.scope import scope_of
+from fc_reaper.trigger import Ask, Home, Narrowing, read_trigger
+from tests.house.commands import commands_in, refusal_of
+from tests.house.marked import fences, sections
+from tests.house.our_files import ROOT
+
+TEXT = (ROOT / "docs" / "cookbook.md").read_text("utf-8")
+RECIPES = {title: part for title, part in sections(TEXT).items() if fences(part, "yaml")}
+SECOND: Millis = 1000
+
+recipes = pytest.mark.parametrize("part", [pytest.param(part, id=title) for title, part in RECIPES.items()])
+
+
+def text_of(part: str) -> str:
+    (fence,) = fences(part, "yaml")
+    return fence.text
+
+
+def policy_of(part: str) -> PolicyFile:
+    return load_policy(text_of(part), source="policy.yaml")
+
+
+def said(part: str, what: str) -> str:
+    """The paragraph of a recipe that begins with this word, on one line."""
+    (paragraph,) = re.findall(rf"^\*\*{what}\.\*\*(.*?)(?=\n\n|\Z)", part, re.MULTILINE | re.DOTALL)
+    return " ".join(str(paragraph).split())
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(RECIPES) >= 14
+    assert len(fences(TEXT, "yaml")) == len(RECIPES)
+
+
+def test_the_first_sentence_counts_them() -> None:
+    numbers = ["fourteen", "fifteen", "sixteen", "seventeen", "eighteen"]
+    first = TEXT.split("\n\n")[1]
+    assert first.lower().startswith(f"{numbers[len(RECIPES) - 14]} whole policies")
+
+
+@recipes
+def test_a_recipe_is_a_whole_policy_that_does_what_its_examples_say(part: str, tmp_path: Path) -> None:
+    """Read as the deployed function reads it."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(text_of(part), "utf-8")
+    read_policy(read_settings({"REAPER_POLICY": str(path)}, Context()))
+
+
+@recipes
+def test_check_has_nothing_against_it(part: str) -> None:
+    assert warnings(policy_of(part), text_of(part)) == []
+
+
+@recipes
+def test_it_shows_what_is_stopped_and_what_is_kept(part: str) -> None:
+    """Each policy that stops has an example of both, and one of reports at least reports."""
+    for policy in policy_of(part).policies:
+        expected = {example.expect for example in policy.examples}
+        assert not policy.stops or expected == {"stop", "keep"}
+        assert policy.stops or expected in ({"report", "keep"}, set())
+
+
+@recipes
+def test_it_says_why_how_to_try_it_and_what_it_costs(part: str) -> None:
+    for what in ("Why so", "Try it", "Costs"):
+        assert said(part, what)
+
+
+@recipes
+def test_an_example_that_expects_something_else_fails(part: str, tmp_path: Path) -> None:
+    """So that none of them is true whatever the policy says."""
+    text = text_of(part)
+    for found in re.finditer(r"expect: (stop|keep|report)\b", text):
+        does = "report" if "expect: report" in text else "stop"
+        other = does if found[1] == "keep" else "keep"
+        path = tmp_path / "policy.yaml"
+        path.write_text(f"{text[: found.start()]}expect: {other}{text[found.end() :]}", "utf-8")
+        with pytest.raises(PolicyError):
+            read_policy(read_settings({"REAPER_POLICY": str(path)}, Context()))
+
+
+def moved(limit: Limit) -> Iterator[Limit]:
+    """A limit that is a second shorter or longer."""
+    if not isinstance(limit, Carried):
+        yield from (limit - SECOND, limit + SECOND)
+        return
+    yield replace(limit, at_most=limit.at_most + SECOND)
+    if limit.otherwise is not None:
+        yield from (replace(limit, otherwise=limit.otherwise + by) for by in (-SECOND, SECOND))
+
+
+def other_matches(match: Matcher) -> Iterator[Matcher]:
+    """A `match` with one condition that is a little different, or gone."""
+    for clock, limit in match.limits:
+        for other in moved(limit):
+            changed: dict[str, Any] = {clock: other}
+            yield replace(match, **changed)
+    if match.retries_over is not None:
+        yield from (replace(match, retries_over=match.retries_over + by) for by in (-1, 1))
+    if match.ids and match.ids != ("*",):
+        yield replace(match, ids=("*",))
+    for status in match.statuses or ():
+        yield replace(match, statuses=tuple(one for one in match.statuses or () if one != status))
+
+
+def mutants(file: PolicyFile) -> Iterator[PolicyFile]:
+    """Files with one thing that is a little different."""
+    for at in range(len(file.exempt)):
+        yield replace(file, exempt=(*file.exempt[:at], *file.exempt[at + 1 :]))
+    for number, policy in enumerate(file.policies):
+        for other in other_policies(policy):
+            yield replace(file, policies=(*file.policies[:number], other, *file.policies[number + 1 :]))
+
+
+def other_policies(policy: Policy) -> Iterator[Policy]:
+    if not policy.examples:
+        return
+    yield from (replace(policy, match=match) for match in other_matches(policy.match))
+    for at in range(len(policy.unless)):
+        yield replace(policy, unless=(*policy.unless[:at], *policy.unless[at + 1 :]))
+
+
+@recipes
+def test_its_examples_notice_a_change_of_one_second_or_one_word(part: str) -> None:
+    """Every limit has an example on each side of it, every status and exception one that needs it."""
+    unnoticed = [mutant for mutant in mutants(policy_of(part)) if not failing(mutant)]
+    assert unnoticed == []
+
+
+def test_the_mutants_are_many() -> None:
+    assert sum(1 for part in RECIPES.values() for _ in mutants(policy_of(part))) > 40
+
+
+def idle_calls(file: PolicyFile) -> int:
+    """Listings of a run that its first policy's trigger rings for, with nothing alive."""
+    kind, _, name = (file.policies[0].triggers or ("timer",))[0].partition(":")
+    scope = scope_of([Ask(kind, name or None, Narrowing(), "")], file.policies)
+    return sum(
+        len(queries(function, rules_for(function, scope.policies(function), file.exempt), 0))
+        for function in scope.functions(())
+    )
+
+
+@recipes
+def test_the_cost_that_is_told_is_what_a_run_lists(part: str) -> None:
+    told = said(part, "Costs")
+    file = policy_of(part)
+    if any(policy.triggers == ("task",) for policy in file.policies):
+        assert "Nothing in other runs" in told
+    elif any(target.needs_discovery for policy in file.policies for target in policy.targets):
+        assert "Patterns take calls" in told
+    else:
+        assert re.search(r"[Ii]dle (\d+) calls?\b", told), told
+        assert f"dle {idle_calls(file)} call" in told
+    assert ("payload" in told) == any(cost.payload for cost in costs(file, "unknown"))
+
+
+def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:
+    """The one of a cancelled job names a task, and the policy above it is run by that."""
+    shown = [(part, fence.text) for part in RECIPES.values() for fence in fences(part, "json")]
+    assert shown
+    for part, text in shown:
+        asks = read_trigger(text.encode(), home=Home(None, None)).asks
+        scope = scope_of(asks, policy_of(part).policies)
+        named = json.loads(text)
+        function = Function(named.get("serviceName"), named["functionName"], named.get("qualifier", "LATEST"))
+        assert [policy.name for policy in scope.policies(function)]
+
+
+@pytest.mark.parametrize("command", commands_in(TEXT))
+def test_the_commands_that_are_shown_exist_with_their_options(command: str) -> None:
+    assert refusal_of(command) is None
+
+
+def test_the_events_that_are_named_exist() -> None:
+    named = set(re.findall(r"events/[\w./-]+\.json", TEXT))
+    assert named
+    assert not [name for name in named if not (ROOT / name).is_file()]
+
+
+def test_an_example_without_anything_to_notice_is_noticed() -> None:
+    """The search for mutants sees a limit that no example bounds."""
+    loose = load_policy(text_of(next(iter(RECIPES.values()))), source="policy.yaml")
+    (policy,) = loose.policies
+    only: tuple[Example, ...] = policy.examples[1:2]
+    mild = replace(loose, policies=(replace(policy, examples=only),))
+    assert [mutant for mutant in mutants(mild) if not failing(mutant)]

@@ -1,0 +1,224 @@
+"""docs/policy.md is enough to write a policy by: no key is missing, and whatever it shows is true."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable
+
+import pytest
+
+from fc_reaper import policy as language
+from fc_reaper.cli.lint import warnings
+from fc_reaper.context import Context
+from fc_reaper.errors import PolicyError
+from fc_reaper.expression import RECORD_FIELDS, parse_expression
+from fc_reaper.judge.examples import failing
+from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.policy.keys import KeyTable
+from fc_reaper.policy.values import TRIGGERS
+from fc_reaper.settings import read_policy, read_settings
+from tests.house.commands import commands_in, refusal_of
+from tests.house.marked import code, fences, plain, sections, tables
+from tests.house.our_files import ROOT
+
+TEXT = (ROOT / "docs" / "policy.md").read_text("utf-8")
+PARTS = sections(TEXT)
+
+Wrapper = Callable[[str], str]
+
+
+def a_policy(keys: str) -> str:
+    """A whole file around some keys of a policy, or of the file; what they leave out is there already."""
+    written = set(re.findall(r"^(\w+):", keys, re.MULTILINE))
+    defaults = {
+        "name": "example",
+        "targets": "[media/transcode@prod]",
+        "match": "{alive_for: 2h}",
+        "stop": "Because.",
+    }
+    if "report" in written:
+        del defaults["stop"]
+    own = [f"{key}: {value}" for key, value in defaults.items() if key not in written]
+    if written & {"version", "exempt"}:
+        top, own = [keys.rstrip()], own
+    else:
+        top, own = [], [*own, *keys.rstrip().splitlines()]
+    head = [] if "version" in written else ["version: 1"]
+    return "\n".join([*head, *top, "policies:", "  -", *(f"    {line}" for line in own), ""])
+
+
+def a_match(keys: str) -> str:
+    """A whole file around the keys of a `match`, where no limit is asked for."""
+    lines = "\n".join(f"  {line}" for line in keys.rstrip().splitlines())
+    return a_policy(f"match:\n{lines}\ntriggers: [task]")
+
+
+def a_limit(keys: str) -> str:
+    needed = {"from": "from: payload.x", "at_most": "at_most: 6h"} | {keys.partition(":")[0]: keys}
+    return a_policy(f"match: {{alive_for: {{{', '.join(needed.values())}}}}}")
+
+
+def a_keep(keys: str) -> str:
+    needed = {"at_most": "at_most: 10"} | {keys.partition(":")[0]: keys}
+    return a_policy(f"keep: {{{', '.join(needed.values())}}}")
+
+
+def an_example(keys: str) -> str:
+    needed = {"given": "given: {alive_for: 3h}", "expect": "expect: stop"} | {keys.partition(":")[0]: keys}
+    return a_policy(f"examples: [{{{', '.join(needed.values())}}}]")
+
+
+# Where each kind of mapping is explained, and what a key of it stands in.
+EXPLAINED: dict[str, tuple[str, Wrapper]] = {
+    "the file": ("Keys of the file", a_policy),
+    "a policy": ("Keys of a policy", a_policy),
+    "`match`": ("Keys of a matcher", a_match),
+    "a matcher": ("Keys of a matcher", lambda keys: a_policy(f"unless: [{{{keys}}}]")),
+    "a limit that the task carries": ("Limits that the task carries", a_limit),
+    "`keep`": ("keep", a_keep),
+    "an example": ("Examples", an_example),
+    "`given`": ("Examples", lambda keys: a_policy(f"examples: [{{given: {{{keys}}}, expect: keep}}]")),
+}
+
+
+def key_tables() -> dict[str, KeyTable]:
+    """Every table of keys that the loader of policies reads by."""
+    names = [f"{language.__name__}.{one.name}" for one in pkgutil.iter_modules(language.__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, KeyTable)]
+    return {table.what: table for table in found}
+
+
+def rows(section: str) -> dict[str, list[str]]:
+    """The rows of a section's tables that explain a key, by its name."""
+    return {
+        name[0]: row
+        for table in tables(PARTS[section])
+        for row in table[1:]
+        if len(name := code(row[0])) == 1 and len(row) > 2
+    }
+
+
+def loaded(text: str) -> PolicyFile:
+    return load_policy(text, source="policy.yaml")
+
+
+@pytest.mark.parametrize("what", sorted(key_tables()))
+def test_every_key_is_explained(what: str) -> None:
+    """A new key fails here until somebody has written what it means."""
+    section, _ = EXPLAINED[what]
+    missing = {key.name for key in key_tables()[what].keys} - rows(section).keys()
+    assert not missing
+
+
+@pytest.mark.parametrize("what", sorted(key_tables()))
+def test_what_is_shown_for_a_key_is_accepted(what: str) -> None:
+    """And each key is shown at least once as it is written; that of `policies` is the whole page."""
+    section, wrapped = EXPLAINED[what]
+    for key in key_tables()[what].keys:
+        shown = [one for cell in rows(section)[key.name][2:3] for one in code(cell) if ":" in one]
+        assert shown or key.name == "policies", key.name
+        for one in shown:
+            assert one.startswith(f"{key.name}: ")
+            assert loaded(wrapped(one)).policies
+
+
+def test_only_keys_that_exist_are_explained() -> None:
+    """A key that was taken away is taken away here too."""
+    known = {key.name for table in key_tables().values() for key in table.keys}
+    shown = {name for section, _ in EXPLAINED.values() for name in rows(section)}
+    assert shown == known
+
+
+@pytest.mark.parametrize("fence", fences(TEXT, "yaml"))
+def test_whole_files_are_valid(fence: tuple[str, str]) -> None:
+    """Their examples hold, and `check` has nothing to say against them."""
+    file = loaded(fence[1])
+    assert failing(file) == []
+    assert warnings(file, fence[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "text"),
+    [(a_match, one.text) for one in fences(TEXT, "yaml match")]
+    + [(a_policy, one.text) for one in fences(TEXT, "yaml policy")],
+)
+def test_fragments_are_valid(wrapped: Wrapper, text: str) -> None:
+    file = loaded(wrapped(text))
+    assert warnings(file, wrapped(text)) == []
+
+
+def test_the_policy_of_the_readme_is_valid() -> None:
+    """What a visitor sees first."""
+    (fence,) = fences((ROOT / "README.md").read_text("utf-8"), "yaml")
+    assert warnings(loaded(fence.text), fence.text) == []
+
+
+def test_every_block_of_yaml_is_tried() -> None:
+    kinds = {fence.info for fence in fences(TEXT)}
+    assert kinds == {"yaml", "yaml match", "yaml policy", "sh"}
+
+
+def mistakes(header: str) -> list[tuple[str, str]]:
+    """What is written, and what is said to it, as the table with that header shows it."""
+    (table,) = [table for table in tables(PARTS["Typical mistakes"]) if table[0] == ["written", header]]
+    return [(code(written)[0], plain(said)) for written, said in table[1:]]
+
+
+@pytest.mark.parametrize(("written", "said"), mistakes("said"))
+def test_a_mistake_gets_the_message_that_is_quoted(written: str, said: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        read_policy(read_settings({"REAPER_POLICY": a_policy(written)}, Context()))
+    found = [re.sub(r"^REAPER_POLICY:\d+: (?:near )?\S+: ", "", one) for one in caught.value.findings]
+    assert found == [said]
+
+
+@pytest.mark.parametrize(("written", "said"), mistakes("`check` warns"))
+def test_what_is_odd_gets_the_warning_that_is_quoted(written: str, said: str) -> None:
+    text = a_policy(written)
+    assert said in [f"{one.cause}; {one.remedy}" for one in warnings(loaded(text), text)]
+
+
+def test_the_expressions_that_are_shown_are_expressions() -> None:
+    """In the table of what one means and what to write."""
+    (table,) = [table for table in tables(PARTS["Expressions"]) if table[0] == ["you mean", "write"]]
+    shown = [one for _, cell in table[1:] for one in code(cell)]
+    assert len(shown) >= 12
+    for text in shown:
+        assert not parse_expression(text).strange_roots
+
+
+def test_the_fields_of_a_record_that_are_named_exist() -> None:
+    (line,) = re.findall(r"^- the fields of the record.*?(?=^- )", TEXT, re.MULTILINE | re.DOTALL)
+    assert set(code(" ".join(line.split()))) <= set(RECORD_FIELDS)
+
+
+def test_every_trigger_is_explained() -> None:
+    shown = {code(row[0])[0] for table in tables(PARTS["Triggers"]) for row in table[1:]}
+    assert shown == {*TRIGGERS, "timer:NAME"}
+
+
+def test_the_targets_that_are_shown_are_targets() -> None:
+    (table,) = tables(PARTS["Targets and qualifiers"])
+    for target, _ in table[1:]:
+        assert loaded(a_policy(f"targets: [{code(target)[0]}]")).policies
+
+
+def headings(name: str) -> set[str]:
+    """What a link may name behind its #, as GitHub spells it."""
+    titles = re.findall(r"^#+ (.*)$", (ROOT / "docs" / name).read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", ["policy.md", "cookbook.md"])
+def test_links_to_a_section_lead_to_one(name: str) -> None:
+    links = re.findall(r"\]\(([\w.-]*)#([^)]+)\)", (ROOT / "docs" / name).read_text("utf-8"))
+    assert links
+    assert not [(page, part) for page, part in links if part not in headings(page or name)]
+
+
+@pytest.mark.parametrize("command", commands_in(TEXT))
+def test_the_commands_that_are_shown_exist_with_their_options(command: str) -> None:
+    assert refusal_of(command) is None
