@@ -15,7 +15,16 @@ LONGEST_LINE = 32 * 1024
 """Bytes that one log record may have: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
 
 _WARNINGS = frozenset(
-    ("list_failed", "trigger_refused", "unknown", "stuck", "stop_failed", "halted", "budget_spent")
+    (
+        "list_failed",
+        "trigger_refused",
+        "unknown",
+        "stuck",
+        "stop_failed",
+        "halted",
+        "budget_spent",
+        "not_armed",
+    )
 )
 _DETAILS = frozenset(("kept", "exempt"))
 

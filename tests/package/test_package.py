@@ -23,6 +23,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fc_reaper.policy import load_policy
+from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.package.fc_runtime import PLATFORMS
 
@@ -75,6 +77,8 @@ def runtime(request: pytest.FixtureRequest) -> str:
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("policy") / "policy.yaml"
     path.write_text(POLICY, "utf-8")
+    lock = lock_of(load_policy(POLICY, source="policy.yaml"), "2026-11-20")
+    path.with_name("policy.lock").write_text(dump_lock(lock), "utf-8")
     return path
 
 
@@ -124,8 +128,21 @@ def interpreter(version: str) -> str:
 def test_it_holds_the_function_its_policy_and_its_dependencies(package: Path, policy: Path) -> None:
     assert (package / "policy.yaml").read_bytes() == policy.read_bytes()
     assert (package / "index.py").read_text("utf-8").count("import") == 1
-    for name in ("fc_reaper/handler.py", "fc2/client.py", "pydantic", "requests", "yaml", "pythonjsonlogger"):
+    for name in (
+        "fc_reaper/handler.py",
+        "fc2/client.py",
+        "pydantic",
+        "requests",
+        "yaml",
+        "jmespath",
+        "pythonjsonlogger",
+    ):
         assert (package / name).exists(), name
+
+
+def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> None:
+    """Else what nobody armed would stop where nobody looks."""
+    assert (package / "policy.lock").read_bytes() == policy.with_name("policy.lock").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,28 @@ Enforce = Annotated[
 NeverEnforce = Annotated[
     bool | None, typer.Option("--enforce/--rehearse", help="Always a rehearsal; --enforce is refused.")
 ]
+History = Annotated[
+    str | None,
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="JSON lines, one record each, - is standard input; else asks the cloud.",
+    ),
+]
+Read = Annotated[bool, typer.Option("--read", help="Read each task that is listed without dated events.")]
+Save = Annotated[
+    str | None, typer.Option("--save", metavar="FILE", help="Write the records to a new file, for --history.")
+]
+Interval = Annotated[
+    str | None,
+    typer.Option("--interval", metavar="TIME", help="Between two runs; otherwise REAPER_INTERVAL, or 5m."),
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Replay no run before: 2026-05-01, or ISO 8601.")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Replay no run after: 2026-05-01, or ISO 8601.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -67,14 +89,16 @@ def environment(
     return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
 
 
-def never_enforces(command: str, enforce: bool | None) -> None:
+def never_enforces(
+    command: str, enforce: bool | None, *, instead: str = "fc-reaper invoke EVENT --enforce"
+) -> None:
     """Refuse `--enforce` for a *command* that only looks.
 
     Raises:
         Ended: it was given.
     """
     if enforce:
-        raise Ended(f"{command} never stops anything; to enforce, use: fc-reaper invoke EVENT --enforce")
+        raise Ended(f"{command} never stops anything; to enforce, use: {instead}")
 
 
 def _path(policy: str | None, env: Mapping[str, str] = os.environ) -> str | None:

@@ -72,6 +72,11 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def percent(share: int) -> str:
+    """A share in hundredths of a percent as people write it: `2%`, `0.25%`."""
+    return f"{share / 100:.2f}".rstrip("0").rstrip(".") + "%"
+
+
 @contextmanager
 def progress(sentence: str) -> Iterator[None]:
     """Show *sentence* on standard error while the block runs, if that is a terminal."""

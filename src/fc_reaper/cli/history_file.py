@@ -1,0 +1,235 @@
+"""A history in a file: JSON lines, one record a line as the cloud writes it, of FC 2.0 or 3.0."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+from fc_reaper.cli.ending import Ended
+from fc_reaper.cloud.names import check_function
+from fc_reaper.cloud.times import read_moment
+from fc_reaper.cloud.wire import function_in_arn, read_task
+from fc_reaper.errors import InvalidName
+from fc_reaper.model import LATEST, Function, Task
+
+_FORM = "a record is one JSON object on one line, as the cloud writes it"
+
+
+class Broken(NamedTuple):
+    """A line that is no record, counted from 1, and why."""
+
+    line: int
+    why: str
+
+
+class Lines(NamedTuple):
+    """What a file holds."""
+
+    tasks: list[Task]
+    broken: list[Broken]
+
+
+class NoRecord(Exception):
+    """A line holds no record; the text says why."""
+
+
+def read_file(name: str, *, with_records: bool, read: Callable[[int], None] = lambda count: None) -> Lines:
+    """Read a file, or standard input for `-`; *read* is told how many more bytes have been.
+
+    *with_records* keeps what the cloud wrote with each task, which only expressions need. Blank lines count
+    for nothing.
+
+    Raises:
+        Ended: it cannot be opened, or no line of it is a record.
+    """
+    found = Lines([], [])
+    try:
+        if name == "-":
+            _read(sys.stdin.buffer, found, with_records, read)
+        else:
+            with Path(name).open("rb") as file:
+                _read(file, found, with_records, read)
+    except FileNotFoundError:
+        raise Ended(f"{name}: there is no such file; name one with --history, or leave it out") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Ended(f"{name}: it cannot be read: {why}") from None
+    if not found.tasks:
+        first = f", first: line {found.broken[0].line}, {found.broken[0].why}" if found.broken else ""
+        raise Ended(f"{spoken(name)}: there is no record in it{first}; {_FORM}")
+    return found
+
+
+def size_of(name: str) -> int | None:
+    """The bytes of the file, None where that cannot be told beforehand."""
+    with suppress(OSError, ValueError):
+        return os.stat(name).st_size if name != "-" else None
+    return None
+
+
+def spoken(name: str) -> str:
+    """How the file is called in a sentence."""
+    return "standard input" if name == "-" else name
+
+
+def _read(file: BinaryIO, found: Lines, with_records: bool, read: Callable[[int], None]) -> None:
+    functions: dict[Function, Function] = {}
+    for number, line in enumerate(file, 1):
+        read(len(line))
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not text.strip():
+            continue
+        try:
+            task = _task(text, functions)
+        except NoRecord as error:
+            found.broken.append(Broken(number, str(error)))
+            continue
+        found.tasks.append(task if with_records else task._replace(record=None))
+
+
+def _task(line: bytes, functions: dict[Function, Function]) -> Task:
+    try:
+        record = json.loads(line.strip())
+    except UnicodeDecodeError:
+        raise NoRecord("it is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise NoRecord(f"it is no JSON, {error.msg.lower()} at character {error.colno}") from None
+    except (ValueError, RecursionError):
+        raise NoRecord("it is no JSON that can be read") from None
+    if not isinstance(record, dict):
+        raise NoRecord("it is no JSON object")
+    record = _with_id(record)
+    place = place_of(record)
+    # One object for each function, however many tasks it has.
+    return read_task(functions.setdefault(place, place), in_order(record))
+
+
+def place_of(record: Mapping[str, Any]) -> Function:
+    """The function of a record, under the qualifier that it names.
+
+    Without a service it is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
+
+    Raises:
+        NoRecord: it names no function, or one that cannot be.
+    """
+    service, name, qualifier = (_word(record, key) for key in ("serviceName", "functionName", "qualifier"))
+    named = function_in_arn(record.get("functionArn")) if service is None else None
+    if named is not None:
+        name, qualifier = named[0], qualifier or named[1]
+    if name is None:
+        raise NoRecord(
+            "it names no function; it needs serviceName and functionName, or functionArn in FC 3.0"
+        )
+    function = Function(service, name, qualifier or LATEST)
+    try:
+        check_function(function)
+    except InvalidName as error:
+        raise NoRecord(str(error)) from None
+    return function
+
+
+def in_order(record: dict[str, Any]) -> dict[str, Any]:
+    """*record* with its dated events in the order of time."""
+    events = record.get("events")
+    if isinstance(events, list) and len(events) > 1 and all(isinstance(one, Mapping) for one in events):
+        moments = [(read_moment(one.get("timestamp")), _number(one.get("eventId"))) for one in events]
+        if all(at is not None for at, _ in moments):
+            order = sorted(range(len(events)), key=lambda place: moments[place])
+            if order != list(range(len(events))):
+                return {**record, "events": [events[place] for place in order]}
+    return record
+
+
+def _with_id(record: dict[str, Any]) -> dict[str, Any]:
+    """*record* with its id under the name that its generation has for it."""
+    theirs, ours = ("taskId", "invocationId") if record.get("serviceName") else ("invocationId", "taskId")
+    if _word(record, ours) is None and _word(record, theirs) is not None:
+        return {**record, ours: record[theirs]}
+    if _word(record, ours) is None:
+        raise NoRecord("it has no id; it needs invocationId, or taskId in FC 3.0")
+    return record
+
+
+def _word(record: Mapping[str, Any], key: str) -> str | None:
+    found = record.get(key)
+    return found if isinstance(found, str) and found else None
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+class Saver:
+    """Writes records to a new file: whole when the block ends well, else not at all.
+
+    Only its owner may read the file, since records may hold payloads.
+
+    Raises:
+        Ended: there is such a file already, or it cannot be written.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._path = name, Path(name)
+        self._beside = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        self.lines = 0
+
+    def __enter__(self) -> Saver:
+        if os.path.lexists(self._path):
+            raise _taken(self._name)
+        try:
+            self._file = os.fdopen(
+                os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+            )
+        except (OSError, ValueError) as error:
+            raise self._ended(error) from None
+        return self
+
+    def save(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write one line for each record."""
+        for record in records:
+            self._file.write(f"{json.dumps(record, separators=(',', ':'))}\n")
+            self.lines += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+            if kind is None:
+                os.link(self._beside, self._path)
+        except FileExistsError:
+            raise _taken(self._name) from None
+        except OSError as fault:
+            raise self._ended(fault) from None
+        finally:
+            with suppress(OSError):
+                self._beside.unlink()
+
+    def _ended(self, error: OSError | ValueError) -> Ended:
+        return Ended(f"{self._name}: it cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+def records_of(tasks: Iterable[Task], *, with_payload: bool) -> Iterator[dict[str, Any]]:
+    """The records of *tasks* for a file, each with the qualifier that it was found under."""
+    for task in tasks:
+        kept = dict(task.record or {})
+        if not with_payload:
+            for name in PAYLOADS:
+                kept.pop(name, None)
+        yield {**kept, "qualifier": task.function.qualifier}
+
+
+PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
+
+
+def _taken(name: str) -> Ended:
+    return Ended(f"{name}: there is such a file already, and a history is not written over")

@@ -1,0 +1,237 @@
+"""Histories with known answers. All of them begin at midnight; a timer rings every five minutes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fc_reaper.history.replay import Terms, replay
+from fc_reaper.history.result import Replay
+from fc_reaper.model import Function, Task
+from tests.builders import ms
+from tests.history.lives import at, history, lived, policies, replayed
+
+SLOW = lived("slow", ("Enqueued", "0s"), ("Running", "1m"), ("Succeeded", "5h"))
+BROKEN = lived("broken", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "6h"))
+CANCELLED = lived("cut", ("Enqueued", "0s"), ("Running", "1m"), ("Stopping", "4h"), ("Stopped", "241m"))
+ENDLESS = lived("endless", ("Enqueued", "0s"), ("Running", "1m"))
+QUICK = lived("quick", ("Enqueued", "0s"), ("Running", "1m"), ("Succeeded", "30m"))
+RETRIED = lived(
+    "retried", ("Enqueued", "0s"), ("Running", "1m"), ("Retrying", "90m"), ("Running", "91m"),
+    ("Retrying", "180m"), ("Running", "181m"), ("Succeeded", "240m"),
+)  # fmt: skip
+SPARED = BROKEN._replace(invocation_id="keep-1")
+"""Makes a history long."""
+
+EXPIRED = lived("expired", ("Enqueued", "0s"), ("Dequeued", "1m"), ("Expired", "7h"))
+
+
+def stops(result: Replay) -> dict[str, str]:
+    """How long after midnight each task was stopped."""
+    return {stop.task.invocation_id: f"{(stop.at - at('0s')) // 60_000}m" for stop in result.stops}
+
+
+@pytest.mark.parametrize(
+    ("task", "match", "stopped", "outcome", "saved"),
+    [
+        pytest.param(SLOW, "{running_for: 2h}", "125m", "succeeded", "0s", id="a false stop saves nothing"),
+        pytest.param(BROKEN, "{running_for: 2h}", "125m", "failed", "235m", id="a failure ends sooner"),
+        pytest.param(CANCELLED, "{running_for: 2h}", "125m", "censored", "115m", id="up to its own stop"),
+        pytest.param(EXPIRED, "{queued_for: 2h}", "125m", "failed", "0s", id="expired: it never ran"),
+        pytest.param(EXPIRED, "{alive_for: 119m}", "120m", "failed", "0s", id="waiting is being alive"),
+        pytest.param(RETRIED, "{alive_for: 2h}", "125m", "succeeded", "0s", id="a life spans its attempts"),
+        pytest.param(RETRIED, "{running_for: 80m}", "85m", "succeeded", "0s", id="the first attempt"),
+        pytest.param(RETRIED, "{retries_over: 1}", "180m", "succeeded", "0s", id="the second retry"),
+        pytest.param(CANCELLED, "{stopping_for: 30s}", None, "", "", id="Stopping ended between two ticks"),
+        pytest.param(RETRIED, "{running_for: 90m}", None, "", "", id="no attempt took so long"),
+        pytest.param(RETRIED, "{retries_over: 2}", None, "", "", id="exactly so many retries"),
+        pytest.param(QUICK, "{running_for: 25m}", None, "", "", id="over the limit only after the last tick"),
+        pytest.param(EXPIRED, "{running_for: 1m}", None, "", "", id="what never ran does not run"),
+    ],
+)
+def test_one_task_is_stopped_at_the_first_tick_over_its_limit(
+    task: Task, match: str, stopped: str | None, outcome: str, saved: str
+) -> None:
+    """Exactly at the limit is not over it, and each clock counts from its own event."""
+    result = replayed(history(task, SPARED), f"match: {match}", exempt="[keep-*]")
+    if stopped is None:
+        assert result.stops == []
+        return
+    (stop,) = result.stops
+    assert stops(result) == {stop.task.invocation_id: stopped}
+    assert (stop.outcome, stop.saved) == (outcome, ms(saved))
+
+
+def test_exactly_at_the_limit_is_not_over_it_also_at_a_tick() -> None:
+    """Running since 00:01: at 02:01 it is two hours to the millisecond, and one more minute is over."""
+    result = replayed(history(SLOW), "match: {running_for: 2h}", interval="1m")
+    assert stops(result) == {"slow": "122m"}
+    assert stops(replayed(history(SLOW), "match: {alive_for: 2h}", interval="1m")) == {"slow": "121m"}
+
+
+def test_an_open_task_saves_up_to_the_end_of_the_history() -> None:
+    """The last event of anybody is the end, unless it is known when the history was taken."""
+    (stop,) = replayed(history(ENDLESS, EXPIRED), "match: {running_for: 2h}").stops
+    assert (stop.outcome, stop.saved) == ("open", ms("7h") - ms("125m"))
+    (stop,) = replayed(history(ENDLESS, taken="9h"), "match: {running_for: 2h}").stops
+    assert (stop.outcome, stop.saved) == ("open", ms("9h") - ms("125m"))
+
+
+def test_beyond_the_last_event_only_what_is_alive_is_replayed() -> None:
+    """Until one interval after the last limit can have run out; not beyond the moment of the taking."""
+    alone = replayed(history(ENDLESS), "match: {running_for: 2h}")
+    assert stops(alone) == {"endless": "125m"}
+    assert alone.last == at("125m")
+    assert (alone.stops[0].outcome, alone.stops[0].saved) == ("open", 0)
+    assert replayed(history(ENDLESS, taken="2h"), "match: {running_for: 2h}").stops == []
+    assert replayed(history(QUICK), "match: {running_for: 2h}").last == at("30m")
+
+
+def test_a_task_between_two_ticks_is_never_seen() -> None:
+    """The replay is no wiser than a timer."""
+    brief = lived("brief", ("Enqueued", "1m"), ("Running", "1m"), ("Failed", "4m"))
+    late = lived("late", ("Enqueued", "1m"), ("Running", "1m"), ("Failed", "5m"))
+    assert replayed(history(brief, late), "match: {running_for: 1s}").stops == []
+    assert stops(replayed(history(brief, late), "match: {running_for: 1s}", interval="1m")) == {
+        "brief": "2m",
+        "late": "2m",
+    }
+
+
+def test_a_stopped_task_is_gone() -> None:
+    """Nobody stops or reports it again, and it counts in no population."""
+    result = replayed(
+        history(SLOW),
+        "match: {running_for: 1h}",
+        "match: {running_for: 2h}",
+        "match: {alive_for: 3h}, report: slow",
+    )
+    assert [(one.policy.name, len(one.found)) for one in result.policies] == [("p0", 1), ("p1", 0), ("p2", 0)]
+
+
+def test_a_report_stops_nothing_and_names_each_task_once() -> None:
+    """With the tick at which it would have been reported first."""
+    result = replayed(history(SLOW, BROKEN), "match: {running_for: 2h}, report: it is slow")
+    (one,) = result.policies
+    assert [(found.task.invocation_id, found.at, found.outcome) for found in one.reported] == [
+        ("slow", at("125m"), "succeeded"),
+        ("broken", at("125m"), "failed"),
+    ]
+    assert result.stops == []
+
+
+def test_the_budget_makes_them_wait_most_overdue_first() -> None:
+    """One a run: the others wait for the next tick, and who ends meanwhile is never stopped."""
+    tasks = [
+        lived(
+            f"job-{n}", ("Enqueued", f"{n}m"), ("Running", f"{n}m"), ("Failed", f"{140 if n == 3 else 300}m")
+        )
+        for n in (1, 2, 3, 4)
+    ]
+    result = replayed(history(*tasks), "match: {running_for: 2h}, budget: 1/run")
+    assert stops(result) == {"job-1": "125m", "job-2": "130m", "job-3": "135m", "job-4": "140m"}
+    (one,) = result.policies
+    assert (one.due, one.held_back["budget"]) == (4, 3)
+    shorter = [task for task in tasks if task.invocation_id != "job-3"]
+    ended = lived("job-3", ("Enqueued", "3m"), ("Running", "3m"), ("Failed", "135m"))
+    result = replayed(history(*shorter, ended), "match: {running_for: 2h}, budget: 1/run")
+    assert stops(result) == {"job-1": "125m", "job-2": "130m", "job-4": "135m"}
+    assert (result.policies[0].due, result.policies[0].held_back["budget"]) == (4, 3)
+
+
+def test_a_days_budget_counts_the_replays_stops_and_those_of_the_history() -> None:
+    """Whoever stopped them, within 24 hours; one that the replay stopped first counts once."""
+    many = [lived(f"job-{n}", ("Enqueued", "0s"), ("Running", "0s"), ("Failed", "40h")) for n in range(4)]
+    by_hand = lived("by-hand", ("Enqueued", "0s"), ("Stopped", "1h"))
+    result = replayed(history(*many, by_hand), "match: {running_for: 2h}, budget: 3/day")
+    assert stops(result) == {
+        "job-0": "125m",
+        "job-1": "125m",
+        "job-2": f"{25 * 60}m",
+        "job-3": f"{26 * 60 + 5}m",
+    }
+    assert result.policies[0].held_back["budget"] == 2
+
+
+def test_more_than_halt_over_stops_none() -> None:
+    """For as many runs as it lasts."""
+    tasks = [
+        lived(f"job-{n}", ("Enqueued", "0s"), ("Running", "0s"), ("Failed", f"{3 + n}h")) for n in range(3)
+    ]
+    result = replayed(history(*tasks), "match: {running_for: 2h}, halt_over: 2")
+    (one,) = result.policies
+    assert stops(result) == {"job-1": "180m", "job-2": "180m"}
+    assert one.halted_runs == (180 - 125) // 5
+    assert one.held_back == {"budget": 0, "halted": 3, "holdout": 0}
+
+
+def test_a_holdout_is_spared_and_counted() -> None:
+    """Nearly all of them here."""
+    result = replayed(history(SLOW, BROKEN), "match: {running_for: 2h}, holdout: 99.99%")
+    assert result.stops == []
+    assert (result.policies[0].due, result.policies[0].held_back["holdout"]) == (2, 2)
+
+
+def test_keep_counts_who_is_alive_at_each_tick() -> None:
+    """The newest goes as soon as there is one too many; a place becomes free when somebody ends."""
+    tasks = [
+        lived("first", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "60m")),
+        lived("second", ("Enqueued", "10m"), ("Running", "10m"), ("Succeeded", "90m")),
+        lived("third", ("Enqueued", "62m"), ("Running", "62m"), ("Succeeded", "95m")),
+    ]
+    result = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 1}")
+    assert stops(result) == {"second": "10m"}
+    oldest = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 1, stop_first: oldest}")
+    assert stops(oldest) == {"first": "10m", "second": "65m"}
+
+
+def test_what_no_timer_runs_is_not_replayed_and_named() -> None:
+    """An event cannot be replayed; every timer rings at every tick."""
+    result = replayed(
+        history(SLOW),
+        "match: {running_for: 1h}, triggers: [task]",
+        "match: {running_for: 1h}, triggers: [alert, command]",
+        "match: {running_for: 3h}, triggers: ['timer:hourly']",
+    )
+    assert [policy.name for policy in result.asleep] == ["p0", "p1"]
+    assert stops(result) == {"slow": "185m"}
+
+
+def test_tasks_outside_the_targets_are_counted() -> None:
+    """Nobody judges them."""
+    other = SLOW._replace(function=Function("other", "thing", "LATEST"))
+    result = replayed(history(SLOW, other), "match: {running_for: 2h}")
+    assert (result.outside, len(result.stops)) == (1, 1)
+
+
+def test_since_and_until_bound_the_runs_and_not_the_lives() -> None:
+    """Who is long over its limit is stopped in the first run; the truth is known beyond the last."""
+    result = replayed(history(SLOW, BROKEN), "match: {running_for: 2h}", since=at("181m"), until=at("4h"))
+    assert stops(result) == {"slow": "185m", "broken": "185m"}
+    assert (result.first, result.last, result.runs) == (at("185m"), at("4h"), 12)
+    assert replayed(history(SLOW), "match: {running_for: 2h}", until=at("2h")).stops == []
+    assert replayed(history(SLOW), "match: {running_for: 2h}", since=at("9h")).runs == 0
+
+
+def test_runs_are_multiples_of_the_interval() -> None:
+    """From the first event to the last, whatever happens at them."""
+    result = replayed(history(lived("a", ("Enqueued", "1m"), ("Expired", "14m"))), "match: {queued_for: 1h}")
+    assert (result.first, result.last, result.runs) == (at("5m"), at("10m"), 2)
+
+
+def test_the_reapers_own_tasks_are_exempt() -> None:
+    """As in a run."""
+    terms = Terms(ms("5m"), ourselves=lambda function: function == SLOW.function)
+    assert replay(history(SLOW), policies("match: {running_for: 2h}"), terms).stops == []
+
+
+def test_an_empty_history_has_no_runs() -> None:
+    """And nothing fails."""
+    result = replayed(history(), "match: {running_for: 2h}")
+    assert (result.runs, result.first, result.last, result.stops) == (0, None, None, [])
+
+
+def test_steps_are_told_for_every_task_that_is_seen() -> None:
+    """So that a bar comes to its end."""
+    steps: list[int] = []
+    replay(history(SLOW, BROKEN, EXPIRED), policies("match: {alive_for: 1h}"), Terms(ms("5m")), steps.append)
+    assert sum(steps) == 3
