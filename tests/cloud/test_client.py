@@ -384,3 +384,11 @@ def test_threads_keep_their_connections() -> None:
         list(threads.map(calls, range(8)))
         assert len(server.seen) == 80
         assert len({seen.port for seen in server.seen}) <= 8
+
+
+@pytest.mark.parametrize(("include_payload", "limit"), [(False, "100"), (True, "25")])
+def test_a_page_with_payloads_is_small(emulator: EmulatorProcess, include_payload: bool, limit: str) -> None:
+    """A payload has up to 128 KB, and many pages are in flight at the same time."""
+    with ours(emulator.endpoint) as client:
+        client.list_page(TRANSCODE, include_payload=include_payload)
+    assert f"limit={limit}&" in f"{emulator.calls()['recent'][-1]['query']}&"

@@ -38,13 +38,15 @@ def an_event(at: Any, status: Any = "Running", **more: Any) -> dict[str, Any]:
 
 def test_a_record_of_two_point_oh_becomes_a_task() -> None:
     """The function is the one asked under; the record's qualifier may be the version behind an alias."""
-    assert read_task(TRANSCODE, a_record()) == Task(TRANSCODE, "job-1", "Running", "r-1", AT, None, 2)
+    record = a_record()
+    task = Task(TRANSCODE, "job-1", "Running", "r-1", AT, None, 2, record=record)
+    assert read_task(TRANSCODE, record) == task
 
 
 def test_a_record_of_three_point_oh_becomes_a_task() -> None:
     """It has a taskId, and names its function by ARN."""
     record = {"taskId": "t-1", "functionArn": ARN, "status": "Enqueued", "startedTime": AT}
-    assert read_task(RESIZE, record) == Task(RESIZE, "t-1", "Enqueued", None, AT)
+    assert read_task(RESIZE, record) == Task(RESIZE, "t-1", "Enqueued", None, AT, record=record)
 
 
 @pytest.mark.parametrize(

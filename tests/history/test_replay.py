@@ -235,3 +235,30 @@ def test_steps_are_told_for_every_task_that_is_seen() -> None:
     steps: list[int] = []
     replay(history(SLOW, BROKEN, EXPIRED), policies("match: {alive_for: 1h}"), Terms(ms("5m")), steps.append)
     assert sum(steps) == 3
+
+
+def test_halt_over_counts_all_who_are_due_however_small_the_budget() -> None:
+    """Five are due, four are allowed, one could be stopped: none is."""
+    tasks = [lived(f"job-{n}", ("Enqueued", "0s"), ("Running", "0s"), ("Failed", "3h")) for n in range(5)]
+    result = replayed(history(*tasks), "match: {running_for: 2h}, halt_over: 4, budget: 1/run")
+    assert (result.stops, result.policies[0].halted_runs) == ([], 11)
+
+
+def test_what_an_earlier_policy_stops_in_the_same_run_counts_for_the_day() -> None:
+    """Two policies on one function: the second has one stop a day, and the first one takes it."""
+    tasks = [lived(name, ("Enqueued", "0s"), ("Running", "0s"), ("Failed", "9h")) for name in ("a-1", "b-1")]
+    first, second = "match: {running_for: 2h, id: a-*}", "match: {running_for: 2h, id: b-*}, budget: 1/day"
+    assert stops(replayed(history(*tasks), first, second)) == {"a-1": "125m"}
+    assert stops(replayed(history(*tasks), second)) == {"b-1": "125m"}
+
+
+def test_who_is_one_too_many_no_more_is_reported_by_its_own_clock() -> None:
+    """While there were too many, `keep` spoke for it; when the other ends, the next policy does."""
+    tasks = [
+        lived("old", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "4h")),
+        lived("new", ("Enqueued", "10m"), ("Running", "10m"), ("Succeeded", "6h")),
+    ]
+    many = "match: {status: Running}, keep: {at_most: 1}, report: there are many"
+    result = replayed(history(*tasks), many, "match: {alive_for: 3h}, report: it is slow")
+    reported = [[(one.task.invocation_id, one.at) for one in each.reported] for each in result.policies]
+    assert reported == [[("new", at("10m"))], [("old", at("185m")), ("new", at("240m"))]]

@@ -126,7 +126,7 @@ class AsyncTaskClient(Door):
         """
         check_id_prefix(id_prefix)
         filters = {
-            **_page(limit or (WITH_PAYLOAD if include_payload else 100), token),
+            **_page(_most(limit, include_payload), token),
             "sortOrderByTime": "asc",
             "includePayload": "true" if include_payload else "false",
         }
@@ -188,6 +188,13 @@ def _accepted(answer: Answer) -> str:
     if answer.status != 202:
         raise unreadable(answer, "this is no answer to an asynchronous invocation (202); it may have run")
     return answer.request_id or ""
+
+
+def _most(limit: int | None, include_payload: bool) -> int:
+    """How many tasks a page may hold, where the caller leaves it open."""
+    if limit is not None:
+        return limit
+    return WITH_PAYLOAD if include_payload else 100
 
 
 def _page(limit: int, token: str | None) -> dict[str, str]:
