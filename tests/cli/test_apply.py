@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.cli.bars import Counts
+from fc_reaper.cli.planning.bars import Counts
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.cli.plans import HOME, a_plan, became, carried_out, edited, task_of, without
 from tests.emulator_process import EmulatorProcess, running_emulator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.cost import costs, idle_calls
+from fc_reaper.cli.checking.cost import costs, idle_calls
 from fc_reaper.policy import load_policy
 from tests.cli.command import a_policy_file, environment, fc_reaper
 from tests.run.account import POLICY

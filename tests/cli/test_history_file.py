@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.cli.ending import Ended
-from fc_reaper.cli.history_file import Saver, read_file, records_of
+from fc_reaper.cli.replaying.history_file import Saver, read_file, records_of
 from fc_reaper.model import Function
 from tests.cli.histories import RECORDS, a_history, record
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.cli.incident import Incident, incident_policy, load_incident
+from fc_reaper.cli.planning.incident import Incident, incident_policy, load_incident
 from fc_reaper.policy import load_policy
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.plans import a_plan, became, carried_out, edited

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cli.lint import beaten, never, unanswered, warnings
-from fc_reaper.cli.lint.patterns import contains, overlap
-from fc_reaper.cli.remarks import Remark
+from fc_reaper.cli.checking.lint import beaten, never, unanswered, warnings
+from fc_reaper.cli.checking.lint.patterns import contains, overlap
+from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.judge.claim import claim
 from fc_reaper.judge.verdict import Kind
 from fc_reaper.model import Task

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from fc_reaper.cli.ending import Ended
-from fc_reaper.cli.picture import KINDS, MOST, Dot, draw, drawn_policy, thinned
-from fc_reaper.cli.scales import durations, moments
+from fc_reaper.cli.replaying.picture import KINDS, MOST, Dot, draw, drawn_policy, thinned
+from fc_reaper.cli.replaying.scales import durations, moments
 from fc_reaper.history import History
 from fc_reaper.history.replay import Terms, replay
 from fc_reaper.policy import PolicyFile

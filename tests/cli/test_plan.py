@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.plan import every_timer
+from fc_reaper.cli.planning.plan import every_timer
 from fc_reaper.policy import load_policy
 from fc_reaper.trigger import read_trigger
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.cli.ending import Ended
-from fc_reaper.cli.plancheck import refuse_elsewhere, refuse_out_of_date, whereabouts
-from fc_reaper.cli.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan, write_plan
-from fc_reaper.cli.planreading import NoPlan, load_plan, read_plan
+from fc_reaper.cli.planning.plancheck import refuse_elsewhere, refuse_out_of_date, whereabouts
+from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan, write_plan
+from fc_reaper.cli.planning.planreading import NoPlan, load_plan, read_plan
 from fc_reaper.context import Context
 from fc_reaper.model import UNFINISHED, Event, Function
 from fc_reaper.settings import read_settings

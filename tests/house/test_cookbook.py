@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.cli.cost import costs
-from fc_reaper.cli.lint import warnings
+from fc_reaper.cli.checking.cost import costs
+from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.judge.claim import rules_for

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from fc_reaper import policy as language
-from fc_reaper.cli.lint import warnings
+from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.expression import RECORD_FIELDS, parse_expression

@@ -164,9 +164,9 @@ def plan(
 
     What --out writes is carried out by: fc-reaper apply FILE --enforce
     """
-    from fc_reaper.cli.incident import Incident
-    from fc_reaper.cli.plan import Wanted
-    from fc_reaper.cli.plan import plan as command
+    from fc_reaper.cli.planning.incident import Incident
+    from fc_reaper.cli.planning.plan import Wanted
+    from fc_reaper.cli.planning.plan import plan as command
 
     incident = Incident(
         tuple(target or ()), alive_for, running_for, queued_for, tuple(status or ()), tuple(ids or ()), where,
@@ -209,7 +209,7 @@ def apply(
     Each task is read again right before its stop. Refuses a plan for another account or region, of another
     policy, or too old. Safe to interrupt and to run again: what is stopped already counts as done.
     """
-    from fc_reaper.cli.apply import apply as command
+    from fc_reaper.cli.planning.apply import apply as command
 
     leave(
         lambda: command(
@@ -233,7 +233,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say whether a policy is valid, what it means, and what it costs in calls. Never asks the cloud."""
-    from fc_reaper.cli.check import check as command
+    from fc_reaper.cli.checking.check import check as command
 
     leave(
         lambda: command(environment(policy=policy if policy is not None else policy_option), as_json=as_json)
@@ -271,7 +271,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Read one task and show, step by step, how the policy judges it. Stops nothing."""
-    from fc_reaper.cli.explain import Wanted, explain_task
+    from fc_reaper.cli.explaining.explain import Wanted, explain_task
 
     wanted = Wanted([word for word in (target, invocation_id) if word is not None], record, at)
 
@@ -316,9 +316,9 @@ def backtest(
 
     The history is a file of records, or all that the cloud still knows of the policy's targets.
     """
-    from fc_reaper.cli.backtest import Wanted
-    from fc_reaper.cli.backtest import backtest as command
-    from fc_reaper.cli.history import Given
+    from fc_reaper.cli.replaying.backtest import Wanted
+    from fc_reaper.cli.replaying.backtest import backtest as command
+    from fc_reaper.cli.replaying.history import Given
 
     def run() -> int:
         never_enforces("backtest", enforce)
@@ -348,8 +348,8 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Show what a change of policy would have changed in the history. Stops nothing."""
-    from fc_reaper.cli.diff import diff as command
-    from fc_reaper.cli.history import Given
+    from fc_reaper.cli.replaying.diff import diff as command
+    from fc_reaper.cli.replaying.history import Given
 
     def run() -> int:
         never_enforces("diff", enforce)
@@ -385,9 +385,9 @@ def arm(
     Where a policy.lock lies beside the policy, only what is in it stops; all else reports. arm itself stops
     nothing. A policy that something speaks against is armed only by typing its name.
     """
-    from fc_reaper.cli.arm import Wanted
-    from fc_reaper.cli.arm import arm as command
-    from fc_reaper.cli.history import Given
+    from fc_reaper.cli.arming.arm import Wanted
+    from fc_reaper.cli.arming.arm import arm as command
+    from fc_reaper.cli.replaying.history import Given
 
     def run() -> int:
         never_enforces("arm", enforce)

@@ -17,7 +17,7 @@ from rich.text import Text
 from fc_reaper.cli.demo.stage import KEYS, Stage, clean_environment, props, stage
 from fc_reaper.cli.demo.truth import Deed, Score, deeds, score, story, wanted
 from fc_reaper.cli.demo.words import cron_cell, flowing_json, reaper_cell
-from fc_reaper.cli.explain import judged, read_task
+from fc_reaper.cli.explaining.explain import judged, read_task
 from fc_reaper.cli.interruption import cut_short
 from fc_reaper.cli.running import sweep
 from fc_reaper.cli.screen import BAD, GOOD, STRONG, WIDTH, counted, screen, show, table

@@ -1,0 +1,168 @@
+"""`fc-reaper arm`: look at what a policy would do and would have done, then let it stop tasks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
+
+from fc_reaper.cli.arming.armview import ask, show_evidence, tell_doubts
+from fc_reaper.cli.arming.doubts import Doubts, doubts_of, evidence
+from fc_reaper.cli.ending import Ended, complain, say
+from fc_reaper.cli.planning.planfile import write_plan
+from fc_reaper.cli.replaying.history import Given
+from fc_reaper.cli.screen import counted
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.context import Context
+from fc_reaper.errors import PolicyError
+from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.policy.lock import Lock, disarmed, dump_lock, lock_of
+from fc_reaper.settings import Settings, read_lock, read_policy, read_settings
+from fc_reaper.world import Exit
+
+LOCK = "policy.lock"
+
+
+class Wanted(NamedTuple):
+    """Which policies (*only*; empty: all that stop), and how the questions are answered."""
+
+    only: tuple[str, ...] = ()
+    yes: bool = False
+    despite_doubts: bool = False
+    json: bool = False
+
+
+def arm(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
+    """Show plan and backtest of the stop policies, ask, and write `policy.lock` beside the policy file."""
+    settings = read_settings(env, Context())
+    if "\n" in settings.policy:
+        raise Ended("the policy is text in REAPER_POLICY, and no lock lies beside a text; name a file")
+    if wanted.json and not wanted.yes:
+        raise Ended("--json leaves no room for questions; add --yes, or leave it out")
+    file = read_policy(settings)
+    before = _lock_before(settings, wanted)
+    candidates = _candidates(file, wanted.only, _armed(file, before))
+    found = evidence(file, settings, env, given)
+    doubts = {one.name: doubts_of(one, found) for one in candidates}
+    if not wanted.json:
+        show_evidence(found, file)
+    chosen = _chosen(candidates, doubts, wanted)
+    after = _lock_after(file, before, chosen)
+    written = _write(settings, before, after)
+    _tell(wanted, settings, candidates, doubts, chosen, written)
+    return int(Exit.DONE if len(chosen) == len(candidates) else Exit.ATTENTION)
+
+
+def _candidates(file: PolicyFile, only: Sequence[str], armed: Collection[str]) -> list[Policy]:
+    """The stop policies that are named, or else those that are not armed yet."""
+    stops = {policy.name: policy for policy in file.policies if policy.stops}
+    unknown = [name for name in only if name not in stops]
+    if unknown:
+        names = ", ".join(stops) or "none"
+        raise Ended(f"{unknown[0]} is no stop policy of {file.source}; there is: {names}")
+    if not stops:
+        raise Ended(f"{file.source} stops nothing: it has only `report`, which needs no arming")
+    return [policy for name, policy in stops.items() if name in only or (not only and name not in armed)]
+
+
+def _armed(file: PolicyFile, lock: Lock | None) -> set[str]:
+    """The stop policies that *lock* arms as they are."""
+    stops = {policy.name for policy in file.policies if policy.stops}
+    return set() if lock is None else stops - set(disarmed(file, lock))
+
+
+def _lock_before(settings: Settings, wanted: Wanted) -> Lock | None:
+    """The lock as it is; None where there is none that can be used, which is said."""
+    try:
+        return read_lock(settings)
+    except PolicyError as error:
+        if not wanted.json:
+            complain(f"the lock cannot be used, and is written anew: {error.findings[0]}")
+        return None
+
+
+def _chosen(candidates: Sequence[Policy], doubts: Mapping[str, Doubts], wanted: Wanted) -> list[Policy]:
+    """The policies that somebody answers for; doubtful ones need more than a yes."""
+    sound = [one for one in candidates if not doubts[one.name]]
+    doubtful = [one for one in candidates if doubts[one.name]]
+    if wanted.yes:
+        return list(candidates) if wanted.despite_doubts else sound
+    chosen: list[Policy] = []
+    if sound:
+        names = ", ".join(one.name for one in sound)
+        answer = ask(f"Arm {names}? [y/N] ")
+        chosen += sound if answer.lower() in ("y", "yes") else []
+    for one in doubtful:
+        tell_doubts(one, doubts[one.name])
+        answer = ask("To arm it all the same, type its name: ")
+        chosen += [one] if answer == one.name else []
+    return chosen
+
+
+def _lock_after(file: PolicyFile, before: Lock | None, chosen: Sequence[Policy]) -> Lock:
+    """The chosen policies as armed today, and those that are armed already as they were.
+
+    What is not armed now leaves the lock: otherwise it would be armed again by a change of the exemptions
+    that nobody looked at.
+    """
+    today = datetime.fromtimestamp(SYSTEM_CLOCK.now() / 1000, timezone.utc).date().isoformat()
+    names = {one.name for one in chosen}
+    fresh = lock_of(file, today, only=names)
+    if before is None:
+        return fresh
+    still = _armed(file, before)
+    old = {one.name: one for one in before.policies if one.name in still}
+    new = {one.name: one for one in fresh.policies if one.name not in old}
+    order = [one.name for one in file.policies]
+    return Lock(fresh.exempt, tuple(sorted({**new, **old}.values(), key=lambda one: order.index(one.name))))
+
+
+def _write(settings: Settings, before: Lock | None, after: Lock) -> Path | None:
+    """Write the lock where that changes anything; None where it does not.
+
+    A lock that arms nothing is written only over one that is there: without one every policy is armed.
+    """
+    if before == after or (before is None and not after.policies):
+        return None
+    path = settings.folder / PurePath(settings.policy).with_name(LOCK)
+    write_plan(str(path), dump_lock(after), force=True)
+    return path
+
+
+def _tell(
+    wanted: Wanted,
+    settings: Settings,
+    candidates: Sequence[Policy],
+    doubts: Mapping[str, Doubts],
+    chosen: Sequence[Policy],
+    written: Path | None,
+) -> None:
+    names = {one.name for one in chosen}
+    lock = str(PurePath(settings.policy).with_name(LOCK))
+    if wanted.json:
+        policies = [
+            {"name": one.name, "armed": one.name in names, "doubts": list(doubts[one.name])}
+            for one in candidates
+        ]
+        whole: dict[str, Any] = {"lock": lock, "written": written is not None, "policies": policies}
+        say(json.dumps(whole))
+        return
+    left = [one.name for one in candidates if one.name not in names]
+    if wanted.yes:
+        for one in candidates:
+            if one.name in left:
+                tell_doubts(one, doubts[one.name], sys.stderr)
+        if left:
+            complain(f"not armed: {', '.join(left)}; mend the policy, or add --despite-doubts")
+    if written is not None:
+        armed = counted(len(names), "policy", "policies")
+        say(f"{lock}: written, {armed} armed by you. Review it, and deploy it with the policy.")
+    else:
+        say(f"{lock}: nothing changed.")
+    if not candidates:
+        say("Every stop policy is armed as it is.")
+    if left and not wanted.yes:
+        say(f"Not armed by you: {', '.join(left)}.")

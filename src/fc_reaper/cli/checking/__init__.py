@@ -1,0 +1,1 @@
+"""`check`: is a policy valid, what does it say, what does it cost."""

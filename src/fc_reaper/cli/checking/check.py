@@ -1,0 +1,204 @@
+"""`fc-reaper check`: is the policy valid, what does it say, and what does it cost. Never asks the cloud."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from fc_reaper.cli.checking.cost import Cost, costs, generations, idle_calls
+from fc_reaper.cli.checking.lint import warnings
+from fc_reaper.cli.checking.remarks import remarks_of
+from fc_reaper.cli.ending import point_out, say
+from fc_reaper.cli.explaining.steps import kept
+from fc_reaper.cli.screen import STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.context import Context
+from fc_reaper.errors import PolicyError
+from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
+from fc_reaper.settings import Settings, read_lock, read_policy, read_settings, read_unarmed
+from fc_reaper.world import Exit
+
+
+def check(env: Mapping[str, str], *, as_json: bool) -> int:
+    """Read the policy that the settings name, and say what it means."""
+    settings = read_settings(env, Context())
+    try:
+        file = read_policy(settings)
+    except PolicyError as error:
+        point_out(error)
+        if as_json:
+            findings = remarks_of(error.findings, source_of(settings))
+            say(json.dumps({"valid": False, "findings": [one.as_json() for one in findings]}))
+        return int(Exit.REFUSED)
+    odd = warnings(file, _text(settings))
+    if as_json:
+        say(json.dumps({**_as_json(file, settings), "warnings": [one.as_json() for one in odd]}))
+    else:
+        _show(file, settings)
+    for warning in odd:
+        say(f"{warning.text} (a warning)", sys.stderr)
+    return int(Exit.DONE)
+
+
+def source_of(settings: Settings) -> str:
+    """What messages call the policy: its path as it was given, or the variable that holds its text."""
+    return "REAPER_POLICY" if "\n" in settings.policy else settings.policy
+
+
+def _text(settings: Settings) -> str:
+    """What the policy was read from; empty if it is gone since."""
+    if "\n" in settings.policy:
+        return settings.policy
+    try:
+        return (settings.folder / settings.policy).read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _show(file: PolicyFile, settings: Settings) -> None:
+    console = screen()
+    exempt = f", {counted(len(file.exempt), 'exemption')} above them all" if file.exempt else ""
+    title = f"{file.source} is valid: {counted(len(file.policies), 'policy', 'policies')}{exempt}."
+    show(console, Text(title, STRONG), "", _policies(file), "")
+    show(console, Text("Calls of one run, for each function", STRONG), _costs(file, settings), "")
+    show(console, *_sentences(file, settings))
+
+
+def _policies(file: PolicyFile) -> Table:
+    rows = [
+        (one.name, "stop" if one.stops else "report", _targets(one), _triggers(one), _budget(one))
+        for one in file.policies
+    ]
+    return table(("policy", "does", "targets", "triggers", "at most"), rows)
+
+
+def _targets(policy: Policy) -> str:
+    return ", ".join(short(*target) for target in policy.targets)
+
+
+def _triggers(policy: Policy) -> str:
+    return ", ".join(policy.triggers) or "all"
+
+
+def _budget(policy: Policy) -> str:
+    parts = []
+    if policy.keep is not None:
+        parts.append(f"keeps {kept(policy.keep)}")
+    if policy.stops:
+        day = f", {policy.per_day}/day" if policy.per_day is not None else ""
+        parts.append(f"{policy.per_run}/run{day}")
+        if policy.holdout is not None:
+            parts.append(f"{percent(policy.holdout)} held out")
+        if policy.halt_over is not None:
+            parts.append(f"none if over {policy.halt_over} are due")
+    return ", ".join(parts) or "-"
+
+
+def _costs(file: PolicyFile, settings: Settings) -> Table:
+    rows = [(one.policy.name, _lists(one), _follow(one)) for one in costs(file, settings.started_time)]
+    return table(("policy", "lists", "so that calls follow"), rows)
+
+
+def _lists(cost: Cost) -> str:
+    if cost.only_task:
+        return "nothing but Stopping: an event names the task"
+    parts = [f"{status} started {_spelt(limit)} ago" for status, limit in cost.overdue]
+    parts += cost.everything
+    prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
+    return ", ".join(parts) + prefix
+
+
+def _spelt(limit: int) -> str:
+    """The limit of the policy: the query is a second weaker."""
+    return spell_duration(limit + 1000)
+
+
+def _follow(cost: Cost) -> str:
+    if cost.only_task:
+        return "events"
+    return "what is overdue" if cost.follows_overdue else "what is alive"
+
+
+def _sentences(file: PolicyFile, settings: Settings) -> Iterator[str]:
+    idle = idle_calls(file, settings.started_time)
+    for cost in costs(file, settings.started_time):
+        yield from (f"{cost.policy.name}: {why}" for why in cost.whys)
+    yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
+    yield "Policies that share a function share its listings, by the weaker filter."
+    if idle:
+        yield f"While nothing is alive the literal targets take {counted(idle, 'call')} a run."
+    for generation in generations(file):
+        yield f"Patterns: {generation} is asked once a run which functions have task mode, 100 a call."
+    yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
+    yield from _lock(file, settings)
+    if settings.ourselves is None and any(_may_be_us(one) for one in file.policies):
+        yield "To enforce patterns outside Function Compute, set REAPER_SELF to [service/]function."
+
+
+def _lock(file: PolicyFile, settings: Settings) -> Iterator[str]:
+    """What a `policy.lock` beside the file leaves of it; nothing is said where there is none."""
+    unarmed = read_unarmed(settings, file)
+    for name, why in unarmed.items():
+        yield f"{name} only reports: {plain(why)}."
+    if not unarmed and _is_locked(settings):
+        yield "policy.lock arms every stop policy of the file as it is."
+
+
+def _is_locked(settings: Settings) -> bool:
+    try:
+        return read_lock(settings) is not None
+    except PolicyError:
+        return True
+
+
+def _may_be_us(policy: Policy) -> bool:
+    return policy.stops and any(target.names_a_glob for target in policy.targets)
+
+
+def _as_json(file: PolicyFile, settings: Settings) -> dict[str, Any]:
+    return {
+        "valid": True,
+        "source": file.source,
+        "exempt": len(file.exempt),
+        "policies": [_one_as_json(cost) for cost in costs(file, settings.started_time)],
+        "discovery": list(generations(file)),
+        "idle_calls": idle_calls(file, settings.started_time),
+        "not_armed": read_unarmed(settings, file),
+    }
+
+
+def _one_as_json(cost: Cost) -> dict[str, Any]:
+    policy = cost.policy
+    return {
+        "name": policy.name,
+        "line": policy.line,
+        "does": "stop" if policy.stops else "report",
+        "reason": policy.reason,
+        "targets": [str(target) for target in policy.targets],
+        "triggers": list(policy.triggers) or ["all"],
+        "keep": None if policy.keep is None else _keep_as_json(policy.keep),
+        "budget_per_run": policy.per_run if policy.stops else None,
+        "budget_per_day": policy.per_day if policy.stops else None,
+        "halt_over": policy.halt_over,
+        "holdout_percent": None if policy.holdout is None else policy.holdout / 100,
+        "examples": len(policy.examples),
+        "cost": {
+            "lists_all": [] if cost.only_task else list(cost.everything),
+            "lists_overdue": {} if cost.only_task else {name: _spelt(limit) for name, limit in cost.overdue},
+            "id_prefix": cost.id_prefix,
+            "calls_follow": _follow(cost),
+            "discovery": cost.discovers,
+            "payload": cost.payload,
+            "page_bytes_most": cost.page_bytes,
+            "why": list(cost.whys),
+        },
+    }
+
+
+def _keep_as_json(keep: Keep) -> dict[str, Any]:
+    per = keep.per if keep.per is None else str(keep.per)
+    return {"at_most": keep.at_most, "stop_first": keep.stop_first, "per": per}

@@ -1,0 +1,36 @@
+"""Numbers of a policy that cannot have the effect they seem to have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fc_reaper.cli.checking.remarks import Remark
+from fc_reaper.judge.keep import MOST
+from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.policy.models import DEFAULT_PER_RUN
+
+NAME = "no-effect"
+
+
+def remarks(file: PolicyFile) -> Iterator[Remark]:
+    """One remark for each number that another one makes pointless."""
+    for number, policy in enumerate(file.policies):
+        for key, cause, remedy in _odd(policy):
+            yield Remark(file.source, policy.line, f"policies[{number}].{key}", cause, remedy, NAME)
+
+
+def _odd(policy: Policy) -> Iterator[tuple[str, str, str]]:
+    if not policy.stops:
+        if policy.holdout is not None:
+            yield "holdout", "a report stops nothing, so nobody is held out", "delete it until it is a `stop`"
+        return
+    chosen = policy.per_run != DEFAULT_PER_RUN
+    if policy.per_day is not None and policy.per_day < policy.per_run and chosen:
+        cause = f"{policy.per_run}/run can never be spent: it is more than {policy.per_day}/day"
+        yield "budget", cause, "write fewer per run than per day"
+    if policy.halt_over is not None and policy.halt_over < policy.per_run and chosen:
+        cause = f"{policy.per_run}/run can never be spent: over {policy.halt_over} due, none is stopped"
+        yield "halt_over", cause, f"write {policy.per_run} or more, or a smaller budget"
+    if policy.keep is not None and policy.keep.at_most >= MOST:
+        cause = f"it never stops anything: beyond {MOST} tasks a policy is halted, because nobody counts them"
+        yield "keep.at_most", cause, f"write less than {MOST}"

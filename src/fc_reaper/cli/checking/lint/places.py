@@ -1,0 +1,46 @@
+"""The line on which a key stands: a policy remembers only where its matchers begin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from fc_reaper.cli.checking.remarks import Remark
+from fc_reaper.policy.document import Entries, Items, Node, Scalar, read_document
+from fc_reaper.policy.findings import Findings
+
+_STEP = re.compile(r"\[(?P<item>[0-9]+)\]|(?P<key>[^.\[\]]+)")
+
+
+def placed(remarks: Iterable[Remark], text: str) -> Iterator[Remark]:
+    """The remarks, each with the line of the last part of its path that is written in *text*."""
+    root = read_document(text, Findings()) if text else None
+    for remark in remarks:
+        line = None if root is None or remark.path is None else _line(root, remark.path)
+        yield remark if line is None else remark._replace(line=line)
+
+
+def _line(root: Node, path: str) -> int | None:
+    here: Node | None = root
+    line: int | None = None
+    for step in _STEP.finditer(path):
+        found = None
+        if step["item"] is not None:
+            found = _item(here, int(step["item"]))
+        elif isinstance(here, Entries):
+            found = _value(here, step["key"])
+        if found is None:
+            return line
+        line, here = found
+    return line
+
+
+def _item(node: Node | None, number: int) -> tuple[int, Node] | None:
+    if not isinstance(node, Items) or number >= len(node.nodes):
+        return None
+    return node.nodes[number].line, node.nodes[number]
+
+
+def _value(node: Entries, name: str) -> tuple[int, Node] | None:
+    pairs = ((key, value) for key, value in node.pairs if isinstance(key, Scalar) and key.text == name)
+    return next(((key.line, value) for key, value in pairs), None)

@@ -1,0 +1,1 @@
+"""`explain`: the verdict of one task, step by step."""

@@ -1,0 +1,99 @@
+"""`fc-reaper explain`: the verdict for one task, step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import NamedTuple
+
+from fc_reaper.cli.ending import Ended, say
+from fc_reaper.cli.explaining.records import function_named, read_at, task_in_file
+from fc_reaper.cli.explaining.steps import show_steps
+from fc_reaper.cli.explaining.steps_json import as_json
+from fc_reaper.cli.screen import progress
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.context import Context
+from fc_reaper.errors import CloudError, InvalidName
+from fc_reaper.judge.explain import Explanation, explain
+from fc_reaper.model import Function
+from fc_reaper.policy import PolicyFile
+from fc_reaper.settings import Settings, read_credentials, read_policy, read_settings, read_unarmed
+from fc_reaper.sightings import Sighting
+from fc_reaper.sweep.rulebook import is_ourselves
+from fc_reaper.wiring import connector
+from fc_reaper.world import Exit
+
+_PATIENCE = 60.0
+"""Seconds that reading one task may take, all attempts together."""
+
+
+class Wanted(NamedTuple):
+    """What is to be explained, as it was given: words for target and id, a file with a record, a moment."""
+
+    words: Sequence[str]
+    record: str | None = None
+    at: str | None = None
+
+
+def explain_task(wanted: Wanted, env: Mapping[str, str], *, json_wanted: bool) -> int:
+    """Read one task, from the cloud or a file, and print how it is judged by the policy."""
+    settings = read_settings(env, Context())
+    policy = read_policy(settings)
+    moment = None if wanted.at is None else read_at(wanted.at)
+    seen = _seen(wanted, settings, env)
+    explanation = judged(seen if moment is None else seen._replace(moment=moment), policy, settings)
+    if json_wanted:
+        say(json.dumps(as_json(explanation, policy.source)))
+    else:
+        show_steps(explanation, policy.source, dated=wanted.record is not None or moment is not None)
+    return int(Exit.DONE)
+
+
+def _seen(wanted: Wanted, settings: Settings, env: Mapping[str, str]) -> Sighting:
+    if wanted.record is not None:
+        return Sighting(task_in_file(wanted.record, wanted.words), SYSTEM_CLOCK.now())
+    if len(wanted.words) < 2:
+        raise Ended("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
+    function = function_named(wanted.words[0])
+    with progress("Reading the task ..."):
+        return read_task(function, wanted.words[1], settings, env)
+
+
+def judged(seen: Sighting, policy: PolicyFile, settings: Settings) -> Explanation:
+    """The explanation of one task as it was just read, by the policy as far as it is armed."""
+    ourselves = settings.ourselves
+    return explain(
+        seen.task,
+        policy,
+        seen.moment,
+        stuck_after=settings.stuck_after,
+        started_time=settings.started_time,
+        ourselves=ourselves is not None and is_ourselves(seen.task.function, ourselves),
+        unarmed=read_unarmed(settings, policy),
+    )
+
+
+def read_task(function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Sighting:
+    """Read the task.
+
+    Raises:
+        Ended: the cloud answered that there is none.
+        CloudError: the cloud refused for another reason, or did not answer.
+    """
+    connect = connector(SYSTEM_CLOCK, Random())
+    cloud = connect(settings, read_credentials(env, Context()), "explain", lambda operation: None)
+    try:
+        return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
+    except InvalidName as error:
+        raise Ended(str(error)) from None
+    except CloudError as error:
+        if error.http_status != 404:
+            raise
+        raise Ended(
+            f"no task {invocation_id} at {function}: {error}; check the id, the qualifier it was invoked "
+            "with, and the region of the endpoint; finished tasks are forgotten after some days",
+            Exit.ATTENTION,
+        ) from None
+    finally:
+        cloud.abort()

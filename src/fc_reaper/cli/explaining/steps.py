@@ -1,0 +1,208 @@
+"""The steps of an explanation as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+
+from rich.text import Text
+
+from fc_reaper.cli.explaining.changes import sentence
+from fc_reaper.cli.screen import BAD, GOOD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.judge.explain import Asked, Explanation, Question, Read, Step
+from fc_reaper.judge.verdict import Kind, Member, Verdict
+from fc_reaper.model import FINISHED, STOPPING
+from fc_reaper.policy import Keep, format_duration
+
+Row = tuple[str, str, Text]
+
+_YES, _NO, _UNKNOWN = Text("yes", STRONG), Text("no", SOFT), Text("unknown", BAD)
+_VERDICTS = {
+    Kind.KEPT: ("kept", GOOD),
+    Kind.EXEMPT: ("exempt", GOOD),
+    Kind.UNKNOWN: ("unknown, so it is kept", BAD),
+    Kind.REPORTED: ("reported, not stopped", STRONG),
+    Kind.DUE: ("due", BAD),
+}
+
+
+def show_steps(explained: Explanation, source: str, *, dated: bool = False) -> None:
+    """Print every step in its order, then the verdict, what decided, and when it would become due.
+
+    With *dated* the moment of the judgement is told: it need not be now.
+    """
+    console = screen()
+    task = explained.task
+    rows = [*_record(explained), *_exempt(explained, source), *_policies(explained, source)]
+    moment = f", judged as of {_iso(explained.now)}" if dated else ""
+    show(console, Text(f"{plain(task.invocation_id)} at {short(*task.function)}{moment}", STRONG), "")
+    show(console, table(("step", "asked of the task", "answer"), rows), "")
+    show(console, *_verdict(explained, source))
+
+
+def _iso(moment: int) -> str:
+    return (
+        datetime.fromtimestamp(moment / 1000, timezone.utc)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )
+
+
+def _record(explained: Explanation) -> Iterator[Row]:
+    task = explained.task
+    retries = "retries unknown" if task.retries is None else counted(task.retries, "retry", "retries")
+    yield "record", f"{plain(task.status) or 'no status'}, {retries}", Text("")
+    for event in task.events:
+        yield "", plain(event.status), Text(_ago(explained, event.at))
+    if not task.events:
+        started = "never" if task.started_at is None else _ago(explained, task.started_at)
+        yield "", "no dated events; startedTime", Text(started)
+    if explained.doubt is not None:
+        yield "", plain(explained.doubt), _UNKNOWN
+
+
+def _ago(explained: Explanation, at: int) -> str:
+    since = explained.now - at
+    return f"{format_duration(since)} ago" if since >= 0 else f"in {format_duration(-since)}"
+
+
+def _exempt(explained: Explanation, source: str) -> Iterator[Row]:
+    for asked in explained.exempt:
+        yield from _asked("exempt", asked, explained, source)
+    if not explained.exempt:
+        yield "exempt", "nothing in the file concerns this function", _NO
+
+
+def _policies(explained: Explanation, source: str) -> Iterator[Row]:
+    if not explained.steps:
+        yield "policies", "not asked: the steps above decide already", Text("")
+    for step in explained.steps:
+        yield from _policy(step, explained, source)
+
+
+def _policy(step: Step, explained: Explanation, source: str) -> Iterator[Row]:
+    policy = step.policy
+    does = "report" if not policy.stops else "stop" if step.unarmed is None else "stop, not armed"
+    triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
+    yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", Text("")
+    if step.match is None or step.opinion is None:
+        targets = ", ".join(short(*target) for target in policy.targets)
+        yield "  targets", targets, _NO
+        return
+    yield from _asked("  match", step.match, explained, source)
+    for asked in step.unless:
+        yield from _asked("  unless", asked, explained, source)
+    yield from _afterwards(step, explained)
+
+
+def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
+    """What comes once it matches: the group, the share that is spared, the lock."""
+    policy = step.policy
+    if policy.keep is not None:
+        yield "  keep", kept(policy.keep), _place(step, explained.verdict)
+        yield from _read(step.grouped)
+    if policy.holdout is not None:
+        held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
+        yield "  holdout", f"{percent(policy.holdout)} of all ids", held
+    if step.unarmed is not None:
+        yield "  lock", plain(step.unarmed), Text("not armed: only reports", BAD)
+
+
+def kept(keep: Keep) -> str:
+    """What a `keep` says, in words."""
+    per = "" if keep.per is None else f" for each {plain(str(keep.per))}"
+    return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
+
+
+def _place(step: Step, verdict: Verdict) -> Text:
+    place = step.place
+    if isinstance(place, Member) and verdict.kind is Kind.DUE:
+        return Text.assemble(("does not count", SOFT), f": {verdict.policy} stops it")
+    if isinstance(place, Member):
+        spared = "" if place.choosable else ", and is never chosen"
+        return Text.assemble(("counts", STRONG), f": first enqueued {format_duration(place.age)} ago{spared}")
+    if place is not None and place.holds is None:
+        return Text.assemble(_UNKNOWN, f": {plain(place.why)}")
+    return Text("does not count", SOFT)
+
+
+def _read(reads: Iterable[Read]) -> Iterator[Row]:
+    """The fields that an expression reads; of their values only the kind."""
+    for path, kind in reads:
+        yield "", f"  {plain(path)}", Text("absent", BAD) if kind is None else Text(f"present: {kind}", SOFT)
+
+
+def _asked(name: str, asked: Asked, explained: Explanation, source: str) -> Iterator[Row]:
+    """One row a key; the first one says which matcher it is."""
+    for number, question in enumerate(asked.questions):
+        where = f"  {source}:{asked.line}" if number == 0 and not name.endswith("match") else ""
+        yield (
+            name if number == 0 else "",
+            f"{_question(question)}{where}",
+            _answer(question, explained.task.status),
+        )
+        yield from _read(question.reads)
+
+
+def _question(question: Question) -> str:
+    return f"{question.key}: {plain(question.wanted)}"
+
+
+def _answer(question: Question, status: str) -> Text:
+    finding = question.finding
+    if finding.holds is None:
+        return Text.assemble(_UNKNOWN, f": {plain(finding.why)}")
+    words = _YES if finding.holds else _NO
+    if finding.age is not None and finding.over is not None:
+        side = "over" if finding.holds else "left"
+        limit = f" of {format_duration(finding.limit)}" if question.reads and finding.limit else ""
+        measured = f": {format_duration(finding.age)}{limit}, {format_duration(abs(finding.over))} {side}"
+        return Text.assemble(words, measured)
+    if finding.rule == "status" and question.key != "status" and not finding.holds:
+        return Text.assemble(words, f": it is {plain(status)}")
+    return words
+
+
+def _verdict(explained: Explanation, source: str) -> Iterator[Text]:
+    verdict = explained.verdict
+    word, style = _VERDICTS[verdict.kind]
+    by = f", {verdict.policy}" if verdict.policy else ""
+    rule = f", {verdict.rule}" if verdict.rule and verdict.rule != verdict.kind.value else ""
+    age = f" {format_duration(verdict.age)}" if verdict.age is not None else ""
+    limit = f" of {format_duration(verdict.limit)}" if verdict.limit is not None else ""
+    over = f", {format_duration(verdict.over)} over" if verdict.over is not None and verdict.over > 0 else ""
+    reason = "" if verdict.reason == word else f": {plain(verdict.reason)}"
+    yield Text.assemble((word, style), f"{by}{rule}{age}{limit}{over}{reason}")
+    if verdict.line:
+        yield Text(f"decided by {source}:{verdict.line}{_clock(explained)}")
+    yield from (Text(line) for line in _outlook(explained, source))
+
+
+def _clock(explained: Explanation) -> str:
+    clock = explained.verdict.clock
+    return {"events": ", by its dated events", "started_time": ", by its startedTime"}.get(clock or "", "")
+
+
+def _outlook(explained: Explanation, source: str) -> Iterator[str]:
+    verdict, task = explained.verdict, explained.task
+    if verdict.also:
+        yield f"claimed also by {', '.join(verdict.also)}"
+    winner = next((step.policy for step in explained.steps if step.policy.name == verdict.policy), None)
+    if verdict.kind is Kind.DUE and winner is not None and winner.triggers:
+        yield f"only a run woken by {' or '.join(winner.triggers)} stops it"
+    named = explained.if_named
+    if named.kind is Kind.DUE and verdict.kind is not Kind.DUE:
+        yield f"an event that names it would have it stopped: {named.policy}, {source}:{named.line}"
+    if explained.stuck is not None and explained.stuck.holds:
+        yield "stuck: asked to stop, and still Stopping; every run reports it"
+    for step in explained.steps:
+        if isinstance(step.place, Member) and verdict.kind is not Kind.DUE:
+            yield f"counts for {step.policy.name}: whether it is one too many, the other tasks decide"
+    held = next((one for one in explained.steps if one.policy.name == verdict.policy and one.held_out), None)
+    if verdict.kind is Kind.DUE and held is not None:
+        yield "held out: it is due, and spared by its id"
+    if explained.due_in is not None:
+        yield f"due in {format_duration(explained.due_in)}, if it is {task.status} until then"
+    elif verdict.kind is not Kind.DUE and task.status not in (*FINISHED, STOPPING):
+        yield "time alone will not make it due"
+    yield sentence(explained, source)

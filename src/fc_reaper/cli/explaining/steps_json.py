@@ -1,0 +1,117 @@
+"""The steps of an explanation as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fc_reaper.cli.explaining.changes import ways_as_json
+from fc_reaper.judge.condition import Finding
+from fc_reaper.judge.explain import Asked, Explanation, Read, Step
+from fc_reaper.judge.verdict import Member, Verdict
+from fc_reaper.model import Task
+
+
+def as_json(explained: Explanation, source: str) -> dict[str, Any]:
+    """Everything as plain values; lengths of time are seconds, moments epoch milliseconds."""
+    return {
+        "source": source,
+        "now_ms": explained.now,
+        "record": _record_json(explained.task, explained.doubt),
+        "exempt": [_asked_json(asked) for asked in explained.exempt],
+        "policies": [_step_json(step) for step in explained.steps],
+        "verdict": _verdict_json(explained.verdict),
+        "if_named": _verdict_json(explained.if_named),
+        "due_in_s": _seconds(explained.due_in),
+        "would_change": ways_as_json(explained),
+        "stuck": explained.stuck is not None and bool(explained.stuck.holds),
+    }
+
+
+def _record_json(task: Task, doubt: str | None) -> dict[str, Any]:
+    return {
+        **task.function._asdict(),
+        "invocation_id": task.invocation_id,
+        "status": task.status,
+        "retries": task.retries,
+        "started_time_ms": task.started_at,
+        "events": [{"at_ms": event.at, "status": event.status} for event in task.events],
+        "doubt": doubt,
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    policy = step.policy
+    return {
+        "name": policy.name,
+        "line": policy.line,
+        "does": "stop" if policy.stops else "report",
+        "triggers": list(policy.triggers) or ["all"],
+        "target_fits": step.match is not None,
+        "match": None if step.match is None else _asked_json(step.match),
+        "unless": [_asked_json(asked) for asked in step.unless],
+        "claims": None if step.opinion is None else step.opinion.holds,
+        "keep": _keep_json(step),
+        "held_out": step.held_out,
+        "not_armed": step.unarmed,
+    }
+
+
+def _keep_json(step: Step) -> dict[str, Any] | None:
+    keep, place = step.policy.keep, step.place
+    if keep is None:
+        return None
+    counts = isinstance(place, Member)
+    unknown = isinstance(place, Finding) and place.holds is None
+    return {
+        "at_most": keep.at_most,
+        "stop_first": keep.stop_first,
+        "per": None if keep.per is None else str(keep.per),
+        "reads": _reads_json(step.grouped),
+        "counts": None if unknown else counts,
+        "may_be_chosen": isinstance(place, Member) and place.choosable,
+        "age_s": _seconds(place.age) if isinstance(place, Member) else None,
+        "why": place.why if isinstance(place, Finding) and place.why else None,
+    }
+
+
+def _reads_json(reads: Iterable[Read]) -> list[dict[str, Any]]:
+    return [{"field": path, "present": kind is not None, "kind": kind} for path, kind in reads]
+
+
+def _asked_json(asked: Asked) -> dict[str, Any]:
+    return {
+        "line": asked.line,
+        "holds": asked.holds,
+        "keys": [
+            {
+                "key": question.key,
+                "wanted": question.wanted,
+                "holds": question.finding.holds,
+                "age_s": _seconds(question.finding.age),
+                "limit_s": _seconds(question.finding.limit),
+                "why": question.finding.why or None,
+                "reads": _reads_json(question.reads),
+            }
+            for question in asked.questions
+        ],
+    }
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "kind": verdict.kind.value,
+        "policy": verdict.policy,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "line": verdict.line,
+        "age_s": _seconds(verdict.age),
+        "limit_s": _seconds(verdict.limit),
+        "over_s": _seconds(verdict.over),
+        "clock": verdict.clock,
+        "also": list(verdict.also),
+    }
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000

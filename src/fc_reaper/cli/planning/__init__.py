@@ -1,0 +1,1 @@
+"""`plan` and `apply`: what would be stopped now, written down and carried out."""

@@ -1,0 +1,182 @@
+"""`fc-reaper apply`: carry out a plan, as far as it still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.interruption import Interruption, interruptible
+from fc_reaper.cli.planning.applyview import KEPT_LINES, tell, tell_nothing
+from fc_reaper.cli.planning.bars import bars
+from fc_reaper.cli.planning.incident import load_incident, standing_exempt
+from fc_reaper.cli.planning.outcomes import outcomes
+from fc_reaper.cli.planning.plancheck import (
+    refuse_changed,
+    refuse_edited,
+    refuse_elsewhere,
+    refuse_out_of_date,
+    whereabouts,
+)
+from fc_reaper.cli.planning.planfile import Plan
+from fc_reaper.cli.planning.planreading import read_plan
+from fc_reaper.cli.running import sweep
+from fc_reaper.cli.screen import plain
+from fc_reaper.cli.tap import Tap
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.context import Context
+from fc_reaper.judge.verdict import KEEP, Claim
+from fc_reaper.model import Millis
+from fc_reaper.policy import PolicyFile, parse_duration
+from fc_reaper.run import Errand
+from fc_reaper.settings import Settings, read_policy, read_settings
+from fc_reaper.world import Exit, Finished
+
+_DAY = 86_400.0
+"""Seconds that carrying out may take; it is interrupted by people, not by a clock."""
+
+_ALL = 1_000_000
+_COMMAND = b"{}"
+"""An event that commands and narrows nothing."""
+
+_IN_VAIN = 20
+"""Tasks that are tried where the cloud answers none of them; then it is pointless."""
+
+
+def apply(
+    name: str,
+    env: Mapping[str, str],
+    *,
+    enforce: bool | None,
+    max_age: str,
+    most: int | None = None,
+    log: str | None = None,
+    json_wanted: bool = False,
+) -> int:
+    """Stop those tasks of the plan in file *name* that are still due, and tell what became of each.
+
+    *most* lowers the budgets for this time. Log lines are appended to the file *log*.
+    """
+    if not enforce:
+        raise Ended(f"apply stops tasks, so it must be told to: fc-reaper apply {name} --enforce")
+    oldest = _length(max_age)
+    plan = read_plan(name)
+    env = {**env, "REAPER_MODE": "enforce", "REAPER_LOG_TASKS": str(_ALL)}
+    settings = read_settings(env, Context())
+    policy = _policy(plan, settings, env, oldest)
+    errand = Errand(policy, list(_claims(plan, policy)), most)
+    if plan.basis.text is not None:
+        # Stands in no file, and so in no lock beside one.
+        env["REAPER_POLICY"] = plan.basis.text
+    if not errand.planned:
+        tell_nothing(plan, json_wanted=json_wanted)
+        return int(Exit.DONE)
+    with _log_file(log) as stream, interruptible() as interrupted:
+        finished, tap = _carry_out(errand, env, stream, interrupted)
+    result = finished.result
+    became = list(outcomes(plan.tasks, result["tasks"], _disarmed(tap), partial=result["partial"]))
+    tell(became, finished, tap, interrupted, json_wanted=json_wanted)
+    return _exit(finished, tap)
+
+
+def _policy(plan: Plan, settings: Settings, env: Mapping[str, str], max_age: Millis) -> PolicyFile:
+    """The policy to judge by, once nothing speaks against the plan."""
+    refuse_out_of_date(plan, SYSTEM_CLOCK.now(), max_age)
+    refuse_elsewhere(plan, whereabouts(settings))
+    refuse_edited(plan)
+    if plan.basis.text is not None:
+        return load_incident(plan.basis.text, standing_exempt(env))
+    policy = read_policy(settings)
+    refuse_changed(plan, policy)
+    return policy
+
+
+def _claims(plan: Plan, policy: PolicyFile) -> Iterator[Claim]:
+    """The tasks that may be stopped; those that the plan itself spares are none of them."""
+    by_name = {one.name: one for one in policy.policies}
+    for at, task in enumerate(plan.tasks):
+        its = by_name.get(task.policy)
+        if its is None or not its.stops:
+            raise Ended(f"tasks[{at}].policy: {plain(task.policy)} stops nothing in {policy.source}; "
+                        "make a new plan")  # fmt: skip
+        if not any(target.fits(task.function) for target in its.targets):
+            raise Ended(f"tasks[{at}]: {task.function} is no target of {plain(its.name)}; make a new plan")
+        if (its.keep is not None) != (task.rule == KEEP):
+            rule = "`keep`" if its.keep is not None else "no `keep`"
+            raise Ended(f"tasks[{at}].rule: {plain(its.name)} has {rule}; make a new plan")
+        if task.fate != "spared":
+            yield task.claim(its.reason)
+
+
+def _carry_out(
+    errand: Errand, env: Mapping[str, str], stream: TextIO | None, interrupted: Interruption
+) -> tuple[Finished, Tap]:
+    answers = Answers()
+    with bars(len(errand.planned)) as draw:
+
+        def heard(line: dict[str, Any]) -> None:
+            answers.hear(line)
+            draw(line)
+
+        def enough() -> bool:
+            return interrupted() or answers.in_vain >= _IN_VAIN
+
+        tap = Tap(stream, keep=KEPT_LINES, heard=heard)
+        finished = sweep(_COMMAND, env, tap, timeout=_DAY, shown=_ALL, interrupted=enough, errand=errand)
+    return (replace(finished, exit=Exit.UNREACHABLE) if answers.in_vain else finished), tap
+
+
+class Answers:
+    """Whether the cloud answers at all: `in_vain` counts the tasks without an answer until the first one."""
+
+    def __init__(self) -> None:
+        self.in_vain = 0
+        self._answered = False
+
+    def hear(self, line: dict[str, Any]) -> None:
+        """Take note of one log line."""
+        if line["event"] == "stop_failed" and line.get("http_status") in (None, 401, 403):
+            self.in_vain += not self._answered
+        elif line["event"] in ("accepted", "ended", "stop_failed") or line.get("why") in ("spared", "clock"):
+            self._answered, self.in_vain = True, 0
+
+
+def _disarmed(tap: Tap) -> dict[str, str]:
+    return {line["policy"]: line["why"] for line in tap.said("not_armed")}
+
+
+def _exit(finished: Finished, tap: Tap) -> int:
+    """What the run says; at least 1 where its trail is not whole, or a policy was not armed any more."""
+    attention = tap.fault is not None or bool(tap.said("not_armed"))
+    return int(finished.exit or (Exit.ATTENTION if attention else Exit.DONE))
+
+
+def _length(text: str) -> Millis:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise Ended(f"--max-age: {error}") from None
+
+
+@contextmanager
+def _log_file(name: str | None) -> Iterator[TextIO | None]:
+    """The file to append to; it is opened before anything is done."""
+    if name is None:
+        yield None
+        return
+    file = _opened(name)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # that it is full was noticed before
+            file.close()
+
+
+def _opened(name: str) -> TextIO:
+    try:
+        return Path(name).open("a", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise Ended(f"--log {name}: {getattr(error, 'strerror', None) or error}") from None

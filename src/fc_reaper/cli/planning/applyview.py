@@ -1,0 +1,109 @@
+"""What `fc-reaper apply` tells: a table of what became of each planned task, and sentences about the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from fc_reaper.cli.ending import complain, say
+from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.interruption import Interruption
+from fc_reaper.cli.planning.outcomes import (
+    NOT_BEGUN,
+    OPEN,
+    STOPPED_NOW,
+    WORDS,
+    Became,
+    as_json,
+    counted_outcomes,
+    in_order,
+    outcomes,
+)
+from fc_reaper.cli.planning.planfile import Plan
+from fc_reaper.cli.planning.planview import refusal
+from fc_reaper.cli.screen import counted, plain, screen, short, show, table
+from fc_reaper.cli.tap import Tap
+from fc_reaper.world import Exit, Finished
+
+KEPT_LINES = ("list_failed", "halted", "budget_spent", "not_armed", "stop_failed")
+"""The log lines of a run that are told in other words."""
+
+_ROWS = 50
+"""Tasks of one outcome that are shown; the rest is counted."""
+
+
+def tell_nothing(plan: Plan, *, json_wanted: bool) -> None:
+    """Say that there was nothing to do."""
+    became = list(outcomes(plan.tasks, (), {}))
+    if json_wanted:
+        say(json.dumps({"outcomes": counted_outcomes(became), "tasks": [as_json(one) for one in became]}))
+    else:
+        say("The plan names no task to stop: nothing was done.")
+
+
+def tell(
+    became: Sequence[Became],
+    finished: Finished,
+    tap: Tap,
+    interrupted: Interruption,
+    *,
+    json_wanted: bool,
+) -> None:
+    """What became of the tasks on standard output, what stood in the way on standard error."""
+    begun = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
+    if json_wanted:
+        whole = {**finished.result, "outcomes": counted_outcomes(became)}
+        say(json.dumps({**whole, "tasks": [as_json(one) for one in became]}))
+    elif begun:
+        _show(became, tap, interrupted)
+    complain(*finished.result["errors"])
+    complain(*_advice(finished, tap))
+    if tap.fault is not None:
+        complain(f"the log could not be written to its end: {tap.fault}")
+
+
+def _advice(finished: Finished, tap: Tap) -> list[str]:
+    """What to check; that one of many tasks could not be stopped says nothing about the keys."""
+    if finished.exit is not Exit.UNREACHABLE:
+        return advice_for(tap.said("list_failed"))
+    failures = [line for line in (*tap.said("list_failed"), *tap.said("stop_failed")) if "error" in line]
+    different = {line["error_code"]: plain(refusal(line)) for line in failures}
+    return [*different.values(), *advice_for(failures)]
+
+
+def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None:
+    console = screen()
+    by_outcome = in_order(became)
+    rows = [_row(one) for group in by_outcome.values() for one in group[:_ROWS]]
+    show(console, table(("task", "function", "what became of it", "why"), rows), "")
+    for outcome, group in by_outcome.items():
+        if len(group) > _ROWS:
+            more = len(group) - _ROWS
+            show(console, f"... and {more} more: {WORDS[outcome]}; --json has them all")
+    show(console, _summary(by_outcome, len(became)))
+    for line in tap.said("halted"):
+        show(console, f"{plain(line['policy'])} is halted: {plain(line['why'])}.")
+    for line in tap.said("budget_spent"):
+        if line["why"]:
+            show(console, f"{plain(line['policy'])}: {line['allowed']} at this time, {plain(line['why'])}.")
+    for line in tap.said("not_armed"):
+        show(console, f"{plain(line['policy'])} is not armed: {plain(line['why'])}.")
+    if interrupted.asked:
+        show(console, f"Interrupted: {counted(len(by_outcome[NOT_BEGUN]), 'task')} not begun.")
+    if any(by_outcome[outcome] for outcome in OPEN):
+        show(console, "Run the same command again to go on; what is stopped already counts as done.")
+
+
+def _row(became: Became) -> tuple[str, ...]:
+    service, function, qualifier = became.task.function
+    words = WORDS[became.outcome]
+    return became.task.invocation_id, short(service, function, qualifier), words, plain(became.why)
+
+
+def _summary(by_outcome: Mapping[str, Sequence[Became]], total: int) -> str:
+    stopped = by_outcome[STOPPED_NOW]
+    proven = sum(bool(one.proven) for one in stopped)
+    parts = [f"{len(stopped)} stopped ({proven} confirmed)" if stopped else "none stopped"]
+    parts += [f"{len(group)} {WORDS[outcome]}" for outcome, group in by_outcome.items()
+              if group and outcome != STOPPED_NOW]  # fmt: skip
+    return f"Of {counted(total, 'planned task')}: {', '.join(parts)}."

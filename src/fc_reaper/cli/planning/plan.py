@@ -1,0 +1,144 @@
+"""`fc-reaper plan`: what would be stopped right now, and why; for people, or as a plan for `apply`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from fc_reaper.cli.ending import Ended, complain, say
+from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.planning.incident import Incident, incident_policy, refuse_half, standing_exempt
+from fc_reaper.cli.planning.plancheck import basis_of, basis_of_incident, whereabouts
+from fc_reaper.cli.planning.planfile import (
+    WOULD_STOP,
+    Basis,
+    Plan,
+    Whereabouts,
+    dump_plan,
+    planned_tasks,
+    refuse_existing,
+    write_plan,
+)
+from fc_reaper.cli.planning.planview import KEPT_LINES, not_listed, show_plan
+from fc_reaper.cli.running import read_event, sweep
+from fc_reaper.cli.screen import counted, progress
+from fc_reaper.cli.tap import Tap
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.context import Context
+from fc_reaper.model import Millis
+from fc_reaper.policy import Policy
+from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.world import Exit, Finished
+
+_ALL = 1_000_000
+_TIMEOUT = 600.0
+_STDOUT = "-"
+
+
+class Wanted(NamedTuple):
+    """How the plan is told: as tables, as `json`, or written to the file `out` (`-`: standard output)."""
+
+    json: bool = False
+    out: str | None = None
+    force: bool = False
+
+    @property
+    def file(self) -> str | None:
+        """The file to write, None where there is none."""
+        return None if self.out == _STDOUT else self.out
+
+
+def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: Incident | None = None) -> int:
+    """Rehearse a run and show every due task; without *event*, a run woken by every timer there is.
+
+    With an *incident* its policy is rehearsed, and no other.
+    """
+    _refuse_contradictions(wanted)
+    if incident is not None:
+        refuse_half(incident, event)
+        env = {**env, "REAPER_POLICY": incident_policy(incident, standing_exempt(env))}
+    rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
+    settings = read_settings(rehearsing, Context())
+    file = read_policy(settings)
+    where = Whereabouts(None, None, None) if wanted.out is None else whereabouts(settings)
+    basis = basis_of(file) if incident is None else basis_of_incident(file, settings.policy)
+    raw = every_timer(file.policies) if event is None else read_event(event)
+    began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
+    with progress("Looking at the tasks ..."), interruptible() as interrupted:
+        finished = sweep(raw, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+    _tell(wanted, finished, tap, _asleep(file.policies, finished))
+    if wanted.out is not None and _looked(finished):
+        _write(wanted, _plan(began, where, basis, finished, tap))
+    _tell_trouble(finished, tap)
+    return int(finished.exit)
+
+
+def every_timer(policies: Sequence[Policy]) -> bytes:
+    """An event in which each timer that *policies* name rings, and one that they do not name.
+
+    That one only where it runs something, or where no timer is named at all.
+    """
+    named = {one.partition(":")[2] for policy in policies for one in policy.triggers if ":" in one}
+    unnamed = [""] if not named or any(policy.fits_trigger("timer") for policy in policies) else []
+    rings = [{"triggerTime": "", "triggerName": name, "payload": ""} for name in [*unnamed, *sorted(named)]]
+    return json.dumps(rings).encode()
+
+
+def _refuse_contradictions(wanted: Wanted) -> None:
+    if wanted.force and wanted.file is None:
+        raise Ended("--force makes sense with --out FILE only; leave it out")
+    if wanted.out == "":
+        raise Ended("--out is empty; give it a file, or - for standard output")
+    if wanted.out == _STDOUT and wanted.json:
+        raise Ended("--json and --out - both print to standard output; leave one of them out")
+    if wanted.file is not None:
+        refuse_existing(wanted.file, force=wanted.force)
+
+
+def _asleep(policies: Iterable[Policy], finished: Finished) -> list[Policy]:
+    """The policies that the event does not run, whatever it narrows."""
+    asks = finished.trigger.asks
+    return [one for one in policies if not any(one.fits_trigger(ask.kind, ask.name) for ask in asks)]
+
+
+def _looked(finished: Finished) -> bool:
+    return finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
+
+
+def _tell(wanted: Wanted, finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
+    if wanted.json:
+        say(json.dumps(finished.result))
+    elif wanted.out != _STDOUT and _looked(finished):
+        show_plan(finished, tap, asleep)
+
+
+def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: Finished, tap: Tap) -> Plan:
+    result = finished.result
+    complete = not result["partial"] and not tap.said("list_failed")
+    return Plan(began, where, basis, complete, result["counts"], tuple(planned_tasks(result["tasks"])))
+
+
+def _write(wanted: Wanted, made: Plan) -> None:
+    text = dump_plan(made)
+    if wanted.file is None:
+        say(text.removesuffix("\n"))
+        return
+    write_plan(wanted.file, text, force=wanted.force)
+    if wanted.json:
+        return
+    now = sum(task.fate == WOULD_STOP for task in made.tasks)
+    say(f"Written to {wanted.file}: {counted(len(made.tasks), 'task')}, {now} to be stopped at the first go.")
+    if not made.complete:
+        say("It is not complete: not everything could be looked at.")
+    say(f"Review it, then within an hour: fc-reaper apply {wanted.file} --enforce")
+
+
+def _tell_trouble(finished: Finished, tap: Tap) -> None:
+    """What could not be looked at, or why there was no look at all, and what to check."""
+    failures = tap.said("list_failed")
+    complain(*not_listed(failures))
+    if not failures:
+        complain(*finished.result["errors"])
+    complain(*advice_for(failures))

@@ -1,0 +1,133 @@
+"""`fc-reaper backtest`: what the policy would have done in the history that is kept. Never stops anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fc_reaper.cli.ending import Ended, say
+from fc_reaper.cli.replaying.backtest_view import (
+    about,
+    overview,
+    policy_as_json,
+    suggestion_as_json,
+    suggestions,
+)
+from fc_reaper.cli.replaying.history import Given, Loaded, counting, load_history, read_terms
+from fc_reaper.cli.replaying.history_view import (
+    headline,
+    history_as_json,
+    remarks,
+    replay_as_json,
+    tell_refusals,
+)
+from fc_reaper.cli.replaying.picture import draw, drawn_policy
+from fc_reaper.cli.screen import screen, show
+from fc_reaper.context import Context
+from fc_reaper.history import Replay, Suggestion, suggest
+from fc_reaper.history.replay import Terms, replay
+from fc_reaper.policy import PolicyFile
+from fc_reaper.settings import Settings, read_policy, read_settings
+from fc_reaper.world import Exit
+
+
+class Wanted(NamedTuple):
+    """What is to come of it. *memory* is the function's, in MB; *svg* a file, *drawn* the policy to draw."""
+
+    json: bool = False
+    memory: int | None = None
+    suggest: bool = False
+    svg: str | None = None
+    drawn: str | None = None
+
+
+def backtest(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
+    """Replay the history under the policy that the settings name, and say what would have come of it."""
+    settings = read_settings(env, Context())
+    terms = read_terms(given, settings)
+    file = _policy(settings, env, given, wanted)
+    if wanted.svg is not None and file is not None:
+        drawn_policy(file, wanted.drawn)
+    loaded = load_history(given, [] if file is None else [file], settings, env)
+    result = None if file is None else run(file, loaded, terms)
+    found = _suggested(loaded, file) if wanted.suggest else []
+    if wanted.svg is not None and file is not None and result is not None:
+        _write(wanted.svg, draw(loaded.history, result, drawn_policy(file, wanted.drawn), loaded.source))
+    if wanted.json:
+        say(json.dumps(_as_json(loaded, file, result, found, wanted)))
+    else:
+        _show(loaded, result, found, wanted)
+    tell_refusals(loaded)
+    return int(Exit.ATTENTION if loaded.refused else Exit.DONE)
+
+
+def run(file: PolicyFile, loaded: Loaded, terms: Terms) -> Replay:
+    """Replay a history, with a bar where there is a terminal."""
+    with counting("Replaying", len(loaded.history.tasks)) as more:
+        return replay(loaded.history, file, terms, more)
+
+
+def _policy(settings: Settings, env: Mapping[str, str], given: Given, wanted: Wanted) -> PolicyFile | None:
+    """The policy; None where only suggestions are wanted, and nobody named one that is not there."""
+    missing = "\n" not in settings.policy and not (settings.folder / settings.policy).exists()
+    if not (missing and wanted.suggest and not env.get("REAPER_POLICY")):
+        return read_policy(settings)
+    if given.history is None:
+        raise Ended(f"{settings.policy}: there is no such file; name a policy, or a history with --history")
+    if wanted.svg is not None:
+        raise Ended(f"{settings.policy}: there is no such file, and --svg draws a policy's limit; name one")
+    return None
+
+
+def _suggested(loaded: Loaded, file: PolicyFile | None) -> list[Suggestion]:
+    """For the functions that the policies watch, whatever runs them; for all without a policy."""
+    tasks = loaded.history.tasks
+    if file is None:
+        return suggest(tasks)
+    targets = {target for policy in file.policies for target in policy.targets}
+    watched = {function: any(t.fits(function) for t in targets) for function in {t.function for t in tasks}}
+    return suggest(task for task in tasks if watched[task.function])
+
+
+def _show(loaded: Loaded, result: Replay | None, found: list[Suggestion], wanted: Wanted) -> None:
+    console = screen()
+    show(console, *headline(loaded, result))
+    if result is not None and result.policies:
+        show(console, "", overview(result, wanted.memory), "")
+        for one in result.policies:
+            show(console, *about(one))
+    if wanted.suggest:
+        show(console, "", *suggestions(found))
+    left_out = list(remarks(loaded, [] if result is None else [("", result)]))
+    if left_out:
+        show(console, "", *left_out)
+    if wanted.svg is not None:
+        show(console, f"{wanted.svg}: the picture.")
+    if result is not None:
+        show(console, "Replayed, not run: what a stop would have changed for others is not in it.")
+
+
+def _as_json(
+    loaded: Loaded,
+    file: PolicyFile | None,
+    result: Replay | None,
+    found: list[Suggestion],
+    wanted: Wanted,
+) -> dict[str, Any]:
+    whole: dict[str, Any] = {"history": history_as_json(loaded)}
+    if file is not None and result is not None:
+        whole["policy"] = file.source
+        whole["replay"] = replay_as_json(result)
+        whole["policies"] = [policy_as_json(one, wanted.memory) for one in result.policies]
+    if wanted.suggest:
+        whole["suggestions"] = [suggestion_as_json(one) for one in found]
+    return whole
+
+
+def _write(name: str, text: str) -> None:
+    try:
+        Path(name).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise Ended(f"{name}: it cannot be written: {getattr(error, 'strerror', None) or error}") from None
