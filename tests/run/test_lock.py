@@ -10,9 +10,9 @@ import pytest
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.lock import dump_lock, lock_of
 from fc_reaper.world import Exit
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
-from tests.run.account import POLICY, policy, stopped
+from tests.run.account import POLICY, policy, seeded, stopped
 
 OVER = {"over-1", "over-2", "over-3"}
 TWO = POLICY + POLICY.partition("policies:\n")[2].replace("name: runaway", "name: waiting").replace(
@@ -220,3 +220,32 @@ def test_a_lock_names_no_payload_and_fits_a_review(folder: Path) -> None:
         "  armed: '2026-11-20'",
         "  budget: 20/run",
     ]
+
+
+CROWD = {
+    "invocations": [
+        seeded("old-{n}", "Running", count=2, enqueued="-5h", started="-5h"),
+        seeded("new-{n}", "Running", count=3, enqueued="-10m", started="-10m"),
+    ]
+}
+FEW = """\
+  - name: few
+    targets: [media/transcode@prod]
+    match: {status: Running}
+    keep: {at_most: 3}
+    stop: Three are enough.
+"""
+
+
+@pytest.mark.parametrize(
+    "edit", [("running_for: 2h", "running_for: 150m"), ("targets: [", "targets: [media/a, ")]
+)
+def test_what_lost_its_arms_makes_no_other_policy_stop_more(folder: Path, edit: tuple[str, str]) -> None:
+    """Its tasks stay its own: they count for no `keep` policy, though they are only reported now."""
+    with running_emulator(seed=CROWD) as emulator:
+        path = armed(folder, POLICY + FEW)
+        assert reap(emulator.endpoint, path).ids("would_stop") == {"old-1", "old-2"}
+        path.write_text(path.read_text().replace(*edit, 1))
+        reaped = reap(emulator.endpoint, path, enforce=True)
+        assert list(refused(reaped)) == ["runaway"]
+        assert (stopped(emulator), reaped.ids("reported")) == (set(), {"old-1", "old-2"})

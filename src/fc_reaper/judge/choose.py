@@ -176,6 +176,7 @@ def _settle_population(
         if policy.stops:
             desks[policy.name].stays[key] = stays
             desks[policy.name].add(claim)
+        if policy.stops or not policy.armed:
             for other in populations.values():
                 if other is not population:
                     other.forget(claim.task)

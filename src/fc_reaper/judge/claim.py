@@ -10,50 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fc_reaper.judge.clocks import Age, StartedTime, contradiction, is_exact
-from fc_reaper.judge.condition import Condition, Finding, View, examine, ready
+from fc_reaper.judge.clocks import Age, contradiction, is_exact
+from fc_reaper.judge.condition import Condition, Finding, View, examine
 from fc_reaper.judge.facts import Facts
 from fc_reaper.judge.keep import place
+from fc_reaper.judge.rules import Clause, Rules
 from fc_reaper.judge.verdict import Kind, Member, Verdict
-from fc_reaper.model import ALIVE, FINISHED, STOPPING, UNFINISHED, Function, Millis, Task
-from fc_reaper.policy import Matcher, Policy
-
-
-class Clause(NamedTuple):
-    """One policy made ready for one function.
-
-    `asked` is False where the run is about other functions and the tasks of this one are only counted.
-    """
-
-    policy: Policy
-    match: Condition
-    unless: tuple[Condition, ...]
-    asked: bool = True
-
-
-class Rules(NamedTuple):
-    """All that the tasks of one function are judged by in one run.
-
-    `ourselves` is true for the reaper's own function, whose tasks are always exempt. `keeps` are the
-    clauses of `keep` policies, `clauses` all the others, and `others` those stop policies which are not asked
-    about this function: nobody is due by them, but who is theirs counts for no `keep` policy. `asks` says
-    whether any of them asks an expression.
-    """
-
-    exempt: tuple[Condition, ...]
-    clauses: tuple[Clause, ...]
-    started_time: StartedTime = "unknown"
-    ourselves: bool = False
-    keeps: tuple[Clause, ...] = ()
-    others: tuple[Clause, ...] = ()
-    asks: bool = False
-    exempt_needs_payload: bool = False
-
-    @property
-    def every(self) -> tuple[Clause, ...]:
-        """The clauses by which a task may come to be due, those of `keep` policies last."""
-        return (*self.clauses, *self.keeps)
-
+from fc_reaper.model import ALIVE, FINISHED, STOPPING, UNFINISHED, Millis, Task
 
 Mercy = tuple[Condition, Finding]
 """A condition that spares a task, or that might (its finding then is unknown)."""
@@ -66,36 +29,6 @@ class Opinion(NamedTuple):
     holds: bool | None
     finding: Finding
     spared_by: Condition | None = None
-
-
-def rules_for(
-    function: Function,
-    policies: Sequence[Policy],
-    exempt: Sequence[Matcher],
-    *,
-    started_time: StartedTime = "unknown",
-    ourselves: bool = False,
-    counted: Sequence[Policy] = (),
-) -> Rules:
-    """Prepare *policies*, which all concern *function*, for judging its tasks.
-
-    For *counted* the tasks of *function* only count: `keep` policies, and stop policies that they belong to.
-    """
-    clauses: list[Clause] = []
-    for policy, asked in (*((one, True) for one in policies), *((one, False) for one in counted)):
-        match = ready(policy.match, function, as_match=True)
-        if match is not None:
-            clauses.append(Clause(policy, match, _conditions(policy.unless, function), asked))
-    return Rules(
-        _conditions(exempt, function),
-        tuple(clause for clause in clauses if clause.policy.keep is None and clause.asked),
-        started_time,
-        ourselves,
-        tuple(clause for clause in clauses if clause.policy.keep is not None),
-        tuple(clause for clause in clauses if clause.policy.keep is None and not clause.asked),
-        asks=any(matcher.expressions for matcher in exempt) or any(one.policy.expressions for one in clauses),
-        exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
-    )
 
 
 def claim(task: Task, rules: Rules, now: Millis, *, read: bool = True) -> Verdict:
@@ -267,8 +200,3 @@ def _kept(opinions: Sequence[Opinion]) -> Verdict:
                 line=line,
             )  # fmt: skip
     return Verdict(Kind.KEPT, "no policy matches it", rule="status")
-
-
-def _conditions(matchers: Sequence[Matcher], function: Function) -> tuple[Condition, ...]:
-    prepared = (ready(matcher, function, as_match=False) for matcher in matchers)
-    return tuple(condition for condition in prepared if condition is not None)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fc_reaper.judge.claim import Clause, Rules, claim, rules_for, weigh
+from fc_reaper.judge.claim import claim, weigh
 from fc_reaper.judge.condition import View
 from fc_reaper.judge.facts import Facts
+from fc_reaper.judge.rules import Clause, Rules, rules_for
 from fc_reaper.judge.verdict import Kind, Verdict
 from fc_reaper.model import STOPPING, UNFINISHED, Event, Function, Millis, Task
 from fc_reaper.policy import CLOCKS, Example, Policy, PolicyFile, format_duration

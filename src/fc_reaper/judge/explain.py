@@ -7,20 +7,12 @@ from typing import Any, NamedTuple
 
 from fc_reaper.expression import Expression
 from fc_reaper.judge.choose import is_held_out
-from fc_reaper.judge.claim import (
-    Clause,
-    Opinion,
-    Rules,
-    claim,
-    member_of,
-    rules_for,
-    stopping_too_long,
-    weigh,
-)
+from fc_reaper.judge.claim import Opinion, claim, member_of, stopping_too_long, weigh
 from fc_reaper.judge.clocks import StartedTime, contradiction
 from fc_reaper.judge.condition import Condition, Finding, View, examine, ready
 from fc_reaper.judge.facts import Facts
 from fc_reaper.judge.outlook import Outlook, due_in, outlook
+from fc_reaper.judge.rules import Clause, Rules, rules_for
 from fc_reaper.judge.verdict import Kind, Member, Verdict
 from fc_reaper.model import FINISHED, STOPPING, UNFINISHED, Millis, Task
 from fc_reaper.policy import Carried, Limit, Matcher, Policy, PolicyFile, spell_duration

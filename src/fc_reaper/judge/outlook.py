@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from fc_reaper.judge.claim import Clause, Rules, claim, weigh
+from fc_reaper.judge.claim import claim, weigh
 from fc_reaper.judge.clocks import age, contradiction
 from fc_reaper.judge.condition import Condition, Finding, View, carried_limit, examine
+from fc_reaper.judge.rules import Clause, Rules
 from fc_reaper.judge.verdict import Kind
 from fc_reaper.model import FINISHED, UNFINISHED, Millis, Task
 from fc_reaper.policy import CLOCKS, Carried, Policy, PolicyFile

@@ -151,7 +151,8 @@ class Policy:
     been stopped within a day, whoever stopped them (None: no such limit), `halt_over` how many may be due at
     once before it stops none of them (exactly that many is still fine; None: no such limit). `holdout` is
     the share of tasks that is spared, in hundredths of a percent.
-    `index` is its place in the file, counted from 0: two policies may stand on one line.
+    `index` is its place in the file, counted from 0: two policies may stand on one line. `armed` is False for
+    a stop policy that only reports because a lock does not arm it.
     """
 
     name: str
@@ -169,6 +170,15 @@ class Policy:
     examples: tuple[Example, ...] = ()
     line: int = field(default=0, compare=False)
     index: int = 0
+    armed: bool = True
+
+    @property
+    def withholds(self) -> bool:
+        """Whether a task that it claims belongs to it, so that it counts for no `keep` policy beside it.
+
+        One that lost its arms keeps this: else a change that nobody armed would make another policy stop.
+        """
+        return self.keep is None and (self.stops or not self.armed)
 
     def fits_trigger(self, kind: str, name: str | None = None) -> bool:
         """Whether a trigger of that kind runs this policy; *name* is the timer's, where it has one."""
@@ -194,5 +204,8 @@ class PolicyFile:
 
     def only_reporting(self, names: Collection[str]) -> PolicyFile:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
-        policies = (replace(one, stops=one.stops and one.name not in names) for one in self.policies)
+        policies = (
+            replace(one, stops=False, armed=False) if one.stops and one.name in names else one
+            for one in self.policies
+        )
         return replace(self, policies=tuple(policies))

@@ -9,7 +9,7 @@ from functools import partial
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.judge.choose import Choice
-from fc_reaper.judge.claim import Rules
+from fc_reaper.judge.rules import Rules
 from fc_reaper.judge.verdict import Claim
 from fc_reaper.model import FINISHED, STOPPED, STOPPING
 from fc_reaper.sightings import Sighting

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.judge.claim import Rules, claim, stopping_too_long
+from fc_reaper.judge.claim import claim, stopping_too_long
+from fc_reaper.judge.rules import Rules
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import STOPPING, Function, Millis, Task
 from fc_reaper.sightings import Page, Sighting

@@ -9,8 +9,8 @@ import re
 from itertools import takewhile
 from typing import NamedTuple
 
-from fc_reaper.judge.claim import Clause, Rules
 from fc_reaper.judge.clocks import StartedTime
+from fc_reaper.judge.rules import Clause, Rules
 from fc_reaper.model import STOPPING, UNFINISHED, Function, Millis
 from fc_reaper.policy import Carried
 

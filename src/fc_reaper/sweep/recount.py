@@ -15,8 +15,9 @@ from threading import Lock
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.judge.choose import Choice
-from fc_reaper.judge.claim import Rules, claim
+from fc_reaper.judge.claim import claim
 from fc_reaper.judge.keep import key_of, still_counted, too_many
+from fc_reaper.judge.rules import Rules
 from fc_reaper.judge.verdict import KEEP, Claim, Kind, Member, Verdict
 from fc_reaper.model import Task
 from fc_reaper.policy import Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fc_reaper.judge.claim import Rules, rules_for
+from fc_reaper.judge.rules import Rules, rules_for
 from fc_reaper.judge.verdict import KEEP, Claim
 from fc_reaper.model import Function, Task
 from fc_reaper.policy import Policy, PolicyFile

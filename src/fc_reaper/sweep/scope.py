@@ -101,7 +101,7 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
         areas, named = [], False
         for policy in policies:
             targets = narrowed(policy.targets, ask.narrowing)
-            if policy.stops and policy.keep is None and _runs(policy, ask):
+            if policy.withholds and _runs(policy, ask):
                 scope.beside.append(Area(ask, policy, policy.targets))
             named = named or bool(targets)
             if targets and _runs(policy, ask):

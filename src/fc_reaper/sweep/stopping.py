@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.claim import Rules
+from fc_reaper.judge.rules import Rules
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import FINISHED, STOPPED, STOPPING, Task
 from fc_reaper.sightings import Sighting

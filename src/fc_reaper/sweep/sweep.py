@@ -9,8 +9,8 @@ from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.judge.choose import Choice, choose
-from fc_reaper.judge.claim import Rules
 from fc_reaper.judge.keep import Key, key_of
+from fc_reaper.judge.rules import Rules
 from fc_reaper.judge.verdict import KEEP, Claim
 from fc_reaper.model import Function
 from fc_reaper.policy import PolicyFile
