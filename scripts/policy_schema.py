@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from fc_reaper.policy import policy_schema  # noqa: E402
+from fc_reaper.policy.schema import policy_schema  # noqa: E402
 
 PATH = ROOT / "docs" / "policy.schema.json"
 

@@ -151,6 +151,8 @@ def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> N
         "fc_emulator*",
         "fc_reaper/cli*",
         "fc_reaper/demo*",
+        "fc_reaper/history*",
+        "fc_reaper/judge/explain.py",
         "**/__pycache__",
         "**/*.pyc",
         "*.dist-info",

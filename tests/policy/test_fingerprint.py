@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.policy import exemptions, file_fingerprint, fingerprint
+from fc_reaper.policy.fingerprint import exemptions, file_fingerprint, fingerprint
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy
 

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fc_reaper.errors import PolicyError
-from fc_reaper.policy import PolicyFile, dump_policy, load_policy
+from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.policy.dump import dump_policy
 from tests.policy import strategies
 
 YAMLISH = st.text(alphabet="ab1:-?*&!%@`|>'\"[]{},#~=<\\\n\r\t \x00\x85\u2028\ud800é", max_size=40)
