@@ -134,3 +134,11 @@ def test_a_name_may_be_any_text() -> None:
     """Only what YAML does not read as text must be quoted."""
     assert loaded(a_file(name="nächtliche Läufe")).policies[0].name == "nächtliche Läufe"
     assert "'12' is read as a number" in finding(name="12")
+
+
+def test_a_key_among_list_items_is_a_matter_of_indentation() -> None:
+    """No ? stands in such a file, whatever the parser says."""
+    text = a_file() + "    unless:\n      - vip-*\n      where: x\n"
+    (found,) = refused(text)
+    assert "indent the line as its neighbours are" in found
+    assert "?" not in found

@@ -89,14 +89,19 @@ def _without_unit(text: str) -> str:
     if not 0 < seconds <= LONGEST:
         return f"{text} has no unit; {_EXAMPLES}"
     spelt = spell_duration(seconds)
-    choices = f"{text}s" if spelt == f"{text}s" else f"{spelt} or {text}s"
+    plain = f"{int(text)}s"
+    choices = plain if spelt == plain else f"{spelt} or {plain}"
     return f"{text} has no unit; if seconds are meant, write {choices}"
 
 
 def _nearest(text: str) -> str | None:
     """What *text* probably means, read with the tolerance that the policy itself does not have."""
+    if hours := re.fullmatch(r"([0-9]{1,4})\s*h\s*([0-5]?[0-9])", text, re.IGNORECASE):
+        return _spelt(hours.groups(), "hm")
     parts = re.findall(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)", text)
-    if re.sub(r"[0-9.\sA-Za-z,+]", "", text) or not parts:
+    rest = re.sub(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)", "", text)
+    # A capital M may be a month, and a number that is left over is part of what was meant.
+    if re.sub(r"[\s,+PpTt]", "", rest) or not parts or any(word == "M" for _, word in parts):
         return None
     total = 0.0
     for count, word in parts:

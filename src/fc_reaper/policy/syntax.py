@@ -18,6 +18,8 @@ LARGEST = 131_072
 _KEY = re.compile(r"([A-Za-z_]{1,40})\s?:(?=\s)")
 _BEYOND = re.compile(r"\\U(?!000|0010)|^%YAML", re.MULTILINE)
 _IN_OUR_WORDS = (
+    ("expected <block end>, but found '?'", "a key stands where a list item or the end of a list belongs; "
+     "indent the line as its neighbours are"),
     ("while scanning an alias", "one more pattern stands unquoted; quote what begins with * or @"),
     ("while scanning an anchor", "a text begins with & and is taken for an anchor; quote it"),
     ("while scanning a tag", "a text begins with ! and is taken for a tag; quote it"),
