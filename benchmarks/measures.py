@@ -15,7 +15,8 @@ from tests.emulator_process import running_emulator
 from tests.reaping import reap
 
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
-from fc_reaper.judge.claim import claim, rules_for
+from fc_reaper.judge.claim import claim
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.model import Event, Task
 from fc_reaper.policy import load_policy
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -75,10 +76,17 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     """Fill *out*, which is emptied first, and write *out*.zip beside it.
 
     Raises:
-        PackageError: a wheel or a pin is missing, there is no policy, or the result is too large.
+        PackageError: a wheel or a pin is missing, there is no policy, its lock is no file, or the result is
+            too large.
     """
     if not policy.is_file():
         raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
+    lock = policy.with_name("policy.lock")
+    if os.path.lexists(lock) and not lock.is_file():
+        raise PackageError(
+            f"{shown(lock)} is no file that could go with the policy; run fc-reaper arm, or delete it to let "
+            "every policy stop"
+        )
     clear(out)
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as wheels:
@@ -86,7 +94,6 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     trim(out)
     (out / "index.py").write_text(INDEX, encoding="utf-8")
     shutil.copyfile(policy, out / "policy.yaml")
-    lock = policy.with_name("policy.lock")
     if lock.is_file():
         shutil.copyfile(lock, out / lock.name)
     even_out(out)

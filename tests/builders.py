@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fc_reaper.judge.claim import Rules, rules_for
+from fc_reaper.judge.rules import Rules, rules_for
 from fc_reaper.model import Event, Function, Millis, Task
 from fc_reaper.policy import PolicyFile, load_policy, parse_duration
 

@@ -393,16 +393,105 @@ def test_keep_looks_at_the_population_again(tmp_path: Path) -> None:
     assert became(ran) == {"job-3": "not_due", "job-4": "not_due", "job-5": "stopped"}
 
 
-def test_a_halt_holds_when_a_plan_is_carried_out(tmp_path: Path) -> None:
-    """What a policy forbids itself an apply does not do either."""
+def cut(plan: dict[str, Any]) -> None:
+    """Leave fewer tasks in the plan than `halt_over` allows."""
+    del plan["tasks"][3:]
+
+
+def would_stop(plan: dict[str, Any]) -> None:
+    """Write another fate behind each task."""
+    for task in plan["tasks"]:
+        task["fate"] = "would_stop"
+
+
+HALTED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "as it is": lambda plan: None,
+    "cut": cut,
+    "with other fates": would_stop,
+    "cut, with other fates": lambda plan: (cut(plan), would_stop(plan)),
+    "cut, with no policy named": lambda plan: (cut(plan), plan["policy"].update(halted=[])),
+    "with budget as a fate": lambda plan: plan["tasks"][0].update(fate="budget"),
+}
+
+
+@pytest.mark.parametrize("change", HALTED.values(), ids=list(HALTED))
+def test_nothing_is_stopped_of_what_was_halted_when_it_was_planned(
+    change: Callable[[dict[str, Any]], object], tmp_path: Path
+) -> None:
+    """A look that says \"this looks like a mistake\" is no leave to stop the first five of it."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=6, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(halt_over="5"))
     with running_emulator(seed=seed) as cloud:
-        ran = carried_out(cloud, a_plan(cloud, tmp_path))
+        plan = edited(a_plan(cloud, tmp_path), change)
+        ran, as_json = carried_out(cloud, plan), carried_out(cloud, plan, "--json")
         assert stopped(cloud) == set()
-    assert "6 waiting" in ran.told
-    assert "runaway is halted: 6 tasks are due at once" in ran.told
+    (why,) = {task["why"] for task in as_json.json["tasks"]}
+    assert set(became(as_json).values()) == {"waiting"}
+    assert why == "halted when it was planned; look, then make a new plan"
+    assert "No task of the plan may be stopped: nothing was done." in ran.told
+    assert (ran.code, as_json.code) == (1, 1)
+
+
+def test_a_halted_policy_says_so_when_its_plan_is_written(tmp_path: Path) -> None:
+    """The plan names it, and whoever made it reads what that means."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=6, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path, policy(halt_over="5"))
+    with running_emulator(seed=seed) as cloud:
+        ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=tmp_path)
+    assert json.loads((tmp_path / "plan.json").read_text("utf-8"))["policy"]["halted"] == ["runaway"]
+    assert "runaway is halted, so apply will stop none of its tasks." in ran.told
+
+
+TWO = policy(halt_over="2") + (
+    "  - name: other\n    targets: [resize]\n    match: {running_for: 2h}\n    stop: Too long.\n"
+)
+
+
+def test_a_halted_policy_keeps_no_other_from_stopping(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The rest is carried out; running it again would not help, and is not recommended."""
+    a_policy_file(tmp_path, TWO)
+    ran = carried_out(cloud, a_plan(cloud, tmp_path))
+    assert stopped(cloud) == {"three-1"}
+    assert "Of 4 planned tasks: 1 stopped (1 confirmed), 3 waiting." in ran.told
+    assert "Run the same command again" not in ran.told
     assert ran.code == 1
+
+
+def test_a_plan_that_was_not_halted_may_be_cut(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """As a reviewer may; the number that was due is what counts."""
+    a_policy_file(tmp_path, policy(halt_over="3"))
+    plan = edited(a_plan(cloud, tmp_path), lambda plan: without(plan, "over-1"))
+    assert carried_out(cloud, plan).code == 0
+    assert stopped(cloud) == {"over-2", "over-3"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "gone"),
+    [
+        ({}, {"over-1", "over-2", "over-3"}),
+        ({"halt_over": "5"}, set()),
+        ({"keep": "{at_most: 1}"}, set()),
+    ],
+    ids=["neither", "halt_over", "keep"],
+)
+def test_who_goes_by_a_number_stops_nothing_by_half_a_look(
+    keys: dict[str, str], gone: set[str], cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Where not everything could be looked at nobody knows the number."""
+    a_policy_file(tmp_path, policy(targets="[media/transcode@prod, media/nobody@prod]", **keys))
+    ran = carried_out(cloud, a_plan(cloud, tmp_path))
+    assert stopped(cloud) == gone
+    assert ("make a new plan" in ran.told) == (not gone)
+    assert ran.code == (0 if gone else 1)
+
+
+def test_what_a_plan_says_does_not_steer_a_terminal(cloud: EmulatorProcess, folder: Path) -> None:
+    """A refusal quotes it, without its control characters."""
+    plan = edited(a_plan(cloud, folder, **HOME), lambda plan: plan.update(account="\x1b[2J\x9b7"))
+    ran = carried_out(cloud, plan, **HOME)
+    assert (
+        ran.err == "fc-reaper: the plan is for account  [2J 7, and the settings are for account 123456789\n"
+    )
 
 
 def test_a_policy_that_is_not_armed_any_more_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:

@@ -47,7 +47,7 @@ def _record(name: str, status: str, hours: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-FAIR = [("a", "Succeeded", 1), ("b", "Failed", 9)]
+FAIR = [*((f"fast-{n}", "Succeeded", 1) for n in range(9)), ("b", "Failed", 9)]
 FALSE = [*FAIR, ("slow-1", "Succeeded", 5)]
 
 
@@ -115,13 +115,109 @@ def test_yes_arms_only_what_nothing_speaks_against(cloud: EmulatorProcess, tmp_p
     assert (policy["name"], policy["armed"], len(policy["doubts"])) == ("runaway", True, 1)
 
 
+ALERTED = """\
+  - name: alerted
+    targets: [media/transcode@prod]
+    match: {running_for: 4h}
+    triggers: [alert]
+    stop: Too long.
+"""
+
+
+def test_what_no_timer_runs_is_looked_at_all_the_same(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """An alert decides when it judges, not how: its false stops are as false."""
+    a_history(tmp_path, *FALSE)
+    ran = arm(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
+    assert (ran.code, armed(tmp_path)) == (1, [])
+    assert "1 task that it would have stopped succeeded in truth" in " ".join(ran.err.split())
+    assert "alerted: only alert runs it; it was looked at as if every timer did." in ran.told
+    assert "alerted would have stopped 2 tasks" in ran.told
+
+
+def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """A timer does not run the first policy, so the second one has those tasks for itself."""
+    a_history(tmp_path, *FALSE)
+    head, _, runaway = POLICY.partition("  - name")
+    ran = arm(cloud, tmp_path, "--yes", text=f"{head}{ALERTED}  - name{runaway}    triggers: [timer]\n")
+    assert (ran.code, armed(tmp_path)) == (1, [])
+    for name in ("alerted", "runaway"):
+        assert f"{name} would have stopped 2 tasks" in ran.told
+    assert "What it would do now, whenever alert runs it" in ran.told
+
+
+def test_what_only_a_named_task_wakes_is_armed_by_a_yes(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The application says which task; there is nothing to rehearse, and that is said."""
+    ran = arm(cloud, tmp_path, "--only", "cancelled", answers="y\n")
+    assert (ran.code, armed(tmp_path)) == (0, ["cancelled"])
+    said = "cancelled: only an event that names a task runs it, so nothing could be rehearsed."
+    assert 0 < ran.told.index(said) + 1 < ran.told.index("Arm cancelled?")
+
+
+def test_an_entry_that_leaves_the_lock_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Another file in the folder may have put it there."""
+    arm(cloud, tmp_path, "--yes")
+    other = TWO.replace("name: runaway", "name: other").replace("[Enqueued, Running]", "Running")
+    ran = arm(cloud, tmp_path, "--yes", "--only", "other", text=other)
+    assert armed(tmp_path) == ["other"]
+    missing = "runaway was armed, and has left policy.lock: policy.yaml has no stop policy of that name."
+    assert missing in ran.told
+    assert "cancelled was armed, and has left policy.lock: it or an exemption was changed since." in ran.told
+    arm(cloud, tmp_path, "--yes")
+    ran = arm(cloud, tmp_path, "--yes", "--json", text=other)
+    assert ran.json["dropped"] == ["runaway", "cancelled"] or ran.json["dropped"] == ["runaway"]
+
+
 def test_a_policy_that_would_stop_most_of_what_is_alive_is_doubtful(tmp_path: Path) -> None:
     """A wrong unit, or a pattern that is too wide, shows before it is armed."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=20, enqueued="-10m", started="-10m")]}
     with running_emulator(seed=seed) as cloud:
         ran = arm(cloud, tmp_path, "--yes", text=POLICY.replace("2h", "2m"))
         assert (ran.code, armed(tmp_path)) == (1, [])
-        assert "20 of the 20 tasks" in " ".join(ran.err.split())
+        assert "20 of the 20 unfinished tasks of its functions are due" in " ".join(ran.err.split())
+
+
+def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
+    """A busy neighbour is no excuse; that most of what is old is due is no fault."""
+    busy = {"functionName": "resize", "status": "Running", "invocationId": "n-{n}", "count": 50}
+    seed = {
+        "invocations": [
+            seeded("old-{n}", "Running", count=4, enqueued="-3h", started="-3h"),
+            seeded("new-{n}", "Running", count=3, enqueued="-10m", started="-10m"),
+            {**busy, "enqueued": "-10m", "started": "-10m"},
+        ]
+    }
+    text = f"{POLICY}  - name: idle\n    targets: [resize]\n    match: {{running_for: 2h}}\n    stop: Too long.\n"
+    with running_emulator(seed=seed) as cloud:
+        ran = arm(cloud, tmp_path, "--yes", text=text)
+        assert "4 of the 7 unfinished tasks of its functions are due" in " ".join(ran.err.split())
+        seed["invocations"][1]["count"] = 4
+    with running_emulator(seed=seed) as cloud:
+        assert arm(cloud, tmp_path, "--yes", "--only", "runaway", text=text).code == 0
+    assert armed(tmp_path) == ["runaway"]
+
+
+@pytest.mark.parametrize(
+    ("records", "doubt"),
+    [
+        (FAIR[1:], "only 9 tasks of its functions ended by themselves in the history: too few to tell"),
+        (FAIR[:1], "only 1 task of its functions ended by itself in the history: too few to tell"),
+        ([("a", "Stopped", 1)], "no task of its functions ended by itself in the history: too few to tell"),
+        (
+            [*FAIR, *((f"late-{n}", "Failed", 5) for n in range(10))],
+            "it would have stopped 11 of the 20 tasks of its functions in the history, more than half",
+        ),
+        ([*FAIR, *((f"late-{n}", "Failed", 5) for n in range(8))], None),
+    ],
+    ids=["nine", "one", "stopped ones", "more than half", "half"],
+)
+def test_a_history_that_says_too_little_or_too_much_is_doubtful(
+    records: list[tuple[str, str, int]], doubt: str | None, cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Ten that ended by themselves are the least; who was stopped says nothing."""
+    a_history(tmp_path, *records)
+    ran = arm(cloud, tmp_path, "--yes", "--only", "runaway")
+    assert armed(tmp_path) == ([] if doubt else ["runaway"])
+    assert (doubt or "") in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize(

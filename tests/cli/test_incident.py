@@ -46,9 +46,31 @@ def test_the_plan_holds_the_whole_policy_and_no_payload(tmp_path: Path) -> None:
 
 
 def test_without_a_policy_file_nobody_is_exempt(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """An incident needs none."""
-    plan = json.loads(a_plan(cloud, tmp_path, *BAD_DEPLOY).read_text("utf-8"))
+    """An incident needs none; that is said, and stands in the plan."""
+    ran = fc_reaper("plan", *BAD_DEPLOY, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
+    plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
     assert "keep-1" in {task["invocation_id"] for task in plan["tasks"]}
+    assert plan["policy"]["exempt_from"] is None
+    assert ran.complaints == ["fc-reaper: no policy file, so nothing is exempt"]
+
+
+def test_the_plan_names_the_file_whose_exemptions_are_in_it(cloud: EmulatorProcess, folder: Path) -> None:
+    """So that a reviewer knows where they came from."""
+    plan = json.loads(a_plan(cloud, folder, *BAD_DEPLOY).read_text("utf-8"))
+    assert plan["policy"]["exempt_from"] == "policy.yaml"
+
+
+def test_a_pattern_that_may_mean_the_reaper_is_refused_before_the_plan_is_reviewed(
+    cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Not only when somebody wants to carry it out."""
+    args = ("--target", "media/*@prod", *BAD_DEPLOY[2:])
+    ran = fc_reaper("plan", *args, env=at(cloud), cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "target media/*@prod may mean the reaper itself" in ran.err
+    assert "set REAPER_SELF to [service/]function" in ran.err
+    known = fc_reaper("plan", *args, env=at(cloud, REAPER_SELF="ops/reaper"), cwd=tmp_path)
+    assert "5 would be stopped" in known.told
 
 
 def test_a_policy_file_that_was_named_or_is_broken_is_an_error(

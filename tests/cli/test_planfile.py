@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.planning.plancheck import refuse_elsewhere, refuse_out_of_date, whereabouts
-from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan, write_plan
+from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan
 from fc_reaper.cli.planning.planreading import NoPlan, load_plan, read_plan
 from fc_reaper.context import Context
 from fc_reaper.model import UNFINISHED, Event, Function
@@ -92,17 +92,18 @@ _tasks = st.builds(
     reason=st.text(min_size=1).filter(str.strip),
     fate=st.sampled_from(FATES),
 )
+_basis: dict[str, st.SearchStrategy[Any]] = {
+    "source": _names,
+    "fingerprint": _names,
+    "policies": st.just({"one": "sha256:01", "zwei: 2": "sha256:02"}),
+    "halted": st.lists(st.sampled_from(["one", "zwei: 2"]), unique=True).map(tuple),
+}
 _plans = st.builds(
     Plan,
     time=st.integers(10**12, 2 * 10**12),
     where=st.builds(Whereabouts, st.none() | _names, st.none() | _names, st.none() | _names),
-    basis=st.builds(
-        Basis,
-        source=_names,
-        fingerprint=_names,
-        policies=st.just({"one": "sha256:01", "zwei: 2": "sha256:02"}),
-        text=st.none() | st.text(),
-    ),
+    basis=st.builds(Basis, **_basis)
+    | st.builds(Basis, **_basis, text=st.text(), exempt_from=st.none() | _names),
     complete=st.booleans(),
     counts=st.dictionaries(_names, st.integers(0, 10**6), max_size=3),
     tasks=st.lists(_tasks, max_size=4, unique_by=lambda one: (one.function, one.invocation_id)).map(tuple),
@@ -169,6 +170,22 @@ REFUSED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("another fate", _task(fate="stop"), 'tasks[0].fate is "stop"; one of would_stop, budget'),
     ("a rule in words", _task(rule="it is old"), "a rule such as alive_for belongs there"),
     ("another policy", _task(policy="other"), 'tasks[0].policy: "other" is none of the policies'),
+    (
+        "another halted policy",
+        lambda plan: plan["policy"].update(halted=["other"]),
+        'policy.halted: "other" is none of the policies',
+    ),
+    (
+        "a halted policy in words",
+        lambda plan: plan["policy"].update(halted="runaway"),
+        'policy.halted is "runaway"; a list of policies belongs there',
+    ),
+    ("no word of a halt", lambda plan: plan["policy"].pop("halted"), "policy has no halted"),
+    (
+        "half an incident",
+        lambda plan: plan["policy"].update(exempt_from=None),
+        "policy has exempt_from and no text; an incident has both, a policy file neither",
+    ),
     ("a count below zero", lambda plan: plan.update(counts={"due": -1}), "an object of counts belongs there"),
     (
         "a task twice",
@@ -228,19 +245,6 @@ def test_a_file_that_is_no_plan_says_how_to_make_one(
     assert line.endswith("; make a plan with: fc-reaper plan --out FILE")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Never over another one unless asked to, and nothing is left beside it."""
-    path = tmp_path / "plan.json"
-    write_plan(str(path), "one", force=False)
-    with pytest.raises(Ended) as ended:
-        write_plan(str(path), "two", force=False)
-    assert str(ended.value) == f"{path}: there is such a file already; choose another name, or add --force"
-    assert path.read_text("utf-8") == "one"
-    write_plan(str(path), "two", force=True)
-    assert path.read_text("utf-8") == "two"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize(
     ("age", "said"),
     [
@@ -248,13 +252,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         ("0s", None),
         (ms("1h") + 1, "the plan is 1h old, more than 1h; make a new one, or allow it by --max-age"),
         (ms("2d"), "the plan is 2d old, more than 1h"),
-        (-1, "the plan was made 0s from now; check the clocks"),
+        ("-30s", None),
+        (-30_001, "the plan was made 30s from now; check the clocks"),
     ],
     ids=str,
 )
 def test_a_plan_keeps_for_an_hour(age: str | int, said: str | None) -> None:
-    """Exactly an hour is fine; the future is not."""
-    now = PLAN.time + (ms(age) if isinstance(age, str) else age)
+    """Exactly an hour is fine; the future is not, but for the seconds by which two clocks may differ."""
+    now = PLAN.time + (age if isinstance(age, int) else -ms(age[1:]) if age[0] == "-" else ms(age))
     if said is None:
         refuse_out_of_date(PLAN, now, ms("1h"))
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fc_reaper import __version__
-from fc_reaper.policy import policy_schema
+from fc_reaper.policy.schema import policy_schema
 from tests.cli.command import COMMAND, a_policy_file, environment, fc_reaper
 from tests.reaping import KEYS
 

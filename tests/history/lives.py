@@ -11,7 +11,8 @@ from fc_reaper.history import History, as_of, sift
 from fc_reaper.history.replay import Terms, replay, rung_by_timer
 from fc_reaper.history.result import Replay
 from fc_reaper.judge.choose import Allowance, choose
-from fc_reaper.judge.claim import claim, rules_for
+from fc_reaper.judge.claim import claim
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import FINISHED, STOPPED, STOPPING, Event, Function, Millis, Task
 from fc_reaper.policy import Policy, PolicyFile, load_policy

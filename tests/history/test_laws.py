@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from fc_reaper.history import History, as_of
 from fc_reaper.history.replay import Terms, replay
-from fc_reaper.judge.claim import claim, rules_for
+from fc_reaper.judge.claim import claim
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.judge.verdict import Kind
 from fc_reaper.model import Task
 from fc_reaper.policy import PolicyFile

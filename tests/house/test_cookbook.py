@@ -15,8 +15,8 @@ from fc_reaper.cli.checking.cost import costs
 from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
-from fc_reaper.judge.claim import rules_for
 from fc_reaper.judge.examples import failing
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.model import Function, Millis
 from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.settings import read_policy, read_settings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.judge.claim import claim, rules_for
+from fc_reaper.judge.claim import claim
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.judge.verdict import Kind
 from fc_reaper.model import Event, Function, Task
 from fc_reaper.policy import load_policy

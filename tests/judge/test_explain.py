@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.judge.claim import Rules, claim, rules_for
+from fc_reaper.judge.claim import claim
 from fc_reaper.judge.condition import Finding
 from fc_reaper.judge.explain import Explanation, explain
 from fc_reaper.judge.outlook import ARMED, EXEMPT, MATCH, UNLESS, Change, turned
+from fc_reaper.judge.rules import Rules, rules_for
 from fc_reaper.judge.verdict import Kind, Member
 from fc_reaper.model import Millis, Task
 from fc_reaper.policy import Policy, PolicyFile, load_policy

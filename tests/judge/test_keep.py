@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.judge.choose import Choice, choose
-from fc_reaper.judge.claim import claim, rules_for
+from fc_reaper.judge.claim import claim
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.judge.verdict import Claim, Kind
 from fc_reaper.model import Event, Function, Task
 from fc_reaper.policy import PolicyFile, load_policy

@@ -229,6 +229,21 @@ def test_it_is_refused_without_a_policy(tmp_path: Path) -> None:
     assert "no policy at" in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["link to nothing", "folder", "loop"])
+def test_it_is_refused_with_a_lock_that_is_no_file(kind: str, tmp_path: Path) -> None:
+    """Left out it would let everything stop that somebody had locked."""
+    (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
+    lock = tmp_path / "policy.lock"
+    if kind == "folder":
+        lock.mkdir()
+    else:
+        lock.symlink_to(lock.name if kind == "loop" else "nowhere")
+    done = make_package("--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "policy.lock is no file that could go with the policy" in done.stderr
+    assert not (tmp_path / "function").exists()
+
+
 def test_it_empties_no_folder_that_is_not_its_own(project: Path) -> None:
     before = tree(project)
     done = make_package("--out", project)

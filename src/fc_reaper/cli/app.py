@@ -307,6 +307,7 @@ def backtest(
     drawn: Annotated[
         str | None, typer.Option("--draw", metavar="POLICY", help="With --svg: that one, not the first.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --svg write over a file.")] = False,
     endpoint: Endpoint = None,
     api_version: Api = None,
     enforce: NeverEnforce = None,
@@ -322,7 +323,7 @@ def backtest(
 
     def run() -> int:
         never_enforces("backtest", enforce)
-        wanted = Wanted(as_json, memory, suggested, svg, drawn)
+        wanted = Wanted(as_json, memory, suggested, svg, drawn, force)
         given = Given(history, read, save, interval, since, until)
         return command(_given(policy, endpoint, api_version), given, wanted)
 
@@ -404,7 +405,7 @@ def arm(
 @app.command(epilog="Example: fc-reaper schema > policy.schema.json")
 def schema() -> None:
     """Print the JSON schema of the policy file, for editors."""
-    from fc_reaper.policy import policy_schema
+    from fc_reaper.policy.schema import policy_schema
 
     def run() -> int:
         say(json.dumps(policy_schema(), indent=2))

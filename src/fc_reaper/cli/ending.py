@@ -50,13 +50,18 @@ def _code(command: Callable[[], int]) -> int:
 def complain(*texts: str) -> None:
     """Write each line of *texts* to standard error."""
     for line in (line for text in texts for line in text.splitlines()):
-        say(f"fc-reaper: {line}", sys.stderr)
+        say(f"fc-reaper: {plain(line)}", sys.stderr)
 
 
 def point_out(error: PolicyError) -> None:
     """Write each finding to standard error as `FILE:LINE: …`, which editors know how to jump to."""
     for finding in error.findings:
-        say(finding, sys.stderr)
+        say(plain(finding), sys.stderr)
+
+
+def plain(text: str) -> str:
+    """*text* on one line without control characters: what came from elsewhere must not steer a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fc_reaper.cli.ending import plain as plain
 from fc_reaper.cli.ending import say
 from fc_reaper.model import LATEST
 from fc_reaper.policy import format_duration
@@ -49,11 +50,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Text | str]], *, right: 
     for row in rows:
         drawn.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     return drawn
-
-
-def plain(text: str) -> str:
-    """*text* on one line without control characters: what came from elsewhere must not steer a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def short(service: str | None, name: str, qualifier: str) -> str:

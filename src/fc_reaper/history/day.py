@@ -29,15 +29,19 @@ class Days:
         """A new run: nothing has been granted in it."""
         self._granted.clear()
 
-    def allowance(self, policy: Policy, due: int, now: Millis, gone: set[int]) -> Allowance:
-        """How many of *due* tasks *policy* may stop; what earlier policies of this run stop is taken off."""
-        allowed = Allowance(policy.per_run)
+    def at_most(self, policy: Policy, now: Millis, gone: set[int]) -> int:
+        """How many tasks *policy* may stop, after what earlier policies of this run have been allowed."""
+        if policy.per_day is None:
+            return policy.per_run
         functions = self._watched[policy.name]
-        if policy.per_day is not None:
-            stopped = self._days[policy.name].count(now, gone)
-            stopped += sum(number for others, number in self._granted if not others.isdisjoint(functions))
-            allowed = Allowance(max(0, min(policy.per_run, policy.per_day - stopped)))
-        self._granted.append((functions, min(due, allowed.most)))
+        stopped = self._days[policy.name].count(now, gone)
+        stopped += sum(number for others, number in self._granted if not others.isdisjoint(functions))
+        return max(0, min(policy.per_run, policy.per_day - stopped))
+
+    def allowance(self, policy: Policy, due: int, now: Millis, gone: set[int]) -> Allowance:
+        """Allow *policy* to stop as many of *due* tasks as it may."""
+        allowed = Allowance(self.at_most(policy, now, gone))
+        self._granted.append((self._watched[policy.name], min(due, allowed.most)))
         return allowed
 
     def stopped(self, number: int, task: Task, now: Millis) -> None:

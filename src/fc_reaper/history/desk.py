@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
-from fc_reaper.judge.verdict import Claim
 from fc_reaper.model import Millis
 from fc_reaper.policy import Policy
 
-Order = tuple[Millis, Millis, str, str]
+Order = tuple[Any, ...]
+"""By what the tasks of one policy are put in order; all alike."""
 
 
 class Desk:
-    """Who waits, most overdue first, and what was in the way of those who had to.
+    """Who waits, the first to be stopped first, and what was in the way of those who had to.
 
     `ever` are all tasks that became due, by number; `held_back` those that had to wait, or were spared, by
     what was in the way.
@@ -27,6 +28,7 @@ class Desk:
         self._since: dict[int, Millis] = {}
         self._orders: dict[int, Order] = {}
         self._queue: list[tuple[Order, int]] = []
+        self._backwards = policy.keep is not None and policy.keep.stop_first == "newest"
         self._last = {"budget": -1, "halted": -1}
 
     def __len__(self) -> int:
@@ -36,17 +38,22 @@ class Desk:
         return number in self._since
 
     @property
+    def crowded(self) -> bool:
+        """Whether more are due than its `halt_over` allows."""
+        return self.policy.halt_over is not None and len(self) > self.policy.halt_over
+
+    @property
     def waiting(self) -> list[int]:
         """All who wait, in no order."""
         return list(self._since)
 
-    def enter(self, number: int, claim: Claim, now: Millis) -> None:
+    def enter(self, number: int, order: Order, now: Millis) -> None:
         """A task is due, now or still."""
         self.ever.add(number)
         self._since.setdefault(number, now)
         self._unqueue(number)
-        self._orders[number] = claim.order
-        insort(self._queue, (claim.order, number))
+        self._orders[number] = order
+        insort(self._queue, (order, number))
 
     def spare(self, number: int) -> None:
         """A task is due and belongs to the share that is spared."""
@@ -68,10 +75,10 @@ class Desk:
         if self._since:
             self._last["halted" if halted else "budget"] = now
 
-    def first(self) -> Iterable[int]:
-        """Enough of the first that `choose` decides as it would if it were given all."""
-        room = max(2 * self.policy.per_run, (self.policy.halt_over or 0) + 1)
-        return (number for _, number in self._queue[:room])
+    def first(self, room: int) -> Sequence[int]:
+        """The first *room* of those who wait; at least one."""
+        some = self._queue[-room:] if self._backwards else self._queue[:room]
+        return [number for _, number in some]
 
     def _unqueue(self, number: int) -> None:
         order = self._orders.pop(number, None)

@@ -1,13 +1,13 @@
 """Replaying a history: the same judgement as a run's, at every moment at which a run could see something new.
 
 A verdict on a task changes only with an event of its life, or when one more clock runs over a limit. So a
-task is judged at the first tick after each such moment and not in between, except where an expression reads
-its ages.
+task is judged at the first tick after each such moment and not in between, except where an expression does
+more with its ages than compare one with something that does not age.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -15,13 +15,14 @@ from typing import NamedTuple
 from fc_reaper.history.backlog import Backlog
 from fc_reaper.history.intake import History
 from fc_reaper.history.life import as_of, outcome_of, running
+from fc_reaper.history.moments import Moments, matchers_of, moments_of
 from fc_reaper.history.result import PolicyReplay, Replay, Reported, Stop
-from fc_reaper.judge.claim import Rules, claim, rules_for
-from fc_reaper.judge.clocks import StartedTime, age
-from fc_reaper.judge.condition import View, carried_limit
+from fc_reaper.judge.claim import claim
+from fc_reaper.judge.clocks import StartedTime
+from fc_reaper.judge.rules import Rules, rules_for
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import FINISHED, Function, Millis, Task
-from fc_reaper.policy import CLOCKS, Carried, Limit, Matcher, Policy, PolicyFile
+from fc_reaper.policy import Carried, Limit, Policy, PolicyFile
 
 _ENDS = frozenset(FINISHED)
 
@@ -42,11 +43,10 @@ class Terms:
 
 
 class _Room(NamedTuple):
-    """What the tasks of one function are judged by. `restless`: an answer may change at any tick."""
+    """What the tasks of one function are judged by, and when that may come out otherwise."""
 
     rules: Rules
-    limits: tuple[tuple[str, Limit], ...]
-    restless: bool
+    moments: Moments
 
 
 def rung_by_timer(policy: Policy) -> bool:
@@ -148,22 +148,15 @@ class _Replayer:
 
     def _next_judgement(self, number: int, task: Task, room: _Room, now: Millis) -> Millis:
         """The first tick at which the verdict may be another one."""
-        if room.restless:
+        if room.moments.restless:
             return now + self._terms.interval
-        events = self._tasks[number].events
-        moments = [events[len(task.events)].at] if len(task.events) < len(events) else []
-        for clock, limit in room.limits:
-            if task.status not in CLOCKS[clock]:
-                continue
-            known = age(clock, task, now, room.rules.started_time)
-            length = limit if isinstance(limit, int) else self._carried(limit, task, now)
-            if known is not None and length is not None and known.ms <= length:
-                moments.append(now + length - known.ms + 1)
+        whole = self._tasks[number]
+        moments = list(room.moments.after(task, now, self._terms.started_time))
+        if len(task.events) < len(whole.events):
+            moments.append(whole.events[len(task.events)].at)
+        if whole.started_at is not None and whole.started_at > now:
+            moments.append(whole.started_at)
         return self._ceil(min(moments)) if moments else self._last + 1
-
-    def _carried(self, limit: Carried, task: Task, now: Millis) -> Millis | None:
-        found = carried_limit(limit, task, View(now, self._terms.started_time, read=True))
-        return found if isinstance(found, int) else None
 
     def _decide(self, now: Millis) -> None:
         decided = self._backlog.decide(now)
@@ -195,11 +188,7 @@ class _Replayer:
                 started_time=self._terms.started_time,
                 ourselves=ourselves,
             )
-            matchers = _matchers(fitting, self._file.exempt)
-            limits = dict.fromkeys(pair for matcher in matchers for pair in matcher.limits)
-            restless = any(one.needs_ages for matcher in matchers for one in matcher.expressions)
-            restless = restless or any(one.needs_ages for policy in fitting for one in policy.expressions)
-            self._rooms[function] = _Room(rules, tuple(limits), restless)
+            self._rooms[function] = _Room(rules, moments_of(fitting, self._file.exempt))
         return self._rooms[function]
 
     def _note(self, tick: Millis, number: int) -> None:
@@ -217,7 +206,7 @@ class _Replayer:
             last = self._end
         elif any(task.status not in _ENDS for task in self._tasks):
             lengths = [
-                _most(limit) for one in _matchers(self._awake, self._file.exempt) for _, limit in one.limits
+                _most(limit) for one in matchers_of(self._awake, self._file.exempt) for _, limit in one.limits
             ]
             last += max(lengths, default=0) + self._terms.interval
         return last if self._terms.until is None else min(last, self._terms.until)
@@ -230,10 +219,6 @@ class _Replayer:
 
     def _floor(self, moment: Millis) -> Millis:
         return moment // self._terms.interval * self._terms.interval
-
-
-def _matchers(policies: Sequence[Policy], exempt: Sequence[Matcher]) -> list[Matcher]:
-    return [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
 
 
 def _most(limit: Limit) -> Millis:

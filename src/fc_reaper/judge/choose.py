@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 from fc_reaper.judge.keep import MOST, Key, Population, by_age, key_of, too_many
 from fc_reaper.judge.verdict import Claim, Kind
-from fc_reaper.model import Millis, Task
+from fc_reaper.model import Function, Millis, Task
 from fc_reaper.policy import Policy
+
+_Record = tuple[Function, str]
+"""One task under one qualifier."""
 
 
 class Allowance(NamedTuple):
@@ -72,7 +75,7 @@ class _Queue:
 
     def _shrink(self) -> None:
         # A task that was listed twice far apart is claimed twice; it has one place.
-        once = {(one.task.function, one.task.invocation_id): one for one in self._claims}
+        once = {_record_of(one.task): one for one in self._claims}
         self.twice += len(self._claims) - len(once)
         self.due -= len(self._claims) - len(once)
         if self._keep is None:
@@ -125,14 +128,14 @@ def choose(
     """
     desks = {policy.name: _Desk(policy, spare) for policy in policies if policy.stops}
     populations = {policy.name: Population(policy) for policy in policies if policy.keep is not None}
-    waiting: dict[Key, Claim] = {}
+    waiting: dict[_Record, Claim] = {}
     for claim in claims:
-        if claim.verdict.members:
-            _count(claim, populations, waiting, settled)
-        elif claim.verdict.kind is Kind.DUE:
+        if claim.verdict.kind is Kind.DUE:
             desks[claim.verdict.policy or ""].add(claim)
             for population in populations.values():
                 population.forget(claim.task)
+        elif claim.verdict.members:
+            _count(claim, populations, waiting, settled)
     for population in populations.values():
         if population.policy.stops or not (population.overflown or unseen(population.policy.name)):
             _settle_population(population, populations, waiting, desks)
@@ -144,37 +147,39 @@ def choose(
 def _count(
     claim: Claim,
     populations: Mapping[str, Population],
-    waiting: dict[Key, Claim],
+    waiting: dict[_Record, Claim],
     settled: Callable[[Claim], None],
 ) -> None:
     counted = False
     for member in claim.verdict.members:
         counted = populations[member.policy].add(member, claim.task) or counted
-    key = key_of(claim.task)
+    record = _record_of(claim.task)
     if not counted:
         settled(claim)
         return
-    if key in waiting:
-        settled(waiting[key])
-    waiting[key] = claim
+    if record in waiting:
+        settled(waiting[record])
+    waiting[record] = claim
+
+
+def _record_of(task: Task) -> _Record:
+    return task.function, task.invocation_id
 
 
 def _settle_population(
     population: Population,
     populations: Mapping[str, Population],
-    waiting: dict[Key, Claim],
+    waiting: dict[_Record, Claim],
     desks: Mapping[str, _Desk],
 ) -> None:
     """Turn the verdicts of those who are one too many, and take them out of the later populations."""
     policy = population.policy
-    for key, member, stays in list(population.excess()):
-        before = waiting[key]
-        if before.verdict.kind is Kind.DUE:
-            continue
+    for task, member, stays in list(population.excess()):
+        before = waiting[_record_of(task)]
         claim = Claim(before.task, too_many(policy, member, before.verdict))
-        waiting[key] = claim
+        waiting[_record_of(task)] = claim
         if policy.stops:
-            desks[policy.name].stays[key] = stays
+            desks[policy.name].stays[key_of(task)] = stays
             desks[policy.name].add(claim)
         if policy.stops or not policy.armed:
             for other in populations.values():

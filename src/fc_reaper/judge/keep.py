@@ -108,20 +108,32 @@ class Population:
         self.policy = policy
         self.overflown = False
         self._members: dict[Key, tuple[Member, Task]] = {}
+        self._taken: set[Key] = set()
 
     def add(self, member: Member, task: Task) -> bool:
-        """Count a task, once however often it was listed; False when there are too many to be counted."""
-        if len(self._members) >= MOST and key_of(task) not in self._members:
+        """Count a task, once however often it was listed; False when there are too many to be counted.
+
+        Found under several qualifiers it is the same one, whichever came first: spared if it is so under any.
+        """
+        key = key_of(task)
+        before = self._members.get(key)
+        if before is None and len(self._members) >= MOST:
             self.overflown = True
             return False
-        self._members[key_of(task)] = member, task
+        if key not in self._taken and (before is None or _stands_for(member, task) <= _stands_for(*before)):
+            self._members[key] = member, task
         return True
 
     def forget(self, task: Task) -> None:
-        """Count a task no more: another policy stops it."""
-        self._members.pop(key_of(task), None)
+        """Count a task no more, nor if it is found once again: another policy stops it."""
+        key = key_of(task)
+        self._members.pop(key, None)
+        if len(self._taken) < MOST or key in self._taken:
+            self._taken.add(key)
+        else:
+            self.overflown = True
 
-    def excess(self) -> Iterator[tuple[Key, Member, tuple[Task, ...]]]:
+    def excess(self) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
         """Who is one too many and may be chosen in this run, with their group: first those of it who stay."""
         groups: dict[str, list[tuple[Member, Task]]] = {}
         for one in self._members.values():
@@ -129,7 +141,7 @@ class Population:
         for group in groups.values():
             yield from self._of(group)
 
-    def _of(self, group: list[tuple[Member, Task]]) -> Iterator[tuple[Key, Member, tuple[Task, ...]]]:
+    def _of(self, group: list[tuple[Member, Task]]) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
         keep = self.policy.keep
         assert keep is not None
         too_many = len(group) - keep.at_most
@@ -141,7 +153,12 @@ class Population:
         # Who goes last stands before all the others who go, should one of those who stay be gone by then.
         kept = (task for _, task in group if key_of(task) not in gone)
         stays = (*kept, *(task for _, task in reversed(going)))
-        yield from ((key_of(task), member, stays) for member, task in going if member.asked)
+        yield from ((task, member, stays) for member, task in going if member.asked)
+
+
+def _stands_for(member: Member, task: Task) -> tuple[bool, bool, str]:
+    """Which of a task's records counts where it was found under several qualifiers: the first in order."""
+    return member.choosable, not member.asked, str(task.function)
 
 
 def by_age(member: Member, task: Task) -> tuple[Millis, str, str]:

@@ -10,9 +10,10 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.arming.armview import ask, show_evidence, tell_doubts
-from fc_reaper.cli.arming.doubts import Doubts, doubts_of, evidence
+from fc_reaper.cli.arming.doubts import Doubts, doubts_of
+from fc_reaper.cli.arming.looks import evidence
 from fc_reaper.cli.ending import Ended, complain, say
-from fc_reaper.cli.planning.planfile import write_plan
+from fc_reaper.cli.files import refuse_existing, write_whole
 from fc_reaper.cli.replaying.history import Given
 from fc_reaper.cli.screen import counted
 from fc_reaper.clock import SYSTEM_CLOCK
@@ -45,14 +46,17 @@ def arm(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     file = read_policy(settings)
     before = _lock_before(settings, wanted)
     candidates = _candidates(file, wanted.only, _armed(file, before))
-    found = evidence(file, settings, env, given)
+    refuse_existing(str(_place(settings)), force=True)
+    looked_at = candidates or [one for one in file.policies if one.stops]
+    found = evidence(file, looked_at, settings, env, given)
     doubts = {one.name: doubts_of(one, found) for one in candidates}
     if not wanted.json:
-        show_evidence(found, file)
+        show_evidence(found, looked_at)
     chosen = _chosen(candidates, doubts, wanted)
     after = _lock_after(file, before, chosen)
     written = _write(settings, before, after)
-    _tell(wanted, settings, candidates, doubts, chosen, written)
+    dropped = _dropped(file, before, after)
+    _tell(wanted, settings, Told(candidates, doubts, chosen, dropped, written))
     return int(Exit.DONE if len(chosen) == len(candidates) else Exit.ATTENTION)
 
 
@@ -120,26 +124,45 @@ def _lock_after(file: PolicyFile, before: Lock | None, chosen: Sequence[Policy])
     return Lock(fresh.exempt, tuple(sorted({**new, **old}.values(), key=lambda one: order.index(one.name))))
 
 
-def _write(settings: Settings, before: Lock | None, after: Lock) -> Path | None:
-    """Write the lock where that changes anything; None where it does not.
+def _dropped(file: PolicyFile, before: Lock | None, after: Lock) -> dict[str, str]:
+    """Which entries of the lock as it was are not in it any more, by name, and why."""
+    kept = {one.name for one in after.policies}
+    gone = [] if before is None else [one.name for one in before.policies if one.name not in kept]
+    stops = {policy.name for policy in file.policies if policy.stops}
+    changed, missing = (
+        "it or an exemption was changed since",
+        f"{file.source} has no stop policy of that name",
+    )
+    return {name: changed if name in stops else missing for name in gone}
+
+
+def _place(settings: Settings) -> Path:
+    return settings.folder / PurePath(settings.policy).with_name(LOCK)
+
+
+def _write(settings: Settings, before: Lock | None, after: Lock) -> bool:
+    """Write the lock where that changes anything, and answer whether it did.
 
     A lock that arms nothing is written only over one that is there: without one every policy is armed.
     """
     if before == after or (before is None and not after.policies):
-        return None
-    path = settings.folder / PurePath(settings.policy).with_name(LOCK)
-    write_plan(str(path), dump_lock(after), force=True)
-    return path
+        return False
+    write_whole(str(_place(settings)), dump_lock(after), force=True)
+    return True
 
 
-def _tell(
-    wanted: Wanted,
-    settings: Settings,
-    candidates: Sequence[Policy],
-    doubts: Mapping[str, Doubts],
-    chosen: Sequence[Policy],
-    written: Path | None,
-) -> None:
+class Told(NamedTuple):
+    """What came of it: whom it was about, who is armed now, and what left the lock, by name, and why."""
+
+    candidates: Sequence[Policy]
+    doubts: Mapping[str, Doubts]
+    chosen: Sequence[Policy]
+    dropped: Mapping[str, str]
+    written: bool
+
+
+def _tell(wanted: Wanted, settings: Settings, told: Told) -> None:
+    candidates, doubts, chosen, dropped, written = told
     names = {one.name for one in chosen}
     lock = str(PurePath(settings.policy).with_name(LOCK))
     if wanted.json:
@@ -147,8 +170,8 @@ def _tell(
             {"name": one.name, "armed": one.name in names, "doubts": list(doubts[one.name])}
             for one in candidates
         ]
-        whole: dict[str, Any] = {"lock": lock, "written": written is not None, "policies": policies}
-        say(json.dumps(whole))
+        whole: dict[str, Any] = {"lock": lock, "written": written, "policies": policies}
+        say(json.dumps({**whole, "dropped": list(dropped)}))
         return
     left = [one.name for one in candidates if one.name not in names]
     if wanted.yes:
@@ -157,11 +180,13 @@ def _tell(
                 tell_doubts(one, doubts[one.name], sys.stderr)
         if left:
             complain(f"not armed: {', '.join(left)}; mend the policy, or add --despite-doubts")
-    if written is not None:
+    if written:
         armed = counted(len(names), "policy", "policies")
         say(f"{lock}: written, {armed} armed by you. Review it, and deploy it with the policy.")
     else:
         say(f"{lock}: nothing changed.")
+    for name, why in dropped.items():
+        say(f"{name} was armed, and has left {lock}: {why}.")
     if not candidates:
         say("Every stop policy is armed as it is.")
     if left and not wanted.yes:

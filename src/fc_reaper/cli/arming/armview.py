@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
+from rich.console import Console
 from rich.text import Text
 
-from fc_reaper.cli.arming.doubts import Doubts, Evidence
+from fc_reaper.cli.arming.doubts import Doubts
+from fc_reaper.cli.arming.looks import Evidence, Look, needs_a_name
 from fc_reaper.cli.ending import say
 from fc_reaper.cli.planning.planview import not_listed, show_plan
 from fc_reaper.cli.replaying.backtest_view import about, overview
+from fc_reaper.cli.replaying.history import Loaded
 from fc_reaper.cli.replaying.history_view import headline, remarks, tell_refusals
 from fc_reaper.cli.screen import BAD, STRONG, plain, screen, show
-from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.policy import Policy
 
 
-def show_evidence(found: Evidence, file: PolicyFile) -> None:
-    """What the policies would do now, and would have done."""
+def show_evidence(found: Evidence, wanted: Iterable[Policy]) -> None:
+    """What the policies *wanted* would do now, and would have done."""
     console = screen()
-    asks = found.finished.trigger.asks
-    asleep = [one for one in file.policies if not any(one.fits_trigger(ask.kind, ask.name) for ask in asks)]
-    show(console, Text("What it would do now", STRONG), "")
-    show_plan(found.finished, found.tap, asleep)
-    for line in not_listed(found.tap.said("list_failed")):
-        show(console, line)
-    show(console, "", Text("What it would have done", STRONG), "")
-    if found.loaded is None or found.replay is None:
-        show(console, "Nothing was replayed: no timer runs any of these policies.", "")
-        return
-    show(console, *headline(found.loaded, found.replay), "", overview(found.replay, None), "")
-    for one in found.replay.policies:
+    for look in found.looks:
+        by = f", whenever {' or '.join(look.triggers) or 'anything'} runs it" if len(found.looks) > 1 else ""
+        show(console, Text(f"What it would do now{by}", STRONG), "")
+        show_plan(look.finished, look.tap, ())
+        for line in not_listed(look.tap.said("list_failed")):
+            show(console, line)
+        show(console, "", Text(f"What it would have done{by}", STRONG), "")
+        if found.loaded is not None:
+            _show_replay(console, found.loaded, look)
+    if found.loaded is not None:
+        tell_refusals(found.loaded)
+    for one in wanted:
+        if needs_a_name(one):
+            why = "only an event that names a task runs it, so nothing could be rehearsed"
+            show(console, f"{one.name}: {why}.", "")
+        elif one.triggers:
+            runs = f"only {' or '.join(one.triggers)} runs it"
+            show(console, f"{one.name}: {runs}; it was looked at as if every timer did.", "")
+
+
+def _show_replay(console: Console, loaded: Loaded, look: Look) -> None:
+    replay = look.replay
+    show(console, *headline(loaded, replay), "", overview(replay, None), "")
+    for one in replay.policies:
         show(console, *about(one))
-    show(console, *remarks(found.loaded, [("", found.replay)]), "")
-    tell_refusals(found.loaded)
+    show(console, *remarks(loaded, [("", replay)]), "")
 
 
 def tell_doubts(policy: Policy, doubts: Doubts, stream: TextIO | None = None) -> None:

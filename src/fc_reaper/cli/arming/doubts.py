@@ -1,111 +1,97 @@
-"""What speaks for and against arming a policy: a rehearsal of now, and a replay of the history."""
+"""What speaks against arming a policy, each in a sentence that says what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
-from fc_reaper.cli.ending import Ended
-from fc_reaper.cli.hints import advice_for
-from fc_reaper.cli.interruption import interruptible
-from fc_reaper.cli.planning.plan import every_timer
-from fc_reaper.cli.planning.planview import KEPT_LINES
-from fc_reaper.cli.replaying.backtest import run
-from fc_reaper.cli.replaying.history import Given, Loaded, load_history, read_terms
-from fc_reaper.cli.running import sweep
-from fc_reaper.cli.screen import counted, progress
-from fc_reaper.cli.tap import Tap
-from fc_reaper.history import PolicyReplay, Replay
-from fc_reaper.history.replay import rung_by_timer
-from fc_reaper.policy import Policy, PolicyFile
-from fc_reaper.policy.dump import dump_policy
-from fc_reaper.settings import Settings
-from fc_reaper.world import Exit, Finished
+from fc_reaper.cli.arming.looks import Evidence, Look, needs_a_name
+from fc_reaper.cli.replaying.history import Loaded
+from fc_reaper.cli.screen import counted
+from fc_reaper.history import PolicyReplay
+from fc_reaper.model import FINISHED, STOPPED, Function
+from fc_reaper.policy import Policy
 
-_ALL = 1_000_000
-_TIMEOUT = 600.0
-_FEW = 10
-"""Tasks of a policy's own functions below which a share says nothing."""
+_FEW = 4
+"""Tasks of a policy's own functions from which on a share says something."""
+
+_ENOUGH = 10
+"""Tasks that ended by themselves, from which on a history says something."""
+
+_BY_ITSELF = frozenset(FINISHED) - {STOPPED}
 
 Doubts = tuple[str, ...]
 
 
-class Evidence(NamedTuple):
-    """What was seen: a rehearsal with its log lines, and the history under the policy.
-
-    `loaded` and `replay` are None where no policy is run by a timer, so that there is nothing to replay.
-    """
-
-    finished: Finished
-    tap: Tap
-    loaded: Loaded | None
-    replay: Replay | None
-
-
-def evidence(file: PolicyFile, settings: Settings, env: Mapping[str, str], given: Given) -> Evidence:
-    """Rehearse *file* now, as if it were armed, and replay the history under it.
-
-    Raises:
-        Ended: there could be no rehearsal, or no history; nobody should arm what nobody could look at.
-    """
-    # A policy given as text has no lock beside it: what is not armed yet is rehearsed as if it were.
-    rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
-    rehearsing["REAPER_POLICY"] = dump_policy(file)
-    tap = Tap(None, keep=KEPT_LINES)
-    with progress("Looking at the tasks ..."), interruptible() as interrupted:
-        finished = sweep(
-            every_timer(file.policies), rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted
-        )
-    if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
-        hints = advice_for(tap.said("list_failed"))
-        why = "; ".join([*finished.result["errors"], *hints])
-        raise Ended(f"nothing is armed that could not be rehearsed: {why}", finished.exit)
-    if not any(rung_by_timer(policy) for policy in file.policies):
-        return Evidence(finished, tap, None, None)
-    loaded = load_history(given, [file], settings, env)
-    return Evidence(finished, tap, loaded, run(file, loaded, read_terms(given, settings)))
-
-
 def doubts_of(policy: Policy, found: Evidence) -> Doubts:
-    """Why somebody should think twice before *policy* stops anything, each in a sentence; empty: nothing."""
-    return (*_of_now(policy, found), *_of_then(policy, found))
+    """Why somebody should think twice before *policy* stops anything; empty: nothing speaks against it."""
+    if needs_a_name(policy):
+        return ()
+    look = found.of(policy)
+    if look is None or found.loaded is None:
+        return ("it was not looked at; run fc-reaper arm again",)
+    (replayed,) = (one for one in look.replay.policies if one.policy.name == policy.name)
+    return (*_of_now(policy, look, found), *_of_then(policy, replayed, found.loaded))
 
 
-def _of_now(policy: Policy, found: Evidence) -> list[str]:
-    result, tap = found.finished.result, found.tap
-    doubts = [f"right now it would be halted: {line['why']}" for line in tap.said("halted")
-              if line["policy"] == policy.name]  # fmt: skip
-    if result["partial"] or tap.said("list_failed"):
-        doubts.append("not all of its tasks could be looked at")
-    due = result["policies"].get(policy.name, {}).get("due", 0)
-    listed = result["counts"]["listed"]
-    if listed >= _FEW and due * 2 > listed:
-        doubts.append(f"{due} of the {listed} tasks that were looked at are due right now, more than half")
-    return doubts
+def _of_now(policy: Policy, look: Look, found: Evidence) -> Iterator[str]:
+    for line in look.tap.said("halted"):
+        if line["policy"] == policy.name:
+            yield f"right now it would be halted: {line['why']}; see who is due, and mend the policy"
+    if look.finished.result["partial"] or look.tap.said("list_failed") or not found.census.whole:
+        yield "not all tasks could be looked at; mend what fc-reaper plan could not list, and try again"
+    due = look.finished.result["policies"].get(policy.name, {}).get("due", 0)
+    alive = _watched(policy, found.census.tasks)
+    if alive >= _FEW and due * 2 > alive:
+        yield (
+            f"{due} of the {alive} unfinished tasks of its functions are due right now, more than half; "
+            "look at its limit and its unit"
+        )
 
 
-def _of_then(policy: Policy, found: Evidence) -> list[str]:
-    if not rung_by_timer(policy):
-        return []
-    if found.replay is None or found.loaded is None:
-        return ["it could not be replayed"]
-    (replayed,) = (one for one in found.replay.policies if one.policy.name == policy.name)
-    return _of_history(policy, replayed, found.loaded)
+def _of_then(policy: Policy, replayed: PolicyReplay, loaded: Loaded) -> Iterator[str]:
+    records = Counter(task.function for task in loaded.history.tasks)
+    ended = Counter(task.function for task in loaded.history.tasks if task.status in _BY_ITSELF)
+    yield from _too_few(_watched(policy, records), _watched(policy, ended))
+    yield from _stops(replayed, _watched(policy, records))
+    if replayed.halted_runs:
+        runs = counted(replayed.halted_runs, "run")
+        yield f"it would have been halted in {runs} of the history; see fc-reaper backtest, and mend it"
+    if loaded.refused:
+        yield "not all of the history could be read; try again, or give one with --history"
 
 
-def _of_history(policy: Policy, replayed: PolicyReplay, loaded: Loaded) -> list[str]:
-    doubts = []
-    watched = sum(any(t.fits(task.function) for t in policy.targets) for task in loaded.history.tasks)
-    if not watched:
-        doubts.append("no task of its functions is in the history, so nobody knows what it would have done")
-    wrong = len(replayed.false_stops)
+def _too_few(records: int, ended: int) -> Iterator[str]:
+    """Where the history is too short to tell that a limit is wrong."""
+    if records == 0:
+        yield (
+            "no task of its functions is in the history, so nobody knows what it would have done; "
+            "give one with --history that has some"
+        )
+    elif ended < _ENOUGH:
+        number = "no task" if ended == 0 else f"only {counted(ended, 'task')}"
+        alone = "by itself" if ended <= 1 else "by themselves"
+        yield (
+            f"{number} of its functions ended {alone} in the history: too few to tell; "
+            "wait for more, or give a longer one with --history"
+        )
+
+
+def _stops(replayed: PolicyReplay, records: int) -> Iterator[str]:
+    wrong, stops = len(replayed.false_stops), len(replayed.stops)
     if wrong:
-        doubts.append(
+        yield (
             f"{counted(wrong, 'task')} that it would have stopped succeeded in truth; "
             "fc-reaper backtest --suggest shows the smallest limit without a false stop"
         )
-    if replayed.halted_runs:
-        doubts.append(f"it would have been halted in {counted(replayed.halted_runs, 'run')} of the history")
-    if loaded.refused:
-        doubts.append("not all of the history could be read")
-    return doubts
+    if records >= _FEW and stops * 2 > records:
+        yield (
+            f"it would have stopped {stops} of the {records} tasks of its functions in the history, more "
+            "than half; look at its limit and its unit"
+        )
+
+
+def _watched(policy: Policy, tasks: Mapping[Function, int]) -> int:
+    """How many of *tasks*, counted by function, *policy* watches."""
+    fitting = (number for place, number in tasks.items() if any(t.fits(place) for t in policy.targets))
+    return sum(fitting)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.expression import AGES, Expression
-from fc_reaper.judge.claim import rules_for
 from fc_reaper.judge.clocks import StartedTime
+from fc_reaper.judge.rules import rules_for
 from fc_reaper.model import STOPPING, Function, Millis
 from fc_reaper.policy import Carried, Matcher, Policy, PolicyFile
 from fc_reaper.sweep.queries import Query, queries

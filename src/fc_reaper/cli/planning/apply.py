@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from fc_reaper.cli.interruption import Interruption, interruptible
 from fc_reaper.cli.planning.applyview import KEPT_LINES, tell, tell_nothing
 from fc_reaper.cli.planning.bars import bars
 from fc_reaper.cli.planning.incident import load_incident, standing_exempt
-from fc_reaper.cli.planning.outcomes import outcomes
+from fc_reaper.cli.planning.outcomes import WAITING, Became, outcomes
 from fc_reaper.cli.planning.plancheck import (
     refuse_changed,
     refuse_edited,
@@ -21,8 +21,9 @@ from fc_reaper.cli.planning.plancheck import (
     refuse_out_of_date,
     whereabouts,
 )
-from fc_reaper.cli.planning.planfile import Plan
+from fc_reaper.cli.planning.planfile import SPARED, Plan
 from fc_reaper.cli.planning.planreading import read_plan
+from fc_reaper.cli.planning.withholding import withheld
 from fc_reaper.cli.running import sweep
 from fc_reaper.cli.screen import plain
 from fc_reaper.cli.tap import Tap
@@ -67,19 +68,27 @@ def apply(
     env = {**env, "REAPER_MODE": "enforce", "REAPER_LOG_TASKS": str(_ALL)}
     settings = read_settings(env, Context())
     policy = _policy(plan, settings, env, oldest)
-    errand = Errand(policy, list(_claims(plan, policy)), most)
+    waiting = withheld(plan, policy)
+    errand = Errand(policy, list(_claims(plan, policy, waiting)), most)
     if plan.basis.text is not None:
         # Stands in no file, and so in no lock beside one.
         env["REAPER_POLICY"] = plan.basis.text
     if not errand.planned:
-        tell_nothing(plan, json_wanted=json_wanted)
-        return int(Exit.DONE)
+        return _nothing(plan, waiting, json_wanted=json_wanted)
     with _log_file(log) as stream, interruptible() as interrupted:
         finished, tap = _carry_out(errand, env, stream, interrupted)
     result = finished.result
-    became = list(outcomes(plan.tasks, result["tasks"], _disarmed(tap), partial=result["partial"]))
+    waiting = {**_disarmed(tap), **waiting}
+    became = list(outcomes(plan.tasks, result["tasks"], waiting, partial=result["partial"]))
     tell(became, finished, tap, interrupted, json_wanted=json_wanted)
-    return _exit(finished, tap)
+    return _exit(finished, tap, became)
+
+
+def _nothing(plan: Plan, waiting: Mapping[str, str], *, json_wanted: bool) -> int:
+    """Say of a plan, none of whose tasks may be stopped, what that means for each."""
+    became = list(outcomes(plan.tasks, (), waiting))
+    tell_nothing(became, json_wanted=json_wanted)
+    return int(Exit.ATTENTION if any(one.outcome == WAITING for one in became) else Exit.DONE)
 
 
 def _policy(plan: Plan, settings: Settings, env: Mapping[str, str], max_age: Millis) -> PolicyFile:
@@ -88,14 +97,14 @@ def _policy(plan: Plan, settings: Settings, env: Mapping[str, str], max_age: Mil
     refuse_elsewhere(plan, whereabouts(settings))
     refuse_edited(plan)
     if plan.basis.text is not None:
-        return load_incident(plan.basis.text, standing_exempt(env))
+        return load_incident(plan.basis.text, standing_exempt(env).exempt)
     policy = read_policy(settings)
     refuse_changed(plan, policy)
     return policy
 
 
-def _claims(plan: Plan, policy: PolicyFile) -> Iterator[Claim]:
-    """The tasks that may be stopped; those that the plan itself spares are none of them."""
+def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterator[Claim]:
+    """The tasks that may be stopped; those that the plan spares, or whose policy is *withheld*, are not."""
     by_name = {one.name: one for one in policy.policies}
     for at, task in enumerate(plan.tasks):
         its = by_name.get(task.policy)
@@ -107,7 +116,7 @@ def _claims(plan: Plan, policy: PolicyFile) -> Iterator[Claim]:
         if (its.keep is not None) != (task.rule == KEEP):
             rule = "`keep`" if its.keep is not None else "no `keep`"
             raise Ended(f"tasks[{at}].rule: {plain(its.name)} has {rule}; make a new plan")
-        if task.fate != "spared":
+        if task.fate != SPARED and its.name not in withheld:
             yield task.claim(its.reason)
 
 
@@ -145,12 +154,13 @@ class Answers:
 
 
 def _disarmed(tap: Tap) -> dict[str, str]:
-    return {line["policy"]: line["why"] for line in tap.said("not_armed")}
+    return {line["policy"]: f"{line['policy']} is not armed: {line['why']}" for line in tap.said("not_armed")}
 
 
-def _exit(finished: Finished, tap: Tap) -> int:
-    """What the run says; at least 1 where its trail is not whole, or a policy was not armed any more."""
-    attention = tap.fault is not None or bool(tap.said("not_armed"))
+def _exit(finished: Finished, tap: Tap, became: Collection[Became]) -> int:
+    """What the run says; at least 1 where its trail is not whole, or a task waits for somebody."""
+    waits = any(one.outcome == WAITING for one in became)
+    attention = tap.fault is not None or waits or bool(tap.said("not_armed"))
     return int(finished.exit or (Exit.ATTENTION if attention else Exit.DONE))
 
 

@@ -17,10 +17,9 @@ from fc_reaper.cli.planning.outcomes import (
     as_json,
     counted_outcomes,
     in_order,
-    outcomes,
 )
-from fc_reaper.cli.planning.planfile import Plan
 from fc_reaper.cli.planning.planview import refusal
+from fc_reaper.cli.planning.withholding import NOT_COMPLETE, WAS_HALTED
 from fc_reaper.cli.screen import counted, plain, screen, short, show, table
 from fc_reaper.cli.tap import Tap
 from fc_reaper.world import Exit, Finished
@@ -32,11 +31,14 @@ _ROWS = 50
 """Tasks of one outcome that are shown; the rest is counted."""
 
 
-def tell_nothing(plan: Plan, *, json_wanted: bool) -> None:
-    """Say that there was nothing to do."""
-    became = list(outcomes(plan.tasks, (), {}))
+def tell_nothing(became: Sequence[Became], *, json_wanted: bool) -> None:
+    """Say that nothing was done, since none of the planned tasks may be stopped."""
     if json_wanted:
         say(json.dumps({"outcomes": counted_outcomes(became), "tasks": [as_json(one) for one in became]}))
+        return
+    if became:
+        _show_table(became)
+        say("No task of the plan may be stopped: nothing was done.")
     else:
         say("The plan names no task to stop: nothing was done.")
 
@@ -71,7 +73,7 @@ def _advice(finished: Finished, tap: Tap) -> list[str]:
     return [*different.values(), *advice_for(failures)]
 
 
-def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None:
+def _show_table(became: Sequence[Became]) -> None:
     console = screen()
     by_outcome = in_order(became)
     rows = [_row(one) for group in by_outcome.values() for one in group[:_ROWS]]
@@ -81,6 +83,11 @@ def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None
             more = len(group) - _ROWS
             show(console, f"... and {more} more: {WORDS[outcome]}; --json has them all")
     show(console, _summary(by_outcome, len(became)))
+
+
+def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None:
+    console = screen()
+    _show_table(became)
     for line in tap.said("halted"):
         show(console, f"{plain(line['policy'])} is halted: {plain(line['why'])}.")
     for line in tap.said("budget_spent"):
@@ -89,8 +96,9 @@ def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None
     for line in tap.said("not_armed"):
         show(console, f"{plain(line['policy'])} is not armed: {plain(line['why'])}.")
     if interrupted.asked:
-        show(console, f"Interrupted: {counted(len(by_outcome[NOT_BEGUN]), 'task')} not begun.")
-    if any(by_outcome[outcome] for outcome in OPEN):
+        left = sum(one.outcome == NOT_BEGUN for one in became)
+        show(console, f"Interrupted: {counted(left, 'task')} not begun.")
+    if any(one.outcome in OPEN and one.why not in (WAS_HALTED, NOT_COMPLETE) for one in became):
         show(console, "Run the same command again to go on; what is stopped already counts as done.")
 
 

@@ -123,7 +123,14 @@ def joined(one: tuple[Matcher, ...], other: tuple[Matcher, ...]) -> tuple[Matche
     return (*one, *(matcher for matcher in other if matcher not in one))
 
 
-def standing_exempt(env: Mapping[str, str]) -> tuple[Matcher, ...]:
+class Standing(NamedTuple):
+    """Whom the policy file `source` spares; None where there is no file."""
+
+    exempt: tuple[Matcher, ...]
+    source: str | None
+
+
+def standing_exempt(env: Mapping[str, str]) -> Standing:
     """Whom the policy file of *env* spares; nobody if none was named and none is there.
 
     Raises:
@@ -131,8 +138,9 @@ def standing_exempt(env: Mapping[str, str]) -> tuple[Matcher, ...]:
     """
     settings = read_settings(env, Context())
     if not env.get("REAPER_POLICY") and not os.path.lexists(settings.folder / settings.policy):
-        return ()
-    return read_policy(settings).exempt
+        return Standing((), None)
+    file = read_policy(settings)
+    return Standing(file.exempt, file.source)
 
 
 def _in_options(finding: str) -> str:

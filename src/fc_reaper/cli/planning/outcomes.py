@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fc_reaper.cli.planning.planfile import Planned
+from fc_reaper.cli.planning.planfile import SPARED, Planned
 from fc_reaper.judge.verdict import KEEP
 from fc_reaper.model import STOPPED, STOPPING, Function
 from fc_reaper.sweep.stopping import REPLACED as REPLACED_ID
@@ -57,21 +57,21 @@ class Became(NamedTuple):
 def outcomes(
     planned: Iterable[Planned],
     told: Iterable[Mapping[str, Any]],
-    disarmed: Mapping[str, str],
+    waiting: Mapping[str, str],
     *,
     partial: bool = False,
 ) -> Iterator[Became]:
     """Say of each task of *planned*, in its order, what became of it by the *told* tasks of a run's result.
 
-    *disarmed* are policies that may not stop anything just now, by name, with why. *partial* is whether the
-    run ended early.
+    *waiting* are policies that may not stop anything by this plan, or just now, by name, with why. *partial*
+    is whether the run ended early.
     """
     by_key = {_key(one): one for one in told}
     for task in planned:
-        if task.fate == "spared":
+        if task.fate == SPARED:
             yield Became(task, NOT_DUE, "holdout spares it, as it did in the plan")
-        elif task.policy in disarmed:
-            yield Became(task, WAITING, f"{task.policy} is not armed: {disarmed[task.policy]}")
+        elif task.policy in waiting:
+            yield Became(task, WAITING, waiting[task.policy])
         elif (found := by_key.get((task.function, task.invocation_id))) is not None:
             yield _became(task, found)
         elif task.rule == KEEP and not partial:

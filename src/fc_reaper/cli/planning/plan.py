@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from fc_reaper.cli.ending import Ended, complain, say
+from fc_reaper.cli.files import refuse_existing, write_whole
 from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.interruption import interruptible
 from fc_reaper.cli.planning.incident import Incident, incident_policy, refuse_half, standing_exempt
@@ -18,8 +20,6 @@ from fc_reaper.cli.planning.planfile import (
     Whereabouts,
     dump_plan,
     planned_tasks,
-    refuse_existing,
-    write_plan,
 )
 from fc_reaper.cli.planning.planview import KEPT_LINES, not_listed, show_plan
 from fc_reaper.cli.running import read_event, sweep
@@ -28,8 +28,8 @@ from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
 from fc_reaper.model import Millis
-from fc_reaper.policy import Policy
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.settings import Settings, read_policy, read_settings, refuse_unknown_self
 from fc_reaper.world import Exit, Finished
 
 _ALL = 1_000_000
@@ -56,14 +56,17 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
     With an *incident* its policy is rehearsed, and no other.
     """
     _refuse_contradictions(wanted)
+    exempt_from = None
     if incident is not None:
         refuse_half(incident, event)
-        env = {**env, "REAPER_POLICY": incident_policy(incident, standing_exempt(env))}
+        standing = standing_exempt(env)
+        exempt_from = standing.source
+        env = {**env, "REAPER_POLICY": incident_policy(incident, standing.exempt)}
     rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
     settings = read_settings(rehearsing, Context())
     file = read_policy(settings)
     where = Whereabouts(None, None, None) if wanted.out is None else whereabouts(settings)
-    basis = basis_of(file) if incident is None else basis_of_incident(file, settings.policy)
+    basis = basis_of(file) if incident is None else _basis_of_incident(settings, file, exempt_from)
     raw = every_timer(file.policies) if event is None else read_event(event)
     began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
@@ -73,6 +76,18 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
         _write(wanted, _plan(began, where, basis, finished, tap))
     _tell_trouble(finished, tap)
     return int(finished.exit)
+
+
+def _basis_of_incident(settings: Settings, file: PolicyFile, exempt_from: str | None) -> Basis:
+    """What the plan of an incident rests on; what would keep it from being carried out is said now.
+
+    Raises:
+        SettingsError: nobody could enforce it.
+    """
+    refuse_unknown_self(replace(settings, mode="enforce"), file)
+    if exempt_from is None:
+        complain("no policy file, so nothing is exempt")
+    return basis_of_incident(file, settings.policy, exempt_from)
 
 
 def every_timer(policies: Sequence[Policy]) -> bytes:
@@ -117,6 +132,7 @@ def _tell(wanted: Wanted, finished: Finished, tap: Tap, asleep: Iterable[Policy]
 def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: Finished, tap: Tap) -> Plan:
     result = finished.result
     complete = not result["partial"] and not tap.said("list_failed")
+    basis = basis._replace(halted=tuple(line["policy"] for line in tap.said("halted")))
     return Plan(began, where, basis, complete, result["counts"], tuple(planned_tasks(result["tasks"])))
 
 
@@ -125,11 +141,13 @@ def _write(wanted: Wanted, made: Plan) -> None:
     if wanted.file is None:
         say(text.removesuffix("\n"))
         return
-    write_plan(wanted.file, text, force=wanted.force)
+    write_whole(wanted.file, text, force=wanted.force)
     if wanted.json:
         return
     now = sum(task.fate == WOULD_STOP for task in made.tasks)
     say(f"Written to {wanted.file}: {counted(len(made.tasks), 'task')}, {now} to be stopped at the first go.")
+    for name in made.basis.halted:
+        say(f"{name} is halted, so apply will stop none of its tasks.")
     if not made.complete:
         say("It is not complete: not everything could be looked at.")
     say(f"Review it, then within an hour: fc-reaper apply {wanted.file} --enforce")

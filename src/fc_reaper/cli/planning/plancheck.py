@@ -13,6 +13,7 @@ from fc_reaper.model import Millis
 from fc_reaper.policy import PolicyFile, spell_duration
 from fc_reaper.policy.fingerprint import file_fingerprint, fingerprint
 from fc_reaper.settings import Settings
+from fc_reaper.sweep.hands import TRUSTED_SKEW
 from fc_reaper.wiring import endpoint
 
 _ACCOUNT_HOST = re.compile(
@@ -40,10 +41,10 @@ def basis_of(file: PolicyFile) -> Basis:
     return Basis(file.source, file_fingerprint(file), policies)
 
 
-def basis_of_incident(file: PolicyFile, text: str) -> Basis:
-    """What a plan says of a policy that stands in no file: all of it."""
+def basis_of_incident(file: PolicyFile, text: str, exempt_from: str | None) -> Basis:
+    """What a plan says of a policy that stands in no file: all of it, and whose exemptions are in it."""
     policies = {policy.name: fingerprint(policy) for policy in file.policies}
-    return Basis(_INCIDENT, _digest(text), policies, text)
+    return Basis(_INCIDENT, _digest(text), policies, text=text, exempt_from=exempt_from)
 
 
 def refuse_elsewhere(plan: Plan, here: Whereabouts) -> None:
@@ -70,11 +71,13 @@ def refuse_elsewhere(plan: Plan, here: Whereabouts) -> None:
 def refuse_out_of_date(plan: Plan, now: Millis, max_age: Millis) -> None:
     """Refuse a plan that is older than *max_age*, exactly that is fine, or from the future.
 
+    Two clocks may differ by as much as a run trusts them to.
+
     Raises:
         Ended: it is.
     """
     age = now - plan.time
-    if age < 0:
+    if age < -TRUSTED_SKEW:
         raise Ended(
             f"the plan was made {spell_duration(-age)} from now; check the clocks of this machine and of "
             "the one it was made on"

@@ -7,14 +7,10 @@ A reviewer may delete tasks from it; whatever else does not fit its form is refu
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from fc_reaper.cli.ending import Ended
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import Event, Function, Millis, Task
 
@@ -22,7 +18,9 @@ FORMAT = "fc-reaper plan"
 VERSION = 1
 
 WOULD_STOP = "would_stop"
-FATES = (WOULD_STOP, "budget", "halted", "spared")
+HALTED = "halted"
+SPARED = "spared"
+FATES = (WOULD_STOP, "budget", HALTED, SPARED)
 """What the run behind a plan would have done with a task: stopped it, left it for the next run, not dared
 to for the number of them, or spared it."""
 
@@ -38,15 +36,18 @@ class Whereabouts(NamedTuple):
 class Basis(NamedTuple):
     """The policy that a plan was made by.
 
-    `fingerprint` is that of the whole file, `policies` those of its policies by name. For an incident
-    `text` is the policy itself, which stands in no file, and `fingerprint` that of the text, letter by
-    letter.
+    `fingerprint` is that of the whole file, `policies` those of its policies by name; those in `halted` did
+    not dare to stop any task. For an incident `text` is the policy itself, which stands in no file, and
+    `fingerprint` that of the text, letter by letter; `exempt_from` is the file whose exemptions are in it,
+    None where there was none.
     """
 
     source: str
     fingerprint: str
     policies: Mapping[str, str]
+    halted: tuple[str, ...] = ()
     text: str | None = None
+    exempt_from: str | None = None
 
 
 class Planned(NamedTuple):
@@ -97,8 +98,10 @@ def dump_plan(plan: Plan) -> str:
         "source": plan.basis.source,
         "fingerprint": plan.basis.fingerprint,
         "policies": dict(plan.basis.policies),
+        "halted": list(plan.basis.halted),
     }
     if plan.basis.text is not None:
+        basis["exempt_from"] = plan.basis.exempt_from
         basis["text"] = plan.basis.text.split("\n")
     whole = {
         "format": FORMAT,
@@ -120,47 +123,6 @@ def planned_tasks(tasks: Iterable[Mapping[str, Any]]) -> list[Planned]:
     """
     found = [_planned(task, fate) for task in tasks if (fate := _fate(task)) is not None]
     return sorted(found, key=_order)
-
-
-def refuse_existing(name: str, *, force: bool = False) -> None:
-    """Refuse, before anybody is asked, to write over a file without *force*, or where there is no folder.
-
-    Raises:
-        Ended: the file exists, or there is no folder for it.
-    """
-    path = Path(name)
-    if path.is_dir():
-        raise Ended(f"{name}: this is a folder; name a file in it")
-    if not force and os.path.lexists(path):
-        raise Ended(f"{name}: there is such a file already; choose another name, or add --force")
-    if not path.parent.is_dir():
-        raise Ended(f"{name}: there is no folder {path.parent}; make it first")
-
-
-def write_plan(name: str, text: str, *, force: bool) -> None:
-    """Write *text* whole or not at all, and over an existing file only with *force*.
-
-    Raises:
-        Ended: the file exists, or cannot be written.
-    """
-    path = Path(name)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if not force:
-            path.open("x").close()  # takes the name; nobody else can have it from here on
-        beside.replace(path)
-    except FileExistsError:
-        refuse_existing(name)
-        raise
-    except (OSError, ValueError) as error:
-        raise Ended(f"{name}: it cannot be written: {getattr(error, 'strerror', None) or error}") from None
-    finally:
-        with suppress(OSError, ValueError):
-            beside.unlink(missing_ok=True)
 
 
 def iso(moment: Millis) -> str:

@@ -19,6 +19,9 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of a plan file, itself allowed: some hundred thousand tasks."""
 
 
+_OF_INCIDENTS = ("exempt_from", "text")
+
+
 class NoPlan(ValueError):
     """The text is no plan that could be carried out; its own text says where and why."""
 
@@ -66,13 +69,13 @@ def _plan(fields: dict[str, Any]) -> Plan:
     basis = _basis(fields["policy"])
     _refuse_twice(tasks)
     _refuse_unknown_policies(tasks, basis)
+    _refuse_half_an_incident(fields["policy"])
     where = Whereabouts(fields["account"], fields["region"], fields["endpoint"])
     return Plan(fields["time"], where, basis, fields["complete"], fields["counts"], tasks)
 
 
 def _basis(value: Any) -> Basis:
-    fields = _fields(value, "policy", BASIS, perhaps=("text",))
-    return Basis(fields["source"], fields["fingerprint"], fields["policies"], fields.get("text"))
+    return Basis(**_fields(value, "policy", BASIS, perhaps=_OF_INCIDENTS))
 
 
 def _task(value: Any, where: str) -> Planned:
@@ -98,6 +101,17 @@ def _refuse_unknown_policies(tasks: Iterable[Planned], basis: Basis) -> None:
     for at, task in enumerate(tasks):
         if task.policy not in basis.policies:
             raise NoPlan(f"tasks[{at}].policy: {_shown(task.policy)} is none of the policies of this plan")
+
+    for name in basis.halted:
+        if name not in basis.policies:
+            raise NoPlan(f"policy.halted: {_shown(name)} is none of the policies of this plan")
+
+
+def _refuse_half_an_incident(value: Mapping[str, Any]) -> None:
+    given = [name for name in _OF_INCIDENTS if name in value]
+    if len(given) == 1:
+        (missing,) = set(_OF_INCIDENTS).difference(given)
+        raise NoPlan(f"policy has {given[0]} and no {missing}; an incident has both, a policy file neither")
 
 
 def _fields(

@@ -78,6 +78,12 @@ def _fingerprints(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError("a list of policies")
+    return tuple(value)
+
+
 def _object_of_values(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("an object in braces")
@@ -105,6 +111,8 @@ BASIS: dict[str, Check] = {
     "source": _text,
     "fingerprint": _text,
     "policies": _fingerprints,
+    "halted": _names,
+    "exempt_from": _or_null(_text),
     "text": _policy_text,
 }
 TASK: dict[str, Check] = {

@@ -125,7 +125,8 @@ def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
         allowed = f"its budget is {line['allowed']}/run"
         if line["why"]:
             allowed = f"{line['allowed']} may be stopped now ({plain(line['why'])})"
-        yield f"{line['policy']}: {line['due']} are due, {allowed}; the rest waits."
+        due = "1 is due" if line["due"] == 1 else f"{line['due']} are due"
+        yield f"{line['policy']}: {due}, {allowed}; the rest waits."
     for line in tap.said("not_armed"):
         yield f"{line['policy']} is not armed, so it only reports: {plain(line['why'])}."
     yield from (

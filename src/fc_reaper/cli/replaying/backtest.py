@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.ending import Ended, say
+from fc_reaper.cli.files import refuse_existing, write_whole
 from fc_reaper.cli.replaying.backtest_view import (
     about,
     overview,
@@ -34,17 +34,22 @@ from fc_reaper.world import Exit
 
 
 class Wanted(NamedTuple):
-    """What is to come of it. *memory* is the function's, in MB; *svg* a file, *drawn* the policy to draw."""
+    """What is to come of it. *memory* is the function's, in MB; *svg* a file, *drawn* the policy to draw.
+
+    *force* lets the picture take the place of another file.
+    """
 
     json: bool = False
     memory: int | None = None
     suggest: bool = False
     svg: str | None = None
     drawn: str | None = None
+    force: bool = False
 
 
 def backtest(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     """Replay the history under the policy that the settings name, and say what would have come of it."""
+    _refuse_no_place(wanted)
     settings = read_settings(env, Context())
     terms = read_terms(given, settings)
     file = _policy(settings, env, given, wanted)
@@ -54,13 +59,22 @@ def backtest(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     result = None if file is None else run(file, loaded, terms)
     found = _suggested(loaded, file) if wanted.suggest else []
     if wanted.svg is not None and file is not None and result is not None:
-        _write(wanted.svg, draw(loaded.history, result, drawn_policy(file, wanted.drawn), loaded.source))
+        picture = draw(loaded.history, result, drawn_policy(file, wanted.drawn), loaded.source)
+        write_whole(wanted.svg, picture, force=wanted.force)
     if wanted.json:
         say(json.dumps(_as_json(loaded, file, result, found, wanted)))
     else:
         _show(loaded, result, found, wanted)
     tell_refusals(loaded)
     return int(Exit.ATTENTION if loaded.refused else Exit.DONE)
+
+
+def _refuse_no_place(wanted: Wanted) -> None:
+    """Refuse, before anything is replayed, a picture that there is no place for."""
+    if wanted.svg is not None:
+        refuse_existing(wanted.svg, force=wanted.force)
+    elif wanted.force:
+        raise Ended("--force makes sense with --svg FILE only; leave it out")
 
 
 def run(file: PolicyFile, loaded: Loaded, terms: Terms) -> Replay:
@@ -124,10 +138,3 @@ def _as_json(
     if wanted.suggest:
         whole["suggestions"] = [suggestion_as_json(one) for one in found]
     return whole
-
-
-def _write(name: str, text: str) -> None:
-    try:
-        Path(name).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise Ended(f"{name}: it cannot be written: {getattr(error, 'strerror', None) or error}") from None

@@ -1,0 +1,143 @@
+"""What is looked at before a policy is armed: a rehearsal of now, and a replay of the history.
+
+Whatever triggers run a policy, it is looked at as if every timer did: they decide when it judges, not how.
+But a task belongs to the first policy that claims it, so each is looked at among those that run whenever it
+does, and no others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.planning.plan import every_timer
+from fc_reaper.cli.planning.planview import KEPT_LINES
+from fc_reaper.cli.replaying.backtest import run
+from fc_reaper.cli.replaying.history import Given, Loaded, load_history, read_terms
+from fc_reaper.cli.running import sweep
+from fc_reaper.cli.screen import progress
+from fc_reaper.cli.tap import Tap
+from fc_reaper.history import Replay
+from fc_reaper.model import UNFINISHED, Function
+from fc_reaper.policy import Matcher, Policy, PolicyFile
+from fc_reaper.policy.dump import dump_policy
+from fc_reaper.settings import Settings
+from fc_reaper.world import Exit, Finished
+
+_ALL = 1_000_000
+_TIMEOUT = 600.0
+
+
+class Look(NamedTuple):
+    """One rehearsal with its log lines, and one replay, of policies that run together.
+
+    `about` names the policies that it was made for, and `triggers` are what runs them (empty: everything).
+    """
+
+    about: tuple[str, ...]
+    triggers: tuple[str, ...]
+    finished: Finished
+    tap: Tap
+    replay: Replay
+
+
+class Census(NamedTuple):
+    """How many tasks of each function are unfinished, due or not; `whole` if all could be counted."""
+
+    tasks: Mapping[Function, int]
+    whole: bool
+
+
+class Evidence(NamedTuple):
+    """All looks, in the order of the file, and what they looked at.
+
+    There are none, and there is no history, where nobody asks about a policy that could be looked at.
+    """
+
+    looks: tuple[Look, ...] = ()
+    census: Census = Census({}, True)
+    loaded: Loaded | None = None
+
+    def of(self, policy: Policy) -> Look | None:
+        """The look at *policy*; None where it was not looked at."""
+        return next((look for look in self.looks if policy.name in look.about), None)
+
+
+def needs_a_name(policy: Policy) -> bool:
+    """Whether nothing but an event that names a task runs *policy*, so that nobody knows who will be due."""
+    return policy.triggers == ("task",)
+
+
+def evidence(
+    file: PolicyFile, wanted: Sequence[Policy], settings: Settings, env: Mapping[str, str], given: Given
+) -> Evidence:
+    """Rehearse the policies *wanted* of *file* as if they were armed, and replay the history under them.
+
+    Raises:
+        Ended: there could be no rehearsal, or no history; nobody should arm what nobody could look at.
+    """
+    terms = read_terms(given, settings)
+    seen = [one for one in wanted if not needs_a_name(one)]
+    if not seen:
+        return Evidence()
+    files = {one.name: _company(file, one) for one in seen}
+    rehearsed = {its: _rehearsed(its, env) for its in dict.fromkeys(files.values())}
+    census = _census(file, seen, env)
+    loaded = load_history(given, list(rehearsed), settings, env)
+    looks = []
+    for its, (finished, tap) in rehearsed.items():
+        about = [one for one in seen if files[one.name] == its]
+        names = tuple(one.name for one in about)
+        looks.append(Look(names, about[0].triggers, finished, tap, run(its, loaded, terms)))
+    return Evidence(tuple(looks), census, loaded)
+
+
+def _company(file: PolicyFile, policy: Policy) -> PolicyFile:
+    """The policies that run whenever *policy* does, itself among them, as if everything ran them."""
+    members = [one for one in file.policies if _runs_whenever(one, policy)]
+    return replace(file, policies=tuple(replace(one, triggers=()) for one in members))
+
+
+def _runs_whenever(one: Policy, other: Policy) -> bool:
+    if not other.triggers:
+        return not one.triggers
+    parts = (trigger.partition(":") for trigger in other.triggers)
+    return all(one.fits_trigger(kind, name or None) for kind, _, name in parts)
+
+
+def _rehearsed(file: PolicyFile, env: Mapping[str, str]) -> tuple[Finished, Tap]:
+    tap = Tap(None, keep=KEPT_LINES)
+    return _swept(file, env, tap), tap
+
+
+def _census(file: PolicyFile, policies: Sequence[Policy], env: Mapping[str, str]) -> Census:
+    """Count what is unfinished; a rehearsal by itself lists no more than what could be due."""
+    targets = tuple(dict.fromkeys(target for policy in policies for target in policy.targets))
+    all_of_it = Policy("census", targets, Matcher(UNFINISHED), stops=False, reason="How many are there?")
+    tasks: Counter[Function] = Counter()
+
+    def heard(line: dict[str, Any]) -> None:
+        if line["event"] in ("reported", "unknown"):
+            tasks[Function(line["service"], line["function"], line["qualifier"])] += 1
+
+    tap = Tap(None, keep=("list_failed",), heard=heard)
+    finished = _swept(replace(file, exempt=(), policies=(all_of_it,)), env, tap)
+    return Census(tasks, not finished.result["partial"] and not tap.lines)
+
+
+def _swept(file: PolicyFile, env: Mapping[str, str], tap: Tap) -> Finished:
+    # A policy given as text has no lock beside it: what is not armed yet is rehearsed as if it were.
+    rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
+    rehearsing["REAPER_POLICY"] = dump_policy(file)
+    rings = every_timer(file.policies)
+    with progress("Looking at the tasks ..."), interruptible() as interrupted:
+        finished = sweep(rings, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+    if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
+        why = "; ".join([*finished.result["errors"], *advice_for(tap.said("list_failed"))])
+        raise Ended(f"nothing is armed that could not be rehearsed: {why}", finished.exit)
+    return finished
