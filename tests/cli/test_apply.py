@@ -404,12 +404,24 @@ def would_stop(plan: dict[str, Any]) -> None:
         task["fate"] = "would_stop"
 
 
+def cut_as_if_not_halted(plan: dict[str, Any]) -> None:
+    """Leave fewer tasks, each with another fate."""
+    cut(plan)
+    would_stop(plan)
+
+
+def cut_and_forgotten(plan: dict[str, Any]) -> None:
+    """Leave fewer tasks, and take the policy from the halted ones."""
+    cut(plan)
+    plan["policy"]["halted"] = []
+
+
 HALTED: dict[str, Callable[[dict[str, Any]], object]] = {
     "as it is": lambda plan: None,
     "cut": cut,
     "with other fates": would_stop,
-    "cut, with other fates": lambda plan: (cut(plan), would_stop(plan)),
-    "cut, with no policy named": lambda plan: (cut(plan), plan["policy"].update(halted=[])),
+    "cut, with other fates": cut_as_if_not_halted,
+    "cut, with no policy named": cut_and_forgotten,
     "with budget as a fate": lambda plan: plan["tasks"][0].update(fate="budget"),
 }
 

@@ -102,7 +102,7 @@ _plans = st.builds(
     Plan,
     time=st.integers(10**12, 2 * 10**12),
     where=st.builds(Whereabouts, st.none() | _names, st.none() | _names, st.none() | _names),
-    basis=st.builds(Basis, **_basis)
+    basis=st.builds(Basis, **_basis, text=st.none(), exempt_from=st.none())
     | st.builds(Basis, **_basis, text=st.text(), exempt_from=st.none() | _names),
     complete=st.booleans(),
     counts=st.dictionaries(_names, st.integers(0, 10**6), max_size=3),

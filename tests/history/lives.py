@@ -160,13 +160,19 @@ def lives(draw: st.DrawFn, number: int = 0) -> Task:
         events.append(Event(moment, step, status))
     name = draw(st.sampled_from(["job", "keep", "vip"]))
     raw = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in events]
-    record = {"status": status, "events": raw, "invocationPayload": draw(PAYLOADS)}
+    started = draw(st.none() | st.integers(0, 40).map(lambda halves: events[0].at + halves * 30_000))
+    record = {"status": status, "events": raw, "invocationPayload": draw(PAYLOADS), "startedTime": started}
     identity = (function, f"{name}-{number}", status, f"r-{number}")
-    return Task(*identity, events=tuple(events), record=record)
+    return Task(*identity, events=tuple(events), record=record, started_at=started)
 
 
 PAYLOADS = st.sampled_from(
-    ['{"order": 1, "run": "10m"}', '{"order": 2}', '{"order": 2, "run": "1h"}', "none"]
+    [
+        '{"order": 1, "run": "10m", "most": 400}',
+        '{"order": 2, "most": 720.0005}',
+        '{"order": 2, "run": "1h"}',
+        "none",
+    ]
 )
 
 

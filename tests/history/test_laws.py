@@ -27,15 +27,32 @@ ENTRIES = (
     "match: {status: Running, where: payload.order == `2`}, triggers: [timer], keep: {at_most: 2}",
     "match: {alive_for: {from: payload.run, at_most: 30m}}",
     "match: {running_for: 2m, where: 'ages.alive_for > `600`'}",
+    "match: {alive_for: 1m, where: '`599.9995` <= ages.running_for || ages.running_for == `300`'}",
+    "match: {alive_for: 1m, where: 'ages.queued_for >= payload.order && !(ages.alive_for < `1200`)'}",
+    "match: {alive_for: 1m, where: 'ages.running_for > payload.most'}, report: it is slow",
+    "match: {alive_for: 1m, where: 'max([ages.alive_for, `600`]) > `900`'}",
+    "match: {alive_for: 1m}, unless: [{where: 'ages.alive_for != `900` && startedTime > `0`'}], "
+    "budget: 1/run",
+    "match: {status: Running}, keep: {at_most: 1, per: 'ages.running_for > `420`'}",
     "match: {status: [Enqueued, Running, Retrying]}, keep: {at_most: 1}, budget: 1/run",
     "match: {status: [Running, Enqueued]}, keep: {at_most: 2, stop_first: oldest, per: function}, "
     "halt_over: 1",
     "match: {status: Running}, keep: {at_most: 1, per: payload.order}, unless: [keep-*], holdout: 30%",
     "match: {alive_for: 4m}, report: it is slow",
     "match: {status: [Enqueued, Running]}, keep: {at_most: 1, per: qualifier}, report: there are many",
+    "match: {status: Running}, keep: {at_most: 2}, unless: [vip-*], halt_over: 2, budget: '1/run, 3/day'",
+    "match: {status: [Running, Retrying]}, keep: {at_most: 1, stop_first: oldest}, report: there are many",
     "match: {alive_for: 1m}, triggers: [alert]",
 )
-EXEMPT = st.sampled_from(["", "[keep-*]", "[{running_for: 30m}]", "[{where: payload.order == `1`}]"])
+EXEMPT = st.sampled_from(
+    [
+        "",
+        "[keep-*]",
+        "[{running_for: 30m}]",
+        "[{where: payload.order == `1`}]",
+        "[{where: 'ages.running_for < `200`'}]",
+    ]
+)
 files = st.builds(
     lambda entries, exempt: policies(*entries, exempt=exempt),
     st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=4),
@@ -44,7 +61,7 @@ files = st.builds(
 intervals = st.sampled_from([MINUTE, 5 * MINUTE, 7 * MINUTE])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(histories(), files, intervals)
 def test_it_is_what_a_run_at_every_tick_would_have_done(
     past: History, file: PolicyFile, interval: int

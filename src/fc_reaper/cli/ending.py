@@ -72,6 +72,10 @@ def say(text: str, stream: TextIO | None = None) -> None:
         stream.flush()
     except BrokenPipeError:
         let_go(stream)
+    except OSError as error:
+        let_go(stream)
+        if stream is sys.stdout:
+            raise Ended(f"standard output: {error.strerror or error}", Exit.ATTENTION) from None
 
 
 def let_go(stream: TextIO) -> None:

@@ -18,15 +18,15 @@ def refuse_existing(name: str, *, force: bool = False) -> None:
         Ended: the file exists and *force* is False, it is no plain file, or there is no folder for it.
     """
     path = _meant(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise Ended(f"{name}: it cannot be written: this is a folder")
     if not force and os.path.lexists(name):
         raise Ended(f"{name}: there is such a file already; choose another name, or add --force")
-    if path.is_symlink():
+    if os.path.islink(path):
         raise Ended(f"{name}: it cannot be written: symbolic links lead round in a circle")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise Ended(f"{name}: it cannot be written: this is no plain file")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise Ended(f"{name}: there is no folder {path.parent}; make it first")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.arming.armview import ask, show_evidence, tell_doubts
-from fc_reaper.cli.arming.doubts import Doubts, doubts_of
+from fc_reaper.cli.arming.doubts import Doubts, doubts_of, gone_doubts
 from fc_reaper.cli.arming.looks import evidence
 from fc_reaper.cli.ending import Ended, complain, say
 from fc_reaper.cli.files import refuse_existing, write_whole
@@ -20,6 +20,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.policy.fingerprint import exemptions
 from fc_reaper.policy.lock import Lock, disarmed, dump_lock, lock_of
 from fc_reaper.settings import Settings, read_lock, read_policy, read_settings
 from fc_reaper.world import Exit
@@ -49,13 +50,15 @@ def arm(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     refuse_existing(str(_place(settings)), force=True)
     looked_at = candidates or [one for one in file.policies if one.stops]
     found = evidence(file, looked_at, settings, env, given)
-    doubts = {one.name: doubts_of(one, found) for one in candidates}
+    gone = [] if before is None else [one for one in before.exempt if one not in exemptions(file)]
+    doubts = {one.name: (*gone_doubts(gone), *doubts_of(one, found)) for one in candidates}
     if not wanted.json:
         show_evidence(found, looked_at)
     chosen = _chosen(candidates, doubts, wanted)
     after = _lock_after(file, before, chosen)
-    written = _write(settings, before, after)
-    dropped = _dropped(file, before, after)
+    # Whoever arms nothing leaves everything as it is.
+    written = bool(chosen or not candidates) and _write(settings, before, after)
+    dropped = _dropped(file, before, after) if written else {}
     _tell(wanted, settings, Told(candidates, doubts, chosen, dropped, written))
     return int(Exit.DONE if len(chosen) == len(candidates) else Exit.ATTENTION)
 

@@ -62,7 +62,8 @@ def ask(question: str) -> str:
     """The answer of whoever is at standard input; empty when nobody is there."""
     sys.stdout.write(question)
     sys.stdout.flush()
-    answer = sys.stdin.readline()
+    # Standard input may be closed, and then there is none.
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
     if not answer.endswith("\n"):
         say("")
     return answer.strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fc_reaper.cli.arming.looks import Evidence, Look, needs_a_name
 from fc_reaper.cli.replaying.history import Loaded
@@ -32,6 +32,14 @@ def doubts_of(policy: Policy, found: Evidence) -> Doubts:
         return ("it was not looked at; run fc-reaper arm again",)
     (replayed,) = (one for one in look.replay.policies if one.policy.name == policy.name)
     return (*_of_now(policy, look, found), *_of_then(policy, replayed, found.loaded))
+
+
+def gone_doubts(gone: Iterable[str]) -> Doubts:
+    """One for each exemption that the lock knows and the policy file has no more."""
+    return tuple(
+        f"the exemption {one} is gone since the lock was written; put it back, unless that is meant"
+        for one in gone
+    )
 
 
 def _of_now(policy: Policy, look: Look, found: Evidence) -> Iterator[str]:

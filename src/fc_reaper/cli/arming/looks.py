@@ -1,8 +1,8 @@
 """What is looked at before a policy is armed: a rehearsal of now, and a replay of the history.
 
 Whatever triggers run a policy, it is looked at as if every timer did: they decide when it judges, not how.
-But a task belongs to the first policy that claims it, so each is looked at among those that run whenever it
-does, and no others.
+Each is looked at by itself: what another policy claims before it today it claims itself once that one is
+refused its arms, or deleted.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def evidence(
     seen = [one for one in wanted if not needs_a_name(one)]
     if not seen:
         return Evidence()
-    files = {one.name: _company(file, one) for one in seen}
+    files = {one.name: _alone(file, one) for one in seen}
     rehearsed = {its: _rehearsed(its, env) for its in dict.fromkeys(files.values())}
     census = _census(file, seen, env)
     loaded = load_history(given, list(rehearsed), settings, env)
@@ -97,17 +97,9 @@ def evidence(
     return Evidence(tuple(looks), census, loaded)
 
 
-def _company(file: PolicyFile, policy: Policy) -> PolicyFile:
-    """The policies that run whenever *policy* does, itself among them, as if everything ran them."""
-    members = [one for one in file.policies if _runs_whenever(one, policy)]
-    return replace(file, policies=tuple(replace(one, triggers=()) for one in members))
-
-
-def _runs_whenever(one: Policy, other: Policy) -> bool:
-    if not other.triggers:
-        return not one.triggers
-    parts = (trigger.partition(":") for trigger in other.triggers)
-    return all(one.fits_trigger(kind, name or None) for kind, _, name in parts)
+def _alone(file: PolicyFile, policy: Policy) -> PolicyFile:
+    """The file with *policy* alone, as if everything ran it."""
+    return replace(file, policies=(replace(policy, triggers=(), index=0),))
 
 
 def _rehearsed(file: PolicyFile, env: Mapping[str, str]) -> tuple[Finished, Tap]:
@@ -137,6 +129,8 @@ def _swept(file: PolicyFile, env: Mapping[str, str], tap: Tap) -> Finished:
     rings = every_timer(file.policies)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
         finished = sweep(rings, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        if interrupted():
+            raise KeyboardInterrupt
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
         why = "; ".join([*finished.result["errors"], *advice_for(tap.said("list_failed"))])
         raise Ended(f"nothing is armed that could not be rehearsed: {why}", finished.exit)

@@ -71,6 +71,8 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
     began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
         finished = sweep(raw, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        if interrupted() and wanted.out is not None:
+            raise KeyboardInterrupt
     _tell(wanted, finished, tap, _asleep(file.policies, finished))
     if wanted.out is not None and _looked(finished):
         _write(wanted, _plan(began, where, basis, finished, tap))
