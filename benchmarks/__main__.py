@@ -29,6 +29,7 @@ GOALS = (
     Goal("stops", "stops/s, 32 in flight, 20 ms / plain fc2", measures.stop_ratio, False, 25),
     Goal("memory", "peak memory, 1,000,000 listed / 10,000", measures.memory_ratio, True, 1.2),
     Goal("judged", "tasks judged per second", measures.judged_per_second, False, 100_000),
+    Goal("replay", "tasks replayed per second, three policies", measures.replayed_per_second, False, 2_500),
 )
 
 

@@ -15,6 +15,9 @@ from tests.emulator_process import running_emulator
 from tests.reaping import reap
 
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
+from benchmarks.history import lived, three_policies
+from fc_reaper.history import History, sift
+from fc_reaper.history.replay import Terms, replay
 from fc_reaper.judge.claim import claim
 from fc_reaper.judge.rules import rules_for
 from fc_reaper.model import Event, Task
@@ -122,6 +125,14 @@ def judged_per_second(number: int = 100_000) -> float:
     begun = time.process_time()
     for _ in range(number):
         claim(task, rules, now)
+    return number / (time.process_time() - begun)
+
+
+def replayed_per_second(number: int = 50_000) -> float:
+    """Tasks of one week replayed under three policies in one second of processor time by one process."""
+    past = History(tuple(sift(lived(number, days=7)).tasks))
+    begun = time.process_time()
+    replay(past, three_policies(), Terms(interval=300_000))
     return number / (time.process_time() - begun)
 
 

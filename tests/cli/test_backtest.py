@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import a_policy_file, at, fc_reaper
-from tests.cli.histories import POLICY, RECORDS, a_history, record
+from tests.cli.histories import MIDNIGHT, POLICY, RECORDS, a_history, record
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.run.account import operations, seeded
 
@@ -23,11 +23,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_history_with_known_answers(folder: Path) -> None:
-    """Four stops at 02:05: one success, one failure, one censored, one open; 235m + 115m + 415m saved."""
+    """Four stops at 02:05: one success, one failure, one censored, one open; 235m + 115m + 415m saved.
+
+    The runs are those of the nine hours from the first event to the last, 00:00 and 09:00 among them.
+    """
     ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", "--memory", "512", cwd=folder)
     assert ran.code == 0
     (one,) = ran.json["policies"]
-    assert one["outcomes"] == {"succeeded": 1, "failed": 1, "censored": 1, "open": 1}
+    assert one["outcomes"] == {"succeeded": 1, "failed": 1, "censored": 1, "open": 1, "unknown": 0}
+    assert one["unknown"] == {"tasks": 0, "why": {}}
     assert (one["tasks"], one["false_stops"], one["due"], one["halted_runs"]) == (4, 1, 4, 0)
     assert {found["at"] for found in one["found"]} == {"2026-11-18T02:05:00.000Z"}
     assert (one["first"], one["last"]) == ("2026-11-18T02:05:00.000Z", "2026-11-18T02:05:00.000Z")
@@ -45,7 +49,7 @@ def test_a_history_with_known_answers(folder: Path) -> None:
     history = ran.json["history"]
     assert (history["records"], history["replayed"], history["undated"]) == (9, 7, 1)
     assert [task["invocation_id"] for task in history["contradicting"]] == ["strange"]
-    assert (ran.json["replay"]["outside_targets"], ran.json["replay"]["runs"]) == (1, 109 + 25)
+    assert (ran.json["replay"]["outside_targets"], ran.json["replay"]["runs"]) == (1, 9 * 12 + 1)
 
 
 def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
@@ -58,8 +62,10 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
         in ran.told
     )
     assert "runaway would have stopped 4 tasks" in ran.told
-    assert "1 succeeded in truth: false stops; 1 failed, expired or were invalid" in ran.told
-    assert "1 were stopped by somebody, so nobody knows how they would have ended" in ran.told
+    assert "1 succeeded in truth: a false stop; 1 failed, expired or was invalid" in ran.told
+    assert "1 was stopped by somebody, so nobody knows how it would have ended" in ran.told
+    assert "1 was still alive when the history ends" in ran.told
+    assert "unknown" not in ran.told
     assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.told
     assert "1 record has no dated events" in ran.told
     assert "1 record contradicts itself, so nothing follows from it: strange" in ran.told
@@ -67,16 +73,61 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
 
 
 def test_broken_lines_are_counted_and_named(folder: Path) -> None:
-    """And are never fatal, unless nothing is left."""
+    """The rest is replayed, and exit 1 says that something is lacking; exit 2 where nothing is left."""
     a_history(folder, [RECORDS[0], "{", "", "[]", RECORDS[1]])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
-    assert ran.code == 0
+    assert ran.code == 1
+    assert "runaway would have stopped 2 tasks" in ran.told
     assert "2 lines are no record: line 2: it is no JSON" in ran.told
     assert "line 4: it is no JSON object" in ran.told
     a_history(folder, ["{", "x"])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert (ran.code, len(ran.complaints)) == (2, 1)
     assert "there is no record in it, first: line 1" in ran.err
+
+
+def test_a_status_that_nobody_knows_is_said_to_be_one(folder: Path) -> None:
+    """It is neither alive nor any of the ends; a column for it stands there only then."""
+    odd = record("odd", ("Enqueued", "0s"), ("Running", "1m"), ("Pondering", "9h"))
+    a_history(folder, [RECORDS[1], odd])
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder)
+    assert "policy would tasks succeeded failed censored open unknown saved" in ran.told
+    assert "1 has a status that nobody here knows, so its end is unknown" in ran.told
+    assert "Not measured: 1 in a status that nobody here knows." in ran.told
+    assert "1 task ended by itself (1 Failed)." in ran.told
+    assert "alive when" not in ran.told
+    assert max(map(len, ran.out.splitlines())) <= 80
+    (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
+    assert (one["outcomes"]["open"], one["outcomes"]["unknown"]) == (0, 1)
+
+
+def test_nothing_is_replayed_beyond_the_end_of_the_history(folder: Path) -> None:
+    """A task that is alive then is not stopped in a future that nobody has seen."""
+    young = record("young", ("Enqueued", "4h"), ("Running", "241m"))
+    a_history(folder, [RECORDS[0], young])
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder)
+    assert ran.json["replay"]["last_run"] == "2026-11-18T05:00:00.000Z"
+    assert [one["invocation_id"] for one in ran.json["policies"][0]["found"]] == ["slow"]
+    later = record("late", ("Succeeded", "0s"), events=[], endTime=MIDNIGHT + 7 * 3_600_000)
+    a_history(folder, [RECORDS[0], young, later])
+    ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder)
+    assert ran.json["replay"]["last_run"] == "2026-11-18T07:00:00.000Z"
+    assert [one["invocation_id"] for one in ran.json["policies"][0]["found"]] == ["slow", "young"]
+
+
+def test_a_history_without_the_payloads_that_a_policy_reads_does_not_look_harmless(folder: Path) -> None:
+    """Nothing would have been stopped, because nobody could tell."""
+    a_policy_file(
+        folder, POLICY.replace("{running_for: 2h}", "{running_for: 2h, where: payload.tier == 'x'}")
+    )
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert ran.code == 0
+    assert (
+        "4 tasks could not be judged by runaway: where: payload is absent; if it was saved without payloads, "
+        "save it again with this policy." in ran.told
+    )
+    (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
+    assert one["unknown"] == {"tasks": 4, "why": {"where: payload is absent": 4}}
 
 
 def test_standard_input_is_a_history_too(folder: Path) -> None:
@@ -117,6 +168,14 @@ def test_the_runs_may_be_chosen(folder: Path) -> None:
         (["--interval", "5"], "--interval: 5 has no unit"),
         (["--since", "yesterday"], "--since is 'yesterday'; write a day such as"),
         (["--until", "2026-11-18T06:00:00"], "--until is"),
+        (["--since", "2026-11-18T06:00:00Z", "--until", "2026-11-18T05:00:00Z"], "--since is later than"),
+        (
+            ["--since", "2026-11-19"],
+            "--since is 2026-11-19T00:00:00.000Z, outside the history, which tells of "
+            "2026-11-18T00:00:00.000Z to 2026-11-18T09:00:00.000Z",
+        ),
+        (["--until", "2026-11-17"], "--until is 2026-11-17T00:00:00.000Z, outside the history"),
+        (["--draw", "runaway"], "--draw names the policy of the picture; add --svg FILE"),
         (["--history", "nothing.jsonl"], "nothing.jsonl: there is no such file"),
         (["--read"], "--read is about the cloud's records"),
         (["--save", "more.jsonl"], "--save is about the cloud's records"),
@@ -168,7 +227,9 @@ def test_the_picture_is_plain_svg(folder: Path) -> None:
     text = (folder / "picture.svg").read_text("utf-8")
     xml.dom.minidom.parseString(text)
     assert "limit 2h" in text
-    assert "1 FALSE STOP" in text
+    assert "FALSE STOP, it succeeded: 1" in text
+    assert "a stop, it failed: 1" in text
+    assert "a stop, nobody knows how it ends: 2" in text
     assert "prefers-color-scheme: dark" in text
     assert "<script" not in text
     assert text.count("http") == 1  # the name of the language
@@ -280,6 +341,22 @@ def test_what_cannot_be_listed_is_named_and_the_rest_is_replayed(tmp_path: Path)
     nobody = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
     assert (nobody.code, nobody.out) == (3, "")
     assert not (tmp_path / "h.jsonl").exists()
+
+
+def test_a_function_without_tasks_has_answered(tmp_path: Path) -> None:
+    """Another one that is refused makes it exit 1, not 3: something could be looked at."""
+    a_policy_file(tmp_path, POLICY.replace("[media/transcode@prod]", "[media/transcode@prod, media/nobody]"))
+    empty = {"functions": [{"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}]}
+    with running_emulator(seed=empty) as cloud:
+        ran = fc_reaper("backtest", env=at(cloud), cwd=tmp_path)
+        compared = fc_reaper("diff", "policy.yaml", "policy.yaml", env=at(cloud), cwd=tmp_path)
+        a_policy_file(tmp_path, POLICY.replace("media/transcode@prod", "media/nobody"))
+        nobody = fc_reaper("backtest", env=at(cloud), cwd=tmp_path)
+    for one in (ran, compared):
+        assert one.code == 1
+        assert "not listed: media/nobody@LATEST: HTTP 404, FunctionNotFound" in one.err
+    assert "the cloud: 0 records, 0 tasks to be replayed." in ran.told
+    assert (nobody.code, nobody.out) == (3, "")
 
 
 def test_it_reads_no_credentials_for_a_file(folder: Path) -> None:

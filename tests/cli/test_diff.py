@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import at, fc_reaper
-from tests.cli.histories import POLICY, a_history, record
+from tests.cli.histories import POLICY, RECORDS, a_history, record
 from tests.emulator_process import running_emulator
 from tests.run.account import seeded
 
@@ -26,8 +26,15 @@ def test_changes_are_counted_by_kind_and_by_truth(folder: Path) -> None:
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--json", cwd=folder)
     assert ran.code == 0
     counts = ran.json["counts"]
-    assert counts["less"] == {"tasks": 2, "succeeded": 1, "failed": 0, "censored": 1, "open": 0}
-    assert counts["later"] == {"tasks": 2, "succeeded": 0, "failed": 1, "censored": 0, "open": 1}
+    assert counts["less"] == {"tasks": 2, "succeeded": 1, "failed": 0, "censored": 1, "open": 0, "unknown": 0}
+    assert counts["later"] == {
+        "tasks": 2,
+        "succeeded": 0,
+        "failed": 1,
+        "censored": 0,
+        "open": 1,
+        "unknown": 0,
+    }
     assert (counts["more"]["tasks"], counts["earlier"]["tasks"], ran.json["same"]) == (0, 0, 0)
     assert (ran.json["old"]["stops"], ran.json["new"]["stops"]) == (4, 2)
     first = ran.json["changes"][0]
@@ -87,11 +94,40 @@ def test_a_wrong_policy_is_exit_2_with_every_finding_of_both(folder: Path) -> No
     assert any(line.startswith("new.yaml:") for line in ran.complaints)
 
 
+def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
+    """With what diff takes, together with the findings in the other file."""
+    (folder / "old.yaml").write_text(POLICY.replace("2h", "2"), encoding="utf-8")
+    ran = fc_reaper("diff", "old.yaml", "nope.yaml", "--history", "history.jsonl", cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.complaints[0].startswith("old.yaml:6:")
+    assert (
+        ran.complaints[1] == "nope.yaml: there is no such file; diff compares two policy files, OLD and NEW"
+    )
+
+
+def test_a_history_with_broken_lines_is_exit_1(folder: Path) -> None:
+    """Something of it is lacking on both sides."""
+    a_history(folder, [RECORDS[0], '{"status": "Running'])
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
+    assert ran.code == 1
+    assert "line 2: it is no JSON, unterminated string starting at character 12" in ran.told
+
+
+def test_what_neither_could_judge_is_said_of_each(folder: Path) -> None:
+    """Else a comparison of two policies that read payloads looks like no change."""
+    (folder / "new.yaml").write_text(POLICY.replace("2h}", "2h, where: payload.a}"), encoding="utf-8")
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
+    assert "4 tasks could not be judged by runaway of new.yaml: where: payload is absent" in ran.told
+    shown = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--json", cwd=folder).json
+    assert (shown["old"]["unknown"], shown["new"]["unknown"]) == ({}, {"runaway": 4})
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
         (["--json", "--markdown"], "exclude each other"),
         (["--enforce"], "diff never stops anything"),
+        (["--since", "2026-11-19"], "outside the history"),
     ],
 )
 def test_wrong_usage_is_exit_2(folder: Path, options: list[str], why: str) -> None:

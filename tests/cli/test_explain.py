@@ -125,6 +125,68 @@ def test_a_policy_that_the_lock_does_not_arm_only_reports(cloud: EmulatorProcess
     assert "to become due, runaway would have to be armed (policy.yaml:4)" in told
 
 
+def held_out(folder: Path, running: str, **keys: str) -> str:
+    """What is told of a task, three hours old, that `holdout` spares."""
+    share = {"holdout": "99.99%"}
+    a_policy_file(folder, policy(**{"match": f"{{running_for: {running}}}", **share, **keys}))
+    ran = from_file(folder, TWO)
+    assert ran.code == 0
+    assert max(map(len, ran.out.splitlines())) <= 80
+    return ran.told
+
+
+HELD = "`holdout` of runaway spares it (policy.yaml:4), as 99.99% of all ids"
+
+
+def test_a_due_task_that_is_held_out_is_told_what_keeps_it_and_that_nothing_else_does(tmp_path: Path) -> None:
+    """It is due, and yet no step of the policy would have to change for it to be kept."""
+    told = held_out(tmp_path, "2h", triggers="[timer]")
+    assert "due, runaway, running_for 3h of 2h, 1h over" in told
+    assert f"not stopped all the same: {HELD}, and no other step does" in told
+    assert "to be kept" not in told
+    assert "stops it" not in told
+    assert json.loads(from_file(tmp_path, TWO, "--json").out)["held_out_by"] == "runaway"
+
+
+def test_a_task_that_would_be_held_out_once_it_is_due_is_told_so(tmp_path: Path) -> None:
+    """Also where only an event that names it would find it due."""
+    assert f"until then; not stopped then either: {HELD}" in held_out(tmp_path, "4h")
+    told = held_out(tmp_path, "2h", triggers="[task]")
+    assert f"an event that names it would find it due, but {HELD}" in told
+    assert "have it stopped" not in told
+
+
+def test_one_of_many_that_is_held_out_is_not_told_that_the_others_decide(tmp_path: Path) -> None:
+    """Nor one that is spared, or exempt: it counts, and that is all."""
+    keep = {"match": "{status: Running}", "keep": "{at_most: 1}"}
+    a_policy_file(tmp_path, policy(**keep))
+    assert "counts for runaway: whether it is one too many" in from_file(tmp_path, TWO).told
+    told = held_out(tmp_path, "2h", **keep)
+    assert f"counts for runaway, which never stops it: {HELD}" in told
+    assert "one too many" not in told
+    for text in (policy(unless="[job-*]", **keep), policy(**keep).replace("[keep-*]", "[job-*]")):
+        a_policy_file(tmp_path, text)
+        told = from_file(tmp_path, TWO).told
+        assert "counts for runaway, which never stops it: it is spared" in told
+        assert "one too many" not in told
+
+
+def test_a_task_of_another_policy_is_said_to_be_claimed_not_stopped(tmp_path: Path) -> None:
+    """That one may hold it out."""
+    text = policy(match="{running_for: 2h}", holdout="99.99%")
+    text += "  - {name: few, targets: [media/transcode@prod], match: {status: Running}, keep: {at_most: 1}, "
+    a_policy_file(tmp_path, text + "stop: x}\n")
+    told = from_file(tmp_path, TWO).told
+    assert "does not count: runaway claims it" in told
+    assert "stops it" not in told
+
+
+def test_a_report_holds_nobody_out(tmp_path: Path) -> None:
+    """`holdout` has no effect there, so no step of it is shown."""
+    a_policy_file(tmp_path, policy(holdout="50%").replace("stop:", "report:"))
+    assert "holdout" not in from_file(tmp_path, TWO).told
+
+
 @pytest.mark.parametrize(
     ("target", "task"),
     [(PROD, "nobody"), ("media/nobody@prod", "over-1"), ("media/transcode", "over-1"), ("nobody", "over-1")],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fc_reaper.history import History, as_of, sift
 from fc_reaper.history.replay import Terms, replay, rung_by_timer
 from fc_reaper.history.result import Replay
-from fc_reaper.judge.choose import Allowance, choose
+from fc_reaper.judge.choose import Allowance, Choice, choose
 from fc_reaper.judge.claim import claim
 from fc_reaper.judge.rules import rules_for
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
@@ -66,6 +66,8 @@ class Naive(NamedTuple):
     stops: list[tuple[str, Millis, str, Verdict]]
     reports: set[tuple[str, str, Millis]]
     halted: dict[str, int]
+    due: dict[str, int]
+    held_back: dict[str, dict[str, int]]
 
 
 def naive(past: History, file: PolicyFile, terms: Terms, last: Millis) -> Naive:
@@ -75,7 +77,9 @@ def naive(past: History, file: PolicyFile, terms: Terms, last: Millis) -> Naive:
     while tick <= last:
         run.once(tick)
         tick += terms.interval
-    return Naive(run.stops, {(*key, at) for key, at in run.reports.items()}, run.halted)
+    held_back = {name: {why: len(ids) for why, ids in held.items()} for name, held in run.held_back.items()}
+    due = {name: len(ids) for name, ids in run.due.items()}
+    return Naive(run.stops, {(*key, at) for key, at in run.reports.items()}, run.halted, due, held_back)
 
 
 class _Run:
@@ -85,7 +89,12 @@ class _Run:
         self.stops: list[tuple[str, Millis, str, Verdict]] = []
         self.stopped: dict[str, tuple[Millis, Function]] = {}
         self.reports: dict[tuple[str, str], Millis] = {}
-        self.halted = {policy.name: 0 for policy in self.awake if policy.stops}
+        names = [policy.name for policy in self.awake if policy.stops]
+        self.halted = dict.fromkeys(names, 0)
+        self.due: dict[str, set[str]] = {name: set() for name in names}
+        self.held_back: dict[str, dict[str, set[str]]] = {
+            name: {"budget": set(), "halted": set(), "holdout": set()} for name in names
+        }
 
     def once(self, now: Millis) -> None:
         settled: list[Claim] = []
@@ -104,10 +113,20 @@ class _Run:
                 key = found.verdict.policy or "", found.task.invocation_id
                 self.reports.setdefault(key, now)
         for choice in choices:
-            self.halted[choice.policy.name] += choice.halted is not None
+            self._note(choice)
             for one in choice.chosen:
                 self.stopped[one.task.invocation_id] = now, one.task.function
                 self.stops.append((choice.policy.name, now, one.task.invocation_id, one.verdict))
+
+    def _note(self, choice: Choice) -> None:
+        name, held_back = choice.policy.name, self.held_back[choice.policy.name]
+        chosen, waiting, spared = (
+            {one.task.invocation_id for one in some} for some in (choice.chosen, choice.spare, choice.heldout)
+        )
+        self.halted[name] += choice.halted is not None
+        self.due[name] |= chosen | waiting | spared
+        held_back["budget" if choice.halted is None else "halted"] |= waiting
+        held_back["holdout"] |= spared
 
     def _claims(self, now: Millis) -> Iterable[Claim]:
         for whole in self.past.tasks:
@@ -150,7 +169,7 @@ STEPS = {
 def lives(draw: st.DrawFn, number: int = 0) -> Task:
     """Any life that a task can have, of up to nine events within some hours."""
     function = draw(st.sampled_from([TRANSCODE, Function("media", "resize", "LATEST")]))
-    status, moment = "Enqueued", MIDNIGHT + draw(st.integers(0, 120)) * 30_000
+    status, moment = "Enqueued", MIDNIGHT + draw(st.integers(0, 60)) * 30_000
     events = [Event(moment, 1, status)]
     for step in range(2, draw(st.integers(1, 9)) + 1):
         if status not in STEPS:
@@ -177,7 +196,7 @@ PAYLOADS = st.sampled_from(
 
 
 @st.composite
-def histories(draw: st.DrawFn, most: int = 12) -> History:
+def histories(draw: st.DrawFn, most: int = 14) -> History:
     """A history of up to *most* tasks of two functions."""
     count = draw(st.integers(1, most))
     return History(tuple(draw(lives(number)) for number in range(count)))

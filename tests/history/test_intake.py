@@ -64,6 +64,16 @@ def test_an_end_that_only_endtime_dates_counts_as_an_event() -> None:
     assert (task.events[-1].status, task.events[-1].at) == ("Succeeded", at("9m"))
 
 
+def test_a_history_reaches_up_to_the_last_moment_that_a_sound_record_tells_of() -> None:
+    """Dates of events, startedTime and endTime; what contradicts itself tells of nothing."""
+    bare = Task(TRANSCODE, "bare", "Succeeded", started_at=at("0s"), ended_at=at("9m"))
+    wrong = GOOD._replace(invocation_id="wrong", status="Failed", ended_at=at("9h"))
+    assert sift([GOOD]).latest == at("5m")
+    assert sift([GOOD, bare, wrong]).latest == at("9m")
+    assert sift([GOOD._replace(ended_at=at("6m"))]).latest == at("6m")
+    assert sift([wrong]).latest is None
+
+
 def test_of_several_records_about_one_task_the_latest_word_counts() -> None:
     """Histories are exported again and again; the same id with another request id is another task."""
     young = lived("good", ("Enqueued", "0s"), ("Running", "1m"))

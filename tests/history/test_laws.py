@@ -22,6 +22,7 @@ ENTRIES = (
     "match: {alive_for: 7m}, budget: '2/run, 3/day'",
     "match: {alive_for: 7m}, targets: ['media/resize'], budget: 1/day",
     "match: {alive_for: 3m}, holdout: 40%, budget: 2/run",
+    "match: {alive_for: 1m}, halt_over: 2, budget: 1/run",
     "match: {retries_over: 1}",
     "match: {stopping_for: 2m}",
     "match: {status: Running, where: payload.order == `2`}, triggers: [timer], keep: {at_most: 2}",
@@ -66,7 +67,7 @@ intervals = st.sampled_from([MINUTE, 5 * MINUTE, 7 * MINUTE])
 def test_it_is_what_a_run_at_every_tick_would_have_done(
     past: History, file: PolicyFile, interval: int
 ) -> None:
-    """Same stops with the same verdicts at the same ticks, same reports, same halts."""
+    """Same stops with the same verdicts at the same ticks, same reports, same halts, same counts."""
     terms = Terms(interval)
     quick = replay(past, file, terms)
     slow = naive(past, file, terms, quick.last if quick.last is not None else 0)
@@ -82,7 +83,10 @@ def test_it_is_what_a_run_at_every_tick_would_have_done(
         for found in one.reported
     }
     assert reports == slow.reports
-    assert {one.policy.name: one.halted_runs for one in quick.policies if one.policy.stops} == slow.halted
+    stopping = [one for one in quick.policies if one.policy.stops]
+    assert {one.policy.name: one.halted_runs for one in stopping} == slow.halted
+    assert {one.policy.name: one.due for one in stopping} == slow.due
+    assert {one.policy.name: one.held_back for one in stopping} == slow.held_back
 
 
 @given(histories(most=6), files)

@@ -119,7 +119,7 @@ def test_running_is_what_lies_between_two_moments() -> None:
         ("Stopped", "censored"),
         ("Stopping", "censored"),
         ("Running", "open"),
-        ("Thinking", "open"),
+        ("Thinking", "unknown"),
     ],
 )
 def test_how_a_task_ended(status: str, outcome: str) -> None:

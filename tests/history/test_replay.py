@@ -7,7 +7,7 @@ import pytest
 from fc_reaper.history.replay import Terms, replay
 from fc_reaper.history.result import Replay
 from fc_reaper.model import Function, Task
-from tests.builders import ms
+from tests.builders import TRANSCODE, ms
 from tests.history.lives import at, history, lived, policies, replayed
 
 SLOW = lived("slow", ("Enqueued", "0s"), ("Running", "1m"), ("Succeeded", "5h"))
@@ -76,14 +76,50 @@ def test_an_open_task_saves_up_to_the_end_of_the_history() -> None:
     assert (stop.outcome, stop.saved) == ("open", ms("9h") - ms("125m"))
 
 
-def test_beyond_the_last_event_only_what_is_alive_is_replayed() -> None:
-    """Until one interval after the last limit can have run out; not beyond the moment of the taking."""
+def test_the_replay_ends_with_the_history() -> None:
+    """With its last event, unless it is known when it was taken: of later runs nobody knows who was there."""
     alone = replayed(history(ENDLESS), "match: {running_for: 2h}")
-    assert stops(alone) == {"endless": "125m"}
-    assert alone.last == at("125m")
-    assert (alone.stops[0].outcome, alone.stops[0].saved) == ("open", 0)
+    assert (alone.stops, alone.last) == ([], at("0s"))
+    assert replayed(history(ENDLESS, QUICK), "match: {running_for: 20m}").last == at("30m")
+    taken = replayed(history(ENDLESS, taken="127m"), "match: {running_for: 2h}")
+    assert stops(taken) == {"endless": "125m"}
+    assert (taken.last, taken.stops[0].outcome, taken.stops[0].saved) == (at("125m"), "open", ms("2m"))
     assert replayed(history(ENDLESS, taken="2h"), "match: {running_for: 2h}").stops == []
-    assert replayed(history(QUICK), "match: {running_for: 2h}").last == at("30m")
+
+
+def test_a_status_that_nobody_knows_is_not_being_alive() -> None:
+    """It may be an end; what the task did before is replayed."""
+    odd = lived("odd", ("Enqueued", "0s"), ("Running", "1m"), ("Thinking", "4h"))
+    (stop,) = replayed(history(odd, SPARED), "match: {running_for: 2h}", exempt="[keep-*]").stops
+    assert (stop.outcome, stop.saved) == ("unknown", ms("4h") - ms("125m"))
+
+
+def test_what_could_not_be_judged_is_counted_with_the_reason() -> None:
+    """A history without payloads proves nothing about a policy that reads them."""
+    bare = [SLOW._replace(record={}), BROKEN._replace(record={})]
+    told = SLOW._replace(invocation_id="told", record={"invocationPayload": '{"max": "1h"}'})
+    carried = "match: {running_for: {from: payload.max, at_most: 9h}}"
+    (one,) = replayed(history(*bare, told), carried).policies
+    assert (len(one.stops), one.unknown) == (1, 2)
+    assert one.unknown_why == {"from: payload is absent": 2}
+    (one,) = replayed(history(*bare), "match: {running_for: 2h, where: payload.a == 'x'}").policies
+    assert one.unknown == 2
+    young, old = replayed(
+        history(*bare),
+        "match: {running_for: 9h}",
+        "match: {running_for: 2h}",
+        exempt="[{where: payload.vip}]",
+    ).policies
+    assert (young.unknown, old.unknown) == (0, 2)
+    assert list(old.unknown_why) == ["cannot tell whether it is exempt: where: payload is absent"]
+
+
+def test_who_is_claimed_after_all_is_not_unknown() -> None:
+    """It could not be judged only until it had run once."""
+    late = lived("late", ("Enqueued", "0s"), ("Running", "20m"), ("Failed", "5h"))
+    task = late._replace(started_at=at("20m"), record={"startedTime": at("20m")})
+    result = replayed(history(task), "match: {alive_for: 1m, where: startedTime > `0`}")
+    assert (stops(result), result.policies[0].unknown) == ({"late": "20m"}, 0)
 
 
 def test_a_task_between_two_ticks_is_never_seen() -> None:
@@ -262,3 +298,78 @@ def test_who_is_one_too_many_no_more_is_reported_by_its_own_clock() -> None:
     result = replayed(history(*tasks), many, "match: {alive_for: 3h}, report: it is slow")
     reported = [[(one.task.invocation_id, one.at) for one in each.reported] for each in result.policies]
     assert reported == [[("new", at("10m"))], [("old", at("185m")), ("new", at("240m"))]]
+
+
+def test_a_stop_changes_the_next_run_even_when_nothing_else_happens() -> None:
+    """`new` is one too many until `old` is stopped; then the report by its own clock stands."""
+    tasks = [
+        lived("old", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "4h")),
+        lived("new", ("Enqueued", "7m"), ("Running", "7m"), ("Succeeded", "4h")),
+    ]
+    result = replayed(
+        history(*tasks),
+        "match: {alive_for: 1m, id: new}, report: it is slow",
+        "match: {status: Running}, keep: {at_most: 1}, report: there are many",
+        "match: {status: Running}, keep: {at_most: 1, stop_first: oldest}",
+    )
+    assert stops(result) == {"old": "10m"}
+    reported = [[(one.task.invocation_id, one.at) for one in each.reported] for each in result.policies]
+    assert reported == [[("new", at("15m"))], [("new", at("10m"))], []]
+
+
+def test_who_is_one_too_many_for_one_policy_does_not_count_for_a_later_one() -> None:
+    """The first takes the newest of three; of the other two the second takes the older one.
+
+    Also while the first is halted: those who have to wait are its own.
+    """
+    tasks = [
+        lived(f"job-{n}", ("Enqueued", f"{n}m"), ("Running", f"{n}m"), ("Failed", "3h")) for n in (1, 2, 3)
+    ]
+    oldest = "match: {status: Running}, keep: {at_most: 1, stop_first: oldest}"
+    result = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 2}", oldest)
+    assert stops(result) == {"job-3": "5m", "job-1": "5m"}
+    halted = "match: {status: Running}, keep: {at_most: 1}, halt_over: 1"
+    assert stops(replayed(history(*tasks), halted, oldest)) == {}
+
+
+def test_too_many_to_be_counted_halt_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a run: nobody is stopped until they can be counted, and a report is silent as long."""
+    monkeypatch.setattr("fc_reaper.history.crowd.MOST", 3)
+    tasks = [
+        lived(
+            f"job-{n}", ("Enqueued", f"{n}m"), ("Running", f"{n}m"), ("Failed", f"{60 if n == 4 else 180}m")
+        )
+        for n in (1, 2, 3, 4)
+    ]
+    result = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 2}")
+    assert stops(result) == {"job-3": "60m"}
+    assert (result.policies[0].halted_runs, result.policies[0].held_back["halted"]) == (11, 2)
+    silent = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 2}, report: many")
+    assert [(one.task.invocation_id, one.at) for one in silent.policies[0].reported] == [("job-3", at("60m"))]
+
+
+def test_a_comparison_of_an_age_is_foreseen_to_the_millisecond() -> None:
+    """Running since 00:01, over 7,200 seconds from 02:01:00.001 on, exactly there only at that moment."""
+    for where, stopped in (
+        ("ages.running_for > `7200`", "122m"),
+        ("ages.running_for >= `7200`", "121m"),
+        ("`7200` == ages.running_for", "121m"),
+        ("!(ages.running_for <= payload.limit)", "122m"),
+        ("ages.running_for > `7199.9995`", "121m"),
+    ):
+        task = SLOW._replace(record={"invocationPayload": '{"limit": 7200}'})
+        result = replayed(history(task), f'match: {{alive_for: 1m, where: "{where}"}}', interval="1m")
+        assert stops(result) == {"slow": stopped}
+
+
+def test_a_task_that_was_found_under_two_qualifiers_counts_once() -> None:
+    """It is one task, whose place in the population nobody needs to make free."""
+    one = lived("one", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "1h"))
+    again = one._replace(function=one.function._replace(qualifier="7"))
+    other = lived("other", ("Enqueued", "20m"), ("Running", "20m"), ("Succeeded", "1h"))
+    keep = "targets: ['media/*@*'], match: {status: Running}, keep: {at_most: 1}"
+    assert replayed(history(one, again), keep).stops == []
+    assert stops(replayed(history(one, again, other), keep)) == {"other": "20m"}
+    due = "targets: ['media/*@7'], match: {running_for: 10m}"
+    assert TRANSCODE.qualifier != "7"
+    assert stops(replayed(history(one, again, other), keep, due)) == {"one": "15m"}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fc_reaper.judge.claim import claim
 from fc_reaper.judge.rules import rules_for
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
-from fc_reaper.model import ALIVE, STOPPING, Event, Function, Task
+from fc_reaper.model import ALIVE, STOPPING, Event, Function, Millis, Task
 from fc_reaper.policy import PolicyFile, load_policy
 from tests.builders import NOON
 
@@ -185,10 +185,10 @@ def loaded(tree: dict[str, Any]) -> PolicyFile:
     return load_policy(json.dumps(tree), source="policy.yaml")
 
 
-def judged(task: Task, file: PolicyFile) -> Verdict:
-    """The verdict of one task at noon, by every policy whose targets fit."""
+def judged(task: Task, file: PolicyFile, now: Millis = NOON) -> Verdict:
+    """The verdict of one task, usually at noon, by every policy whose targets fit."""
     fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
-    return claim(task, rules_for(task.function, fitting, file.exempt), NOON)
+    return claim(task, rules_for(task.function, fitting, file.exempt), now)
 
 
 def claims(some: list[Task], file: PolicyFile) -> list[Claim]:

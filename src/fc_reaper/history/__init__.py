@@ -3,9 +3,9 @@
 A replay asks, at every moment at which a timer would have rung, what a run would have asked: `claim` of each
 task, then `choose`. The rules, exactly:
 
-- Ticks are the multiples of the interval since the epoch, from the first event of the history to its last.
-  While tasks are alive beyond the last event, ticks go on until one interval after the last limit can have
-  run out; where the moment is known at which the history was taken, they end with it.
+- Ticks are the multiples of the interval since the epoch, from the first event of the history to its end: the
+  moment at which it was taken or, where nobody knows that, the last one that it tells of. Nobody knows what
+  became of the tasks after that.
 - At a tick a task is its record as of then (`as_of`): the events up to and including that moment, the latest
   of them as its status, as many retries as there were Retrying events. What a record gets only at the end
   (`endTime`, `durationMs`, `returnPayload`, error messages) is absent before. `startedTime` is absent before
@@ -19,8 +19,8 @@ task, then `choose`. The rules, exactly:
 
 What became of a stopped task in truth: `succeeded` makes it a false stop; `failed` is Failed, Expired or
 Invalid; `censored` was stopped by somebody, so nobody knows how it would have ended; `open` was alive when
-the history ends. Saved is the time in Running after the stop, of those that did not succeed: up to their end,
-their stop by somebody, or the end of the history.
+the history ends; `unknown` has a status then that nobody here knows. Saved is the time in Running after the
+stop, of those that did not succeed: up to their end, their stop by somebody, or the end of the history.
 """
 
 from fc_reaper.history.compare import Change, Comparison, compare

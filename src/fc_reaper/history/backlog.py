@@ -13,7 +13,7 @@ from fc_reaper.history.crowd import Crowd, Move
 from fc_reaper.history.day import Days
 from fc_reaper.history.desk import Desk
 from fc_reaper.judge.choose import Choice, choose, is_held_out
-from fc_reaper.judge.keep import by_age, key_of, too_many
+from fc_reaper.judge.keep import Key, by_age, key_of, too_many
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import Millis, Task
 from fc_reaper.policy import Policy
@@ -37,6 +37,7 @@ class Backlog:
         self.waits = False
         self.gone: set[int] = set()
         self._policies = policies
+        self._names = _names(tasks)
         self._crowds = {policy.name: Crowd(policy) for policy in policies if policy.keep is not None}
         self._days = Days(policies, tasks)
         self._claims: dict[int, Claim] = {}
@@ -140,7 +141,7 @@ class Backlog:
 
     def _settled(self, number: int) -> Claim:
         """The claim of a task, once those with it have been counted."""
-        task, verdict = self._claims[number]
+        task, verdict, _ = self._claims[number]
         for member in verdict.members:
             crowd = self._crowds[member.policy]
             if number in crowd.going and verdict.kind is not Kind.DUE:
@@ -179,12 +180,23 @@ class Backlog:
         desk = self.desks[choice.policy.name]
         for claim in choice.chosen:
             number = numbers[id(claim.task)]
+            if number in self.gone:
+                continue
             since = desk.leave(number)
-            self.gone.add(number)
-            self.withdraw(number)
+            for same in self._names.get(key_of(claim.task), (number,)):
+                self.gone.add(same)
+                self.withdraw(same)
             self._days.stopped(number, claim.task, now)
             yield number, _shifted(claim.verdict, now), since
         desk.note(now, halted=choice.halted is not None)
+
+
+def _names(tasks: Sequence[Task]) -> Mapping[Key, Sequence[int]]:
+    """The numbers of each task that was found under several qualifiers."""
+    numbers: dict[Key, list[int]] = {}
+    for number, task in enumerate(tasks):
+        numbers.setdefault(key_of(task), []).append(number)
+    return {key: same for key, same in numbers.items() if len(same) > 1}
 
 
 def _shifted(verdict: Verdict, by: Millis) -> Verdict:

@@ -14,8 +14,8 @@ from fc_reaper.model import FINISHED, Event, Function, Millis, Task
 class History:
     """Tasks whose lives are known: nothing but dated events, the latest of which is their status.
 
-    `begin` and `end` are the moments of the first and the last event. `taken` is the moment at which the
-    history was taken, None where nobody knows; tasks without an end were alive then.
+    `begin` is the moment of the first event. `taken` is the moment at which the history was taken, None where
+    nobody knows; tasks without an end were alive then. `end` is that moment, or the last event.
     """
 
     tasks: tuple[Task, ...]
@@ -41,7 +41,8 @@ class Sifted:
 
     `undated` counts records without events, or with events that have no date. `contradicting` are those at
     odds with themselves, `again` those that stand there more than once, each counted once less.
-    `untold_retries` counts tasks retried more often than their events tell.
+    `untold_retries` counts tasks retried more often than their events tell. `latest` is the last moment that
+    a sound record tells of, None where none does.
     """
 
     tasks: list[Task] = field(default_factory=list)
@@ -51,6 +52,7 @@ class Sifted:
     contradicting: list[tuple[Task, str]] = field(default_factory=list)
     again: int = 0
     untold_retries: int = 0
+    latest: Millis | None = None
 
 
 def sift(tasks: Iterable[Task]) -> Sifted:
@@ -72,6 +74,7 @@ def sift(tasks: Iterable[Task]) -> Sifted:
 
 def _sort(task: Task, sifted: Sifted) -> None:
     if task.doubt is None and (not task.events or task.undated):
+        _stretch(sifted, task)
         sifted.undated += 1
         sifted.undated_functions[task.function] = sifted.undated_functions.get(task.function, 0) + 1
         return
@@ -80,9 +83,16 @@ def _sort(task: Task, sifted: Sifted) -> None:
     if why is not None:
         sifted.contradicting.append((task, why))
         return
+    _stretch(sifted, whole)
     sifted.tasks.append(whole)
     if (task.retries or 0) > sum(event.status == "Retrying" for event in task.events):
         sifted.untold_retries += 1
+
+
+def _stretch(sifted: Sifted, task: Task) -> None:
+    """A record that tells of a moment was made later."""
+    moments = (*(event.at for event in task.events), task.started_at, task.ended_at, sifted.latest)
+    sifted.latest = max((one for one in moments if one is not None), default=None)
 
 
 def _knowledge(task: Task) -> tuple[bool, Millis, int]:

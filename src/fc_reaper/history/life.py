@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from fc_reaper.model import FINISHED, STOPPED, STOPPING, Event, Millis, Task
+from fc_reaper.model import FINISHED, STOPPED, STOPPING, UNFINISHED, Event, Millis, Task
 from fc_reaper.policy import CLOCKS
 
-Outcome = Literal["succeeded", "failed", "censored", "open"]
+Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 
-OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "censored", "open")
+OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "censored", "open", "unknown")
 
 _ENDS = frozenset(FINISHED)
 _ONLY_AT_THE_END = (
@@ -21,12 +21,17 @@ _STARTS = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": S
 
 
 def outcome_of(task: Task) -> Outcome:
-    """How a task ended, by the last word of its record; who is Stopping has been stopped by somebody."""
+    """How a task ended, by the last word of its record; who is Stopping has been stopped by somebody.
+
+    A status that nobody here knows may be an end or not.
+    """
     if task.status == "Succeeded":
         return "succeeded"
     if task.status in (STOPPED, STOPPING):
         return "censored"
-    return "failed" if task.status in _ENDS else "open"
+    if task.status in _ENDS:
+        return "failed"
+    return "open" if task.status in UNFINISHED else "unknown"
 
 
 def as_of(task: Task, at: Millis) -> Task | None:

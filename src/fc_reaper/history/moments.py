@@ -46,7 +46,7 @@ class Moments(NamedTuple):
 def moments_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Moments:
     """All that may change the judgement of a task by *policies* and *exempt*."""
     policies = list(policies)
-    matchers = matchers_of(policies, exempt)
+    matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
     limits = dict.fromkeys(pair for matcher in matchers for pair in matcher.limits)
     asked = [
         *(one for matcher in matchers for one in matcher.expressions),
@@ -55,11 +55,6 @@ def moments_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Moments
     crossings: list[tuple[str, Compared]] = []
     foreseen = [_foresee(one, crossings) for one in dict.fromkeys(asked) if one.needs_ages]
     return Moments(tuple(limits), tuple(crossings), not all(foreseen))
-
-
-def matchers_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> list[Matcher]:
-    """Every condition that some task is asked."""
-    return [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
 
 
 def _foresee(expression: Expression, crossings: list[tuple[str, Compared]]) -> bool:

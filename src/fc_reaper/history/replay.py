@@ -7,6 +7,7 @@ more with its ages than compare one with something that does not age.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -15,14 +16,14 @@ from typing import NamedTuple
 from fc_reaper.history.backlog import Backlog
 from fc_reaper.history.intake import History
 from fc_reaper.history.life import as_of, outcome_of, running
-from fc_reaper.history.moments import Moments, matchers_of, moments_of
+from fc_reaper.history.moments import Moments, moments_of
 from fc_reaper.history.result import PolicyReplay, Replay, Reported, Stop
 from fc_reaper.judge.claim import claim
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.judge.rules import Rules, rules_for
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import FINISHED, Function, Millis, Task
-from fc_reaper.policy import Carried, Limit, Policy, PolicyFile
+from fc_reaper.policy import Policy, PolicyFile
 
 _ENDS = frozenset(FINISHED)
 
@@ -74,7 +75,8 @@ class _Replayer:
         self._agenda: dict[Millis, list[int]] = {}
         self._ticks: list[Millis] = []
         self._met: set[int] = set()
-        self._reported: set[tuple[str, int]] = set()
+        self._reported: dict[str, set[int]] = {policy.name: set() for policy in self._awake}
+        self._unknown: dict[str, dict[int, str]] = {policy.name: {} for policy in self._awake}
         self._tasks = history.tasks
         self._end = history.end
         self._last = self._horizon()
@@ -86,11 +88,7 @@ class _Replayer:
         while (now := self._next_tick(now)) is not None:
             self._step(self._judge_all(now))
             self._decide(now)
-        self._backlog.close()
-        for name, desk in self._backlog.desks.items():
-            result = self._results[name]
-            result.due, result.halted_runs = len(desk.ever), desk.halted_runs
-            result.held_back = {why: len(numbers) for why, numbers in desk.held_back.items()}
+        self._settle()
         first, last = self._first(), self._floor(self._last)
         none = not self._tasks or first > last
         return Replay(
@@ -102,6 +100,18 @@ class _Replayer:
             None if none else first,
             None if none else last,
         )
+
+    def _settle(self) -> None:
+        """Count what only the end of the history tells."""
+        self._backlog.close()
+        for name, result in self._results.items():
+            desk = self._backlog.desks.get(name)
+            if desk is not None:
+                result.due, result.halted_runs = len(desk.ever), desk.halted_runs
+                result.held_back = {why: len(numbers) for why, numbers in desk.held_back.items()}
+            claimed = desk.ever if desk is not None else self._reported[name]
+            unknown = self._unknown[name]
+            result.unknown_why = Counter(why for number, why in unknown.items() if number not in claimed)
 
     def _enrol(self) -> int:
         """Put each task on the agenda of the tick that sees it first; answer how many nobody watches."""
@@ -144,6 +154,9 @@ class _Replayer:
         self._backlog.put(number, Claim(task, verdict), now)
         if verdict.kind is Kind.REPORTED and not verdict.members:
             self._report(number, now, verdict)
+        if verdict.kind is Kind.UNKNOWN:
+            for name in _unsure(verdict, task, room.rules, now):
+                self._unknown[name].setdefault(number, verdict.reason)
         self._note(self._next_judgement(number, task, room, now), number)
 
     def _next_judgement(self, number: int, task: Task, room: _Room, now: Millis) -> Millis:
@@ -172,8 +185,8 @@ class _Replayer:
 
     def _report(self, number: int, now: Millis, verdict: Verdict) -> None:
         name = verdict.policy or ""
-        if (name, number) not in self._reported:
-            self._reported.add((name, number))
+        if number not in self._reported[name]:
+            self._reported[name].add(number)
             task = self._tasks[number]
             self._results[name].reported.append(Reported(task, now, verdict, outcome_of(task)))
 
@@ -200,16 +213,8 @@ class _Replayer:
         self._agenda[tick].append(number)
 
     def _horizon(self) -> Millis:
-        """The last moment at which a tick makes sense."""
-        last = self._history.last_event
-        if self._history.taken is not None:
-            last = self._end
-        elif any(task.status not in _ENDS for task in self._tasks):
-            lengths = [
-                _most(limit) for one in matchers_of(self._awake, self._file.exempt) for _, limit in one.limits
-            ]
-            last += max(lengths, default=0) + self._terms.interval
-        return last if self._terms.until is None else min(last, self._terms.until)
+        """The last moment at which a tick makes sense: of later ones nobody knows who was there."""
+        return self._end if self._terms.until is None else min(self._end, self._terms.until)
 
     def _first(self) -> Millis:
         return self._ceil(max(self._history.begin, self._terms.since or 0))
@@ -221,5 +226,11 @@ class _Replayer:
         return moment // self._terms.interval * self._terms.interval
 
 
-def _most(limit: Limit) -> Millis:
-    return limit.at_most if isinstance(limit, Carried) else limit
+def _unsure(verdict: Verdict, task: Task, rules: Rules, now: Millis) -> list[str]:
+    """The policies that would have to know what *verdict* says is unknown."""
+    if verdict.policy is not None:
+        return [verdict.policy]
+    # Nobody knows whether it is exempt: that matters for those who claim it otherwise.
+    beyond = claim(task, rules._replace(exempt=()), now)
+    claiming = [beyond.policy] if beyond.kind in (Kind.DUE, Kind.REPORTED) and beyond.policy else []
+    return [*claiming, *(member.policy for member in beyond.members)]

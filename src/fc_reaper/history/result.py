@@ -44,6 +44,8 @@ class PolicyReplay:
 
     `due` are the tasks that it ever claimed; some of them were held back for a while or for good by `budget`,
     `halted` or `holdout`. `halted_runs` are the runs in which it stopped none because too many were due.
+    `unknown_why` counts, by what was lacking, the tasks that it could not judge at some tick and never
+    claimed.
     """
 
     policy: Policy
@@ -52,6 +54,12 @@ class PolicyReplay:
     due: int = 0
     held_back: dict[str, int] = field(default_factory=lambda: {"budget": 0, "halted": 0, "holdout": 0})
     halted_runs: int = 0
+    unknown_why: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def unknown(self) -> int:
+        """How many tasks it could not judge, and never claimed."""
+        return sum(self.unknown_why.values())
 
     @property
     def found(self) -> Sequence[Stop | Reported]:

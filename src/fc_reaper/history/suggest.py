@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fc_reaper.history.life import longest
-from fc_reaper.model import FINISHED, STOPPED, STOPPING, Function, Millis, Task
+from fc_reaper.history.life import longest, outcome_of
+from fc_reaper.model import FINISHED, STOPPED, Function, Millis, Task
 
 MEASURES = (("queue", "queued_for"), ("run", "running_for"), ("alive", "alive_for"))
 """What is measured, and the matcher key that limits it."""
@@ -38,13 +38,15 @@ class Spread(NamedTuple):
 class Suggestion(NamedTuple):
     """The tasks of one function that ended by themselves: how many ended how, and how long they took.
 
-    `stopped` counts those that somebody stopped, `alive` those that have not ended: neither is measured.
+    `stopped` counts those that somebody stopped, `alive` those that have not ended, `unknown` those of which
+    nobody knows that: none of them is measured.
     """
 
     function: Function
     ended: dict[str, int]
     stopped: int
     alive: int
+    unknown: int
     spreads: tuple[Spread, ...]
 
 
@@ -62,13 +64,14 @@ def suggest(tasks: Iterable[Task]) -> list[Suggestion]:
 
 def _suggestion(function: Function, tasks: Sequence[Task]) -> Suggestion:
     ended = [task for task in tasks if task.status in FINISHED and task.status != STOPPED]
-    stopped = sum(task.status in (STOPPED, STOPPING) for task in tasks)
+    others = Counter(outcome_of(task) for task in tasks)
     spreads = (_spread(measure, clock, ended) for measure, clock in MEASURES)
     return Suggestion(
         function,
         dict(Counter(task.status for task in ended)),
-        stopped,
-        len(tasks) - len(ended) - stopped,
+        others["censored"],
+        others["open"],
+        others["unknown"],
         tuple(spread for spread in spreads if spread is not None),
     )
 

@@ -176,7 +176,7 @@ def _settle_population(
     policy = population.policy
     for task, member, stays in list(population.excess()):
         before = waiting[_record_of(task)]
-        claim = Claim(before.task, too_many(policy, member, before.verdict))
+        claim = before._replace(verdict=too_many(policy, member, before.verdict))
         waiting[_record_of(task)] = claim
         if policy.stops:
             desks[policy.name].stays[key_of(task)] = stays

@@ -57,8 +57,8 @@ class Step(NamedTuple):
 
     `place` is the task's place in the population of a `keep` policy, or why it has none; the others decide
     what becomes of it. `grouped` are the fields by which it is told from other groups. `held_out` says
-    whether `holdout` spares the task, None where there is none. `unarmed` says why the lock lets a stop
-    policy only report.
+    whether `holdout` spares the task, None where there is none, or where the policy stops nothing anyway.
+    `unarmed` says why the lock lets a stop policy only report.
     """
 
     policy: Policy
@@ -76,10 +76,11 @@ class Explanation(NamedTuple):
 
     `doubt` says what in the record speaks against it. `steps` is empty where the verdict was reached before
     any policy was asked. `verdict` is what a run that looks at everything comes to, `if_named` what a run
-    comes to whose event names this very task; neither knows the other tasks, which `keep` needs. `due_in` is
-    the time in milliseconds after which the task becomes due if nothing but time goes on; None when it is due
-    already, or never will be. `outlook` says which steps would have to change. `stuck` says whether it has
-    been Stopping for too long, None for a task that is not Stopping.
+    comes to whose event names this very task; neither knows the other tasks, which `keep` needs. `due_in`
+    is the time in milliseconds after which the task becomes due if nothing but time goes on; None when it
+    is due already, or never will be, `due_by` the policy by which it then is. `outlook` says which steps
+    would have to change. `stuck` says whether it has been Stopping for too long, None for a task that is
+    not Stopping.
     """
 
     task: Task
@@ -92,6 +93,11 @@ class Explanation(NamedTuple):
     due_in: Millis | None
     outlook: Outlook
     stuck: Finding | None
+    due_by: str | None = None
+
+    def held_out_by(self, policy: str | None) -> Step | None:
+        """The step of the stop policy of that name, if its `holdout` spares the task whenever it is due."""
+        return next((one for one in self.steps if one.held_out and one.policy.name == policy), None)
 
 
 def explain(
@@ -117,6 +123,7 @@ def explain(
     doubt = contradiction(task) if task.status not in FINISHED else None
     view = View(now, started_time, read=True, facts=Facts(task, now, started_time))
     steps = _steps(file.policies, unarmed or {}, every, task, view)
+    wait = due_in(task, sweeping, now)
     return Explanation(
         task=task,
         now=now,
@@ -125,9 +132,10 @@ def explain(
         steps=tuple(steps) if _was_weighed(task, doubt, verdict) else (),
         verdict=verdict,
         if_named=claim(task, _only(every, lambda policy: policy.fits_trigger(TASK)), now),
-        due_in=due_in(task, sweeping, now),
+        due_in=wait,
         outlook=outlook(task, file, sweeping, now, unarmed or {}),
         stuck=stopping_too_long(task, stuck_after, now) if task.status == STOPPING else None,
+        due_by=None if wait is None else claim(task, sweeping, now + wait).policy,
     )
 
 
@@ -166,7 +174,9 @@ def _weighed(policy: Policy, clause: Clause, task: Task, view: View) -> Step:
         weigh(clause, task, view),
         None if keep is None else member_of(clause, task, view),
         () if per is None else _reads(per, task, view),
-        None if policy.holdout is None else is_held_out(task.invocation_id, policy.holdout),
+        None
+        if policy.holdout is None or not policy.stops
+        else is_held_out(task.invocation_id, policy.holdout),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from fc_reaper.expression import AGES, PAYLOAD, RAW_PAYLOADS, Expression
 from fc_reaper.judge.clocks import StartedTime, age, is_exact
 from fc_reaper.model import Millis, Task
+from fc_reaper.nesting import nests_too_deep
 from fc_reaper.policy import CLOCKS
 
 
@@ -71,7 +72,7 @@ class Facts:
 
 def _payload(record: Mapping[str, Any]) -> Any:
     text = next((record[name] for name in RAW_PAYLOADS if record.get(name)), None)
-    if not isinstance(text, str):
+    if not isinstance(text, str) or nests_too_deep(text):
         return None
     try:
         return json.loads(

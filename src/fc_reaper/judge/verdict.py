@@ -69,13 +69,19 @@ class Verdict(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A task together with its verdict."""
+    """A task together with its verdict; `at` is the moment of it, the same for all where none is told."""
 
     task: Task
     verdict: Verdict
+    at: Millis = 0
 
     @property
-    def order(self) -> tuple[Millis, Millis, str, str]:
+    def order(self) -> tuple[bool, Millis, bool, Millis, str, str]:
         """Most overdue first, then oldest, then by name: the same for every order of listing."""
         verdict, task = self.verdict, self.task
-        return (-(verdict.over or 0), -(verdict.age or 0), str(task.function), task.invocation_id)
+        overdue, old = self._since(verdict.over), self._since(verdict.age)
+        return (*overdue, *old, str(task.function), task.invocation_id)
+
+    def _since(self, length: Millis | None) -> tuple[bool, Millis]:
+        """Since when: to be seen a second later makes nobody older than others. Last, where it is unknown."""
+        return (True, 0) if length is None else (False, self.at - length)

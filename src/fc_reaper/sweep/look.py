@@ -87,7 +87,7 @@ class Look:
         if stuck is not None and stuck.holds is None and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
         # What the task carries is read by now, and must not be kept.
-        found = Claim(task._replace(record=None, events=task.events[:1]), verdict)
+        found = Claim(task._replace(record=None, events=task.events[:1]), verdict, moment)
         if verdict.members:
             yield found
             return

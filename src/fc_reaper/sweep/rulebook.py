@@ -39,7 +39,7 @@ class Rulebook:
     def plan(self, planned: Iterable[Claim]) -> None:
         """Prepare the rules of planned tasks: each is judged by its own policy alone, and what is exempt."""
         policies = {policy.name: policy for policy in self._file.policies}
-        for task, verdict in planned:
+        for task, verdict, _ in planned:
             key = verdict.policy, task.function
             # Of those that are one too many the others decide, so they are judged as in any run.
             if key not in self._planned and verdict.rule != KEEP:
@@ -47,7 +47,7 @@ class Rulebook:
 
     def of(self, claim: Claim) -> Rules:
         """The rules by which the task of *claim* was judged, and is judged again."""
-        task, verdict = claim
+        task, verdict = claim.task, claim.verdict
         planned = self._planned.get((verdict.policy, task.function))
         named = self._named.get((task.function, task.invocation_id))
         return planned or named or self.functions[task.function]

@@ -35,7 +35,7 @@ def error_fields(error: CloudError | None) -> dict[str, Any]:
 
 def task_fields(claim: Claim, tick: Millis) -> dict[str, Any]:
     """Every field of a task line. `new` is true for a task over its limit by less than two *tick*s."""
-    task, verdict = claim
+    task, verdict = claim.task, claim.verdict
     over = verdict.over
     return {
         **place_fields(task.function),

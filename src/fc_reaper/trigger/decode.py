@@ -7,21 +7,17 @@ because JSON parsers silently keep the last and two readers could disagree about
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from typing import Any, NoReturn
 
 from fc_reaper.errors import EventRefused
+from fc_reaper.nesting import DEEPEST, nests_too_deep
 
 MOST_BYTES = 1_048_576
 """An event may be this long, in bytes, the limit included."""
 
-DEEPEST = 64
-"""Lists and objects may be nested this deep, the limit included."""
-
 _BLANKS = " \t\r\n"
 _LONGEST_NUMBER = 400
-_MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
 
 
 class JsonObject(dict[str, Any]):
@@ -61,7 +57,7 @@ def parse(text: str) -> Any:
     Raises:
         EventRefused: not JSON, nested deeper than 64, NaN or Infinity, or a number of absurd length.
     """
-    if _nests_too_deep(text):
+    if nests_too_deep(text):
         raise EventRefused(f"it is nested deeper than {DEEPEST} levels; nothing we know is")
     try:
         return json.loads(
@@ -71,22 +67,6 @@ def parse(text: str) -> Any:
         what = error.msg.removesuffix(" at")
         where = f"line {error.lineno} column {error.colno}"
         raise EventRefused(f"it is not JSON: {what} at {where}; a bare pulse is {{}}") from None
-
-
-def _nests_too_deep(text: str) -> bool:
-    """Counted before parsing: the parser recurses, and how far it may differs between Pythons."""
-    depth, quoted = 0, False
-    for match in _MARKS.finditer(text):
-        mark = match.group()
-        if mark == '"':
-            quoted = not quoted
-        elif not quoted and mark in "[{":
-            depth += 1
-            if depth > DEEPEST:
-                return True
-        elif not quoted and mark in "]}":
-            depth -= 1
-    return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> JsonObject:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from rich.console import Console
@@ -23,17 +24,15 @@ from fc_reaper.policy import Policy
 def show_evidence(found: Evidence, wanted: Iterable[Policy]) -> None:
     """What the policies *wanted* would do now, and would have done."""
     console = screen()
+    several = len(found.looks) > 1
     for look in found.looks:
-        by = f", whenever {' or '.join(look.triggers) or 'anything'} runs it" if len(found.looks) > 1 else ""
-        show(console, Text(f"What it would do now{by}", STRONG), "")
+        whom = look.policy.name if several else "it"
+        show(console, Text(f"What {whom} would do now", STRONG), "")
         show_plan(look.finished, look.tap, ())
-        for line in not_listed(look.tap.said("list_failed")):
-            show(console, line)
-        show(console, "", Text(f"What it would have done{by}", STRONG), "")
-        if found.loaded is not None:
-            _show_replay(console, found.loaded, look)
+        show(console, *not_listed(look.tap.said("list_failed")), "")
     if found.loaded is not None:
-        tell_refusals(found.loaded)
+        show(console, Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
+        _show_replays(console, found.loaded, found.looks)
     for one in wanted:
         if needs_a_name(one):
             why = "only an event that names a task runs it, so nothing could be rehearsed"
@@ -43,12 +42,18 @@ def show_evidence(found: Evidence, wanted: Iterable[Policy]) -> None:
             show(console, f"{one.name}: {runs}; it was looked at as if every timer did.", "")
 
 
-def _show_replay(console: Console, loaded: Loaded, look: Look) -> None:
-    replay = look.replay
-    show(console, *headline(loaded, replay), "", overview(replay, None), "")
-    for one in replay.policies:
+def _show_replays(console: Console, loaded: Loaded, looks: Sequence[Look]) -> None:
+    """One table for all of them, though each was replayed by itself."""
+    replays = [look.replay for look in looks]
+    policies = [one for replay in replays for one in replay.policies]
+    show(
+        console, *headline(loaded, replays[0]), "", overview(replace(replays[0], policies=policies), None), ""
+    )
+    for one in policies:
         show(console, *about(one))
-    show(console, *remarks(loaded, [("", replay)]), "")
+    names = [look.policy.name if len(looks) > 1 else "" for look in looks]
+    show(console, *remarks(loaded, zip(names, replays, strict=True)), "")
+    tell_refusals(loaded)
 
 
 def tell_doubts(policy: Policy, doubts: Doubts, stream: TextIO | None = None) -> None:

@@ -34,13 +34,9 @@ _TIMEOUT = 600.0
 
 
 class Look(NamedTuple):
-    """One rehearsal with its log lines, and one replay, of policies that run together.
+    """A rehearsal of one policy with its log lines, and a replay."""
 
-    `about` names the policies that it was made for, and `triggers` are what runs them (empty: everything).
-    """
-
-    about: tuple[str, ...]
-    triggers: tuple[str, ...]
+    policy: Policy
     finished: Finished
     tap: Tap
     replay: Replay
@@ -65,7 +61,7 @@ class Evidence(NamedTuple):
 
     def of(self, policy: Policy) -> Look | None:
         """The look at *policy*; None where it was not looked at."""
-        return next((look for look in self.looks if policy.name in look.about), None)
+        return next((look for look in self.looks if look.policy.name == policy.name), None)
 
 
 def needs_a_name(policy: Policy) -> bool:
@@ -85,15 +81,14 @@ def evidence(
     seen = [one for one in wanted if not needs_a_name(one)]
     if not seen:
         return Evidence()
-    files = {one.name: _alone(file, one) for one in seen}
-    rehearsed = {its: _rehearsed(its, env) for its in dict.fromkeys(files.values())}
+    files = [_alone(file, one) for one in seen]
+    rehearsed = [_rehearsed(one, env) for one in files]
     census = _census(file, seen, env)
-    loaded = load_history(given, list(rehearsed), settings, env)
-    looks = []
-    for its, (finished, tap) in rehearsed.items():
-        about = [one for one in seen if files[one.name] == its]
-        names = tuple(one.name for one in about)
-        looks.append(Look(names, about[0].triggers, finished, tap, run(its, loaded, terms)))
+    loaded = load_history(given, files, settings, env)
+    looks = [
+        Look(policy, *ran, run(its, loaded, terms))
+        for policy, its, ran in zip(seen, files, rehearsed, strict=True)
+    ]
     return Evidence(tuple(looks), census, loaded)
 
 

@@ -7,23 +7,15 @@ from datetime import datetime, timezone
 
 from rich.text import Text
 
-from fc_reaper.cli.explaining.changes import sentence
-from fc_reaper.cli.screen import BAD, GOOD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.cli.explaining.conclusion import conclusion
+from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
 from fc_reaper.judge.explain import Asked, Explanation, Question, Read, Step
 from fc_reaper.judge.verdict import Kind, Member, Verdict
-from fc_reaper.model import FINISHED, STOPPING
 from fc_reaper.policy import Keep, format_duration
 
 Row = tuple[str, str, Text]
 
 _YES, _NO, _UNKNOWN = Text("yes", STRONG), Text("no", SOFT), Text("unknown", BAD)
-_VERDICTS = {
-    Kind.KEPT: ("kept", GOOD),
-    Kind.EXEMPT: ("exempt", GOOD),
-    Kind.UNKNOWN: ("unknown, so it is kept", BAD),
-    Kind.REPORTED: ("reported, not stopped", STRONG),
-    Kind.DUE: ("due", BAD),
-}
 
 
 def show_steps(explained: Explanation, source: str, *, dated: bool = False) -> None:
@@ -37,7 +29,7 @@ def show_steps(explained: Explanation, source: str, *, dated: bool = False) -> N
     moment = f", judged as of {_iso(explained.now)}" if dated else ""
     show(console, Text(f"{plain(task.invocation_id)} at {short(*task.function)}{moment}", STRONG), "")
     show(console, table(("step", "asked of the task", "answer"), rows), "")
-    show(console, *_verdict(explained, source))
+    show(console, *conclusion(explained, source))
 
 
 def _iso(moment: int) -> str:
@@ -101,7 +93,7 @@ def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
     if policy.keep is not None:
         yield "  keep", kept(policy.keep), _place(step, explained.verdict)
         yield from _read(step.grouped)
-    if policy.holdout is not None:
+    if policy.holdout is not None and step.held_out is not None:
         held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
         yield "  holdout", f"{percent(policy.holdout)} of all ids", held
     if step.unarmed is not None:
@@ -117,7 +109,7 @@ def kept(keep: Keep) -> str:
 def _place(step: Step, verdict: Verdict) -> Text:
     place = step.place
     if isinstance(place, Member) and verdict.kind is Kind.DUE:
-        return Text.assemble(("does not count", SOFT), f": {verdict.policy} stops it")
+        return Text.assemble(("does not count", SOFT), f": {verdict.policy} claims it")
     if isinstance(place, Member):
         spared = "" if place.choosable else ", and is never chosen"
         return Text.assemble(("counts", STRONG), f": first enqueued {format_duration(place.age)} ago{spared}")
@@ -161,48 +153,3 @@ def _answer(question: Question, status: str) -> Text:
     if finding.rule == "status" and question.key != "status" and not finding.holds:
         return Text.assemble(words, f": it is {plain(status)}")
     return words
-
-
-def _verdict(explained: Explanation, source: str) -> Iterator[Text]:
-    verdict = explained.verdict
-    word, style = _VERDICTS[verdict.kind]
-    by = f", {verdict.policy}" if verdict.policy else ""
-    rule = f", {verdict.rule}" if verdict.rule and verdict.rule != verdict.kind.value else ""
-    age = f" {format_duration(verdict.age)}" if verdict.age is not None else ""
-    limit = f" of {format_duration(verdict.limit)}" if verdict.limit is not None else ""
-    over = f", {format_duration(verdict.over)} over" if verdict.over is not None and verdict.over > 0 else ""
-    reason = "" if verdict.reason == word else f": {plain(verdict.reason)}"
-    yield Text.assemble((word, style), f"{by}{rule}{age}{limit}{over}{reason}")
-    if verdict.line:
-        yield Text(f"decided by {source}:{verdict.line}{_clock(explained)}")
-    yield from (Text(line) for line in _outlook(explained, source))
-
-
-def _clock(explained: Explanation) -> str:
-    clock = explained.verdict.clock
-    return {"events": ", by its dated events", "started_time": ", by its startedTime"}.get(clock or "", "")
-
-
-def _outlook(explained: Explanation, source: str) -> Iterator[str]:
-    verdict, task = explained.verdict, explained.task
-    if verdict.also:
-        yield f"claimed also by {', '.join(verdict.also)}"
-    winner = next((step.policy for step in explained.steps if step.policy.name == verdict.policy), None)
-    if verdict.kind is Kind.DUE and winner is not None and winner.triggers:
-        yield f"only a run woken by {' or '.join(winner.triggers)} stops it"
-    named = explained.if_named
-    if named.kind is Kind.DUE and verdict.kind is not Kind.DUE:
-        yield f"an event that names it would have it stopped: {named.policy}, {source}:{named.line}"
-    if explained.stuck is not None and explained.stuck.holds:
-        yield "stuck: asked to stop, and still Stopping; every run reports it"
-    for step in explained.steps:
-        if isinstance(step.place, Member) and verdict.kind is not Kind.DUE:
-            yield f"counts for {step.policy.name}: whether it is one too many, the other tasks decide"
-    held = next((one for one in explained.steps if one.policy.name == verdict.policy and one.held_out), None)
-    if verdict.kind is Kind.DUE and held is not None:
-        yield "held out: it is due, and spared by its id"
-    if explained.due_in is not None:
-        yield f"due in {format_duration(explained.due_in)}, if it is {task.status} until then"
-    elif verdict.kind is not Kind.DUE and task.status not in (*FINISHED, STOPPING):
-        yield "time alone will not make it due"
-    yield sentence(explained, source)

@@ -8,7 +8,7 @@ from typing import Any
 from fc_reaper.cli.explaining.changes import ways_as_json
 from fc_reaper.judge.condition import Finding
 from fc_reaper.judge.explain import Asked, Explanation, Read, Step
-from fc_reaper.judge.verdict import Member, Verdict
+from fc_reaper.judge.verdict import Kind, Member, Verdict
 from fc_reaper.model import Task
 
 
@@ -22,10 +22,17 @@ def as_json(explained: Explanation, source: str) -> dict[str, Any]:
         "policies": [_step_json(step) for step in explained.steps],
         "verdict": _verdict_json(explained.verdict),
         "if_named": _verdict_json(explained.if_named),
+        "held_out_by": explained.verdict.policy if _is_held_out(explained) else None,
         "due_in_s": _seconds(explained.due_in),
         "would_change": ways_as_json(explained),
         "stuck": explained.stuck is not None and bool(explained.stuck.holds),
     }
+
+
+def _is_held_out(explained: Explanation) -> bool:
+    """Whether the task is due, and yet spared by its id."""
+    verdict = explained.verdict
+    return verdict.kind is Kind.DUE and explained.held_out_by(verdict.policy) is not None
 
 
 def _record_json(task: Task, doubt: str | None) -> dict[str, Any]:

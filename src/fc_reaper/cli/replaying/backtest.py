@@ -15,7 +15,14 @@ from fc_reaper.cli.replaying.backtest_view import (
     suggestion_as_json,
     suggestions,
 )
-from fc_reaper.cli.replaying.history import Given, Loaded, counting, load_history, read_terms
+from fc_reaper.cli.replaying.history import (
+    Given,
+    Loaded,
+    counting,
+    load_history,
+    read_terms,
+    refuse_outside,
+)
 from fc_reaper.cli.replaying.history_view import (
     headline,
     history_as_json,
@@ -30,7 +37,6 @@ from fc_reaper.history import Replay, Suggestion, suggest
 from fc_reaper.history.replay import Terms, replay
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Settings, read_policy, read_settings
-from fc_reaper.world import Exit
 
 
 class Wanted(NamedTuple):
@@ -66,19 +72,26 @@ def backtest(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     else:
         _show(loaded, result, found, wanted)
     tell_refusals(loaded)
-    return int(Exit.ATTENTION if loaded.refused else Exit.DONE)
+    return int(loaded.exit)
 
 
 def _refuse_no_place(wanted: Wanted) -> None:
     """Refuse, before anything is replayed, a picture that there is no place for."""
     if wanted.svg is not None:
         refuse_existing(wanted.svg, force=wanted.force)
+    elif wanted.drawn is not None:
+        raise Ended("--draw names the policy of the picture; add --svg FILE, or leave it out")
     elif wanted.force:
         raise Ended("--force makes sense with --svg FILE only; leave it out")
 
 
 def run(file: PolicyFile, loaded: Loaded, terms: Terms) -> Replay:
-    """Replay a history, with a bar where there is a terminal."""
+    """Replay a history, with a bar where there is a terminal.
+
+    Raises:
+        Ended: the moments of *terms* lie outside the history.
+    """
+    refuse_outside(terms, loaded.history)
     with counting("Replaying", len(loaded.history.tasks)) as more:
         return replay(loaded.history, file, terms, more)
 

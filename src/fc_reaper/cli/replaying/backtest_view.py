@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from fc_reaper.cli.planning.planfile import iso
-from fc_reaper.cli.replaying.history_view import OUTCOME_WORDS, identity, minute, place, seconds
+from fc_reaper.cli.replaying.history_view import columns, fate, identity, minute, place, seconds
 from fc_reaper.cli.screen import BAD, STRONG, counted, plain, short, table
-from fc_reaper.history import OUTCOMES, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
+from fc_reaper.history import OUTCOMES, Outcome, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
 from fc_reaper.model import Millis
 from fc_reaper.policy import format_duration, spell_duration
 
 _SHOWN = 5
-_COUNTS = ("tasks", "succeeded", "failed", "censored", "open", "saved", "GB-s")
+_COUNTS = ("tasks", *OUTCOMES, "saved", "GB-s")
 
 
 def gb_seconds(length: Millis, memory: int | None) -> float | None:
@@ -26,14 +26,15 @@ def gb_seconds(length: Millis, memory: int | None) -> float | None:
 
 def overview(replay: Replay, memory: int | None) -> Table:
     """One row for each policy that was replayed."""
-    heads = ["policy", "would", "tasks", *OUTCOMES, "saved", *(["GB-s"] if memory is not None else [])]
-    return table(heads, (_row(one, memory) for one in replay.policies), right=_COUNTS)
+    outcomes = columns(one.outcomes for one in replay.policies)
+    heads = ["policy", "would", "tasks", *outcomes, "saved", *(["GB-s"] if memory is not None else [])]
+    return table(heads, (_row(one, outcomes, memory) for one in replay.policies), right=_COUNTS)
 
 
-def _row(one: PolicyReplay, memory: int | None) -> list[Text | str]:
+def _row(one: PolicyReplay, shown: Sequence[Outcome], memory: int | None) -> list[Text | str]:
     stops, outcomes = one.policy.stops, one.outcomes
     wrong = Text(str(outcomes["succeeded"]), BAD if stops and outcomes["succeeded"] else "")
-    others = [str(outcomes[name]) for name in OUTCOMES[1:]]
+    others = [str(outcomes[name]) for name in shown[1:]]
     saved = format_duration(one.saved) if stops else "-"
     cost = gb_seconds(one.saved, memory)
     costs = [] if cost is None else [f"{cost:,.0f}" if stops else "-"]
@@ -68,25 +69,26 @@ def about(one: PolicyReplay) -> Iterator[str | Text | Table]:
 
 
 def _fates(one: PolicyReplay) -> str:
-    outcomes = one.outcomes
-    words = dict(OUTCOME_WORDS)
-    if not one.policy.stops:
-        words["succeeded"] = "succeeded in truth"
-    return "; ".join(f"{outcomes[name]} {words[name]}" for name in OUTCOMES if outcomes[name])
+    said = [fate(name, one.outcomes[name]) for name in OUTCOMES if one.outcomes[name]]
+    if not one.policy.stops and one.outcomes["succeeded"]:
+        said[0] = f"{one.outcomes['succeeded']} succeeded in truth"
+    return "; ".join(said)
 
 
 def _held_back(one: PolicyReplay) -> Iterator[str]:
     name, held = one.policy.name, one.held_back
     if held["budget"]:
         never = one.due - len(one.stops) - held["holdout"]
-        ended = f"; {never} of all that were due were never stopped" if never > 0 else ""
+        was = "was" if never == 1 else "were"
+        ended = f"; {never} of all that were due {was} never stopped" if never > 0 else ""
         yield f"{name}: {counted(held['budget'], 'task')} had to wait for its budget{ended}."
     if one.halted_runs:
         runs = counted(one.halted_runs, "run")
         said = f"{counted(held['halted'], 'task')} had to wait for that"
         yield f"{name} would have been halted in {runs}, too many being due at once; {said}."
     if held["holdout"]:
-        yield f"{name}: holdout spared {counted(held['holdout'], 'task')} that were due."
+        spared = counted(held["holdout"], "task that was", "tasks that were")
+        yield f"{name}: holdout spared {spared} due."
 
 
 def _false_stops(stops: Sequence[Stop]) -> Table:
@@ -117,12 +119,13 @@ def suggestions(found: Iterable[Suggestion]) -> Iterator[str | Text | Table]:
         number = sum(one.ended.values())
         yield Text.assemble(
             (short(*one.function), STRONG),
-            f": {counted(number, 'task')} ended by themselves",
+            f": {counted(number, 'task ended by itself', 'tasks ended by themselves')}",
             f" ({ended})." if ended else ".",
         )
         left_out = [
             f"{one.stopped} stopped by somebody" * bool(one.stopped),
             f"{one.alive} still alive" * bool(one.alive),
+            f"{one.unknown} in a status that nobody here knows" * bool(one.unknown),
         ]
         if any(left_out):
             yield f"Not measured: {', '.join(filter(None, left_out))}."
@@ -161,6 +164,7 @@ def policy_as_json(one: PolicyReplay, memory: int | None) -> dict[str, Any]:
         "due": one.due if policy.stops else None,
         "held_back": dict(one.held_back),
         "halted_runs": one.halted_runs,
+        "unknown": {"tasks": one.unknown, "why": dict(one.unknown_why.most_common())},
         "found": [found_as_json(each) for each in found],
     }
 
@@ -197,6 +201,7 @@ def suggestion_as_json(one: Suggestion) -> dict[str, Any]:
         "ended": dict(sorted(one.ended.items())),
         "stopped": one.stopped,
         "alive": one.alive,
+        "unknown": one.unknown,
         "measures": {spread.measure: _spread_as_json(spread) for spread in one.spreads},
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.ending import Ended, say
@@ -31,7 +32,6 @@ from fc_reaper.errors import PolicyError
 from fc_reaper.history import Comparison, Replay, compare
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import read_policy, read_settings
-from fc_reaper.world import Exit
 
 
 class Sides(NamedTuple):
@@ -62,7 +62,7 @@ def diff(
     else:
         _show(loaded, sides, comparison)
     tell_refusals(loaded)
-    return int(Exit.ATTENTION if loaded.refused else Exit.DONE)
+    return int(loaded.exit)
 
 
 def _policies(names: tuple[str, str], env: Mapping[str, str]) -> list[PolicyFile]:
@@ -76,6 +76,9 @@ def _policies(names: tuple[str, str], env: Mapping[str, str]) -> list[PolicyFile
     for name in names:
         if not name.strip() or "\n" in name:
             raise Ended("OLD and NEW are files with a policy; name them")
+        if not Path(name).exists():
+            findings.append(f"{name}: there is no such file; diff compares two policy files, OLD and NEW")
+            continue
         try:
             files.append(read_policy(read_settings({**env, **_naming(name)}, Context())))
         except PolicyError as error:

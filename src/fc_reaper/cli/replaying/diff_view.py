@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from fc_reaper.cli.planning.planfile import iso
-from fc_reaper.cli.replaying.history_view import OUTCOME_WORDS, identity, minute, place, seconds
+from fc_reaper.cli.replaying.history_view import OUTCOME_WORDS, columns, identity, minute, place, seconds
 from fc_reaper.cli.screen import BAD, STRONG, counted, plain, table
-from fc_reaper.history import OUTCOMES, Change, Comparison, Replay, Stop
+from fc_reaper.history import OUTCOMES, Change, Comparison, Outcome, Replay, Stop
 from fc_reaper.history.compare import CHANGES
 from fc_reaper.model import Millis
 from fc_reaper.policy import format_duration
@@ -29,12 +29,13 @@ _WORDS = {
 
 def summary(comparison: Comparison) -> Table:
     """One row for each kind of change."""
-    rows = (_counts(how, comparison) for how in CHANGES)
-    heads = ("", "tasks", *OUTCOMES)
+    shown = columns(map(comparison.outcomes, CHANGES))
+    rows = (_counts(how, comparison, shown) for how in CHANGES)
+    heads = ("", "tasks", *shown)
     return table(heads, rows, right=heads[1:])
 
 
-def _counts(how: Any, comparison: Comparison) -> list[Text | str]:
+def _counts(how: Any, comparison: Comparison, shown: Sequence[Outcome]) -> list[Text | str]:
     outcomes = comparison.outcomes(how)
     worse = how in ("more", "earlier") and outcomes["succeeded"]
     succeeded = Text(str(outcomes["succeeded"]), BAD if worse else "")
@@ -42,7 +43,7 @@ def _counts(how: Any, comparison: Comparison) -> list[Text | str]:
         _WORDS[how],
         str(len(comparison.of(how))),
         succeeded,
-        *(str(outcomes[one]) for one in OUTCOMES[1:]),
+        *(str(outcomes[one]) for one in shown[1:]),
     ]
 
 
@@ -105,10 +106,11 @@ def markdown(
 ) -> str:
     """The same for a pull request."""
     lines = [f"### What `{_code(names[1])}` changes against `{_code(names[0])}`", ""]
-    lines += [f"| | tasks | {' | '.join(OUTCOMES)} |", f"|---|{'---:|' * (len(OUTCOMES) + 1)}"]
+    shown = columns(map(comparison.outcomes, CHANGES))
+    lines += [f"| | tasks | {' | '.join(shown)} |", f"|---|{'---:|' * (len(shown) + 1)}"]
     for how in CHANGES:
         outcomes = comparison.outcomes(how)
-        numbers = [len(comparison.of(how)), *(outcomes[one] for one in OUTCOMES)]
+        numbers = [len(comparison.of(how)), *(outcomes[one] for one in shown)]
         lines.append(f"| {_WORDS[how]} | {' | '.join(map(str, numbers))} |")
     lines += ["", *(f"- {_escaped(line)}" for line in sentences(comparison, old, new, names)), ""]
     if comparison.changes:
@@ -118,7 +120,7 @@ def markdown(
             lines += ["", f"... and {len(comparison.changes) - ROWS} more."]
         lines.append("")
     used = [name for name in OUTCOMES if any(change.outcome == name for change in comparison.changes)]
-    lines += [f"- {name}: {OUTCOME_WORDS[name]}" for name in used]
+    lines += [f"- {name}: {OUTCOME_WORDS[name][1]}" for name in used]
     lines += [f"- {_escaped(line)}" for line in remarks]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -188,10 +190,12 @@ def stops_as_json(name: str, replay: Replay) -> dict[str, Any]:
     saved: Millis = sum(stop.saved for stop in replay.stops)
     outcomes = {one: sum(stop.outcome == one for stop in replay.stops) for one in OUTCOMES}
     reported = sum(len(one.reported) for one in replay.policies)
+    unknown = {one.policy.name: one.unknown for one in replay.policies if one.unknown}
     return {
         "policy": name,
         "stops": len(replay.stops),
         "outcomes": outcomes,
         "reported": reported,
+        "unknown": unknown,
         "saved_s": seconds(saved),
     }

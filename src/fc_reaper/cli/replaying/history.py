@@ -11,6 +11,7 @@ from typing import Any
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_cloud import Fetched, Refused, Wish, fetch
 from fc_reaper.cli.replaying.history_file import Broken, Saver, read_file, size_of, spoken
 from fc_reaper.cli.screen import screen
@@ -24,6 +25,7 @@ from fc_reaper.policy.duration import NotADuration
 from fc_reaper.settings import Settings, refuse_foreign_targets
 from fc_reaper.sweep.rulebook import is_ourselves
 from fc_reaper.target import Target
+from fc_reaper.world import Exit
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -54,6 +56,11 @@ class Loaded:
     saved_records: int = 0
     payloads: bool = False
 
+    @property
+    def exit(self) -> Exit:
+        """DONE where everything was read; ATTENTION where something of the history is lacking."""
+        return Exit.ATTENTION if self.refused or self.broken else Exit.DONE
+
 
 def load_history(
     given: Given, files: Sequence[PolicyFile], settings: Settings, env: Mapping[str, str]
@@ -83,13 +90,34 @@ def read_terms(given: Given, settings: Settings) -> Terms:
         Ended: an option cannot be read.
     """
     ourselves = settings.ourselves
-    return Terms(
+    terms = Terms(
         interval=settings.interval if given.interval is None else _length("--interval", given.interval),
         since=None if given.since is None else _moment("--since", given.since),
         until=None if given.until is None else _moment("--until", given.until),
         started_time=settings.started_time,
         ourselves=lambda function: ourselves is not None and is_ourselves(function, ourselves),
     )
+    if terms.since is not None and terms.until is not None and terms.since > terms.until:
+        raise Ended("--since is later than --until, so that nothing lies between them; exchange them")
+    return terms
+
+
+def refuse_outside(terms: Terms, history: History) -> None:
+    """Refuse a replay of moments of which the history knows nothing.
+
+    Raises:
+        Ended: --since is beyond its end, or --until before its beginning.
+    """
+    if not history.tasks:
+        return
+    option = ""
+    if terms.since is not None and terms.since > history.end:
+        option = f"--since is {iso(terms.since)}"
+    elif terms.until is not None and terms.until < history.begin:
+        option = f"--until is {iso(terms.until)}"
+    if option:
+        span = f"{iso(history.begin)} to {iso(history.end)}"
+        raise Ended(f"{option}, outside the history, which tells of {span}; choose moments in between")
 
 
 def _refuse(given: Given) -> None:
@@ -102,7 +130,7 @@ def _from_file(name: str, *, with_records: bool) -> Loaded:
     with counting("Reading the history", size_of(name)) as more:
         lines = read_file(name, with_records=with_records, read=more)
     sifted = sift(lines.tasks)
-    return Loaded(spoken(name), History(tuple(sifted.tasks)), sifted, lines.broken)
+    return Loaded(spoken(name), History(tuple(sifted.tasks), sifted.latest), sifted, lines.broken)
 
 
 def _from_cloud(
@@ -119,10 +147,10 @@ def _from_cloud(
         more = stack.enter_context(counting("Listing the tasks", None))
         wish = Wish(targets, payload, given.read, bool(expressions), saver)
         fetched = fetch(wish, settings, env, interrupted=interrupted, seen=more)
-        if fetched.refused and not fetched.tasks:
+        if fetched.refused and not fetched.answered:
             raise _unreachable(fetched)
     sifted = sift(fetched.tasks)
-    history = History(tuple(sifted.tasks), fetched.taken)
+    history = History(tuple(sifted.tasks), sifted.latest if fetched.taken is None else fetched.taken)
     loaded = Loaded("the cloud", history, sifted, [], fetched.refused, fetched.unmatched)
     loaded.saved, loaded.payloads = given.save, payload
     loaded.saved_records = 0 if saver is None else saver.lines

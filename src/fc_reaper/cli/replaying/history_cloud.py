@@ -46,7 +46,11 @@ class Refused(NamedTuple):
 
 
 class Fetched:
-    """What came of it. `taken` is the moment at which the first page of unfinished tasks was true."""
+    """What came of it.
+
+    `taken` is the moment at which the first page of unfinished tasks was true. `answered` says whether any
+    page was, with tasks or without.
+    """
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
@@ -54,6 +58,7 @@ class Fetched:
         self.unmatched: list[Target] = []
         self.functions: list[Function] = []
         self.taken: Millis | None = None
+        self.answered = False
 
 
 def fetch(
@@ -157,6 +162,7 @@ class _Fetcher:
         )
 
     def _take(self, page: Page, status: str, unread: list[Task]) -> None:
+        self.fetched.answered = True
         if status in UNFINISHED and (self.fetched.taken is None or page.moment < self.fetched.taken):
             self.fetched.taken = page.moment
         read = [task for task in page.tasks if not (self._wish.read and not task.events)]

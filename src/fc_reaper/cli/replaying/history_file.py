@@ -99,7 +99,8 @@ def _task(line: bytes, functions: dict[Function, Function]) -> Task:
     except UnicodeDecodeError:
         raise NoRecord("it is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise NoRecord(f"it is no JSON, {error.msg.lower()} at character {error.colno}") from None
+        what = error.msg.lower().removesuffix(" at")
+        raise NoRecord(f"it is no JSON, {what} at character {error.colno}") from None
     except (ValueError, RecursionError):
         raise NoRecord("it is no JSON that can be read") from None
     if not isinstance(record, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,20 +11,39 @@ from fc_reaper.cli.hints import advice
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history import Loaded
 from fc_reaper.cli.screen import counted, plain, short
-from fc_reaper.history import Replay
+from fc_reaper.history import OUTCOMES, Outcome, PolicyReplay, Replay
 from fc_reaper.model import Millis, Task
 from fc_reaper.policy import Policy, spell_duration
 
 _SHOWN = 5
 _LONGEST = 160
 
-OUTCOME_WORDS = {
-    "succeeded": "succeeded in truth: false stops",
-    "failed": "failed, expired or were invalid",
-    "censored": "were stopped by somebody, so nobody knows how they would have ended",
-    "open": "were still alive when the history ends",
+OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
+    "succeeded": ("succeeded in truth: a false stop", "succeeded in truth: false stops"),
+    "failed": ("failed, expired or was invalid", "failed, expired or were invalid"),
+    "censored": (
+        "was stopped by somebody, so nobody knows how it would have ended",
+        "were stopped by somebody, so nobody knows how they would have ended",
+    ),
+    "open": ("was still alive when the history ends", "were still alive when the history ends"),
+    "unknown": (
+        "has a status that nobody here knows, so its end is unknown",
+        "have a status that nobody here knows, so their ends are unknown",
+    ),
 }
-"""How tasks ended in truth, in a sentence."""
+"""How tasks ended in truth, in a sentence about one and about several."""
+
+
+def fate(outcome: Outcome, number: int) -> str:
+    """How so many tasks ended, in words."""
+    one, many = OUTCOME_WORDS[outcome]
+    return f"{number} {one if number == 1 else many}"
+
+
+def columns(counted: Iterable[Mapping[Outcome, int]]) -> list[Outcome]:
+    """The outcomes that a table shows: `unknown` only where there is one, since it is rare."""
+    rare = any(one.get("unknown") for one in counted)
+    return [outcome for outcome in OUTCOMES if outcome != "unknown" or rare]
 
 
 def minute(moment: Millis) -> str:
@@ -62,8 +81,9 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
         shown = "; ".join(f"{task.invocation_id}: {why}" for task, why in sifted.contradicting[:_SHOWN])
         number = len(sifted.contradicting)
         more = f"; and {number - _SHOWN} more" if number > _SHOWN else ""
-        said = counted(number, "record contradicts itself", "records contradict themselves")
-        yield plain(f"{said}, so nothing follows from it: {shown}{more}.")
+        one = "record contradicts itself, so nothing follows from it"
+        said = counted(number, one, "records contradict themselves, so nothing follows from them")
+        yield plain(f"{said}: {shown}{more}.")
     if sifted.again:
         said = counted(sifted.again, "record is", "records are")
         yield f"{said} about a task that has another one; the one that knows most counts."
@@ -76,6 +96,7 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
             yield f"{counted(replay.outside, 'task is', 'tasks are')} outside the targets{of}."
         for policy in replay.asleep:
             yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
+        yield from (plain(f"{unjudged(each, of)}.") for each in replay.policies if each.unknown)
     if loaded.unmatched:
         targets = ", ".join(map(str, loaded.unmatched))
         yield plain(f"Targets that stand for no function in task mode: {targets}.")
@@ -83,6 +104,15 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
         payloads = "with" if loaded.payloads else "without"
         saved = counted(loaded.saved_records, "record")
         yield plain(f"{loaded.saved}: {saved} {payloads} payloads, for --history.")
+
+
+def unjudged(one: PolicyReplay, of: str = "") -> str:
+    """How many tasks a policy could not judge, and what was lacking."""
+    (why, _), *others = one.unknown_why.most_common(2)
+    more = ", among other reasons" if others else ""
+    lost = "payload" in why
+    advice = "; if it was saved without payloads, save it again with this policy" if lost else ""
+    return f"{counted(one.unknown, 'task')} could not be judged by {one.policy.name}{of}: {why}{more}{advice}"
 
 
 def tell_refusals(loaded: Loaded) -> None:

@@ -18,22 +18,26 @@ from fc_reaper.history.replay import rung_by_timer
 from fc_reaper.model import Millis, Task
 from fc_reaper.policy import Carried, Policy, PolicyFile, format_duration, spell_duration
 
-WIDTH, HEIGHT = 960, 560
-LEFT, RIGHT, TOP, BOTTOM = 76, 96, 84, 86
+WIDTH, HEIGHT = 960, 580
+LEFT, RIGHT, TOP, BOTTOM = 76, 96, 104, 86
 MOST = 3_000
 """Dots; only false stops may make them more."""
 
 _LONGEST = 90
 
 KINDS = {
-    "false": "FALSE STOP: it succeeded",
-    "stopped": "a stop: it did not succeed",
+    "false": "FALSE STOP, it succeeded",
+    "stopped": "a stop, it failed",
+    "unsure": "a stop, nobody knows how it ends",
     "succeeded": "succeeded",
     "failed": "failed, expired or invalid",
     "censored": "stopped by somebody",
     "open": "still alive",
+    "unknown": "in a status that nobody here knows",
 }
 """What a dot stands for, the ones drawn last first."""
+
+_STOPS = {"succeeded": "false", "failed": "stopped"}
 
 _STYLE = """\
 text { font-family: system-ui, sans-serif; font-size: 12px; fill: #222 }
@@ -49,6 +53,8 @@ text { font-family: system-ui, sans-serif; font-size: 12px; fill: #222 }
 .censored { fill: none; stroke: #555; stroke-width: 1.3 }
 .open { fill: none; stroke: #4a7ab5; stroke-width: 1.3 }
 .stopped { fill: #1f7a3d }
+.unsure { fill: none; stroke: #1f7a3d; stroke-width: 1.6 }
+.unknown { fill: none; stroke: #555; stroke-width: 1.3 }
 .false { fill: none; stroke: #b00020; stroke-width: 2.4 }
 @media screen and (prefers-color-scheme: dark) {
 text { fill: #e6e6e6 }
@@ -60,9 +66,10 @@ text { fill: #e6e6e6 }
 .limit-label { fill: #ff6b7d; stroke: #15181c }
 .succeeded { fill: #7fb0ea }
 .failed { fill: #f0b04a }
-.censored { stroke: #bbb }
+.censored, .unknown { stroke: #bbb }
 .open { stroke: #7fb0ea }
 .stopped { fill: #5fce86 }
+.unsure { stroke: #5fce86 }
 }"""
 
 
@@ -156,13 +163,8 @@ def _dots(history: History, policy: Policy, clock: str, stops: Iterable[Stop]) -
         length = longest(task, clock, history.end) if watched[task.function] else None
         if length is not None:
             outcome = outcome_of(task)
-            kind = "stopped" if id(task) in stopped else outcome
-            yield Dot(
-                "false" if kind == "stopped" and outcome == "succeeded" else kind,
-                first_enqueued(task),
-                length,
-                task,
-            )
+            kind = _STOPS.get(outcome, "unsure") if id(task) in stopped else outcome
+            yield Dot(kind, first_enqueued(task), length, task)
 
 
 def _axes(x: Scale, y: Scale, clock: str) -> Iterator[str]:
@@ -194,13 +196,13 @@ def _limit_line(policy: Policy, clock: str, limit: Millis | None, y: Scale) -> I
 
 
 def _legend(dots: Sequence[Dot]) -> Iterator[str]:
-    """What is there, in two lines of three, each with its shape and its number."""
+    """What is there, in lines of three, each with its shape and its number."""
     present = [kind for kind in KINDS if any(dot.kind == kind for dot in dots)]
     for place, kind in enumerate(present):
         left, top = LEFT + 6 + place % 3 * 262, 46 + place // 3 * 18
         number = sum(dot.kind == kind for dot in dots)
         yield _shape(kind, left, top)
-        yield _text(left + 12, top + 4, f"{number:,} {KINDS[kind]}", "")
+        yield _text(left + 12, top + 4, f"{KINDS[kind]}: {number:,}", "")
 
 
 def _caption(every: Sequence[Dot], shown: Sequence[Dot], source: str) -> str:
@@ -213,7 +215,7 @@ def _caption(every: Sequence[Dot], shown: Sequence[Dot], source: str) -> str:
 
 
 def _mark(dot: Dot, x: Scale, y: Scale) -> str:
-    if dot.kind not in ("false", "stopped"):
+    if dot.kind not in ("false", "stopped", "unsure"):
         return _shape(dot.kind, x(dot.at), y(dot.length))
     name = plain(f"{dot.task.invocation_id} of {dot.task.function}, {format_duration(dot.length)}")
     return f"<g><title>{escape(name)}</title>{_shape(dot.kind, x(dot.at), y(dot.length))}</g>"
@@ -224,6 +226,8 @@ def _shape(kind: str, x: float, y: float) -> str:
     paths = {
         "false": "m-5 -5 l10 10 m0 -10 l-10 10",
         "stopped": "m0 -5 l5 5 l-5 5 l-5 -5 z",
+        "unsure": "m0 -5 l5 5 l-5 5 l-5 -5 z m-2.5 5 h5",
+        "unknown": "m-4 0 h8 m-4 -4 v8",
         "failed": "m0 -4.5 l4.3 7.5 h-8.6 z",
         "censored": "m-3.5 -3.5 h7 v7 h-7 z",
     }

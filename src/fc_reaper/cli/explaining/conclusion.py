@@ -1,0 +1,98 @@
+"""The end of an explanation: the verdict, what decided, when it becomes due, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from fc_reaper.cli.explaining.changes import sentence
+from fc_reaper.cli.screen import BAD, GOOD, STRONG, percent, plain
+from fc_reaper.judge.explain import Explanation, Step
+from fc_reaper.judge.verdict import Kind, Member
+from fc_reaper.model import FINISHED, STOPPING
+from fc_reaper.policy import format_duration
+
+_VERDICTS = {
+    Kind.KEPT: ("kept", GOOD),
+    Kind.EXEMPT: ("exempt", GOOD),
+    Kind.UNKNOWN: ("unknown, so it is kept", BAD),
+    Kind.REPORTED: ("reported, not stopped", STRONG),
+    Kind.DUE: ("due", BAD),
+}
+
+
+def conclusion(explained: Explanation, source: str) -> Iterator[Text]:
+    """What it all comes to, a line each."""
+    verdict = explained.verdict
+    word, style = _VERDICTS[verdict.kind]
+    by = f", {verdict.policy}" if verdict.policy else ""
+    rule = f", {verdict.rule}" if verdict.rule and verdict.rule != verdict.kind.value else ""
+    age = f" {format_duration(verdict.age)}" if verdict.age is not None else ""
+    limit = f" of {format_duration(verdict.limit)}" if verdict.limit is not None else ""
+    over = f", {format_duration(verdict.over)} over" if verdict.over is not None and verdict.over > 0 else ""
+    reason = "" if verdict.reason == word else f": {plain(verdict.reason)}"
+    yield Text.assemble((word, style), f"{by}{rule}{age}{limit}{over}{reason}")
+    if verdict.line:
+        yield Text(f"decided by {source}:{verdict.line}{_clock(explained)}")
+    yield from (Text(line) for line in _outlook(explained, source))
+
+
+def _clock(explained: Explanation) -> str:
+    clock = explained.verdict.clock
+    return {"events": ", by its dated events", "started_time": ", by its startedTime"}.get(clock or "", "")
+
+
+def _outlook(explained: Explanation, source: str) -> Iterator[str]:
+    verdict, task = explained.verdict, explained.task
+    if verdict.also:
+        yield f"claimed also by {', '.join(verdict.also)}"
+    held = explained.held_out_by(verdict.policy) if verdict.kind is Kind.DUE else None
+    if held is not None:
+        yield f"not stopped all the same: {_spared(held, source)}, and no other step does"
+        return
+    winner = next((step.policy for step in explained.steps if step.policy.name == verdict.policy), None)
+    if verdict.kind is Kind.DUE and winner is not None and winner.triggers:
+        yield f"only a run woken by {' or '.join(winner.triggers)} stops it"
+    yield from _if_named(explained, source)
+    if explained.stuck is not None and explained.stuck.holds:
+        yield "stuck: asked to stop, and still Stopping; every run reports it"
+    if verdict.kind is not Kind.DUE:
+        yield from _as_one_of_many(explained, source)
+    if explained.due_in is not None:
+        late = explained.held_out_by(explained.due_by)
+        then = "" if late is None else f"; not stopped then either: {_spared(late, source)}"
+        yield f"due in {format_duration(explained.due_in)}, if it is {task.status} until then{then}"
+    elif verdict.kind is not Kind.DUE and task.status not in (*FINISHED, STOPPING):
+        yield "time alone will not make it due"
+    yield sentence(explained, source)
+
+
+def _spared(step: Step, source: str) -> str:
+    share = percent(step.policy.holdout or 0)
+    return f"`holdout` of {step.policy.name} spares it ({source}:{step.policy.line}), as {share} of all ids"
+
+
+def _if_named(explained: Explanation, source: str) -> Iterator[str]:
+    named = explained.if_named
+    if named.kind is not Kind.DUE or explained.verdict.kind is Kind.DUE:
+        return
+    held = explained.held_out_by(named.policy)
+    if held is None:
+        yield f"an event that names it would have it stopped: {named.policy}, {source}:{named.line}"
+    else:
+        yield f"an event that names it would find it due, but {_spared(held, source)}"
+
+
+def _as_one_of_many(explained: Explanation, source: str) -> Iterator[str]:
+    """What a population makes of the task."""
+    for step in explained.steps:
+        if not isinstance(step.place, Member):
+            continue
+        counts = f"counts for {step.policy.name}"
+        if step.held_out:
+            yield f"{counts}, which never stops it: {_spared(step, source)}"
+        elif not step.place.choosable or explained.verdict.kind is Kind.EXEMPT:
+            yield f"{counts}, which never stops it: it is spared"
+        else:
+            yield f"{counts}: whether it is one too many, the other tasks decide"
