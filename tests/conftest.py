@@ -1,8 +1,13 @@
-"""For all tests: hypothesis without a stopwatch, since a busy machine is no fault of ours."""
+"""For all tests: hypothesis without a stopwatch, since a busy machine is no fault of ours.
+
+`pytest --hypothesis-profile brief` tries a fifth of the examples, for a second look at another Python. Laws
+that need more than the usual hundred say how many hundreds: `settings().max_examples` times so many.
+"""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("without-a-stopwatch", deadline=None)
-settings.load_profile("without-a-stopwatch")
+settings.register_profile("usual", deadline=None, max_examples=100)
+settings.register_profile("brief", deadline=None, max_examples=20)
+settings.load_profile("usual")

@@ -62,7 +62,7 @@ files = st.builds(
 intervals = st.sampled_from([MINUTE, 5 * MINUTE, 7 * MINUTE])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=4 * settings().max_examples)
 @given(histories(), files, intervals)
 def test_it_is_what_a_run_at_every_tick_would_have_done(
     past: History, file: PolicyFile, interval: int

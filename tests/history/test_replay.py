@@ -373,3 +373,23 @@ def test_a_task_that_was_found_under_two_qualifiers_counts_once() -> None:
     due = "targets: ['media/*@7'], match: {running_for: 10m}"
     assert TRANSCODE.qualifier != "7"
     assert stops(replayed(history(one, again, other), keep, due)) == {"one": "15m"}
+
+
+def test_the_name_that_counts_is_the_one_that_a_run_would_count() -> None:
+    """Whichever was recorded first: a run takes the first by name, and so the task counts in that group."""
+    one = lived("one", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "1h"))
+    again = one._replace(function=one.function._replace(qualifier="7"))
+    other = lived("other", ("Enqueued", "20m"), ("Running", "20m"), ("Succeeded", "1h"))
+    other = other._replace(function=again.function)
+    keep = "targets: ['media/*@*'], match: {status: Running}, keep: {at_most: 1, per: qualifier}"
+    for past in (history(one, again, other), history(again, one, other)):
+        assert stops(replayed(past, keep)) == {"other": "20m"}
+
+
+def test_an_id_that_was_used_again_is_another_task() -> None:
+    """By its request id, which is never the same."""
+    first = lived("job", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "30m"))
+    second = lived("job", ("Enqueued", "2h"), ("Running", "2h"), ("Succeeded", "3h"))
+    second = second._replace(request_id="r-2")
+    result = replayed(history(first, second), "match: {running_for: 10m}")
+    assert [stop.at for stop in result.stops] == [at("15m"), at("2h15m")]

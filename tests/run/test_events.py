@@ -66,7 +66,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(raw)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=mutated() | st.binary(max_size=200))
 def test_no_event_leads_outside_the_targets(shared_emulator: Any, raw: bytes) -> None:
     """Whatever the bytes, a run or a refusal: one last line, no fault, and no stranger asked about."""

@@ -18,6 +18,7 @@ from fc_reaper.trigger import Trigger, read_trigger
 from fc_reaper.trigger.nearmiss import COMMAND_KEYS, means, near_miss
 from tests.trigger.builders import a_cloud_event, a_timer, asked, read
 
+USUAL = settings().max_examples
 EVENTS = Path(__file__).parents[2] / "events"
 SAMPLES = [path.read_bytes() for path in sorted(EVENTS.rglob("*")) if path.suffix in (".json", ".txt")]
 JSON_SAMPLES = [json.loads(path.read_bytes()) for path in sorted(EVENTS.glob("*.json"))]
@@ -126,14 +127,14 @@ def from_base64(text: str) -> str:
         return ""
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6 * USUAL)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_trigger(raw: bytes) -> None:
     """Noise is refused, never raised."""
     check_sound(raw, read_trigger(raw))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6 * USUAL)
 @given(st.text(alphabet='{}[]",:\\ \n\tntfu0123456789eE+-.abdryRun_=%&\ufeff\ud800\udc00', max_size=60))
 def test_any_text_like_json_gives_a_trigger(text: str) -> None:
     """Nearly JSON is refused, never raised."""
@@ -141,7 +142,7 @@ def test_any_text_like_json_gives_a_trigger(text: str) -> None:
     check_sound(raw, read_trigger(raw))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6 * USUAL)
 @given(values)
 def test_any_value_gives_a_trigger(value: Any) -> None:
     """Whatever is well formed is obeyed, rings, or is refused in words."""
@@ -149,7 +150,7 @@ def test_any_value_gives_a_trigger(value: Any) -> None:
     check_sound(raw, read_trigger(raw))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=10 * USUAL)
 @given(mutated_samples())
 def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
     """Senders change their minds; the reaper keeps its head."""
@@ -157,7 +158,7 @@ def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
     check_sound(raw, read_trigger(raw))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6 * USUAL)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_any_damage_to_the_bytes_of_a_sample_gives_a_trigger(raw: bytes, data: st.DataObject) -> None:
     """Cut, repeated, or overwritten on the way."""
@@ -249,7 +250,7 @@ def nearly_keys(draw: st.DrawFn) -> str:
     return key
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * USUAL)
 @given(nearly_keys() | st.text(max_size=14), st.sampled_from(COMMAND_KEYS))
 def test_a_near_miss_is_what_the_textbook_calls_near(key: str, meant: str) -> None:
     """The quick way to count slips agrees with the plain one."""

@@ -37,7 +37,7 @@ class Backlog:
         self.waits = False
         self.gone: set[int] = set()
         self._policies = policies
-        self._names = _names(tasks)
+        self._same = _same(tasks)
         self._crowds = {policy.name: Crowd(policy) for policy in policies if policy.keep is not None}
         self._days = Days(policies, tasks)
         self._claims: dict[int, Claim] = {}
@@ -183,7 +183,7 @@ class Backlog:
             if number in self.gone:
                 continue
             since = desk.leave(number)
-            for same in self._names.get(key_of(claim.task), (number,)):
+            for same in self._same.get(number, (number,)):
                 self.gone.add(same)
                 self.withdraw(same)
             self._days.stopped(number, claim.task, now)
@@ -191,12 +191,13 @@ class Backlog:
         desk.note(now, halted=choice.halted is not None)
 
 
-def _names(tasks: Sequence[Task]) -> Mapping[Key, Sequence[int]]:
-    """The numbers of each task that was found under several qualifiers."""
-    numbers: dict[Key, list[int]] = {}
+def _same(tasks: Sequence[Task]) -> Mapping[int, Sequence[int]]:
+    """The numbers of each task that was found under several qualifiers; an id alone may be used again."""
+    numbers: dict[tuple[Key, str], list[int]] = {}
     for number, task in enumerate(tasks):
-        numbers.setdefault(key_of(task), []).append(number)
-    return {key: same for key, same in numbers.items() if len(same) > 1}
+        if task.request_id is not None:
+            numbers.setdefault((key_of(task), task.request_id), []).append(number)
+    return {number: same for same in numbers.values() if len(same) > 1 for number in same}
 
 
 def _shifted(verdict: Verdict, by: Millis) -> Verdict:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fc_reaper.judge.keep import MOST, Key, by_age, key_of
+from fc_reaper.judge.keep import MOST, Key, by_age, key_of, stands_for
 from fc_reaper.judge.verdict import Member
 from fc_reaper.model import Millis, Task
 from fc_reaper.policy import Policy
@@ -25,6 +25,7 @@ class _Entry(NamedTuple):
     place: Place
     choosable: bool
     key: Key
+    rank: tuple[tuple[bool, bool, str], int]
 
 
 class Move(NamedTuple):
@@ -113,7 +114,8 @@ class Crowd:
     def join(self, number: int, member: Member, task: Task) -> None:
         """A task counts."""
         key = key_of(task)
-        self._entries[number] = _Entry(member.group, (by_age(member, task), number), member.choosable, key)
+        place, rank = (by_age(member, task), number), (stands_for(member, task), -number)
+        self._entries[number] = _Entry(member.group, place, member.choosable, key, rank)
         self._same.setdefault(key, set()).add(number)
         self._settle(key)
 
@@ -154,7 +156,7 @@ class Crowd:
     def _settle(self, key: Key) -> None:
         """Of those who are the same task one stands for all, unless another policy has it."""
         old = self._standing.get(key)
-        new = None if key in self._hidden else max(self._same.get(key, ()), default=None)
+        new = None if key in self._hidden else min(self._same.get(key, ()), key=self._rank, default=None)
         if old == new:
             return
         if old is not None:
@@ -163,6 +165,9 @@ class Crowd:
         if new is not None:
             self._standing[key] = new
             self._touch(self._entries[new], self._group(new).add(self._entries[new]))
+
+    def _rank(self, number: int) -> tuple[tuple[bool, bool, str], int]:
+        return self._entries[number].rank
 
     def _group(self, number: int) -> _Group:
         name = self._entries[number].group

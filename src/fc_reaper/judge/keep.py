@@ -120,7 +120,7 @@ class Population:
         if before is None and len(self._members) >= MOST:
             self.overflown = True
             return False
-        if key not in self._taken and (before is None or _stands_for(member, task) <= _stands_for(*before)):
+        if key not in self._taken and (before is None or stands_for(member, task) <= stands_for(*before)):
             self._members[key] = member, task
         return True
 
@@ -156,7 +156,7 @@ class Population:
         yield from ((task, member, stays) for member, task in going if member.asked)
 
 
-def _stands_for(member: Member, task: Task) -> tuple[bool, bool, str]:
+def stands_for(member: Member, task: Task) -> tuple[bool, bool, str]:
     """Which of a task's records counts where it was found under several qualifiers: the first in order."""
     return member.choosable, not member.asked, str(task.function)
 
