@@ -48,7 +48,7 @@ format: $(VENV)/installed-dev
 	@$(BIN)/ruff format .
 
 types: $(VENV)/installed-dev
-	@$(BIN)/mypy src tests scripts
+	@$(BIN)/mypy src tests scripts benchmarks
 
 imports: $(VENV)/installed-dev
 	@$(BIN)/lint-imports

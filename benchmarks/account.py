@@ -38,8 +38,13 @@ def policy(targets: str, budget: int = 20) -> str:
 
 def ours(endpoint: str, pool: int = 32) -> AsyncTaskClient:
     """Our client for the emulator."""
-    keys = {"access_key_id": "emulator", "access_key_secret": "emulator-secret"}
-    return AsyncTaskClient(endpoint=endpoint, pool_size=pool, api_version="2016-08-15", **keys)
+    return AsyncTaskClient(
+        endpoint=endpoint,
+        access_key_id="emulator",
+        access_key_secret="emulator-secret",
+        pool_size=pool,
+        api_version="2016-08-15",
+    )
 
 
 class PlainFc2:

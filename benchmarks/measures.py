@@ -64,7 +64,7 @@ def calls_per_stop() -> float:
         reaped = reap(cloud.endpoint, policy("media/transcode", 200), enforce=True)
         assert reaped.counts["confirmed"] == 100
         counts = cloud.calls()["counts"]
-        return (sum(counts.values()) - counts[_LISTS]) / 100
+        return float(sum(counts.values()) - counts[_LISTS]) / 100
 
 
 def throughput() -> float:
