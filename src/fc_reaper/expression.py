@@ -131,9 +131,11 @@ def _where(error: Exception, text: str) -> str:
 
 
 _MISTAKES = (
+    ("[\u2018\u2019\u201c\u201d]", "write straight quotes, as in payload.tier == 'gold'"),
     (r"^\$", "leave $ out, the record is meant already"),
     (r"===|<>|=~|!==", "write one of == != < <= > >= to compare"),
-    (r"\sin\s", "write contains(payload.list, 'x')"),
+    (r"(?i)\sin\s", "write contains(['x', 'y'], payload.tier)"),
+    (r"(?i)\s(contains|like)\s", "write contains(payload.list, 'x')"),
     (r"\[\s*['\"]", 'write payload.name, or with quotes payload."odd name"'),
     (r"\bis\s+(not\s+)?(null|none)\b", "write nothing about null: what is absent is unknown, and kept"),
     (r"[A-Za-z0-9_]-[A-Za-z]", 'quote a name that holds other characters, payload."order-id"'),
@@ -147,7 +149,7 @@ def _remedy(text: str) -> str:
     for mistake, remedy in _MISTAKES:
         if re.search(mistake, text):
             return remedy
-    if " and " in text or " or " in text or " not " in f" {text}":
+    if re.search(r"(?i)\s(and|or)\s|(^|\s)not\s", text):
         return "write && || ! for and, or, not"
     if "==" not in text and "=" in text:
         return "write == to compare"
@@ -173,6 +175,7 @@ def _check_call(node: Mapping[str, Any]) -> None:
 
         near = get_close_matches(name, list(known), n=1, cutoff=0.6)
         remedy = f"did you mean {near[0]}?" if near else f"the functions are {', '.join(sorted(known))}"
+        remedy = "write !(payload.vip)" if name.lower() == "not" else remedy
         raise BadExpression(f"there is no function {name}(); {remedy}")
     signature = known[name]["signature"]
     variadic = bool(signature) and bool(signature[-1].get("variadic"))

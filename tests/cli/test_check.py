@@ -146,6 +146,15 @@ def test_the_file_may_be_named_in_three_ways(tmp_path: Path) -> None:
         assert (ran.code, ran.out.splitlines()[0].split()[0]) == (0, path.name)
 
 
+def test_of_two_files_none_is_checked(tmp_path: Path) -> None:
+    """The second would be taken for checked; one line says what to write."""
+    a_policy_file(tmp_path)
+    ran = fc_reaper("check", "policy.yaml", "--policy", "other.yaml", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.complaints
+    assert "policy.yaml and --policy other.yaml are two; write: fc-reaper check policy.yaml" in line
+
+
 def test_a_policy_is_beside_the_person_and_not_beside_the_code(folder: Path, tmp_path: Path) -> None:
     """Also where FC_FUNC_CODE_PATH is set, as in a shell on an instance."""
     env = environment(FC_FUNC_CODE_PATH="/nowhere")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Ran, a_policy_file, at, environment, fc_reaper
+from tests.cli.command import a_policy_file, at, fc_reaper
+from tests.cli.told import HOUR, LATER, NOWHERE, START, TWO, from_file
 from tests.emulator_process import EmulatorProcess
 from tests.run.account import operations, policy
 
@@ -75,7 +76,8 @@ def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(
     """It is said apart what an event that names the task would do."""
     a_policy_file(tmp_path, policy(match="{status: Running}", triggers="[task]"))
     ran = fc_reaper("explain", PROD, "young-1", env=at(cloud), cwd=tmp_path)
-    assert "kept, status: no policy matches it" in ran.told
+    assert "kept: runaway matches it, and only an event that names it runs that (policy.yaml:4)" in ran.told
+    assert "no step would make it due: only an event that names it runs a stop policy" in ran.told
     assert "an event that names it would have it stopped: runaway, policy.yaml:4" in ran.told
 
 
@@ -125,68 +127,6 @@ def test_a_policy_that_the_lock_does_not_arm_only_reports(cloud: EmulatorProcess
     assert "to become due, runaway would have to be armed (policy.yaml:4)" in told
 
 
-def held_out(folder: Path, running: str, **keys: str) -> str:
-    """What is told of a task, three hours old, that `holdout` spares."""
-    share = {"holdout": "99.99%"}
-    a_policy_file(folder, policy(**{"match": f"{{running_for: {running}}}", **share, **keys}))
-    ran = from_file(folder, TWO)
-    assert ran.code == 0
-    assert max(map(len, ran.out.splitlines())) <= 80
-    return ran.told
-
-
-HELD = "`holdout` of runaway spares it (policy.yaml:4), as 99.99% of all ids"
-
-
-def test_a_due_task_that_is_held_out_is_told_what_keeps_it_and_that_nothing_else_does(tmp_path: Path) -> None:
-    """It is due, and yet no step of the policy would have to change for it to be kept."""
-    told = held_out(tmp_path, "2h", triggers="[timer]")
-    assert "due, runaway, running_for 3h of 2h, 1h over" in told
-    assert f"not stopped all the same: {HELD}, and no other step does" in told
-    assert "to be kept" not in told
-    assert "stops it" not in told
-    assert json.loads(from_file(tmp_path, TWO, "--json").out)["held_out_by"] == "runaway"
-
-
-def test_a_task_that_would_be_held_out_once_it_is_due_is_told_so(tmp_path: Path) -> None:
-    """Also where only an event that names it would find it due."""
-    assert f"until then; not stopped then either: {HELD}" in held_out(tmp_path, "4h")
-    told = held_out(tmp_path, "2h", triggers="[task]")
-    assert f"an event that names it would find it due, but {HELD}" in told
-    assert "have it stopped" not in told
-
-
-def test_one_of_many_that_is_held_out_is_not_told_that_the_others_decide(tmp_path: Path) -> None:
-    """Nor one that is spared, or exempt: it counts, and that is all."""
-    keep = {"match": "{status: Running}", "keep": "{at_most: 1}"}
-    a_policy_file(tmp_path, policy(**keep))
-    assert "counts for runaway: whether it is one too many" in from_file(tmp_path, TWO).told
-    told = held_out(tmp_path, "2h", **keep)
-    assert f"counts for runaway, which never stops it: {HELD}" in told
-    assert "one too many" not in told
-    for text in (policy(unless="[job-*]", **keep), policy(**keep).replace("[keep-*]", "[job-*]")):
-        a_policy_file(tmp_path, text)
-        told = from_file(tmp_path, TWO).told
-        assert "counts for runaway, which never stops it: it is spared" in told
-        assert "one too many" not in told
-
-
-def test_a_task_of_another_policy_is_said_to_be_claimed_not_stopped(tmp_path: Path) -> None:
-    """That one may hold it out."""
-    text = policy(match="{running_for: 2h}", holdout="99.99%")
-    text += "  - {name: few, targets: [media/transcode@prod], match: {status: Running}, keep: {at_most: 1}, "
-    a_policy_file(tmp_path, text + "stop: x}\n")
-    told = from_file(tmp_path, TWO).told
-    assert "does not count: runaway claims it" in told
-    assert "stops it" not in told
-
-
-def test_a_report_holds_nobody_out(tmp_path: Path) -> None:
-    """`holdout` has no effect there, so no step of it is shown."""
-    a_policy_file(tmp_path, policy(holdout="50%").replace("stop:", "report:"))
-    assert "holdout" not in from_file(tmp_path, TWO).told
-
-
 @pytest.mark.parametrize(
     ("target", "task"),
     [(PROD, "nobody"), ("media/nobody@prod", "over-1"), ("media/transcode", "over-1"), ("nobody", "over-1")],
@@ -227,24 +167,6 @@ def test_a_function_of_3_0_has_no_service(cloud: EmulatorProcess, tmp_path: Path
     assert "due, runaway" in ran.told
 
 
-NOWHERE = environment(REAPER_ENDPOINT="http://127.0.0.1:9")
-"""No cloud, and no keys for one."""
-
-HOUR = 3_600_000
-START = 1_700_000_000_000
-TWO: dict[str, Any] = {
-    "serviceName": "media",
-    "functionName": "transcode",
-    "qualifier": "prod",
-    "invocationId": "job-7",
-    "status": "Running",
-    "alreadyRetriedTimes": 0,
-    "invocationPayload": '{"order": "s3cret", "most": "90m"}',
-    "events": [
-        {"eventId": 1, "status": "Enqueued", "timestamp": START},
-        {"eventId": 2, "status": "Running", "timestamp": START},
-    ],
-}
 THREE: dict[str, Any] = {
     "functionArn": "acs:fc:cn-hangzhou:123456789:functions/resize/prod",
     "taskId": "job-8",
@@ -253,20 +175,6 @@ THREE: dict[str, Any] = {
     "taskPayload": '{"most": "90m"}',
     "events": TWO["events"],
 }
-LATER = "2023-11-15T01:13:20Z"
-"""Three hours after START."""
-
-
-def from_file(
-    folder: Path, record: object, *args: str, stdin: bytes = b"", env: dict[str, str] = NOWHERE
-) -> Ran:
-    """explain --record, judged three hours later; *record* is text, bytes or a value to write as JSON."""
-    text = record if isinstance(record, (str, bytes)) else json.dumps(record)
-    path = folder / "task.json"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return fc_reaper(
-        "explain", *args, "--record", "task.json", "--at", LATER, env=env, stdin=stdin, cwd=folder
-    )
 
 
 @pytest.mark.parametrize(
@@ -315,6 +223,31 @@ def test_standard_input_will_do(folder: Path) -> None:
     assert ran.code == 0
     assert "running_for 1h of 2h" in ran.told
     assert "due in 1h, if it is Running until then" in ran.told
+
+
+OVER = [{"eventId": 1, "status": "Succeeded", "timestamp": START}]
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (TWO, "since when the task is Running"),
+        ({**TWO, "events": [], "startedTime": START}, "since when the task has started"),
+        ({**TWO, "status": "Succeeded", "events": OVER}, "since when the task is Succeeded"),
+    ],
+    ids=["running", "no events", "over"],
+)  # fmt: skip
+def test_no_task_is_judged_as_of_a_moment_before_its_record(
+    record: dict[str, Any], said: str, folder: Path
+) -> None:
+    """Exit 2: how it was then is not in it. A moment without its milliseconds is late enough."""
+    ran = from_file(folder, record, at=str(START - 1001))
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.complaints
+    assert "--at 2023-11-14T22:13:18Z is before 2023-11-14T22:13:20Z" in line
+    assert said in line
+    assert "write a later moment" in line
+    assert from_file(folder, record, at=str(START - 1000)).code == 0
 
 
 SEVERAL = "\n".join(json.dumps({**TWO, "invocationId": name}) for name in ("job-1", "job-2", "job-3"))

@@ -166,6 +166,19 @@ def test_options_that_make_no_incident_are_refused_with_what_to_write(
     assert said in ran.err
 
 
+def test_all_that_is_wrong_with_the_options_is_said_at_once(tmp_path: Path) -> None:
+    """What is missing hides nothing, and nothing is said of what was not given."""
+    args = ("--target", "a/b/c", "--alive-for", "10", "--status", "Failed", "--where", "payload.")
+    ran = fc_reaper("plan", *args, cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert [line.split(" ")[1] for line in ran.complaints] == [
+        "--target", "--target:", "--alive-for:", "--status:", "--where:",
+    ]  # fmt: skip
+    assert "needs --reason and --max as well" in ran.complaints[0]
+    ran = fc_reaper("plan", "--id", "a[b]", "--reason", "x", cwd=tmp_path)
+    assert [line.split(" ")[1] for line in ran.complaints] == ["--id", "--id:"]
+
+
 def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:
     """Usage, exit 2."""
     assert fc_reaper("plan", *TARGET, *ALL, "--max", "0", cwd=tmp_path).code == 2

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cli.checking.lint import beaten, never, unanswered, warnings
+from fc_reaper.cli.checking.lint import beaten, never, said_twice, unanswered, warnings
 from fc_reaper.cli.checking.lint.patterns import contains, overlap
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.judge.claim import claim
@@ -102,6 +102,18 @@ ODD: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
     ),
     ({"match": "{alive_for: 40d}"}, [("above-maximum", f"{MATCH}.alive_for")]),
     ({"match": "{alive_for: 17d}", "targets": "[resize]"}, [("above-maximum", f"{MATCH}.alive_for")]),
+    ({"match": "{running_for: 24h}"}, [("above-maximum", f"{MATCH}.running_for")]),
+    ({"match": "{queued_for: 30d}"}, [("above-maximum", f"{MATCH}.queued_for")]),
+    ({"match": "{alive_for: 39d}"}, [("above-maximum", f"{MATCH}.alive_for")]),
+    ({"unless": "[{running_for: 24h}]"}, [("above-maximum", f"{UNLESS}.running_for")]),
+    (
+        {"match": "{running_for: {from: payload.most, at_most: 25h}}"},
+        [("above-maximum", f"{MATCH}.running_for.at_most")],
+    ),
+    (
+        {"match": "{running_for: {from: payload.most, at_most: 24h, else: 24h}}"},
+        [("above-maximum", f"{MATCH}.running_for.else")],
+    ),
     ({"match": "{retries_over: 8}"}, [("above-maximum", f"{MATCH}.retries_over")]),
     ({"unless": "[{retries_over: 8}]"}, [("above-maximum", f"{UNLESS}.retries_over")]),
     # the platform does it by itself
@@ -113,10 +125,21 @@ ODD: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
     ({"match": "{running_for: 2h}", "unless": "[{queued_for: 1h}]"}, [("spares-nobody", UNLESS)]),
     ({"match": "{id: 'job-*', alive_for: 2h}", "unless": "['vip-*']"}, [("spares-nobody", UNLESS)]),
     ({"unless": "[{target: media/transcode}]"}, [("spares-nobody", f"{UNLESS}.target")]),
+    # what something beside it says already
+    ({"match": "{alive_for: 1h, running_for: 2h}"}, [(said_twice.NAME, f"{MATCH}.alive_for")]),
+    ({"match": "{alive_for: 2h, queued_for: 2h}"}, [(said_twice.NAME, f"{MATCH}.alive_for")]),
+    (
+        {"unless": "[{alive_for: 2h, running_for: 3h}]"},
+        [(said_twice.NAME, f"{UNLESS}.alive_for")],
+    ),
+    ({"triggers": "[timer, 'timer:a']"}, [(said_twice.NAME, "policies[0].triggers[1]")]),
+    ({"triggers": "['timer:a', alert, timer]"}, [(said_twice.NAME, "policies[0].triggers[0]")]),
     # numbers without an effect
     ({"report": "slow", "holdout": "2%"}, [("no-effect", "policies[0].holdout")]),
     ({"budget": "50/run", "halt_over": "30"}, [("no-effect", "policies[0].halt_over")]),
     ({"budget": "'50/run, 30/day'"}, [("no-effect", "policies[0].budget")]),
+    ({"budget": "'20/run, 5/day'"}, [("no-effect", "policies[0].budget")]),
+    ({"budget": "20/run", "halt_over": "9"}, [("no-effect", "policies[0].halt_over")]),
     (
         {"match": "{status: Running}", "keep": "{at_most: 100000}"},
         [("no-effect", "policies[0].keep.at_most")],
@@ -125,10 +148,17 @@ ODD: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
 
 SANE: list[dict[str, str]] = [
     {},
-    {"match": "{running_for: 24h, id: 'job-*'}"},
-    {"match": "{queued_for: 30d}", "unless": "['keep-*']"},
-    {"match": "{alive_for: 39d}"},
-    {"match": "{alive_for: 16d}", "targets": "[resize]"},
+    {"match": "{running_for: 23h59m59s, id: 'job-*'}"},
+    {"match": "{queued_for: 29d}", "unless": "['keep-*']"},
+    {"match": "{alive_for: 38d}"},
+    {"match": "{alive_for: 15d}", "targets": "[resize]"},
+    {"match": "{running_for: {from: payload.most, at_most: 24h, else: 2h}}"},
+    {"match": "{stopping_for: {from: payload.most, at_most: 30d, else: 20d}}"},
+    {"match": "{alive_for: 3h, running_for: 2h}"},
+    {"match": "{alive_for: 1h, running_for: {from: payload.most, at_most: 2h}}"},
+    {"match": "{alive_for: {from: payload.most, at_most: 1h}, running_for: 2h}"},
+    {"triggers": "[timer, alert]"},
+    {"triggers": "['timer:morning', 'timer:evening', alert]"},
     {"match": "{queued_for: 8d}", "targets": "['media$transcode']", "triggers": "[alert]"},
     {"match": "{retries_over: 7}"},
     {"match": "{running_for: 2h}", "unless": "['vip-*']"},
@@ -150,6 +180,8 @@ SANE: list[dict[str, str]] = [
     {"match": "{status: Running}", "triggers": "[task]"},
     {"halt_over": "10"},
     {"budget": "5/day"},
+    {"budget": "5/day", "halt_over": "9"},
+    {"budget": "'5/run, 5/day'"},
     {"budget": "'20/run, 200/day'", "halt_over": "100", "holdout": "2%"},
 ]  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pty
+import shlex
 import subprocess
 from os import close
 from pathlib import Path
@@ -175,6 +176,19 @@ def test_a_plan_can_be_written_for_apply(cloud: EmulatorProcess, folder: Path) -
     assert {task["invocation_id"] for task in plan["tasks"]} == {"over-1", "over-2", "over-3"}
     assert all(task["first_enqueue"] and task["request_id"] for task in plan["tasks"])
     assert plan["endpoint"] == cloud.endpoint
+
+
+def test_the_advice_for_apply_has_the_options_that_it_needs_as_well(
+    cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Else it would look for another policy, and refuse the plan; what was not written is not added."""
+    a_policy_file(tmp_path).rename(tmp_path / "my policy.yaml")
+    args = ("--policy", "my policy.yaml", "--endpoint", cloud.endpoint, "--api-version", "2021-04-06")
+    ran = fc_reaper("plan", *args, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
+    line = next(line for line in ran.out.splitlines() if line.startswith("Review it"))
+    words = shlex.split(line.partition(": fc-reaper ")[2])
+    assert words == ["apply", "plan.json", *args, "--enforce"]
+    assert fc_reaper(*words, env=at(cloud), cwd=tmp_path).code == 0
 
 
 def test_a_plan_can_go_to_standard_output_alone(cloud: EmulatorProcess, folder: Path) -> None:

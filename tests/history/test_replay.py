@@ -308,13 +308,13 @@ def test_a_stop_changes_the_next_run_even_when_nothing_else_happens() -> None:
     ]
     result = replayed(
         history(*tasks),
-        "match: {alive_for: 1m, id: new}, report: it is slow",
         "match: {status: Running}, keep: {at_most: 1}, report: there are many",
+        "match: {alive_for: 1m, id: new}, report: it is slow",
         "match: {status: Running}, keep: {at_most: 1, stop_first: oldest}",
     )
     assert stops(result) == {"old": "10m"}
     reported = [[(one.task.invocation_id, one.at) for one in each.reported] for each in result.policies]
-    assert reported == [[("new", at("15m"))], [("new", at("10m"))], []]
+    assert reported == [[("new", at("10m"))], [("new", at("15m"))], []]
 
 
 def test_who_is_one_too_many_for_one_policy_does_not_count_for_a_later_one() -> None:

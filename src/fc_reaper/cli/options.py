@@ -89,6 +89,15 @@ def environment(
     return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
 
 
+def written(
+    *, policy: str | None = None, endpoint: str | None = None, api_version: ApiVersion | None = None
+) -> tuple[str, ...]:
+    """Those of the options that were given, as another command takes them."""
+    version = None if api_version is None else api_version.value
+    given = {"--policy": policy, "--endpoint": endpoint, "--api-version": version}
+    return tuple(word for name, value in given.items() if value is not None for word in (name, value))
+
+
 def never_enforces(
     command: str, enforce: bool | None, *, instead: str = "fc-reaper invoke EVENT --enforce"
 ) -> None:

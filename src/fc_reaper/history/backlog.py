@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fc_reaper.history.crowd import Crowd, Move
 from fc_reaper.history.day import Days
 from fc_reaper.history.desk import Desk
-from fc_reaper.judge.choose import Choice, choose, is_held_out
+from fc_reaper.judge.choose import Choice, choose, is_held_out, places_of
 from fc_reaper.judge.keep import Key, by_age, key_of, too_many
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import Millis, Task
@@ -37,6 +37,7 @@ class Backlog:
         self.waits = False
         self.gone: set[int] = set()
         self._policies = policies
+        self._places = places_of(policies)
         self._same = _same(tasks)
         self._crowds = {policy.name: Crowd(policy) for policy in policies if policy.keep is not None}
         self._days = Days(policies, tasks)
@@ -145,7 +146,8 @@ class Backlog:
         for member in verdict.members:
             crowd = self._crowds[member.policy]
             if number in crowd.going and verdict.kind is not Kind.DUE:
-                verdict = too_many(crowd.policy, member, verdict)
+                later = self._places[crowd.policy.name] > self._places.get(verdict.policy or "", -1)
+                verdict = too_many(crowd.policy, member, verdict, later=later)
         return Claim(task, verdict)
 
     def _that_matter(self, now: Millis) -> Iterator[int]:

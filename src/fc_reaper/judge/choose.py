@@ -128,6 +128,7 @@ def choose(
     """
     desks = {policy.name: _Desk(policy, spare) for policy in policies if policy.stops}
     populations = {policy.name: Population(policy) for policy in policies if policy.keep is not None}
+    places = places_of(policies)
     waiting: dict[_Record, Claim] = {}
     for claim in claims:
         if claim.verdict.kind is Kind.DUE:
@@ -138,10 +139,15 @@ def choose(
             _count(claim, populations, waiting, settled)
     for population in populations.values():
         if population.policy.stops or not (population.overflown or unseen(population.policy.name)):
-            _settle_population(population, populations, waiting, desks)
+            _settle_population(population, populations, waiting, desks, places)
     for claim in waiting.values():
         settled(claim)
     return [_settle(desk, populations.get(name), unseen, allowance) for name, desk in desks.items()]
+
+
+def places_of(policies: Sequence[Policy]) -> dict[str, int]:
+    """Where each policy stands in its file."""
+    return {policy.name: place for place, policy in enumerate(policies)}
 
 
 def _count(
@@ -171,12 +177,14 @@ def _settle_population(
     populations: Mapping[str, Population],
     waiting: dict[_Record, Claim],
     desks: Mapping[str, _Desk],
+    places: Mapping[str, int],
 ) -> None:
     """Turn the verdicts of those who are one too many, and take them out of the later populations."""
     policy = population.policy
     for task, member, stays in list(population.excess()):
         before = waiting[_record_of(task)]
-        claim = before._replace(verdict=too_many(policy, member, before.verdict))
+        later = places[policy.name] > places.get(before.verdict.policy or "", -1)
+        claim = before._replace(verdict=too_many(policy, member, before.verdict, later=later))
         waiting[_record_of(task)] = claim
         if policy.stops:
             desks[policy.name].stays[key_of(task)] = stays

@@ -99,7 +99,7 @@ def member_of(clause: Clause, task: Task, view: View) -> Member | Finding:
     if not opinion.holds and not spared:
         return opinion.finding
     if opinion.finding.holds is None:
-        return Finding(False, "unless") if spared else opinion.finding
+        return Finding(False, "unless", unread=opinion.finding.unread) if spared else opinion.finding
     found = place(clause.policy, task, view)
     if isinstance(found, Finding):
         return found

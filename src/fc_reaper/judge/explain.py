@@ -11,14 +11,12 @@ from fc_reaper.judge.claim import Opinion, claim, member_of, stopping_too_long, 
 from fc_reaper.judge.clocks import StartedTime, contradiction
 from fc_reaper.judge.condition import Condition, Finding, View, examine, ready
 from fc_reaper.judge.facts import Facts
-from fc_reaper.judge.outlook import Outlook, due_in, outlook
+from fc_reaper.judge.outlook import TASK, Outlook, outlook
 from fc_reaper.judge.rules import Clause, Rules, rules_for
 from fc_reaper.judge.verdict import Kind, Member, Verdict
+from fc_reaper.judge.waiting import due_in
 from fc_reaper.model import FINISHED, STOPPING, UNFINISHED, Millis, Task
 from fc_reaper.policy import Carried, Limit, Matcher, Policy, PolicyFile, spell_duration
-
-TASK = "task"
-"""The trigger of an event that names one task by its invocation id."""
 
 
 class Read(NamedTuple):
@@ -99,6 +97,10 @@ class Explanation(NamedTuple):
         """The step of the stop policy of that name, if its `holdout` spares the task whenever it is due."""
         return next((one for one in self.steps if one.held_out and one.policy.name == policy), None)
 
+    def counted(self, step: Step) -> Member | None:
+        """The task's place in the population of that step's policy, None where a run does not count it."""
+        return next((one for one in self.verdict.members if one.policy == step.policy.name), None)
+
 
 def explain(
     task: Task,
@@ -143,6 +145,7 @@ def _only(rules: Rules, wanted: Callable[[Policy], bool]) -> Rules:
     return rules._replace(
         clauses=tuple(clause for clause in rules.clauses if wanted(clause.policy)),
         keeps=tuple(clause for clause in rules.keeps if wanted(clause.policy)),
+        others=tuple(clause for clause in rules.others if wanted(clause.policy)),
     )
 
 

@@ -166,13 +166,18 @@ def by_age(member: Member, task: Task) -> tuple[Millis, str, str]:
     return member.since, task.invocation_id, str(task.function)
 
 
-def too_many(policy: Policy, member: Member, verdict: Verdict) -> Verdict:
-    """The verdict of a task that is one too many for *policy*, in place of *verdict*."""
+def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = False) -> Verdict:
+    """The verdict of a task that is one too many for *policy*, who had *verdict* so far.
+
+    *later* says that *policy* stands behind the one which reports it already: of two reports the first wins.
+    """
+    if later and not policy.stops and verdict.kind is Kind.REPORTED:
+        return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))
     others = (verdict.policy,) if verdict.kind is Kind.REPORTED and verdict.policy else ()
-    also = (*others, *verdict.also, *(one.policy for one in verdict.members if one.policy != policy.name))
+    also = dict.fromkeys((*others, *verdict.also))
     kind = Kind.DUE if policy.stops else Kind.REPORTED
     return Verdict(
-        kind, policy.reason, policy.name, KEEP, member.age, None, member.clock, tuple(dict.fromkeys(also)),
+        kind, policy.reason, policy.name, KEEP, member.age, None, member.clock, tuple(also),
         policy.line, members=(member,),
     )  # fmt: skip
 

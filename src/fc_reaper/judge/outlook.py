@@ -1,4 +1,4 @@
-"""What would have to be otherwise for a task to be judged otherwise: time alone, or which steps. Pure.
+"""Which steps would have to come out otherwise for a task to be judged otherwise. Pure.
 
 Nothing is said that was not tried: each step is turned by itself, and the task judged once more.
 """
@@ -10,14 +10,17 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fc_reaper.judge.claim import claim, weigh
-from fc_reaper.judge.clocks import age, contradiction
-from fc_reaper.judge.condition import Condition, Finding, View, carried_limit, examine
+from fc_reaper.judge.clocks import contradiction
+from fc_reaper.judge.condition import Condition, View, examine
 from fc_reaper.judge.rules import Clause, Rules
 from fc_reaper.judge.verdict import Kind
 from fc_reaper.model import FINISHED, UNFINISHED, Millis, Task
-from fc_reaper.policy import CLOCKS, Carried, Policy, PolicyFile
+from fc_reaper.policy import CLOCKS, Policy, PolicyFile
 
 ARMED, EXEMPT, UNLESS, MATCH = "armed", "exempt", "unless", "match"
+
+TASK = "task"
+"""The trigger of an event that names one task by its invocation id."""
 
 _NEVER = frozenset[str]()
 """Statuses of a condition that no task fits."""
@@ -64,7 +67,9 @@ def outlook(task: Task, file: PolicyFile, rules: Rules, now: Millis, unarmed: Ma
     ]
     # Where one policy claims it already, what stands before another's claim as well need not change.
     needed = [way for way in ways if not any(set(other) < set(way) for other in ways)]
-    return Outlook(Kind.DUE, tuple(sorted(needed, key=len)), "" if ways else _why_none(rules))
+    return Outlook(
+        Kind.DUE, tuple(sorted(needed, key=len)), "" if ways else _why_none(task, file, rules, view)
+    )
 
 
 def _beyond_reach(task: Task, rules: Rules) -> str:
@@ -79,10 +84,35 @@ def _beyond_reach(task: Task, rules: Rules) -> str:
     return "" if task.status in UNFINISHED else f"nobody here knows the status {task.status!r}"
 
 
-def _why_none(rules: Rules) -> str:
-    if any(clause.policy.stops for clause in rules.keeps):
-        return "only `keep` could choose it, and there the other tasks decide"
+def _why_none(task: Task, file: PolicyFile, rules: Rules, view: View) -> str:
+    """Why there is no way: nothing stops tasks of its function by itself."""
+    stops = [policy for policy in file.policies if policy.stops]
+    keeps = [one for one in rules.keeps if any(one.policy.index == policy.index for policy in stops)]
+    if keeps:
+        return _why_not_chosen(keeps, task, rules, view)
+    fitting = [one for one in stops if any(target.fits(task.function) for target in one.targets)]
+    if any(policy.triggers == (TASK,) for policy in fitting):
+        return "only an event that names it runs a stop policy that looks for it"
     return "no stop policy looks for tasks of its function"
+
+
+def _why_not_chosen(keeps: Sequence[Clause], task: Task, rules: Rules, view: View) -> str:
+    """What stands before the others, of whom `keep` makes everything else depend."""
+    only = "only `keep` could choose it"
+    exempt = [examine(mercy, task, view).holds for mercy in rules.exempt]
+    if True in exempt:
+        return f"it is exempt, and without that {only}"
+    if None in exempt:
+        return f"nobody can tell whether it is exempt, and if it is not, {only}"
+    opinions = [weigh(clause, task, view) for clause in keeps]
+    if any(one.holds for one in opinions):
+        armed = any(one.holds and one.clause.policy.stops for one in opinions)
+        return f"{only}, and there the other tasks decide" if armed else f"{only}, which is not armed"
+    if any(one.spared_by is not None and one.holds is False for one in opinions):
+        return f"`unless` spares it, and without that {only}"
+    if any(one.holds is None for one in opinions):
+        return f"{only}, and nobody can tell whether it counts there"
+    return f"{only}, and it does not match"
 
 
 def _comes_to(task: Task, rules: Rules, way: Iterable[Change], now: Millis) -> Kind:
@@ -200,48 +230,3 @@ def _without(match: Condition, key: str) -> Condition:
         return match._replace(retries_over=None, statuses=None if _implied(match) else match.statuses)
     limits = tuple(one for one in match.limits if one[0] != key)
     return match._replace(limits=limits, statuses=None if _implied(match) else match.statuses)
-
-
-def due_in(task: Task, rules: Rules, now: Millis) -> Millis | None:
-    """The first moment at which one more clock runs over its limit and `claim` then says due."""
-    if claim(task, rules, now).kind is Kind.DUE:
-        return None
-    waits = sorted(set(_waits(task, rules, now)))
-    return next((wait for wait in waits if claim(task, rules, now + wait).kind is Kind.DUE), None)
-
-
-def _waits(task: Task, rules: Rules, now: Millis) -> Iterator[Millis]:
-    """When an answer may change: just after a limit, and about each number of seconds in an expression."""
-    view = View(now, rules.started_time, read=True)
-    for condition in _conditions(rules):
-        for clock, limit in condition.limits:
-            number = carried_limit(limit, task, view) if isinstance(limit, Carried) else limit
-            if not isinstance(number, Finding):
-                yield from _until(clock, number, task, rules, now)
-        if condition.where is not None and condition.where.needs_ages:
-            for number in set(_numbers(condition.where.tree)):
-                for clock in CLOCKS:
-                    yield from _until(clock, number, task, rules, now)
-
-
-def _until(clock: str, limit: Millis, task: Task, rules: Rules, now: Millis) -> Iterator[Millis]:
-    known = age(clock, task, now, rules.started_time) if task.status in CLOCKS[clock] else None
-    if known is not None:
-        yield from (wait for wait in (limit - known.ms, limit - known.ms + 1) if wait > 0)
-
-
-def _numbers(node: Any) -> Iterator[Millis]:
-    """The numbers that an expression names, taken for seconds."""
-    if isinstance(node, Mapping):
-        value = node.get("value") if node.get("type") == "literal" else None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 10**9:
-            yield int(value * 1000)
-        for child in node.get("children", ()):
-            yield from _numbers(child)
-
-
-def _conditions(rules: Rules) -> Iterator[Condition]:
-    yield from rules.exempt
-    for clause in rules.clauses:
-        yield clause.match
-        yield from clause.unless

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fc_reaper.cli.ending import leave, say
+from fc_reaper.cli.ending import Ended, leave, say
 from fc_reaper.cli.options import (
     Api,
     Endpoint,
@@ -29,9 +29,15 @@ def check(
     """Say whether a policy is valid, what it means, and what it costs in calls. Never asks the cloud."""
     from fc_reaper.cli.checking.check import check as command
 
-    leave(
-        lambda: command(environment(policy=policy if policy is not None else policy_option), as_json=as_json)
-    )
+    def run() -> int:
+        if policy is not None and policy_option is not None:
+            raise Ended(
+                f"check takes one policy, and {policy} and --policy {policy_option} are two; "
+                f"write: fc-reaper check {policy}"
+            )
+        return command(environment(policy=policy if policy is not None else policy_option), as_json=as_json)
+
+    leave(run)
 
 
 def explain(

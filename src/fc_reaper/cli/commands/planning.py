@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from fc_reaper.cli.ending import leave
-from fc_reaper.cli.options import Api, Endpoint, Json, NeverEnforce, PolicyFile, environment, never_enforces
+from fc_reaper.cli.options import (
+    Api,
+    Endpoint,
+    Json,
+    NeverEnforce,
+    PolicyFile,
+    environment,
+    never_enforces,
+    written,
+)
 
 
 def plan(
@@ -68,7 +77,8 @@ def plan(
 
     def run() -> int:
         never_enforces("plan", enforce, instead="fc-reaper apply PLAN --enforce")
-        wanted = Wanted(json=as_json, out=out, force=force)
+        options = written(policy=policy, endpoint=endpoint, api_version=api_version)
+        wanted = Wanted(json=as_json, out=out, force=force, options=options)
         given = incident if incident != Incident() else None
         return command(
             event, environment(policy=policy, endpoint=endpoint, api_version=api_version), wanted, given

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from fc_reaper.cli.explaining.changes import sentence
+from fc_reaper.cli.explaining.unclaimed import is_unclaimed, unclaimed
 from fc_reaper.cli.screen import BAD, GOOD, STRONG, percent, plain
 from fc_reaper.judge.explain import Explanation, Step
-from fc_reaper.judge.verdict import Kind, Member
-from fc_reaper.model import FINISHED, STOPPING
+from fc_reaper.judge.verdict import Kind, Verdict
+from fc_reaper.model import ALIVE
 from fc_reaper.policy import format_duration
 
 _VERDICTS = {
@@ -26,21 +27,46 @@ def conclusion(explained: Explanation, source: str) -> Iterator[Text]:
     """What it all comes to, a line each."""
     verdict = explained.verdict
     word, style = _VERDICTS[verdict.kind]
-    by = f", {verdict.policy}" if verdict.policy else ""
-    rule = f", {verdict.rule}" if verdict.rule and verdict.rule != verdict.kind.value else ""
-    age = f" {format_duration(verdict.age)}" if verdict.age is not None else ""
-    limit = f" of {format_duration(verdict.limit)}" if verdict.limit is not None else ""
-    over = f", {format_duration(verdict.over)} over" if verdict.over is not None and verdict.over > 0 else ""
-    reason = "" if verdict.reason == word else f": {plain(verdict.reason)}"
-    yield Text.assemble((word, style), f"{by}{rule}{age}{limit}{over}{reason}")
+    unless = ", unless it is one too many" if _choosable(explained) else ""
+    if is_unclaimed(explained):
+        why = "" if unless else f": {unclaimed(explained, source)}"
+        yield Text.assemble((f"{word}{unless}", style), why)
+    else:
+        yield Text.assemble((f"{word}{unless}", style), _reasons(verdict, word))
     if verdict.line:
         yield Text(f"decided by {source}:{verdict.line}{_clock(explained)}")
     yield from (Text(line) for line in _outlook(explained, source))
 
 
+def _reasons(verdict: Verdict, word: str) -> str:
+    by = f", {verdict.policy}" if verdict.policy else ""
+    # An unknown names the expression that decided, where that is the rule itself.
+    named = verdict.rule is None or verdict.rule == verdict.kind.value
+    rule = "" if named or verdict.reason.startswith(f"{verdict.rule}: ") else f", {verdict.rule}"
+    age = f" {format_duration(verdict.age)}" if verdict.age is not None else ""
+    limit = f" of {format_duration(verdict.limit)}" if verdict.limit is not None else ""
+    over = f", {format_duration(verdict.over)} over" if verdict.over is not None and verdict.over > 0 else ""
+    reason = "" if verdict.reason == word else f": {plain(verdict.reason)}"
+    return f"{by}{rule}{age}{limit}{over}{reason}"
+
+
 def _clock(explained: Explanation) -> str:
     clock = explained.verdict.clock
     return {"events": ", by its dated events", "started_time": ", by its startedTime"}.get(clock or "", "")
+
+
+def _choosable(explained: Explanation) -> list[Step]:
+    """The policies that stop the task if it is one too many for them."""
+    counting = ((step, explained.counted(step)) for step in explained.steps)
+    return [
+        step
+        for step, member in counting
+        if member is not None and member.choosable and _stops(step) and not step.held_out
+    ]
+
+
+def _stops(step: Step) -> bool:
+    return step.policy.stops and step.unarmed is None
 
 
 def _outlook(explained: Explanation, source: str) -> Iterator[str]:
@@ -57,15 +83,15 @@ def _outlook(explained: Explanation, source: str) -> Iterator[str]:
     yield from _if_named(explained, source)
     if explained.stuck is not None and explained.stuck.holds:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
-    if verdict.kind is not Kind.DUE:
-        yield from _as_one_of_many(explained, source)
+    yield from _as_one_of_many(explained, source)
     if explained.due_in is not None:
         late = explained.held_out_by(explained.due_by)
         then = "" if late is None else f"; not stopped then either: {_spared(late, source)}"
         yield f"due in {format_duration(explained.due_in)}, if it is {task.status} until then{then}"
-    elif verdict.kind is not Kind.DUE and task.status not in (*FINISHED, STOPPING):
+    elif verdict.kind is not Kind.DUE and task.status in ALIVE and not _choosable(explained):
         yield "time alone will not make it due"
-    yield sentence(explained, source)
+    if explained.outlook.ways or not any(step.held_out for step in explained.steps):
+        yield sentence(explained, source)
 
 
 def _spared(step: Step, source: str) -> str:
@@ -87,12 +113,23 @@ def _if_named(explained: Explanation, source: str) -> Iterator[str]:
 def _as_one_of_many(explained: Explanation, source: str) -> Iterator[str]:
     """What a population makes of the task."""
     for step in explained.steps:
-        if not isinstance(step.place, Member):
+        member = explained.counted(step)
+        if member is None:
             continue
-        counts = f"counts for {step.policy.name}"
-        if step.held_out:
+        counts, place = f"counts for {step.policy.name}", f"{source}:{step.policy.line}"
+        if not member.choosable:
+            yield f"{counts} ({place}), which never stops it: {_mercy(step, explained, source)}"
+        elif step.held_out:
             yield f"{counts}, which never stops it: {_spared(step, source)}"
-        elif not step.place.choosable or explained.verdict.kind is Kind.EXEMPT:
-            yield f"{counts}, which never stops it: it is spared"
         else:
-            yield f"{counts}: whether it is one too many, the other tasks decide"
+            then = "" if _stops(step) else "; it is then reported, not stopped"
+            yield f"{counts} ({place}): whether it is one too many, the other tasks decide{then}"
+
+
+def _mercy(step: Step, explained: Explanation, source: str) -> str:
+    """Which mercy spares a task that only counts."""
+    verdict = explained.verdict
+    if verdict.kind is Kind.EXEMPT:
+        return f"it is exempt ({source}:{verdict.line})" if verdict.line else "it is the reaper's own"
+    spared_by = None if step.opinion is None else step.opinion.spared_by
+    return "it is spared" if spared_by is None else f"`unless` spares it ({source}:{spared_by.line})"

@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from fc_reaper.cli.ending import Ended, say
-from fc_reaper.cli.explaining.records import function_named, read_at, task_in_file
+from fc_reaper.cli.explaining.records import function_named, read_at, refuse_earlier, task_in_file
 from fc_reaper.cli.explaining.steps import show_steps
 from fc_reaper.cli.explaining.steps_json import as_json
 from fc_reaper.cli.screen import progress
@@ -42,7 +42,10 @@ def explain_task(wanted: Wanted, env: Mapping[str, str], *, json_wanted: bool) -
     policy = read_policy(settings)
     moment = None if wanted.at is None else read_at(wanted.at)
     seen = _seen(wanted, settings, env)
-    explanation = judged(seen if moment is None else seen._replace(moment=moment), policy, settings)
+    if moment is not None:
+        refuse_earlier(seen.task, moment)
+        seen = seen._replace(moment=moment)
+    explanation = judged(seen, policy, settings)
     if json_wanted:
         say(json.dumps(as_json(explanation, policy.source)))
     else:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.records import called_by_function, function_of, id_of
 from fc_reaper.cli.screen import counted
 from fc_reaper.cloud.names import check_function
 from fc_reaper.cloud.times import read_moment
-from fc_reaper.cloud.wire import function_in_arn, read_task
+from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import LATEST, Function, Millis, Task
+from fc_reaper.model import Function, Millis, Task
 from fc_reaper.target import parse_target
 
 _LISTS = ("invocations", "tasks")
@@ -22,13 +24,16 @@ _LISTS = ("invocations", "tasks")
 
 _SHOWN = 5
 
+_SECOND: Millis = 1000
+"""A moment may be written without its milliseconds."""
+
 
 class Record(NamedTuple):
     """One record with its id, and the function that it names; None where it does not say."""
 
     id: str
     function: Function | None
-    fields: Mapping[str, Any]
+    fields: dict[str, Any]
 
 
 def function_named(text: str) -> Function:
@@ -64,7 +69,7 @@ def task_in_file(name: str, words: Sequence[str]) -> Task:
         check_function(function)
     except InvalidName as error:
         raise Ended(f"{spoken}: {error}") from None
-    return read_task(function, record.fields, wanted)
+    return read_task(function, called_by_function(function, record.fields), wanted)
 
 
 def read_at(text: str) -> Millis:
@@ -79,6 +84,29 @@ def read_at(text: str) -> Millis:
             f"--at is {text!r}; write it with its zone, as 2026-05-01T12:00:00Z, or as epoch milliseconds"
         )
     return moment
+
+
+def refuse_earlier(task: Task, moment: Millis) -> None:
+    """Refuse to judge a task as of a moment of which its record tells no more: what it was then is not in it.
+
+    Raises:
+        Ended: its last event, or the start of its attempt, is later than *moment*.
+    """
+    known = [(event.at, f"is {event.status}") for event in task.events[-1:]]
+    if task.started_at is not None:
+        known.append((task.started_at, "has started"))
+    for at, what in known:
+        if at > moment + _SECOND:
+            raise Ended(
+                f"--at {spoken_moment(moment)} is before {spoken_moment(at)}, since when the task {what}: "
+                "its record does not tell how it was then; write a later moment"
+            )
+
+
+def spoken_moment(moment: Millis) -> str:
+    """A moment as people read it, to the second, in UTC."""
+    spoken = datetime.fromtimestamp(moment / 1000, timezone.utc).isoformat(timespec="seconds")
+    return spoken.replace("+00:00", "Z")
 
 
 def _text(name: str, spoken: str) -> str:
@@ -136,7 +164,7 @@ def _inside(value: Any, spoken: str) -> Iterator[Record]:
         inner = next(
             (value[name] for name in (*_LISTS, "body") if isinstance(value.get(name), (list, dict))), None
         )
-        if inner is not None and _id(value) is None:
+        if inner is not None and id_of(value) is None:
             yield from _inside(inner, spoken)
             return
     yield _record(value, spoken)
@@ -147,31 +175,10 @@ def _record(value: Any, spoken: str) -> Record:
         raise Ended(
             f"{spoken}: this is no record; a record is a JSON object with invocationId, or taskId in FC 3.0"
         )
-    found = _id(value)
+    found = id_of(value)
     if found is None:
         raise Ended(f"{spoken}: the record has no id; it needs invocationId, or taskId in FC 3.0")
-    return Record(found, _function(value), value)
-
-
-def _id(value: Mapping[str, Any]) -> str | None:
-    """The id in either generation's word."""
-    found = value.get("invocationId") or value.get("taskId")
-    return found if isinstance(found, str) and found else None
-
-
-def _function(value: Mapping[str, Any]) -> Function | None:
-    service, name, qualifier = (_word(value, key) for key in ("serviceName", "functionName", "qualifier"))
-    named = function_in_arn(value.get("functionArn"))
-    if "invocationId" in value:
-        return Function(service, name, qualifier or LATEST) if service and name else None
-    if named is not None:
-        return Function(None, named[0], qualifier or named[1])
-    return Function(None, name, qualifier or LATEST) if name else None
-
-
-def _word(value: Mapping[str, Any], key: str) -> str | None:
-    found = value.get(key)
-    return found if isinstance(found, str) and found else None
+    return Record(found, function_of(value), dict(value))
 
 
 def _meant(words: Sequence[str], records: Sequence[Record]) -> tuple[Function | None, str | None]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
 
 from rich.text import Text
 
 from fc_reaper.cli.explaining.conclusion import conclusion
+from fc_reaper.cli.explaining.records import spoken_moment
 from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
 from fc_reaper.judge.explain import Asked, Explanation, Question, Read, Step
-from fc_reaper.judge.verdict import Kind, Member, Verdict
+from fc_reaper.judge.verdict import Kind, Member
 from fc_reaper.policy import Keep, format_duration
 
 Row = tuple[str, str, Text]
@@ -26,18 +26,10 @@ def show_steps(explained: Explanation, source: str, *, dated: bool = False) -> N
     console = screen()
     task = explained.task
     rows = [*_record(explained), *_exempt(explained, source), *_policies(explained, source)]
-    moment = f", judged as of {_iso(explained.now)}" if dated else ""
+    moment = f", judged as of {spoken_moment(explained.now)}" if dated else ""
     show(console, Text(f"{plain(task.invocation_id)} at {short(*task.function)}{moment}", STRONG), "")
     show(console, table(("step", "asked of the task", "answer"), rows), "")
     show(console, *conclusion(explained, source))
-
-
-def _iso(moment: int) -> str:
-    return (
-        datetime.fromtimestamp(moment / 1000, timezone.utc)
-        .isoformat(timespec="seconds")
-        .replace("+00:00", "Z")
-    )
 
 
 def _record(explained: Explanation) -> Iterator[Row]:
@@ -91,7 +83,7 @@ def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
     """What comes once it matches: the group, the share that is spared, the lock."""
     policy = step.policy
     if policy.keep is not None:
-        yield "  keep", kept(policy.keep), _place(step, explained.verdict)
+        yield "  keep", kept(policy.keep), _place(step, explained)
         yield from _read(step.grouped)
     if policy.holdout is not None and step.held_out is not None:
         held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
@@ -106,16 +98,34 @@ def kept(keep: Keep) -> str:
     return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
 
 
-def _place(step: Step, verdict: Verdict) -> Text:
+def _place(step: Step, explained: Explanation) -> Text:
     place = step.place
-    if isinstance(place, Member) and verdict.kind is Kind.DUE:
-        return Text.assemble(("does not count", SOFT), f": {verdict.policy} claims it")
     if isinstance(place, Member):
-        spared = "" if place.choosable else ", and is never chosen"
-        return Text.assemble(("counts", STRONG), f": first enqueued {format_duration(place.age)} ago{spared}")
+        return _counted(explained.counted(step), explained)
     if place is not None and place.holds is None:
         return Text.assemble(_UNKNOWN, f": {plain(place.why)}")
     return Text("does not count", SOFT)
+
+
+def _counted(member: Member | None, explained: Explanation) -> Text:
+    """Whether it counts in a run, where what other policies say of it matters as well."""
+    if member is not None:
+        spared = "" if member.choosable else ", and is never chosen"
+        return Text.assemble(
+            ("counts", STRONG), f": first enqueued {format_duration(member.age)} ago{spared}"
+        )
+    owner = _owner(explained)
+    if owner is None:
+        return Text.assemble(_UNKNOWN, f": {plain(explained.verdict.reason)}")
+    return Text.assemble(("does not count", SOFT), f": {owner} claims it")
+
+
+def _owner(explained: Explanation) -> str | None:
+    """The stop policy that claims the task, armed or not, so that it counts for no `keep` policy."""
+    if explained.verdict.kind is Kind.DUE:
+        return explained.verdict.policy
+    holding = (one for one in explained.steps if one.unarmed is not None and one.policy.keep is None)
+    return next((one.policy.name for one in holding if one.opinion and one.opinion.holds), None)
 
 
 def _read(reads: Iterable[Read]) -> Iterator[Row]:

@@ -19,7 +19,7 @@ def as_json(explained: Explanation, source: str) -> dict[str, Any]:
         "now_ms": explained.now,
         "record": _record_json(explained.task, explained.doubt),
         "exempt": [_asked_json(asked) for asked in explained.exempt],
-        "policies": [_step_json(step) for step in explained.steps],
+        "policies": [_step_json(step, explained.counted(step)) for step in explained.steps],
         "verdict": _verdict_json(explained.verdict),
         "if_named": _verdict_json(explained.if_named),
         "held_out_by": explained.verdict.policy if _is_held_out(explained) else None,
@@ -47,7 +47,7 @@ def _record_json(task: Task, doubt: str | None) -> dict[str, Any]:
     }
 
 
-def _step_json(step: Step) -> dict[str, Any]:
+def _step_json(step: Step, member: Member | None) -> dict[str, Any]:
     policy = step.policy
     return {
         "name": policy.name,
@@ -58,25 +58,24 @@ def _step_json(step: Step) -> dict[str, Any]:
         "match": None if step.match is None else _asked_json(step.match),
         "unless": [_asked_json(asked) for asked in step.unless],
         "claims": None if step.opinion is None else step.opinion.holds,
-        "keep": _keep_json(step),
+        "keep": _keep_json(step, member),
         "held_out": step.held_out,
         "not_armed": step.unarmed,
     }
 
 
-def _keep_json(step: Step) -> dict[str, Any] | None:
+def _keep_json(step: Step, member: Member | None) -> dict[str, Any] | None:
     keep, place = step.policy.keep, step.place
     if keep is None:
         return None
-    counts = isinstance(place, Member)
     unknown = isinstance(place, Finding) and place.holds is None
     return {
         "at_most": keep.at_most,
         "stop_first": keep.stop_first,
         "per": None if keep.per is None else str(keep.per),
         "reads": _reads_json(step.grouped),
-        "counts": None if unknown else counts,
-        "may_be_chosen": isinstance(place, Member) and place.choosable,
+        "counts": None if unknown else member is not None,
+        "may_be_chosen": member is not None and member.choosable,
         "age_s": _seconds(place.age) if isinstance(place, Member) else None,
         "why": place.why if isinstance(place, Finding) and place.why else None,
     }

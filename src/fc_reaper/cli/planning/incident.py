@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -69,20 +69,47 @@ def refuse_half(incident: Incident, event: str | None) -> None:
     """Refuse options of an incident that do not make one, or that stand beside an event.
 
     Raises:
-        Ended: with what to write.
+        Ended: a line for each thing that is wrong, with what to write.
     """
-    given = [option for field, option in _OPTIONS.items() if getattr(incident, field) not in (None, ())]
+    given = _given(incident)
     if event is not None:
         raise Ended(f"{', '.join(given)} cannot stand beside an EVENT: an incident has its own policy; "
                     "leave one of them out")  # fmt: skip
+    wrong = [*_lacking(incident), *_unreadable(incident)]
+    if wrong:
+        raise Ended("\n".join(wrong))
+
+
+def _given(incident: Incident) -> list[str]:
+    return [option for field, option in _OPTIONS.items() if getattr(incident, field) not in (None, ())]
+
+
+def _lacking(incident: Incident) -> Iterator[str]:
     if not incident.targets:
-        raise Ended(f"{' and '.join(given)} cannot stand without --target; write: {_EXAMPLE}")
+        yield f"{' and '.join(_given(incident))} cannot stand without --target; write: {_EXAMPLE}"
+        return
     missing = [option for field, option in (("reason", "--reason"), ("most", "--max"))
                if getattr(incident, field) is None]  # fmt: skip
     if not incident.clocks:
         missing.insert(0, "--alive-for, --running-for or --queued-for")
     if missing:
-        raise Ended(f"--target needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
+        yield f"--target needs {' and '.join(missing)} as well; write: {_EXAMPLE}"
+
+
+def _unreadable(incident: Incident) -> Iterator[str]:
+    """What is wrong with the options that were given, as if the others were there and right."""
+    whole = incident._replace(
+        targets=incident.targets or ("any/one",),
+        alive_for=incident.alive_for if incident.clocks else "1h",
+        reason="any" if incident.reason is None else incident.reason,
+        most=incident.most or 1,
+    )
+    options = {*_given(incident), *([_OF_KEY["match"]] if incident.clocks else [])}
+    try:
+        load_policy(_text(whole), source=NAME)
+    except PolicyError as error:
+        spoken = [_in_options(finding) for finding in error.findings]
+        yield from (text for text in spoken if text.partition(": ")[0] in options)
 
 
 def incident_policy(incident: Incident, exempt: tuple[Matcher, ...]) -> str:
@@ -91,6 +118,14 @@ def incident_policy(incident: Incident, exempt: tuple[Matcher, ...]) -> str:
     Raises:
         Ended: no policy could say that; the text names the option.
     """
+    try:
+        file = load_policy(_text(incident), source=NAME)
+    except PolicyError as error:
+        raise Ended("\n".join(_in_options(finding) for finding in error.findings)) from None
+    return dump_policy(replace(file, exempt=exempt))
+
+
+def _text(incident: Incident) -> str:
     from yaml import safe_dump
 
     match: dict[str, object] = {**incident.clocks}
@@ -100,12 +135,7 @@ def incident_policy(incident: Incident, exempt: tuple[Matcher, ...]) -> str:
         match["where"] = incident.where
     policy = {"name": NAME, "targets": list(incident.targets), "match": match, "stop": incident.reason,
               "budget": f"{incident.most}/run"}  # fmt: skip
-    text = safe_dump({"version": 1, "policies": [policy]}, sort_keys=False, allow_unicode=True, width=1000)
-    try:
-        file = load_policy(text, source=NAME)
-    except PolicyError as error:
-        raise Ended("\n".join(_in_options(finding) for finding in error.findings)) from None
-    return dump_policy(replace(file, exempt=exempt))
+    return safe_dump({"version": 1, "policies": [policy]}, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def load_incident(text: str, exempt: tuple[Matcher, ...]) -> PolicyFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from shlex import join
 from typing import NamedTuple
 
 from fc_reaper.cli.ending import Ended, complain, say
@@ -38,11 +39,15 @@ _STDOUT = "-"
 
 
 class Wanted(NamedTuple):
-    """How the plan is told: as tables, as `json`, or written to the file `out` (`-`: standard output)."""
+    """How the plan is told: as tables, as `json`, or written to the file `out` (`-`: standard output).
+
+    `options` are those that `apply` needs as well, to find the same policy and the same cloud.
+    """
 
     json: bool = False
     out: str | None = None
     force: bool = False
+    options: tuple[str, ...] = ()
 
     @property
     def file(self) -> str | None:
@@ -152,7 +157,8 @@ def _write(wanted: Wanted, made: Plan) -> None:
         say(f"{name} is halted, so apply will stop none of its tasks.")
     if not made.complete:
         say("It is not complete: not everything could be looked at.")
-    say(f"Review it, then within an hour: fc-reaper apply {wanted.file} --enforce")
+    again = ["fc-reaper", "apply", wanted.file, *wanted.options, "--enforce"]
+    say(f"Review it, then within an hour: {join(again)}")
 
 
 def _tell_trouble(finished: Finished, tap: Tap) -> None:

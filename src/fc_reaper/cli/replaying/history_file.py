@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.records import called_by_function, function_of, id_of
 from fc_reaper.cloud.names import check_function
 from fc_reaper.cloud.times import read_moment
-from fc_reaper.cloud.wire import function_in_arn, read_task
+from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import LATEST, Function, Task
+from fc_reaper.model import Function, Task
 
 _FORM = "a record is one JSON object on one line, as the cloud writes it"
 
@@ -105,29 +106,19 @@ def _task(line: bytes, functions: dict[Function, Function]) -> Task:
         raise NoRecord("it is no JSON that can be read") from None
     if not isinstance(record, dict):
         raise NoRecord("it is no JSON object")
-    record = _with_id(record)
-    place = place_of(record)
+    place = _place_of(record)
+    if id_of(record) is None:
+        raise NoRecord("it has no id; it needs invocationId, or taskId in FC 3.0")
     # One object for each function, however many tasks it has.
-    return read_task(functions.setdefault(place, place), in_order(record))
+    return read_task(functions.setdefault(place, place), in_order(called_by_function(place, record)))
 
 
-def place_of(record: Mapping[str, Any]) -> Function:
-    """The function of a record, under the qualifier that it names.
-
-    Without a service it is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
-
-    Raises:
-        NoRecord: it names no function, or one that cannot be.
-    """
-    service, name, qualifier = (_word(record, key) for key in ("serviceName", "functionName", "qualifier"))
-    named = function_in_arn(record.get("functionArn")) if service is None else None
-    if named is not None:
-        name, qualifier = named[0], qualifier or named[1]
-    if name is None:
+def _place_of(record: Mapping[str, Any]) -> Function:
+    function = function_of(record)
+    if function is None:
         raise NoRecord(
             "it names no function; it needs serviceName and functionName, or functionArn in FC 3.0"
         )
-    function = Function(service, name, qualifier or LATEST)
     try:
         check_function(function)
     except InvalidName as error:
@@ -145,21 +136,6 @@ def in_order(record: dict[str, Any]) -> dict[str, Any]:
             if order != list(range(len(events))):
                 return {**record, "events": [events[place] for place in order]}
     return record
-
-
-def _with_id(record: dict[str, Any]) -> dict[str, Any]:
-    """*record* with its id under the name that its generation has for it."""
-    theirs, ours = ("taskId", "invocationId") if record.get("serviceName") else ("invocationId", "taskId")
-    if _word(record, ours) is None and _word(record, theirs) is not None:
-        return {**record, ours: record[theirs]}
-    if _word(record, ours) is None:
-        raise NoRecord("it has no id; it needs invocationId, or taskId in FC 3.0")
-    return record
-
-
-def _word(record: Mapping[str, Any], key: str) -> str | None:
-    found = record.get(key)
-    return found if isinstance(found, str) and found else None
 
 
 def _number(value: Any) -> int:

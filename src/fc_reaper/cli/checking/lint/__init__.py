@@ -6,7 +6,18 @@ A warning must be right: where nobody can tell for certain, nothing is said. To 
 
 from __future__ import annotations
 
-from fc_reaper.cli.checking.lint import beaten, maxima, mercies, native, never, numbers, unanswered
+from fc_reaper.cli.checking.lint import (
+    beaten,
+    doubtful,
+    groups,
+    maxima,
+    mercies,
+    native,
+    never,
+    numbers,
+    said_twice,
+    unanswered,
+)
 from fc_reaper.cli.checking.lint.places import placed
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import PolicyFile
@@ -18,7 +29,9 @@ _LINTS = (
     maxima.remarks,
     mercies.remarks,
     native.remarks,
-    numbers.remarks,
+    groups.remarks,
+    doubtful.remarks,
+    said_twice.remarks,
 )
 
 
@@ -29,4 +42,5 @@ def warnings(file: PolicyFile, text: str = "") -> list[Remark]:
     the matcher or the policy around it.
     """
     said = [remark for lint in _LINTS for remark in lint(file)]
+    said += numbers.remarks(file, text)
     return sorted(dict.fromkeys(placed(said, text)), key=lambda remark: remark.line or 0)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from fc_reaper.cli.checking.lint.implied import generations
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.model import Millis
-from fc_reaper.policy import Carried, Matcher, PolicyFile, parse_duration, spell_duration
+from fc_reaper.policy import Carried, Limit, Matcher, PolicyFile, parse_duration, spell_duration
 from fc_reaper.target import Target
 
 NAME = "above-maximum"
@@ -46,33 +46,62 @@ def remarks(file: PolicyFile) -> Iterator[Remark]:
     """One remark for each limit that cannot be exceeded, in `match` and in mercy."""
     everywhere = list(dict.fromkeys(target for policy in file.policies for target in policy.targets))
     for at, mercy in enumerate(file.exempt):
-        yield from _of(file.source, f"exempt[{at}]", mercy, everywhere, "so it spares nobody")
+        yield from _of(file.source, f"exempt[{at}]", mercy, everywhere, "it spares nobody")
     for number, policy in enumerate(file.policies):
         path = f"policies[{number}]"
-        yield from _of(file.source, f"{path}.match", policy.match, policy.targets, "so it never matches")
+        yield from _of(file.source, f"{path}.match", policy.match, policy.targets, "it never matches")
         for at, mercy in enumerate(policy.unless):
-            yield from _of(file.source, f"{path}.unless[{at}]", mercy, policy.targets, "so it spares nobody")
+            yield from _of(file.source, f"{path}.unless[{at}]", mercy, policy.targets, "it spares nobody")
 
 
 def _of(source: str, path: str, matcher: Matcher, targets: Sequence[Target], so: str) -> Iterator[Remark]:
     for clock, limit in matcher.limits:
-        if not isinstance(limit, Carried):
-            for cause, remedy in _exceeding(clock, limit, targets, so):
-                yield Remark(source, matcher.line, f"{path}.{clock}", cause, remedy, NAME)
+        for key, (cause, remedy) in _too_long(clock, limit, targets, so):
+            yield Remark(source, matcher.line, f"{path}.{clock}{key}", cause, remedy, NAME)
     if matcher.retries_over is not None and matcher.retries_over >= MOST_RETRIES:
-        cause = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), {so}"
+        cause = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
         remedy = f"write {MOST_RETRIES - 1} or less"
         yield Remark(source, matcher.line, f"{path}.retries_over", cause, remedy, NAME)
 
 
-def _exceeding(clock: str, limit: Millis, targets: Sequence[Target], so: str) -> Iterator[tuple[str, str]]:
+def _too_long(
+    clock: str, limit: Limit, targets: Sequence[Target], so: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What nobody can be over: the limit itself, or a part of one that the task carries."""
+    if not isinstance(limit, Carried):
+        yield from (("", fault) for fault in _reaching(clock, limit, so, targets))
+        return
+    bounded = limit.at_most, "it bounds nothing"
+    yield from ((".at_most", fault) for fault in _reaching(clock, *bounded, targets, itself=False))
+    if limit.otherwise is not None:
+        otherwise = limit.otherwise, f"{so} where the task carries none"
+        yield from ((".else", fault) for fault in _reaching(clock, *otherwise, targets))
+
+
+def _reaching(
+    clock: str, limit: Millis, so: str, targets: Sequence[Target], *, itself: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Why *limit* is too long. Nobody is over the maximum *itself*; as a bound it says that there is none."""
     kinds = generations(targets)
     bounds = {services: maximum(clock, services=services) for services in kinds}
-    over = {services: bound for services, bound in bounds.items() if bound is not None and limit > bound[0]}
+    over = {
+        services: bound
+        for services, bound in bounds.items()
+        if bound is not None and limit + itself > bound[0]
+    }
     for services, (most, why) in sorted(over.items(), reverse=True)[:1]:
         only = "" if len(over) == len(kinds) else f" at {', '.join(map(str, kinds[services]))}"
-        cause = f"{_spelt(limit)} is more than the {_spelt(most)} that are possible ({why})"
-        yield f"{cause}, {so}{only}", f"write less than {_spelt(most)}"
+        yield f"{_compared(limit, most, why)}, so {so}{only}", f"write {_remedy(most, itself=itself)}"
+
+
+def _compared(limit: Millis, most: Millis, why: str) -> str:
+    if limit > most:
+        return f"{_spelt(limit)} is more than the {_spelt(most)} that are possible ({why})"
+    return f"{_spelt(limit)} is all that is possible ({why}), and exactly at a limit is not over it"
+
+
+def _remedy(most: Millis, *, itself: bool) -> str:
+    return f"less than {_spelt(most)}" if itself else f"{_spelt(most)} or less"
 
 
 def _spelt(length: Millis) -> str:

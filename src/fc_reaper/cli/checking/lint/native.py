@@ -21,7 +21,7 @@ def remarks(file: PolicyFile) -> Iterator[Remark]:
         limit = policy.match.limits[0][1]
         kinds = generations(policy.targets)
         bounds = [maximum(clock, services=services) for services in kinds]
-        if isinstance(limit, int) and all(bound is None or limit <= bound[0] for bound in bounds):
+        if isinstance(limit, int) and all(bound is None or limit < bound[0] for bound in bounds):
             cause, remedy = _sentence(clock, limit // 1000)
             yield Remark(file.source, policy.match.line, f"policies[{number}].match", cause, remedy, NAME)
 

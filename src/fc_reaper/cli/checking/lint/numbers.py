@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fc_reaper.cli.checking.lint.places import written
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.judge.keep import MOST
 from fc_reaper.policy import Policy, PolicyFile
@@ -12,19 +13,23 @@ from fc_reaper.policy.models import DEFAULT_PER_RUN
 NAME = "no-effect"
 
 
-def remarks(file: PolicyFile) -> Iterator[Remark]:
-    """One remark for each number that another one makes pointless."""
+def remarks(file: PolicyFile, text: str = "") -> Iterator[Remark]:
+    """One remark for each number that another one makes pointless.
+
+    *text* is what the file was read from: it tells the default from the same number written out.
+    """
     for number, policy in enumerate(file.policies):
-        for key, cause, remedy in _odd(policy):
+        budget = written(text, f"policies[{number}].budget") if policy.stops else None
+        chosen = policy.per_run != DEFAULT_PER_RUN or "/run" in (budget or "")
+        for key, cause, remedy in _odd(policy, chosen=chosen):
             yield Remark(file.source, policy.line, f"policies[{number}].{key}", cause, remedy, NAME)
 
 
-def _odd(policy: Policy) -> Iterator[tuple[str, str, str]]:
+def _odd(policy: Policy, *, chosen: bool) -> Iterator[tuple[str, str, str]]:
     if not policy.stops:
         if policy.holdout is not None:
             yield "holdout", "a report stops nothing, so nobody is held out", "delete it until it is a `stop`"
         return
-    chosen = policy.per_run != DEFAULT_PER_RUN
     if policy.per_day is not None and policy.per_day < policy.per_run and chosen:
         cause = f"{policy.per_run}/run can never be spent: it is more than {policy.per_day}/day"
         yield "budget", cause, "write fewer per run than per day"

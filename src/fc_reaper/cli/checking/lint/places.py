@@ -16,13 +16,21 @@ def placed(remarks: Iterable[Remark], text: str) -> Iterator[Remark]:
     """The remarks, each with the line of the last part of its path that is written in *text*."""
     root = read_document(text, Findings()) if text else None
     for remark in remarks:
-        line = None if root is None or remark.path is None else _line(root, remark.path)
-        yield remark if line is None else remark._replace(line=line)
+        found = None if root is None or remark.path is None else _found(root, remark.path)
+        yield remark if found is None else remark._replace(line=found[0])
 
 
-def _line(root: Node, path: str) -> int | None:
+def written(text: str, path: str) -> str | None:
+    """What stands in *text* as the single value at *path*; None where there is none."""
+    root = read_document(text, Findings()) if text else None
+    found = None if root is None else _found(root, path)
+    return found[1].text if found is not None and isinstance(found[1], Scalar) else None
+
+
+def _found(root: Node, path: str) -> tuple[int, Node] | None:
+    """The last part of *path* that is written, with its line."""
     here: Node | None = root
-    line: int | None = None
+    last: tuple[int, Node] | None = None
     for step in _STEP.finditer(path):
         found = None
         if step["item"] is not None:
@@ -30,9 +38,9 @@ def _line(root: Node, path: str) -> int | None:
         elif isinstance(here, Entries):
             found = _value(here, step["key"])
         if found is None:
-            return line
-        line, here = found
-    return line
+            return last
+        last, here = found, found[1]
+    return last
 
 
 def _item(node: Node | None, number: int) -> tuple[int, Node] | None:
