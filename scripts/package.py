@@ -82,6 +82,9 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     if not policy.is_file():
         raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
     lock = policy.with_name("policy.lock")
+    if not os.path.lexists(lock):
+        # As when it runs: a lock beside the file that a link points to counts as well.
+        lock = policy.resolve().with_name("policy.lock")
     if os.path.lexists(lock) and not lock.is_file():
         raise PackageError(
             f"{shown(lock)} is no file that could go with the policy; run fc-reaper arm, or delete it to let "

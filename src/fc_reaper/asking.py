@@ -8,7 +8,8 @@ Imports jmespath, so this is imported only where a policy has an expression.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -17,6 +18,9 @@ from jmespath.visitor import TreeInterpreter
 from fc_reaper.expression import Expression, Path
 
 Node = Mapping[str, Any]
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+"""A number as JSON writes it."""
 
 
 class Undecided(Exception):
@@ -83,15 +87,51 @@ class _Strict(TreeInterpreter):  # type: ignore[misc]
             raise Undecided(f"it asks whether {kind_of(left)} is more or less")
         return self.COMPARATOR_FUNC[node["value"]](left, right)
 
+    def visit_not_expression(self, node: Node, value: Any) -> bool:
+        return not self._truth("!", node["children"][0], value)
+
+    def visit_and_expression(self, node: Node, value: Any) -> bool:
+        one, other = node["children"]
+        return self._truth("&&", one, value) and self._truth("&&", other, value)
+
+    def visit_or_expression(self, node: Node, value: Any) -> bool:
+        one, other = node["children"]
+        return self._truth("||", one, value) or self._truth("||", other, value)
+
+    def visit_filter_projection(self, node: Node, value: Any) -> list[Any]:
+        listed = self.visit(node["children"][0], value)
+        if not isinstance(listed, list):
+            raise Undecided(f"filter projection finds nothing in {kind_of(listed)}")
+        _, projected, condition = node["children"]
+        found = (self.visit(projected, one) for one in listed if self._truth("[? ]", condition, one))
+        return [one for one in found if one is not None]
+
+    def _truth(self, asker: str, node: Node, value: Any) -> bool:
+        """Whether *node* holds. Text is neither true nor false, the text `false` least of all."""
+        answer = self.visit(node, value)
+        if not isinstance(answer, bool):
+            raise Undecided(f"{asker} is asked of {kind_of(answer)}")
+        return answer
+
     def visit_function_expression(self, node: Node, value: Any) -> Any:
         given = [self.visit(child, value) for child in node["children"]]
-        if node["value"] == "contains" and isinstance(given[0], list):
-            for item in given[0]:
-                _must_be_alike(item, given[1])
+        self._check(node["value"], given)
         answer = self._functions.call_function(node["value"], given)
         if answer is None or (isinstance(answer, float) and not isfinite(answer)):
             raise Undecided(f"{node['value']}() answers nothing")
         return answer
+
+    def _check(self, name: str, given: Sequence[Any]) -> None:
+        """What jmespath itself lets pass: Python takes an empty list for an object, and `1_0` for ten."""
+        if name == "contains" and isinstance(given[0], list):
+            for item in given[0]:
+                _must_be_alike(item, given[1])
+        if name == "merge":
+            for one in given:
+                if not isinstance(one, Mapping):
+                    raise Undecided(f"merge() does not take {kind_of(one)}")
+        if name == "to_number" and isinstance(given[0], str) and not _NUMBER.fullmatch(given[0]):
+            raise Undecided("to_number() answers nothing")
 
 
 def _must_be_alike(left: Any, right: Any) -> None:
@@ -118,7 +158,7 @@ def _something(kind: str) -> Callable[[Any, Node, Any], Any]:
     return visit
 
 
-for _kind in ("index", "slice", "flatten", "projection", "filter_projection", "value_projection"):
+for _kind in ("index", "slice", "flatten", "projection", "value_projection"):
     setattr(_Strict, f"visit_{_kind}", _something(_kind))
 
 _STRICT = _Strict()
@@ -143,4 +183,4 @@ def _spelt(path: Path) -> str:
 def _failure(error: Exception) -> str:
     """What failed, without the values that jmespath puts into its messages."""
     name, actual = getattr(error, "function_name", None), getattr(error, "actual_type", None)
-    return f"{name}() does not take {actual}" if name and actual else f"it fails: {type(error).__name__}"
+    return f"{name}() does not take {actual}" if name and actual else "it cannot be computed"

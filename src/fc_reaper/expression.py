@@ -81,18 +81,20 @@ class Expression:
         return self.text
 
 
-def parse_expression(text: str) -> Expression:
+def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
     """Compile *text*, and look at whatever can be seen to be wrong before there is a task.
+
+    *example* is one that messages may show.
 
     Raises:
         BadExpression: it is empty, too long, no JMESPath, calls an unknown function or with a wrong number
             of arguments, or reads no field at all.
     """
     if not text.strip():
-        raise BadExpression("it is empty; write an expression such as payload.tier == 'gold'")
+        raise BadExpression(f"it is empty; write an expression such as {example}")
     if len(text) > LONGEST:
         raise BadExpression(f"it has {len(text)} characters; write at most {LONGEST}")
-    tree = _parsed(text)
+    tree = _parsed(text, example)
     if _is_deeper(tree, DEEPEST):
         raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
     for node in _nodes(tree):
@@ -102,12 +104,12 @@ def parse_expression(text: str) -> Expression:
     expression = Expression(text, tree)
     if not expression.paths:
         raise BadExpression(
-            "it reads no field, so it is the same for every task; name one, such as payload.tier"
+            f"it reads no field, so it is the same for every task; name one, such as {example}"
         )
     return expression
 
 
-def _parsed(text: str) -> Mapping[str, Any]:
+def _parsed(text: str, example: str) -> Mapping[str, Any]:
     import jmespath  # only a policy with an expression needs it
     from jmespath.exceptions import JMESPathError
 
@@ -119,7 +121,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
     except PendingDeprecationWarning:
         raise BadExpression("between backticks stands JSON; write text in single quotes, 'gold'") from None
     except (JMESPathError, RecursionError, ValueError) as error:
-        raise BadExpression(f"it is no JMESPath{_where(error, text)}; {_remedy(text)}") from None
+        raise BadExpression(f"it is no JMESPath{_where(error, text)}; {_remedy(text, example)}") from None
     return tree
 
 
@@ -138,12 +140,12 @@ _MISTAKES = (
     (r"(?i)\s(contains|like)\s", "write contains(payload.list, 'x')"),
     (r"\[\s*['\"]", 'write payload.name, or with quotes payload."odd name"'),
     (r"\bis\s+(not\s+)?(null|none)\b", "write nothing about null: what is absent is unknown, and kept"),
-    (r"[A-Za-z0-9_]-[A-Za-z]", 'quote a name that holds other characters, payload."order-id"'),
+    (r"[A-Za-z0-9_]-[A-Za-z]|[^\x00-\x7f]", 'quote a name that holds other characters, payload."order-id"'),
 )
 """What people write who know other languages, and what to write instead."""
 
 
-def _remedy(text: str) -> str:
+def _remedy(text: str, example: str) -> str:
     if re.search(r"[<>=]\s*-?[0-9]", text):
         return "write a number between backticks, as in payload.size > `5`"
     for mistake, remedy in _MISTAKES:
@@ -153,7 +155,7 @@ def _remedy(text: str) -> str:
         return "write && || ! for and, or, not"
     if "==" not in text and "=" in text:
         return "write == to compare"
-    return "write something like payload.tier == 'gold' (https://jmespath.org)"
+    return f"write something like {example} (https://jmespath.org)"
 
 
 def _check_not(node: Mapping[str, Any]) -> None:

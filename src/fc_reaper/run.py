@@ -13,13 +13,12 @@ from fc_reaper.judge.verdict import Claim
 from fc_reaper.logs import JsonLines
 from fc_reaper.model import Millis
 from fc_reaper.policy import PolicyFile
+from fc_reaper.policy_files import read_policy, read_unarmed
 from fc_reaper.settings import (
     Credentials,
     Settings,
     read_credentials,
-    read_policy,
     read_settings,
-    read_unarmed,
     refuse_foreign_targets,
     refuse_no_time,
     refuse_unknown_self,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from fc_reaper.errors import PolicyError, SettingsError
+from fc_reaper.errors import SettingsError
 from fc_reaper.judge.clocks import StartedTime
 from fc_reaper.model import Millis
-from fc_reaper.policy import PolicyFile, load_policy, parse_duration
+from fc_reaper.policy import PolicyFile, parse_duration
 from fc_reaper.target import Target, parse_target
 from fc_reaper.variables import Variables
 
 if TYPE_CHECKING:
     from fc_reaper.context import Context
-    from fc_reaper.policy.lock import Lock
 
 Mode = Literal["rehearse", "enforce"]
 
@@ -114,86 +113,6 @@ def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
         "no credentials: give the function a role (`role` in s.yaml), or set "
         "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
     )
-
-
-def read_policy(settings: Settings) -> PolicyFile:
-    """Load the policy that the settings name: a path, or the text itself when it holds a newline.
-
-    Raises:
-        PolicyError: it is missing, unreadable, wrong, or its examples fail; every finding at once.
-    """
-    if "\n" in settings.policy:
-        return _kept_word(load_policy(settings.policy, source="REAPER_POLICY"))
-    try:
-        text = _text(settings.folder / settings.policy, settings.policy)
-    except FileNotFoundError:
-        where = f"{settings.policy}: there is no such file"
-        raise PolicyError([f"{where}; set REAPER_POLICY or --policy"]) from None
-    return _kept_word(load_policy(text, source=settings.policy))
-
-
-def _kept_word(file: PolicyFile) -> PolicyFile:
-    """The file, if it does what its examples say."""
-    if any(policy.examples for policy in file.policies):
-        from fc_reaper.judge.examples import failing
-
-        if findings := failing(file):
-            raise PolicyError(findings)
-    return file
-
-
-def read_lock(settings: Settings) -> Lock | None:
-    """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
-
-    Raises:
-        PolicyError: it is there and cannot be used. No stop policy is armed by it.
-    """
-    if "\n" in settings.policy:
-        return None
-    from fc_reaper.policy.lock import load_lock
-
-    source = str(PurePath(settings.policy).with_name("policy.lock"))
-    path = settings.folder / source
-    try:
-        text = _text(path, source)
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise PolicyError(
-                [f"{source}: it points to a file that is not there; run fc-reaper arm"]
-            ) from None
-        return None
-    return load_lock(text, source)
-
-
-def read_unarmed(settings: Settings, file: PolicyFile) -> dict[str, str]:
-    """Answer why which stop policies of *file* may only report, by name; empty without a lock.
-
-    A lock that cannot be used arms nothing.
-    """
-    from fc_reaper.policy.lock import disarmed, unarmed_by_a_broken_lock
-
-    try:
-        lock = read_lock(settings)
-    except PolicyError as error:
-        return unarmed_by_a_broken_lock(file, error)
-    return {} if lock is None else disarmed(file, lock)
-
-
-def _text(path: Path, source: str) -> str:
-    """The text of a file; that it is missing is the caller's to tell.
-
-    Raises:
-        FileNotFoundError: there is none.
-        PolicyError: it cannot be read.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise
-    except UnicodeDecodeError as error:
-        raise PolicyError([f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
-    except OSError as error:
-        raise PolicyError([f"{source}: it cannot be read: {error.strerror}"]) from None
 
 
 def refuse_no_time(settings: Settings) -> None:

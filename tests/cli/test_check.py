@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.checking.cost import costs, idle_calls
+from fc_reaper.cli.checking.cost import costs
+from fc_reaper.cli.checking.idle import idle_by_trigger, idle_calls, idle_sentence
 from fc_reaper.policy import load_policy
 from tests.cli.command import a_policy_file, environment, fc_reaper
-from tests.run.account import POLICY
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.reaping import reap
+from tests.run.account import POLICY, operations, seeded
 
 NO_CLOUD = environment(REAPER_ENDPOINT="http://127.0.0.1:9")
 
@@ -48,12 +52,12 @@ def test_every_finding_has_its_own_line(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_has_no_line(tmp_path: Path) -> None:
-    """Neither has one that is no text."""
-    for name in ("nobody.yaml", "bytes.yaml"):
+    """Nor has anything a path of which no word could be read."""
+    for name, line in (("nobody.yaml", None), ("bytes.yaml", 1)):
         (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
         ran = fc_reaper("check", name, "--json", cwd=tmp_path)
         (finding,) = ran.json["findings"]
-        assert (ran.code, finding["file"], finding["line"], finding["path"]) == (2, name, None, None)
+        assert (ran.code, finding["file"], finding["line"], finding["path"]) == (2, name, line, None)
         assert finding["cause"]
         assert finding["remedy"]
         assert finding["text"] == ran.complaints[0]
@@ -99,6 +103,7 @@ def test_warnings_have_their_place_and_do_not_spoil_the_exit_code(tmp_path: Path
         ("{status: Running}", "    keep: {at_most: 3}\n", False, ["must see all", "up to 3 calls a group"]),
         ("{running_for: 2h}", "    budget: 9/day\n", False, ["Stopped and Stopping"]),
         ("{status: Running}", "    triggers: [task]\n", False, ["nothing is listed for it"]),
+        ("{id: 'j*', where: ages.alive_for > `5`}", "    triggers: [task]\n", False, ["nothing is listed"]),
     ],
 )
 def test_the_cost_says_why(match: str, more: str, payload: bool, why: list[str]) -> None:
@@ -108,6 +113,15 @@ def test_the_cost_says_why(match: str, more: str, payload: bool, why: list[str])
     assert len(cost.whys) == len(why)
     for sentence, words in zip(cost.whys, why, strict=True):
         assert words in sentence
+
+
+def test_of_a_task_that_is_named_no_page_is_told() -> None:
+    """It alone brings its payload."""
+    more = "    triggers: [task]\n"
+    (cost,) = costs(load_policy(a_file("{id: 'j*', where: payload.x}", more=more), source="p"), "unknown")
+    assert (cost.payload, cost.page_bytes) == (True, None)
+    assert "listed" not in cost.whys[1]
+    assert "the task that is read brings its own" in cost.whys[1]
 
 
 def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None:
@@ -200,6 +214,83 @@ def test_ten_literal_targets_and_one_limit_take_twenty_calls_when_idle() -> None
     """Running and Stopping, once for each function."""
     targets = "[" + ", ".join(f"media/f{number}" for number in range(10)) + "]"
     assert idle_calls(load_policy(a_file("{running_for: 2h}", targets), source="p"), "unknown") == 20
+
+
+@pytest.mark.parametrize(
+    ("triggers", "does", "idle", "spoken"),
+    [
+        ("", "stop", [2, 2, 2], "take 2 calls a run."),
+        ("[timer]", "stop", [2, 0, 0], "take 2 calls in a run by a timer, none by an alert or a command."),
+        ("[alert]", "stop", [1, 2, 0], "2 calls in a run by an alert, 1 call by a timer, none by a command."),
+        ("[task]", "stop", [1, 0, 0], "take 1 call in a run by a timer, none by an alert or a command."),
+        ("[task]", "report", [0, 0, 0], None),
+        (
+            "['timer:morning']", "stop", [2, 1, 0, 0],
+            "2 calls in a run by timer:morning, 1 call by any other timer, none by an alert or a command.",
+        ),
+        ("['timer:a', 'timer:b']", "report", [2, 2, 0, 0, 0], "a run by timer:a or timer:b, none by"),
+    ],
+)  # fmt: skip
+def test_idle_calls_are_told_by_what_rings_and_a_run_makes_them(
+    triggers: str, does: str, idle: list[int], spoken: str | None, nobody: EmulatorProcess
+) -> None:
+    """As the cloud counts them, run by run; an event that names a task reads, and lists nothing."""
+    match = "{running_for: 2h}" if triggers != "[task]" else "{id: 'job-*', status: Running}"
+    text = a_file(match, more=f"    triggers: {triggers}\n" if triggers else "").replace(
+        "stop: why", f"{does}: why"
+    )
+    told = idle_by_trigger(load_policy(text, source="p"), "unknown")
+    sentence = idle_sentence(told)
+    assert (list(told.values()), sentence is None) == (idle, spoken is None)
+    assert spoken is None or (sentence is not None and spoken in sentence)
+    for ring, calls in told.items():
+        nobody.reset()
+        reap(nobody.endpoint, text, an_event(ring))
+        assert sum(operations(nobody).values()) == calls, ring
+    nobody.reset()
+    reap(nobody.endpoint, text, {**COMMAND, "invocationId": "job-1"})
+    assert operations(nobody) == ({"GetStatefulAsyncInvocation": 1} if triggers in ("", "[task]") else {})
+
+
+COMMAND = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
+
+
+def an_event(ring: str) -> dict[str, str]:
+    kind, _, name = ring.partition(":")
+    if kind == "timer":
+        return {"triggerTime": "2026-01-01T00:00:00Z", "triggerName": name or "another", "payload": ""}
+    return COMMAND if kind == "command" else {"eventType": "something"}
+
+
+@pytest.fixture(scope="module")
+def nobody() -> Iterator[EmulatorProcess]:
+    """An account in which no task is alive."""
+    with running_emulator(
+        seed={"invocations": [seeded("done-1", "Succeeded", enqueued="-9h", ends="-4h")]}
+    ) as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    ("version", "targets", "match", "listed", "refused"),
+    [
+        ("2021-04-06", "[media/transcode]", "{queued_for: 1h, status: Dequeued}", [], True),
+        ("2021-04-06", "[media/transcode]", "{queued_for: 1h}", ["Enqueued"], True),
+        ("2021-04-06", "[media/transcode, resize]", "{queued_for: 1h}", ["Enqueued", "Dequeued"], True),
+        ("2016-08-15", "[media/transcode]", "{queued_for: 1h}", ["Enqueued", "Dequeued"], False),
+        ("2021-04-06", "[resize]", "{queued_for: 1h}", ["Enqueued", "Dequeued"], False),
+    ],
+)
+def test_what_the_api_does_not_list_is_not_told_to_be_listed(
+    version: str, targets: str, match: str, listed: list[str], refused: bool, tmp_path: Path
+) -> None:
+    """Dequeued tasks of FC 2.0, except by its oldest API."""
+    a_policy_file(tmp_path, a_file(match, targets))
+    env = environment(REAPER_API_VERSION=version)
+    ran = fc_reaper("check", env=env, cwd=tmp_path)
+    assert ("does not list what is Dequeued by 2021-04-06" in ran.told) == refused
+    (policy,) = fc_reaper("check", "--json", env=env, cwd=tmp_path).json["policies"]
+    assert policy["cost"]["lists_all"] == listed
 
 
 def test_patterns_are_told_to_need_discovery_and_a_name(tmp_path: Path) -> None:

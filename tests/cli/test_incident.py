@@ -10,6 +10,7 @@ import pytest
 
 from fc_reaper.cli.planning.incident import Incident, incident_policy, load_incident
 from fc_reaper.policy import load_policy
+from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.plans import a_plan, became, carried_out, edited
 from tests.emulator_process import EmulatorProcess, running_emulator
@@ -94,6 +95,21 @@ def test_who_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_
     assert stopped(cloud) == {"over-2", "over-3"}
     assert became(ran)["over-1"] == "not_due"
     assert became(ran)["keep-1"] == "not_due"
+
+
+def test_an_exemption_that_only_the_lock_has_holds_and_is_named(
+    cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """An incident needs no arming, yet it does not stop whom an armed policy had spared."""
+    file = load_policy(policy(), source="policy.yaml")
+    a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
+    (tmp_path / "policy.lock").write_text(dump_lock(lock_of(file, "2026-11-20")), encoding="utf-8")
+    planned = fc_reaper("plan", *BAD_DEPLOY, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
+    assert planned.complaints == [
+        "fc-reaper: policy.lock spares keep-*, the policy does not any more; it is spared here"
+    ]
+    carried_out(cloud, tmp_path / "plan.json")
+    assert stopped(cloud) == {"over-1", "over-2", "over-3"}
 
 
 def test_its_budget_is_its_own_and_an_apply_goes_on_with_the_rest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cli.checking.lint import beaten, never, said_twice, unanswered, warnings
+from fc_reaper.cli.checking.lint import beaten, never, said_twice, unanswered, unlisted, warnings
 from fc_reaper.cli.checking.lint.patterns import contains, overlap
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.judge.claim import claim
@@ -134,14 +135,38 @@ ODD: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
     ),
     ({"triggers": "[timer, 'timer:a']"}, [(said_twice.NAME, "policies[0].triggers[1]")]),
     ({"triggers": "['timer:a', alert, timer]"}, [(said_twice.NAME, "policies[0].triggers[0]")]),
+    ({"triggers": "[alert, timer, alert]"}, [(said_twice.NAME, "policies[0].triggers[2]")]),
+    (
+        {"targets": "[media/transcode, media/x, media/transcode@LATEST]"},
+        [(said_twice.NAME, "policies[0].targets[2]")],
+    ),
+    (
+        {"match": "{queued_for: 2h, status: [Enqueued, Retrying]}"},
+        [(said_twice.NAME, f"{MATCH}.status")],
+    ),
+    ({"unless": "[{running_for: 1h, status: [Running, Stopping]}]"}, [(said_twice.NAME, f"{UNLESS}.status")]),
+    # what no listing shows
+    ({"match": "{queued_for: 1h, status: Dequeued}"}, [(unlisted.NAME, f"{MATCH}.status")]),
+    (
+        {"match": "{status: Dequeued}", "keep": "{at_most: 3}", "targets": "[resize, media/transcode]"},
+        [(unlisted.NAME, f"{MATCH}.status")],
+    ),
+    (
+        {"match": "{queued_for: 1h, status: Dequeued}", "triggers": "[timer, task]"},
+        [(unlisted.NAME, f"{MATCH}.status")],
+    ),
     # numbers without an effect
-    ({"report": "slow", "holdout": "2%"}, [("no-effect", "policies[0].holdout")]),
     ({"budget": "50/run", "halt_over": "30"}, [("no-effect", "policies[0].halt_over")]),
     ({"budget": "'50/run, 30/day'"}, [("no-effect", "policies[0].budget")]),
     ({"budget": "'20/run, 5/day'"}, [("no-effect", "policies[0].budget")]),
     ({"budget": "20/run", "halt_over": "9"}, [("no-effect", "policies[0].halt_over")]),
     (
         {"match": "{status: Running}", "keep": "{at_most: 100000}"},
+        [("no-effect", "policies[0].keep.at_most")],
+    ),
+    ({"match": "{id: job-1}", "keep": "{at_most: 5}"}, [("no-effect", "policies[0].keep.at_most")]),
+    (
+        {"match": "{id: [a, b]}", "keep": "{at_most: 4}", "targets": "[media/x, media/x@prod]"},
         [("no-effect", "policies[0].keep.at_most")],
     ),
 ]  # fmt: skip
@@ -164,6 +189,16 @@ SANE: list[dict[str, str]] = [
     {"match": "{running_for: 2h}", "unless": "['vip-*']"},
     {"match": "{running_for: 2h}", "triggers": "[alert]"},
     {"match": "{running_for: 2h}", "holdout": "2%"},
+    {"match": "{running_for: 1h}", "triggers": "['timer:night']"},
+    {"match": "{queued_for: 1h}", "triggers": "['timer:night', 'timer:noon']"},
+    {"report": "slow", "holdout": "10%", "budget": "'50/run, 30/day'", "halt_over": "9"},
+    {"match": "{queued_for: 1h, status: Dequeued}", "targets": "[resize]"},
+    {"match": "{id: 'job-*'}", "keep": "{at_most: 5}"},
+    {"match": "{id: job-1}", "keep": "{at_most: 1}", "targets": "['media/*']"},
+    {"match": "{id: [a, b]}", "keep": "{at_most: 3}", "targets": "[media/x, media/x@prod]"},
+    {"targets": "['media/*@*', media/transcode@prod]"},
+    {"match": "{queued_for: 2h, status: Enqueued}", "unless": "['x']"},
+    {"match": "{status: Dequeued, id: 'job-*'}", "triggers": "[task]"},
     {"match": "{running_for: 2h, retries_over: 1}"},
     {"match": "{running_for: 2h}", "report": "slow"},
     {"match": "{running_for: 2h}", "unless": "[{running_for: 3h}]"},
@@ -290,6 +325,50 @@ def test_two_that_together_claim_all_of_a_third() -> None:
     assert (remark.lint, remark.path) == (beaten.NAME, "policies[2]")
     assert "first (line 4) and second (line 9) claim" in remark.cause
     assert odd(text.replace("[Running, Retrying]", "[Running]")) == []
+
+
+def test_one_rival_that_does_is_named_before_two_that_do_together() -> None:
+    """The first that claims all of it, in the order of the file."""
+    text = two({"match": "{alive_for: 2h, status: Running}"}, {"match": "{alive_for: 1h}"})
+    text += "  - {name: last, targets: [media/transcode@prod], stop: x, match: {alive_for: 3h}}\n"
+    assert [one.cause.partition(" ")[0] for one in odd(text) if one.path == "policies[2]"] == ["second"]
+
+
+def work(text: str) -> int:
+    """How many functions are called to lint a file."""
+    file, calls = load_policy(text, source="p.yaml"), 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        assert warnings(file, text) == []
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("targets", ["[media/f{0}@prod]", "[media/f{0}@prod, 'docs/f{0}@prod']"])
+def test_policies_of_other_functions_are_not_compared(targets: str) -> None:
+    """Twice as many of them take twice the work."""
+
+    def many(number: int) -> str:
+        entries = "".join(
+            f"  - {{name: p{at}, targets: {targets.format(at)}, match: {{alive_for: {at + 60}m}}, stop: x}}\n"
+            for at in range(number)
+        )
+        return f"version: 1\npolicies:\n{entries}"
+
+    assert work(many(80)) < 2.5 * work(many(40))
+
+
+@pytest.mark.parametrize("api_version", ["2016-08-15", "2023-03-30"])
+def test_the_other_apis_list_what_is_dequeued(api_version: str) -> None:
+    """The warning is about the setting, and is gone with it."""
+    text = a_file(match="{queued_for: 1h, status: Dequeued}")
+    assert warnings(load_policy(text, source="p.yaml"), text, api_version) == []
 
 
 def test_a_line_is_that_of_the_key_itself() -> None:

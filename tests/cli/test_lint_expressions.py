@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from fc_reaper.asking import Undecided, ask, kind_of
 from fc_reaper.cli.checking.lint import doubtful, groups, unanswered, warnings
 from fc_reaper.cli.checking.lint.expressions.answers import answer
+from fc_reaper.cli.checking.lint.expressions.matched import narrowed
 from fc_reaper.cli.checking.lint.expressions.shapes import record
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.expression import BadExpression, parse_expression
 from fc_reaper.model import ALIVE
-from fc_reaper.policy import load_policy
+from fc_reaper.policy import Matcher, load_policy
 from fc_reaper.target import parse_target
 from tests.policy.builders import a_file
 
@@ -84,6 +85,10 @@ NEVER = [
     ("!(ages.alive_for)", "not a number is always false", "compare it"),
     ("payload.a == 'x' && payload.a == 'y'", "nothing is 'x' and 'y' at once", "write ||"),
     ("payload.a == `1` && payload.b && payload.a == `2`", "nothing is 1 and 2 at once", "write ||"),
+    ("payload.x > `5` && payload.x < `3`", "nothing is more than 5 and less than 3 at once", "write ||"),
+    ("`5` <= payload.x && payload.y && payload.x < `5`", "is 5 or more and less than 5 at once", "write ||"),
+    ("payload.x == `2` && payload.x > `5`", "nothing is 2 and more than 5 at once", "write ||"),
+    ("payload.x == 'a' && payload.x != 'a'", "nothing is 'a' and not 'a' at once", "write ||"),
     ("payload.vip && status == 'Failed'", "never 'Failed'", "write one of those"),
     ("status == 'Failed' || status == 'Timeout'", "never 'Failed'", "write one of those"),
     ("status == `5` || payload.vip", "text is not compared with a number", "one kind"),
@@ -94,6 +99,15 @@ NEVER = [
     ),
     ("invocationId == 'job-*'", "no id holds such characters", "id: 'job-*'"),
     ("starts_with(invocationId, 'job-*')", "no id holds such characters", "id: 'job-*'"),
+    # what the rest of the policy says already
+    ("functionName == 'other'", "by `targets` functionName is transcode, never 'other'", "one of `targets`"),
+    ("'other' == serviceName", "by `targets` serviceName is media, never 'other'", "one of `targets`"),
+    ("qualifier == 'canary'", "by `targets` qualifier is prod, never 'canary'", "one of `targets`"),
+    ("starts_with(functionName, 'resize')", "functionName is transcode, never 'resize'", "one of `targets`"),
+    ("contains(['a', 'b'], functionName)", "functionName is transcode, never 'a'", "one of `targets`"),
+    ("ages.alive_for < `100`", "ages.alive_for is in seconds, and over 3600 as alive_for is over 1h", "more"),
+    ("ages.alive_for <= `3600`", "over 3600 as alive_for is over 1h", "write more than 3600"),
+    ("`3600` == ages.alive_for", "over 3600 as alive_for is over 1h", "write more than 3600"),
 ]
 
 
@@ -122,6 +136,18 @@ def test_what_is_never_true_is_told_with_its_cause(where: str, cause: str, remed
         "startedTime > `1700000000000`",
         "payload.a == 'x' || payload.a == 'y'",
         "payload.a == 'x' && payload.b == 'y'",
+        "payload.x > `3` && payload.x < `5`",
+        "payload.x >= `5` && payload.x <= `5`",
+        "payload.x > `5` && payload.y < `3`",
+        "payload.x > `5` || payload.x < `3`",
+        "payload.x == `5` && payload.x != `3`",
+        "payload.x != `5` && payload.x != `3`",
+        "functionName == 'transcode' && serviceName == 'media'",
+        "functionName != 'other'",
+        "qualifier == 'prod' || qualifier == 'LATEST'",
+        "qualifier == '17'",
+        "ages.alive_for < `3601`",
+        "ages.alive_for == `3600.5`",
         "payload.a == `1` && payload.a == `1.0`",
         "merge({tier: 'free'}, payload).tier == 'gold'",
         "contains(keys(payload), 'urgent')",
@@ -147,6 +173,58 @@ def test_what_is_never_true_is_told_with_its_cause(where: str, cause: str, remed
 def test_an_expression_that_may_be_true_is_left_alone(where: str) -> None:
     """Of a kind that people write, or nearly one of those above."""
     assert odd(**asking(where)) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "where", "cause"),
+    [
+        ("running_for: 1h", "ages.running_for < `100`", "ages.running_for is in seconds, and over 3600"),
+        ("queued_for: 1h", "ages.alive_for < `100`", "over 3600 as queued_for is over 1h"),
+        ("alive_for: 2h, running_for: 1h", "ages.alive_for < `7200`", "over 7200 as alive_for is over 2h"),
+        ("alive_for: 2h, running_for: 1h", "ages.running_for < `7200`", None),
+        ("alive_for: 1h", "ages.running_for < `100`", None),
+        ("running_for: {from: payload.most, at_most: 1h}", "ages.running_for < `100`", None),
+        ("retries_over: 3", "alreadyRetriedTimes <= `3`", "`match` asks for alreadyRetriedTimes over 3"),
+        ("retries_over: 3", "alreadyRetriedTimes <= `4`", None),
+        ("alive_for: 1h, id: 'job-*'", "starts_with(invocationId, 'vip')", "fit job-*, never 'vip'"),
+        ("alive_for: 1h, id: 'job-*'", "invocationId == 'x'", "fit job-*, never 'x'"),
+        ("alive_for: 1h, id: ['job-*', 'vip-?']", "ends_with(invocationId, '-x')", None),
+        ("alive_for: 1h, id: ['a-?', 'b-?']", "ends_with(invocationId, '-xx')", "never '-xx'"),
+        ("alive_for: 1h, id: 'job-1'", "contains(invocationId, '2')", "fit job-1, never '2'"),
+        ("alive_for: 1h, id: 'job-*'", "starts_with(invocationId, 'job-1')", None),
+        ("alive_for: 1h, id: 'j*'", "starts_with(invocationId, 'job-1')", None),
+    ],
+)
+def test_the_rest_of_the_matcher_is_known(match: str, where: str, cause: str | None) -> None:
+    """Its limits on that clock, or on one that cannot be ahead of it; its ids."""
+    said = odd(**asking(where, match))
+    assert [one.lint for one in said] == ([] if cause is None else [unanswered.NAME])
+    assert cause is None or cause in said[0].cause
+
+
+@pytest.mark.parametrize(
+    ("targets", "where"),
+    [
+        ("['media/*@prod']", "functionName == 'other'"),
+        ("[media/transcode, media/other]", "functionName == 'other'"),
+        ("['*/transcode@*']", "serviceName == 'other' && qualifier == 'canary'"),
+        ("[media/transcode, resize]", "functionName == 'resize'"),
+        ("[resize@canary]", "qualifier == 'canary'"),
+    ],
+)
+def test_a_name_that_some_target_has_is_left_alone(targets: str, where: str) -> None:
+    """Also where a pattern allows it, or nobody knows what the record calls it."""
+    assert odd(targets=targets, **asking(where)) == []
+
+
+def test_an_exception_is_asked_of_what_the_match_lets_through() -> None:
+    """There it spares nobody; an exemption may wait for other policies."""
+    (remark,) = odd(match="{running_for: 1h}", unless="[{where: ages.running_for < `100`}]")
+    assert (remark.path, remark.cause.endswith("so it never holds")) == ("policies[0].unless[0].where", True)
+    text = a_file(match="{running_for: 1h}").replace(
+        "policies:", "exempt: [{where: \"functionName == 'x'\"}]\npolicies:"
+    )
+    assert [one.lint for one in warnings(load_policy(text, source="p"), text)] == []
 
 
 def test_a_status_is_looked_for_among_those_of_the_match() -> None:
@@ -260,8 +338,10 @@ def test_groups_that_tasks_may_share_are_left_alone(per: str) -> None:
 ATOMS = st.sampled_from(
     [
         "status", "invocationId", "alreadyRetriedTimes", "endTime", "startedTime", "events", "ages", "@",
-        "ages.running_for", "payload", "payload.a", "payload.b", "payload.a.b", "payload.a[0]", "payload.*",
+        "ages.running_for", "ages.alive_for", "functionName", "qualifier",
+        "payload", "payload.a", "payload.b", "payload.a.b", "payload.a[0]", "payload.*",
         "events[0].status", "events[].status", "payload.a[?b]", "payload.a[*].b", "payload.a[0:1]",
+        "'job-2'", "'b'", "`1`",
         "'Running'", "'Failed'", "'gold'", "'job-*'", "''", "`5`", "`9`", "`true`", "`false`", "`[]`", "`{}`",
         '`["Running", "x"]`', "type(payload.a)", "to_string(payload.a)", "keys(payload)", "length(payload.a)",
         "merge({a: 'x'}, payload).a", "not_null(payload.a, 'x')", "reverse(payload.a)", "max(payload.a)",
@@ -292,17 +372,22 @@ VALUES = st.recursive(
 def records(draw: st.DrawFn) -> dict[str, Any]:
     """Unfinished tasks of FC 2.0 with any payload."""
     status = draw(st.sampled_from(ALIVE))
-    age = draw(st.integers(0, 86_400))
+    age = draw(st.integers(5, 86_400))
     return {
         "status": status,
-        "invocationId": draw(st.sampled_from(["job-1", "gold", "Running"])),
-        "alreadyRetriedTimes": draw(st.integers(0, 8)),
+        "invocationId": draw(st.sampled_from(["job-1", "job-2", "gold", "Running"])),
+        "functionName": "b",
+        "qualifier": draw(st.sampled_from(["LATEST", "7"])),
+        "alreadyRetriedTimes": draw(st.integers(2, 8)),
         "startedTime": draw(st.sampled_from([5, 1_700_000_000_000, "2026"])),
         "endTime": 0,
         "events": [{"eventId": 1, "status": status}],
         "ages": {"alive_for": age, **({"running_for": age} if status == "Running" else {})},
         "payload": draw(VALUES),
     }
+
+
+MATCH = Matcher(ids=("job-?", "g*d", "Running"), alive_for=4000, retries_over=1)
 
 
 @given(st.recursive(ATOMS, _joined, max_leaves=5), records())
@@ -312,7 +397,9 @@ def test_whatever_is_answered_was_possible(text: str, subject: dict[str, Any]) -
         expression = parse_expression(text)
     except BadExpression:
         assume(False)
-    possible = answer(expression.tree, record(ALIVE, [parse_target("a/b")], expression.paths)).kinds
+    target = parse_target("a/b")
+    a_record = record(ALIVE, [target], expression.paths)
+    possible = answer(expression.tree, narrowed(a_record, MATCH, [target])).kinds
     try:
         found = ask(expression, subject)
     except Undecided:

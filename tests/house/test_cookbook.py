@@ -19,7 +19,8 @@ from fc_reaper.judge.examples import failing
 from fc_reaper.judge.rules import rules_for
 from fc_reaper.model import Function, Millis
 from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import read_settings
 from fc_reaper.sweep.queries import queries
 from fc_reaper.sweep.scope import scope_of
 from fc_reaper.trigger import Ask, Home, Narrowing, read_trigger

@@ -18,7 +18,8 @@ from fc_reaper.judge.examples import failing
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.policy.keys import KeyTable
 from fc_reaper.policy.values import TRIGGERS
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import read_settings
 from tests.house.commands import commands_in, refusal_of
 from tests.house.marked import code, fences, plain, sections, tables
 from tests.house.our_files import ROOT

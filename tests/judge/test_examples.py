@@ -12,7 +12,8 @@ from fc_reaper.judge.examples import NOW, failing, task_of
 from fc_reaper.model import Task
 from fc_reaper.policy import CLOCKS, load_policy
 from fc_reaper.policy.duration import LONGEST
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import read_settings
 from tests.builders import ms
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy

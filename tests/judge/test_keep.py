@@ -210,6 +210,33 @@ def test_a_report_reports_who_is_one_too_many() -> None:
     assert kinds == {"a": Kind.KEPT, "b": Kind.KEPT, "c": Kind.KEPT, "d": Kind.REPORTED}
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (("slow", "many"), ("slow", ("many",))),
+        (("many", "slow"), ("many", ("slow",))),
+        (("few", "many", "slow"), ("few", ("slow", "many"))),
+        (("slow", "few", "many"), ("slow", ("few", "many"))),
+    ],
+)
+def test_of_several_reports_the_first_in_the_file_stands(
+    order: tuple[str, ...], expected: tuple[str, tuple[str, ...]]
+) -> None:
+    """Whether it is one of `keep` or not; the others are named."""
+    entries = {
+        "slow": "match: {running_for: 30m}",
+        "many": "match: {status: Running}, keep: {at_most: 3}",
+        "few": "match: {status: Running}, keep: {at_most: 2}",
+    }
+    lines = [f"  - {{name: {name}, targets: ['*/*@*'], {entries[name]}, report: x}}" for name in order]
+    file = load_policy("\n".join(["version: 1", "policies:", *lines]), source="x")
+    rules = rules_for(TRANSCODE, file.policies, ())
+    final: list[Claim] = []
+    choose([Claim(one, claim(one, rules, NOON)) for one in FOUR], file.policies, settled=final.append)
+    (verdict,) = (one.verdict for one in final if one.task.invocation_id == "d")
+    assert (verdict.policy, verdict.also) == expected
+
+
 def test_nothing_follows_from_a_listing_that_is_incomplete() -> None:
     """Whoever was not seen may be the one who should go."""
     choices, _ = chosen(keeping("{at_most: 2}"), FOUR, unseen=lambda policy: True)

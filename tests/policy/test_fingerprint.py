@@ -40,6 +40,7 @@ USUAL = {
         {"unless": "\n      - vip-*\n      - {status: Retrying, target: [f, g]}\n      - where: >-\n"
                    "          payload.vip"},
         {"triggers": "[alert, timer]"},
+        {"triggers": "[timer, alert, 'timer:night']"},
         {"keep": "{per: payload.order_id, at_most: 3, stop_first: newest}"},
         {"budget": "200/day, 20/run"},
         {"budget": "200/day"},
@@ -165,3 +166,10 @@ def _shuffled(part: object, random: object) -> object:
         random.shuffle(entries)  # type: ignore[attr-defined]
         return entries
     return part
+
+
+def test_every_trigger_is_what_no_trigger_is() -> None:
+    """Written out or left out, all of them run it."""
+    named = policy(**{**USUAL, "triggers": "[task, timer, command, alert]"})
+    plain = policy(**{key: value for key, value in USUAL.items() if key != "triggers"})
+    assert fingerprint(named) == fingerprint(plain)

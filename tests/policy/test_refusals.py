@@ -292,6 +292,11 @@ def test_faults_of_a_limit_that_the_task_carries(carried: str, words: str, clock
         ),
         ({"budget": "0/day"}, ".budget: 0/day would never stop anything; write 1/run or more"),
         ({"budget": "20/run, 0/day"}, ".budget: 20/run, 0/day would never stop anything"),
+        (
+            {"budget": "0/run, 5/week"},
+            ".budget: '5/week' is no budget; write N/run, N/day or both, such as "
+            "20/run, 200/day; 0/run, 5/week would never stop anything",
+        ),
         ({"budget": "20/run 200/day"}, ".budget: '20/run 200/day' is no budget; write N/run, N/day or both"),
         ({"budget": "20/run; 200/day"}, ".budget: '20/run; 200/day' is no budget; write"),
         ({"budget": "20/run, 30/run"}, ".budget: '20/run, 30/run' says the same twice; write"),
@@ -472,3 +477,11 @@ def test_the_source_names_the_file_in_every_finding() -> None:
     """As the operator called it."""
     with pytest.raises(PolicyError, match=r"^REAPER_POLICY:1: policy: "):
         load_policy("", source="REAPER_POLICY")
+
+
+def test_who_wrote_target_need_not_be_told_that_targets_is_missing() -> None:
+    """One mistake, one finding."""
+    text = "version: 1\npolicies:\n  - {name: a, target: a/b, match: {alive_for: 2h}, stop: x}"
+    assert refused(text) == [
+        "policy.yaml:3: policies[0].target: it does not belong in a policy; write it in `targets`"
+    ]

@@ -65,6 +65,18 @@ def test_what_the_lock_arms_stops(cloud: EmulatorProcess, folder: Path) -> None:
     assert refused(reaped) == {}
 
 
+def test_a_link_to_the_policy_is_no_way_around_its_lock(cloud: EmulatorProcess, folder: Path) -> None:
+    """Neither is one to the lock itself."""
+    path = armed(folder, TWO, only={"waiting"})
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    link = elsewhere / "policy.yaml"
+    link.symlink_to(path)
+    assert reap(cloud.endpoint, link).ids("would_stop") == QUEUE
+    (elsewhere / "policy.lock").symlink_to(folder / "policy.lock")
+    assert reap(cloud.endpoint, link).ids("would_stop") == QUEUE
+
+
 @pytest.mark.parametrize("enforce", [False, True])
 def test_a_policy_that_is_not_in_the_lock_only_reports(
     cloud: EmulatorProcess, folder: Path, enforce: bool

@@ -9,7 +9,8 @@ import pytest
 
 from fc_reaper.context import read_context
 from fc_reaper.errors import PolicyError, SettingsError
-from fc_reaper.settings import Settings, read_policy, refuse_foreign_targets, refuse_no_time
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import Settings, refuse_foreign_targets, refuse_no_time
 from fc_reaper.settings import read_credentials as credentials_of
 from fc_reaper.settings import read_settings as settings_of
 

@@ -11,8 +11,9 @@ from fc_reaper.cli.running import read_event
 from fc_reaper.cli.screen import plain, screen, show, table
 from fc_reaper.context import Context
 from fc_reaper.policy import PolicyFile
+from fc_reaper.policy_files import read_policy
 from fc_reaper.run import home
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.settings import read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
 from fc_reaper.trigger import Ask, Note, Trigger, read_trigger
 from fc_reaper.world import Exit

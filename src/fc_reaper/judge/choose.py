@@ -147,7 +147,7 @@ def choose(
 
 def places_of(policies: Sequence[Policy]) -> dict[str, int]:
     """Where each policy stands in its file."""
-    return {policy.name: place for place, policy in enumerate(policies)}
+    return {policy.name: policy.index for policy in policies}
 
 
 def _count(

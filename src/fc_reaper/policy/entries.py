@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fc_reaper.model import STOPPING
+from fc_reaper.policy.budgets import BUDGET, HOLDOUT, Budget
 from fc_reaper.policy.document import Entries, Node
 from fc_reaper.policy.examples import EXAMPLES
 from fc_reaper.policy.findings import Place
@@ -14,7 +15,7 @@ from fc_reaper.policy.keeping import KEEP
 from fc_reaper.policy.keys import Fields, Key, KeyTable, read_keys, schema_of
 from fc_reaper.policy.matchers import MATCH, MATCH_KEYS, MERCIES
 from fc_reaper.policy.models import CLOCKS, DEFAULT_PER_RUN, Example, Matcher, Policy
-from fc_reaper.policy.values import BUDGET, HOLDOUT, TARGET, TRIGGER, TRIGGERS, Budget, whole_number, words
+from fc_reaper.policy.values import TARGET, TRIGGER, TRIGGERS, whole_number, words
 
 _REASON = words("the reason in words", 500)
 _LIMITS = (*CLOCKS, "retries_over")

@@ -13,6 +13,7 @@ from typing import Any
 
 from fc_reaper.policy.dump import dump_matcher, dump_one
 from fc_reaper.policy.models import Matcher, Policy, PolicyFile
+from fc_reaper.policy.values import TRIGGERS
 
 _FORM = 1
 """Counts up whenever the canonical form changes, so that no fingerprint of another form fits by chance."""
@@ -25,7 +26,7 @@ def fingerprint(policy: Policy) -> str:
     plain = {key: value for key, value in dump_one(policy).items() if key not in _BESIDE_THE_MEANING}
     plain["match"] = _sorted(plain["match"])
     plain["unless"] = _texts(policy.unless)
-    plain["targets"], plain["triggers"] = sorted(plain["targets"]), sorted(policy.triggers)
+    plain["targets"], plain["triggers"] = sorted(plain["targets"]), _awakened_by(policy)
     return _digest({**plain, "does": "stop" if policy.stops else "report"})
 
 
@@ -38,6 +39,13 @@ def file_fingerprint(file: PolicyFile) -> str:
 def exemptions(file: PolicyFile) -> tuple[str, ...]:
     """The exemptions of a file, each in one line and one spelling, sorted: patterns for ids as they are."""
     return _texts(file.exempt)
+
+
+def _awakened_by(policy: Policy) -> list[str]:
+    """What runs a policy: nothing where all of it does, and no single timer beside every one."""
+    timer = "timer" in policy.triggers
+    kinds = {one for one in policy.triggers if not (timer and one.startswith("timer:"))}
+    return [] if kinds == set(TRIGGERS) else sorted(kinds)
 
 
 def _texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:

@@ -11,23 +11,22 @@ from fc_reaper.policy.findings import Place, nearest, shown
 from fc_reaper.policy.forms import Form
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
 from fc_reaper.policy.models import Keep
-from fc_reaper.policy.values import EXPRESSION, choice, whole_number
+from fc_reaper.policy.values import choice, expression, whole_number
 
 _GROUPS = ("function", "qualifier")
+_PER = expression("payload.order_id")
 
 
 def _read_per(node: Node, place: Place) -> str | Expression | None:
     if isinstance(node, Scalar) and node.reads_as == "str" and node.text in _GROUPS:
         return node.text
-    expression = EXPRESSION.read(node, place)
-    if expression is None or not re.fullmatch("[A-Za-z_]+", expression.text) or not expression.strange_roots:
-        return expression
-    if (near := nearest(expression.text, _GROUPS)) is not None:
-        place.wrong(
-            f"{shown(expression.text)} is a field that no record has; did you mean {near}?", node.line
-        )
+    per = _PER.read(node, place)
+    if per is None or not re.fullmatch("[A-Za-z_]+", per.text) or not per.strange_roots:
+        return per
+    if (near := nearest(per.text, _GROUPS)) is not None:
+        place.wrong(f"{shown(per.text)} is a field that no record has; did you mean {near}?", node.line)
         return None
-    return expression
+    return per
 
 
 _KEEP_KEYS = KeyTable(
@@ -47,7 +46,7 @@ _KEEP_KEYS = KeyTable(
         ),
         Key(
             "per",
-            Form(_read_per, EXPRESSION.reference),
+            Form(_read_per, _PER.reference),
             "per: payload.order_id",
             "The groups: function (under all qualifiers), qualifier, or an expression such as "
             "payload.order_id. Default one group of all.",

@@ -124,10 +124,12 @@ def _strange(node: Scalar, place: Place, table: KeyTable, names: Sequence[str]) 
         here.wrong(f"{misread(node)}, and no key is called so; {_one_of(names)}")
     elif node.text in table.elsewhere:
         here.wrong(f"it does not belong in {table.what}; write it in {table.elsewhere[node.text]}")
+        # Who wrote `target` for `targets` need not be told that `targets` is missing.
+        return next((name for name in names if table.elsewhere[node.text] == f"`{name}`"), None)
     elif re.fullmatch("[0-9]+/(run|day)", node.text):
         here.wrong("a comma between braces begins a new key; quote the budget: '20/run, 200/day'")
     elif (glued := node.text.partition(":"))[0] in names:
-        here.wrong(f"a blank must follow the colon; write {glued[0]}: {shown(glued[2])[1:-1]}")
+        here.wrong(f"a blank must follow the colon; write {glued[0]}: {shown(glued[2].strip())[1:-1]}")
         return glued[0]
     else:
         return _unknown(node.text, here, table, names)

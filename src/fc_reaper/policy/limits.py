@@ -10,12 +10,17 @@ from fc_reaper.policy.findings import Place
 from fc_reaper.policy.forms import Form
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
 from fc_reaper.policy.models import Carried, Limit
-from fc_reaper.policy.values import DURATION, EXPRESSION
+from fc_reaper.policy.values import DURATION, expression
 
 _CARRIED_KEYS = KeyTable(
     "a limit that the task carries",
     (
-        Key("from", EXPRESSION, "from: payload.max_run", "Where the task says it, as text such as 90m."),
+        Key(
+            "from",
+            expression("payload.max_run"),
+            "from: payload.max_run",
+            "Where the task says it, as text such as 90m.",
+        ),
         Key("at_most", DURATION, "at_most: 6h", "Whatever the task says, it gets no more than this."),
         Key(
             "else",

@@ -6,6 +6,7 @@ reports. So does every stop policy while an exemption is gone that was there whe
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy.document import Node, Scalar, read_document
 from fc_reaper.policy.dump import spell_budget, written
+from fc_reaper.policy.file import load_policy
 from fc_reaper.policy.findings import Findings, Place, shown
 from fc_reaper.policy.fingerprint import exemptions, fingerprint
 from fc_reaper.policy.forms import Form, Wrong, form, kind_of, list_of, text_of
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.models import PolicyFile
+from fc_reaper.policy.models import Matcher, PolicyFile
 from fc_reaper.policy.values import whole_number
 
 _AGAIN = "write the file anew with fc-reaper arm"
@@ -98,6 +100,18 @@ def disarmed(file: PolicyFile, lock: Lock) -> dict[str, str]:
 
 
 _REVIEW = "look at the change, then run fc-reaper arm"
+
+
+def spared_by(lock: Lock) -> tuple[Matcher, ...]:
+    """Whom the exemptions of *lock* spare.
+
+    Raises:
+        PolicyError: somebody wrote one into it that is none.
+    """
+    spelt = [json.loads(one) if one.startswith("{") else one for one in lock.exempt]
+    policy = {"name": "any", "targets": ["any/any"], "match": {"status": "Running"}, "report": "any"}
+    tree = {"version": 1, **({"exempt": spelt} if spelt else {}), "policies": [policy]}
+    return load_policy(json.dumps(tree), source=lock.source).exempt
 
 
 def unarmed_by_a_broken_lock(file: PolicyFile, error: PolicyError) -> dict[str, str]:

@@ -108,7 +108,8 @@ def _read_match(node: Node, place: Place) -> Matcher | None:
     if isinstance(node, Scalar) and _is_nothing(node):
         what = f"{misread(node)} (is every line under it commented out?); write {{alive_for: 2h}}"
     elif isinstance(node, Scalar) and (clock := node.text.partition(":"))[0] in CLOCKS:
-        what = f"a blank must follow the colon; write {clock[0]}: {clock[2][:20] or '2h'}"
+        fault = "a blank must follow the colon" if node.plain else "what stands in quotes is a text"
+        what = f"{fault}; write {clock[0]}: {clock[2].strip()[:20] or '2h'}"
     else:
         what = f"{kind_of(node)} stands where a mapping belongs; write {{alive_for: 2h}}"
     place.wrong(what, node.line)

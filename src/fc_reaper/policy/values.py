@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fc_reaper.errors import InvalidName
 from fc_reaper.expression import BadExpression, Expression, parse_expression
@@ -23,9 +22,6 @@ MOST = 999_999_999
 _PART = "[A-Za-z0-9_$*?-]+"
 _ID_GLOB = re.compile("[A-Za-z0-9_*?-]{1,128}")
 _TIMER = re.compile("timer:[A-Za-z0-9_-]{1,128}")
-_COUNT = "[1-9][0-9]{0,8}"
-_BUDGET = f"{_COUNT}/run(?: *, *{_COUNT}/day)?|{_COUNT}/day(?: *, *{_COUNT}/run)?"
-_SHARE = re.compile(r"(0|[1-9][0-9]?)(?:\.([0-9]{1,2}))?%")
 _ID = re.compile("[A-Za-z0-9_-]{1,128}")
 _LENGTH = "a length of time such as 90m, 2h or 1d12h"
 
@@ -138,54 +134,13 @@ def _no_number(scalar: Scalar) -> str:
     return f"{shown(scalar.text)} is text, not a number" if scalar.text.strip() else "it is empty"
 
 
-class Budget(NamedTuple):
-    """How many may be stopped in one run and within a day; None where nothing is said of it."""
-
-    per_run: int | None
-    per_day: int | None
+def expression(example: str) -> Form[Expression]:
+    """An expression; *example* is one that messages may show."""
+    return form(lambda node: _expression(node, example), {"type": "string", "minLength": 1}, "expression")
 
 
-def _budget(node: Node) -> Budget:
-    if isinstance(node, Scalar) and re.fullmatch(_COUNT, node.text):
-        raise Wrong(f"{node.text} does not say per what; write {node.text}/run")
-    text = text_of(node, "a budget such as 20/run or 20/run, 200/day")
-    if not re.fullmatch(_BUDGET, text):
-        raise Wrong(_no_budget(text))
-    counts = {unit: int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
-    return Budget(counts.get("run"), counts.get("day"))
-
-
-def _no_budget(text: str) -> str:
-    if re.search("(?<![0-9])0+/(run|day)", text):
-        return f"{text[:40]} would never stop anything; write 1/run or more, or `report:` instead of `stop:`"
-    if text.count("/run") > 1 or text.count("/day") > 1:
-        return f"{shown(text)} says the same twice; write N/run, N/day, each once, such as 20/run, 200/day"
-    return f"{shown(text)} is no budget; write N/run, N/day or both, such as 20/run, 200/day"
-
-
-def _holdout(node: Node) -> int:
-    if isinstance(node, Scalar) and node.reads_as in ("int", "float"):
-        raise Wrong(f"{shown(node.text)} has no %; write {node.text[:6]}% or another share such as 2%")
-    text = text_of(node, "a share such as 2%")
-    share = _SHARE.fullmatch(text)
-    if share is None:
-        raise Wrong(_no_share(text))
-    hundredths = int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
-    if hundredths == 0:
-        raise Wrong(f"{text} spares nobody; write a share such as 2%, or delete the key")
-    return hundredths
-
-
-def _no_share(text: str) -> str:
-    if re.fullmatch(r"[1-9][0-9]{2,}(\.[0-9]*)?\s*%", text):
-        return f"{shown(text)} spares every task; write `report:` instead of `stop:`, or less, such as 2%"
-    if re.fullmatch(r"[0-9]+\.[0-9]{3,}%", text):
-        return f"{shown(text)} is finer than it can be; write at most two decimals, such as 0.25%"
-    return f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%"
-
-
-def _expression(node: Node) -> Expression:
-    what = "an expression such as payload.tier == 'gold'"
+def _expression(node: Node, example: str) -> Expression:
+    what = f"an expression such as {example}"
     if not isinstance(node, Scalar):
         raise Wrong(f"{kind_of(node)} stands where {what} belongs; quote what begins with a bracket")
     text = text_of(node, what).strip()
@@ -193,7 +148,7 @@ def _expression(node: Node) -> Expression:
     if strange is not None:
         raise Wrong(f"the character {strange!a} cannot be shown; delete it")
     try:
-        return parse_expression(text)
+        return parse_expression(text, example)
     except BadExpression as error:
         raise Wrong(str(error)) from error
 
@@ -239,6 +194,4 @@ FUNCTION = form(_function, {"type": "string", "pattern": TARGET.schema["pattern"
 STATUS = form(_status, {"enum": list(UNFINISHED)}, "status")
 TRIGGER = form(_trigger, {"type": "string", "pattern": f"^(?:{'|'.join(TRIGGERS)}|{_TIMER.pattern})$"})
 DURATION = form(_duration, {"type": "string", "pattern": PATTERN}, "duration")
-BUDGET = form(_budget, {"type": "string", "pattern": f"^(?:{_BUDGET})$"})
-HOLDOUT = form(_holdout, {"type": "string", "pattern": f"^{_SHARE.pattern}$"})
-EXPRESSION = form(_expression, {"type": "string", "minLength": 1}, "expression")
+EXPRESSION = expression("payload.tier == 'gold'")

@@ -22,7 +22,8 @@ from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy.fingerprint import exemptions
 from fc_reaper.policy.lock import Lock, disarmed, dump_lock, lock_of
-from fc_reaper.settings import Settings, read_lock, read_policy, read_settings
+from fc_reaper.policy_files import read_lock, read_policy
+from fc_reaper.settings import Settings, read_settings
 from fc_reaper.world import Exit
 
 LOCK = "policy.lock"

@@ -10,8 +10,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.cli.checking.cost import Cost, costs, generations, idle_calls
+from fc_reaper.cli.checking.cost import Cost, costs, generations
+from fc_reaper.cli.checking.idle import idle_by_trigger, idle_sentence
 from fc_reaper.cli.checking.lint import warnings
+from fc_reaper.cli.checking.lint.unlisted import DEQUEUED, WITHOUT, unlisted
 from fc_reaper.cli.checking.remarks import remarks_of
 from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.explaining.steps import kept
@@ -19,7 +21,8 @@ from fc_reaper.cli.screen import STRONG, counted, percent, plain, screen, short,
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
-from fc_reaper.settings import Settings, read_lock, read_policy, read_settings, read_unarmed
+from fc_reaper.policy_files import read_lock, read_policy, read_unarmed
+from fc_reaper.settings import Settings, read_settings
 from fc_reaper.world import Exit
 
 
@@ -34,7 +37,7 @@ def check(env: Mapping[str, str], *, as_json: bool) -> int:
             findings = remarks_of(error.findings, source_of(settings))
             say(json.dumps({"valid": False, "findings": [one.as_json() for one in findings]}))
         return int(Exit.REFUSED)
-    odd = warnings(file, _text(settings))
+    odd = warnings(file, _text(settings), settings.api_version)
     if as_json:
         say(json.dumps({**_as_json(file, settings), "warnings": [one.as_json() for one in odd]}))
     else:
@@ -99,17 +102,31 @@ def _budget(policy: Policy) -> str:
 
 
 def _costs(file: PolicyFile, settings: Settings) -> Table:
-    rows = [(one.policy.name, _lists(one), _follow(one)) for one in costs(file, settings.started_time)]
+    rows = [
+        (one.policy.name, _lists(one, settings), _follow(one)) for one in costs(file, settings.started_time)
+    ]
     return table(("policy", "lists", "so that calls follow"), rows)
 
 
-def _lists(cost: Cost) -> str:
+def _lists(cost: Cost, settings: Settings) -> str:
     if cost.only_task:
-        return "nothing but Stopping: an event names the task"
-    parts = [f"{status} started {_spelt(limit)} ago" for status, limit in cost.overdue]
-    parts += cost.everything
+        return f"nothing{' but Stopping' if cost.policy.stops else ''}: an event names the task"
+    everything, overdue = _listed(cost, settings)
+    parts = [f"{status} started {limit} ago" for status, limit in overdue.items()] + everything
+    if not parts:
+        return "nothing but Stopping"
     prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
     return ", ".join(parts) + prefix
+
+
+def _listed(cost: Cost, settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """The statuses that are listed whole, and those by how long ago a task started; not what is refused."""
+    if cost.only_task:
+        return [], {}
+    blind = len(unlisted(cost.policy, settings.api_version)) == len(cost.policy.targets)
+    refused = DEQUEUED if blind else ""
+    everything = [status for status in cost.everything if status != refused]
+    return everything, {status: _spelt(limit) for status, limit in cost.overdue if status != refused}
 
 
 def _spelt(limit: int) -> str:
@@ -124,13 +141,15 @@ def _follow(cost: Cost) -> str:
 
 
 def _sentences(file: PolicyFile, settings: Settings) -> Iterator[str]:
-    idle = idle_calls(file, settings.started_time)
+    idle = idle_sentence(idle_by_trigger(file, settings.started_time))
     for cost in costs(file, settings.started_time):
         yield from (f"{cost.policy.name}: {why}" for why in cost.whys)
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
     yield "Policies that share a function share its listings, by the weaker filter."
     if idle:
-        yield f"While nothing is alive the literal targets take {counted(idle, 'call')} a run."
+        yield idle
+    if any(unlisted(one, settings.api_version) for one in file.policies if one.triggers != ("task",)):
+        yield f"FC 2.0 does not list what is {DEQUEUED} by {WITHOUT}: that call is refused."
     for generation in generations(file):
         yield f"Patterns: {generation} is asked once a run which functions have task mode, 100 a call."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
@@ -160,19 +179,22 @@ def _may_be_us(policy: Policy) -> bool:
 
 
 def _as_json(file: PolicyFile, settings: Settings) -> dict[str, Any]:
+    idle = idle_by_trigger(file, settings.started_time)
     return {
         "valid": True,
         "source": file.source,
         "exempt": len(file.exempt),
-        "policies": [_one_as_json(cost) for cost in costs(file, settings.started_time)],
+        "policies": [_one_as_json(cost, settings) for cost in costs(file, settings.started_time)],
         "discovery": list(generations(file)),
-        "idle_calls": idle_calls(file, settings.started_time),
+        "idle_calls": idle["timer"],
+        "idle_calls_by_trigger": idle,
         "not_armed": read_unarmed(settings, file),
     }
 
 
-def _one_as_json(cost: Cost) -> dict[str, Any]:
+def _one_as_json(cost: Cost, settings: Settings) -> dict[str, Any]:
     policy = cost.policy
+    everything, overdue = _listed(cost, settings)
     return {
         "name": policy.name,
         "line": policy.line,
@@ -187,8 +209,8 @@ def _one_as_json(cost: Cost) -> dict[str, Any]:
         "holdout_percent": None if policy.holdout is None else policy.holdout / 100,
         "examples": len(policy.examples),
         "cost": {
-            "lists_all": [] if cost.only_task else list(cost.everything),
-            "lists_overdue": {} if cost.only_task else {name: _spelt(limit) for name, limit in cost.overdue},
+            "lists_all": everything,
+            "lists_overdue": overdue,
             "id_prefix": cost.id_prefix,
             "calls_follow": _follow(cost),
             "discovery": cost.discovers,

@@ -12,8 +12,6 @@ from fc_reaper.judge.rules import rules_for
 from fc_reaper.model import STOPPING, Function, Millis
 from fc_reaper.policy import Carried, Matcher, Policy, PolicyFile
 from fc_reaper.sweep.queries import Query, queries
-from fc_reaper.sweep.scope import scope_of
-from fc_reaper.trigger import Ask, Narrowing
 
 PAGE = WITH_PAYLOAD
 """Tasks that one call lists where each brings its payload."""
@@ -51,22 +49,13 @@ class Cost(NamedTuple):
 
     @property
     def page_bytes(self) -> int | None:
-        """How large a page can get by its payloads, None where it brings none."""
-        return PAGE * MOST_PAYLOAD if self.payload else None
+        """How large a page can get by its payloads, None where it brings none or nothing is listed."""
+        return PAGE * MOST_PAYLOAD if self.payload and not self.only_task else None
 
 
 def costs(file: PolicyFile, started_time: StartedTime) -> list[Cost]:
     """The cost of each policy by itself, in the order of the file."""
     return [_cost(policy, file.exempt, started_time) for policy in file.policies]
-
-
-def idle_calls(file: PolicyFile, started_time: StartedTime) -> int:
-    """Listings that a timer makes of all literal targets when nothing is alive, one call each."""
-    scope = scope_of([Ask("timer", None, Narrowing(), "")], file.policies)
-    return sum(
-        len(_queries(function, scope.policies(function), file.exempt, started_time))
-        for function in scope.functions(())
-    )
 
 
 def generations(file: PolicyFile) -> Iterator[str]:
@@ -82,7 +71,7 @@ def _cost(policy: Policy, exempt: Sequence[Matcher], started_time: StartedTime) 
     target = policy.targets[0]
     asked = [
         one
-        for one in _queries(Function(*target), [policy], exempt, started_time)
+        for one in questions(Function(*target), [policy], exempt, started_time)
         if one.status != STOPPING or STOPPING in policy.match.condition_statuses
     ]
     bounded = [
@@ -106,20 +95,27 @@ def _cost(policy: Policy, exempt: Sequence[Matcher], started_time: StartedTime) 
 def _whys(
     policy: Policy, exempt: Sequence[Matcher], started_time: StartedTime, *, everything: bool, payload: bool
 ) -> Iterator[str]:
-    if policy.triggers == ("task",):
-        yield "Only an event that names a task runs it: that task is read, nothing is listed for it."
+    only_task = policy.triggers == ("task",)
+    if only_task:
+        yield (
+            "Only an event that names a task runs it: nothing is listed for it, and the task is read, 1 call "
+            "for each function that the event may mean."
+        )
     elif everything:
         yield _why_everything(policy, started_time)
     if payload:
         reading = [one for one in _asked(policy, exempt) if one.needs_payload]
-        size = PAGE * MOST_PAYLOAD / 1024**2
-        yield (
-            f"{_spoken(reading)} reads the payload: every listed task brings its own, up to 128 KB, so a "
-            f"page of {PAGE} can be {size:.1f} MB. Nothing of it is logged."
-        )
-    if any(one.needs_ages for one in _asked(policy, exempt)):
+        yield f"{_spoken(reading)} reads the payload: {_bringing(only_task)}. Nothing of it is logged."
+    if not only_task and any(one.needs_ages for one in _asked(policy, exempt)):
         yield f"{AGES} is asked of dated events: a listed task without them is read by itself, one call each."
     yield from _before_stops(policy)
+
+
+def _bringing(only_task: bool) -> str:
+    if only_task:
+        return "the task that is read brings its own, up to 128 KB"
+    size = PAGE * MOST_PAYLOAD / 1024**2
+    return f"every listed task brings its own, up to 128 KB, so a page of {PAGE} can be {size:.1f} MB"
 
 
 def _before_stops(policy: Policy) -> Iterator[str]:
@@ -164,8 +160,9 @@ def _spoken(expressions: Sequence[Expression]) -> str:
     return f"`{shown}`" if len(texts) == 1 else f"`{shown}` (and {len(texts) - 1} more)"
 
 
-def _queries(
+def questions(
     function: Function, policies: Sequence[Policy], exempt: Sequence[Matcher], started_time: StartedTime
 ) -> list[Query]:
+    """The listings of *function* in a run of *policies*, of which some may be about other functions."""
     fitting = [one for one in policies if any(target.fits(function) for target in one.targets)]
     return queries(function, rules_for(function, fitting, exempt, started_time=started_time), _SOME_DAY)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-_FINDING = re.compile(r":(?P<line>[0-9]+): (?P<path>(?:[^\s:'\"]|'[^']*')+): (?P<what>.*)", re.DOTALL)
+_FINDING = re.compile(r":(?P<line>[0-9]+): (?:(?P<path>(?:[^\s:'\"]|'[^']*')+): )?(?P<what>.*)", re.DOTALL)
 
 
 class Remark(NamedTuple):

@@ -26,7 +26,8 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
 from fc_reaper.judge.verdict import Verdict
 from fc_reaper.model import Function
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import read_settings
 from fc_reaper.world import Exit
 
 _POLICY = "policy.yaml"

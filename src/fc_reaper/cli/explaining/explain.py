@@ -18,7 +18,8 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.judge.explain import Explanation, explain
 from fc_reaper.model import Function
 from fc_reaper.policy import PolicyFile
-from fc_reaper.settings import Settings, read_credentials, read_policy, read_settings, read_unarmed
+from fc_reaper.policy_files import read_policy, read_unarmed
+from fc_reaper.settings import Settings, read_credentials, read_settings
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.rulebook import is_ourselves
 from fc_reaper.wiring import connector

@@ -32,8 +32,9 @@ from fc_reaper.context import Context
 from fc_reaper.judge.verdict import KEEP, Claim
 from fc_reaper.model import Millis
 from fc_reaper.policy import PolicyFile, parse_duration
+from fc_reaper.policy_files import read_policy
 from fc_reaper.run import Errand
-from fc_reaper.settings import Settings, read_policy, read_settings
+from fc_reaper.settings import Settings, read_settings
 from fc_reaper.world import Exit, Finished
 
 _DAY = 86_400.0

@@ -13,7 +13,10 @@ from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
 from fc_reaper.policy.dump import dump_policy
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy.fingerprint import exemptions
+from fc_reaper.policy.lock import spared_by
+from fc_reaper.policy_files import read_lock, read_policy
+from fc_reaper.settings import read_settings
 
 NAME = "incident"
 _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 5000'
@@ -154,23 +157,33 @@ def joined(one: tuple[Matcher, ...], other: tuple[Matcher, ...]) -> tuple[Matche
 
 
 class Standing(NamedTuple):
-    """Whom the policy file `source` spares; None where there is no file."""
+    """Whom the policy file `source` spares, None where there is no file, and whom the lock beside it does.
+
+    `only_locked` are the exemptions of the lock that the policy has lost, as the lock spells them.
+    """
 
     exempt: tuple[Matcher, ...]
     source: str | None
+    only_locked: tuple[str, ...] = ()
 
 
 def standing_exempt(env: Mapping[str, str]) -> Standing:
-    """Whom the policy file of *env* spares; nobody if none was named and none is there.
+    """Whom the policy file of *env* spares, and the lock beside it; nobody if there is neither.
 
     Raises:
-        PolicyError: it was named and is missing, or it is wrong.
+        PolicyError: the policy was named and is missing, or it is wrong, or the lock is.
     """
     settings = read_settings(env, Context())
-    if not env.get("REAPER_POLICY") and not os.path.lexists(settings.folder / settings.policy):
-        return Standing((), None)
-    file = read_policy(settings)
-    return Standing(file.exempt, file.source)
+    file = None
+    if env.get("REAPER_POLICY") or os.path.lexists(settings.folder / settings.policy):
+        file = read_policy(settings)
+    spared, source = ((), None) if file is None else (file.exempt, file.source)
+    lock = read_lock(settings)
+    if lock is None:
+        return Standing(spared, source)
+    known = () if file is None else exemptions(file)
+    lost = tuple(one for one in lock.exempt if one not in known)
+    return Standing(joined(spared, spared_by(lock)), source, lost)
 
 
 def _in_options(finding: str) -> str:

@@ -30,7 +30,8 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
 from fc_reaper.model import Millis
 from fc_reaper.policy import Policy, PolicyFile
-from fc_reaper.settings import Settings, read_policy, read_settings, refuse_unknown_self
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import Settings, read_settings, refuse_unknown_self
 from fc_reaper.world import Exit, Finished
 
 _ALL = 1_000_000
@@ -66,6 +67,8 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
         refuse_half(incident, event)
         standing = standing_exempt(env)
         exempt_from = standing.source
+        for exemption in standing.only_locked:
+            complain(f"policy.lock spares {exemption}, the policy does not any more; it is spared here")
         env = {**env, "REAPER_POLICY": incident_policy(incident, standing.exempt)}
     rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
     settings = read_settings(rehearsing, Context())
@@ -92,7 +95,7 @@ def _basis_of_incident(settings: Settings, file: PolicyFile, exempt_from: str | 
         SettingsError: nobody could enforce it.
     """
     refuse_unknown_self(replace(settings, mode="enforce"), file)
-    if exempt_from is None:
+    if exempt_from is None and not file.exempt:
         complain("no policy file, so nothing is exempt")
     return basis_of_incident(file, settings.policy, exempt_from)
 

@@ -36,7 +36,8 @@ from fc_reaper.context import Context
 from fc_reaper.history import Replay, Suggestion, suggest
 from fc_reaper.history.replay import Terms, replay
 from fc_reaper.policy import PolicyFile
-from fc_reaper.settings import Settings, read_policy, read_settings
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import Settings, read_settings
 
 
 class Wanted(NamedTuple):

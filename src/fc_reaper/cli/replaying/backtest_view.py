@@ -80,7 +80,7 @@ def _held_back(one: PolicyReplay) -> Iterator[str]:
     if held["budget"]:
         never = one.due - len(one.stops) - held["holdout"]
         was = "was" if never == 1 else "were"
-        ended = f"; {never} of all that were due {was} never stopped" if never > 0 else ""
+        ended = f"; {never} of all that were due {was} never stopped by it" if never > 0 else ""
         yield f"{name}: {counted(held['budget'], 'task')} had to wait for its budget{ended}."
     if one.halted_runs:
         runs = counted(one.halted_runs, "run")

@@ -31,7 +31,8 @@ from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.history import Comparison, Replay, compare
 from fc_reaper.policy import PolicyFile
-from fc_reaper.settings import read_policy, read_settings
+from fc_reaper.policy_files import read_policy
+from fc_reaper.settings import read_settings
 
 
 class Sides(NamedTuple):

@@ -15,10 +15,12 @@ from fc_reaper.cli.checking.lint import (
     native,
     never,
     numbers,
+    repeated,
     said_twice,
     unanswered,
+    unlisted,
 )
-from fc_reaper.cli.checking.lint.places import placed
+from fc_reaper.cli.checking.lint.places import document, placed
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import PolicyFile
 
@@ -35,12 +37,15 @@ _LINTS = (
 )
 
 
-def warnings(file: PolicyFile, text: str = "") -> list[Remark]:
+def warnings(file: PolicyFile, text: str = "", api_version: str = unlisted.WITHOUT) -> list[Remark]:
     """Everything odd in *file*, in the order of its lines.
 
     *text* is what the file was read from: with it each remark names the line of its own key, else that of
-    the matcher or the policy around it.
+    the matcher or the policy around it. *api_version* is the one by which functions of FC 2.0 are asked.
     """
     said = [remark for lint in _LINTS for remark in lint(file)]
-    said += numbers.remarks(file, text)
-    return sorted(dict.fromkeys(placed(said, text)), key=lambda remark: remark.line or 0)
+    said += unlisted.remarks(file, api_version)
+    root = document(text)
+    said += numbers.remarks(file, root)
+    said += repeated.remarks(file, root)
+    return sorted(dict.fromkeys(placed(said, root)), key=lambda remark: remark.line or 0)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fc_reaper.cli.checking.lint.implied import Cell, cells, concerns, is_by_name, matches
+from fc_reaper.cli.checking.lint.implied import (
+    Cell,
+    cells,
+    concerns,
+    is_by_name,
+    limits_hold,
+    matches_names,
+)
 from fc_reaper.cli.checking.lint.patterns import contains, holds_target
+from fc_reaper.cli.checking.neighbours import Neighbours
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import Matcher, Policy, PolicyFile
 
@@ -19,12 +27,18 @@ _TRIGGERS = ("timer", "alert", "command", "task")
 
 def remarks(file: PolicyFile) -> Iterator[Remark]:
     """One remark for each policy that can never be the one that a task is stopped or reported by."""
+    neighbours = Neighbours(file.policies)
     for number, policy in enumerate(file.policies):
-        rivals = [one for one in file.policies if _is_stronger(one, policy)]
+        rivals = [one for one in neighbours.of(policy.targets) if _may_beat(one, policy)]
         winners = _winners(policy, rivals) if rivals else []
         if winners:
             path = f"policies[{number}]"
             yield Remark(file.source, policy.line, path, _cause(policy, winners), _remedy(policy), NAME)
+
+
+def _may_beat(one: Policy, other: Policy) -> bool:
+    """Whether *one* is stronger and asks no more of a task than *other* does, save for names."""
+    return _is_stronger(one, other) and limits_hold(one.match, other.match)
 
 
 def _is_stronger(one: Policy, other: Policy) -> bool:
@@ -39,14 +53,18 @@ def _is_stronger(one: Policy, other: Policy) -> bool:
 def _winners(policy: Policy, rivals: Sequence[Policy]) -> list[Policy]:
     """Who claims all of it: one rival where one will do, else those who do together, else nobody."""
     parts = [(part, trigger) for part in cells(policy) for trigger in policy.triggers or _TRIGGERS]
+    if len(parts) * len(rivals) > _MOST:
+        return []
+    for rival in rivals:
+        if parts and all(_claims(rival, part, trigger, policy) for part, trigger in parts):
+            return [rival]
     claiming = []
-    for part, trigger in parts if len(parts) * len(rivals) <= _MOST else ():
+    for part, trigger in parts:
         those = [rival for rival in rivals if _claims(rival, part, trigger, policy)]
         if not those:
             return []
         claiming.append(those)
-    alone = next((one for one in rivals if claiming and all(one in those for those in claiming)), None)
-    return [alone] if alone else list(dict.fromkeys(those[0] for those in claiming))
+    return list({those[0].index: those[0] for those in claiming}.values())
 
 
 def _claims(rival: Policy, part: Cell, trigger: str, policy: Policy) -> bool:
@@ -55,7 +73,7 @@ def _claims(rival: Policy, part: Cell, trigger: str, policy: Policy) -> bool:
         return False
     if not any(holds_target(target, part.target) for target in rival.targets):
         return False
-    if not matches(rival.match, part):
+    if not matches_names(rival.match, part):
         return False
     return not any(concerns(mercy, part) and not _spared_too(mercy, policy) for mercy in rival.unless)
 

@@ -42,12 +42,18 @@ def spares(mercy: Matcher, cell: Cell) -> bool:
     if mercy.target is not None and not any(covers_target(one, cell.target) for one in mercy.target):
         return False
     statuses = mercy.stated_statuses
-    return (statuses is None or cell.status in statuses) and _implied(mercy, cell, surely=False)
+    named = (statuses is None or cell.status in statuses) and _holds_ids(mercy, cell.glob)
+    return named and _implied(mercy, cell.match, surely=False)
 
 
-def matches(wide: Matcher, cell: Cell) -> bool:
-    """Whether *wide*, as a policy's `match`, surely holds for whatever matches in *cell*."""
-    return cell.status in wide.condition_statuses and _implied(wide, cell, surely=True)
+def matches_names(wide: Matcher, cell: Cell) -> bool:
+    """Whether *wide*, as a policy's `match`, means the status and all ids of *cell*."""
+    return cell.status in wide.condition_statuses and _holds_ids(wide, cell.glob)
+
+
+def limits_hold(wide: Matcher, narrow: Matcher) -> bool:
+    """Whether the limits and the expression of *wide* surely hold for whatever matches *narrow*."""
+    return _implied(wide, narrow, surely=True)
 
 
 def concerns(mercy: Matcher, cell: Cell) -> bool:
@@ -65,16 +71,17 @@ def is_by_name(matcher: Matcher) -> bool:
     return not matcher.limits and matcher.retries_over is None and matcher.where is None
 
 
-def _implied(wide: Matcher, cell: Cell, *, surely: bool) -> bool:
-    """Whether the id, the limits and the expression of *wide* hold; without *surely* unknown will do."""
-    narrow = cell.match
+def _holds_ids(wide: Matcher, narrow: str) -> bool:
+    return not wide.ids or any(contains(glob, narrow) for glob in wide.ids)
+
+
+def _implied(wide: Matcher, narrow: Matcher, *, surely: bool) -> bool:
+    """Whether the limits and the expression of *wide* hold; without *surely* unknown will do."""
     if wide.retries_over is not None and not _at_most(wide.retries_over, narrow.retries_over):
         return False
     if wide.where is not None and wide.where != narrow.where:
         return False
-    if not all(_is_over(clock, limit, narrow, surely=surely) for clock, limit in wide.limits):
-        return False
-    return not wide.ids or any(contains(glob, cell.glob) for glob in wide.ids)
+    return all(_is_over(clock, limit, narrow, surely=surely) for clock, limit in wide.limits)
 
 
 def _at_most(limit: int, other: int | None) -> bool:

@@ -27,10 +27,14 @@ def remarks(file: PolicyFile) -> Iterator[Remark]:
 
 
 def _only_clock(policy: Policy) -> str | None:
-    """The clock that is all there is to a policy: no exception, no group, no share, no event."""
+    """The clock that is all there is to a policy: no exception, no group, no share, no event.
+
+    A native limit holds around the clock, so one that only timers of a name run is something else.
+    """
     match = policy.match
     plain = policy.stops and not policy.unless and policy.keep is None and policy.holdout is None
-    by_timer = all(trigger.partition(":")[0] == "timer" for trigger in policy.triggers)
+    kinds = {trigger.partition(":")[0] for trigger in policy.triggers}
+    by_timer = not kinds or (kinds == {"timer"} and "timer" in policy.triggers)
     if not plain or not by_timer or len(match.limits) != 1:
         return None
     clock = match.limits[0][0]

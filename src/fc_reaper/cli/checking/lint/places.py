@@ -12,19 +12,30 @@ from fc_reaper.policy.findings import Findings
 _STEP = re.compile(r"\[(?P<item>[0-9]+)\]|(?P<key>[^.\[\]]+)")
 
 
-def placed(remarks: Iterable[Remark], text: str) -> Iterator[Remark]:
-    """The remarks, each with the line of the last part of its path that is written in *text*."""
-    root = read_document(text, Findings()) if text else None
+def document(text: str) -> Node | None:
+    """What *text* says, as it is written; None where it is empty or no YAML."""
+    return read_document(text, Findings()) if text else None
+
+
+def placed(remarks: Iterable[Remark], root: Node | None) -> Iterator[Remark]:
+    """The remarks, each with the line of the last part of its path that is written in *root*."""
     for remark in remarks:
         found = None if root is None or remark.path is None else _found(root, remark.path)
         yield remark if found is None else remark._replace(line=found[0])
 
 
-def written(text: str, path: str) -> str | None:
-    """What stands in *text* as the single value at *path*; None where there is none."""
-    root = read_document(text, Findings()) if text else None
+def written(root: Node | None, path: str) -> str | None:
+    """What stands in *root* as the single value at *path*; None where there is none."""
     found = None if root is None else _found(root, path)
     return found[1].text if found is not None and isinstance(found[1], Scalar) else None
+
+
+def listed(root: Node | None, path: str) -> list[str]:
+    """The single values in the list at *path*; empty where there is none, or where it holds others."""
+    found = None if root is None else _found(root, path)
+    nodes = found[1].nodes if found is not None and isinstance(found[1], Items) else ()
+    texts = [node.text for node in nodes if isinstance(node, Scalar)]
+    return texts if len(texts) == len(nodes) else []
 
 
 def _found(root: Node, path: str) -> tuple[int, Node] | None:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from fc_reaper.cli.checking.lint.expressions.answers import answer, untrue
+from fc_reaper.cli.checking.lint.expressions.matched import narrowed
 from fc_reaper.cli.checking.lint.expressions.names import strange_name
 from fc_reaper.cli.checking.lint.expressions.shapes import TEXT, Fault, Shape, misread, record, spoken
 from fc_reaper.cli.checking.remarks import Remark
@@ -26,15 +27,17 @@ _OF_3 = frozenset(("functionArn", "taskId", "taskPayload", "taskErrorMessage"))
 
 
 class _World(NamedTuple):
-    """Of whom an expression is asked; `there` is what their records have in any case."""
+    """Of whom an expression is asked; their records have what is `there`, and `match` holds for them."""
 
     statuses: Sequence[str]
     targets: Sequence[Target]
     there: Sequence[Path] = ()
+    match: Matcher | None = None
 
     def record(self, expression: Expression) -> Shape:
         """What is known of a record that has all that *expression* reads."""
-        return record(self.statuses, self.targets, (*self.there, *expression.paths))
+        whole = record(self.statuses, self.targets, (*self.there, *expression.paths))
+        return whole if self.match is None else narrowed(whole, self.match, self.targets)
 
 
 def remarks(file: PolicyFile) -> Iterator[Remark]:
@@ -49,7 +52,7 @@ def remarks(file: PolicyFile) -> Iterator[Remark]:
 
 
 def _of_policy(source: str, path: str, policy: Policy) -> Iterator[Remark]:
-    asked = _World(policy.match.condition_statuses, policy.targets)
+    asked = _World(policy.match.condition_statuses, policy.targets, match=policy.match)
     yield from _of(source, f"{path}.match", policy.match, asked, "so the policy never matches")
     matched = asked._replace(there=_read(policy.match))
     for at, mercy in enumerate(policy.unless):

@@ -6,9 +6,10 @@ anything may come out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from fc_reaper.cli.checking.lint.expressions.at_once import clash
 from fc_reaper.cli.checking.lint.expressions.calls import called
 from fc_reaper.cli.checking.lint.expressions.comparing import compared
 from fc_reaper.cli.checking.lint.expressions.shapes import (
@@ -88,9 +89,9 @@ def _and(node: Node, here: Shape) -> Shape:
     if not left.kinds or left.kinds == {FALSE}:
         return left
     kinds = left.kinds & _EMPTY | right.kinds
-    clash = _two_at_once(node)
-    if clash is not None:
-        return Shape(kinds - {TRUE}, fault=clash)
+    fault = clash(node)
+    if fault is not None:
+        return Shape(kinds - {TRUE}, fault=fault)
     return Shape(kinds, fault=right.fault or left.fault)
 
 
@@ -110,27 +111,6 @@ def _not(node: Node, here: Shape) -> Shape:
     kinds = ({TRUE} if inner.kinds & _EMPTY else set()) | ({FALSE} if inner.kinds - {FALSE} else set())
     fault = (f"not {spoken(inner.kinds)} is always false", _COMPARE)
     return Shape(frozenset(kinds), fault=None if TRUE in kinds else fault)
-
-
-def _two_at_once(node: Node) -> Fault | None:
-    """Why both sides of && cannot be true: one thing is to be two texts or numbers."""
-    asked: dict[str, Any] = {}
-    for left, right in _equalities(node):
-        if left["type"] == "literal":
-            left, right = right, left
-        if right["type"] != "literal" or left["type"] == "literal":
-            continue
-        value = right["value"]
-        if asked.setdefault(str(left), value) != value:
-            remedy = "write || between them, or contains(['a', 'b'], payload.x)"
-            return f"nothing is {asked[str(left)]!r} and {value!r} at once", remedy
-    return None
-
-
-def _equalities(node: Node) -> list[Sequence[Node]]:
-    if node["type"] == "and_expression":
-        return [pair for child in node["children"] for pair in _equalities(child)]
-    return [node["children"]] if node["type"] == "comparator" and node["value"] == "eq" else []
 
 
 def _compared(node: Node, here: Shape) -> Shape:

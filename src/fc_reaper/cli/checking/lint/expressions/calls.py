@@ -28,6 +28,7 @@ from fc_reaper.cli.checking.lint.expressions.shapes import (
     nothing,
     spoken,
 )
+from fc_reaper.cli.checking.lint.patterns import overlap
 
 _A_TEXT, _A_NUMBER, _A_LIST = (Shape(frozenset((kind,))) for kind in (TEXT, NUMBER, LIST))
 
@@ -51,6 +52,8 @@ _TAKES = {
 _IN_TEXT: dict[str, Callable[[str, str], bool]] = {
     "contains": operator.contains, "starts_with": str.startswith, "ends_with": str.endswith,
 }  # fmt: skip
+_AROUND = {"contains": "*{}*", "starts_with": "{}*", "ends_with": "*{}"}
+"""The pattern of what holds, begins with, ends with a text. A sign of a pattern in the text widens it."""
 
 
 def called(name: str, given: Sequence[Shape]) -> Shape:
@@ -100,5 +103,10 @@ def _not_in(name: str, where: Shape, what: Shape) -> Fault | None:
         return f"no id holds such characters as {quoted(what)} does", NEVER_ID
     found = _IN_TEXT[name]
     if where.texts is not None and not any(found(one, text) for one in where.texts for text in what.texts):
+        return never_said(where, what)
+    around = _AROUND[name]
+    if where.globs is not None and not any(
+        overlap(glob, around.format(text)) for glob in where.globs for text in what.texts
+    ):
         return never_said(where, what)
     return None

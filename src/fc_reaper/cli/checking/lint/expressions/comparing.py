@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
 from fc_reaper.cli.checking.lint.expressions.shapes import (
     BOOLEAN,
     FALSE,
@@ -60,6 +63,8 @@ def comparable(left: Shape, right: Shape) -> bool:
 def apart(known: Shape, other: Shape) -> Fault | None:
     """Why two values are never the same, of which *other* is written out."""
     if other.number is not None:
+        if known.above is not None and other.number <= known.above:
+            return known.floor
         return known.bound if known.most is not None and other.number > known.most else None
     if other.texts is None or other.kinds != {TEXT}:
         return None
@@ -67,7 +72,13 @@ def apart(known: Shape, other: Shape) -> Fault | None:
         return never_said(known, other)
     if known.letters is not None and not any(known.letters >= set(text) for text in other.texts):
         return f"no id holds such characters as {quoted(other)} does", NEVER_ID
+    if known.globs is not None and not _any_fits(known.globs, other):
+        return never_said(known, other)
     return None
+
+
+def _any_fits(globs: Iterable[str], other: Shape) -> bool:
+    return any(fnmatchcase(text, glob) for text in other.texts or () for glob in globs)
 
 
 def never_said(known: Shape, other: Shape) -> Fault:
@@ -83,9 +94,11 @@ def quoted(shape: Shape) -> str:
 
 
 def _more(sign: str, left: Shape, right: Shape) -> Shape:
-    """Whether one side can be more than a number that is written out; that it is less is always possible."""
+    """Whether one side can be more than the other, which is written out, or less where it has a floor."""
     if sign not in _MORE:
         sign, left, right = _MIRRORED[sign], right, left
+    if left.number is not None and right.above is not None and left.number <= right.above:
+        return Shape(frozenset((FALSE,)), fault=right.floor)
     if left.most is None or right.number is None:
         return TRUTH
     reached = left.most >= right.number if _MORE[sign] else left.most > right.number

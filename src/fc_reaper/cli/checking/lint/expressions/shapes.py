@@ -28,17 +28,21 @@ _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 class Shape(NamedTuple):
     """The kinds that a value may be of; none at all where there never is one.
 
-    `texts` are the only texts that it may be, `letters` those that its text is made of; `number` is the only
-    number, `most` the largest; `bound` says why it is no other. `fields` are what is known of an object,
-    `items` those of a list that is written out. `fault` says why it is less than it seems.
+    `texts` are the only texts that it may be, `globs` patterns of which its text fits one, `letters` those
+    that its text is made of; `number` is the only number, `most` the largest; `bound` says why it is no
+    other. Its number is more than `above`; `floor` says why. `fields` are what is known of an object, `items`
+    those of a list that is written out. `fault` says why it is less than it seems.
     """
 
     kinds: frozenset[str] = ANYTHING
     texts: frozenset[str] | None = None
+    globs: tuple[str, ...] | None = None
     letters: frozenset[str] | None = None
     number: float | None = None
     most: float | None = None
     bound: Fault | None = None
+    above: float | None = None
+    floor: Fault | None = None
     fields: Mapping[str, Shape] | None = None
     items: tuple[Shape, ...] | None = None
     fault: Fault | None = None

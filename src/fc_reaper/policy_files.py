@@ -1,0 +1,110 @@
+"""The policy that the settings name, and the lock beside it: files, or what stands for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from fc_reaper.errors import PolicyError
+from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.settings import Settings
+
+if TYPE_CHECKING:
+    from fc_reaper.policy.lock import Lock
+
+_LOCK = "policy.lock"
+
+
+def read_policy(settings: Settings) -> PolicyFile:
+    """Load the policy that the settings name: a path, or the text itself when it holds a newline.
+
+    Raises:
+        PolicyError: it is missing, unreadable, wrong, or its examples fail; every finding at once.
+    """
+    if "\n" in settings.policy:
+        return _kept_word(load_policy(settings.policy, source="REAPER_POLICY"))
+    try:
+        text = _text(settings.folder / settings.policy, settings.policy)
+    except FileNotFoundError:
+        where = f"{settings.policy}: there is no such file"
+        raise PolicyError([f"{where}; set REAPER_POLICY or --policy"]) from None
+    return _kept_word(load_policy(text, source=settings.policy))
+
+
+def _kept_word(file: PolicyFile) -> PolicyFile:
+    """The file, if it does what its examples say."""
+    if any(policy.examples for policy in file.policies):
+        from fc_reaper.judge.examples import failing
+
+        if findings := failing(file):
+            raise PolicyError(findings)
+    return file
+
+
+def read_lock(settings: Settings) -> Lock | None:
+    """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
+
+    Where the policy is a link, a lock beside the file that it points to counts as well.
+
+    Raises:
+        PolicyError: it is there and cannot be used. No stop policy is armed by it.
+    """
+    if "\n" in settings.policy:
+        return None
+    from fc_reaper.policy.lock import load_lock
+
+    for source in _beside(settings):
+        path = settings.folder / source
+        try:
+            return load_lock(_text(path, source), source)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise PolicyError(
+                    [f"{source}: it points to a file that is not there; run fc-reaper arm"]
+                ) from None
+    return None
+
+
+def _beside(settings: Settings) -> Iterator[str]:
+    """Where a lock may lie, as messages call it; a link that cannot be followed has no other side."""
+    yield str(PurePath(settings.policy).with_name(_LOCK))
+    policy = settings.folder / settings.policy
+    if policy.is_symlink():
+        with suppress(OSError, RuntimeError):
+            yield str(policy.resolve().with_name(_LOCK))
+
+
+def read_unarmed(settings: Settings, file: PolicyFile) -> dict[str, str]:
+    """Answer why which stop policies of *file* may only report, by name; empty without a lock.
+
+    A lock that cannot be used arms nothing.
+    """
+    from fc_reaper.policy.lock import disarmed, unarmed_by_a_broken_lock
+
+    try:
+        lock = read_lock(settings)
+    except PolicyError as error:
+        return unarmed_by_a_broken_lock(file, error)
+    return {} if lock is None else disarmed(file, lock)
+
+
+def _text(path: Path, source: str) -> str:
+    """The text of a file; that it is missing is the caller's to tell.
+
+    Raises:
+        FileNotFoundError: there is none.
+        PolicyError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise PolicyError(
+            [f"{source}:{line}: byte {error.start} is not UTF-8; save the file as UTF-8"]
+        ) from None
+    except OSError as error:
+        raise PolicyError([f"{source}: it cannot be read: {error.strerror}"]) from None
