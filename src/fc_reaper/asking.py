@@ -103,8 +103,23 @@ class _Strict(TreeInterpreter):  # type: ignore[misc]
         if not isinstance(listed, list):
             raise Undecided(f"filter projection finds nothing in {kind_of(listed)}")
         _, projected, condition = node["children"]
-        found = (self.visit(projected, one) for one in listed if self._truth("[? ]", condition, one))
-        return [one for one in found if one is not None]
+        return [
+            _there(self.visit(projected, _there(one)))
+            for one in listed
+            if self._truth("[? ]", condition, _there(one))
+        ]
+
+    def visit_projection(self, node: Node, value: Any) -> list[Any]:
+        listed = self.visit(node["children"][0], value)
+        if not isinstance(listed, list):
+            raise Undecided(f"projection finds nothing in {kind_of(listed)}")
+        return [_there(self.visit(node["children"][1], _there(one))) for one in listed]
+
+    def visit_value_projection(self, node: Node, value: Any) -> list[Any]:
+        named = self.visit(node["children"][0], value)
+        if not isinstance(named, Mapping):
+            raise Undecided(f"value projection finds nothing in {kind_of(named)}")
+        return [_there(self.visit(node["children"][1], _there(one))) for one in named.values()]
 
     def _truth(self, asker: str, node: Node, value: Any) -> bool:
         """Whether *node* holds. Text is neither true nor false, the text `false` least of all."""
@@ -134,6 +149,13 @@ class _Strict(TreeInterpreter):  # type: ignore[misc]
             raise Undecided("to_number() answers nothing")
 
 
+def _there(value: Any) -> Any:
+    """A value in a list or an object, where null is as absent as elsewhere."""
+    if value is None:
+        raise Undecided("one of several is null")
+    return value
+
+
 def _must_be_alike(left: Any, right: Any) -> None:
     """Different kinds are not compared, nor lists and objects that hold them: Python takes true for 1."""
     if kind_of(left) != kind_of(right):
@@ -158,7 +180,7 @@ def _something(kind: str) -> Callable[[Any, Node, Any], Any]:
     return visit
 
 
-for _kind in ("index", "slice", "flatten", "projection", "value_projection"):
+for _kind in ("index", "slice", "flatten", "multi_select_list", "multi_select_dict"):
     setattr(_Strict, f"visit_{_kind}", _something(_kind))
 
 _STRICT = _Strict()

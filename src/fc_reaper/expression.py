@@ -5,6 +5,7 @@ https://jmespath.org/specification.html
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -101,6 +102,8 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
         if node["type"] == "function_expression":
             _check_call(node)
         _check_not(node)
+        if node["type"] == "literal":
+            _check_literal(node["value"])
     expression = Expression(text, tree)
     if not expression.paths:
         raise BadExpression(
@@ -165,6 +168,14 @@ def _check_not(node: Mapping[str, Any]) -> None:
         raise BadExpression(
             "! takes only the name that follows it; write !(payload.vip) instead of !payload.vip"
         )
+
+
+def _check_literal(value: Any) -> None:
+    """Python reads NaN and Infinity, which JSON has not, and which differ from every number."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise BadExpression("between backticks stands JSON, which has no NaN and no Infinity") from None
 
 
 def _check_call(node: Mapping[str, Any]) -> None:

@@ -393,6 +393,53 @@ def test_keep_looks_at_the_population_again(tmp_path: Path) -> None:
     assert became(ran) == {"job-3": "not_due", "job-4": "not_due", "job-5": "stopped"}
 
 
+@pytest.mark.parametrize("changed", [{"requestId": "r-another"}, {"enqueued": hours_ago(0.5)}])
+def test_keep_leaves_another_task_of_the_same_id_alone(tmp_path: Path, changed: dict[str, Any]) -> None:
+    """It was not in the plan, though it is one too many as well."""
+    a_policy_file(tmp_path, policy(match="{status: Running}", keep="{at_most: 1}"))
+    first = seeded("first", "Running", enqueued=hours_ago(3), requestId="r-first")
+    second = seeded("second", "Running", enqueued=hours_ago(2), requestId="r-second")
+    with running_emulator(seed={"invocations": [first, second]}) as cloud:
+        plan = a_plan(cloud, tmp_path, **HOME)
+    with running_emulator(seed={"invocations": [first, {**second, **changed}]}) as cloud:
+        ran = carried_out(cloud, plan, "--json", **HOME)
+        assert stopped(cloud) == set()
+    assert became(ran) == {"second": "not_due"}
+
+
+def test_who_left_the_plan_still_counts_for_no_other_policy(tmp_path: Path) -> None:
+    """Who is one too many for the first policy does not count for the second, stopped or not."""
+    one, two = ("{status: Running}, keep: {at_most: 1}", "{status: Running}, keep: {at_most: 3}")
+    head = "version: 1\npolicies:\n"
+    text = head + "".join(
+        f"  - {{name: {name}, targets: [{targets}], match: {keys}, stop: x}}\n"
+        for name, targets, keys in (
+            ("a", "media/one@prod", one),
+            ("b", "media/one@prod, media/two@prod", two),
+        )
+    )
+    a_policy_file(tmp_path, text)
+
+    def a_task(function: str, name: str, hours: float) -> dict[str, Any]:
+        return seeded(
+            name, "Running", functionName=function, enqueued=hours_ago(hours), requestId=f"r-{name}"
+        )
+
+    ones = [a_task("one", f"x-{n}", n + 5) for n in range(4)]
+    twos = [a_task("two", f"y-{n}", n + 1) for n in range(4)]
+    with running_emulator(seed={"invocations": ones + twos}) as cloud:
+        plan = edited(a_plan(cloud, tmp_path, **HOME), leave_to_b)
+    with running_emulator(seed={"invocations": ones + twos[:2]}) as cloud:
+        carried_out(cloud, plan, **HOME)
+        assert stopped(cloud) == set()
+
+
+def leave_to_b(plan: dict[str, Any]) -> None:
+    """A reviewer takes the tasks of the first policy out."""
+    plan["tasks"] = [task for task in plan["tasks"] if task["policy"] == "b"]
+    assert plan["tasks"]
+
+
 def cut(plan: dict[str, Any]) -> None:
     """Leave fewer tasks in the plan than `halt_over` allows."""
     del plan["tasks"][3:]

@@ -269,3 +269,34 @@ def test_one_payload_does_not_keep_the_others_from_being_judged() -> None:
         reaped = run(cloud)
         assert stopped(cloud) == {"a-old", "a-mid"}
         assert "bomb" in reaped.ids("unknown")
+
+
+def placed(function: str, name: str, enqueued: str) -> dict[str, Any]:
+    """A running task of some function."""
+    return seeded(name, "Running", functionName=function, enqueued=enqueued, started=enqueued)
+
+
+TWO_POPULATIONS = """\
+version: 1
+policies:
+  - name: alone
+    targets: [media/one@prod]
+    match: {status: Running}
+    keep: {at_most: 1}
+    stop: One at a time.
+  - name: together
+    targets: [media/one@prod, media/two@prod]
+    match: {status: Running}
+    keep: {at_most: 3}
+    stop: Three in all.
+"""
+
+
+@pytest.mark.parametrize("event", [b"", {"functionName": "one"}, {"functionName": "two"}])
+def test_who_goes_by_one_policy_counts_for_no_later_one_whatever_is_asked(event: object) -> None:
+    """An event that names a function never makes a task due that the whole run keeps."""
+    tasks = [placed("one", f"x-{n}", f"-{n + 5}h") for n in range(4)]
+    tasks += [placed("two", f"y-{n}", f"-{n + 1}h") for n in range(2)]
+    with running_emulator(seed={"invocations": tasks}) as cloud:
+        run(cloud, TWO_POPULATIONS, event)
+        assert stopped(cloud) == (set() if event == {"functionName": "two"} else {"x-0", "x-1", "x-2"})

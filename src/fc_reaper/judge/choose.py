@@ -182,13 +182,14 @@ def _settle_population(
     """Turn the verdicts of those who are one too many, and take them out of the later populations."""
     policy = population.policy
     for task, member, stays in list(population.excess()):
-        before = waiting[_record_of(task)]
-        later = places[policy.name] > places.get(before.verdict.policy or "", -1)
-        claim = before._replace(verdict=too_many(policy, member, before.verdict, later=later))
-        waiting[_record_of(task)] = claim
-        if policy.stops:
-            desks[policy.name].stays[key_of(task)] = stays
-            desks[policy.name].add(claim)
+        if member.asked:
+            before = waiting[_record_of(task)]
+            later = places[policy.name] > places.get(before.verdict.policy or "", -1)
+            claim = before._replace(verdict=too_many(policy, member, before.verdict, later=later))
+            waiting[_record_of(task)] = claim
+            if policy.stops:
+                desks[policy.name].stays[key_of(task)] = stays
+                desks[policy.name].add(claim)
         if policy.stops or not policy.armed:
             for other in populations.values():
                 if other is not population:

@@ -134,7 +134,7 @@ class Population:
             self.overflown = True
 
     def excess(self) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
-        """Who is one too many and may be chosen in this run, with their group: first those of it who stay."""
+        """Who is one too many, asked about or not, with their group: first those of it who stay."""
         groups: dict[str, list[tuple[Member, Task]]] = {}
         for one in self._members.values():
             groups.setdefault(one[0].group, []).append(one)
@@ -153,7 +153,7 @@ class Population:
         # Who goes last stands before all the others who go, should one of those who stay be gone by then.
         kept = (task for _, task in group if key_of(task) not in gone)
         stays = (*kept, *(task for _, task in reversed(going)))
-        yield from ((task, member, stays) for member, task in going if member.asked)
+        yield from ((task, member, stays) for member, task in going)
 
 
 def stands_for(member: Member, task: Task) -> tuple[bool, bool, str]:

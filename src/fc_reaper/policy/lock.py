@@ -19,7 +19,7 @@ from fc_reaper.policy.findings import Findings, Place, shown
 from fc_reaper.policy.fingerprint import exemptions, fingerprint
 from fc_reaper.policy.forms import Form, Wrong, form, kind_of, list_of, text_of
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.models import Matcher, PolicyFile
+from fc_reaper.policy.models import Matcher, Policy, PolicyFile
 from fc_reaper.policy.values import whole_number
 
 _AGAIN = "write the file anew with fc-reaper arm"
@@ -84,22 +84,28 @@ def load_lock(text: str, source: str) -> Lock:
 def disarmed(file: PolicyFile, lock: Lock) -> dict[str, str]:
     """Answer which stop policies of *file* may only report, by name, and why."""
     gone = [exemption for exemption in lock.exempt if exemption not in exemptions(file)]
+    stops = {policy.name: policy for policy in file.policies if policy.stops}
     armed = {one.name: one for one in lock.policies}
+    other = [name for name, one in armed.items() if name not in stops or not _is_as_armed(stops[name], one)]
     unarmed: dict[str, str] = {}
-    for policy in file.policies:
-        known = armed.get(policy.name)
-        if not policy.stops:
-            continue
-        if known is None:
-            unarmed[policy.name] = f"it is not in {lock.source}; look at it, then run fc-reaper arm"
-        elif (known.fingerprint, known.budget) != (fingerprint(policy), spell_budget(policy)):
-            unarmed[policy.name] = f"it was changed since it was armed on {known.armed}; {_REVIEW}"
+    for name, policy in stops.items():
+        if name not in armed:
+            unarmed[name] = f"it is not in {lock.source}; look at it, then run fc-reaper arm"
+        elif not _is_as_armed(policy, armed[name]):
+            unarmed[name] = f"it was changed since it was armed on {armed[name].armed}; {_REVIEW}"
         elif gone:
-            unarmed[policy.name] = f"the exemption {gone[0][:200]} is gone since it was armed; {_REVIEW}"
+            unarmed[name] = f"the exemption {gone[0][:200]} is gone since it was armed; {_REVIEW}"
+        elif other and policy.keep is not None:
+            # Whose tasks they were is not known any more, and for this one they would count.
+            unarmed[name] = f"{other[0]} is not as it was armed, and what it took may count here; {_REVIEW}"
     return unarmed
 
 
 _REVIEW = "look at the change, then run fc-reaper arm"
+
+
+def _is_as_armed(policy: Policy, armed: Armed) -> bool:
+    return (armed.fingerprint, armed.budget) == (fingerprint(policy), spell_budget(policy))
 
 
 def spared_by(lock: Lock) -> tuple[Matcher, ...]:
@@ -108,7 +114,10 @@ def spared_by(lock: Lock) -> tuple[Matcher, ...]:
     Raises:
         PolicyError: somebody wrote one into it that is none.
     """
-    spelt = [json.loads(one) if one.startswith("{") else one for one in lock.exempt]
+    try:
+        spelt = [json.loads(one) if one.startswith("{") else one for one in lock.exempt]
+    except (ValueError, RecursionError):
+        raise PolicyError([f"{lock.source}: an exemption of it cannot be read; {_AGAIN}"]) from None
     policy = {"name": "any", "targets": ["any/any"], "match": {"status": "Running"}, "report": "any"}
     tree = {"version": 1, **({"exempt": spelt} if spelt else {}), "policies": [policy]}
     return load_policy(json.dumps(tree), source=lock.source).exempt

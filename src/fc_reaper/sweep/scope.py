@@ -98,19 +98,22 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
     """Narrow the targets of *policies* by each of *asks*; what falls outside is refused in a note."""
     scope = Scope()
     for ask in asks:
-        areas, named = [], False
+        areas, counted, named = [], [], False
         for policy in policies:
             targets = narrowed(policy.targets, ask.narrowing)
             if policy.withholds and _runs(policy, ask):
                 scope.beside.append(Area(ask, policy, policy.targets))
             named = named or bool(targets)
+            if policy.keep is not None and _runs(policy, ask):
+                counted.append(Area(ask, policy, policy.targets))
             if targets and _runs(policy, ask):
                 areas.append(Area(ask, policy, targets))
-                if policy.keep is not None:
-                    scope.counted.append(Area(ask, policy, policy.targets))
             elif targets and (ask.kind == "task" or (ask.kind == "timer" and policy.stops)):
                 scope.watched.append(Area(ask, policy, targets))
         scope.areas += areas
+        # Who is one too many for one of them counts for no later one, so all must be counted, or none.
+        if any(one.policy.keep is not None for one in areas):
+            scope.counted += counted
         if not areas:
             scope.notes.append(_left_out(ask, named))
     return scope

@@ -104,7 +104,7 @@ class Stopper:
         by_status = _by_status(due, seen, unclear)
         if by_status is not None:
             return by_status
-        if not _is_same(due.task, seen.task):
+        if not is_same(due.task, seen.task):
             return Outcome("skipped", due, "spared", REPLACED)
         verdict = self.recount.verdict(due, seen, rules)
         now = _fresh(due, seen, verdict)
@@ -145,7 +145,7 @@ class Stopper:
         return True
 
 
-def _is_same(one: Task, other: Task) -> bool:
+def is_same(one: Task, other: Task) -> bool:
     """Whether two readings can be of the same task: an id may be used again once its task is forgotten."""
     if one.request_id and other.request_id and one.request_id != other.request_id:
         return False

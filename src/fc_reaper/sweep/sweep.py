@@ -12,7 +12,7 @@ from fc_reaper.judge.choose import Choice, choose
 from fc_reaper.judge.keep import Key, key_of
 from fc_reaper.judge.rules import Rules
 from fc_reaper.judge.verdict import KEEP, Claim
-from fc_reaper.model import Function
+from fc_reaper.model import Function, Task
 from fc_reaper.policy import PolicyFile
 from fc_reaper.sightings import Sighting
 from fc_reaper.sweep.act import Executor, prove
@@ -27,7 +27,7 @@ from fc_reaper.sweep.recount import Recount
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.rulebook import Rulebook
 from fc_reaper.sweep.scope import BY_HAND, Area, Scope
-from fc_reaper.sweep.stopping import Outcome, Stopper
+from fc_reaper.sweep.stopping import Outcome, Stopper, is_same
 from fc_reaper.sweep.teller import Teller
 from fc_reaper.sweep.terms import Terms
 from fc_reaper.trigger import Ask
@@ -172,13 +172,13 @@ class Sweep:
         self.ledger.functions = len({one.task.function for one in planned})
         keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
         if keeps:
-            yield from self._population(keeps, {key_of(one.task) for one in planned})
+            yield from self._population(keeps, {key_of(one.task): one.task for one in planned})
         for one in planned:
             if one.verdict.rule != KEEP:
                 self.ledger.judged(one.verdict)
                 yield one
 
-    def _population(self, keeps: Collection[str | None], planned: Collection[Key]) -> Iterator[Claim]:
+    def _population(self, keeps: Collection[str | None], planned: Mapping[Key, Task]) -> Iterator[Claim]:
         """All members of the populations of *keeps*; only who is *planned* may be chosen."""
         until = self._looking_ends()
         # Who belongs to another policy does not count, so all are asked that run without a task being named.
@@ -190,7 +190,8 @@ class Sweep:
             if not found.verdict.members:
                 self.ledger.take_back(found.verdict.policy or "", 1)
                 continue
-            asked = key_of(found.task) in planned
+            its = planned.get(key_of(found.task))
+            asked = its is not None and is_same(its, found.task)
             members = tuple(
                 one._replace(asked=asked and one.policy in keeps) for one in found.verdict.members
             )

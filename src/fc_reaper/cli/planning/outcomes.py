@@ -75,7 +75,9 @@ def outcomes(
         elif (found := by_key.get((task.function, task.invocation_id))) is not None:
             yield _became(task, found)
         elif task.rule == KEEP and not partial:
-            yield Became(task, NOT_DUE, "it is gone, or not one too many any more")
+            yield Became(
+                task, NOT_DUE, "it is gone, or another task has its id, or it is not one too many any more"
+            )
         else:
             yield Became(task, NOT_BEGUN, _LATE)
 
