@@ -15,7 +15,7 @@ from typing import Any
 
 from jmespath.visitor import TreeInterpreter
 
-from fc_reaper.expression import Expression, Path
+from fc_reaper.expression import Expression, Path, spelt, step_into
 
 Node = Mapping[str, Any]
 
@@ -189,17 +189,9 @@ _STRICT = _Strict()
 def _follow(subject: Any, path: Path) -> None:
     here = subject
     for number, step in enumerate(path, 1):
-        if isinstance(step, int):
-            here = here[step] if isinstance(here, list) and -len(here) <= step < len(here) else None
-        else:
-            here = here.get(step) if isinstance(here, Mapping) else None
+        here = step_into(here, step)
         if here is None:
-            raise Undecided(f"{_spelt(path[:number])} is absent")
-
-
-def _spelt(path: Path) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
+            raise Undecided(f"{spelt(path[:number])} is absent")
 
 
 def _failure(error: Exception) -> str:

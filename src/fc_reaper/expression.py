@@ -82,6 +82,19 @@ class Expression:
         return self.text
 
 
+def spelt(path: Path) -> str:
+    """A path as it is written, such as `events[0].status`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def step_into(value: Any, step: str | int) -> Any:
+    """The field or the place *step* of *value*; None where it is absent or null."""
+    if isinstance(step, int):
+        return value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
+    return value.get(step) if isinstance(value, Mapping) else None
+
+
 def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
     """Compile *text*, and look at whatever can be seen to be wrong before there is a task.
 

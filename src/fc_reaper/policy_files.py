@@ -46,7 +46,7 @@ def _kept_word(file: PolicyFile) -> PolicyFile:
 def read_lock(settings: Settings) -> Lock | None:
     """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
 
-    Where the policy is a link, a lock beside the file that it points to counts as well.
+    Where the policy is a link with no lock beside it, the one beside the file that it points to counts.
 
     Raises:
         PolicyError: it is there and cannot be used. No stop policy is armed by it.

@@ -82,7 +82,10 @@ NEVER = [
     # neither true nor false, or false in any case
     ("payload.items[?id == 'x']", "it answers a list, neither", "compare it"),
     ("status", "it answers text, neither", "compare it"),
-    ("!(ages.alive_for)", "not a number is always false", "compare it"),
+    ("!(ages.alive_for)", "! takes only true or false, never a number", "compare it"),
+    ("payload.vip && status", "&& takes only true or false, never text", "compare it"),
+    ("ages.alive_for || payload.vip", "|| takes only true or false, never a number", "compare it"),
+    ("!(type(payload.x) != 'str')", "not true is always false", "compare it"),
     ("payload.a == 'x' && payload.a == 'y'", "nothing is 'x' and 'y' at once", "write ||"),
     ("payload.a == `1` && payload.b && payload.a == `2`", "nothing is 1 and 2 at once", "write ||"),
     ("payload.x > `5` && payload.x < `3`", "nothing is more than 5 and less than 3 at once", "write ||"),

@@ -218,3 +218,19 @@ def test_a_policy_that_is_not_armed_would_have_to_be() -> None:
     assert ways(OLD, a_policy(), unarmed=unarmed) == [[(ARMED, "", True)]]
     (change,) = told.outlook.ways[0]
     assert isinstance(change, Change)
+
+
+@pytest.mark.parametrize(
+    ("where", "wait"),
+    [
+        ("ages.alive_for > payload.most", "1h30m"),
+        ("ages.alive_for >= payload.most", "1h30m"),
+        ("ages.alive_for > `10800`", "1h"),
+        ("`10800` <= ages.alive_for", "1h"),
+    ],
+)
+def test_due_in_knows_when_an_age_passes_what_it_is_compared_with(where: str, wait: str) -> None:
+    """To the millisecond, whether it is written in the policy or comes with the task."""
+    file = a_policy(f'{{alive_for: 1h, where: "{where}"}}')
+    told = explained(carrying('{"most": 12600}'), file)
+    assert told.due_in == ms(wait) + (">" in where and ">=" not in where)

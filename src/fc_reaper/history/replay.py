@@ -16,10 +16,10 @@ from typing import NamedTuple
 from fc_reaper.history.backlog import Backlog
 from fc_reaper.history.intake import History
 from fc_reaper.history.life import as_of, outcome_of, running
-from fc_reaper.history.moments import Moments, moments_of
 from fc_reaper.history.result import PolicyReplay, Replay, Reported, Stop
 from fc_reaper.judge.claim import claim
 from fc_reaper.judge.clocks import StartedTime
+from fc_reaper.judge.moments import Moments, moments_of
 from fc_reaper.judge.rules import Rules, rules_for
 from fc_reaper.judge.verdict import Claim, Kind, Verdict
 from fc_reaper.model import FINISHED, Function, Millis, Task

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
-from fc_reaper.expression import Expression
+from fc_reaper.expression import Expression, spelt, step_into
 from fc_reaper.judge.choose import is_held_out
 from fc_reaper.judge.claim import Opinion, claim, member_of, stopping_too_long, weigh
 from fc_reaper.judge.clocks import StartedTime, contradiction
 from fc_reaper.judge.condition import Condition, Finding, View, examine, ready
 from fc_reaper.judge.facts import Facts
+from fc_reaper.judge.moments import moments_of
 from fc_reaper.judge.outlook import TASK, Outlook, outlook
 from fc_reaper.judge.rules import Clause, Rules, rules_for
 from fc_reaper.judge.verdict import Kind, Member, Verdict
@@ -125,7 +127,7 @@ def explain(
     doubt = contradiction(task) if task.status not in FINISHED else None
     view = View(now, started_time, read=True, facts=Facts(task, now, started_time))
     steps = _steps(file.policies, unarmed or {}, every, task, view)
-    wait = due_in(task, sweeping, now)
+    wait = due_in(task, sweeping, moments_of((one.policy for one in sweeping.every), file.exempt), now)
     return Explanation(
         task=task,
         now=now,
@@ -236,19 +238,6 @@ def _fields(condition: Condition, task: Task, view: View) -> tuple[Read, ...]:
 def _reads(expression: Expression, task: Task, view: View) -> tuple[Read, ...]:
     from fc_reaper.asking import kind_of
 
-    subject = (view.facts or Facts(task, view.now, view.started_time)).subject(expression)
-    reads = []
-    for path in expression.paths:
-        value = _followed(subject, path)
-        spelt = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        reads.append(Read(spelt.removeprefix(".") or "@", None if value is None else kind_of(value)))
-    return tuple(reads)
-
-
-def _followed(value: Any, path: Sequence[str | int]) -> Any:
-    for step in path:
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
-        else:
-            value = value.get(step) if isinstance(value, Mapping) else None
-    return value
+    subject: Any = (view.facts or Facts(task, view.now, view.started_time)).subject(expression)
+    found = ((path, reduce(step_into, path, subject)) for path in expression.paths)
+    return tuple(Read(spelt(path) or "@", None if value is None else kind_of(value)) for path, value in found)

@@ -10,6 +10,7 @@ from fc_reaper.cli.planning.planfile import SPARED, Planned
 from fc_reaper.judge.verdict import KEEP
 from fc_reaper.model import STOPPED, STOPPING, Function
 from fc_reaper.sweep.stopping import REPLACED as REPLACED_ID
+from fc_reaper.sweep.teller import place_fields
 
 STOPPED_NOW = "stopped"
 STOPPED_BEFORE = "stopped_before"
@@ -90,11 +91,8 @@ def counted_outcomes(became: Iterable[Became]) -> dict[str, int]:
 
 def as_json(became: Became) -> dict[str, Any]:
     """One task as `--json` prints it."""
-    service, name, qualifier = became.task.function
     return {
-        "service": service,
-        "function": name,
-        "qualifier": qualifier,
+        **place_fields(became.task.function),
         "invocation_id": became.task.invocation_id,
         "policy": became.task.policy,
         "rule": became.task.rule,

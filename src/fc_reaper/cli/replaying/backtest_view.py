@@ -14,6 +14,7 @@ from fc_reaper.cli.screen import BAD, STRONG, counted, plain, short, table
 from fc_reaper.history import OUTCOMES, Outcome, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
 from fc_reaper.model import Millis
 from fc_reaper.policy import format_duration, spell_duration
+from fc_reaper.sweep.teller import place_fields
 
 _SHOWN = 5
 _COUNTS = ("tasks", *OUTCOMES, "saved", "GB-s")
@@ -193,11 +194,8 @@ def found_as_json(found: Stop | Reported) -> dict[str, Any]:
 
 def suggestion_as_json(one: Suggestion) -> dict[str, Any]:
     """One function and its measures."""
-    service, name, qualifier = one.function
     return {
-        "service": service,
-        "function": name,
-        "qualifier": qualifier,
+        **place_fields(one.function),
         "ended": dict(sorted(one.ended.items())),
         "stopped": one.stopped,
         "alive": one.alive,

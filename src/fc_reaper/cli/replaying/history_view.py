@@ -14,6 +14,7 @@ from fc_reaper.cli.screen import counted, plain, short
 from fc_reaper.history import OUTCOMES, Outcome, PolicyReplay, Replay
 from fc_reaper.model import Millis, Task
 from fc_reaper.policy import Policy, spell_duration
+from fc_reaper.sweep.teller import place_fields
 
 _SHOWN = 5
 _LONGEST = 160
@@ -172,11 +173,8 @@ def asleep_as_json(policy: Policy) -> dict[str, Any]:
 
 def identity(task: Task) -> dict[str, Any]:
     """What tells a task from all others."""
-    service, name, qualifier = task.function
     return {
-        "service": service,
-        "function": name,
-        "qualifier": qualifier,
+        **place_fields(task.function),
         "invocation_id": task.invocation_id,
         "request_id": task.request_id,
     }

@@ -16,13 +16,12 @@ from fc_reaper.cli.checking.lint.patterns import contains, holds_target
 from fc_reaper.cli.checking.neighbours import Neighbours
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import Matcher, Policy, PolicyFile
+from fc_reaper.policy.values import TRIGGERS
 
 NAME = "always-beaten"
 
 _MOST = 50_000
 """Comparisons for one policy; where it would take more, nothing is said."""
-
-_TRIGGERS = ("timer", "alert", "command", "task")
 
 
 def remarks(file: PolicyFile) -> Iterator[Remark]:
@@ -52,7 +51,7 @@ def _is_stronger(one: Policy, other: Policy) -> bool:
 
 def _winners(policy: Policy, rivals: Sequence[Policy]) -> list[Policy]:
     """Who claims all of it: one rival where one will do, else those who do together, else nobody."""
-    parts = [(part, trigger) for part in cells(policy) for trigger in policy.triggers or _TRIGGERS]
+    parts = [(part, trigger) for part in cells(policy) for trigger in policy.triggers or TRIGGERS]
     if len(parts) * len(rivals) > _MOST:
         return []
     for rival in rivals:

@@ -14,11 +14,10 @@ from fc_reaper.cli.checking.lint.expressions.calls import called
 from fc_reaper.cli.checking.lint.expressions.comparing import compared
 from fc_reaper.cli.checking.lint.expressions.shapes import (
     ANY,
+    BOOLEAN,
     FALSE,
     LIST,
-    NULL,
     OBJECT,
-    TEXT,
     TRUE,
     Fault,
     Shape,
@@ -30,9 +29,6 @@ from fc_reaper.cli.checking.lint.expressions.shapes import (
 Node = Mapping[str, Any]
 
 _A_LIST = Shape(frozenset((LIST,)))
-_EMPTY = frozenset((FALSE, NULL, TEXT, LIST, OBJECT))
-"""Kinds of which some value counts as false: '', [], {}."""
-
 _PROJECTED = {"projection": LIST, "filter_projection": LIST, "flatten": LIST, "value_projection": OBJECT}
 
 _COMPARE = "compare it with something, such as == 'x'"
@@ -83,34 +79,37 @@ def _named(node: Node, here: Shape) -> Shape:
     return next((one for one in fields.values() if not one.kinds), Shape(frozenset((OBJECT,)), fields=fields))
 
 
+def _truth(asker: str, shape: Shape) -> Shape:
+    """The truths that *shape* may be: whatever else it is has no answer there."""
+    if shape.may_be(BOOLEAN) or not shape.kinds:
+        return Shape(shape.kinds & BOOLEAN, fault=shape.fault)
+    return nothing((f"{asker} takes only true or false, never {spoken(shape.kinds)}", _COMPARE))
+
+
+def _sides(asker: str, node: Node, here: Shape) -> list[Shape]:
+    return [_truth(asker, answer(child, here)) for child in node["children"]]
+
+
 def _and(node: Node, here: Shape) -> Shape:
-    """The left side where that counts as false, else the right one."""
-    left, right = (answer(child, here) for child in node["children"])
-    if not left.kinds or left.kinds == {FALSE}:
+    left, right = _sides("&&", node, here)
+    if TRUE not in left.kinds:
         return left
-    kinds = left.kinds & _EMPTY | right.kinds
-    fault = clash(node)
-    if fault is not None:
-        return Shape(kinds - {TRUE}, fault=fault)
-    return Shape(kinds, fault=right.fault or left.fault)
+    kinds, fault = left.kinds - {TRUE} | right.kinds, clash(node)
+    return Shape(kinds - {TRUE}, fault=fault) if fault is not None else Shape(kinds, fault=right.fault)
 
 
 def _or(node: Node, here: Shape) -> Shape:
-    """The left side where that counts as true, else the right one."""
-    left, right = (answer(child, here) for child in node["children"])
-    if not left.kinds:
+    left, right = _sides("||", node, here)
+    if FALSE not in left.kinds:
         return left
-    kinds = left.kinds - {FALSE} | (right.kinds if left.kinds & _EMPTY else frozenset())
-    return Shape(kinds, fault=left.fault or right.fault)
+    return Shape(left.kinds - {FALSE} | right.kinds, fault=left.fault or right.fault)
 
 
 def _not(node: Node, here: Shape) -> Shape:
-    inner = answer(node["children"][0], here)
-    if not inner.kinds:
-        return inner
-    kinds = ({TRUE} if inner.kinds & _EMPTY else set()) | ({FALSE} if inner.kinds - {FALSE} else set())
-    fault = (f"not {spoken(inner.kinds)} is always false", _COMPARE)
-    return Shape(frozenset(kinds), fault=None if TRUE in kinds else fault)
+    (inner,) = _sides("!", node, here)
+    turned = frozenset({TRUE: FALSE, FALSE: TRUE}[kind] for kind in inner.kinds)
+    fault = None if TRUE in turned else inner.fault or ("not true is always false", _COMPARE)
+    return Shape(turned, fault=fault)
 
 
 def _compared(node: Node, here: Shape) -> Shape:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.cli.checking.lint.implied import generations
 from fc_reaper.cli.checking.lint.maxima import MOST_RETRIES, maximum
-from fc_reaper.expression import AGES, PAYLOAD, RAW_PAYLOADS, RECORD_FIELDS, Path
+from fc_reaper.expression import AGES, PAYLOAD, RAW_PAYLOADS, RECORD_FIELDS, Path, spelt
 from fc_reaper.policy import CLOCKS
 from fc_reaper.target import Target
 
@@ -164,14 +164,8 @@ def misread(paths: Iterable[Path], whole: Shape) -> Fault | None:
 def _leads_nowhere(path: Path, step: str | int, here: Shape) -> Fault:
     name = spelt(path)
     if name in RAW_PAYLOADS:
-        return f"{name} is text, which has no fields", f"write {PAYLOAD}{spelt((step,), dotted=True)}"
+        return f"{name} is text, which has no fields", f"write {spelt((PAYLOAD, step))}"
     if not here.kinds:
         return f"{name} cannot be an object and a list at once", "read it in one way"
     remedy = f"write {name}[-1].{step} for the latest one" if here.kinds == {LIST} else f"write {name} alone"
     return f"{name} is {spoken(here.kinds)}, which has no {spelt((step,))}", remedy
-
-
-def spelt(path: Path, *, dotted: bool = False) -> str:
-    """A path as it is written."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text if dotted else text.removeprefix(".")
