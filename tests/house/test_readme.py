@@ -2,7 +2,8 @@
 
 A fence of the kind `console` is a promise: each line that begins with `$ ` is run, in the order of the
 README, by one shell in a copy of the project, and the lines below it are compared with what it printed.
-Each must come, in order; numbers and hexadecimal ids may differ, and what is left out may be left out.
+Each must come, in order; hexadecimal ids may differ, and numbers but those of lines of a policy, and what is
+left out may be left out.
 A command must end with status 0 unless the README goes on with `$ echo $?`.
 A fence of the kind `sh` only shows: it is for what needs an account or another machine.
 """
@@ -82,9 +83,9 @@ def run_as_one_shell(commands: list[str], folder: Path) -> list[tuple[str, int]]
 
 
 def masked(line: str) -> str:
-    """The line without what differs from run to run: ids, numbers, and the blanks that align them."""
+    """The line without what differs from run to run: ids, numbers but those of lines, the blanks between."""
     line = re.sub(r"\b(?=[0-9a-f-]*\d)[0-9a-f]{6,}(?:-[0-9a-f]+)*\b", "0", line)
-    return re.sub(r"\s+", " ", re.sub(r"\d+", "0", line)).strip()
+    return re.sub(r"\s+", " ", re.sub(r"(?<!\.yaml:)(?<!\d)\d+", "0", line)).strip()
 
 
 def missing(expected: list[str], printed: str) -> list[str]:
