@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from fc_reaper.errors import PolicyError, ReaperError, SettingsError
+from fc_reaper.errors import PolicyError, SettingsError
 from fc_reaper.judge.verdict import Claim
 from fc_reaper.logs import JsonLines
 from fc_reaper.model import Millis
@@ -23,8 +22,8 @@ from fc_reaper.settings import (
     refuse_no_time,
     refuse_unknown_self,
 )
+from fc_reaper.summary import Summary, fault
 from fc_reaper.sweep.hands import TRUSTED_SKEW, FreeHands, TiedHands
-from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.sweep import Sweep
 from fc_reaper.sweep.terms import Terms
 from fc_reaper.trigger import Home, Trigger, read_trigger
@@ -32,8 +31,6 @@ from fc_reaper.world import Exit, Finished, World
 
 if TYPE_CHECKING:
     from fc_reaper.context import Context
-
-_MOST_ERRORS = 20
 
 
 @dataclass(frozen=True)
@@ -56,18 +53,8 @@ class _Run:
     trigger: Trigger
     log: JsonLines
     began: float
-    ledger: Ledger = field(default_factory=Ledger)
-    tasks: list[dict[str, Any]] = field(default_factory=list)
-    calls: dict[str, int] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    exit: Exit = Exit.DONE
-    refusals: list[str] = field(default_factory=list)
-    unmatched: list[str] = field(default_factory=list)
-    unresolved: bool = False
+    summary: Summary = field(default_factory=Summary)
     noted: bool = False
-
-    def called(self, operation: str) -> None:
-        self.calls[operation] = self.calls.get(operation, 0) + 1
 
 
 def run(event: bytes, given: Any, world: World, errand: Errand | None = None) -> Finished:
@@ -102,14 +89,14 @@ def run(event: bytes, given: Any, world: World, errand: Errand | None = None) ->
         if run.trigger.asks:
             _sweep(run, settings, policy, credentials, errand)
         elif run.trigger.refused:
-            run.exit = Exit.REFUSED
+            run.summary.exit = Exit.REFUSED
     except (SettingsError, PolicyError) as error:
         _note(run)
-        run.errors += str(error).splitlines()
-        run.exit = Exit.REFUSED
+        run.summary.errors += str(error).splitlines()
+        run.summary.exit = Exit.REFUSED
     except Exception as error:
-        run.errors.append(_fault(error))
-        run.exit = Exit.ATTENTION
+        run.summary.errors.append(fault(error))
+        run.summary.exit = Exit.ATTENTION
     return _finish(run)
 
 
@@ -165,8 +152,8 @@ def _note(run: _Run) -> None:
 def _sweep(
     run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials, errand: Errand | None
 ) -> None:
-    world, run_id = run.world, str(run.log.bound["run_id"])
-    cloud = world.connect(settings, credentials, run_id, run.called)
+    world, summary, run_id = run.world, run.summary, str(run.log.bound["run_id"])
+    cloud = world.connect(settings, credentials, run_id, summary.called)
     hands = FreeHands(cloud) if run.log.bound["mode"] == "enforce" else TiedHands()
     sweep = Sweep(
         cloud,
@@ -178,23 +165,21 @@ def _sweep(
         random=world.random,
         interrupted=world.interrupted,
     )
-    run.ledger, run.tasks = sweep.ledger, sweep.tasks
+    summary.follow(sweep)
     if errand is None:
         sweep.run(run.trigger.asks)
     else:
         armed = {one.name for one in policy.policies if one.stops}
         planned = [claim for claim in errand.planned if claim.verdict.policy in armed]
         sweep.carry_out(planned, errand.most)
-    run.errors += run.ledger.troubles
-    run.refusals = sweep.finder.refusals
-    run.unresolved = sweep.finder.unresolved > 0
-    run.unmatched = sweep.finder.unmatched
-    run.exit = _exit(sweep)
+    summary.conclude(sweep)
     if cloud.skew_ms > TRUSTED_SKEW:
         # Ages are too young by then, so a quiet run would look like one in which nothing is due.
         seconds = cloud.skew_ms // 1000
-        run.errors.append(f"our clock and the cloud's differ by {seconds}s; beyond 30s nothing is stopped")
-        run.exit = run.exit or Exit.ATTENTION
+        summary.errors.append(
+            f"our clock and the cloud's differ by {seconds}s; beyond 30s nothing is stopped"
+        )
+        summary.exit = summary.exit or Exit.ATTENTION
 
 
 def _terms(run: _Run, settings: Settings) -> Terms:
@@ -213,49 +198,11 @@ def _terms(run: _Run, settings: Settings) -> Terms:
     )
 
 
-def _exit(sweep: Sweep) -> Exit:
-    ledger = sweep.ledger
-    if ledger.unreachable:
-        return Exit.UNREACHABLE
-    if sweep.finder.refused_whole:
-        return Exit.REFUSED
-    return Exit.ATTENTION if ledger.needs_attention else Exit.DONE
-
-
 def _finish(run: _Run) -> Finished:
-    if run.exit is Exit.REFUSED and not run.errors:
-        refused = [note.why for note in run.trigger.notes if note.event == "trigger_refused"]
-        run.errors += [f"the event was refused: {why}" for why in (*refused, *run.refusals)]
-    summary: dict[str, Any] = {
-        "counts": run.ledger.counts(),
-        "policies": run.ledger.by_policy(),
-        "calls": dict(sorted(run.calls.items())),
-        "duration_ms": _since(run),
-        "partial": run.ledger.partial,
-        "unmatched": run.unmatched,
-        "errors": _few(list(dict.fromkeys(run.errors))),
-    }
-    result = {**run.log("run_finished", **summary), "tasks": run.tasks}
-    in_vain = run.exit is Exit.UNREACHABLE or run.unresolved
-    touched = any(run.ledger.outcomes[name] for name in ("accepted", "confirmed"))
-    failures = run.ledger.failures
-    curable = in_vain and not touched and bool(failures) and all(error.retryable for error in failures)
-    return Finished(result, run.exit, curable, run.trigger)
-
-
-def _few(errors: list[str]) -> list[str]:
-    more = len(errors) - _MOST_ERRORS
-    return errors if more <= 0 else [*errors[:_MOST_ERRORS], f"and {more} more"]
+    fields = run.summary.fields(run.trigger, _since(run))
+    result = {**run.log("run_finished", **fields), "tasks": run.summary.tasks}
+    return Finished(result, run.summary.exit, run.summary.curable, run.trigger)
 
 
 def _since(run: _Run) -> Millis:
     return round((run.world.clock.monotonic() - run.began) * 1000)
-
-
-def _fault(error: Exception) -> str:
-    """A fault of ours in one line: what, and where it was raised."""
-    if isinstance(error, ReaperError):
-        return " ".join(str(error).split())
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-    return f"a fault in fc-reaper itself: {type(error).__name__} at {place}; please report it"

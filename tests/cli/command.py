@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.emulator_process import EmulatorProcess
-from tests.reaping import KEYS
+from tests.reaping import FAULT, KEYS
 from tests.run.account import POLICY
 
 COMMAND = [sys.executable, "-m", "fc_reaper"]
@@ -67,7 +67,9 @@ def fc_reaper(
         timeout=120,
         check=False,
     )
-    return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+    told = Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+    assert FAULT not in told.err, told.err
+    return told
 
 
 def shown_on(terminal: int) -> str:

@@ -430,8 +430,9 @@ def test_who_left_the_plan_still_counts_for_no_other_policy(tmp_path: Path) -> N
     with running_emulator(seed={"invocations": ones + twos}) as cloud:
         plan = edited(a_plan(cloud, tmp_path, **HOME), leave_to_b)
     with running_emulator(seed={"invocations": ones + twos[:2]}) as cloud:
-        carried_out(cloud, plan, **HOME)
+        ran = carried_out(cloud, plan, "--json", **HOME)
         assert stopped(cloud) == set()
+    assert set(became(ran).values()) == {"not_due"}
 
 
 def leave_to_b(plan: dict[str, Any]) -> None:

@@ -193,7 +193,7 @@ def _settle_population(
         if policy.stops or not policy.armed:
             for other in populations.values():
                 if other is not population:
-                    other.forget(claim.task)
+                    other.forget(task)
 
 
 def _settle(

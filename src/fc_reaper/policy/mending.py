@@ -42,15 +42,15 @@ def parse_mended(text: str) -> tuple[list[Event], str]:
     while True:
         try:
             events = list(parse(text))
-            break
         except MarkedYAMLError as error:
             word = _unquoted(text, error)
             if word is None or len(words) == _MOST or (words and word.offset <= words[-1].offset):
                 raise
             errors.append(error)
+        else:
+            return _marked(events, {(word.line, word.text) for word in words}, errors), text
         words.append(word)
         text = f"{text[: word.offset]}{quoted(word.text)}{text[word.offset + len(word.text) :]}"
-    return _marked(events, {(word.line, word.text) for word in words}, errors), text
 
 
 def _marked(events: list[Event], words: set[tuple[int, str]], errors: list[MarkedYAMLError]) -> list[Event]:
