@@ -1,7 +1,8 @@
 """For all tests: hypothesis without a stopwatch, since a busy machine is no fault of ours.
 
 `pytest --hypothesis-profile brief` tries a fifth of the examples, for a second look at another Python,
-`thorough` ten times as many, for after a change of the rules. Laws that need more than the usual hundred say how many hundreds: `settings().max_examples` times so many.
+`thorough` ten times as many, for after a change of the rules. Laws that need more than the usual hundred
+say how many hundreds: `settings().max_examples` times so many.
 """
 
 from __future__ import annotations
