@@ -7,7 +7,7 @@ from typing import Any
 import fc2
 
 from fc_reaper.cloud import AsyncTaskClient
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 
 TRANSCODE = Function("media", "transcode", "LATEST")
 TASKS = "/services/media.LATEST/functions/transcode/stateful-async-invocations"
@@ -59,7 +59,7 @@ class PlainFc2:
         self._do("GET", invocation_id)
 
     def stop(self, invocation_id: str) -> None:
-        """Ask once that it be stopped."""
+        """Request once that it be stopped."""
         self._do("PUT", invocation_id)
 
     def _do(self, method: str, invocation_id: str) -> None:

@@ -74,7 +74,7 @@ def measure(sweep: Sweep, package: Path, folder: Path, handler: str) -> dict[str
     answers = folder / "answers.json"
     with running_emulator("--stopping", "100ms", seed={"invocations": sweep.seed}) as cloud:
         variables = {"REAPER_ENDPOINT": cloud.endpoint, "REAPER_RATE": "1000/s"}
-        variables["REAPER_MODE"] = "enforce" if sweep.enforce else "rehearse"
+        variables["REAPER_MODE"] = "enforce" if sweep.enforce else "dry-run"
         invocation = {"request_id": "1", "event": "", "keys": KEYS, "environment": variables, "timeout": 600}
         instance = {"code": str(package), "handler": handler, "platform": f"fc3-python{RUNTIME}"}
         run = {**instance, "answers": str(answers), "invocations": [invocation]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from fc_reaper.model import Event, Function, Millis, Task
+from fc_reaper.models import Event, Function, Millis, Task
 from fc_reaper.policy import PolicyFile, load_policy
 
 _BEGIN: Millis = 1_794_960_000_000

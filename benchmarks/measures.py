@@ -16,11 +16,11 @@ from tests.reaping import reap
 
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
 from benchmarks.history import lived, three_policies
-from fc_reaper.history import History, sift
-from fc_reaper.history.replay import Terms, replay
-from fc_reaper.judge.claim import claim
-from fc_reaper.judge.rules import rules_for
-from fc_reaper.model import Event, Task
+from fc_reaper.backtest import History, sift
+from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.models import Event, Task
 from fc_reaper.policy import load_policy
 
 _BASE = "import fc2, pythonjsonlogger.json\nfrom pydantic import BaseModel"
@@ -117,7 +117,7 @@ def memory_ratio() -> float:
 def judged_per_second(number: int = 100_000) -> float:
     """Tasks judged in one second of processor time by one process."""
     file = load_policy(policy("media/transcode"), source="p")
-    rules = rules_for(TRANSCODE, file.policies, file.exempt)
+    rules = compile_policies(TRANSCODE, file.policies, file.exempt)
     now = 1_800_000_000_000
     names = ("Enqueued", "Dequeued", "Running")
     events = tuple(Event(now - 3_600_000 + at, at, name) for at, name in enumerate(names))
@@ -132,7 +132,7 @@ def replayed_per_second(number: int = 50_000) -> float:
     """Tasks of one week replayed under three policies in one second of processor time by one process."""
     past = History(tuple(sift(lived(number, days=7)).tasks))
     begun = time.process_time()
-    replay(past, three_policies(), Terms(interval=300_000))
+    replay(past, three_policies(), SweepOptions(interval=300_000))
     return number / (time.process_time() - begun)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from fc_reaper.lines import ALWAYS, CUT, LINES, Fields, Line, Schema  # noqa: E402
+from fc_reaper.log_schema import ALWAYS, CUT, LINES, Fields, Line, Schema  # noqa: E402
 
 DELIMITERS = list(", '\";=()[]{}?@&<>/:\n\t\r")
 """Those that Simple Log Service proposes. Neither - nor _ is one, so that ids and events stay whole."""

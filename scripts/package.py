@@ -92,8 +92,8 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
         lock = policy.resolve().with_name("policy.lock")
     if os.path.lexists(lock) and not lock.is_file():
         raise PackageError(
-            f"{shown(lock)} is no file that could go with the policy; run fc-reaper arm, or delete it to let "
-            "every policy stop"
+            f"{shown(lock)} is no file that could go with the policy; run fc-reaper approve, or delete it to "
+            "let every policy stop"
         )
     clear(out)
     out.mkdir(parents=True)

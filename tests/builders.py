@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fc_reaper.judge.rules import Rules, rules_for
-from fc_reaper.model import Event, Function, Millis, Task
+from fc_reaper.evaluator.compiled import FunctionPolicies, compile_policies
+from fc_reaper.models import Event, Function, Millis, Task
 from fc_reaper.policy import PolicyFile, load_policy, parse_duration
 
 NOON: Millis = 1_795_000_000_000
@@ -48,6 +48,6 @@ def a_policy(match: str = "{running_for: 2h}", *, exempt: str = "", **keys: str)
     return load_policy("\n".join(lines), source="policy.yaml")
 
 
-def rules(file: PolicyFile, **options: Any) -> Rules:
+def rules(file: PolicyFile, **options: Any) -> FunctionPolicies:
     """The rules of *file* for the tasks of media/transcode@prod."""
-    return rules_for(TRANSCODE, file.policies, file.exempt, **options)
+    return compile_policies(TRANSCODE, file.policies, file.exempt, **options)

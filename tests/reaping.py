@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
+from fc_reaper.dependencies import Dependencies, RunResult
 from fc_reaper.run import run
 from fc_reaper.wiring import connector
-from fc_reaper.world import Finished, World
 from tests.monitoring.published import must_be_published
 
 HASTY = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, lambda seconds: time.sleep(seconds / 5))
@@ -34,7 +34,7 @@ FAULT = "a fault in fc-reaper itself"
 class Reaped:
     """What a run answered and what it said."""
 
-    finished: Finished
+    finished: RunResult
     lines: list[dict[str, Any]]
 
     @property
@@ -71,7 +71,7 @@ def reap(
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stream = io.StringIO()
     random = random or Random(7)
-    world = World(
+    world = Dependencies(
         _environment(endpoint, policy, enforce, env),
         stream,
         clock,
@@ -92,7 +92,7 @@ def reap(
 def _environment(
     endpoint: str, policy: str | Path, enforce: bool, extra: Mapping[str, str]
 ) -> dict[str, str]:
-    mode = "enforce" if enforce else "rehearse"
+    mode = "enforce" if enforce else "dry-run"
     return {
         **KEYS,
         "REAPER_ENDPOINT": endpoint,

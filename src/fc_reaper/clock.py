@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 
 @dataclass(frozen=True)

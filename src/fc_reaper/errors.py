@@ -28,13 +28,13 @@ class InvalidName(ReaperError, ValueError):
 class EventRefused(ReaperError):
     """An event, or one part of it, cannot be obeyed.
 
-    `rehearse` is true when the refused text asked, however badly spelt, for a rehearsal.
+    `dry-run` is true when the refused text asked, however badly spelt, for a dry run.
     """
 
-    def __init__(self, why: str, *, rehearse: bool = False) -> None:
+    def __init__(self, why: str, *, dry_run: bool = False) -> None:
         super().__init__(why)
         self.why = why
-        self.rehearse = rehearse
+        self.dry_run = dry_run
 
 
 class PolicyError(ReaperError):

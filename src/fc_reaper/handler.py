@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.dependencies import Dependencies, RunResult
 from fc_reaper.errors import ReaperError
 from fc_reaper.run import run
 from fc_reaper.wiring import connector
-from fc_reaper.world import Finished, World
 
 
 class CloudUnreachable(ReaperError):
@@ -28,14 +28,14 @@ def handler(event: bytes, context: Any) -> str:
         CloudUnreachable: the cloud did not answer, or asked for patience, and nothing was done.
     """
     random = Random()
-    world = World(os.environ, sys.stdout, SYSTEM_CLOCK, random, connector(SYSTEM_CLOCK, random))
+    world = Dependencies(os.environ, sys.stdout, SYSTEM_CLOCK, random, connector(SYSTEM_CLOCK, random))
     finished = run(event, context, world)
     if finished.curable:
         raise CloudUnreachable("; ".join(finished.result["errors"]))
     return _answer(finished)
 
 
-def _answer(finished: Finished) -> str:
+def _answer(finished: RunResult) -> str:
     body = json.dumps(finished.result)
     if not finished.trigger.http:
         return body

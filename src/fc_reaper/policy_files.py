@@ -36,7 +36,7 @@ def read_policy(settings: Settings) -> PolicyFile:
 def _kept_word(file: PolicyFile) -> PolicyFile:
     """The file, if it does what its examples say."""
     if any(policy.examples for policy in file.policies):
-        from fc_reaper.judge.examples import failing
+        from fc_reaper.evaluator.examples import failing
 
         if findings := failing(file):
             raise PolicyError(findings)
@@ -49,7 +49,7 @@ def read_lock(settings: Settings) -> Lock | None:
     Where the policy is a link with no lock beside it, the one beside the file that it points to counts.
 
     Raises:
-        PolicyError: it is there and cannot be used. No stop policy is armed by it.
+        PolicyError: it is there and cannot be used. No stop policy is approved by it.
     """
     if "\n" in settings.policy:
         return None
@@ -62,7 +62,7 @@ def read_lock(settings: Settings) -> Lock | None:
         except FileNotFoundError:
             if path.is_symlink():
                 raise PolicyError(
-                    [f"{source}: it points to a file that is not there; run fc-reaper arm"]
+                    [f"{source}: it points to a file that is not there; run fc-reaper approve"]
                 ) from None
     return None
 
@@ -76,18 +76,18 @@ def _beside(settings: Settings) -> Iterator[str]:
             yield str(policy.resolve().with_name(_LOCK))
 
 
-def read_unarmed(settings: Settings, file: PolicyFile) -> dict[str, str]:
+def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
     """Answer why which stop policies of *file* may only report, by name; empty without a lock.
 
-    A lock that cannot be used arms nothing.
+    A lock that cannot be used approves nothing.
     """
-    from fc_reaper.policy.lock import disarmed, unarmed_by_a_broken_lock
+    from fc_reaper.policy.lock import unapproved, unapproved_by_a_broken_lock
 
     try:
         lock = read_lock(settings)
     except PolicyError as error:
-        return unarmed_by_a_broken_lock(file, error)
-    return {} if lock is None else disarmed(file, lock)
+        return unapproved_by_a_broken_lock(file, error)
+    return {} if lock is None else unapproved(file, lock)
 
 
 def _text(path: Path, source: str) -> str:

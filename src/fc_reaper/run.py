@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from fc_reaper.dependencies import Dependencies, Exit, RunResult
 from fc_reaper.errors import PolicyError, SettingsError
-from fc_reaper.judge.verdict import Claim
-from fc_reaper.logs import JsonLines
-from fc_reaper.model import Millis
+from fc_reaper.evaluator.verdict import Evaluation
+from fc_reaper.events import OwnAccount, Trigger, parse_event
+from fc_reaper.log import JsonLines
+from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile
-from fc_reaper.policy_files import read_policy, read_unarmed
+from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import (
     Credentials,
     Settings,
@@ -23,25 +25,23 @@ from fc_reaper.settings import (
     refuse_unknown_self,
 )
 from fc_reaper.summary import Summary, fault
-from fc_reaper.sweep.hands import TRUSTED_SKEW, FreeHands, TiedHands
+from fc_reaper.sweep.options import SweepOptions
+from fc_reaper.sweep.stopper import TRUSTED_SKEW, DryRunStop, SendStop
 from fc_reaper.sweep.sweep import Sweep
-from fc_reaper.sweep.terms import Terms
-from fc_reaper.trigger import Home, Trigger, read_trigger
-from fc_reaper.world import Exit, Finished, World
 
 if TYPE_CHECKING:
     from fc_reaper.context import Context
 
 
 @dataclass(frozen=True)
-class Errand:
+class PlannedRun:
     """What a plan is carried out by: its policy, and the tasks that may be stopped; no others are.
 
     `most` bounds the stops of all policies together; None: their budgets alone do.
     """
 
     policy: PolicyFile
-    planned: Sequence[Claim]
+    planned: Sequence[Evaluation]
     most: int | None = None
 
 
@@ -49,7 +49,7 @@ class Errand:
 class _Run:
     """A run under way."""
 
-    world: World
+    world: Dependencies
     trigger: Trigger
     log: JsonLines
     began: float
@@ -57,7 +57,7 @@ class _Run:
     noted: bool = False
 
 
-def run(event: bytes, given: Any, world: World, errand: Errand | None = None) -> Finished:
+def run(event: bytes, given: Any, world: Dependencies, errand: PlannedRun | None = None) -> RunResult:
     """Understand *event*, sweep what it asks for, and tell. Never raises for anything an event holds.
 
     *given* is the platform's context, in any of its shapes, or None. With an *errand* the event only wakes.
@@ -80,13 +80,13 @@ def run(event: bytes, given: Any, world: World, errand: Errand | None = None) ->
         policy = read_policy(settings) if errand is None else errand.policy
         refuse_foreign_targets(settings, policy)
         refuse_unknown_self(settings, policy)
-        unarmed = read_unarmed(settings, policy)
+        unapproved = read_unapproved(settings, policy)
         credentials = read_credentials(world.env, context)
         _started(run, policy)
-        for name, why in unarmed.items():
-            run.log("not_armed", policy=name, why=why)
-        policy = policy.only_reporting(unarmed)
-        if run.trigger.asks:
+        for name, why in unapproved.items():
+            run.log("not_approved", policy=name, why=why)
+        policy = policy.report_only(unapproved)
+        if run.trigger.requests:
             _sweep(run, settings, policy, credentials, errand)
         elif run.trigger.refused:
             run.summary.exit = Exit.REFUSED
@@ -100,29 +100,29 @@ def run(event: bytes, given: Any, world: World, errand: Errand | None = None) ->
     return _finish(run)
 
 
-def _begin(event: bytes, context: Context, world: World) -> _Run:
+def _begin(event: bytes, context: Context, world: Dependencies) -> _Run:
     began = world.clock.monotonic()
-    trigger = read_trigger(event, home=home(world.env, context))
+    trigger = parse_event(event, home=home(world.env, context))
     log = JsonLines(
         world.stream,
         world.clock,
         run_id=str(UUID(int=world.random.getrandbits(128), version=4)),
         request_id=context.request_id or "",
-        mode="rehearse",
+        mode="dry-run",
         trigger=trigger.kind,
     )
     return _Run(world, trigger, log, began)
 
 
-def home(env: Mapping[str, str], context: Context) -> Home:
+def home(env: Mapping[str, str], context: Context) -> OwnAccount:
     """The region and account this reaper belongs to; an alert about others is not ours."""
     region = env.get("FC_REGION") or context.region or None
     account = env.get("FC_ACCOUNT_ID") or context.account_id or None
-    return Home(region=region, account=account)
+    return OwnAccount(region=region, account=account)
 
 
 def _bind(run: _Run, settings: Settings) -> None:
-    mode = "rehearse" if run.trigger.rehearse else settings.mode
+    mode = "dry-run" if run.trigger.dry_run else settings.mode
     bound = {**run.log.bound, "mode": mode}
     run.log = JsonLines(run.world.stream, run.world.clock, verbose=settings.verbose, **bound)
 
@@ -130,14 +130,14 @@ def _bind(run: _Run, settings: Settings) -> None:
 def _started(run: _Run, policy: PolicyFile) -> None:
     asks = [
         {"kind": ask.kind, "name": ask.name, "part": ask.part, **ask.narrowing._asdict()}
-        for ask in run.trigger.asks
+        for ask in run.trigger.requests
     ]
     run.log(
         "run_started",
         targets=sorted({str(target) for one in policy.policies for target in one.targets}),
         policies=[one.name for one in policy.policies],
         asks=asks,
-        asked_to_rehearse=run.trigger.rehearse,
+        dry_run_asked=run.trigger.dry_run,
     )
     _note(run)
 
@@ -150,11 +150,11 @@ def _note(run: _Run) -> None:
 
 
 def _sweep(
-    run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials, errand: Errand | None
+    run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials, errand: PlannedRun | None
 ) -> None:
     world, summary, run_id = run.world, run.summary, str(run.log.bound["run_id"])
     cloud = world.connect(settings, credentials, run_id, summary.called)
-    hands = FreeHands(cloud) if run.log.bound["mode"] == "enforce" else TiedHands()
+    hands = SendStop(cloud) if run.log.bound["mode"] == "enforce" else DryRunStop()
     sweep = Sweep(
         cloud,
         hands,
@@ -167,10 +167,10 @@ def _sweep(
     )
     summary.follow(sweep)
     if errand is None:
-        sweep.run(run.trigger.asks)
+        sweep.run(run.trigger.requests)
     else:
-        armed = {one.name for one in policy.policies if one.stops}
-        planned = [claim for claim in errand.planned if claim.verdict.policy in armed]
+        approved = {one.name for one in policy.policies if one.stops}
+        planned = [claim for claim in errand.planned if claim.verdict.policy in approved]
         sweep.carry_out(planned, errand.most)
     summary.conclude(sweep)
     if cloud.skew_ms > TRUSTED_SKEW:
@@ -182,8 +182,8 @@ def _sweep(
         summary.exit = summary.exit or Exit.ATTENTION
 
 
-def _terms(run: _Run, settings: Settings) -> Terms:
-    return Terms(
+def _terms(run: _Run, settings: Settings) -> SweepOptions:
+    return SweepOptions(
         end=run.began + settings.time_left,
         # More hands than calls a second would book all turns for reading, and leave none for a stop.
         concurrency=min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1]))),
@@ -198,10 +198,10 @@ def _terms(run: _Run, settings: Settings) -> Terms:
     )
 
 
-def _finish(run: _Run) -> Finished:
+def _finish(run: _Run) -> RunResult:
     fields = run.summary.fields(run.trigger, _since(run))
     result = {**run.log("run_finished", **fields), "tasks": run.summary.tasks}
-    return Finished(result, run.summary.exit, run.summary.curable, run.trigger)
+    return RunResult(result, run.summary.exit, run.summary.curable, run.trigger)
 
 
 def _since(run: _Run) -> Millis:

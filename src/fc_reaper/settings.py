@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from fc_reaper.errors import SettingsError
-from fc_reaper.judge.clocks import StartedTime
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile, parse_duration
-from fc_reaper.target import Target, parse_target
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.target import Target, parse_target
 from fc_reaper.variables import Variables
 
 if TYPE_CHECKING:
     from fc_reaper.context import Context
 
-Mode = Literal["rehearse", "enforce"]
+Mode = Literal["dry-run", "enforce"]
 
 _NO_TIMEOUT = 60.0
 """Seconds that a run may take where the context does not tell the function's timeout."""
@@ -71,7 +71,7 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     reader = Variables(env)
     settings = Settings(
         policy=reader.text("REAPER_POLICY", "policy.yaml"),
-        mode=cast("Mode", reader.choice("REAPER_MODE", ("rehearse", "enforce"))),
+        mode=cast("Mode", reader.choice("REAPER_MODE", ("dry-run", "enforce"))),
         api_version=reader.choice("REAPER_API_VERSION", ("2021-04-06", "2016-08-15", "2023-03-30")),
         endpoint=env.get("REAPER_ENDPOINT") or None,
         insecure=reader.choice("REAPER_INSECURE", ("false", "true")) == "true",

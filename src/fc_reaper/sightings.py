@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fc_reaper.model import Function, Millis, Task
+from fc_reaper.models import Function, Millis, Task
 
 
-class Sighting(NamedTuple):
+class Snapshot(NamedTuple):
     """One task, read by itself.
 
     `moment` is the earlier of the local clock when the question left and the answer's `Date`:

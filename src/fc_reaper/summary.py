@@ -6,12 +6,12 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+from fc_reaper.dependencies import Exit
 from fc_reaper.errors import ReaperError
-from fc_reaper.model import Millis
+from fc_reaper.events import Trigger
+from fc_reaper.models import Millis
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.sweep import Sweep
-from fc_reaper.trigger import Trigger
-from fc_reaper.world import Exit
 
 _MOST_ERRORS = 20
 

@@ -7,10 +7,10 @@ from random import Random
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint
+from fc_reaper.dependencies import Connect
 from fc_reaper.errors import SettingsError
-from fc_reaper.pace import Pace
+from fc_reaper.rate import Pace
 from fc_reaper.settings import Credentials, Settings
-from fc_reaper.world import Connect
 
 
 def connector(clock: Clock = SYSTEM_CLOCK, random: Random | None = None) -> Connect:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from tests.builders import ms
 
 MIDNIGHT: Millis = 1_794_960_000_000

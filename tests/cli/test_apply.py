@@ -50,7 +50,7 @@ def test_a_stop_takes_three_calls(cloud: EmulatorProcess, folder: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("args", [[], ["--rehearse"]])
+@pytest.mark.parametrize("args", [[], ["--dry-run"]])
 def test_nothing_is_stopped_without_enforce(args: list[str], cloud: EmulatorProcess, folder: Path) -> None:
     """Whatever REAPER_MODE says; one line says what to write."""
     plan = a_plan(cloud, folder)
@@ -561,10 +561,10 @@ def test_a_policy_that_is_not_armed_any_more_stops_nothing(cloud: EmulatorProces
     ran = carried_out(cloud, plan)
     assert stopped(cloud) == set()
     assert "3 waiting" in ran.told
-    assert "runaway is not armed" in ran.told
+    assert "runaway is not approved" in ran.told
     assert ran.code == 1
     shown = fc_reaper("plan", env=at(cloud), cwd=folder)
-    assert "runaway is not armed, so it only reports" in shown.told
+    assert "runaway is not approved, so it only reports" in shown.told
     args = ("--target", "media/transcode@prod", "--running-for", "2h", "--reason", "now", "--max", "9")
     assert carried_out(cloud, a_plan(cloud, folder, *args)).code == 0
 

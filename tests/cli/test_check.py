@@ -142,11 +142,11 @@ def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None
 
 
 def test_a_lock_beside_the_policy_is_told(folder: Path) -> None:
-    """What it does not arm only reports; without a lock nothing is said."""
+    """What it does not approve only reports; without a lock nothing is said."""
     assert "only reports" not in fc_reaper("check", cwd=folder).told
     (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
     assert "runaway only reports: it is not in policy.lock" in fc_reaper("check", cwd=folder).told
-    assert list(fc_reaper("check", "--json", cwd=folder).json["not_armed"]) == ["runaway"]
+    assert list(fc_reaper("check", "--json", cwd=folder).json["not_approved"]) == ["runaway"]
 
 
 def test_the_file_may_be_named_in_three_ways(tmp_path: Path) -> None:

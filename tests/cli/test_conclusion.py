@@ -102,7 +102,7 @@ def test_who_is_kept_by_one_policy_may_be_one_too_many_for_another(
 
 
 def test_who_belongs_to_a_policy_that_is_not_armed_does_not_count(tmp_path: Path) -> None:
-    """As in a run: what lost its arms keeps its tasks."""
+    """As in a run: what lost its approves keeps its tasks."""
     a_policy_file(tmp_path, policy(match="{running_for: 2h}") + FEW)
     (tmp_path / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
     told = from_file(tmp_path, TWO).told

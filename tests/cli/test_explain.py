@@ -119,12 +119,12 @@ def test_one_sentence_says_which_step_would_have_to_change(
 
 
 def test_a_policy_that_the_lock_does_not_arm_only_reports(cloud: EmulatorProcess, folder: Path) -> None:
-    """As in a run; and it is said that it would have to be armed."""
+    """As in a run; and it is said that it would have to be approved."""
     (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
     told = fc_reaper("explain", PROD, "over-1", env=at(cloud), cwd=folder).told
-    assert "runaway (stop, not armed)" in told
+    assert "runaway (stop, not approved)" in told
     assert "reported, not stopped, runaway, running_for 3h of 2h" in told
-    assert "to become due, runaway would have to be armed (policy.yaml:4)" in told
+    assert "to become due, runaway would have to be approved (policy.yaml:4)" in told
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.replaying.history_file import Saver, read_file, records_of
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 from tests.cli.histories import RECORDS, a_history, record
 
 LIFE = [{"eventId": 1, "status": "Enqueued", "timestamp": 1_794_960_000_000}]

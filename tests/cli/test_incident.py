@@ -100,7 +100,7 @@ def test_who_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_
 def test_an_exemption_that_only_the_lock_has_holds_and_is_named(
     cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """An incident needs no arming, yet it does not stop whom an armed policy had spared."""
+    """An incident needs no approving, yet it does not stop whom an approved policy had spared."""
     file = load_policy(policy(), source="policy.yaml")
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
     (tmp_path / "policy.lock").write_text(dump_lock(lock_of(file, "2026-11-20")), encoding="utf-8")

@@ -29,7 +29,7 @@ def test_log_lines_and_result_go_to_different_streams(cloud: EmulatorProcess, fo
 def test_by_default_nothing_is_stopped(cloud: EmulatorProcess, folder: Path) -> None:
     """Exit 1 all the same: one task is stuck."""
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=folder)
-    assert (ran.code, ran.json["mode"], ran.json["counts"]["would_stop"]) == (1, "rehearse", 3)
+    assert (ran.code, ran.json["mode"], ran.json["counts"]["would_stop"]) == (1, "dry-run", 3)
     assert stopped(cloud) == set()
     assert "StopStatefulAsyncInvocation" not in operations(cloud)
 
@@ -37,24 +37,24 @@ def test_by_default_nothing_is_stopped(cloud: EmulatorProcess, folder: Path) -> 
 @pytest.mark.parametrize(
     ("args", "mode", "acts"),
     [
-        (["--enforce"], "rehearse", True),
+        (["--enforce"], "dry-run", True),
         ([], "enforce", True),
-        (["--rehearse"], "enforce", False),
+        (["--dry-run"], "enforce", False),
     ],
 )
 def test_the_option_wins_over_the_setting(
     args: list[str], mode: str, acts: bool, cloud: EmulatorProcess, folder: Path
 ) -> None:
-    """--enforce and --rehearse stand for REAPER_MODE."""
+    """--enforce and --dry-run stand for REAPER_MODE."""
     ran = fc_reaper("invoke", "-", *args, env=at(cloud, REAPER_MODE=mode), stdin=TIMER, cwd=folder)
-    assert ran.json["mode"] == ("enforce" if acts else "rehearse")
+    assert ran.json["mode"] == ("enforce" if acts else "dry-run")
     assert stopped(cloud) == ({"over-1", "over-2", "over-3"} if acts else set())
 
 
-def test_an_event_that_asks_for_a_rehearsal_gets_one(cloud: EmulatorProcess, folder: Path) -> None:
+def test_an_event_that_asks_for_a_dry_run_gets_one(cloud: EmulatorProcess, folder: Path) -> None:
     """Whatever the options say."""
     ran = fc_reaper("invoke", "-", "--enforce", env=at(cloud), stdin=b'{"dryRun": true}', cwd=folder)
-    assert ran.json["mode"] == "rehearse"
+    assert ran.json["mode"] == "dry-run"
     assert stopped(cloud) == set()
 
 

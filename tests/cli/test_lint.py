@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from fc_reaper.cli.checking.lint import beaten, never, said_twice, unanswered, unlisted, warnings
 from fc_reaper.cli.checking.lint.patterns import contains, overlap
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.judge.claim import claim
-from fc_reaper.judge.verdict import Kind
-from fc_reaper.model import Task
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.models import Task
 from fc_reaper.policy import Policy, PolicyFile, load_policy
 from tests.builders import NOON, rules
-from tests.judge.small_files import files, old_tasks
-from tests.judge.test_laws import meanings, tasks
+from tests.evaluator.small_files import files, old_tasks
+from tests.evaluator.test_laws import meanings, tasks
 from tests.policy.builders import a_file
 
 ROOT = Path(__file__).parents[2]

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fc_reaper.asking import Undecided, ask, kind_of
 from fc_reaper.cli.checking.lint import doubtful, groups, unanswered, warnings
 from fc_reaper.cli.checking.lint.expressions.answers import answer
 from fc_reaper.cli.checking.lint.expressions.matched import narrowed
 from fc_reaper.cli.checking.lint.expressions.shapes import record
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.expression import BadExpression, parse_expression
-from fc_reaper.model import ALIVE
+from fc_reaper.models import ALIVE
 from fc_reaper.policy import Matcher, load_policy
-from fc_reaper.target import parse_target
+from fc_reaper.rules.asking import Undecided, ask, kind_of
+from fc_reaper.rules.expression import BadExpression, parse_expression
+from fc_reaper.rules.target import parse_target
 from tests.policy.builders import a_file
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fc_reaper.cli.planning.plan import every_timer
+from fc_reaper.events import parse_event
 from fc_reaper.policy import load_policy
-from fc_reaper.trigger import read_trigger
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.run.account import POLICY, operations, policy, seeded, stopped
@@ -152,9 +152,9 @@ def test_without_an_event_every_timer_rings() -> None:
     """Those that the policy names, and one that it does not where that runs anything."""
     text = POLICY + "    triggers: ['timer:nightly', 'timer:hourly']\n"
     policies = load_policy(text, source="policy.yaml").policies
-    asks = read_trigger(every_timer(policies)).asks
+    asks = parse_event(every_timer(policies)).requests
     assert [ask.name for ask in asks] == ["hourly", "nightly"]
-    asks += read_trigger(every_timer(load_policy(POLICY, source="policy.yaml").policies)).asks
+    asks += parse_event(every_timer(load_policy(POLICY, source="policy.yaml").policies)).requests
     assert asks[-1].name is None
     assert {ask.kind for ask in asks} == {"timer"}
 

@@ -16,7 +16,7 @@ from fc_reaper.cli.planning.plancheck import refuse_elsewhere, refuse_out_of_dat
 from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan
 from fc_reaper.cli.planning.planreading import NoPlan, load_plan, read_plan
 from fc_reaper.context import Context
-from fc_reaper.model import UNFINISHED, Event, Function
+from fc_reaper.models import UNFINISHED, Event, Function
 from fc_reaper.settings import read_settings
 from tests.builders import NOON, ms
 

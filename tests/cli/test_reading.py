@@ -34,7 +34,7 @@ def test_the_same_for_machines(folder: Path) -> None:
     event = b'[{"functionName": "transcode", "dryRun": true}, {"functonName": "x"}]'
     ran = fc_reaper("invoke", "-", "--explain", "--json", stdin=event, cwd=folder)
     said = json.loads(ran.out)
-    assert (said["rehearse"], said["targets"]) == (True, ["media/transcode@prod"])
+    assert (said["dry-run"], said["targets"]) == (True, ["media/transcode@prod"])
     assert said["asks"][0]["policies"]
     assert said["notes"][0]["part"] == "[1]"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.judge.claim import claim
-from fc_reaper.judge.explain import Explanation, explain
-from fc_reaper.judge.verdict import Kind
-from fc_reaper.model import FINISHED, UNFINISHED, Millis, Task
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.explain import Explanation, explain
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.models import FINISHED, UNFINISHED, Millis, Task
 from fc_reaper.policy import PolicyFile, load_policy
 from tests.builders import NOON, a_policy, a_task, ms, rules, running_for
 

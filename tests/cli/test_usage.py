@@ -13,7 +13,7 @@ from fc_reaper.policy.schema import policy_schema
 from tests.cli.command import COMMAND, a_policy_file, environment, fc_reaper
 from tests.reaping import KEYS
 
-COMMANDS = ("demo", "invoke", "plan", "apply", "check", "explain", "backtest", "diff", "arm", "schema")
+COMMANDS = ("demo", "invoke", "plan", "apply", "check", "explain", "backtest", "diff", "approve", "schema")
 
 
 def test_help_lists_exactly_the_commands_that_there_are() -> None:

@@ -12,7 +12,7 @@ import fc2
 
 from fc_reaper.clock import Clock
 from fc_reaper.cloud import AsyncTaskClient
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 
 KEY_ID = "emulator"
 SECRET = "emulator-secret"

@@ -12,7 +12,7 @@ import pytest
 
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
-from fc_reaper.model import Function, Task
+from fc_reaper.models import Function, Task
 from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, PatientClock, ours
 from tests.cloud.loopback import answering, hang_up, http
 from tests.emulator_process import EmulatorProcess, running_emulator
@@ -128,7 +128,7 @@ def test_a_stop_is_accepted_once(emulator: EmulatorProcess, version: str, functi
 
 @in_all_dialects
 def test_a_stop_that_is_refused_says_why(emulator: EmulatorProcess, version: str, function: Function) -> None:
-    """Finished in the meantime."""
+    """RunResult in the meantime."""
     with ours(emulator.endpoint, api_version=version) as client, pytest.raises(CloudError) as caught:
         client.stop(function, "done-1")
     code = names(function, "StatefulAsyncInvocationAlreadyCompleted", "AsyncTaskAlreadyCompleted")

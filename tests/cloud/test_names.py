@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.cloud.names import check_function, check_id_prefix, check_invocation_id
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 
 GOOD = [
     Function("media", "transcode", "prod"),

@@ -10,7 +10,7 @@ import pytest
 from fc_reaper.cloud.answers import Answer
 from fc_reaper.cloud.failures import CallFailed
 from fc_reaper.cloud.pages import read_functions_page, read_page
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 from tests.cloud.clients import RESIZE, TRANSCODE
 
 AT = 1_700_000_000_000

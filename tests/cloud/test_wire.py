@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.cloud.wire import function_in_arn, read_task
-from fc_reaper.model import Event, Function, Task
+from fc_reaper.models import Event, Function, Task
 from tests.cloud.clients import RESIZE, TRANSCODE
 
 AT = 1_700_000_000_000

@@ -56,8 +56,8 @@ def test_right_and_wrong_are_counted_on_both_sides(played: Ran) -> None:
     assert "fc-reaper      2 stop requests: 2 right, 0 wrong, 0 for nothing, 0 missed" in played.out
 
 
-def test_it_rehearses_before_it_enforces(played: Ran) -> None:
-    """And the rehearsal touched nothing."""
+def test_it_runs_dry_before_it_enforces(played: Ran) -> None:
+    """And the dry run touched nothing."""
     assert "2 tasks would be stopped; nothing was touched." in played.out
 
 

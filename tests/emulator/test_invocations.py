@@ -113,7 +113,7 @@ def test_a_configuration_that_is_none_is_refused(door: Door, body: bytes) -> Non
 
 
 def test_the_same_id_may_live_in_two_qualifiers_of_a_seed() -> None:
-    """So that "found under which?" can be rehearsed."""
+    """So that "found under which?" can be dry_run."""
     twins = seed(both(invocationId="twin"), both(invocationId="twin", qualifier="LATEST", status="Enqueued"))
     with running_emulator(seed=twins) as emulator:
         for version in DIALECTS:

@@ -15,15 +15,15 @@ from fc_reaper.cli.checking.cost import costs
 from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
-from fc_reaper.judge.examples import failing
-from fc_reaper.judge.rules import rules_for
-from fc_reaper.model import Function, Millis
+from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.examples import failing
+from fc_reaper.events import OwnAccount, Request, Selector, parse_event
+from fc_reaper.models import Function, Millis
 from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import read_settings
 from fc_reaper.sweep.queries import queries
 from fc_reaper.sweep.scope import scope_of
-from fc_reaper.trigger import Ask, Home, Narrowing, read_trigger
 from tests.house.commands import commands_in, refusal_of
 from tests.house.marked import fences, sections
 from tests.house.our_files import ROOT
@@ -157,9 +157,9 @@ def test_the_mutants_are_many() -> None:
 def idle_calls(file: PolicyFile) -> int:
     """Listings of a run that its first policy's trigger rings for, with nothing alive."""
     kind, _, name = (file.policies[0].triggers or ("timer",))[0].partition(":")
-    scope = scope_of([Ask(kind, name or None, Narrowing(), "")], file.policies)
+    scope = scope_of([Request(kind, name or None, Selector(), "")], file.policies)
     return sum(
-        len(queries(function, rules_for(function, scope.policies(function), file.exempt), 0))
+        len(queries(function, compile_policies(function, scope.policies(function), file.exempt), 0))
         for function in scope.functions(())
     )
 
@@ -183,7 +183,7 @@ def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:
     shown = [(part, fence.text) for part in RECIPES.values() for fence in fences(part, "json")]
     assert shown
     for part, text in shown:
-        asks = read_trigger(text.encode(), home=Home(None, None)).asks
+        asks = parse_event(text.encode(), home=OwnAccount(None, None)).requests
         scope = scope_of(asks, policy_of(part).policies)
         named = json.loads(text)
         function = Function(named.get("serviceName"), named["functionName"], named.get("qualifier", "LATEST"))

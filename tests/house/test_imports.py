@@ -34,9 +34,9 @@ def test_every_contract_is_kept() -> None:
 
 
 BREACHES = [
-    ("fc_reaper/judge/claim.py", "import os", "Judging and reading are pure"),
-    ("fc_reaper/judge/claim.py", "import fc_reaper.cloud", "Imports flow one way"),
-    ("fc_reaper/trigger/read.py", "import fc_reaper.policy", "Imports flow one way"),
+    ("fc_reaper/evaluator/evaluate.py", "import os", "Judging and reading are pure"),
+    ("fc_reaper/evaluator/evaluate.py", "import fc_reaper.cloud", "Imports flow one way"),
+    ("fc_reaper/events/parser.py", "import fc_reaper.policy", "Imports flow one way"),
     ("fc_reaper/sweep/look.py", "import time", "A sweep is given its time"),
     ("fc_reaper/sweep/look.py", "import fc_reaper.settings", "Imports flow one way"),
     ("fc_reaper/run.py", "import requests", "Only cloud speaks to the network"),

@@ -45,7 +45,7 @@ class History:
 
 
 def lived_through() -> History:
-    """A day of rehearsal, then two of enforcement with every trouble there is."""
+    """A day of dry run, then two of enforcement with every trouble there is."""
     history = History()
     with running_emulator("--stopping", "200ms", seed=LATE) as cloud:
         _first_day(history, cloud)
@@ -65,7 +65,7 @@ def quiet() -> History:
 
 
 def _first_day(history: History, cloud: EmulatorProcess) -> None:
-    """Rehearsals: by the timer, and by whatever else rang."""
+    """Dry runs: by the timer, and by whatever else rang."""
     start = MIDNIGHT - 86_400
     for number in range(3):
         history.add(start + number * INTERVAL, reap(cloud.endpoint, POLICY, TIMER, log_level="DEBUG"))

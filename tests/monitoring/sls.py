@@ -58,7 +58,7 @@ def _value(line: dict[str, Any], key: str) -> Any:
 
 
 def _matches(search: str, row: dict[str, Any]) -> bool:
-    """Terms joined by `and`, or by `or`; a mixture would need to know which binds closer."""
+    """SweepOptions joined by `and`, or by `or`; a mixture would need to know which binds closer."""
     assert not (" and " in search and " or " in search), search
     found = [_term(text, row) for text in re.split(r" (?:and|or) ", search)]
     return any(found) if " or " in search else all(found)

@@ -15,11 +15,11 @@ from jsonschema import Draft202012Validator
 
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.handler import handler
-from fc_reaper.judge.verdict import Claim, Kind, Verdict
-from fc_reaper.lines import ALWAYS, LINES
-from fc_reaper.logs import JsonLines, fitted
-from fc_reaper.model import Function, Task
+from fc_reaper.log import JsonLines, fitted
+from fc_reaper.log_schema import ALWAYS, LINES
+from fc_reaper.models import Function, Task
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.stopping import Outcome
@@ -67,7 +67,7 @@ def out_of_time() -> dict[str, Any]:
     stream = io.StringIO()
     tell = JsonLines(stream, SYSTEM_CLOCK, run_id="r", request_id="", mode="enforce", trigger="timer")
     teller = Teller(tell, limit=1, tick=1, verbose=False)
-    due = Claim(
+    due = Evaluation(
         Task(Function(None, "resize", "LATEST"), "job-1", "Running"),
         Verdict(Kind.DUE, "too long", "runaway", "running_for", 2, 1, "events"),
     )

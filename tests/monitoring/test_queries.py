@@ -121,13 +121,13 @@ def utc(time: int) -> str:
     return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def rehearsed_and_stopped(history: History) -> list[Row]:
+def dry_run_and_stopped(history: History) -> list[Row]:
     groups = grouped(told(history, "would_stop", "confirmed"), lambda one: (day(one), one.line["policy"]))
     return [
         {
             "day": when,
             "policy": policy,
-            "rehearsed": tasks(record for record in records if record.line["event"] == "would_stop"),
+            "dry_run": tasks(record for record in records if record.line["event"] == "would_stop"),
             "stopped": tasks(record for record in records if record.line["event"] == "confirmed"),
         }
         for (when, policy), records in groups.items()
@@ -184,7 +184,7 @@ EXPECTED: dict[str, Callable[[History], list[Row]]] = {
     "Stops that failed": failed_stops,
     "Lists that failed": failed_lists,
     "Missing runs": missing_runs,
-    "Rehearsal versus enforcement": rehearsed_and_stopped,
+    "Dry run versus enforcement": dry_run_and_stopped,
     "Held back": held_back,
     "Unknown": unknown,
     "Health of the runs": health,
@@ -231,7 +231,7 @@ def test_a_pause_of_exactly_three_intervals_is_not_missing(history: History) -> 
 
 
 def test_the_story_of_a_task_is_told_in_order(history: History) -> None:
-    """Rehearsed, held back, and in the end stopped: every line about it, with its reason."""
+    """Dry run, held back, and in the end stopped: every line about it, with its reason."""
     told_of = [record for record in history.records if record.line.get("invocation_id") == "over-1"]
     rows = answer(STORY, history.records)
     assert [row["event"] for row in rows] == [record.line["event"] for record in told_of]

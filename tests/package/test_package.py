@@ -141,7 +141,7 @@ def test_it_holds_the_function_its_policy_and_its_dependencies(package: Path, po
 
 
 def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> None:
-    """Else what nobody armed would stop where nobody looks."""
+    """Else what nobody approved would stop where nobody looks."""
     assert (package / "policy.lock").read_bytes() == policy.with_name("policy.lock").read_bytes()
 
 
@@ -296,7 +296,7 @@ def emulator() -> Iterator[EmulatorProcess]:
 def test_one_instance_sweeps_as_the_platform_would_run_it(
     packages: Packages, platform: str, emulator: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Keys of yesterday, then fresh ones, then armed: each invocation takes what it was given.
+    """Keys of yesterday, then fresh ones, then approved: each invocation takes what it was given.
 
     The code folder cannot be written to, and the runtime's own logger is there before us.
     """
@@ -313,10 +313,10 @@ def test_one_instance_sweeps_as_the_platform_would_run_it(
         ],
         tmp_path,
     )
-    refused, rehearsed, enforced = (result["counts"] for result in results)
+    refused, dry_run, enforced = (result["counts"] for result in results)
     assert results[0]["errors"]
     assert refused["listed"] == 0
-    assert (rehearsed["listed"], rehearsed["kept"], rehearsed["would_stop"]) == (2, 1, 1)
+    assert (dry_run["listed"], dry_run["kept"], dry_run["would_stop"]) == (2, 1, 1)
     assert (enforced["due"], enforced["confirmed"] + enforced["accepted"]) == (1, 1)
     asked = {entry["invocationId"] for entry in emulator.journal() if entry["cause"] == "stop"}
     assert asked == {"old"}

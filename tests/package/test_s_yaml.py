@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fc_reaper.events import parse_event
 from fc_reaper.policy import parse_duration
-from fc_reaper.trigger import read_trigger
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "s.yaml").read_text("utf-8")
@@ -81,18 +81,18 @@ def test_every_variable_is_used_and_every_use_has_one(name: str) -> None:
     assert set(re.findall(r"\$\{vars\.(\w+)\}", source(name))) == set(yaml.safe_load(source(name))["vars"])
 
 
-@pytest.mark.parametrize(("name", "mode"), [*zip(FILES, ("rehearse", "enforce", "rehearse"), strict=True)])
-def test_it_rehearses_until_somebody_arms_it(name: str, mode: str) -> None:
+@pytest.mark.parametrize(("name", "mode"), [*zip(FILES, ("dry-run", "enforce", "dry-run"), strict=True)])
+def test_it_is_a_dry_run_until_somebody_enforces(name: str, mode: str) -> None:
     assert Deployment(name).environment["REAPER_MODE"] == mode
 
 
 def test_arming_changes_nothing_but_the_mode() -> None:
-    """Otherwise what was rehearsed is not what is armed."""
-    rehearsed, armed = (filled(source(name)) for name in THREE)
-    assert armed.pop("extend") == "s.yaml"
-    armed["vars"]["mode"] = "rehearse"
-    armed["resources"]["reaper"]["props"]["environmentVariables"]["REAPER_MODE"] = "rehearse"
-    assert armed == rehearsed
+    """Otherwise what was dry_run is not what is approved."""
+    dry_run, approved = (filled(source(name)) for name in THREE)
+    assert approved.pop("extend") == "s.yaml"
+    approved["vars"]["mode"] = "dry-run"
+    approved["resources"]["reaper"]["props"]["environmentVariables"]["REAPER_MODE"] = "dry-run"
+    assert approved == dry_run
 
 
 def test_it_packs_before_it_deploys_what_it_packed(deployment: Deployment) -> None:
@@ -211,7 +211,7 @@ def test_what_it_lets_through_is_an_event_that_names_a_function() -> None:
     sample = json.loads(source("events/eventbridge-fc-event.json"))
     assert pattern["source"] == [sample["source"]]
     (sample["type"],) = pattern["type"]
-    (ask,) = read_trigger(json.dumps(sample).encode()).asks
+    (ask,) = parse_event(json.dumps(sample).encode()).requests
     assert (ask.kind, ask.narrowing.function) == ("alert", sample["data"]["functionName"])
 
 
@@ -227,9 +227,9 @@ def test_the_role_may_call_every_operation_that_the_client_calls() -> None:
     assert {f"fc:{operation}" for operation in operations} <= actions("policy-enforce")
 
 
-def test_the_role_of_a_rehearsal_can_do_the_same_except_stop() -> None:
+def test_the_role_of_a_dry_run_can_do_the_same_except_stop() -> None:
     stops = {"fc:StopStatefulAsyncInvocation", "fc:StopAsyncTask"}
-    assert actions("policy-rehearse") == actions("policy-enforce") - stops
+    assert actions("policy-dry-run") == actions("policy-enforce") - stops
 
 
 def test_function_compute_may_take_the_role() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.expression import parse_expression
 from fc_reaper.policy import Carried, Example, Keep, Matcher, Policy, PolicyFile, load_policy
-from fc_reaper.target import Target
+from fc_reaper.rules.expression import parse_expression
+from fc_reaper.rules.target import Target
 from tests.policy.builders import a_file, loaded, match, policy, spared
 
 HOUR = 3_600_000

@@ -112,7 +112,7 @@ def test_a_carried_limit_is_part_of_the_meaning(match: str, same: bool) -> None:
 
 
 def test_a_fingerprint_stays_what_it_is() -> None:
-    """A lock outlives releases: if this changes, every armed policy is disarmed."""
+    """A lock outlives releases: if this changes, every approved policy is unapproved."""
     written = "sha256:b73827ca512f16e44a8dc8f176c294186d7828872d77bd53538c6b37649bfa01"
     assert fingerprint(policy(**USUAL)) == written
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.model import ALIVE
+from fc_reaper.models import ALIVE
 from tests.policy.builders import a_file, match, refused, spared
 
 

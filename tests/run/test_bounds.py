@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock
 from fc_reaper.errors import CloudError
-from fc_reaper.pace import Pace
+from fc_reaper.rate import Pace
 from fc_reaper.sweep.memory import Memory
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap

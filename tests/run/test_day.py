@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.world import Exit
+from fc_reaper.dependencies import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped
@@ -124,13 +124,13 @@ def test_two_policies_of_one_function_do_not_spend_the_same_day_twice() -> None:
         assert len(stopped(cloud)) == 2
 
 
-def test_a_rehearsal_counts_the_day_as_an_enforcement_does() -> None:
+def test_a_dry_run_counts_the_day_as_an_enforcement_does() -> None:
     """One code path."""
     with running_emulator(seed=ACCOUNT) as cloud:
-        rehearsed = reap(cloud.endpoint, policy(budget="20/run, 4/day")).ids("would_stop")
+        dry_run = reap(cloud.endpoint, policy(budget="20/run, 4/day")).ids("would_stop")
         run(cloud, "20/run, 4/day")
-        assert rehearsed == stopped(cloud)
-        assert len(rehearsed) == 2
+        assert dry_run == stopped(cloud)
+        assert len(dry_run) == 2
 
 
 def test_a_share_is_held_out_of_every_run() -> None:

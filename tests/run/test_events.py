@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.world import Exit
+from fc_reaper.dependencies import Exit
 from tests.emulator_process import EmulatorProcess
 from tests.reaping import reap
 from tests.run.account import operations, stopped

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from fc_reaper.world import Exit
+from fc_reaper.dependencies import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped
@@ -62,7 +62,7 @@ def test_the_older_tasks_of_an_order_make_room(events: str, version: str) -> Non
         assert stopped(cloud) == {"a-old", "a-mid"}
 
 
-def test_a_rehearsal_names_the_same_tasks() -> None:
+def test_a_dry_run_names_the_same_tasks() -> None:
     """The second count belongs to the one code path."""
     with running_emulator(seed=ORDERS) as cloud:
         assert reap(cloud.endpoint, LATEST_ORDER).ids("would_stop") == {"a-old", "a-mid"}

@@ -1,4 +1,4 @@
-"""A lock beside the policy: what is not armed by it only reports, in every way of running."""
+"""A lock beside the policy: what is not approved by it only reports, in every way of running."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fc_reaper.dependencies import Exit
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.lock import dump_lock, lock_of
-from fc_reaper.world import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, policy, seeded, stopped
@@ -27,8 +27,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def armed(folder: Path, text: str, *, only: set[str] | None = None) -> Path:
-    """Write a policy and the lock that arms it, or those of its policies; answer where the policy is."""
+def approved(folder: Path, text: str, *, only: set[str] | None = None) -> Path:
+    """Write a policy and the lock that approves it, or those of its policies; answer where the policy is."""
     path = folder / "policy.yaml"
     path.write_text(text)
     lock = lock_of(load_policy(text, source="policy.yaml"), "2026-11-20", only=only)
@@ -45,8 +45,8 @@ def changed(path: Path, old: str, new: str) -> Path:
 
 
 def refused(reaped: Reaped) -> dict[str, str]:
-    """What the run says is not armed, and why."""
-    return {line["policy"]: line["why"] for line in reaped.said("not_armed")}
+    """What the run says is not approved, and why."""
+    return {line["policy"]: line["why"] for line in reaped.said("not_approved")}
 
 
 def test_without_a_lock_nothing_changes(cloud: EmulatorProcess, folder: Path) -> None:
@@ -60,14 +60,14 @@ def test_without_a_lock_nothing_changes(cloud: EmulatorProcess, folder: Path) ->
 
 def test_what_the_lock_arms_stops(cloud: EmulatorProcess, folder: Path) -> None:
     """As if there were none."""
-    reaped = reap(cloud.endpoint, armed(folder, POLICY), enforce=True)
+    reaped = reap(cloud.endpoint, approved(folder, POLICY), enforce=True)
     assert reaped.ids("confirmed") == stopped(cloud) == OVER
     assert refused(reaped) == {}
 
 
 def test_a_link_to_the_policy_is_no_way_around_its_lock(cloud: EmulatorProcess, folder: Path) -> None:
     """Neither is one to the lock itself."""
-    path = armed(folder, TWO, only={"waiting"})
+    path = approved(folder, TWO, only={"waiting"})
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     link = elsewhere / "policy.yaml"
@@ -81,12 +81,12 @@ def test_a_link_to_the_policy_is_no_way_around_its_lock(cloud: EmulatorProcess, 
 def test_a_policy_that_is_not_in_the_lock_only_reports(
     cloud: EmulatorProcess, folder: Path, enforce: bool
 ) -> None:
-    """The armed one beside it is not touched by that; a rehearsal says the same as an enforcement."""
-    reaped = reap(cloud.endpoint, armed(folder, TWO, only={"waiting"}), enforce=enforce)
+    """The approved one beside it is not touched by that; a dry run says the same as an enforcement."""
+    reaped = reap(cloud.endpoint, approved(folder, TWO, only={"waiting"}), enforce=enforce)
     assert reaped.ids("reported") == OVER
     assert reaped.ids("confirmed" if enforce else "would_stop") == QUEUE
     assert stopped(cloud) == (QUEUE if enforce else set())
-    (line,) = reaped.said("not_armed")
+    (line,) = reaped.said("not_approved")
     assert (line["policy"], line["level"]) == ("runaway", "WARNING")
     assert "it is not in " in line["why"]
     assert reaped.finished.exit is Exit.ATTENTION  # for the stuck one, as without a lock
@@ -110,7 +110,7 @@ def test_a_policy_that_was_changed_in_meaning_only_reports(
     cloud: EmulatorProcess, folder: Path, old: str, new: str
 ) -> None:
     """In whatever direction; somebody has to look at it again."""
-    reaped = reap(cloud.endpoint, changed(armed(folder, POLICY), old, new), enforce=True)
+    reaped = reap(cloud.endpoint, changed(approved(folder, POLICY), old, new), enforce=True)
     assert stopped(cloud) == set()
     assert len(refused(reaped)) == 1
     assert "due" not in reaped.counts
@@ -136,15 +136,17 @@ def test_comments_words_order_and_spellings_do_not_matter(
     cloud: EmulatorProcess, folder: Path, old: str, new: str
 ) -> None:
     """Nor an exemption more."""
-    reaped = reap(cloud.endpoint, changed(armed(folder, POLICY), old, new), enforce=True)
+    reaped = reap(cloud.endpoint, changed(approved(folder, POLICY), old, new), enforce=True)
     assert stopped(cloud) == OVER
     assert refused(reaped) == {}
 
 
 @pytest.mark.parametrize("new", ["", "exempt: [keep-1]", "exempt: [keep-1, ke*]"])
-def test_while_an_exemption_is_gone_nothing_is_armed(cloud: EmulatorProcess, folder: Path, new: str) -> None:
-    """Whoever armed the file relied on it; that another is wider, no fingerprint can tell."""
-    reaped = reap(cloud.endpoint, changed(armed(folder, TWO), "exempt: [keep-*]", new), enforce=True)
+def test_while_an_exemption_is_gone_nothing_is_approved(
+    cloud: EmulatorProcess, folder: Path, new: str
+) -> None:
+    """Whoever approved the file relied on it; that another is wider, no fingerprint can tell."""
+    reaped = reap(cloud.endpoint, changed(approved(folder, TWO), "exempt: [keep-*]", new), enforce=True)
     assert stopped(cloud) == set()
     assert refused(reaped).keys() == {"runaway", "waiting"}
     assert all("the exemption keep-* is gone" in why for why in refused(reaped).values())
@@ -166,7 +168,7 @@ def test_a_lock_that_cannot_be_read_arms_nothing(
     cloud: EmulatorProcess, folder: Path, lock: bytes, words: str
 ) -> None:
     """Whatever is wrong with it, the run goes on and only reports."""
-    path = armed(folder, TWO)
+    path = approved(folder, TWO)
     (folder / "policy.lock").write_bytes(lock)
     reaped = reap(cloud.endpoint, path, enforce=True)
     assert stopped(cloud) == set()
@@ -177,7 +179,7 @@ def test_a_lock_that_cannot_be_read_arms_nothing(
 
 def test_a_lock_that_is_no_file_arms_nothing(cloud: EmulatorProcess, folder: Path) -> None:
     """A folder of that name, or a link into nothing, is no sign that all is well."""
-    path = armed(folder, POLICY)
+    path = approved(folder, POLICY)
     lock = folder / "policy.lock"
     lock.unlink()
     lock.symlink_to(folder / "nowhere")
@@ -190,7 +192,7 @@ def test_a_lock_that_is_no_file_arms_nothing(cloud: EmulatorProcess, folder: Pat
 
 def test_an_edited_lock_arms_nothing_more(cloud: EmulatorProcess, folder: Path) -> None:
     """Its budget is for the reader, and must be the one of the policy."""
-    path = armed(folder, POLICY)
+    path = approved(folder, POLICY)
     changed(folder / "policy.lock", "20/run", "10/run")
     assert refused(reap(cloud.endpoint, path, enforce=True)).keys() == {"runaway"}
     assert stopped(cloud) == set()
@@ -201,7 +203,7 @@ def test_an_edited_lock_arms_nothing_more(cloud: EmulatorProcess, folder: Path) 
 )
 def test_no_event_goes_past_the_lock(cloud: EmulatorProcess, folder: Path, event: object) -> None:
     """Not even one that names the task."""
-    reaped = reap(cloud.endpoint, armed(folder, POLICY, only=set()), event, enforce=True)
+    reaped = reap(cloud.endpoint, approved(folder, POLICY, only=set()), event, enforce=True)
     assert stopped(cloud) == set()
     assert refused(reaped).keys() == {"runaway"}
 
@@ -209,7 +211,7 @@ def test_no_event_goes_past_the_lock(cloud: EmulatorProcess, folder: Path, event
 def test_a_policy_that_reports_needs_no_lock(cloud: EmulatorProcess, folder: Path) -> None:
     """It never stops anything."""
     text = policy().replace("    stop:", "    report:")
-    reaped = reap(cloud.endpoint, armed(folder, text), enforce=True)
+    reaped = reap(cloud.endpoint, approved(folder, text), enforce=True)
     assert reaped.ids("reported") == OVER
     assert refused(reaped) == {}
 
@@ -219,7 +221,7 @@ def test_a_lock_names_no_payload_and_fits_a_review(folder: Path) -> None:
     text = policy(unless="[{where: payload.vip}]").replace(
         "[keep-*]", "[keep-*, {where: payload.a == 'b c'}]"
     )
-    armed(folder, text)
+    approved(folder, text)
     lines = (folder / "policy.lock").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         "version: 1",
@@ -229,7 +231,7 @@ def test_a_lock_names_no_payload_and_fits_a_review(folder: Path) -> None:
         "policies:",
         "- name: runaway",
         f"  fingerprint: {json.dumps(lines[-3].split(': ')[1])[1:-1]}",
-        "  armed: '2026-11-20'",
+        "  approved: '2026-11-20'",
         "  budget: 20/run",
     ]
 
@@ -265,7 +267,7 @@ FEW = """\
 def test_what_lost_its_arms_makes_no_other_policy_stop_more(folder: Path, edit: tuple[str, str]) -> None:
     """What it took may count for a `keep` policy now, so that one only reports as well."""
     with running_emulator(seed=CROWD) as emulator:
-        path = armed(folder, POLICY + FEW)
+        path = approved(folder, POLICY + FEW)
         assert reap(emulator.endpoint, path).ids("would_stop") == {"old-1", "old-2"}
         path.write_text(path.read_text().replace(*edit, 1))
         reaped = reap(emulator.endpoint, path, enforce=True)

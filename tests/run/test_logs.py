@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock
-from fc_reaper.logs import LONGEST_LINE, JsonLines
+from fc_reaper.log import LONGEST_LINE, JsonLines
 
 CLOCK = Clock(lambda: 1_795_000_000_123, lambda: 0.0, lambda seconds: None)
 values = st.recursive(

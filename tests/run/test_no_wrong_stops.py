@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.model import ALIVE
+from fc_reaper.models import ALIVE
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import seeded

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.world import Exit
+from fc_reaper.dependencies import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, SEED, operations, policy, stopped
@@ -22,8 +22,8 @@ def adds_up(reaped: Reaped) -> bool:
     return bool(counts["listed"] == listed and counts["due"] == sum(counts[name] for name in outcomes))
 
 
-def test_a_rehearsal_changes_nothing_and_names_what_would_be_stopped(cloud: EmulatorProcess) -> None:
-    """Rehearsal is what one gets without asking; it reads, judges and tells, and keeps its hands off."""
+def test_a_dry_run_changes_nothing_and_names_what_would_be_stopped(cloud: EmulatorProcess) -> None:
+    """Dry run is what one gets without asking; it reads, judges and tells, and keeps its hands off."""
     reaped = reap(cloud.endpoint, POLICY)
     assert reaped.ids("would_stop") == OVER
     assert "StopStatefulAsyncInvocation" not in operations(cloud)
@@ -31,11 +31,11 @@ def test_a_rehearsal_changes_nothing_and_names_what_would_be_stopped(cloud: Emul
     assert adds_up(reaped)
 
 
-def test_enforcing_stops_exactly_what_a_rehearsal_named(cloud: EmulatorProcess) -> None:
+def test_enforcing_stops_exactly_what_a_dry_run_named(cloud: EmulatorProcess) -> None:
     """One code path: the same tasks, stopped, and confirmed by reading each again."""
-    rehearsed = reap(cloud.endpoint, POLICY).ids("would_stop")
+    dry_run = reap(cloud.endpoint, POLICY).ids("would_stop")
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
-    assert reaped.ids("accepted") == reaped.ids("confirmed") == rehearsed == stopped(cloud)
+    assert reaped.ids("accepted") == reaped.ids("confirmed") == dry_run == stopped(cloud)
     assert reaped.counts["confirmed"] == 3
     assert adds_up(reaped)
 
@@ -56,7 +56,7 @@ def test_running_twice_stops_nothing_new(cloud: EmulatorProcess) -> None:
         {"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "t", "payload": '{"dryRun": true}'},
     ],
 )
-def test_an_event_can_turn_a_run_into_a_rehearsal(cloud: EmulatorProcess, event: Any) -> None:
+def test_an_event_can_turn_a_run_into_a_dry_run(cloud: EmulatorProcess, event: Any) -> None:
     """One word of dryRun anywhere ties the hands of the whole run."""
     reaped = reap(cloud.endpoint, POLICY, event, enforce=True)
     assert reaped.ids("would_stop") == OVER

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.world import Exit
+from fc_reaper.dependencies import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, policy, seeded, stopped

@@ -1,4 +1,4 @@
-"""Whole runs over accounts and policies of every kind: what was rehearsed is what is done, and no more."""
+"""Whole runs over accounts and policies of every kind: what was dry_run is what is done, and no more."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
-from fc_reaper.model import Event, Function, Millis, Task
-from fc_reaper.target import parse_target
+from fc_reaper.models import Event, Function, Millis, Task
+from fc_reaper.rules.target import parse_target
 from tests.builders import NOON
 from tests.emulator_process import EmulatorProcess, running_emulator
-from tests.judge import worlds
-from tests.judge.naive import Fate, budgets, what_happens
+from tests.evaluator import worlds
+from tests.evaluator.naive import Fate, budgets, what_happens
 from tests.reaping import Reaped, reap
 from tests.run.account import seeded
 from tests.run.test_promises import adds_up
@@ -171,20 +171,20 @@ HASTIER = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, hastily)
 
 
 def both(tree: Mapping[str, Any], seed: Mapping[str, Any], *, events: str, version: str) -> Reaped:
-    """Rehearse, then enforce on the same state; what holds of both is asserted, the latter is answered."""
+    """Run dry, then enforce on the same state; what holds of both is asserted, the latter is answered."""
     text = json.dumps(tree) + "\n"  # JSON is YAML
     with running_emulator("--events", events, "--stopping", "20ms", seed=seed) as cloud:
-        rehearsed = reap(cloud.endpoint, text, clock=HASTIER, api_version=version)
+        dry_run = reap(cloud.endpoint, text, clock=HASTIER, api_version=version)
         assert not really_stopped(cloud)
         enforced = reap(cloud.endpoint, text, enforce=True, clock=HASTIER, api_version=version)
         done = really_stopped(cloud)
-    assert said(rehearsed, "would_stop") == said(enforced, "accepted")
+    assert said(dry_run, "would_stop") == said(enforced, "accepted")
     assert done == Counter(map(which, enforced.said("accepted")))
     assert max(done.values(), default=1) == 1
-    assert adds_up(rehearsed)
+    assert adds_up(dry_run)
     assert adds_up(enforced)
-    assert rehearsed.counts.get("due") == enforced.counts.get("due")
-    assert halted(rehearsed) == halted(enforced)
+    assert dry_run.counts.get("due") == enforced.counts.get("due")
+    assert halted(dry_run) == halted(enforced)
     return enforced
 
 
@@ -194,7 +194,7 @@ def both(tree: Mapping[str, Any], seed: Mapping[str, Any], *, events: str, versi
     phases=WITHOUT_SHRINKING,
 )
 @given(accounts(), st.sampled_from(["list", "get"]), st.sampled_from(["2021-04-06", "2016-08-15"]))
-def test_an_enforcement_stops_the_tasks_that_a_rehearsal_names(
+def test_an_enforcement_stops_the_tasks_that_a_dry_run_names(
     account: Account, events: str, version: str
 ) -> None:
     """On the same state: the same tasks, each once, within every budget; the halted stop none; it adds up."""

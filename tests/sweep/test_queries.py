@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.judge.claim import claim
-from fc_reaper.judge.clocks import StartedTime
-from fc_reaper.judge.verdict import Kind
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.rules.ages import StartedTime
 from fc_reaper.sweep.queries import Query, queries
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, ms, rules
 

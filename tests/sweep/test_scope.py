@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.model import Function
+from fc_reaper.events import Request, Selector
+from fc_reaper.models import Function
 from fc_reaper.policy import load_policy
+from fc_reaper.rules.target import parse_target
 from fc_reaper.sweep.rulebook import is_ourselves
 from fc_reaper.sweep.scope import narrowed, scope_of
-from fc_reaper.target import parse_target
-from fc_reaper.trigger import Ask, Narrowing
 
-ANYTHING = Narrowing()
+ANYTHING = Selector()
 
 
 @pytest.mark.parametrize(
     ("targets", "narrowing", "left"),
     [
         (["media/a@prod", "b"], ANYTHING, ["media/a@prod", "b@LATEST"]),
-        (["media/a@prod", "b"], Narrowing(function="a"), ["media/a@prod"]),
+        (["media/a@prod", "b"], Selector(function="a"), ["media/a@prod"]),
         # A bare name is every function of that name among the targets.
-        (["x/a", "y/a", "a"], Narrowing(function="a"), ["x/a@LATEST", "y/a@LATEST", "a@LATEST"]),
-        (["x/a", "y/a", "a"], Narrowing("y", "a"), ["y/a@LATEST"]),
+        (["x/a", "y/a", "a"], Selector(function="a"), ["x/a@LATEST", "y/a@LATEST", "a@LATEST"]),
+        (["x/a", "y/a", "a"], Selector("y", "a"), ["y/a@LATEST"]),
         # A pattern becomes the name that it allows.
-        (["media/*@*"], Narrowing("media", "a", "7"), ["media/a@7"]),
-        (["media/*@prod"], Narrowing("media", "a", "7"), []),
-        (["media/a"], Narrowing(function="b"), []),
-        (["media/a*"], Narrowing(function="A1"), []),
+        (["media/*@*"], Selector("media", "a", "7"), ["media/a@7"]),
+        (["media/*@prod"], Selector("media", "a", "7"), []),
+        (["media/a"], Selector(function="b"), []),
+        (["media/a*"], Selector(function="A1"), []),
         # A function of a 2.0 service has a second name in 3.0.
-        (["media/a"], Narrowing(function="media$a"), ["media/a@LATEST"]),
-        (["media$a"], Narrowing("media", "a"), ["media$a@LATEST"]),
-        (["media$a"], Narrowing(function="a"), ["media$a@LATEST"]),
-        (["*@*"], Narrowing(function="a"), ["a@*", "*$a@*"]),
-        (["*@*"], Narrowing(service="media"), ["media$*@*"]),
-        (["media$?@*"], Narrowing(service="media"), ["media$?@*"]),
+        (["media/a"], Selector(function="media$a"), ["media/a@LATEST"]),
+        (["media$a"], Selector("media", "a"), ["media$a@LATEST"]),
+        (["media$a"], Selector(function="a"), ["media$a@LATEST"]),
+        (["*@*"], Selector(function="a"), ["a@*", "*$a@*"]),
+        (["*@*"], Selector(service="media"), ["media$*@*"]),
+        (["media$?@*"], Selector(service="media"), ["media$?@*"]),
     ],
 )
-def test_a_narrowing_only_takes_away(targets: list[str], narrowing: Narrowing, left: list[str]) -> None:
+def test_a_narrowing_only_takes_away(targets: list[str], narrowing: Selector, left: list[str]) -> None:
     """What remains is a part of the targets, in either spelling of a function's name."""
     assert [str(target) for target in narrowed(map(parse_target, targets), narrowing)] == left
 
@@ -55,13 +55,13 @@ policies:
 @pytest.mark.parametrize(
     ("ask", "names"),
     [
-        (Ask("timer", "hourly", ANYTHING, ""), ["hourly", "any"]),
-        (Ask("timer", "daily", ANYTHING, ""), ["any"]),
-        (Ask("alert", None, ANYTHING, ""), ["any"]),
-        (Ask("timer", "hourly", Narrowing(function="b"), ""), ["any"]),
+        (Request("timer", "hourly", ANYTHING, ""), ["hourly", "any"]),
+        (Request("timer", "daily", ANYTHING, ""), ["any"]),
+        (Request("alert", None, ANYTHING, ""), ["any"]),
+        (Request("timer", "hourly", Selector(function="b"), ""), ["any"]),
     ],
 )
-def test_a_policy_runs_only_on_its_triggers(ask: Ask, names: list[str]) -> None:
+def test_a_policy_runs_only_on_its_triggers(ask: Request, names: list[str]) -> None:
     """A timer's own name can be asked for."""
     scope = scope_of([ask], TWO.policies)
     assert [area.policy.name for area in scope.areas] == names
@@ -70,15 +70,15 @@ def test_a_policy_runs_only_on_its_triggers(ask: Ask, names: list[str]) -> None:
 def test_what_is_outside_is_refused_and_what_nobody_runs_is_ignored() -> None:
     """Naming a stranger is a mistake; ringing where no policy listens is not."""
     (one, _) = TWO.policies
-    refused = scope_of([Ask("command", None, Narrowing("zzz", "a"), "[1]")], TWO.policies)
-    ignored = scope_of([Ask("alert", None, Narrowing(function="a"), "")], [one])
+    refused = scope_of([Request("command", None, Selector("zzz", "a"), "[1]")], TWO.policies)
+    ignored = scope_of([Request("alert", None, Selector(function="a"), "")], [one])
     assert [(note.event, note.part) for note in refused.notes] == [("trigger_refused", "[1]")]
     assert [note.event for note in ignored.notes] == ["trigger_ignored"]
 
 
 def test_each_ask_keeps_its_own_narrowing() -> None:
     """Two commands in one event look at two functions, each for its own reasons."""
-    asks = [Ask("command", None, Narrowing(function=name), "") for name in ("a", "b")]
+    asks = [Request("command", None, Selector(function=name), "") for name in ("a", "b")]
     scope = scope_of(asks, TWO.policies)
     existing = [Function("media", name, "LATEST") for name in ("a", "b", "c")]
     found = scope.functions(existing)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fc_reaper import __version__
-from fc_reaper.cli.commands.arming import arm
+from fc_reaper.cli.commands.approving import approve
 from fc_reaper.cli.commands.checking import check, explain, schema
 from fc_reaper.cli.commands.planning import apply, plan
 from fc_reaper.cli.commands.replaying import backtest, diff
@@ -60,7 +60,7 @@ def fc_reaper(
 
 # Their order is that of the list.
 app.command(epilog="Example: fc-reaper demo")(demo)
-app.command(epilog="Example: fc-reaper invoke events/timer.json --policy policy.yaml --rehearse")(invoke)
+app.command(epilog="Example: fc-reaper invoke events/timer.json --policy policy.yaml --dry-run")(invoke)
 app.command(
     epilog="Example: fc-reaper plan --out plan.json; for an incident, without a policy: "
     "fc-reaper plan --target media/transcode@7 --alive-for 10m --reason 'bad deploy' --max 5000 --out p.json"
@@ -76,5 +76,5 @@ app.command(
     "fc-reaper backtest --read --save history.jsonl --svg picture.svg"
 )(backtest)
 app.command(epilog="Example: fc-reaper diff policy.yaml new.yaml --history history.jsonl --markdown")(diff)
-app.command(epilog="Example: fc-reaper arm --policy policy.yaml")(arm)
+app.command(epilog="Example: fc-reaper approve --policy policy.yaml")(approve)
 app.command(epilog="Example: fc-reaper schema > policy.schema.json")(schema)

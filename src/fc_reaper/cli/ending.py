@@ -10,8 +10,8 @@ from typing import NoReturn, TextIO
 import typer
 
 from fc_reaper.cli.hints import advice
+from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, PolicyError, ReaperError
-from fc_reaper.world import Exit
 
 
 class Ended(ReaperError):

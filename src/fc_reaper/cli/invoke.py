@@ -11,7 +11,7 @@ from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.interruption import interruptible
 from fc_reaper.cli.running import read_event, sweep
 from fc_reaper.cli.tap import Tap
-from fc_reaper.world import Exit
+from fc_reaper.dependencies import Exit
 
 
 def invoke(event: str, env: Mapping[str, str], timeout: float) -> int:

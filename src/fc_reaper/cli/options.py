@@ -38,10 +38,10 @@ Api = Annotated[
 ]
 Enforce = Annotated[
     bool | None,
-    typer.Option("--enforce/--rehearse", help="Stop what is due, or only say so; otherwise REAPER_MODE."),
+    typer.Option("--enforce/--dry-run", help="Stop what is due, or only say so; otherwise REAPER_MODE."),
 ]
 NeverEnforce = Annotated[
-    bool | None, typer.Option("--enforce/--rehearse", help="Always a rehearsal; --enforce is refused.")
+    bool | None, typer.Option("--enforce/--dry-run", help="Always a dry run; --enforce is refused.")
 ]
 History = Annotated[
     str | None,
@@ -84,7 +84,7 @@ def environment(
         "REAPER_POLICY": _path(policy),
         "REAPER_ENDPOINT": _filled("--endpoint", endpoint),
         "REAPER_API_VERSION": None if api_version is None else api_version.value,
-        "REAPER_MODE": None if enforce is None else ("enforce" if enforce else "rehearse"),
+        "REAPER_MODE": None if enforce is None else ("enforce" if enforce else "dry-run"),
     }
     return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
 

@@ -10,13 +10,13 @@ from fc_reaper.cli.ending import say
 from fc_reaper.cli.running import read_event
 from fc_reaper.cli.screen import plain, screen, show, table
 from fc_reaper.context import Context
+from fc_reaper.dependencies import Exit
+from fc_reaper.events import Note, Request, Trigger, parse_event
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.run import home
 from fc_reaper.settings import read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
-from fc_reaper.trigger import Ask, Note, Trigger, read_trigger
-from fc_reaper.world import Exit
 
 
 def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> int:
@@ -24,9 +24,9 @@ def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> i
 
     Asks nobody: what a pattern stands for is left to a run.
     """
-    trigger = read_trigger(read_event(event), home=home(env, Context()))
+    trigger = parse_event(read_event(event), home=home(env, Context()))
     policy = read_policy(read_settings(env, Context()))
-    scope = scope_of(trigger.asks, policy.policies)
+    scope = scope_of(trigger.requests, policy.policies)
     if json_wanted:
         say(json.dumps(_as_json(trigger, scope)))
     else:
@@ -43,7 +43,9 @@ def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
     ]
     if rows:
         show(console, table(("part", "wrapped in", "understood as", "state"), map(_plain, rows)), "")
-    asks = [(ask.part or "whole", _kind(ask), _narrowing(ask), _woken(scope, ask)) for ask in trigger.asks]
+    asks = [
+        (ask.part or "whole", _kind(ask), _narrowing(ask), _woken(scope, ask)) for ask in trigger.requests
+    ]
     if asks:
         show(console, table(("part", "asks as", "about", "policies that run"), map(_plain, asks)), "")
     for note in (*trigger.notes, *scope.notes):
@@ -54,8 +56,8 @@ def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
     stuck = [target for target in watched if target not in targets]
     if stuck and trigger.kind == "timer":
         show(console, f"Only for what is stuck there: {', '.join(stuck)}.")
-    if trigger.rehearse:
-        show(console, "It asks for a rehearsal, so nothing would be stopped whatever the mode.")
+    if trigger.dry_run:
+        show(console, "It asks for a dry run, so nothing would be stopped whatever the mode.")
     silent = [one.name for one in policy.policies if one not in [area.policy for area in scope.areas]]
     if silent and scope.areas:
         show(console, f"Not run: {', '.join(silent)}.")
@@ -72,27 +74,27 @@ def _as_json(trigger: Trigger, scope: Scope) -> dict[str, Any]:
                 **ask.narrowing._asdict(),
                 "policies": list(_policies(scope, ask)),
             }
-            for ask in trigger.asks
+            for ask in trigger.requests
         ],
         "targets": list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets)),
         "notes": [note._asdict() for note in (*trigger.notes, *scope.notes)],
-        "rehearse": trigger.rehearse,
+        "dry-run": trigger.dry_run,
     }
 
 
-def _policies(scope: Scope, ask: Ask) -> Iterator[str]:
+def _policies(scope: Scope, ask: Request) -> Iterator[str]:
     return (area.policy.name for area in scope.areas if area.ask == ask)
 
 
-def _woken(scope: Scope, ask: Ask) -> str:
+def _woken(scope: Scope, ask: Request) -> str:
     return ", ".join(_policies(scope, ask)) or "none"
 
 
-def _kind(ask: Ask) -> str:
+def _kind(ask: Request) -> str:
     return ask.kind if ask.name is None else f"{ask.kind}:{ask.name}"
 
 
-def _narrowing(ask: Ask) -> str:
+def _narrowing(ask: Request) -> str:
     named = ((name, value) for name, value in ask.narrowing._asdict().items() if value is not None)
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named) or "all targets"
 

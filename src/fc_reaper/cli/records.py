@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fc_reaper.cloud.wire import function_in_arn
-from fc_reaper.model import LATEST, Function
+from fc_reaper.models import LATEST, Function
 
 
 def id_of(record: Mapping[str, Any]) -> str | None:

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.run import Errand, run
+from fc_reaper.dependencies import Dependencies, RunResult
+from fc_reaper.run import PlannedRun, run
 from fc_reaper.wiring import connector
-from fc_reaper.world import Finished, World
 
 _TOO_MANY = 1_048_577
 """Bytes of an event that are read at most; from here on it is refused anyway."""
@@ -47,8 +47,8 @@ def sweep(
     timeout: float,
     shown: int = SHOWN,
     interrupted: Callable[[], bool] = lambda: False,
-    errand: Errand | None = None,
-) -> Finished:
+    errand: PlannedRun | None = None,
+) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
     Log lines go to *stream*. Once *interrupted* answers true the run comes to its own end. With an *errand*
@@ -56,7 +56,7 @@ def sweep(
     """
     random = Random()
     connect = connector(SYSTEM_CLOCK, random)
-    world = World(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown)
+    world = Dependencies(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown)
     return run(event, _context(random, timeout), world, errand)
 
 

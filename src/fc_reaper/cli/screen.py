@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fc_reaper.cli.ending import plain as plain
 from fc_reaper.cli.ending import say
-from fc_reaper.model import LATEST
+from fc_reaper.models import LATEST
 from fc_reaper.policy import format_duration
 
 WIDTH = 80

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from fc_reaper.cloud.request import Credentials, Query, Request
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 _SCHEME = "ACS3-HMAC-SHA256"
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fc_reaper.cloud.failures import CallFailed
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 _RETRYABLE = frozenset((429, 500, 502, 503, 504))
 _EXCERPT = 300

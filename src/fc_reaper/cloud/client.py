@@ -8,17 +8,17 @@ from collections.abc import Callable
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline
 from fc_reaper.cloud.answers import Answer, json_object, unreadable
 from fc_reaper.cloud.dialects import Dialects, words
-from fc_reaper.cloud.door import Door
 from fc_reaper.cloud.endpoint import parse_endpoint
 from fc_reaper.cloud.failures import CallFailed
 from fc_reaper.cloud.line import Line
 from fc_reaper.cloud.names import check_id_prefix
 from fc_reaper.cloud.pages import read_functions_page, read_page
 from fc_reaper.cloud.request import Credentials, Request
+from fc_reaper.cloud.transport import Door
 from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.model import Function, Millis
-from fc_reaper.sightings import FunctionsPage, Page, Sighting
+from fc_reaper.models import Function, Millis
+from fc_reaper.sightings import FunctionsPage, Page, Snapshot
 
 WITH_PAYLOAD = 25
 """Tasks a page where each brings its payload: many pages are in flight at once, and memory is small."""
@@ -101,10 +101,10 @@ class AsyncTaskClient(Door):
         """
         return self._attempt(self._dialects.stop(function, invocation_id), deadline).moment
 
-    def get(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Sighting:
+    def get(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Snapshot:
         """Read one task. A record about something else is returned with a `doubt`."""
         answer = self._ask(self._dialects.get(function, invocation_id), deadline)
-        return Sighting(read_task(function, json_object(answer), invocation_id), answer.moment)
+        return Snapshot(read_task(function, json_object(answer), invocation_id), answer.moment)
 
     def list_page(
         self,

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fc_reaper.cloud.names import check_function, check_invocation_id
 from fc_reaper.cloud.request import CLASSIC, OPEN, VERSIONS, WITHOUT_SERVICES, Query, Request
 from fc_reaper.errors import SettingsError
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 
 
 class Words(NamedTuple):

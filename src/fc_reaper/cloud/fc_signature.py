@@ -14,7 +14,7 @@ from email.utils import formatdate
 from urllib.parse import unquote
 
 from fc_reaper.cloud.request import Credentials, Request
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 
 def signed_headers(request: Request, credentials: Credentials, host: str, now: Millis) -> dict[str, str]:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 # A function of FC 2.0 that was carried over to FC 3.0 is called service$function there.

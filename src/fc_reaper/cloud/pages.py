@@ -10,7 +10,7 @@ from fc_reaper.cloud.dialects import words
 from fc_reaper.cloud.names import check_function
 from fc_reaper.cloud.wire import function_in_arn, read_task, record_id
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import LATEST, Function, Task
+from fc_reaper.models import LATEST, Function, Task
 from fc_reaper.sightings import FunctionsPage, Page
 
 

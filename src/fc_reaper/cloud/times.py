@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_10000 = 253_402_300_800_000

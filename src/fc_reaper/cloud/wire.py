@@ -12,7 +12,7 @@ from typing import Any
 
 from fc_reaper.cloud.names import is_invocation_id
 from fc_reaper.cloud.times import read_moment
-from fc_reaper.model import LATEST, UNFINISHED, Event, Function, Millis, Task
+from fc_reaper.models import LATEST, UNFINISHED, Event, Function, Millis, Task
 
 _UNFINISHED = frozenset(UNFINISHED)
 # acs:fc:REGION:ACCOUNT:functions/NAME, then /QUALIFIER or .QUALIFIER or nothing.

@@ -6,7 +6,7 @@ every cold start of the function.
 
 from fc_reaper.policy.duration import format_duration, parse_duration, spell_duration
 from fc_reaper.policy.file import load_policy
-from fc_reaper.policy.models import CLOCKS, Carried, Example, Keep, Limit, Matcher, Policy, PolicyFile
+from fc_reaper.policy.model import CLOCKS, Carried, Example, Keep, Limit, Matcher, Policy, PolicyFile
 
 __all__ = [
     "CLOCKS",

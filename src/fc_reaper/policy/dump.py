@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fc_reaper.policy.duration import spell_duration
-from fc_reaper.policy.models import Carried, Example, Keep, Limit, Matcher, Policy, PolicyFile
+from fc_reaper.policy.model import Carried, Example, Keep, Limit, Matcher, Policy, PolicyFile
 from fc_reaper.policy.payload import looks_like_number
 
 Plain = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 _UNITS: dict[str, Millis] = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 LONGEST: Millis = 366 * _UNITS["d"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fc_reaper.model import STOPPING
+from fc_reaper.models import STOPPING
 from fc_reaper.policy.budgets import BUDGET, HOLDOUT, Budget
 from fc_reaper.policy.document import Entries, Node
 from fc_reaper.policy.examples import EXAMPLES
@@ -14,7 +14,7 @@ from fc_reaper.policy.forms import Form, kind_of, list_of
 from fc_reaper.policy.keeping import KEEP
 from fc_reaper.policy.keys import Fields, Key, KeyTable, read_keys, schema_of
 from fc_reaper.policy.matchers import MATCH, MATCH_KEYS, MERCIES
-from fc_reaper.policy.models import CLOCKS, DEFAULT_PER_RUN, Example, Matcher, Policy
+from fc_reaper.policy.model import CLOCKS, DEFAULT_PER_RUN, Example, Matcher, Policy
 from fc_reaper.policy.values import TARGET, TRIGGER, TRIGGERS, whole_number, words
 
 _REASON = words("the reason in words", 500)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fc_reaper.model import UNFINISHED
+from fc_reaper.models import UNFINISHED
 from fc_reaper.policy.duration import spell_duration
 from fc_reaper.policy.findings import Place
 from fc_reaper.policy.forms import Form, list_of
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.models import CLOCKS, Example
+from fc_reaper.policy.model import CLOCKS, Example
 from fc_reaper.policy.payload import PAYLOAD
 from fc_reaper.policy.values import DURATION, FUNCTION, ID, STATUS, choice, whole_number
 

@@ -11,7 +11,7 @@ from fc_reaper.policy.findings import Findings, Place
 from fc_reaper.policy.forms import kind_of, list_of
 from fc_reaper.policy.keys import Key, KeyTable, read_keys
 from fc_reaper.policy.matchers import MERCIES
-from fc_reaper.policy.models import Policy, PolicyFile
+from fc_reaper.policy.model import Policy, PolicyFile
 from fc_reaper.policy.values import whole_number
 
 FILE_KEYS = KeyTable(

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from fc_reaper.policy.dump import dump_matcher, dump_one
-from fc_reaper.policy.models import Matcher, Policy, PolicyFile
+from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.policy.values import TRIGGERS
 
 _FORM = 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
-from fc_reaper.expression import Expression
 from fc_reaper.policy.document import Node, Scalar
 from fc_reaper.policy.findings import Place, nearest, shown
 from fc_reaper.policy.forms import Form
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.models import Keep
+from fc_reaper.policy.model import Keep
 from fc_reaper.policy.values import choice, expression, whole_number
+from fc_reaper.rules.expression import Expression
 
 _GROUPS = ("function", "qualifier")
 _PER = expression("payload.order_id")

@@ -9,7 +9,7 @@ from fc_reaper.policy.duration import spell_duration
 from fc_reaper.policy.findings import Place
 from fc_reaper.policy.forms import Form
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.models import Carried, Limit
+from fc_reaper.policy.model import Carried, Limit
 from fc_reaper.policy.values import DURATION, expression
 
 _CARRIED_KEYS = KeyTable(

@@ -1,7 +1,7 @@
-"""`policy.lock`: what a person has looked at and armed, so that nothing else stops.
+"""`policy.lock`: what a person has looked at and approved, so that nothing else stops.
 
 It lies beside the policy file. A stop policy that is not in it, or that means something else by now, only
-reports. So does every stop policy while an exemption is gone that was there when the file was armed.
+reports. So does every stop policy while an exemption is gone that was there when the file was approved.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ from fc_reaper.policy.findings import Findings, Place, shown
 from fc_reaper.policy.fingerprint import exemptions, fingerprint
 from fc_reaper.policy.forms import Form, Wrong, form, kind_of, list_of, text_of
 from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.models import Matcher, Policy, PolicyFile
+from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.policy.values import whole_number
 
-_AGAIN = "write the file anew with fc-reaper arm"
+_AGAIN = "write the file anew with fc-reaper approve"
 _HEAD = """\
-# Written by fc-reaper arm, to be read in review. A stop policy that is not in this list, or that was changed
+# Written by fc-reaper approve, to be read in review. A stop policy that is not in this list, or that changed
 # in meaning since, only reports; so do all of them while an exemption of this list is gone from the policy.
 """
 
 
 @dataclass(frozen=True)
-class Armed:
-    """One stop policy as it was armed: its fingerprint, the day (`2026-05-01`), and its budget as written."""
+class Approved:
+    """A stop policy as approved: its fingerprint, the day (`2026-05-01`), and its budget as written."""
 
     name: str
     fingerprint: str
-    armed: str
+    approved: str
     budget: str
 
 
 @dataclass(frozen=True)
 class Lock:
-    """What is armed. `exempt` are the exemptions that were there then, as `exemptions` spells them."""
+    """What is approved. `exempt` are the exemptions that were there then, as `exemptions` spells them."""
 
     exempt: tuple[str, ...]
-    policies: tuple[Armed, ...]
+    policies: tuple[Approved, ...]
     source: str = field(default="policy.lock", compare=False)
 
 
 def lock_of(file: PolicyFile, today: str, *, only: Collection[str] | None = None) -> Lock:
-    """The lock that arms the stop policies of *file*, or those of the names *only*, on the day *today*."""
-    armed = [
-        Armed(policy.name, fingerprint(policy), today, spell_budget(policy))
+    """The lock that approves the stop policies of *file*, or those of the names *only*, on *today*."""
+    approved = [
+        Approved(policy.name, fingerprint(policy), today, spell_budget(policy))
         for policy in file.policies
         if policy.stops and (only is None or policy.name in only)
     ]
-    return Lock(exemptions(file), tuple(armed))
+    return Lock(exemptions(file), tuple(approved))
 
 
 def dump_lock(lock: Lock) -> str:
     """Write a lock as YAML, with two lines that say what it is."""
     policies = [
-        {"name": one.name, "fingerprint": one.fingerprint, "armed": one.armed, "budget": one.budget}
+        {"name": one.name, "fingerprint": one.fingerprint, "approved": one.approved, "budget": one.budget}
         for one in lock.policies
     ]
     return _HEAD + written({"version": 1, "exempt": list(lock.exempt), "policies": policies}, width=10**6)
@@ -81,31 +81,35 @@ def load_lock(text: str, source: str) -> Lock:
     return replace(lock, source=source)
 
 
-def disarmed(file: PolicyFile, lock: Lock) -> dict[str, str]:
+def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
     """Answer which stop policies of *file* may only report, by name, and why."""
     gone = [exemption for exemption in lock.exempt if exemption not in exemptions(file)]
     stops = {policy.name: policy for policy in file.policies if policy.stops}
-    armed = {one.name: one for one in lock.policies}
-    other = [name for name, one in armed.items() if name not in stops or not _is_as_armed(stops[name], one)]
-    unarmed: dict[str, str] = {}
+    approved = {one.name: one for one in lock.policies}
+    other = [
+        name for name, one in approved.items() if name not in stops or not _is_as_approved(stops[name], one)
+    ]
+    unapproved: dict[str, str] = {}
     for name, policy in stops.items():
-        if name not in armed:
-            unarmed[name] = f"it is not in {lock.source}; look at it, then run fc-reaper arm"
-        elif not _is_as_armed(policy, armed[name]):
-            unarmed[name] = f"it was changed since it was armed on {armed[name].armed}; {_REVIEW}"
+        if name not in approved:
+            unapproved[name] = f"it is not in {lock.source}; look at it, then run fc-reaper approve"
+        elif not _is_as_approved(policy, approved[name]):
+            unapproved[name] = f"it was changed since it was approved on {approved[name].approved}; {_REVIEW}"
         elif gone:
-            unarmed[name] = f"the exemption {gone[0][:200]} is gone since it was armed; {_REVIEW}"
+            unapproved[name] = f"the exemption {gone[0][:200]} is gone since it was approved; {_REVIEW}"
         elif other and policy.keep is not None:
             # Whose tasks they were is not known any more, and for this one they would count.
-            unarmed[name] = f"{other[0]} is not as it was armed, and what it took may count here; {_REVIEW}"
-    return unarmed
+            unapproved[name] = (
+                f"{other[0]} is not as it was approved, and what it took may count here; {_REVIEW}"
+            )
+    return unapproved
 
 
-_REVIEW = "look at the change, then run fc-reaper arm"
+_REVIEW = "look at the change, then run fc-reaper approve"
 
 
-def _is_as_armed(policy: Policy, armed: Armed) -> bool:
-    return (armed.fingerprint, armed.budget) == (fingerprint(policy), spell_budget(policy))
+def _is_as_approved(policy: Policy, approved: Approved) -> bool:
+    return (approved.fingerprint, approved.budget) == (fingerprint(policy), spell_budget(policy))
 
 
 def spared_by(lock: Lock) -> tuple[Matcher, ...]:
@@ -123,7 +127,7 @@ def spared_by(lock: Lock) -> tuple[Matcher, ...]:
     return load_policy(json.dumps(tree), source=lock.source).exempt
 
 
-def unarmed_by_a_broken_lock(file: PolicyFile, error: PolicyError) -> dict[str, str]:
+def unapproved_by_a_broken_lock(file: PolicyFile, error: PolicyError) -> dict[str, str]:
     """Every stop policy of *file*, each with the first finding of the lock that cannot be used."""
     why = f"the lock cannot be used: {error.findings[0]}"
     return {policy.name: why for policy in file.policies if policy.stops}
@@ -145,7 +149,7 @@ def _day(node: Node) -> str:
 
 
 def _one_name(fields: Fields, place: Place) -> Lock | None:
-    policies: tuple[Armed, ...] = fields.values["policies"]
+    policies: tuple[Approved, ...] = fields.values["policies"]
     if len({one.name for one in policies}) < len(policies):
         place.key("policies", fields.lines["policies"]).wrong(f"two of them have one name; {_AGAIN}")
         return None
@@ -153,18 +157,18 @@ def _one_name(fields: Fields, place: Place) -> Lock | None:
 
 
 _TEXT = form(lambda node: text_of(node, "a text"), {})
-_ARMED: Form[Armed] = mapping(
+_ARMED: Form[Approved] = mapping(
     KeyTable(
-        "an armed policy",
+        "an approved policy",
         (
             Key("name", _TEXT, "name: runaway-transcodes", "The policy."),
             Key("fingerprint", form(_fingerprint, {}), "fingerprint: sha256:…", "What it meant."),
-            Key("armed", form(_day, {}), "armed: 2026-05-01", "The day."),
+            Key("approved", form(_day, {}), "approved: 2026-05-01", "The day."),
             Key("budget", _TEXT, "budget: 20/run", "Its budget then."),
         ),
-        required=("name", "fingerprint", "armed", "budget"),
+        required=("name", "fingerprint", "approved", "budget"),
     ),
-    lambda fields, place: Armed(**fields.values),
+    lambda fields, place: Approved(**fields.values),
     _AGAIN,
 )
 _LOCK: Form[Lock] = mapping(
@@ -173,7 +177,7 @@ _LOCK: Form[Lock] = mapping(
         (
             Key("version", whole_number(1, _AGAIN, most=1), "version: 1", "The version of this format."),
             Key("exempt", list_of(_TEXT, _AGAIN, may_be_empty=True), "exempt: []", "The exemptions then."),
-            Key("policies", list_of(_ARMED, _AGAIN, may_be_empty=True), "policies: []", "What is armed."),
+            Key("policies", list_of(_ARMED, _AGAIN, may_be_empty=True), "policies: []", "What is approved."),
         ),
         required=("version", "exempt", "policies"),
     ),

@@ -9,7 +9,7 @@ from fc_reaper.policy.findings import Place
 from fc_reaper.policy.forms import Form, Wrong, kind_of, list_of, misread, one_or_list, text_of
 from fc_reaper.policy.keys import Fields, Key, KeyTable, read_keys, schema_of
 from fc_reaper.policy.limits import LIMIT
-from fc_reaper.policy.models import CLOCKS, Matcher
+from fc_reaper.policy.model import CLOCKS, Matcher
 from fc_reaper.policy.values import EXPRESSION, ID_GLOB, STATUS, TARGET, whole_number
 
 _STATUS = Key(

@@ -7,13 +7,13 @@ import unicodedata
 from collections.abc import Sequence
 
 from fc_reaper.errors import InvalidName
-from fc_reaper.expression import BadExpression, Expression, parse_expression
-from fc_reaper.model import FINISHED, UNFINISHED, Millis
+from fc_reaper.models import FINISHED, UNFINISHED, Millis
 from fc_reaper.policy.document import Entries, Node, Scalar
 from fc_reaper.policy.duration import PATTERN, NotADuration, parse_duration
 from fc_reaper.policy.findings import nearest, quoted, shown
 from fc_reaper.policy.forms import Form, Wrong, form, kind_of, misread, text_of
-from fc_reaper.target import Target, parse_target
+from fc_reaper.rules.expression import BadExpression, Expression, parse_expression
+from fc_reaper.rules.target import Target, parse_target
 
 TRIGGERS = ("timer", "alert", "command", "task")
 MOST = 999_999_999

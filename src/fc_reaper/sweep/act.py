@@ -8,12 +8,12 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.choose import Choice
-from fc_reaper.judge.rules import Rules
-from fc_reaper.judge.verdict import Claim
-from fc_reaper.model import FINISHED, STOPPED, STOPPING
-from fc_reaper.sightings import Sighting
-from fc_reaper.sweep.crew import Crew, Done, Work
+from fc_reaper.evaluator.compiled import FunctionPolicies
+from fc_reaper.evaluator.select import Selection
+from fc_reaper.evaluator.verdict import Evaluation
+from fc_reaper.models import FINISHED, STOPPED, STOPPING
+from fc_reaper.sightings import Snapshot
+from fc_reaper.sweep.pool import Done, Pool, Work
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.stopping import Outcome, Stopper
@@ -31,8 +31,8 @@ class Executor:
 
     def __init__(
         self,
-        choices: Sequence[Choice],
-        rules_of: Callable[[Claim], Rules],
+        choices: Sequence[Selection],
+        rules_of: Callable[[Evaluation], FunctionPolicies],
         stopper: Stopper,
         *,
         endless: bool = False,
@@ -45,9 +45,9 @@ class Executor:
         self._most = sum(self._room.values()) if most is None else most
         self.tried = {one.policy.name: 0 for one in choices}
 
-    def act(self, crew: Crew, report: Report, until: Deadline) -> list[Outcome]:
+    def act(self, crew: Pool, report: Report, until: Deadline) -> list[Outcome]:
         """Stop what was chosen, most overdue first; answer with the stops that await proof."""
-        work: Work[Claim, Outcome] = Work()
+        work: Work[Evaluation, Outcome] = Work()
         self._fill(work, until)
         awaiting = []
         for done in crew.each(work, until):
@@ -64,7 +64,7 @@ class Executor:
                 self._fill(work, until)
         return awaiting
 
-    def _fill(self, work: Work[Claim, Outcome], until: Deadline) -> None:
+    def _fill(self, work: Work[Evaluation, Outcome], until: Deadline) -> None:
         """Queue whoever is most overdue, as long as there is a place for somebody."""
         while self._most > 0:
             heads = [queue[0] for name, queue in self._waiting.items() if queue and self._room[name] > 0]
@@ -79,14 +79,14 @@ class Executor:
             work.add(claim, partial(self._stopper.stop, claim, self._rules_of(claim), until))
 
 
-def _in_turn(choice: Choice, endless: bool) -> Sequence[Claim]:
+def _in_turn(choice: Selection, endless: bool) -> Sequence[Evaluation]:
     """Everybody who may be tried, most overdue first."""
     return (*choice.chosen, *(choice.spare if endless and choice.allowed.most else choice.reserve))
 
 
-def prove(awaiting: Iterable[Outcome], cloud: Cloud, crew: Crew, report: Report, until: Deadline) -> None:
+def prove(awaiting: Iterable[Outcome], cloud: Cloud, crew: Pool, report: Report, until: Deadline) -> None:
     """Read every task that awaits proof once more; what is not seen Stopped stays `accepted`."""
-    work: Work[Outcome, Sighting] = Work()
+    work: Work[Outcome, Snapshot] = Work()
     for outcome in awaiting:
         task = outcome.claim.task
         work.add(outcome, partial(cloud.get, task.function, task.invocation_id, deadline=until))
@@ -94,7 +94,7 @@ def prove(awaiting: Iterable[Outcome], cloud: Cloud, crew: Crew, report: Report,
         report.settled(_proven(done), told=done.tag.name == "accepted")
 
 
-def _outcome(done: Done[Claim, Outcome]) -> Outcome:
+def _outcome(done: Done[Evaluation, Outcome]) -> Outcome:
     if done.future is not None:
         try:
             return done.result()
@@ -105,7 +105,7 @@ def _outcome(done: Done[Claim, Outcome]) -> Outcome:
     return Outcome("skipped", done.tag, "margin", "the time was up")
 
 
-def _proven(done: Done[Outcome, Sighting]) -> Outcome:
+def _proven(done: Done[Outcome, Snapshot]) -> Outcome:
     outcome = done.tag
     unproven = outcome if outcome.name == "accepted" else outcome._replace(name="failed")
     try:
@@ -116,7 +116,7 @@ def _proven(done: Done[Outcome, Sighting]) -> Outcome:
         return (
             unproven if outcome.detail else unproven._replace(detail=f"it could not be read again: {error}")
         )
-    seen = Claim(task, outcome.claim.verdict)
+    seen = Evaluation(task, outcome.claim.verdict)
     if task.doubt is not None:
         return unproven._replace(detail=task.doubt)
     if task.status == STOPPED:

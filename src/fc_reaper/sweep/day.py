@@ -7,19 +7,19 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.choose import Allowance
-from fc_reaper.model import STOPPED, STOPPING, Function, Millis, Task
+from fc_reaper.evaluator.select import Allowance
+from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Task
 from fc_reaper.policy import Policy
 from fc_reaper.sightings import Page
-from fc_reaper.sweep.crew import Crew, Work
 from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
 
 DAY: Millis = 86_400_000
 
 
 def stopped_within_a_day(
-    cloud: Cloud, crew: Crew, functions: Sequence[Function], *, now: Millis, enough: int, until: Deadline
+    cloud: Cloud, crew: Pool, functions: Sequence[Function], *, now: Millis, enough: int, until: Deadline
 ) -> int:
     """Count the tasks of *functions* that were stopped, or asked to stop, within 24 hours before *now*.
 
@@ -66,7 +66,7 @@ class Allowances:
     def __init__(
         self,
         cloud: Cloud,
-        crew: Crew,
+        crew: Pool,
         ledger: Ledger,
         policies: Iterable[Policy],
         watched: Callable[[Policy], Sequence[Function]],

@@ -6,15 +6,15 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 from fc_reaper.sightings import FunctionsPage
-from fc_reaper.sweep.crew import Crew, Work
+from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
 
 _MOST_PAGES = 1_000
 
 
-def existing(cloud: Cloud, crew: Crew, *, services: bool, until: Deadline) -> list[Function]:
+def existing(cloud: Cloud, crew: Pool, *, services: bool, until: Deadline) -> list[Function]:
     """All functions in task mode; *services* chooses Function Compute 2.0, else 3.0.
 
     Raises:

@@ -7,23 +7,23 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.model import Function
+from fc_reaper.events import Request
+from fc_reaper.models import Function
 from fc_reaper.policy import Policy
-from fc_reaper.sightings import Sighting
-from fc_reaper.sweep.crew import Crew
+from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.discovery import existing
 from fc_reaper.sweep.ledger import Ledger
+from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.ports import Cloud, Tell
 from fc_reaper.sweep.resolve import resolve
 from fc_reaper.sweep.scope import BY_HAND, Area, Scope, scope_of
 from fc_reaper.sweep.teller import error_fields
-from fc_reaper.trigger import Ask
 
 
 class Named(NamedTuple):
     """The one task that an ask names, and the scope of that ask."""
 
-    sighting: Sighting
+    sighting: Snapshot
     scope: Scope
 
 
@@ -36,7 +36,7 @@ class Finder:
     """
 
     def __init__(
-        self, cloud: Cloud, crew: Crew, ledger: Ledger, tell: Tell, policies: Sequence[Policy]
+        self, cloud: Cloud, crew: Pool, ledger: Ledger, tell: Tell, policies: Sequence[Policy]
     ) -> None:
         self.refusals: list[str] = []
         self.unresolved = 0
@@ -52,7 +52,7 @@ class Finder:
         """Whether everything that was asked for had to be refused."""
         return bool(self.refusals) and self._served == 0 and self.unresolved == 0
 
-    def scope(self, asks: Sequence[Ask]) -> Scope:
+    def scope(self, asks: Sequence[Request]) -> Scope:
         """Where *asks* lead; what falls outside the targets is told."""
         scope = scope_of(asks, self._policies)
         for note in scope.notes:
@@ -88,7 +88,7 @@ class Finder:
         return functions
 
     def named(
-        self, asks: Sequence[Ask], until: Deadline, failed: Callable[[Function, CloudError], None]
+        self, asks: Sequence[Request], until: Deadline, failed: Callable[[Function, CloudError], None]
     ) -> Iterator[Named]:
         """Yield the tasks that *asks* name by their ids, each if it is exactly one among the targets."""
         scopes = {ask: scope for ask in asks if (scope := self.scope([ask])).areas}

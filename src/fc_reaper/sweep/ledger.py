@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.verdict import Kind, Verdict
-from fc_reaper.model import Function
+from fc_reaper.evaluator.verdict import Kind, Verdict
+from fc_reaper.models import Function
 
 OUTCOMES = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
 

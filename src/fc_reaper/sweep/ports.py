@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from fc_reaper.clock import Deadline
-from fc_reaper.model import Function, Millis
-from fc_reaper.sightings import FunctionsPage, Page, Sighting
+from fc_reaper.models import Function, Millis
+from fc_reaper.sightings import FunctionsPage, Page, Snapshot
 
 
 class Cloud(Protocol):
@@ -31,7 +31,7 @@ class Cloud(Protocol):
 
     def get(
         self, function: Function, invocation_id: str, *, deadline: Deadline | None = None
-    ) -> Sighting: ...
+    ) -> Snapshot: ...
 
     def take_turns(self, calls: int, deadline: Deadline | None) -> None:
         """Wait until so many calls may begin at once; the next ones of this thread then need not wait."""

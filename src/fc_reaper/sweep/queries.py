@@ -9,10 +9,10 @@ import re
 from itertools import takewhile
 from typing import NamedTuple
 
-from fc_reaper.judge.clocks import StartedTime
-from fc_reaper.judge.rules import Clause, Rules
-from fc_reaper.model import STOPPING, UNFINISHED, Function, Millis
+from fc_reaper.evaluator.compiled import CompiledPolicy, FunctionPolicies
+from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis
 from fc_reaper.policy import Carried
+from fc_reaper.rules.ages import StartedTime
 
 _SLACK: Millis = 1000
 """The clocks may differ by the second in which the cloud tells its time."""
@@ -31,7 +31,7 @@ class Query(NamedTuple):
     payload: bool = False
 
 
-def queries(function: Function, rules: Rules, now: Millis) -> list[Query]:
+def queries(function: Function, rules: FunctionPolicies, now: Millis) -> list[Query]:
     """The listings that show every task of *function* that could be due or stuck at *now*.
 
     One per status that some policy cares about, and always one for Stopping: stuck tasks are
@@ -53,7 +53,7 @@ def queries(function: Function, rules: Rules, now: Millis) -> list[Query]:
     ]
 
 
-def _started_before(clause: Clause, now: Millis, started_time: StartedTime) -> Millis | None:
+def _started_before(clause: CompiledPolicy, now: Millis, started_time: StartedTime) -> Millis | None:
     """`running_for` bounds `startedTime` under every reading of it, since an attempt cannot begin
     before it; the clocks that count from enqueueing only where it is known to be the enqueueing."""
     sound = [
@@ -65,7 +65,7 @@ def _started_before(clause: Clause, now: Millis, started_time: StartedTime) -> M
     return now - max(sound) + _SLACK if sound else None
 
 
-def _id_prefix(clause: Clause) -> str:
+def _id_prefix(clause: CompiledPolicy) -> str:
     literal = [re.split(r"[*?]", glob, maxsplit=1)[0] for glob in clause.policy.match.ids]
     return _common_start(literal)
 

@@ -14,14 +14,14 @@ from threading import Lock
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.choose import Choice
-from fc_reaper.judge.claim import claim
-from fc_reaper.judge.keep import key_of, still_counted, too_many
-from fc_reaper.judge.rules import Rules
-from fc_reaper.judge.verdict import KEEP, Claim, Kind, Member, Verdict
-from fc_reaper.model import Task
+from fc_reaper.evaluator.compiled import FunctionPolicies
+from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.select import Selection
+from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
+from fc_reaper.models import Task
 from fc_reaper.policy import Policy
-from fc_reaper.sightings import Sighting
+from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.ports import Cloud
 
 FRESH = 5.0
@@ -50,8 +50,8 @@ class Recount:
     def __init__(
         self,
         cloud: Cloud,
-        choices: Sequence[Choice],
-        rules_of: Callable[[Claim], Rules],
+        choices: Sequence[Selection],
+        rules_of: Callable[[Evaluation], FunctionPolicies],
         clock: Clock,
         hands: int,
     ) -> None:
@@ -60,14 +60,14 @@ class Recount:
         self._stays = {one.policy.name: one.stays for one in choices}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = Lock()
-        # Hands of its own: those of the run are busy with the stops that wait for this count.
+        # StopAction of its own: those of the run are busy with the stops that wait for this count.
         self._pool = ThreadPoolExecutor(hands, thread_name_prefix="fc-reaper-count")
 
     def close(self) -> None:
         """Let nothing more be begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def prepare(self, due: Claim, until: Deadline) -> None:
+    def prepare(self, due: Evaluation, until: Deadline) -> None:
         """Count again, where that is what *due* depends on and the last count is not fresh any more.
 
         Raises:
@@ -83,7 +83,7 @@ class Recount:
                 took = self._clock.monotonic() - begin
                 group.until = begin + max(FRESH, 2 * took)
 
-    def verdict(self, due: Claim, seen: Sighting, rules: Rules) -> Verdict:
+    def verdict(self, due: Evaluation, seen: Snapshot, rules: FunctionPolicies) -> Verdict:
         """The verdict of the task of *due* as it was just read."""
         fresh = claim(seen.task, rules, seen.moment)
         if due.verdict.rule != KEEP or fresh.kind is Kind.DUE:
@@ -101,10 +101,10 @@ class Recount:
             return _spared(policy, "it is not one too many any more")
         return too_many(policy, member, fresh)
 
-    def _policy(self, due: Claim) -> Policy:
+    def _policy(self, due: Evaluation) -> Policy:
         return self._policies[due.verdict.policy or ""]
 
-    def _group(self, due: Claim) -> _Group:
+    def _group(self, due: Evaluation) -> _Group:
         policy = due.verdict.policy or ""
         with self._lock:
             key = policy, due.verdict.members[0].group
@@ -112,7 +112,7 @@ class Recount:
                 self._groups[key] = _Group(self._stays[policy].get(key_of(due.task), ()))
             return self._groups[key]
 
-    def _count(self, policy: Policy, due: Claim, order: Sequence[Task], until: Deadline) -> Counted:
+    def _count(self, policy: Policy, due: Evaluation, order: Sequence[Task], until: Deadline) -> Counted:
         """As many of the group as are needed, read in its order; nobody is read in vain."""
         counted: Counted = []
         rest = iter(order)
@@ -124,7 +124,7 @@ class Recount:
             counted += [one for answer in answers for one in answer.result()]
         return counted
 
-    def _read(self, policy: Policy, due: Claim, task: Task, until: Deadline) -> Counted:
+    def _read(self, policy: Policy, due: Evaluation, task: Task, until: Deadline) -> Counted:
         """The task as a member of the population, if it still is one."""
         try:
             seen = self._cloud.get(task.function, task.invocation_id, deadline=until)
@@ -132,7 +132,7 @@ class Recount:
             if error.missing:
                 return []
             raise
-        rules = self._rules_of(Claim(task, due.verdict))
+        rules = self._rules_of(Evaluation(task, due.verdict))
         members = claim(seen.task, rules, seen.moment).members
         return [(one, seen.task._replace(record=None)) for one in members if one.policy == policy.name]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fc_reaper.judge.choose import Choice
-from fc_reaper.judge.verdict import Claim
-from fc_reaper.model import Millis
+from fc_reaper.evaluator.select import Selection
+from fc_reaper.evaluator.verdict import Evaluation
+from fc_reaper.models import Millis
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.stopping import Outcome
 from fc_reaper.sweep.teller import Teller, error_fields, identity_fields, task_fields
@@ -44,7 +44,7 @@ class Report:
             self._teller.task(event, outcome.claim, error=outcome.error, **_more(outcome))
         self._keep(event, outcome.claim, {**_more(outcome), **error_fields(outcome.error)})
 
-    def held_back(self, choice: Choice, tried: int) -> None:
+    def held_back(self, choice: Selection, tried: int) -> None:
         """Count and tell what a halt or a spent budget kept from being stopped; *tried* of it were tried."""
         name = choice.policy.name
         self._held_out(choice)
@@ -64,7 +64,7 @@ class Report:
             self._keep("skipped", claim, {"why": why})
         self._teller.unsaid(name, waiting - len(left))
 
-    def _held_out(self, choice: Choice) -> None:
+    def _held_out(self, choice: Selection) -> None:
         """Count and tell the due tasks that `holdout` spares; that is as it should be."""
         if choice.held == 0:
             return
@@ -76,7 +76,7 @@ class Report:
             self._keep("skipped", claim, more)
         self._teller.unsaid(name, choice.held - len(choice.heldout))
 
-    def _keep(self, event: str, claim: Claim, more: dict[str, Any]) -> None:
+    def _keep(self, event: str, claim: Evaluation, more: dict[str, Any]) -> None:
         if len(self.tasks) < self._shown:
             fields = {**task_fields(claim, self._tick), **identity_fields(claim.task)}
             self.tasks.append({"event": event, **fields, **more})

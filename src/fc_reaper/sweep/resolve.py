@@ -8,18 +8,18 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.model import Function
-from fc_reaper.sightings import Sighting
-from fc_reaper.sweep.crew import Crew, Done, Work
+from fc_reaper.events import Request
+from fc_reaper.models import Function
+from fc_reaper.sightings import Snapshot
+from fc_reaper.sweep.pool import Done, Pool, Work
 from fc_reaper.sweep.ports import Cloud
-from fc_reaper.trigger import Ask
 
 
 @dataclass
 class Resolved:
     """What was found of the task that an ask names, function by function."""
 
-    found: list[Sighting] = field(default_factory=list)
+    found: list[Snapshot] = field(default_factory=list)
     failures: list[tuple[Function, CloudError]] = field(default_factory=list)
     answered: bool = False
     undiscovered: bool = False
@@ -47,10 +47,10 @@ class Resolved:
 
 
 def resolve(
-    cloud: Cloud, candidates: Mapping[Ask, Sequence[Function]], crew: Crew, until: Deadline
-) -> dict[Ask, Resolved]:
+    cloud: Cloud, candidates: Mapping[Request, Sequence[Function]], crew: Pool, until: Deadline
+) -> dict[Request, Resolved]:
     """Read the task of each ask under every function it may belong to."""
-    work: Work[tuple[Ask, Function], Sighting] = Work()
+    work: Work[tuple[Request, Function], Snapshot] = Work()
     resolved = {ask: Resolved() for ask in candidates}
     for ask, functions in candidates.items():
         invocation_id = ask.narrowing.invocation_id or ""
@@ -61,7 +61,7 @@ def resolve(
     return resolved
 
 
-def _note(resolved: Resolved, done: Done[tuple[Ask, Function], Sighting]) -> None:
+def _note(resolved: Resolved, done: Done[tuple[Request, Function], Snapshot]) -> None:
     function = done.tag[1]
     try:
         resolved.found.append(done.result())

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fc_reaper.judge.rules import Rules, rules_for
-from fc_reaper.judge.verdict import KEEP, Claim
-from fc_reaper.model import Function, Task
+from fc_reaper.evaluator.compiled import FunctionPolicies, compile_policies
+from fc_reaper.evaluator.verdict import KEEP, Evaluation
+from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.rules.target import Target, spellings
+from fc_reaper.sweep.options import SweepOptions
 from fc_reaper.sweep.scope import Scope
-from fc_reaper.sweep.terms import Terms
-from fc_reaper.target import Target, spellings
 
 
 class Rulebook:
     """The rules of one run. `functions` are those that are listed."""
 
-    def __init__(self, file: PolicyFile, terms: Terms) -> None:
-        self.functions: dict[Function, Rules] = {}
+    def __init__(self, file: PolicyFile, terms: SweepOptions) -> None:
+        self.functions: dict[Function, FunctionPolicies] = {}
         self._file, self._terms = file, terms
-        self._named: dict[tuple[Function, str], Rules] = {}
-        self._planned: dict[tuple[str | None, Function], Rules] = {}
+        self._named: dict[tuple[Function, str], FunctionPolicies] = {}
+        self._planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
 
-    def open(self, scope: Scope, functions: Iterable[Function]) -> Mapping[Function, Rules]:
+    def open(self, scope: Scope, functions: Iterable[Function]) -> Mapping[Function, FunctionPolicies]:
         """Prepare the rules of *functions*, in their order."""
         self.functions = {one: self._for(one, scope.policies(one), scope.counting(one)) for one in functions}
         return self.functions
 
-    def name(self, task: Task, scopes: Sequence[Scope]) -> Rules:
+    def name(self, task: Task, scopes: Sequence[Scope]) -> FunctionPolicies:
         """Prepare the rules of a task that an event names: all policies of *scopes* for its function."""
         function = task.function
         policies = {policy for scope in scopes for policy in scope.policies(function)}
@@ -36,7 +36,7 @@ class Rulebook:
         self._named[function, task.invocation_id] = rules
         return rules
 
-    def plan(self, planned: Iterable[Claim]) -> None:
+    def plan(self, planned: Iterable[Evaluation]) -> None:
         """Prepare the rules of planned tasks: each is judged by its own policy alone, and what is exempt."""
         policies = {policy.name: policy for policy in self._file.policies}
         for task, verdict, _ in planned:
@@ -45,7 +45,7 @@ class Rulebook:
             if key not in self._planned and verdict.rule != KEEP:
                 self._planned[key] = self._for(task.function, [policies[verdict.policy or ""]])
 
-    def of(self, claim: Claim) -> Rules:
+    def of(self, claim: Evaluation) -> FunctionPolicies:
         """The rules by which the task of *claim* was judged, and is judged again."""
         task, verdict = claim.task, claim.verdict
         planned = self._planned.get((verdict.policy, task.function))
@@ -57,9 +57,11 @@ class Rulebook:
         rules = self.functions.get(function)
         return rules is not None and any(clause.policy.name == policy for clause in rules.every)
 
-    def _for(self, function: Function, policies: Sequence[Policy], counted: Sequence[Policy] = ()) -> Rules:
+    def _for(
+        self, function: Function, policies: Sequence[Policy], counted: Sequence[Policy] = ()
+    ) -> FunctionPolicies:
         ourselves = self._terms.ourselves
-        return rules_for(
+        return compile_policies(
             function,
             policies,
             self._file.exempt,

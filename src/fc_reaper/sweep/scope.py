@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from fc_reaper.model import Function
+from fc_reaper.events import Note, Request, Selector
+from fc_reaper.models import Function
 from fc_reaper.policy import Policy
-from fc_reaper.target import Target
-from fc_reaper.trigger import Ask, Narrowing, Note
+from fc_reaper.rules.target import Target
 
-BY_HAND = Ask("command", None, Narrowing(), "")
+BY_HAND = Request("command", None, Selector(), "")
 """What somebody at a command line asks, who narrows nothing."""
 
 
 class Area(NamedTuple):
     """What one ask leaves of one policy's targets."""
 
-    ask: Ask
+    ask: Request
     policy: Policy
     targets: tuple[Target, ...]
 
@@ -94,7 +94,7 @@ class Scope:
         return sorted(fitting.difference(self.policies(function)), key=lambda policy: policy.index)
 
 
-def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
+def scope_of(asks: Sequence[Request], policies: Sequence[Policy]) -> Scope:
     """Narrow the targets of *policies* by each of *asks*; what falls outside is refused in a note."""
     scope = Scope()
     for ask in asks:
@@ -119,13 +119,13 @@ def scope_of(asks: Sequence[Ask], policies: Sequence[Policy]) -> Scope:
     return scope
 
 
-def _runs(policy: Policy, ask: Ask) -> bool:
+def _runs(policy: Policy, ask: Request) -> bool:
     """Whether *ask* runs *policy*. One that keeps so many of all says nothing of a task that is named."""
     named = ask.narrowing.invocation_id is not None
     return policy.fits_trigger(ask.kind, ask.name) and not (named and policy.keep is not None)
 
 
-def narrowed(targets: Iterable[Target], narrowing: Narrowing) -> tuple[Target, ...]:
+def narrowed(targets: Iterable[Target], narrowing: Selector) -> tuple[Target, ...]:
     """What *narrowing* leaves of *targets*; a part it names replaces the pattern that allows it."""
     kept: dict[Target, None] = {}
     for target in targets:
@@ -136,7 +136,7 @@ def narrowed(targets: Iterable[Target], narrowing: Narrowing) -> tuple[Target, .
     return tuple(kept)
 
 
-def _narrow(target: Target, narrowing: Narrowing) -> Target | None:
+def _narrow(target: Target, narrowing: Selector) -> Target | None:
     service, name, qualifier = target
     if narrowing.service is not None:
         if service is None or not fnmatchcase(narrowing.service, service):
@@ -167,7 +167,7 @@ def _narrow_name(target: Target, function: str) -> str | None:
     return function if fnmatchcase(function, target.name) else None
 
 
-def _spellings(narrowing: Narrowing) -> list[Narrowing]:
+def _spellings(narrowing: Selector) -> list[Selector]:
     """A function made in 2.0 is called `service$function` in 3.0; both names mean the same one.
 
     https://help.aliyun.com/en/functioncompute/monitoring-data
@@ -189,7 +189,7 @@ def _fits(area: Area, function: Function) -> bool:
     return any(target.fits(function) for target in area.targets)
 
 
-def _left_out(ask: Ask, named: bool) -> Note:
+def _left_out(ask: Request, named: bool) -> Note:
     if named:
         return Note("trigger_ignored", f"no policy is run by {ask.kind} {ask.name or ''}".rstrip(), ask.part)
     return Note("trigger_refused", "what it names is not among the targets of the policy", ask.part)

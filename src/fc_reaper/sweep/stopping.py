@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.rules import Rules
-from fc_reaper.judge.verdict import Claim, Kind, Verdict
-from fc_reaper.model import FINISHED, STOPPED, STOPPING, Task
-from fc_reaper.sightings import Sighting
-from fc_reaper.sweep.hands import Hands
+from fc_reaper.evaluator.compiled import FunctionPolicies
+from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Task
+from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.ports import Cloud, Jitter
 from fc_reaper.sweep.recount import Recount
+from fc_reaper.sweep.stopper import StopAction
 
 REPLACED = "another task has this invocation id by now"
 """The detail of a task that was spared because it is not the one that was due."""
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
     """
 
     name: str
-    claim: Claim
+    claim: Evaluation
     why: str | None = None
     detail: str | None = None
     error: CloudError | None = None
@@ -54,14 +54,14 @@ class Stopper:
     """
 
     cloud: Cloud
-    hands: Hands
+    hands: StopAction
     recount: Recount
     clock: Clock
     jitter: Jitter
     interrupted: Callable[[], bool]
     same_rule: bool = False
 
-    def stop(self, due: Claim, rules: Rules, until: Deadline) -> Outcome:
+    def stop(self, due: Evaluation, rules: FunctionPolicies, until: Deadline) -> Outcome:
         """Stop the task of *due* if, read again, it is still due by the same policy.
 
         Every attempt begins with a fresh reading and a fresh judgement; nothing is begun at *until*.
@@ -94,11 +94,11 @@ class Stopper:
                 return Outcome(name, _fresh(due, seen, self.recount.verdict(due, seen, rules)))
         return self._after_refusal(due, refused, unclear, until)
 
-    def _read(self, due: Claim, until: Deadline) -> Sighting:
+    def _read(self, due: Evaluation, until: Deadline) -> Snapshot:
         return self.cloud.get(due.task.function, due.task.invocation_id, deadline=until)
 
     def _without_a_stop(
-        self, due: Claim, seen: Sighting, rules: Rules, until: Deadline, unclear: bool
+        self, due: Evaluation, seen: Snapshot, rules: FunctionPolicies, until: Deadline, unclear: bool
     ) -> Outcome | None:
         """What is settled before any request is sent; None when the task is to be stopped now."""
         by_status = _by_status(due, seen, unclear)
@@ -120,7 +120,7 @@ class Stopper:
         return None
 
     def _after_refusal(
-        self, due: Claim, refused: CloudError | None, unclear: bool, until: Deadline
+        self, due: Evaluation, refused: CloudError | None, unclear: bool, until: Deadline
     ) -> Outcome:
         """Settle by the task's own status what the last answer left open."""
         try:
@@ -130,7 +130,7 @@ class Stopper:
         settled = _by_status(due, seen, unclear)
         if settled is not None:
             return settled
-        now = Claim(seen.task, due.verdict)
+        now = Evaluation(seen.task, due.verdict)
         if seen.task.status == STOPPING and due.task.status != STOPPING:
             return Outcome("skipped", now, "spared", "somebody else is stopping it")
         return Outcome("failed", now, error=refused)
@@ -153,9 +153,9 @@ def is_same(one: Task, other: Task) -> bool:
     return len(begins) < 2 or begins[0].at == begins[1].at
 
 
-def _by_status(due: Claim, seen: Sighting, unclear: bool) -> Outcome | None:
+def _by_status(due: Evaluation, seen: Snapshot, unclear: bool) -> Outcome | None:
     """What the status alone settles: an end, or that an unclear stop of ours took effect."""
-    now = Claim(seen.task, due.verdict)
+    now = Evaluation(seen.task, due.verdict)
     if seen.task.doubt is not None:
         return None
     if unclear:
@@ -168,13 +168,13 @@ def _by_status(due: Claim, seen: Sighting, unclear: bool) -> Outcome | None:
     return None
 
 
-def _fresh(due: Claim, seen: Sighting, verdict: Verdict) -> Claim:
+def _fresh(due: Evaluation, seen: Snapshot, verdict: Verdict) -> Evaluation:
     """The task as just read, with its new verdict where that still is a claim of the same policy."""
     still = verdict.kind is Kind.DUE and verdict.policy == due.verdict.policy
-    return Claim(seen.task, verdict if still else due.verdict)
+    return Evaluation(seen.task, verdict if still else due.verdict)
 
 
-def _unread(due: Claim, error: CloudError, refused: CloudError | None, unclear: bool) -> Outcome:
+def _unread(due: Evaluation, error: CloudError, refused: CloudError | None, unclear: bool) -> Outcome:
     """The task cannot be read (any more): what is left to say of it."""
     if unclear:
         return Outcome("unclear", due, detail="nobody knows whether the stop took effect", error=refused)

@@ -8,29 +8,29 @@ from random import Random
 from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
-from fc_reaper.judge.choose import Choice, choose
-from fc_reaper.judge.keep import Key, key_of
-from fc_reaper.judge.rules import Rules
-from fc_reaper.judge.verdict import KEEP, Claim
-from fc_reaper.model import Function, Task
+from fc_reaper.evaluator.compiled import FunctionPolicies
+from fc_reaper.evaluator.concurrency import Key, key_of
+from fc_reaper.evaluator.select import Selection, choose
+from fc_reaper.evaluator.verdict import KEEP, Evaluation
+from fc_reaper.events import Request
+from fc_reaper.models import Function, Task
 from fc_reaper.policy import PolicyFile
-from fc_reaper.sightings import Sighting
+from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.act import Executor, prove
-from fc_reaper.sweep.crew import Crew
 from fc_reaper.sweep.day import Allowances
 from fc_reaper.sweep.finding import Finder
-from fc_reaper.sweep.hands import Hands
 from fc_reaper.sweep.ledger import Ledger
-from fc_reaper.sweep.look import Look
+from fc_reaper.sweep.options import SweepOptions
+from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.ports import Cloud, Tell
 from fc_reaper.sweep.recount import Recount
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.rulebook import Rulebook
+from fc_reaper.sweep.scanner import Scanner
 from fc_reaper.sweep.scope import BY_HAND, Area, Scope
+from fc_reaper.sweep.stopper import StopAction
 from fc_reaper.sweep.stopping import Outcome, Stopper, is_same
 from fc_reaper.sweep.teller import Teller
-from fc_reaper.sweep.terms import Terms
-from fc_reaper.trigger import Ask
 
 _PROOF_AFTER = 2.0
 """Seconds between the last accepted stop and the one pass of proof."""
@@ -49,9 +49,9 @@ class Sweep:
     def __init__(
         self,
         cloud: Cloud,
-        hands: Hands,
+        hands: StopAction,
         policy: PolicyFile,
-        terms: Terms,
+        terms: SweepOptions,
         tell: Tell,
         *,
         clock: Clock,
@@ -63,11 +63,11 @@ class Sweep:
         self._clock, self._random, self._interrupted = clock, random, interrupted
         self._teller = Teller(tell, limit=terms.log_tasks, tick=terms.tick, verbose=terms.verbose)
         self._report = Report(self.ledger, self._teller, shown=terms.shown, tick=terms.tick)
-        self._crew = Crew(terms.concurrency, clock, interrupted)
+        self._crew = Pool(terms.concurrency, clock, interrupted)
         self.finder = Finder(cloud, self._crew, self.ledger, tell, policy.policies)
         self._rules = Rulebook(policy, terms)
         self._visited: set[Function] = set()
-        self._look = Look(
+        self._look = Scanner(
             cloud,
             self._crew,
             self.ledger,
@@ -82,14 +82,14 @@ class Sweep:
         """The due tasks as they are shown in the result."""
         return self._report.tasks
 
-    def run(self, asks: Sequence[Ask]) -> None:
+    def run(self, asks: Sequence[Request]) -> None:
         """Do what *asks* are about; what happened is told as it happens and stands in the ledger."""
         spare = max(self._terms.log_tasks, self._terms.shown)
         until = self._looking_ends()
         with self._under_way():
             self._carry(self._asked(asks, until), spare=spare)
 
-    def carry_out(self, planned: Sequence[Claim], most: int | None = None) -> None:
+    def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
 
         *most* bounds the stops of all policies together. An interruption ends it, but for the proof.
@@ -103,7 +103,7 @@ class Sweep:
             self._carry(self._planned(planned), spare=len(planned), endless=True, most=most)
 
     def _carry(
-        self, claims: Iterable[Claim], *, spare: int, endless: bool = False, most: int | None = None
+        self, claims: Iterable[Evaluation], *, spare: int, endless: bool = False, most: int | None = None
     ) -> None:
         """Choose, act, prove, and tell what is left."""
         allowances = Allowances(
@@ -140,7 +140,7 @@ class Sweep:
                 self.ledger.partial = True
             self._teller.finish()
 
-    def _asked(self, asks: Sequence[Ask], until: Deadline) -> Iterator[Claim]:
+    def _asked(self, asks: Sequence[Request], until: Deadline) -> Iterator[Evaluation]:
         """The claims of all tasks that *asks* are about."""
         narrow = [ask for ask in asks if ask.narrowing.invocation_id is not None]
         broad = [ask for ask in asks if ask.narrowing.invocation_id is None]
@@ -152,12 +152,12 @@ class Sweep:
             yield from self._one(named.sighting, (named.scope, scope))
         yield from self._look.claims(rules, self._clock.now(), until)
 
-    def _opened(self, scope: Scope, until: Deadline) -> Mapping[Function, Rules]:
+    def _opened(self, scope: Scope, until: Deadline) -> Mapping[Function, FunctionPolicies]:
         functions = self._rotated(self.finder.functions(scope, until))
         self.ledger.functions = len(functions)
         return self._rules.open(scope, functions)
 
-    def _one(self, sighting: Sighting, scopes: Sequence[Scope]) -> Iterator[Claim]:
+    def _one(self, sighting: Snapshot, scopes: Sequence[Scope]) -> Iterator[Evaluation]:
         """Judge one task that was named by its id."""
         task, moment = sighting
         if task.function not in self._rules.functions and task.function not in self._visited:
@@ -167,7 +167,7 @@ class Sweep:
         if self._look.remember(task, named=True):
             yield from self._look.judge(task, rules, moment, read=True)
 
-    def _planned(self, planned: Sequence[Claim]) -> Iterator[Claim]:
+    def _planned(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
         """The planned claims; those of `keep` policies only as far as the population bears them out."""
         self.ledger.functions = len({one.task.function for one in planned})
         keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
@@ -178,7 +178,7 @@ class Sweep:
                 self.ledger.judged(one.verdict)
                 yield one
 
-    def _population(self, keeps: Collection[str | None], planned: Mapping[Key, Task]) -> Iterator[Claim]:
+    def _population(self, keeps: Collection[str | None], planned: Mapping[Key, Task]) -> Iterator[Evaluation]:
         """All members of the populations of *keeps*; only who is *planned* may be chosen."""
         until = self._looking_ends()
         # Who belongs to another policy does not count, so all are asked that run without a task being named.
@@ -197,7 +197,7 @@ class Sweep:
             )
             yield found._replace(verdict=found.verdict._replace(members=members))
 
-    def _act(self, choices: Sequence[Choice], *, endless: bool, most: int | None) -> Mapping[str, int]:
+    def _act(self, choices: Sequence[Selection], *, endless: bool, most: int | None) -> Mapping[str, int]:
         """Spend the budgets and prove the stops; answer how many tasks of each policy were tried."""
         recount = Recount(self._cloud, choices, self._rules.of, self._clock, self._terms.concurrency)
         stopper = Stopper(
@@ -224,7 +224,7 @@ class Sweep:
     def _prove(self, awaiting: Sequence[Outcome], *, whatever: bool) -> None:
         """Read again who was asked to stop; *whatever* happens, also after an interruption."""
         left = self._terms.end - self._clock.monotonic()
-        crew = Crew(self._terms.concurrency, self._clock, lambda: False) if whatever else self._crew
+        crew = Pool(self._terms.concurrency, self._clock, lambda: False) if whatever else self._crew
         if not crew.interrupted():
             self._clock.sleep(max(0.0, min(_PROOF_AFTER, left)))
         try:
@@ -232,7 +232,7 @@ class Sweep:
         finally:
             crew.dismiss()
 
-    def _is_watched(self, claim: Claim) -> bool:
+    def _is_watched(self, claim: Evaluation) -> bool:
         """Whether the policy of *claim* stops anything and has the task among its targets."""
         return any(
             policy.stops and any(target.fits(claim.task.function) for target in policy.targets)

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 from fc_reaper.errors import CloudError
-from fc_reaper.judge.verdict import Claim
-from fc_reaper.model import Function, Millis, Task
+from fc_reaper.evaluator.verdict import Evaluation
+from fc_reaper.models import Function, Millis, Task
 from fc_reaper.sweep.ports import Tell
 
 
@@ -33,7 +33,7 @@ def error_fields(error: CloudError | None) -> dict[str, Any]:
     }
 
 
-def task_fields(claim: Claim, tick: Millis) -> dict[str, Any]:
+def task_fields(claim: Evaluation, tick: Millis) -> dict[str, Any]:
     """Every field of a task line. `new` is true for a task over its limit by less than two *tick*s."""
     task, verdict = claim.task, claim.verdict
     over = verdict.over
@@ -73,7 +73,7 @@ class Teller:
         self._lines: Counter[str | None] = Counter()
         self._admitted: set[tuple[Function, str]] = set()
 
-    def task(self, event: str, claim: Claim, *, error: CloudError | None = None, **more: Any) -> None:
+    def task(self, event: str, claim: Evaluation, *, error: CloudError | None = None, **more: Any) -> None:
         """Tell *event* of one task, unless its policy has had its lines.
 
         A task that had its first line gets its later ones too, so that no story ends in the middle.
@@ -86,7 +86,7 @@ class Teller:
             self._admitted.add(key)
         self.tell(event, **task_fields(claim, self._tick), **more, **error_fields(error))
 
-    def uncounted(self, claim: Claim) -> None:
+    def uncounted(self, claim: Evaluation) -> None:
         """Tell, at DEBUG only, why a task was kept."""
         if self.verbose:
             self.tell(claim.verdict.kind.value, **task_fields(claim, self._tick))

@@ -19,11 +19,11 @@ from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.explaining.steps import kept
 from fc_reaper.cli.screen import STRONG, counted, percent, plain, screen, short, show, table
 from fc_reaper.context import Context
+from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
-from fc_reaper.policy_files import read_lock, read_policy, read_unarmed
+from fc_reaper.policy_files import read_lock, read_policy, read_unapproved
 from fc_reaper.settings import Settings, read_settings
-from fc_reaper.world import Exit
 
 
 def check(env: Mapping[str, str], *, as_json: bool) -> int:
@@ -160,11 +160,11 @@ def _sentences(file: PolicyFile, settings: Settings) -> Iterator[str]:
 
 def _lock(file: PolicyFile, settings: Settings) -> Iterator[str]:
     """What a `policy.lock` beside the file leaves of it; nothing is said where there is none."""
-    unarmed = read_unarmed(settings, file)
-    for name, why in unarmed.items():
+    unapproved = read_unapproved(settings, file)
+    for name, why in unapproved.items():
         yield f"{name} only reports: {plain(why)}."
-    if not unarmed and _is_locked(settings):
-        yield "policy.lock arms every stop policy of the file as it is."
+    if not unapproved and _is_locked(settings):
+        yield "policy.lock approves every stop policy of the file as it is."
 
 
 def _is_locked(settings: Settings) -> bool:
@@ -188,7 +188,7 @@ def _as_json(file: PolicyFile, settings: Settings) -> dict[str, Any]:
         "discovery": list(generations(file)),
         "idle_calls": idle["timer"],
         "idle_calls_by_trigger": idle,
-        "not_armed": read_unarmed(settings, file),
+        "not_approved": read_unapproved(settings, file),
     }
 
 

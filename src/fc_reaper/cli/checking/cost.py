@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fc_reaper.cloud.client import WITH_PAYLOAD
-from fc_reaper.expression import AGES, Expression
-from fc_reaper.judge.clocks import StartedTime
-from fc_reaper.judge.rules import rules_for
-from fc_reaper.model import STOPPING, Function, Millis
+from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.models import STOPPING, Function, Millis
 from fc_reaper.policy import Carried, Matcher, Policy, PolicyFile
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.expression import AGES, Expression
 from fc_reaper.sweep.queries import Query, queries
 
 PAGE = WITH_PAYLOAD
@@ -165,4 +165,6 @@ def questions(
 ) -> list[Query]:
     """The listings of *function* in a run of *policies*, of which some may be about other functions."""
     fitting = [one for one in policies if any(target.fits(function) for target in one.targets)]
-    return queries(function, rules_for(function, fitting, exempt, started_time=started_time), _SOME_DAY)
+    return queries(
+        function, compile_policies(function, fitting, exempt, started_time=started_time), _SOME_DAY
+    )

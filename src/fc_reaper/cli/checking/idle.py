@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from fc_reaper.cli.checking.cost import questions
 from fc_reaper.cli.checking.neighbours import Neighbours
 from fc_reaper.cli.screen import counted
-from fc_reaper.judge.clocks import StartedTime
+from fc_reaper.events import Request, Selector
 from fc_reaper.policy import PolicyFile
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.target import Target
 from fc_reaper.sweep.scope import scope_of
-from fc_reaper.target import Target
-from fc_reaper.trigger import Ask, Narrowing
 
 _MOST = 20
 """Timers of a name that are told apart; of more nobody reads."""
@@ -21,7 +21,7 @@ def idle_calls(
     file: PolicyFile, started_time: StartedTime, kind: str = "timer", name: str | None = None
 ) -> int:
     """Listings that a run by *kind* makes of all literal targets when nothing is alive, one call each."""
-    scope = scope_of([Ask(kind, name, Narrowing(), "")], file.policies)
+    scope = scope_of([Request(kind, name, Selector(), "")], file.policies)
     asked = Neighbours({area.policy.index: area.policy for area in scope.areas}.values())
     return sum(
         len(questions(function, asked.of([Target(*function)]), file.exempt, started_time))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fc_reaper.policy import Policy
-from fc_reaper.target import Target
+from fc_reaper.rules.target import Target
 
 
 class Neighbours:

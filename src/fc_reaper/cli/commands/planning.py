@@ -95,7 +95,7 @@ def apply(
     endpoint: Endpoint = None,
     api_version: Api = None,
     enforce: Annotated[
-        bool | None, typer.Option("--enforce/--rehearse", help="--enforce is needed, whatever the mode.")
+        bool | None, typer.Option("--enforce/--dry-run", help="--enforce is needed, whatever the mode.")
     ] = None,
     max_age: Annotated[
         str, typer.Option("--max-age", metavar="TIME", help="Refuse a plan that is older than that.")

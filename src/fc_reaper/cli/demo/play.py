@@ -24,11 +24,11 @@ from fc_reaper.cli.screen import BAD, GOOD, STRONG, WIDTH, counted, screen, show
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
-from fc_reaper.judge.verdict import Verdict
-from fc_reaper.model import Function
+from fc_reaper.dependencies import Exit
+from fc_reaper.evaluator.verdict import Verdict
+from fc_reaper.models import Function
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import read_settings
-from fc_reaper.world import Exit
 
 _POLICY = "policy.yaml"
 _TIMEOUT = 60.0
@@ -76,13 +76,13 @@ def demo() -> int:
     with cut_short(), stage() as emulator:
         show(console, _heading(1, "A careless cron", "as people write them"))
         cron = _cron(emulator)
-        show(console, _heading(2, "fc-reaper on the same account anew", "a rehearsal first"))
-        rehearsal = _rehearsal(emulator)
-        show(console, _rehearsed(rehearsal))
+        show(console, _heading(2, "fc-reaper on the same account anew", "a dry run first"))
+        dry = _dry_run(emulator)
+        show(console, _dry_run_line(dry))
         show(console, _heading(3, "fc-reaper, enforcing", "it reads again before and after each stop"))
         reaper = _enforcement(emulator)
     _last_act(console, cron, reaper)
-    flawless = reaper.score.flawless and rehearsal.score.requests == 0
+    flawless = reaper.score.flawless and dry.score.requests == 0
     return int(Exit.DONE if flawless else Exit.ATTENTION)
 
 
@@ -111,7 +111,7 @@ def _run_cron(emulator: Stage) -> frozenset[str]:
     return frozenset(re.findall(r"^stopped (\S+)$", ran.stdout, re.MULTILINE))
 
 
-def _rehearsal(emulator: Stage) -> Act:
+def _dry_run(emulator: Stage) -> Act:
     emulator.reset()
     tasks, began = emulator.tasks(), SYSTEM_CLOCK.now()
     log = _run_reaper(emulator, enforce=False)
@@ -149,7 +149,7 @@ def _settings(emulator: Stage, *, enforce: bool) -> dict[str, str]:
     return {
         "REAPER_ENDPOINT": emulator.endpoint,
         "REAPER_POLICY": str(props() / _POLICY),
-        "REAPER_MODE": "enforce" if enforce else "rehearse",
+        "REAPER_MODE": "enforce" if enforce else "dry-run",
         "REAPER_RATE": "1000/s",
         "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS[0],
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS[1],
@@ -169,7 +169,7 @@ def _verdicts(emulator: Stage, tasks: Iterable[Mapping[str, Any]]) -> dict[str, 
     return verdicts
 
 
-def _rehearsed(act: Act) -> str:
+def _dry_run_line(act: Act) -> str:
     would = sum(line["event"] == "would_stop" for line in act.log)
     touched = act.score.requests
     nothing = "nothing was touched" if touched == 0 else f"{counted(touched, 'stop request')} all the same"

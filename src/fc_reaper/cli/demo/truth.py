@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from fc_reaper.model import FINISHED, Millis
+from fc_reaper.models import FINISHED, Millis
 from fc_reaper.policy import format_duration
 
 Record = Mapping[str, Any]

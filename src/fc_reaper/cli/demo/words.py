@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fc_reaper.cli.demo.truth import Deed, minutes
 from fc_reaper.cli.screen import BAD, GOOD, SOFT, length
-from fc_reaper.judge.verdict import Kind, Verdict
+from fc_reaper.evaluator.verdict import Kind, Verdict
 
 Line = Mapping[str, Any]
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fc_reaper.cli.screen import plain
-from fc_reaper.judge.explain import Asked, Explanation
-from fc_reaper.judge.outlook import ARMED, EXEMPT, MATCH, Change, Outlook
-from fc_reaper.judge.verdict import Kind
-from fc_reaper.model import Millis
+from fc_reaper.evaluator.explain import Asked, Explanation
+from fc_reaper.evaluator.outlook import APPROVED, EXEMPT, MATCH, Change, Outlook
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.models import Millis
 from fc_reaper.policy import Carried, Limit, Matcher, spell_duration
 
 _MOST = 3
@@ -43,8 +43,8 @@ def _change(change: Change, explained: Explanation) -> str:
     step = next(
         (one for one in explained.steps if change.policy and one.policy.index == change.policy.index), None
     )
-    if change.part == ARMED:
-        return f"{_name(change)} would have to be armed"
+    if change.part == APPROVED:
+        return f"{_name(change)} would have to be approved"
     if change.part == MATCH and change.policy is not None:
         asked = () if step is None or step.match is None else step.match.questions
         finding = next((one.finding for one in asked if one.key == change.key), None)

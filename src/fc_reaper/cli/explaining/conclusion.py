@@ -9,9 +9,9 @@ from rich.text import Text
 from fc_reaper.cli.explaining.changes import sentence
 from fc_reaper.cli.explaining.unclaimed import is_unclaimed, unclaimed
 from fc_reaper.cli.screen import BAD, GOOD, STRONG, percent, plain
-from fc_reaper.judge.explain import Explanation, Step
-from fc_reaper.judge.verdict import Kind, Verdict
-from fc_reaper.model import ALIVE
+from fc_reaper.evaluator.explain import Explanation, Step
+from fc_reaper.evaluator.verdict import Kind, Verdict
+from fc_reaper.models import ALIVE
 from fc_reaper.policy import format_duration
 
 _VERDICTS = {
@@ -66,7 +66,7 @@ def _choosable(explained: Explanation) -> list[Step]:
 
 
 def _stops(step: Step) -> bool:
-    return step.policy.stops and step.unarmed is None
+    return step.policy.stops and step.unapproved is None
 
 
 def _outlook(explained: Explanation, source: str) -> Iterator[str]:

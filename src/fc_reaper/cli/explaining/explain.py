@@ -14,16 +14,16 @@ from fc_reaper.cli.explaining.steps_json import as_json
 from fc_reaper.cli.screen import progress
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
+from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.judge.explain import Explanation, explain
-from fc_reaper.model import Function
+from fc_reaper.evaluator.explain import Explanation, explain
+from fc_reaper.models import Function
 from fc_reaper.policy import PolicyFile
-from fc_reaper.policy_files import read_policy, read_unarmed
+from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import Settings, read_credentials, read_settings
-from fc_reaper.sightings import Sighting
+from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.rulebook import is_ourselves
 from fc_reaper.wiring import connector
-from fc_reaper.world import Exit
 
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""
@@ -54,9 +54,9 @@ def explain_task(wanted: Wanted, env: Mapping[str, str], *, json_wanted: bool) -
     return int(Exit.DONE)
 
 
-def _seen(wanted: Wanted, settings: Settings, env: Mapping[str, str]) -> Sighting:
+def _seen(wanted: Wanted, settings: Settings, env: Mapping[str, str]) -> Snapshot:
     if wanted.record is not None:
-        return Sighting(task_in_file(wanted.record, wanted.words), SYSTEM_CLOCK.now())
+        return Snapshot(task_in_file(wanted.record, wanted.words), SYSTEM_CLOCK.now())
     if len(wanted.words) < 2:
         raise Ended("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     function = function_named(wanted.words[0])
@@ -64,8 +64,8 @@ def _seen(wanted: Wanted, settings: Settings, env: Mapping[str, str]) -> Sightin
         return read_task(function, wanted.words[1], settings, env)
 
 
-def judged(seen: Sighting, policy: PolicyFile, settings: Settings) -> Explanation:
-    """The explanation of one task as it was just read, by the policy as far as it is armed."""
+def judged(seen: Snapshot, policy: PolicyFile, settings: Settings) -> Explanation:
+    """The explanation of one task as it was just read, by the policy as far as it is approved."""
     ourselves = settings.ourselves
     return explain(
         seen.task,
@@ -74,11 +74,11 @@ def judged(seen: Sighting, policy: PolicyFile, settings: Settings) -> Explanatio
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
         ourselves=ourselves is not None and is_ourselves(seen.task.function, ourselves),
-        unarmed=read_unarmed(settings, policy),
+        unapproved=read_unapproved(settings, policy),
     )
 
 
-def read_task(function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Sighting:
+def read_task(function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Snapshot:
     """Read the task.
 
     Raises:

@@ -16,8 +16,8 @@ from fc_reaper.cloud.names import check_function
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import Function, Millis, Task
-from fc_reaper.target import parse_target
+from fc_reaper.models import Function, Millis, Task
+from fc_reaper.rules.target import parse_target
 
 _LISTS = ("invocations", "tasks")
 """Where an answer of List has its records: in 2.0, in 3.0."""

@@ -9,8 +9,8 @@ from rich.text import Text
 from fc_reaper.cli.explaining.conclusion import conclusion
 from fc_reaper.cli.explaining.records import spoken_moment
 from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
-from fc_reaper.judge.explain import Asked, Explanation, Question, Read, Step
-from fc_reaper.judge.verdict import Kind, Member
+from fc_reaper.evaluator.explain import Asked, Explanation, Question, Read, Step
+from fc_reaper.evaluator.verdict import Kind, Member
 from fc_reaper.policy import Keep, format_duration
 
 Row = tuple[str, str, Text]
@@ -66,7 +66,7 @@ def _policies(explained: Explanation, source: str) -> Iterator[Row]:
 
 def _policy(step: Step, explained: Explanation, source: str) -> Iterator[Row]:
     policy = step.policy
-    does = "report" if not policy.stops else "stop" if step.unarmed is None else "stop, not armed"
+    does = "report" if not policy.stops else "stop" if step.unapproved is None else "stop, not approved"
     triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
     yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", Text("")
     if step.match is None or step.opinion is None:
@@ -88,8 +88,8 @@ def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
     if policy.holdout is not None and step.held_out is not None:
         held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
         yield "  holdout", f"{percent(policy.holdout)} of all ids", held
-    if step.unarmed is not None:
-        yield "  lock", plain(step.unarmed), Text("not armed: only reports", BAD)
+    if step.unapproved is not None:
+        yield "  lock", plain(step.unapproved), Text("not approved: only reports", BAD)
 
 
 def kept(keep: Keep) -> str:
@@ -121,10 +121,10 @@ def _counted(member: Member | None, explained: Explanation) -> Text:
 
 
 def _owner(explained: Explanation) -> str | None:
-    """The stop policy that claims the task, armed or not, so that it counts for no `keep` policy."""
+    """The stop policy that claims the task, approved or not, so that it counts for no `keep` policy."""
     if explained.verdict.kind is Kind.DUE:
         return explained.verdict.policy
-    holding = (one for one in explained.steps if one.unarmed is not None and one.policy.keep is None)
+    holding = (one for one in explained.steps if one.unapproved is not None and one.policy.keep is None)
     return next((one.policy.name for one in holding if one.opinion and one.opinion.holds), None)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from fc_reaper.cli.explaining.changes import ways_as_json
-from fc_reaper.judge.condition import Finding
-from fc_reaper.judge.explain import Asked, Explanation, Read, Step
-from fc_reaper.judge.verdict import Kind, Member, Verdict
-from fc_reaper.model import Task
+from fc_reaper.evaluator.explain import Asked, Explanation, Read, Step
+from fc_reaper.evaluator.verdict import Kind, Member, Verdict
+from fc_reaper.models import Task
+from fc_reaper.rules.matcher import RuleResult
 
 
 def as_json(explained: Explanation, source: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _step_json(step: Step, member: Member | None) -> dict[str, Any]:
         "claims": None if step.opinion is None else step.opinion.holds,
         "keep": _keep_json(step, member),
         "held_out": step.held_out,
-        "not_armed": step.unarmed,
+        "not_approved": step.unapproved,
     }
 
 
@@ -68,7 +68,7 @@ def _keep_json(step: Step, member: Member | None) -> dict[str, Any] | None:
     keep, place = step.policy.keep, step.place
     if keep is None:
         return None
-    unknown = isinstance(place, Finding) and place.holds is None
+    unknown = isinstance(place, RuleResult) and place.holds is None
     return {
         "at_most": keep.at_most,
         "stop_first": keep.stop_first,
@@ -77,7 +77,7 @@ def _keep_json(step: Step, member: Member | None) -> dict[str, Any] | None:
         "counts": None if unknown else member is not None,
         "may_be_chosen": member is not None and member.choosable,
         "age_s": _seconds(place.age) if isinstance(place, Member) else None,
-        "why": place.why if isinstance(place, Finding) and place.why else None,
+        "why": place.why if isinstance(place, RuleResult) and place.why else None,
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fc_reaper.judge.explain import Explanation, Step
-from fc_reaper.judge.outlook import TASK
-from fc_reaper.judge.verdict import Kind
-from fc_reaper.model import UNFINISHED
+from fc_reaper.evaluator.explain import Explanation, Step
+from fc_reaper.evaluator.outlook import TASK
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.models import UNFINISHED
 
 
 def is_unclaimed(explained: Explanation) -> bool:

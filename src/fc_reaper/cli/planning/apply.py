@@ -29,13 +29,13 @@ from fc_reaper.cli.screen import plain
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
-from fc_reaper.judge.verdict import KEEP, Claim
-from fc_reaper.model import Millis
+from fc_reaper.dependencies import Exit, RunResult
+from fc_reaper.evaluator.verdict import KEEP, Evaluation
+from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile, parse_duration
 from fc_reaper.policy_files import read_policy
-from fc_reaper.run import Errand
+from fc_reaper.run import PlannedRun
 from fc_reaper.settings import Settings, read_settings
-from fc_reaper.world import Exit, Finished
 
 _DAY = 86_400.0
 """Seconds that carrying out may take; it is interrupted by people, not by a clock."""
@@ -70,7 +70,7 @@ def apply(
     settings = read_settings(env, Context())
     policy = _policy(plan, settings, env, oldest)
     waiting = withheld(plan, policy)
-    errand = Errand(policy, list(_claims(plan, policy, waiting)), most)
+    errand = PlannedRun(policy, list(_claims(plan, policy, waiting)), most)
     if plan.basis.text is not None:
         # Stands in no file, and so in no lock beside one.
         env["REAPER_POLICY"] = plan.basis.text
@@ -79,7 +79,7 @@ def apply(
     with _log_file(log) as stream, interruptible() as interrupted:
         finished, tap = _carry_out(errand, env, stream, interrupted)
     result = finished.result
-    waiting = {**_disarmed(tap), **waiting}
+    waiting = {**_unapproved(tap), **waiting}
     became = list(outcomes(plan.tasks, result["tasks"], waiting, partial=result["partial"]))
     tell(became, finished, tap, interrupted, json_wanted=json_wanted)
     return _exit(finished, tap, became)
@@ -104,7 +104,7 @@ def _policy(plan: Plan, settings: Settings, env: Mapping[str, str], max_age: Mil
     return policy
 
 
-def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterator[Claim]:
+def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterator[Evaluation]:
     """The tasks that may be stopped; those that the plan spares, or whose policy is *withheld*, are not."""
     by_name = {one.name: one for one in policy.policies}
     for at, task in enumerate(plan.tasks):
@@ -122,8 +122,8 @@ def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterat
 
 
 def _carry_out(
-    errand: Errand, env: Mapping[str, str], stream: TextIO | None, interrupted: Interruption
-) -> tuple[Finished, Tap]:
+    errand: PlannedRun, env: Mapping[str, str], stream: TextIO | None, interrupted: Interruption
+) -> tuple[RunResult, Tap]:
     answers = Answers()
     with bars(len(errand.planned)) as draw:
 
@@ -154,14 +154,17 @@ class Answers:
             self._answered, self.in_vain = True, 0
 
 
-def _disarmed(tap: Tap) -> dict[str, str]:
-    return {line["policy"]: f"{line['policy']} is not armed: {line['why']}" for line in tap.said("not_armed")}
+def _unapproved(tap: Tap) -> dict[str, str]:
+    return {
+        line["policy"]: f"{line['policy']} is not approved: {line['why']}"
+        for line in tap.said("not_approved")
+    }
 
 
-def _exit(finished: Finished, tap: Tap, became: Collection[Became]) -> int:
+def _exit(finished: RunResult, tap: Tap, became: Collection[Became]) -> int:
     """What the run says; at least 1 where its trail is not whole, or a task waits for somebody."""
     waits = any(one.outcome == WAITING for one in became)
-    attention = tap.fault is not None or waits or bool(tap.said("not_armed"))
+    attention = tap.fault is not None or waits or bool(tap.said("not_approved"))
     return int(finished.exit or (Exit.ATTENTION if attention else Exit.DONE))
 
 

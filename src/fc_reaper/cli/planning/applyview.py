@@ -22,9 +22,9 @@ from fc_reaper.cli.planning.planview import refusal
 from fc_reaper.cli.planning.withholding import NOT_COMPLETE, WAS_HALTED
 from fc_reaper.cli.screen import counted, plain, screen, short, show, table
 from fc_reaper.cli.tap import Tap
-from fc_reaper.world import Exit, Finished
+from fc_reaper.dependencies import Exit, RunResult
 
-KEPT_LINES = ("list_failed", "halted", "budget_spent", "not_armed", "stop_failed")
+KEPT_LINES = ("list_failed", "halted", "budget_spent", "not_approved", "stop_failed")
 """The log lines of a run that are told in other words."""
 
 _ROWS = 50
@@ -45,7 +45,7 @@ def tell_nothing(became: Sequence[Became], *, json_wanted: bool) -> None:
 
 def tell(
     became: Sequence[Became],
-    finished: Finished,
+    finished: RunResult,
     tap: Tap,
     interrupted: Interruption,
     *,
@@ -64,7 +64,7 @@ def tell(
         complain(f"the log could not be written to its end: {tap.fault}")
 
 
-def _advice(finished: Finished, tap: Tap) -> list[str]:
+def _advice(finished: RunResult, tap: Tap) -> list[str]:
     """What to check; that one of many tasks could not be stopped says nothing about the keys."""
     if finished.exit is not Exit.UNREACHABLE:
         return advice_for(tap.said("list_failed"))
@@ -93,8 +93,8 @@ def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None
     for line in tap.said("budget_spent"):
         if line["why"]:
             show(console, f"{plain(line['policy'])}: {line['allowed']} at this time, {plain(line['why'])}.")
-    for line in tap.said("not_armed"):
-        show(console, f"{plain(line['policy'])} is not armed: {plain(line['why'])}.")
+    for line in tap.said("not_approved"):
+        show(console, f"{plain(line['policy'])} is not approved: {plain(line['why'])}.")
     if interrupted.asked:
         left = sum(one.outcome == NOT_BEGUN for one in became)
         show(console, f"Interrupted: {counted(left, 'task')} not begun.")

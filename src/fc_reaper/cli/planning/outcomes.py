@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.planning.planfile import SPARED, Planned
-from fc_reaper.judge.verdict import KEEP
-from fc_reaper.model import STOPPED, STOPPING, Function
+from fc_reaper.evaluator.verdict import KEEP
+from fc_reaper.models import STOPPED, STOPPING, Function
 from fc_reaper.sweep.stopping import REPLACED as REPLACED_ID
 from fc_reaper.sweep.teller import place_fields
 

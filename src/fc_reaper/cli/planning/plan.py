@@ -28,11 +28,11 @@ from fc_reaper.cli.screen import counted, progress
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.context import Context
-from fc_reaper.model import Millis
+from fc_reaper.dependencies import Exit, RunResult
+from fc_reaper.models import Millis
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import Settings, read_settings, refuse_unknown_self
-from fc_reaper.world import Exit, Finished
 
 _ALL = 1_000_000
 _TIMEOUT = 600.0
@@ -57,9 +57,9 @@ class Wanted(NamedTuple):
 
 
 def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: Incident | None = None) -> int:
-    """Rehearse a run and show every due task; without *event*, a run woken by every timer there is.
+    """Run dry and show every due task; without *event*, a run woken by every timer there is.
 
-    With an *incident* its policy is rehearsed, and no other.
+    With an *incident* its policy is dry_run, and no other.
     """
     _refuse_contradictions(wanted)
     exempt_from = None
@@ -70,15 +70,15 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
         for exemption in standing.only_locked:
             complain(f"policy.lock spares {exemption}, the policy does not any more; it is spared here")
         env = {**env, "REAPER_POLICY": incident_policy(incident, standing.exempt)}
-    rehearsing = {**env, "REAPER_MODE": "rehearse", "REAPER_LOG_TASKS": str(_ALL)}
-    settings = read_settings(rehearsing, Context())
+    dry_run_env = {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(_ALL)}
+    settings = read_settings(dry_run_env, Context())
     file = read_policy(settings)
     where = Whereabouts(None, None, None) if wanted.out is None else whereabouts(settings)
     basis = basis_of(file) if incident is None else _basis_of_incident(settings, file, exempt_from)
     raw = every_timer(file.policies) if event is None else read_event(event)
     began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
-        finished = sweep(raw, rehearsing, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        finished = sweep(raw, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
         if interrupted() and wanted.out is not None:
             raise KeyboardInterrupt
     _tell(wanted, finished, tap, _asleep(file.policies, finished))
@@ -122,24 +122,24 @@ def _refuse_contradictions(wanted: Wanted) -> None:
         refuse_existing(wanted.file, force=wanted.force)
 
 
-def _asleep(policies: Iterable[Policy], finished: Finished) -> list[Policy]:
+def _asleep(policies: Iterable[Policy], finished: RunResult) -> list[Policy]:
     """The policies that the event does not run, whatever it narrows."""
-    asks = finished.trigger.asks
+    asks = finished.trigger.requests
     return [one for one in policies if not any(one.fits_trigger(ask.kind, ask.name) for ask in asks)]
 
 
-def _looked(finished: Finished) -> bool:
+def _looked(finished: RunResult) -> bool:
     return finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
 
 
-def _tell(wanted: Wanted, finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
+def _tell(wanted: Wanted, finished: RunResult, tap: Tap, asleep: Iterable[Policy]) -> None:
     if wanted.json:
         say(json.dumps(finished.result))
     elif wanted.out != _STDOUT and _looked(finished):
         show_plan(finished, tap, asleep)
 
 
-def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: Finished, tap: Tap) -> Plan:
+def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: RunResult, tap: Tap) -> Plan:
     result = finished.result
     complete = not result["partial"] and not tap.said("list_failed")
     basis = basis._replace(halted=tuple(line["policy"] for line in tap.said("halted")))
@@ -164,7 +164,7 @@ def _write(wanted: Wanted, made: Plan) -> None:
     say(f"Review it, then within an hour: {join(again)}")
 
 
-def _tell_trouble(finished: Finished, tap: Tap) -> None:
+def _tell_trouble(finished: RunResult, tap: Tap) -> None:
     """What could not be looked at, or why there was no look at all, and what to check."""
     failures = tap.said("list_failed")
     complain(*not_listed(failures))

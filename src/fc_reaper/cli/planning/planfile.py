@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from fc_reaper.judge.verdict import Claim, Kind, Verdict
-from fc_reaper.model import Event, Function, Millis, Task
+from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.models import Event, Function, Millis, Task
 
 FORMAT = "fc-reaper plan"
 VERSION = 1
@@ -70,7 +70,7 @@ class Planned(NamedTuple):
     reason: str
     fate: str
 
-    def claim(self, reason: str) -> Claim:
+    def claim(self, reason: str) -> Evaluation:
         """The task, as far as the plan knows it, with the verdict that made it due.
 
         *reason* is the policy's own: words that only stand in the plan get nowhere.
@@ -78,7 +78,7 @@ class Planned(NamedTuple):
         events = () if self.first_enqueue is None else (Event(self.first_enqueue, 0, "Enqueued"),)
         task = Task(self.function, self.invocation_id, self.status, self.request_id, events=events)
         age, limit = _millis(self.age_s), _millis(self.limit_s)
-        return Claim(task, Verdict(Kind.DUE, reason, self.policy, self.rule, age, limit, self.clock))
+        return Evaluation(task, Verdict(Kind.DUE, reason, self.policy, self.rule, age, limit, self.clock))
 
 
 class Plan(NamedTuple):
@@ -117,7 +117,7 @@ def dump_plan(plan: Plan) -> str:
 
 
 def planned_tasks(tasks: Iterable[Mapping[str, Any]]) -> list[Planned]:
-    """The due tasks of a rehearsal's result as a plan names them, most overdue first.
+    """The due tasks of a dry run's result as a plan names them, most overdue first.
 
     What has ended meanwhile is left out.
     """

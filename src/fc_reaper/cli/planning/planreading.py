@@ -13,7 +13,7 @@ from fc_reaper.cli.planning.planfile import FORMAT, VERSION, Basis, Plan, Planne
 from fc_reaper.cli.planning.planvalues import BASIS, PLAN, TASK, Check
 from fc_reaper.cloud.names import check_function, check_invocation_id
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import Function
+from fc_reaper.models import Function
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of a plan file, itself allowed: some hundred thousand tasks."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from fc_reaper.cli.planning.planfile import FATES
 from fc_reaper.cloud.times import read_moment
-from fc_reaper.model import UNFINISHED, Millis
+from fc_reaper.models import UNFINISHED, Millis
 
 Check = Callable[[Any], Any]
 """Answers with the value as it is used; raises ValueError with what belongs there instead."""

@@ -10,12 +10,12 @@ from rich.text import Text
 
 from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, length, plain, screen, short, show, table
 from fc_reaper.cli.tap import Tap
+from fc_reaper.dependencies import RunResult
 from fc_reaper.policy import Policy
 from fc_reaper.sweep.report import HELD_OUT
-from fc_reaper.world import Finished
 
 KEPT_LINES = (
-    *("run_started", "list_failed", "reported", "unknown", "stuck", "halted", "budget_spent", "not_armed"),
+    *("run_started", "list_failed", "reported", "unknown", "stuck", "halted", "budget_spent", "not_approved"),
     *("trigger_ignored", "trigger_refused", "trigger_unrecognised"),
 )
 """The log lines of a run that are shown in other words."""
@@ -36,7 +36,7 @@ _SKIPPED = {
 _ASIDE_WORDS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
 
 
-def show_plan(finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
+def show_plan(finished: RunResult, tap: Tap, asleep: Iterable[Policy]) -> None:
     """Every due task by policy, who is not to be stopped and yet to be known, and the counts."""
     result = finished.result
     console = screen()
@@ -46,12 +46,12 @@ def show_plan(finished: Finished, tap: Tap, asleep: Iterable[Policy]) -> None:
     if aside:
         show(console, "Not to be stopped, but to be known:", _aside(aside[:_ASIDE]))
         if len(aside) > _ASIDE:
-            show(console, f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --rehearse logs them")
+            show(console, f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --dry-run logs them")
         show(console, "")
     show(console, *_sentences(result, tap))
     for one in asleep:
         show(console, f"{one.name} was not asked: only {' or '.join(one.triggers)} runs it.")
-    show(console, "This was a rehearsal; nothing was touched.")
+    show(console, "This was a dry run; nothing was touched.")
 
 
 def _by_policy(tasks: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -127,8 +127,8 @@ def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
             allowed = f"{line['allowed']} may be stopped now ({plain(line['why'])})"
         due = "1 is due" if line["due"] == 1 else f"{line['due']} are due"
         yield f"{line['policy']}: {due}, {allowed}; the rest waits."
-    for line in tap.said("not_armed"):
-        yield f"{line['policy']} is not armed, so it only reports: {plain(line['why'])}."
+    for line in tap.said("not_approved"):
+        yield f"{line['policy']} is not approved, so it only reports: {plain(line['why'])}."
     yield from (
         f"{line['event']}: {plain(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
     )

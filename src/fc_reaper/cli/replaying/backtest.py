@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fc_reaper.backtest import Replay, Suggestion, suggest
+from fc_reaper.backtest.replay import SweepOptions, replay
 from fc_reaper.cli.ending import Ended, say
 from fc_reaper.cli.files import refuse_existing, write_whole
 from fc_reaper.cli.replaying.backtest_view import (
@@ -33,8 +35,6 @@ from fc_reaper.cli.replaying.history_view import (
 from fc_reaper.cli.replaying.picture import draw, drawn_policy
 from fc_reaper.cli.screen import screen, show
 from fc_reaper.context import Context
-from fc_reaper.history import Replay, Suggestion, suggest
-from fc_reaper.history.replay import Terms, replay
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import Settings, read_settings
@@ -86,7 +86,7 @@ def _refuse_no_place(wanted: Wanted) -> None:
         raise Ended("--force makes sense with --svg FILE only; leave it out")
 
 
-def run(file: PolicyFile, loaded: Loaded, terms: Terms) -> Replay:
+def run(file: PolicyFile, loaded: Loaded, terms: SweepOptions) -> Replay:
     """Replay a history, with a bar where there is a terminal.
 
     Raises:

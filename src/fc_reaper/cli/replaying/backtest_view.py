@@ -8,11 +8,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from fc_reaper.backtest import OUTCOMES, Outcome, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import columns, fate, identity, minute, place, seconds
 from fc_reaper.cli.screen import BAD, STRONG, counted, plain, short, table
-from fc_reaper.history import OUTCOMES, Outcome, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import format_duration, spell_duration
 from fc_reaper.sweep.teller import place_fields
 

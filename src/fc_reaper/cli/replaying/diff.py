@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fc_reaper.backtest import Comparison, Replay, compare
 from fc_reaper.cli.ending import Ended, say
 from fc_reaper.cli.options import environment
 from fc_reaper.cli.replaying.backtest import run
@@ -29,7 +30,6 @@ from fc_reaper.cli.replaying.history_view import (
 from fc_reaper.cli.screen import screen, show
 from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
-from fc_reaper.history import Comparison, Replay, compare
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import read_settings

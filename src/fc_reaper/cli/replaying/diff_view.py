@@ -8,12 +8,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from fc_reaper.backtest import OUTCOMES, Change, Comparison, Outcome, Replay, Stop
+from fc_reaper.backtest.compare import CHANGES
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import OUTCOME_WORDS, columns, identity, minute, place, seconds
 from fc_reaper.cli.screen import BAD, STRONG, counted, plain, table
-from fc_reaper.history import OUTCOMES, Change, Comparison, Outcome, Replay, Stop
-from fc_reaper.history.compare import CHANGES
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import format_duration
 
 ROWS = 20

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from fc_reaper.backtest import History, Sifted, sift
+from fc_reaper.backtest.replay import SweepOptions, rung_by_timer
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.interruption import interruptible
 from fc_reaper.cli.planning.planfile import iso
@@ -16,16 +18,14 @@ from fc_reaper.cli.replaying.history_cloud import Fetched, Refused, Wish, fetch
 from fc_reaper.cli.replaying.history_file import Broken, Saver, read_file, size_of, spoken
 from fc_reaper.cli.screen import screen
 from fc_reaper.cloud.times import read_moment
+from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError
-from fc_reaper.history import History, Sifted, sift
-from fc_reaper.history.replay import Terms, rung_by_timer
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile, parse_duration
 from fc_reaper.policy.duration import NotADuration
+from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, refuse_foreign_targets
 from fc_reaper.sweep.rulebook import is_ourselves
-from fc_reaper.target import Target
-from fc_reaper.world import Exit
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -83,14 +83,14 @@ def load_history(
     return _from_cloud(given, targets, settings, env, expressions)
 
 
-def read_terms(given: Given, settings: Settings) -> Terms:
+def read_terms(given: Given, settings: Settings) -> SweepOptions:
     """How the history is replayed, from the options and the settings.
 
     Raises:
         Ended: an option cannot be read.
     """
     ourselves = settings.ourselves
-    terms = Terms(
+    terms = SweepOptions(
         interval=settings.interval if given.interval is None else _length("--interval", given.interval),
         since=None if given.since is None else _moment("--since", given.since),
         until=None if given.until is None else _moment("--until", given.until),
@@ -102,7 +102,7 @@ def read_terms(given: Given, settings: Settings) -> Terms:
     return terms
 
 
-def refuse_outside(terms: Terms, history: History) -> None:
+def refuse_outside(terms: SweepOptions, history: History) -> None:
     """Refuse a replay of moments of which the history knows nothing.
 
     Raises:

@@ -11,13 +11,13 @@ from fc_reaper.cli.replaying.history_file import PAYLOADS, Saver, records_of
 from fc_reaper.clock import SYSTEM_CLOCK, Deadline
 from fc_reaper.context import Context
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.model import FINISHED, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import FINISHED, UNFINISHED, Function, Millis, Task
+from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, read_credentials
-from fc_reaper.sightings import Page, Sighting
-from fc_reaper.sweep.crew import Crew, Work
+from fc_reaper.sightings import Page, Snapshot
 from fc_reaper.sweep.discovery import existing
+from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
-from fc_reaper.target import Target
 from fc_reaper.wiring import connector
 
 _PATIENCE = 86_400.0
@@ -77,7 +77,7 @@ def fetch(
     connect = connector(SYSTEM_CLOCK, Random())
     cloud = connect(settings, read_credentials(env, Context()), "backtest", lambda operation: None)
     hands = min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1])))
-    crew = Crew(hands, SYSTEM_CLOCK, interrupted)
+    crew = Pool(hands, SYSTEM_CLOCK, interrupted)
     may_refuse = frozenset(("Dequeued",) if settings.api_version == "2021-04-06" else ())
     fetcher = _Fetcher(cloud, crew, wish, may_refuse, seen)
     try:
@@ -92,7 +92,7 @@ def fetch(
 
 class _Fetcher:
     def __init__(
-        self, cloud: Cloud, crew: Crew, wish: Wish, may_refuse: frozenset[str], seen: Callable[[int], None]
+        self, cloud: Cloud, crew: Pool, wish: Wish, may_refuse: frozenset[str], seen: Callable[[int], None]
     ) -> None:
         self.fetched = Fetched()
         self._cloud, self._crew, self._wish, self._seen = cloud, crew, wish, seen
@@ -178,7 +178,7 @@ class _Fetcher:
             self.fetched.tasks.append(task._replace(record=record))
 
     def _read(self, tasks: Sequence[Task]) -> None:
-        work: Work[Task, Sighting] = Work()
+        work: Work[Task, Snapshot] = Work()
         for task in tasks:
             get = partial(self._cloud.get, task.function, task.invocation_id, deadline=self._until)
             work.add(task, get)

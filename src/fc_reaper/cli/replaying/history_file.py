@@ -17,7 +17,7 @@ from fc_reaper.cloud.names import check_function
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import InvalidName
-from fc_reaper.model import Function, Task
+from fc_reaper.models import Function, Task
 
 _FORM = "a record is one JSON object on one line, as the cloud writes it"
 

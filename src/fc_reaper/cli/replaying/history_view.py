@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from fc_reaper.backtest import OUTCOMES, Outcome, PolicyReplay, Replay
 from fc_reaper.cli.ending import complain
 from fc_reaper.cli.hints import advice
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history import Loaded
 from fc_reaper.cli.screen import counted, plain, short
-from fc_reaper.history import OUTCOMES, Outcome, PolicyReplay, Replay
-from fc_reaper.model import Millis, Task
+from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Policy, spell_duration
 from fc_reaper.sweep.teller import place_fields
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
+from fc_reaper.backtest import History, Replay, Stop, first_enqueued, longest, outcome_of
+from fc_reaper.backtest.replay import rung_by_timer
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.replaying.history_view import minute
 from fc_reaper.cli.replaying.scales import Scale, durations, moments
 from fc_reaper.cli.screen import plain
-from fc_reaper.history import History, Replay, Stop, first_enqueued, longest, outcome_of
-from fc_reaper.history.replay import rung_by_timer
-from fc_reaper.model import Millis, Task
+from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Carried, Policy, PolicyFile, format_duration, spell_duration
 
 WIDTH, HEIGHT = 960, 580

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 
 _S, _M, _H, _D = 1_000, 60_000, 3_600_000, 86_400_000
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.expression import PAYLOAD, Expression
 from fc_reaper.policy import Example, Matcher, PolicyFile
+from fc_reaper.rules.expression import PAYLOAD, Expression
 
 NAME = "contains"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.expression import AGES, Expression
 from fc_reaper.policy import PolicyFile
+from fc_reaper.rules.expression import AGES, Expression
 
 NAME = "no-groups"
 

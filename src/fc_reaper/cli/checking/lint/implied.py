@@ -7,9 +7,9 @@ from itertools import product
 from typing import NamedTuple
 
 from fc_reaper.cli.checking.lint.patterns import contains, covers_target, may_meet, overlap
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import Carried, Limit, Matcher, Policy
-from fc_reaper.target import Target
+from fc_reaper.rules.target import Target
 
 _MOST = 2_000
 """Parts into which one policy is taken; beyond it nothing is said about it."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from fc_reaper.cli.checking.lint.implied import generations
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import Carried, Limit, Matcher, PolicyFile, parse_duration, spell_duration
-from fc_reaper.target import Target
+from fc_reaper.rules.target import Target
 
 NAME = "above-maximum"
 

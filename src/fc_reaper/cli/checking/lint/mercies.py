@@ -11,7 +11,7 @@ from fc_reaper.cli.checking.lint.implied import Cell, cells
 from fc_reaper.cli.checking.lint.patterns import may_meet, overlap
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import Matcher, PolicyFile
-from fc_reaper.target import Target
+from fc_reaper.rules.target import Target
 
 NAME = "spares-nobody"
 

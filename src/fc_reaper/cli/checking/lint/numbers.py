@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from fc_reaper.cli.checking.lint.places import written
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.judge.keep import MOST
+from fc_reaper.evaluator.concurrency import MOST
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy.document import Node
-from fc_reaper.policy.models import DEFAULT_PER_RUN
+from fc_reaper.policy.model import DEFAULT_PER_RUN
 
 NAME = "no-effect"
 

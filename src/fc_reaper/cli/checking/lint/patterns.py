@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import TypeVar
 
-from fc_reaper.target import Target, spellings
+from fc_reaper.rules.target import Target, spellings
 
 _OTHER = ""
 """Stands for every character that neither pattern names."""

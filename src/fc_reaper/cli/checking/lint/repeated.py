@@ -12,7 +12,7 @@ from fc_reaper.cli.checking.lint.said_twice import NAME
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.document import Node
-from fc_reaper.target import parse_target
+from fc_reaper.rules.target import parse_target
 
 
 def remarks(file: PolicyFile, root: Node | None) -> Iterator[Remark]:

@@ -11,10 +11,10 @@ from fc_reaper.cli.checking.lint.expressions.matched import narrowed
 from fc_reaper.cli.checking.lint.expressions.names import strange_name
 from fc_reaper.cli.checking.lint.expressions.shapes import TEXT, Fault, Shape, misread, record, spoken
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.expression import AGES, PAYLOAD, Expression, Path
-from fc_reaper.model import UNFINISHED
+from fc_reaper.models import UNFINISHED
 from fc_reaper.policy import CLOCKS, Carried, Matcher, Policy, PolicyFile
-from fc_reaper.target import Target
+from fc_reaper.rules.expression import AGES, PAYLOAD, Expression, Path
+from fc_reaper.rules.target import Target
 
 NAME = "never-answered"
 

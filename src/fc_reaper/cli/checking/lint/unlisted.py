@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from fc_reaper.cli.checking.remarks import Remark
 from fc_reaper.policy import Policy, PolicyFile
-from fc_reaper.target import Target
+from fc_reaper.rules.target import Target
 
 NAME = "never-listed"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fc_reaper.cli.checking.lint.expressions.shapes import ANY, Fault, Shape
-from fc_reaper.expression import AGES
-from fc_reaper.model import Millis
+from fc_reaper.models import Millis
 from fc_reaper.policy import CLOCKS, Carried, Matcher, spell_duration
-from fc_reaper.target import Target
+from fc_reaper.rules.expression import AGES
+from fc_reaper.rules.target import Target
 
 _VERSIONS = ("LATEST", *(f"{digit}*" for digit in range(10)))
 """What a record may call an alias, for all that is documented: the version that it stood for."""

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from fc_reaper.cli.checking.lint.expressions.shapes import Fault
-from fc_reaper.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
 from fc_reaper.policy import CLOCKS
+from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
 
 Node = Mapping[str, Any]
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from fc_reaper.cli.checking.lint.implied import generations
 from fc_reaper.cli.checking.lint.maxima import MOST_RETRIES, maximum
-from fc_reaper.expression import AGES, PAYLOAD, RAW_PAYLOADS, RECORD_FIELDS, Path, spelt
 from fc_reaper.policy import CLOCKS
-from fc_reaper.target import Target
+from fc_reaper.rules.expression import AGES, PAYLOAD, RAW_PAYLOADS, RECORD_FIELDS, Path, spelt
+from fc_reaper.rules.target import Target
 
 Fault = tuple[str, str]
 """Why something is never answered, or never true, and what to write instead."""

@@ -1,0 +1,1 @@
+"""`approve`: look at what a policy does, then let it stop tasks."""

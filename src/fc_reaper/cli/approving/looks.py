@@ -1,0 +1,132 @@
+"""What is looked at before a policy is approved: a dry run of now, and a replay of the history.
+
+Whatever triggers run a policy, it is looked at as if every timer did: they decide when it judges, not how.
+Each is looked at by itself: what another policy claims before it today it claims itself once that one is
+refused its approves, or deleted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from fc_reaper.backtest import Replay
+from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.planning.plan import every_timer
+from fc_reaper.cli.planning.planview import KEPT_LINES
+from fc_reaper.cli.replaying.backtest import run
+from fc_reaper.cli.replaying.history import Given, Loaded, load_history, read_terms
+from fc_reaper.cli.running import sweep
+from fc_reaper.cli.screen import progress
+from fc_reaper.cli.tap import Tap
+from fc_reaper.dependencies import Exit, RunResult
+from fc_reaper.models import UNFINISHED, Function
+from fc_reaper.policy import Matcher, Policy, PolicyFile
+from fc_reaper.policy.dump import dump_policy
+from fc_reaper.settings import Settings
+
+_ALL = 1_000_000
+_TIMEOUT = 600.0
+
+
+class Scanner(NamedTuple):
+    """A dry run of one policy with its log lines, and a replay."""
+
+    policy: Policy
+    finished: RunResult
+    tap: Tap
+    replay: Replay
+
+
+class Census(NamedTuple):
+    """How many tasks of each function are unfinished, due or not; `whole` if all could be counted."""
+
+    tasks: Mapping[Function, int]
+    whole: bool
+
+
+class Evidence(NamedTuple):
+    """All looks, in the order of the file, and what they looked at.
+
+    There are none, and there is no history, where nobody asks about a policy that could be looked at.
+    """
+
+    looks: tuple[Scanner, ...] = ()
+    census: Census = Census({}, True)
+    loaded: Loaded | None = None
+
+    def of(self, policy: Policy) -> Scanner | None:
+        """The look at *policy*; None where it was not looked at."""
+        return next((look for look in self.looks if look.policy.name == policy.name), None)
+
+
+def needs_a_name(policy: Policy) -> bool:
+    """Whether nothing but an event that names a task runs *policy*, so that nobody knows who will be due."""
+    return policy.triggers == ("task",)
+
+
+def evidence(
+    file: PolicyFile, wanted: Sequence[Policy], settings: Settings, env: Mapping[str, str], given: Given
+) -> Evidence:
+    """Run the policies *wanted* of *file* as if they were approved, and replay the history under them.
+
+    Raises:
+        Ended: there could be no dry run, or no history; nobody should approve what nobody could look at.
+    """
+    terms = read_terms(given, settings)
+    seen = [one for one in wanted if not needs_a_name(one)]
+    if not seen:
+        return Evidence()
+    files = [_alone(file, one) for one in seen]
+    dry_run = [_dry_run_line(one, env) for one in files]
+    census = _census(file, seen, env)
+    loaded = load_history(given, files, settings, env)
+    looks = [
+        Scanner(policy, *ran, run(its, loaded, terms))
+        for policy, its, ran in zip(seen, files, dry_run, strict=True)
+    ]
+    return Evidence(tuple(looks), census, loaded)
+
+
+def _alone(file: PolicyFile, policy: Policy) -> PolicyFile:
+    """The file with *policy* alone, as if everything ran it."""
+    return replace(file, policies=(replace(policy, triggers=(), index=0),))
+
+
+def _dry_run_line(file: PolicyFile, env: Mapping[str, str]) -> tuple[RunResult, Tap]:
+    tap = Tap(None, keep=KEPT_LINES)
+    return _swept(file, env, tap), tap
+
+
+def _census(file: PolicyFile, policies: Sequence[Policy], env: Mapping[str, str]) -> Census:
+    """Count what is unfinished; a dry run by itself lists no more than what could be due."""
+    targets = tuple(dict.fromkeys(target for policy in policies for target in policy.targets))
+    all_of_it = Policy("census", targets, Matcher(UNFINISHED), stops=False, reason="How many are there?")
+    tasks: Counter[Function] = Counter()
+
+    def heard(line: dict[str, Any]) -> None:
+        if line["event"] in ("reported", "unknown"):
+            tasks[Function(line["service"], line["function"], line["qualifier"])] += 1
+
+    tap = Tap(None, keep=("list_failed",), heard=heard)
+    finished = _swept(replace(file, exempt=(), policies=(all_of_it,)), env, tap)
+    return Census(tasks, not finished.result["partial"] and not tap.lines)
+
+
+def _swept(file: PolicyFile, env: Mapping[str, str], tap: Tap) -> RunResult:
+    # A policy given as text has no lock beside it: what is not approved yet is run dry as if it were.
+    dry_run_env = {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(_ALL)}
+    dry_run_env["REAPER_POLICY"] = dump_policy(file)
+    rings = every_timer(file.policies)
+    with progress("Looking at the tasks ..."), interruptible() as interrupted:
+        finished = sweep(rings, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        if interrupted():
+            raise KeyboardInterrupt
+    if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
+        why = "; ".join([*finished.result["errors"], *advice_for(tap.said("list_failed"))])
+        raise Ended(f"nothing is approved that could not be rehearsed: {why}", finished.exit)
+    return finished

@@ -1,1 +1,0 @@
-"""`arm`: look at what a policy does, then let it stop tasks."""

@@ -1,0 +1,1 @@
+"""What a policy can ask of one task: ages, expressions, and one rule for each matcher key."""

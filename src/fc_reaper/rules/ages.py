@@ -1,0 +1,124 @@
+"""How old a task is, by which clock, and when that cannot be known.
+
+The platform dates every change of status (`events`). `startedTime` is not documented well enough
+to condemn anybody: no page says whether it is the moment of enqueueing or of execution, so it is
+believed only where every reading of it is on the task's side.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from fc_reaper.models import FINISHED, STOPPING, Millis, Task
+
+StartedTime = Literal["unknown", "enqueue", "execution"]
+"""What this account's `startedTime` is known to mean."""
+
+_LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
+
+_ENDS = frozenset(FINISHED)
+
+# Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
+_LATE: Millis = 60_000
+
+# The cloud tells its time in whole seconds, so a moment may be up to one second behind the truth.
+_COARSENESS: Millis = 1000
+
+
+class Age(NamedTuple):
+    """How long a clock has been ticking, in milliseconds, and what it was read from."""
+
+    ms: Millis
+    source: Literal["events", "started_time"]
+
+
+def inconsistency(task: Task) -> str | None:
+    """Say what in the record speaks against itself; None when nothing does.
+
+    The latest event must name the present status, no event of an unfinished task may be an end, and
+    no attempt can have started long after the latest event.
+    """
+    if task.doubt is not None:
+        return task.doubt
+    for status in task.undated:
+        if status in _ENDS:
+            return f"status {task.status} contradicts an event that says it ended"
+    if not task.events:
+        return None
+    if task.started_at is not None and task.started_at > task.events[-1].at + _LATE:
+        return "its startedTime is later than its latest event"
+    if task.events[-1].status != task.status:
+        return f"status {task.status} contradicts its latest event {task.events[-1].status}"
+    for event in task.events:
+        if event.status in _ENDS:
+            return f"status {task.status} contradicts an event that says it ended"
+    return None
+
+
+def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age | None:
+    """Read *clock* for *task* at *now*; None when the record does not tell.
+
+    Meaningful only in the clock's own statuses (`CLOCKS`). Once a record has dated events they alone
+    count; `startedTime` never fills a gap in them. A date in the future is no date, and while one event
+    has none nobody knows which is the latest.
+    """
+    if task.events:
+        if task.undated or task.events[-1].at > now + _COARSENESS:
+            return None
+        return _by_events(clock, task, now)
+    if task.started_at is None or not _believable(clock, task, started_time):
+        return None
+    return _since(task.started_at, now, "started_time")
+
+
+def is_exact(clock: str, known: Age, started_time: StartedTime) -> bool:
+    """Whether *known* is neither too young nor too old.
+
+    `alive_for` by a `startedTime` that nobody knows the meaning of may be too young: that may keep a task
+    from being due, but must not keep it from being spared.
+    """
+    return known.source == "events" or clock != "alive_for" or started_time == "enqueue"
+
+
+def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_time: StartedTime) -> bool:
+    """Whether *clock* is surely within *limit*, under every reading of `startedTime` that is possible.
+
+    An attempt cannot begin, and a stop cannot be asked for, before `startedTime`, whatever it means; and
+    nothing at all before a task was first enqueued, which is where a record with dated events begins.
+    """
+    if task.events:
+        first = task.events[0]
+        return first.status == "Enqueued" and not task.undated and now - first.at <= limit
+    if task.started_at is None or task.started_at > now + _COARSENESS:
+        return False
+    if clock not in ("running_for", "stopping_for") and started_time != "enqueue":
+        return False
+    return now - task.started_at <= limit
+
+
+def _by_events(clock: str, task: Task, now: Millis) -> Age | None:
+    if clock == "alive_for":
+        wanted, events = "Enqueued", iter(task.events)
+    else:
+        wanted, events = _LAST[clock], reversed(task.events)
+    for at, _, status in events:
+        if status == wanted:
+            return _since(at, now, "events")
+    return None
+
+
+def _since(start: Millis | None, now: Millis, source: Literal["events", "started_time"]) -> Age | None:
+    if start is None or start > now + _COARSENESS:
+        return None
+    return Age(max(0, now - start), source)
+
+
+def _believable(clock: str, task: Task, started_time: StartedTime) -> bool:
+    """Whether `startedTime` can only make the task look younger than it is."""
+    if clock == "alive_for":
+        return True
+    if clock == "running_for":
+        return started_time == "execution" and task.retries == 0
+    if clock == "queued_for":
+        return started_time == "enqueue" and task.retries == 0
+    return False

@@ -1,0 +1,91 @@
+"""Targets: the `[service/]function[@qualifier]` patterns of a policy, and whom they mean."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from fc_reaper.errors import InvalidName
+from fc_reaper.models import LATEST, Function
+
+_GLOB = re.compile(r"[*?]")
+_PART = re.compile(r"[A-Za-z0-9_$*?-]+")
+_TARGET = re.compile(r"(?:(?P<service>[^/@]+)/)?(?P<name>[^/@]+)(?:@(?P<qualifier>[^/@]+))?")
+
+
+class Target(NamedTuple):
+    """A pattern over functions. `service` None means Function Compute 3.0, which has no services.
+
+    Parts may hold `*` and `?`, matched with case (`fnmatchcase`; brackets are not special).
+    """
+
+    service: str | None
+    name: str
+    qualifier: str
+
+    def __str__(self) -> str:
+        path = self.name if self.service is None else f"{self.service}/{self.name}"
+        return f"{path}@{self.qualifier}"
+
+    @property
+    def names_a_glob(self) -> bool:
+        """Whether service or function is a pattern, so that only discovery can tell whom it means."""
+        return _is_glob(self.name) or (self.service is not None and _is_glob(self.service))
+
+    @property
+    def needs_discovery(self) -> bool:
+        """Whether any part is a pattern. A literal target is looked at without asking what exists."""
+        return self.names_a_glob or _is_glob(self.qualifier)
+
+    def fits_path(self, service: str | None, name: str) -> bool:
+        """Whether a function of that service and name is meant under some qualifier."""
+        if (self.service is None) != (service is None):
+            return False
+        if self.service is not None and service is not None and not fnmatchcase(service, self.service):
+            return False
+        return fnmatchcase(name, self.name)
+
+    def fits(self, function: Function) -> bool:
+        """Whether *function*, under the qualifier it is found with, is meant."""
+        return self.fits_path(function.service, function.name) and fnmatchcase(
+            function.qualifier, self.qualifier
+        )
+
+    def literal(self) -> Function:
+        """The one function that a target without patterns names."""
+        return Function(self.service, self.name, self.qualifier)
+
+
+def spellings(function: Function) -> tuple[Function, ...]:
+    """*function* and, where it has one, its other name: one made in 2.0 is `service$function` in 3.0.
+
+    https://help.aliyun.com/en/functioncompute/monitoring-data
+    """
+    if function.service is not None:
+        return function, Function(None, f"{function.service}${function.name}", function.qualifier)
+    service, dollar, name = function.name.partition("$")
+    return (function, Function(service, name, function.qualifier)) if dollar else (function,)
+
+
+def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
+    """Read `[service/]function[@qualifier]`; without `@` the qualifier is *default_qualifier*.
+
+    Raises:
+        InvalidName: the text has another shape, or holds a character no name can have.
+    """
+    match = _TARGET.fullmatch(text)
+    if match is None:
+        raise InvalidName(f"{text!r} is not a target; write [service/]function[@qualifier]")
+    parts = match.groupdict()
+    for part in parts.values():
+        if part is not None and not _PART.fullmatch(part):
+            raise InvalidName(
+                f"{text!r} is not a target: {part!r} holds a character no name has; "
+                "use letters, digits, _ - and the patterns * ?"
+            )
+    return Target(parts["service"], parts["name"] or "", parts["qualifier"] or default_qualifier)
+
+
+def _is_glob(part: str) -> bool:
+    return _GLOB.search(part) is not None

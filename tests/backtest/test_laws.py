@@ -1,0 +1,132 @@
+"""A replay does what a run at each tick would have done, no more and no less."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fc_reaper.backtest import History, as_of
+from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.models import Task
+from fc_reaper.policy import PolicyFile
+from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, naive, policies
+
+ENTRIES = (
+    "match: {running_for: 10m}",
+    "match: {running_for: 1m}, budget: 1/run",
+    "match: {queued_for: 5m}, unless: [vip-*, {alive_for: 1h}]",
+    "match: {alive_for: 20m}, halt_over: 2",
+    "match: {alive_for: 7m}, budget: '2/run, 3/day'",
+    "match: {alive_for: 7m}, targets: ['media/resize'], budget: 1/day",
+    "match: {alive_for: 3m}, holdout: 40%, budget: 2/run",
+    "match: {alive_for: 1m}, halt_over: 2, budget: 1/run",
+    "match: {retries_over: 1}",
+    "match: {stopping_for: 2m}",
+    "match: {status: Running, where: payload.order == `2`}, triggers: [timer], keep: {at_most: 2}",
+    "match: {alive_for: {from: payload.run, at_most: 30m}}",
+    "match: {running_for: 2m, where: 'ages.alive_for > `600`'}",
+    "match: {alive_for: 1m, where: '`599.9995` <= ages.running_for || ages.running_for == `300`'}",
+    "match: {alive_for: 1m, where: 'ages.queued_for >= payload.order && !(ages.alive_for < `1200`)'}",
+    "match: {alive_for: 1m, where: 'ages.running_for > payload.most'}, report: it is slow",
+    "match: {alive_for: 1m, where: 'max([ages.alive_for, `600`]) > `900`'}",
+    "match: {alive_for: 1m}, unless: [{where: 'ages.alive_for != `900` && startedTime > `0`'}], "
+    "budget: 1/run",
+    "match: {status: Running}, keep: {at_most: 1, per: 'ages.running_for > `420`'}",
+    "match: {status: [Enqueued, Running, Retrying]}, keep: {at_most: 1}, budget: 1/run",
+    "match: {status: [Running, Enqueued]}, keep: {at_most: 2, stop_first: oldest, per: function}, "
+    "halt_over: 1",
+    "match: {status: Running}, keep: {at_most: 1, per: payload.order}, unless: [keep-*], holdout: 30%",
+    "match: {alive_for: 4m}, report: it is slow",
+    "match: {status: [Enqueued, Running]}, keep: {at_most: 1, per: qualifier}, report: there are many",
+    "match: {status: Running}, keep: {at_most: 2}, unless: [vip-*], halt_over: 2, budget: '1/run, 3/day'",
+    "match: {status: [Running, Retrying]}, keep: {at_most: 1, stop_first: oldest}, report: there are many",
+    "match: {alive_for: 1m}, triggers: [alert]",
+)
+EXEMPT = st.sampled_from(
+    [
+        "",
+        "[keep-*]",
+        "[{running_for: 30m}]",
+        "[{where: payload.order == `1`}]",
+        "[{where: 'ages.running_for < `200`'}]",
+    ]
+)
+files = st.builds(
+    lambda entries, exempt: policies(*entries, exempt=exempt),
+    st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=4),
+    EXEMPT,
+)
+intervals = st.sampled_from([MINUTE, 5 * MINUTE, 7 * MINUTE])
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(histories(), files, intervals)
+def test_it_is_what_a_run_at_every_tick_would_have_done(
+    past: History, file: PolicyFile, interval: int
+) -> None:
+    """Same stops with the same verdicts at the same ticks, same reports, same halts, same counts."""
+    terms = SweepOptions(interval)
+    quick = replay(past, file, terms)
+    slow = naive(past, file, terms, quick.last if quick.last is not None else 0)
+    stops = [
+        (one.policy.name, stop.at, stop.task.invocation_id, stop.verdict)
+        for one in quick.policies
+        for stop in one.stops
+    ]
+    assert sorted(stops) == sorted(slow.stops)
+    reports = {
+        (one.policy.name, found.task.invocation_id, found.at)
+        for one in quick.policies
+        for found in one.reported
+    }
+    assert reports == slow.reports
+    stopping = [one for one in quick.policies if one.policy.stops]
+    assert {one.policy.name: one.halted_runs for one in stopping} == slow.halted
+    assert {one.policy.name: one.due for one in stopping} == slow.due
+    assert {one.policy.name: one.held_back for one in stopping} == slow.held_back
+
+
+@given(histories(most=6), files)
+def test_a_verdict_of_the_replay_is_the_judgement_of_that_instant(past: History, file: PolicyFile) -> None:
+    """Whoever is stopped by its own clock is due by `claim` on its record as of that tick, to the letter."""
+    for stop in replay(past, file, SweepOptions(MINUTE)).stops:
+        if stop.verdict.rule == "keep":
+            continue
+        awake = [one for one in file.policies if one.triggers != ("alert",)]
+        fitting = [one for one in awake if any(target.fits(stop.task.function) for target in one.targets)]
+        task = as_of(stop.task, stop.at)
+        assert task is not None
+        verdict = claim(task, compile_policies(task.function, fitting, file.exempt), stop.at)
+        assert verdict == stop.verdict
+        assert verdict.kind is Kind.DUE
+
+
+@given(histories(), files)
+def test_every_task_is_stopped_once_and_the_counts_add_up(past: History, file: PolicyFile) -> None:
+    """Nobody is stopped twice, and whoever was due was stopped or held back, or its end came first."""
+    result = replay(past, file, SweepOptions(5 * MINUTE))
+    ids = [stop.task.invocation_id for stop in result.stops]
+    assert len(ids) == len(set(ids))
+    for one in result.policies:
+        assert sum(one.outcomes.values()) == len(one.found)
+        assert len(one.stops) <= one.due
+        if one.held_back == {"budget": 0, "halted": 0, "holdout": 0}:
+            assert len(one.stops) == one.due
+
+
+@given(lives(), st.integers(-1, 700))
+def test_a_record_of_the_past_knows_nothing_of_the_future(task: Task, minutes: int) -> None:
+    """Its events lie before that moment, its status is the latest of them, and an end is not foretold."""
+    moment = MIDNIGHT + minutes * MINUTE
+    past = as_of(task, moment)
+    if past is None:
+        assert moment < task.events[0].at
+        return
+    assert past.events == tuple(event for event in task.events if event.at <= moment)
+    assert past.status == past.events[-1].status
+    assert past.record is not None
+    assert past.record["status"] == past.status
+    assert [event["timestamp"] for event in past.record["events"]] == [event.at for event in past.events]

@@ -1,0 +1,117 @@
+"""How long tasks take, and the smallest limit that spares every success."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fc_reaper.backtest import History, percentile, suggest
+from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.backtest.suggest import smallest_limit
+from fc_reaper.models import Event, Function, Task
+from fc_reaper.policy import spell_duration
+from tests.backtest.lives import MIDNIGHT, history, lived, policies
+from tests.builders import TRANSCODE, ms
+
+HUNDRED = [
+    lived(f"job-{n}", ("Enqueued", "0s"), ("Running", f"{n}s"), ("Succeeded", f"{n + 60 * n}s"))
+    for n in range(1, 101)
+]
+
+
+def test_percentiles_are_the_nearest_rank() -> None:
+    """The smallest value such that so many percent are not greater."""
+    assert [percentile(range(1, 101), share) for share in (50, 95, 99, 100)] == [50, 95, 99, 100]
+    assert [percentile([15, 20, 35, 40, 50], share) for share in (5, 30, 40, 50, 100)] == [15, 20, 20, 35, 50]
+    assert percentile([7], 50) == 7
+
+
+def test_each_measure_of_a_function_has_its_spread() -> None:
+    """A hundred tasks: n seconds of waiting, n minutes of running."""
+    (found,) = suggest(history(*HUNDRED).tasks)
+    assert (found.function, found.ended) == (TRANSCODE, {"Succeeded": 100})
+    queue, run, alive = found.spreads
+    assert (queue.clock, queue.p50, queue.p95, queue.p99, queue.most) == (
+        "queued_for", 50_000, 95_000, 99_000, 100_000,
+    )  # fmt: skip
+    assert (run.clock, run.tasks, run.p50, run.most) == ("running_for", 100, ms("50m"), ms("100m"))
+    assert (alive.clock, alive.most) == ("alive_for", ms("100m") + 100_000)
+    assert (run.limit, run.unit, queue.limit, queue.unit) == (ms("100m"), ms("1m"), ms("100s"), ms("1s"))
+
+
+def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
+    """The others are counted; how long they would have taken nobody knows."""
+    tasks = history(
+        lived("good", ("Enqueued", "0s"), ("Running", "1m"), ("Succeeded", "2m")),
+        lived("bad", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "9h")),
+        lived("late", ("Enqueued", "0s"), ("Expired", "3h")),
+        lived("cut", ("Enqueued", "0s"), ("Running", "1m"), ("Stopping", "20h"), ("Stopped", "21h")),
+        lived("asked", ("Enqueued", "0s"), ("Running", "1m"), ("Stopping", "20h")),
+        lived("open", ("Enqueued", "0s"), ("Running", "1m")),
+    ).tasks
+    (found,) = suggest(tasks)
+    assert found.ended == {"Succeeded": 1, "Failed": 1, "Expired": 1}
+    assert (found.stopped, found.alive) == (2, 1)
+    queue, run, alive = found.spreads
+    assert (queue.tasks, run.tasks, alive.tasks) == (3, 2, 3)
+    assert (queue.most, run.most, alive.most) == (ms("3h"), ms("539m"), ms("9h"))
+    assert (queue.limit, run.limit, alive.limit) == (ms("1m"), ms("1m"), ms("2m"))
+
+
+def test_where_nothing_succeeded_no_limit_is_suggested() -> None:
+    """Any would do, which says nothing."""
+    (found,) = suggest(history(lived("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "2m"))).tasks)
+    assert [spread.limit for spread in found.spreads] == [None, None, None]
+
+
+def test_functions_are_measured_apart() -> None:
+    """By name and qualifier."""
+    other = HUNDRED[0]._replace(function=Function("media", "transcode", "LATEST"))
+    assert [str(one.function) for one in suggest([*HUNDRED[:2], other])] == [
+        "media/transcode@LATEST",
+        "media/transcode@prod",
+    ]
+
+
+def test_limits_are_whole_seconds_up_to_ten_minutes_and_whole_minutes_beyond() -> None:
+    """Exactly at a limit is not over it, and with its last millisecond a task has ended."""
+    assert smallest_limit(1) == (1_000, 1_000)
+    assert smallest_limit(90_000) == (90_000, 1_000)
+    assert smallest_limit(90_001) == (90_000, 1_000)
+    assert smallest_limit(90_002) == (91_000, 1_000)
+    assert smallest_limit(600_000) == (600_000, 1_000)
+    assert smallest_limit(2_400_002) == (2_460_000, 60_000)
+
+
+@st.composite
+def good_lives(draw: st.DrawFn, number: int) -> Task:
+    """A task that waited, ran, perhaps twice, and succeeded."""
+    lengths = [draw(st.integers(1, 1_500_000)) for _ in range(draw(st.sampled_from([2, 4])))]
+    names = ("Enqueued", "Running", "Retrying", "Running")[: len(lengths)]
+    moment, events = MIDNIGHT, []
+    for step, (name, length) in enumerate(zip(names, lengths, strict=True), 1):
+        events.append(Event(moment, step, name))
+        moment += length
+    events.append(Event(moment, len(events) + 1, "Succeeded"))
+    return Task(TRANSCODE, f"job-{number}", "Succeeded", f"r-{number}", events=tuple(events))
+
+
+@st.composite
+def good_histories(draw: st.DrawFn) -> History:
+    """Tasks that all succeeded."""
+    return History(tuple(draw(good_lives(number)) for number in range(draw(st.integers(1, 5)))))
+
+
+@settings(deadline=None)
+@given(good_histories())
+def test_the_smallest_limit_stops_no_success_and_one_unit_less_does(past: History) -> None:
+    """Replayed at every millisecond."""
+    (found,) = suggest(past.tasks)
+    for spread in found.spreads:
+        assert spread.limit is not None
+        exact = policies(f"match: {{{spread.clock}: {spell_duration(spread.limit)}}}, budget: 100/run")
+        assert replay(past, exact, SweepOptions(1)).stops == []
+        if spread.limit > spread.unit:
+            less = spell_duration(spread.limit - spread.unit)
+            tight = policies(f"match: {{{spread.clock}: {less}}}, budget: 100/run")
+            assert replay(past, tight, SweepOptions(1)).stops != []

@@ -1,0 +1,366 @@
+"""`fc-reaper approve`: the evidence, the question, the lock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fc_reaper.policy.lock import load_lock
+from tests.cli.command import Ran, a_policy_file, at, fc_reaper
+from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.run.account import POLICY, seeded, stopped
+
+TWO = (
+    POLICY
+    + """\
+  - name: cancelled
+    targets: [media/transcode@prod]
+    match: {status: [Enqueued, Running]}
+    triggers: [task]
+    stop: The application cancelled it.
+  - name: slow
+    targets: [media/transcode@prod]
+    match: {queued_for: 1h}
+    report: Is that normal?
+"""
+)
+
+
+def a_history(folder: Path, *records: tuple[str, str, int]) -> Path:
+    """Records of tasks that ran for so many hours: their ids, how they ended, and the hours."""
+    path = folder / "history.jsonl"
+    path.write_text("".join(json.dumps(_record(*one)) + "\n" for one in records), "utf-8")
+    return path
+
+
+def _record(name: str, status: str, hours: int) -> dict[str, Any]:
+    began, end = 1_795_000_000_000, 1_795_000_000_000 + hours * 3_600_000
+    life = (("Enqueued", began), ("Running", began), (status, end))
+    events = [{"eventId": n, "status": word, "timestamp": at} for n, (word, at) in enumerate(life, 1)]
+    return {
+        "serviceName": "media", "functionName": "transcode", "qualifier": "prod", "invocationId": name,
+        "requestId": f"r-{name}", "status": status, "startedTime": began, "endTime": end, "events": events,
+        "alreadyRetriedTimes": 0,
+    }  # fmt: skip
+
+
+FAIR = [*((f"fast-{n}", "Succeeded", 1) for n in range(9)), ("b", "Failed", 9)]
+FALSE = [*FAIR, ("slow-1", "Succeeded", 5)]
+
+
+def approve(cloud: EmulatorProcess, folder: Path, *args: str, answers: str = "", text: str = TWO) -> Ran:
+    """Run the command beside a policy and a fair history."""
+    a_policy_file(folder, text)
+    if not (folder / "history.jsonl").exists():
+        a_history(folder, *FAIR)
+    args = ("--history", "history.jsonl", *args)
+    return fc_reaper("approve", *args, env=at(cloud), stdin=answers.encode(), cwd=folder)
+
+
+def approved(folder: Path) -> list[str]:
+    """The names in the lock; nothing where there is none."""
+    path = folder / "policy.lock"
+    if not path.exists():
+        return []
+    return [one.name for one in load_lock(path.read_text("utf-8"), "policy.lock").policies]
+
+
+def would_stop(cloud: EmulatorProcess, folder: Path) -> tuple[int, int]:
+    """How many tasks a run of the policy as it lies there would stop, and report."""
+    counts = fc_reaper("plan", "--json", env=at(cloud), cwd=folder).json["counts"]
+    return counts["would_stop"], counts["reported"]
+
+
+def test_the_evidence_comes_before_the_question(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """What it would do now, what it would have done, and only then whether to approve it."""
+    ran = approve(cloud, tmp_path, answers="y\n")
+    assert ran.code == 0, ran.err
+    said = ("What it would do now", "over-1", "What it would have done", "runaway would have stopped 1 task")
+    places = [ran.out.index(words) for words in (*said, "Approve runaway, cancelled?")]
+    assert places == sorted(places)
+    assert approved(tmp_path) == ["runaway", "cancelled"]
+    assert stopped(cloud) == set()
+
+
+@pytest.mark.parametrize("answers", ["", "n\n", "\n", "what?\n", "runaway\n"])
+def test_anything_but_a_yes_arms_nothing(cloud: EmulatorProcess, tmp_path: Path, answers: str) -> None:
+    """Nor does it write a lock, which would disarm what stops today."""
+    ran = approve(cloud, tmp_path, answers=answers)
+    assert (ran.code, approved(tmp_path), list(tmp_path.glob("policy.lock*"))) == (1, [], [])
+    assert "Not approved by you: runaway, cancelled." in ran.told
+
+
+def test_a_policy_with_false_stops_is_armed_only_by_its_name(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """A yes is not enough for what would have stopped tasks that succeeded."""
+    a_history(tmp_path, *FALSE)
+    ran = approve(cloud, tmp_path, answers="y\ny\n")
+    assert (ran.code, approved(tmp_path)) == (1, ["cancelled"])
+    assert "1 task that it would have stopped succeeded in truth" in ran.told
+    ran = approve(cloud, tmp_path, answers="runaway\n")
+    assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
+
+
+def test_yes_arms_only_what_nothing_speaks_against(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """For a pipeline: doubts are exit 1, unless somebody wrote that they do not count."""
+    a_history(tmp_path, *FALSE)
+    ran = approve(cloud, tmp_path, "--yes")
+    assert (ran.code, approved(tmp_path)) == (1, ["cancelled"])
+    assert any("--despite-doubts" in line for line in ran.complaints)
+    ran = approve(cloud, tmp_path, "--yes", "--despite-doubts", "--json")
+    assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
+    (policy,) = ran.json["policies"]
+    assert (policy["name"], policy["approved"], len(policy["doubts"])) == ("runaway", True, 1)
+
+
+ALERTED = """\
+  - name: alerted
+    targets: [media/transcode@prod]
+    match: {running_for: 4h}
+    triggers: [alert]
+    stop: Too long.
+"""
+
+
+def test_what_no_timer_runs_is_looked_at_all_the_same(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """An alert decides when it judges, not how: its false stops are as false."""
+    a_history(tmp_path, *FALSE)
+    ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
+    assert (ran.code, approved(tmp_path)) == (1, [])
+    assert "1 task that it would have stopped succeeded in truth" in " ".join(ran.err.split())
+    assert "alerted: only alert runs it; it was looked at as if every timer did." in ran.told
+    assert "alerted would have stopped 2 tasks" in ran.told
+
+
+def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """A timer does not run the first policy, so the second one has those tasks for itself."""
+    a_history(tmp_path, *FALSE)
+    head, _, runaway = POLICY.partition("  - name")
+    ran = approve(cloud, tmp_path, "--yes", text=f"{head}{ALERTED}  - name{runaway}    triggers: [timer]\n")
+    assert (ran.code, approved(tmp_path)) == (1, [])
+    for name in ("alerted", "runaway"):
+        assert f"{name} would have stopped 2 tasks" in ran.told
+    places = [ran.told.index(f"What {whom} would") for whom in ("alerted", "runaway", "they")]
+    assert places == sorted(places)
+
+
+def test_what_only_a_named_task_wakes_is_armed_by_a_yes(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The application says which task; there is nothing to run dry, and that is said."""
+    ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
+    assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
+    said = "cancelled: only an event that names a task runs it, so nothing could be tried as a dry run."
+    assert 0 < ran.told.index(said) + 1 < ran.told.index("Approve cancelled?")
+
+
+def test_an_entry_that_leaves_the_lock_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Another file in the folder may have put it there."""
+    approve(cloud, tmp_path, "--yes")
+    other = TWO.replace("name: runaway", "name: other").replace("[Enqueued, Running]", "Running")
+    ran = approve(cloud, tmp_path, "--yes", "--only", "other", text=other)
+    assert approved(tmp_path) == ["other"]
+    missing = "runaway was approved, and has left policy.lock: policy.yaml has no stop policy of that name."
+    assert missing in ran.told
+    assert (
+        "cancelled was approved, and has left policy.lock: it or an exemption was changed since." in ran.told
+    )
+    approve(cloud, tmp_path, "--yes")
+    ran = approve(cloud, tmp_path, "--yes", "--json", text=other)
+    assert ran.json["dropped"] == ["runaway"]
+
+
+def test_a_policy_that_would_stop_most_of_what_is_alive_is_doubtful(tmp_path: Path) -> None:
+    """A wrong unit, or a pattern that is too wide, shows before it is approved."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=20, enqueued="-10m", started="-10m")]}
+    with running_emulator(seed=seed) as cloud:
+        ran = approve(cloud, tmp_path, "--yes", text=POLICY.replace("2h", "2m"))
+        assert (ran.code, approved(tmp_path)) == (1, [])
+        assert "20 of the 20 unfinished tasks of its functions are due" in " ".join(ran.err.split())
+
+
+def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
+    """A busy neighbour is no excuse; that most of what is old is due is no fault."""
+    busy = {"functionName": "resize", "status": "Running", "invocationId": "n-{n}", "count": 50}
+    seed = {
+        "invocations": [
+            seeded("old-{n}", "Running", count=4, enqueued="-3h", started="-3h"),
+            seeded("new-{n}", "Running", count=3, enqueued="-10m", started="-10m"),
+            {**busy, "enqueued": "-10m", "started": "-10m"},
+        ]
+    }
+    idle = "  - name: idle\n    targets: [resize]\n    match: {running_for: 2h}\n    stop: Too long.\n"
+    text = POLICY + idle
+    with running_emulator(seed=seed) as cloud:
+        ran = approve(cloud, tmp_path, "--yes", text=text)
+        assert "4 of the 7 unfinished tasks of its functions are due" in " ".join(ran.err.split())
+        seed["invocations"][1]["count"] = 4
+    with running_emulator(seed=seed) as cloud:
+        assert approve(cloud, tmp_path, "--yes", "--only", "runaway", text=text).code == 0
+    assert approved(tmp_path) == ["runaway"]
+
+
+@pytest.mark.parametrize(
+    ("records", "doubt"),
+    [
+        (FAIR[1:], "only 9 tasks of its functions ended by themselves in the history: too few to tell"),
+        (FAIR[:1], "only 1 task of its functions ended by itself in the history: too few to tell"),
+        ([("a", "Stopped", 1)], "no task of its functions ended by itself in the history: too few to tell"),
+        (
+            [*FAIR, *((f"late-{n}", "Failed", 5) for n in range(10))],
+            "it would have stopped 11 of the 20 tasks of its functions in the history, more than half",
+        ),
+        ([*FAIR, *((f"late-{n}", "Failed", 5) for n in range(8))], None),
+    ],
+    ids=["nine", "one", "stopped ones", "more than half", "half"],
+)
+def test_a_history_that_says_too_little_or_too_much_is_doubtful(
+    records: list[tuple[str, str, int]], doubt: str | None, cloud: EmulatorProcess, tmp_path: Path
+) -> None:
+    """Ten that ended by themselves are the least; who was stopped says nothing."""
+    a_history(tmp_path, *records)
+    ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
+    assert approved(tmp_path) == ([] if doubt else ["runaway"])
+    assert (doubt or "") in " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize(
+    ("key", "doubt"),
+    [
+        ("halt_over: 1", "it would be halted"),
+        ("keep: {at_most: 2}\n    halt_over: 1", "it would be halted"),
+    ],
+)
+def test_a_halt_is_a_doubt(cloud: EmulatorProcess, tmp_path: Path, key: str, doubt: str) -> None:
+    """Nobody approves in good faith what stops itself."""
+    ran = approve(cloud, tmp_path, "--yes", text=f"{POLICY}    {key}\n")
+    assert (ran.code, approved(tmp_path)) == (1, [])
+    assert doubt in " ".join(ran.err.split())
+
+
+def test_without_a_history_of_its_functions_nobody_knows(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """No record is no proof of innocence."""
+    ran = approve(
+        cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@prod, media/other")
+    )
+    assert (ran.code, approved(tmp_path)) == (1, [])  # media/other cannot be listed
+    ran = approve(cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@canary"))
+    assert (ran.code, approved(tmp_path)) == (1, [])
+    assert "no task of its functions is in the history" in " ".join(ran.err.split())
+
+
+def test_what_is_armed_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Until it means something else; then it only reports until somebody has looked again."""
+    approve(cloud, tmp_path, "--yes")
+    assert would_stop(cloud, tmp_path) == (3, 2)
+    before = (tmp_path / "policy.lock").read_bytes()
+    ran = approve(cloud, tmp_path)
+    assert (ran.code, "Every stop policy is approved as it is." in ran.told) == (0, True)
+    assert (tmp_path / "policy.lock").read_bytes() == before
+    a_policy_file(tmp_path, TWO.replace("running_for: 2h", "running_for: 90m"))
+    assert would_stop(cloud, tmp_path) == (0, 5)
+    ran = approve(cloud, tmp_path, answers="y\n", text=TWO.replace("running_for: 2h", "running_for: 90m"))
+    assert "Approve runaway?" in ran.out
+    assert would_stop(cloud, tmp_path) == (3, 2)
+
+
+def test_arming_one_policy_arms_no_other(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """One that lost its approves with an exemption does not get them back by the approving of another."""
+    approve(cloud, tmp_path, "--yes")
+    bare = TWO.replace("exempt: [keep-*]\n", "")
+    ran = approve(cloud, tmp_path, "--yes", "--despite-doubts", "--only", "cancelled", text=bare)
+    assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
+    assert would_stop(cloud, tmp_path)[0] == 0
+
+
+def test_a_new_exemption_is_remembered_by_the_next_arming(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """So that its going un-approves."""
+    approve(cloud, tmp_path, "--yes")
+    more = TWO.replace("[keep-*]", "[keep-*, gold-*]")
+    assert approve(cloud, tmp_path, "--yes", text=more).code == 0
+    a_policy_file(tmp_path)
+    assert would_stop(cloud, tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "text", "words"),
+    [
+        (["--only", "nobody"], TWO, "nobody is no stop policy of policy.yaml; there is: runaway, cancelled"),
+        (["--json"], TWO, "add --yes"),
+        (["--enforce"], TWO, "approve never stops anything"),
+        ([], TWO.replace("2h", "2"), "policy.yaml:6"),
+        ([], POLICY.replace("stop:", "report:"), "stops nothing"),
+        (["--interval", "soon"], TWO, "--interval"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    cloud: EmulatorProcess, tmp_path: Path, args: list[str], text: str, words: str
+) -> None:
+    """With exit code 2, and no lock."""
+    ran = approve(cloud, tmp_path, *args, answers="y\n", text=text)
+    assert ran.code == 2, ran.out
+    assert words in ran.err
+    assert approved(tmp_path) == []
+
+
+def test_a_policy_as_text_has_no_lock(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """There is no place beside it."""
+    ran = fc_reaper("approve", env=at(cloud, REAPER_POLICY=POLICY), cwd=tmp_path)
+    assert (ran.code, "name a file" in ran.err) == (2, True)
+
+
+def test_nothing_is_armed_that_could_not_be_looked_at(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Without an answer of the cloud there is nothing to approve by."""
+    a_policy_file(tmp_path, TWO)
+    a_history(tmp_path, *FAIR)
+    env = {**at(cloud), "REAPER_ENDPOINT": "http://127.0.0.1:9"}
+    ran = fc_reaper("approve", "--yes", "--history", "history.jsonl", env=env, cwd=tmp_path)
+    assert (ran.code, approved(tmp_path)) == (3, [])
+
+
+def test_a_broken_lock_is_written_anew(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """It approved nothing, so nothing of it stays."""
+    (tmp_path / "policy.lock").write_text("policies: [", "utf-8")
+    ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
+    assert (ran.code, approved(tmp_path)) == (0, ["runaway"])
+
+
+def test_a_lock_that_cannot_be_written_is_said(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Where and why."""
+    (tmp_path / "policy.lock").mkdir()
+    ran = approve(cloud, tmp_path, "--yes")
+    assert (ran.code, "policy.lock: it cannot be written" in ran.err) == (2, True)
+
+
+def test_the_api_s_own_history_will_do(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Without --history the records that the cloud keeps are replayed."""
+    a_policy_file(tmp_path, TWO)
+    ran = fc_reaper("approve", "--yes", env=at(cloud), cwd=tmp_path)
+    assert ran.code == 1  # the account's only finished task succeeded after five hours
+    assert approved(tmp_path) == ["cancelled"]
+    assert "the cloud:" in ran.out
+
+
+def test_a_policy_is_looked_at_by_itself(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """What another one claims before it today it would claim once that one is refused."""
+    a_history(tmp_path, *FALSE)
+    again = POLICY.partition("policies:\n")[2].replace("runaway", "shadowed").replace("2h", "150m")
+    ran = approve(cloud, tmp_path, "--yes", text=POLICY + again)
+    assert (ran.code, approved(tmp_path)) == (1, [])
+
+
+def test_a_no_leaves_the_lock_as_it_is(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Also where a policy has changed since: put back, it is approved as before."""
+    approve(cloud, tmp_path, "--yes")
+    before = (tmp_path / "policy.lock").read_bytes()
+    ran = approve(cloud, tmp_path, answers="n\n", text=TWO.replace("running_for: 2h", "running_for: 90m"))
+    assert (ran.code, (tmp_path / "policy.lock").read_bytes()) == (1, before)
+
+
+def test_an_exemption_that_is_gone_is_a_doubt(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The lock's guard does not vanish in one silent step."""
+    approve(cloud, tmp_path, "--yes")
+    before = (tmp_path / "policy.lock").read_bytes()
+    ran = approve(cloud, tmp_path, "--yes", text=TWO.replace("exempt: [keep-*]\n", ""))
+    assert "the exemption keep-* is gone since the lock was written" in " ".join(ran.err.split())
+    assert (ran.code, (tmp_path / "policy.lock").read_bytes()) == (1, before)

@@ -1,0 +1,271 @@
+"""What becomes of one task."""
+
+from __future__ import annotations
+
+import pytest
+
+from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.models import Event, Function, Task
+from fc_reaper.policy import load_policy
+from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, rules, running_for
+
+QUEUED = [("Enqueued", "5h"), ("Dequeued", "1m"), ("Running", "1m")]
+RETRIED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "2m"), ("Running", "1m")]
+REQUEUED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "10m"), ("Enqueued", "5m")]
+
+
+@pytest.mark.parametrize(
+    ("match", "task", "kind"),
+    [
+        pytest.param("{running_for: 2h}", running_for("119m59s"), Kind.KEPT, id="within the limit is kept"),
+        pytest.param("{running_for: 2h}", running_for("2h"), Kind.KEPT, id="exactly at the limit is kept"),
+        pytest.param("{running_for: 2h}", running_for("2h1s"), Kind.DUE, id="over the limit is due"),
+        pytest.param("{running_for: 2h}", a_task("Running", *QUEUED), Kind.KEPT, id="waiting is not running"),
+        pytest.param("{alive_for: 2h}", a_task("Running", *QUEUED), Kind.DUE, id="waiting is being alive"),
+        pytest.param(
+            "{running_for: 2h}", a_task("Running", *RETRIED), Kind.KEPT, id="an attempt begins anew"
+        ),
+        pytest.param(
+            "{alive_for: 2h}", a_task("Running", *RETRIED), Kind.DUE, id="a life spans its attempts"
+        ),
+        pytest.param(
+            "{queued_for: 1h}", a_task("Enqueued", ("Enqueued", "2h")), Kind.DUE, id="waiting too long"
+        ),
+        pytest.param(
+            "{queued_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.KEPT, id="the last enqueueing counts"
+        ),
+        pytest.param(
+            "{alive_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.DUE, id="the first enqueueing counts"
+        ),
+        pytest.param(
+            "{running_for: 1h}", a_task("Enqueued", *REQUEUED), Kind.KEPT, id="what waits does not run"
+        ),
+        pytest.param(
+            "{stopping_for: 3m}",
+            a_task("Stopping", ("Enqueued", "9h"), ("Running", "9h"), ("Stopping", "4m")),
+            Kind.DUE,
+            id="stopping for too long",
+        ),
+        pytest.param(
+            "{alive_for: 1h}",
+            a_task("Stopping", ("Enqueued", "9h"), ("Running", "9h"), ("Stopping", "4m")),
+            Kind.KEPT,
+            id="what is being stopped is not stopped again",
+        ),
+        pytest.param(
+            "{retries_over: 3}", running_for("1m", retries=3), Kind.KEPT, id="exactly so many retries"
+        ),
+        pytest.param("{retries_over: 3}", running_for("1m", retries=4), Kind.DUE, id="more retries"),
+        pytest.param(
+            "{running_for: 2h, id: 'batch-*'}", running_for("3h"), Kind.KEPT, id="keys are joined by and"
+        ),
+        pytest.param(
+            "{running_for: 2h, id: ['x-*', 'job-?']}", running_for("3h"), Kind.DUE, id="one of the globs fits"
+        ),
+    ],
+)
+def test_rules_decide_by_their_own_clock(match: str, task: Task, kind: Kind) -> None:
+    """Each clock ticks in its own statuses and from its own event; the limit itself is within."""
+    assert claim(task, rules(a_policy(match)), NOON).kind is kind
+
+
+def test_a_verdict_explains_itself() -> None:
+    """Policy, rule, reason, age, limit, excess and clock travel with the verdict."""
+    verdict = claim(running_for("2h14m"), rules(a_policy("{alive_for: 2h}")), NOON)
+    assert (verdict.policy, verdict.rule, verdict.clock) == ("runaway", "alive_for", "events")
+    assert verdict.reason == "it takes forty minutes at worst"
+    assert (verdict.age, verdict.limit, verdict.over) == (8_040_000, 7_200_000, 840_000)
+
+
+def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
+    """The clock that decided when the task became due is the one that explains it."""
+    file = a_policy("{running_for: 1h, alive_for: 4h}")
+    verdict = claim(a_task("Running", ("Enqueued", "5h"), ("Running", "90m")), rules(file), NOON)
+    assert (verdict.rule, verdict.over) == ("running_for", 1_800_000)
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        pytest.param(running_for("9h")._replace(status="Thinking"), "nobody here knows", id="unknown status"),
+        pytest.param(
+            running_for("9h")._replace(status="Retrying"), "contradicts", id="status and events differ"
+        ),
+        pytest.param(running_for("9h", doubt="another function"), "another function", id="doubtful record"),
+        pytest.param(a_task("Running", ("Running", "9h")), "alive_for", id="never enqueued"),
+        pytest.param(
+            a_task("Running", ("Enqueued", "9h"), ("Succeeded", "8h"), ("Running", "7h")),
+            "contradicts",
+            id="an end in the middle",
+        ),
+        pytest.param(a_task("Running"), "alive_for", id="no date at all"),
+        pytest.param(a_task("Running", started_at=NOON + 3_600_000), "alive_for", id="started in the future"),
+    ],
+)
+def test_unknown_means_keep(task: Task, why: str) -> None:
+    """A record without what the rule needs, or against itself, is unknown, whatever else it says."""
+    verdict = claim(task, rules(a_policy("{alive_for: 2h}")), NOON)
+    assert verdict.kind is Kind.UNKNOWN
+    assert why in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("match", "task"),
+    [
+        ("{running_for: 2h}", running_for("3h", undated=("Retrying", "Running"))),
+        ("{running_for: 2h}", running_for("3h", undated=("Retrying",))),
+        ("{alive_for: 2h}", running_for("3h", undated=("Succeeded",))),
+        ("{alive_for: 2h}", a_task("Running", started_at=ago("3h"), undated=("Succeeded",))),
+        ("{running_for: 2h}", running_for("3h", started_at=ago("5m"))),
+    ],
+)
+def test_an_event_without_a_date_leaves_open_what_came_last(match: str, task: Task) -> None:
+    """What nobody can date may be a new attempt or the end; so may a start after the latest event."""
+    assert claim(task, rules(a_policy(match)), NOON).kind is Kind.UNKNOWN
+
+
+def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> None:
+    """Nothing of it can be older than its first event: no need to call it unknown."""
+    task = a_task("Running", ("Enqueued", "1m"))._replace(
+        events=(Event(ago("1m"), 1, "Enqueued"), Event(NOON + 5_000, 2, "Running"))
+    )
+    assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.KEPT
+
+
+def test_a_finished_record_about_something_else_proves_nothing() -> None:
+    """A doubtful record is not even believed when it says that it is over."""
+    task = running_for("9h", doubt="another task")._replace(status="Succeeded")
+    assert claim(task, rules(a_policy()), NOON).kind is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize("exempt", ["[{target: 'media/transcode@*'}]", "[{target: 'media$transcode@*'}]"])
+def test_mercy_knows_a_function_by_both_its_names(exempt: str) -> None:
+    """A function made in 2.0 is called media$transcode in 3.0."""
+    function = Function(None, "media$transcode", "LATEST")
+    file = a_policy(exempt=exempt)
+    judged = compile_policies(function, file.policies, file.exempt)
+    assert claim(running_for("9h", function=function), judged, NOON).kind is Kind.EXEMPT
+
+
+def test_a_date_in_the_future_is_no_date() -> None:
+    """Nobody can have been running since tomorrow; the attempt before does not count instead."""
+    task = a_task("Running", ("Enqueued", "9h"), ("Running", "8h"), ("Retrying", "7h"))
+    task = task._replace(events=(*task.events, Event(NOON + 60_000, 9, "Running")))
+    assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("match", "meaning", "retries", "kind"),
+    [
+        ("{alive_for: 2h}", "unknown", 0, Kind.DUE),
+        ("{alive_for: 2h}", "enqueue", 3, Kind.DUE),
+        ("{alive_for: 2h}", "execution", 3, Kind.DUE),
+        ("{running_for: 2h}", "unknown", 0, Kind.UNKNOWN),
+        ("{running_for: 2h}", "enqueue", 0, Kind.UNKNOWN),
+        ("{running_for: 2h}", "execution", 0, Kind.DUE),
+        ("{running_for: 2h}", "execution", 1, Kind.UNKNOWN),
+        ("{running_for: 2h}", "execution", None, Kind.UNKNOWN),
+        ("{stopping_for: 2h}", "execution", 0, Kind.KEPT),
+    ],
+)
+def test_started_time_condemns_only_where_it_is_known(
+    match: str, meaning: str, retries: int | None, kind: Kind
+) -> None:
+    """Without any dated event `startedTime` counts only where it can but make the task look younger."""
+    task = a_task("Running", started_at=ago("3h"), retries=retries)
+    verdict = claim(task, rules(a_policy(match), started_time=meaning), NOON)
+    assert verdict.kind is kind
+    assert verdict.clock == ("started_time" if kind is Kind.DUE else None)
+
+
+@pytest.mark.parametrize(("meaning", "kind"), [("enqueue", Kind.DUE), ("execution", Kind.UNKNOWN)])
+def test_started_time_tells_of_waiting_only_where_it_means_enqueueing(meaning: str, kind: Kind) -> None:
+    """`queued_for` without events needs `startedTime` to be the moment of enqueueing."""
+    task = a_task("Enqueued", started_at=ago("3h"))
+    assert claim(task, rules(a_policy("{queued_for: 2h}"), started_time=meaning), NOON).kind is kind
+
+
+def test_a_listed_record_without_events_is_read_before_it_is_judged() -> None:
+    """What the list leaves out may stand in the record itself, so nobody is condemned by the list."""
+    task = a_task("Running", started_at=ago("9h"))
+    verdict = claim(task, rules(a_policy("{alive_for: 2h}")), NOON, read=False)
+    assert (verdict.kind, verdict.unread) == (Kind.UNKNOWN, True)
+
+
+def test_what_started_within_the_limit_needs_no_reading() -> None:
+    """An attempt cannot be older than `startedTime`, whatever that means: no call is spent on it."""
+    task = a_task("Running", started_at=ago("1h"))
+    verdict = claim(task, rules(a_policy("{running_for: 2h}")), NOON, read=False)
+    assert (verdict.kind, verdict.unread) == (Kind.KEPT, False)
+
+
+@pytest.mark.parametrize(
+    "exempt", ["['job-*']", "[{status: Running}]", "[{running_for: 1h}]", "[{target: 'media/*@*'}]"]
+)
+def test_exempt_is_above_every_policy(exempt: str) -> None:
+    """Whatever matches `exempt` is left alone, and the line that says so is named."""
+    verdict = claim(running_for("9h"), rules(a_policy(exempt=exempt)), NOON)
+    assert (verdict.kind, verdict.line) == (Kind.EXEMPT, 2)
+
+
+def test_what_may_be_exempt_is_kept() -> None:
+    """An exemption that cannot be decided is no leave to stop."""
+    task = running_for("9h", retries=None)
+    verdict = claim(task, rules(a_policy(exempt="[{retries_over: 5}]")), NOON)
+    assert verdict.kind is Kind.UNKNOWN
+    assert "exempt" in verdict.reason
+
+
+def test_unless_spares() -> None:
+    """Any matcher of `unless` keeps the task from this policy."""
+    verdict = claim(running_for("9h"), rules(a_policy(unless="[vip-*, job-*]")), NOON)
+    assert (verdict.kind, verdict.rule) == (Kind.KEPT, "unless")
+
+
+def test_what_may_be_spared_is_kept() -> None:
+    """An `unless` that cannot be decided makes the claim unknown."""
+    file = a_policy(unless="[{retries_over: 5}]")
+    assert claim(running_for("9h", retries=None), rules(file), NOON).kind is Kind.UNKNOWN
+
+
+def test_the_reaper_never_stops_itself() -> None:
+    """Tasks of its own function are exempt, whatever the policy says."""
+    verdict = claim(running_for("9h"), rules(a_policy(), ourselves=True), NOON)
+    assert verdict.kind is Kind.EXEMPT
+
+
+TWO = """
+version: 1
+policies:
+  - {name: look, targets: ['media/*@*'], match: {running_for: 1h}, report: it is slow}
+  - {name: act, targets: ['media/*@*'], match: {running_for: 2h}, stop: it is lost}
+  - {name: act-too, targets: ['media/*@*'], match: {alive_for: 2h}, stop: it is old}
+"""
+
+
+@pytest.mark.parametrize(
+    ("age", "kind", "policy", "also"),
+    [
+        ("30m", Kind.KEPT, "look", ()),
+        ("90m", Kind.REPORTED, "look", ()),
+        ("3h", Kind.DUE, "act", ("look", "act-too")),
+    ],
+)
+def test_the_strongest_claim_wins(age: str, kind: Kind, policy: str, also: tuple[str, ...]) -> None:
+    """Stop before report, then the order of the file; the others are named."""
+    verdict = claim(running_for(age), rules(load_policy(TWO, source="p.yaml")), NOON)
+    assert (verdict.kind, verdict.policy, verdict.also) == (kind, policy, also)
+
+
+@pytest.mark.parametrize("status", ["Stopped", "Succeeded", "Failed", "Expired", "Invalid"])
+def test_what_has_ended_is_kept(status: str) -> None:
+    """A finished task is nobody's victim, however old it is."""
+    assert claim(running_for("9h")._replace(status=status), rules(a_policy()), NOON).kind is Kind.KEPT
+
+
+def test_targets_of_other_functions_do_not_exempt() -> None:
+    """An exemption with a `target` speaks of that function only."""
+    file = a_policy(exempt="[{target: 'media/other@*', id: '*'}]")
+    assert claim(running_for("9h", function=TRANSCODE), rules(file), NOON).kind is Kind.DUE

@@ -1,0 +1,345 @@
+"""`where` and limits that the task carries: whatever is not there, or does not fit, condemns nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.verdict import Kind, Verdict
+from fc_reaper.models import Task
+from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, ms, rules, running_for
+
+DUE, KEPT, UNKNOWN = Kind.DUE, Kind.KEPT, Kind.UNKNOWN
+
+
+def carrying(payload: Any, age: str = "3h", **record: Any) -> Task:
+    """A task that has been running for so long, with a payload; text is taken as it is."""
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    wire = {"invocationPayload": text, "instanceId": "c-1", "alreadyRetriedTimes": 0, **record}
+    return running_for(age, record=wire)
+
+
+def judged(task: Task, match: str, *, read: bool = True, **keys: str) -> Verdict:
+    """The verdict by one stop policy."""
+    return claim(task, rules(a_policy(match, **keys)), NOON, read=read)
+
+
+def where(expression: str) -> str:
+    return f"{{running_for: 2h, where: {json.dumps(expression)}}}"
+
+
+ORDER = {"tier": "gold", "n": 5, "vip": False, "tags": ["a"], "items": [{"x": 1}, {"x": 2}], "none": None}
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [
+        ("payload.tier == 'gold'", DUE),
+        ("payload.tier != 'gold'", KEPT),
+        ("payload.tier != 'silver'", DUE),
+        ("payload.n > `4` && payload.n <= `5`", DUE),
+        ("payload.n > `5`", KEPT),
+        ("!(payload.vip)", DUE),
+        ("payload.vip", KEPT),
+        ("contains(payload.tags, 'a')", DUE),
+        ("starts_with(payload.tier, 'g')", DUE),
+        ("length(payload.items[?x > `1`]) == `1`", DUE),
+        ("payload.items[0].x == `1`", DUE),
+        ("instanceId == 'c-1'", DUE),
+        ("ages.running_for > `3600`", DUE),
+        ("ages.alive_for > `36000`", KEPT),
+        ("type(payload.n) == 'number' && payload.n > `4`", DUE),
+        # What is not there.
+        ("payload.gone == 'gold'", UNKNOWN),
+        ("payload.gone != 'gold'", UNKNOWN),
+        ("!(payload.gone)", UNKNOWN),
+        ("!(payload.gone == 'gold')", UNKNOWN),
+        ("payload.gone == `null`", UNKNOWN),
+        ("payload.tier == 'gold' || payload.gone == 'x'", UNKNOWN),
+        ("payload.tier == 'x' && payload.gone == 'x'", UNKNOWN),
+        ("payload.none == `null`", UNKNOWN),
+        ("payload.none != 'gold'", UNKNOWN),
+        ("payload.tier.deep == 'x'", UNKNOWN),
+        ("payload.items[7].x == `1`", UNKNOWN),
+        ("length(payload.items[*].gone) == `0`", UNKNOWN),
+        ("length(payload.items[?gone == `1`]) == `0`", UNKNOWN),
+        ("not_null(payload.gone, 'gold') == 'gold'", UNKNOWN),
+        ("ages.queued_for > `1`", UNKNOWN),
+        ("nonsense != 'gold'", UNKNOWN),
+        # What does not fit.
+        ("payload.tier > `1`", UNKNOWN),
+        ("payload.tier != `1`", UNKNOWN),
+        ("payload.n != 'gold'", UNKNOWN),
+        ("!(payload.n == '5')", UNKNOWN),
+        ("payload.vip != 'false'", UNKNOWN),
+        ("payload.tier < 'z'", UNKNOWN),
+        ("length(payload.n) != `1`", UNKNOWN),
+        ("!(length(payload.n) == `1`)", UNKNOWN),
+        ("to_number(payload.tier) != `1`", UNKNOWN),
+        ("max(payload.tags[?@ == 'z']) != 'a'", UNKNOWN),
+        ("payload.tier", UNKNOWN),
+        ("payload.tier || payload.n", UNKNOWN),
+        ("payload.items[*].x", UNKNOWN),
+        ("length(payload.tier[*]) == `0`", UNKNOWN),
+    ],
+)
+def test_where(expression: str, kind: Kind) -> None:
+    """True is a claim, false is none, and everything else leaves the task alone."""
+    assert judged(carrying(ORDER), where(expression)).kind is kind
+
+
+@pytest.mark.parametrize(
+    "payload", ["", "not json", "{", "[1", '{"a": NaN}', '{"tier": Infinity}', "[" * 9999]
+)
+def test_a_payload_that_is_no_json_is_absent(payload: str) -> None:
+    """Whatever the expression says of it."""
+    for expression in ("payload.tier != 'gold'", "!(payload)", "payload == 'not json'"):
+        assert judged(carrying(payload), where(expression)).kind is UNKNOWN
+
+
+def test_a_verdict_names_fields_and_never_values() -> None:
+    """The reason travels to the log; what the task carries does not."""
+    secret = "sk-5ecret"
+    task = carrying({"key": secret, "n": [secret], "m": {secret: secret}})
+    for expression in ("payload.key > `1`", "payload.n", "length(payload.key.x)", "payload.key.x == 'a'",
+                       "abs(payload.key) > `1`", "join(payload.n, payload.m) == 'x'", "payload.key == `1`",
+                       "sum(payload.n) > `1`", "payload.m.x > `1`"):  # fmt: skip
+        verdict = judged(task, where(expression))
+        assert verdict.kind is UNKNOWN
+        assert secret not in repr(verdict)
+
+
+def test_a_vague_exemption_spares() -> None:
+    """In `unless` and `exempt`, too, nobody can tell means keep."""
+    task = carrying({"n": 1})
+    for expression in ("payload.tier == 'gold'", "payload.n == 'gold'"):
+        matcher = f"[{{where: {json.dumps(expression)}}}]"
+        assert judged(task, "{running_for: 2h}", unless=matcher).kind is UNKNOWN
+        assert judged(task, "{running_for: 2h}", exempt=matcher).kind is UNKNOWN
+    spared = "[{where: 'payload.n == `1`'}]"
+    assert judged(task, "{running_for: 2h}", unless=spared).kind is KEPT
+    assert judged(task, "{running_for: 2h}", exempt=spared).kind is Kind.EXEMPT
+
+
+def test_a_listed_record_that_lacks_a_field_is_read_before_it_is_judged() -> None:
+    """A list may leave out what a reading tells; nothing follows from its silence."""
+    listed = running_for("3h", record={"instanceId": "c-1"})
+    assert judged(listed, where("payload.tier == 'gold'"), read=False).unread
+    assert not judged(carrying({"n": 1}), where("payload.tier == 'gold'"), read=False).unread
+    assert not judged(carrying(ORDER, "1h"), where("payload.gone == 'x'"), read=False).unread
+
+
+CARRIED = "{running_for: {from: payload.max_run, at_most: 6h}}"
+WITH_ELSE = "{running_for: {from: payload.max_run, at_most: 6h, else: 2h}}"
+
+
+@pytest.mark.parametrize(
+    ("carried", "age", "alone", "with_else"),
+    [
+        ("4h", "4h", KEPT, KEPT),
+        ("4h", "5h", DUE, DUE),
+        ("PT4H", "5h", DUE, DUE),
+        ("90m", "2h", DUE, DUE),
+        ("9h", "5h", KEPT, KEPT),
+        ("9h", "6h", KEPT, KEPT),
+        ("9h", "7h", DUE, DUE),
+        (None, "9h", UNKNOWN, DUE),
+        (None, "2h", UNKNOWN, KEPT),
+        (14400, "9h", UNKNOWN, DUE),
+        ("14400", "9h", UNKNOWN, DUE),
+        ("0s", "9h", UNKNOWN, DUE),
+        ("-1h", "9h", UNKNOWN, DUE),
+        ("soon", "9h", UNKNOWN, DUE),
+        (["4h"], "9h", UNKNOWN, DUE),
+        ({"max": "4h"}, "1h", UNKNOWN, KEPT),
+        (True, "9h", UNKNOWN, DUE),
+    ],
+)
+def test_a_limit_that_the_task_carries(carried: Any, age: str, alone: Kind, with_else: Kind) -> None:
+    """Capped by the policy's own; an absent or unreadable one is unknown, or `else` where that is given."""
+    task = carrying({"max_run": carried}, age)
+    assert judged(task, CARRIED).kind is alone
+    assert judged(task, WITH_ELSE).kind is with_else
+
+
+def test_the_verdict_tells_the_limit_that_was_carried() -> None:
+    """Not the cap."""
+    verdict = judged(carrying({"max_run": "4h"}, "5h"), CARRIED)
+    assert (verdict.rule, verdict.limit, verdict.over) == ("running_for", ms("4h"), ms("1h"))
+
+
+def test_else_is_for_a_task_that_was_read() -> None:
+    """A list that leaves out the payload does not make the task one that carries no limit."""
+    listed = running_for("3h", record={})
+    assert judged(listed, WITH_ELSE, read=False).unread
+    assert judged(listed, WITH_ELSE).kind is DUE
+
+
+def test_a_number_of_seconds_can_be_given_its_unit() -> None:
+    """A payload that holds 3600 becomes 3600s by an expression."""
+    match = """{running_for: {from: "join('', [to_string(payload.s), 's'])", at_most: 6h}}"""
+    assert judged(carrying({"s": 3600}, "2h"), match).kind is DUE
+    assert judged(carrying({"s": 9000}, "2h"), match).kind is KEPT
+    assert judged(carrying({"s": 1.5}, "2h"), match).kind is UNKNOWN
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "gold", "2h", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+FIELD = st.sampled_from(
+    ["payload", "payload.a", "payload.b", "payload.a.b", "payload.a[0]", "payload.c", "instanceId"]
+)
+LITERAL = st.sampled_from(["'gold'", "`1`", "`true`", "`null`", "`[]`", "'x'"])
+
+
+FORMS = ["!({})", "({}) && ({})", "({}) || ({})", "length({f}) > `0`", "contains({f}, 'gold')",
+         "type({f}) == 'string'", "{f}[?@ == 'gold'] == `[]`"]  # fmt: skip
+
+
+@st.composite
+def expressions(draw: st.DrawFn, depth: int = 2) -> str:
+    """Expressions as people write them, and some that nobody would."""
+    if depth == 0 or draw(st.integers(0, 3)) == 0:
+        sign = draw(st.sampled_from(["==", "!=", "<", ">", "<=", ">="]))
+        return f"{draw(FIELD)} {sign} {draw(FIELD | LITERAL)}"
+    inner = expressions(depth - 1)
+    form = draw(st.sampled_from(FORMS))
+    return form.replace("{f}", draw(FIELD)).format(*(draw(inner) for _ in range(form.count("{}"))))
+
+
+@given(expressions(), JSON, st.data())
+def test_taking_a_field_away_never_makes_a_task_due(
+    expression: str, payload: Any, data: st.DataObject
+) -> None:
+    """What an expression reads and is absent makes it unknown: it holds neither as it is nor denied."""
+    from fc_reaper.rules.expression import parse_expression
+
+    paths = [path for path in parse_expression(expression).paths if path]
+    path = data.draw(st.sampled_from(paths)) if paths else None
+    record: dict[str, Any] = {"invocationPayload": json.dumps(payload), "instanceId": "gold"}
+    if path is not None:
+        record = _without(record, payload, path)
+    task = running_for("3h", record=record)
+    for asked in (expression, f"!({expression})"):
+        verdict = judged(task, where(asked))
+        assert verdict.kind is (UNKNOWN if path is not None else verdict.kind)
+
+
+def _without(record: dict[str, Any], payload: Any, path: tuple[str | int, ...]) -> dict[str, Any]:
+    if path[0] != "payload":
+        return {name: value for name, value in record.items() if name != path[0]}
+    if len(path) == 1:
+        return {**record, "invocationPayload": ""}
+    return {**record, "invocationPayload": json.dumps(_cut(payload, path[1:]))}
+
+
+def _cut(value: Any, path: tuple[str | int, ...]) -> Any:
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict) and step in value:
+        return {k: (_cut(v, rest) if k == step else v) for k, v in value.items() if k != step or rest}
+    if isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
+        return [*value[:step], *([_cut(value[step], rest)] if rest else [])]
+    return value
+
+
+@given(expressions(), JSON)
+def test_an_expression_and_its_denial_never_both_hold(expression: str, payload: Any) -> None:
+    """And where one of them cannot be told, neither can the other."""
+    task = carrying(payload)
+    one, other = (judged(task, where(text)).kind for text in (expression, f"!({expression})"))
+    assert {one, other} in ({DUE, KEPT}, {UNKNOWN})
+
+
+def test_an_expression_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the policy is loaded, not for each task."""
+    import jmespath
+
+    prepared = rules(a_policy(where("payload.tier == 'gold'")))
+    monkeypatch.setattr(jmespath, "compile", None)
+    monkeypatch.setattr(jmespath.parser.Parser, "parse", None)
+    for _ in range(3):
+        assert claim(carrying(ORDER), prepared, NOON).kind is DUE
+
+
+def test_a_task_that_is_enqueued_has_no_running_age() -> None:
+    """`ages` holds the clocks that run in the present status, in seconds."""
+    queued = a_task("Enqueued", ("Enqueued", "3h"), record={})
+    assert judged(queued, "{alive_for: 1h, where: 'ages.queued_for == `10800`'}").kind is DUE
+    assert judged(queued, "{alive_for: 1h, where: 'ages.running_for > `1`'}").kind is UNKNOWN
+
+
+UNDATED = Task(TRANSCODE, "job-1", "Running", started_at=ago("30m"), retries=0, record={"instanceId": "c"})
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"match": "{alive_for: 10m}", "unless": "[{alive_for: 4h}]"},
+        {"match": "{alive_for: 10m}", "exempt": "[{alive_for: 4h}]"},
+        {"match": "{alive_for: 10m, where: 'ages.alive_for < `3600`'}"},
+        {"match": "{alive_for: 10m}", "unless": "[{where: 'ages.alive_for > `14400`'}]"},
+    ],
+)
+def test_an_age_that_may_be_too_young_condemns_nobody(keys: dict[str, str]) -> None:
+    """`startedTime` of unknown meaning may be that of the last attempt: in a mercy that settles nothing."""
+    match, rest = keys["match"], {name: text for name, text in keys.items() if name != "match"}
+    file = a_policy(match, **rest)
+    assert claim(UNDATED, rules(file), NOON).kind is UNKNOWN
+    assert claim(UNDATED, rules(file), NOON, read=False).unread
+    assert claim(UNDATED, rules(file, started_time="enqueue"), NOON).kind is DUE
+
+
+@pytest.mark.parametrize(
+    ("payload", "expression"),
+    [
+        ('{"n": "nan"}', "!(to_number(payload.n) <= `5`)"),
+        ('{"n": "-inf"}', "to_number(payload.n) < `5`"),
+        ('{"n": 1e999}', "payload.n > `5`"),
+        ('{"vip": true, "vip": false}', "!(payload.vip)"),
+        ('{"a": {"vip": true, "vip": false}}', "!(payload.a.vip)"),
+    ],
+)
+def test_what_is_no_json_number_or_says_two_things_is_unknown(payload: str, expression: str) -> None:
+    """Python reads more than JSON means."""
+    assert judged(carrying(payload), where(expression)).kind is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("record", "expression"),
+    [
+        ({"invocationPayload": "hello"}, "payload.x == 'a'"),
+        ({"invocationPayload": ""}, "payload.x == 'a'"),
+        ({"invocationPayload": '{"n": 1}'}, "tier == 'gold'"),
+    ],
+)
+def test_nobody_is_read_for_what_no_reading_brings(record: dict[str, Any], expression: str) -> None:
+    """A payload that is there and cannot be read, and a name that no record has."""
+    verdict = judged(running_for("3h", record=record), where(expression), read=False)
+    assert (verdict.kind, verdict.unread) == (UNKNOWN, False)
+
+
+def test_each_side_of_a_comparison_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However deep they are nested: sixteen levels are seventeen questions, and not 131,071."""
+    from fc_reaper.rules import asking
+
+    asked: list[object] = []
+
+    class Counting(asking._Strict):
+        def visit_literal(self, node: Mapping[str, Any], value: Any) -> Any:
+            asked.append(node)
+            return super().visit_literal(node, value)
+
+    expression = "payload.n == `5`"
+    for _ in range(16):
+        expression = f"({expression}) == `true`"
+    monkeypatch.setattr(asking, "_STRICT", Counting())
+    assert judged(carrying(ORDER), where(expression)).kind is DUE
+    assert len(asked) == 17

@@ -1,0 +1,222 @@
+"""Crowded worlds for laws: tasks of which most are over most limits, and policies that are about them.
+
+A world in which nothing happens proves nothing, so limits are at most an hour and ages at least one, budgets
+and halts are small, ids come again in other functions and under other qualifiers, and many tasks came at the
+same moment. `tests/judge/test_world_laws.py` counts what happens in them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import cycle
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+
+from hypothesis import strategies as st
+
+from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.models import ALIVE, STOPPING, Event, Function, Millis, Task
+from fc_reaper.policy import PolicyFile, load_policy
+from tests.builders import NOON
+
+FUNCTIONS = [
+    Function("media", name, qualifier) for name in ("transcode", "resize") for qualifier in ("prod", "2")
+]
+STATUSES = ["Running"] * 12 + ["Enqueued"] * 6 + ["Retrying", "Dequeued", STOPPING, "Succeeded"]
+CROWD = [14, 8, 10, 12, 16, 18, 20]
+AGES = [*range(60, 301, 20), 60, 30, 30, 5]
+"""Minutes; so few that many tasks have the same, and some are exactly at a limit."""
+RARELY = [False] * 19 + [True]
+
+_Value = TypeVar("_Value")
+
+
+_CHOICES = 400
+"""More than a world needs."""
+_SALT = Random(7).randbytes(_CHOICES - 1)
+"""So that bytes which are all the same, as hypothesis likes them, make no world of which all tasks are so."""
+
+
+class Dice:
+    """Many small choices out of one large one, a byte each: much quicker than to draw them one by one.
+
+    And no two worlds have a part in common, as hypothesis likes it, too.
+    """
+
+    def __init__(self, draw: st.DrawFn, worlds: int = 1) -> None:
+        choices = worlds * _CHOICES
+        drawn = draw(st.binary(min_size=choices, max_size=choices))
+        self._bytes = (one ^ salt for one, salt in zip(drawn, cycle(_SALT), strict=False))
+
+    def of(self, values: Sequence[_Value]) -> _Value:
+        """One of *values*, of which there are far less than 256."""
+        return values[next(self._bytes) % len(values)]
+
+
+PAYLOADS: list[dict[str, Any]] = [
+    {"order": order, "n": n, **more}
+    for more in ({}, {"max": "20m"}, {"max": "2h"}, {"max": 5})
+    for order in "ab"
+    for n in (1, 2)
+]
+PAYLOADS += [{"order": "a"}, {"n": 3}, {}]
+
+
+def _place(dice: Dice, taken: set[tuple[Function, str]]) -> tuple[Function, str]:
+    """A function and an id in it that no other task has there; elsewhere it may."""
+    function = dice.of(FUNCTIONS)
+    name = f"{dice.of(['job', 'job', 'job', 'vip', 'keep'])}-{dice.of(range(3))}"
+    while (function, name) in taken:
+        name += "0"
+    taken.add((function, name))
+    return function, name
+
+
+def a_crowd(dice: Dice, statuses: Sequence[str] = STATUSES, flawed: Sequence[bool] = RARELY) -> list[Task]:
+    """Eight to twenty tasks; few of them are young, undated, doubtful, finished or being stopped."""
+    taken = set[tuple[Function, str]]()
+    return [_task(dice, number, taken, statuses, flawed) for number in range(dice.of(CROWD))]
+
+
+def _task(
+    dice: Dice,
+    number: int,
+    taken: set[tuple[Function, str]],
+    statuses: Sequence[str],
+    flawed: Sequence[bool],
+) -> Task:
+    function, name = _place(dice, taken)
+    status, enqueued, entered = dice.of(statuses), dice.of(AGES), dice.of(AGES)
+    events = [Event(NOON - enqueued * 60_000, 1, "Enqueued")]
+    if status != "Enqueued":
+        events.append(Event(NOON - min(entered, enqueued) * 60_000, 2, status))
+    record: dict[str, Any] = {"status": status, "invocationPayload": json.dumps(dice.of(PAYLOADS))}
+    return Task(
+        function,
+        name,
+        status,
+        request_id=f"r-{number}",
+        retries=dice.of([0, 1, 3, 4]),
+        events=() if dice.of(flawed) else tuple(events),
+        doubt="strange" if dice.of(flawed) else None,
+        record=record,
+    )
+
+
+MINUTES = [60, 30, 5] * 20 + list(range(1, 61))
+WHERE = [
+    "payload.order == 'a'", "!(payload.order == 'a')", "payload.n > `1`", "payload.n != `2`",
+    "payload.gone != 'x'", "ages.alive_for > `7200`", "status == 'Running'",
+    "payload.order == 'a' || payload.n > `1`",
+]  # fmt: skip
+PER = [None, "function", "qualifier", "payload.order", "payload.n", "[payload.order, payload.n]"]
+CLOCKS = ["alive_for"] * 4 + ["running_for"] * 3 + ["queued_for"]
+TARGETS = [["media/*@*"]] * 3 + [["media/transcode@*"], ["media/*@prod"]]
+TARGETS_BESIDE = [["media/*@prod"], ["media/*@*"], ["media/*@2"]]
+SOME: list[Any] = [["vip-*", "keep-*", "job-0*"], "*-1*", "job-*"]
+MERCY: list[Any] = [
+    "vip-*", "keep-1*", "job-2*", {"running_for": "3h"}, {"where": "payload.n == `2`"}, {"retries_over": 3},
+    {"target": "media/resize@prod"}, {"where": "payload.gone == 'x'", "id": "job-1*"},
+]  # fmt: skip
+BUDGETS = ["1/run", "2/run", "3/run", "9/run", "9/run, 2/day", "1/day"]
+KEEPS = [[False], [True], [False, False], [True, False], [False, True], [True, True], [False, False, False],
+         [False, True, True]]  # fmt: skip
+"""Which of the policies of a file keep so many: in half of the files one does, the first or the last."""
+
+
+def _limit(dice: Dice) -> Any:
+    """A limit, now and then one that the task carries."""
+    number = dice.of(MINUTES)
+    if dice.of(range(4)):
+        return f"{number}m"
+    carried = {"from": "payload.max", "at_most": f"{number + 5}m"}
+    return {**carried, "else": f"{number}m"} if dice.of([True, False]) else carried
+
+
+def _match(dice: Dice, *, keep: bool, beside: bool) -> dict[str, Any]:
+    """A match with a clock, or for a `keep` with statuses, and perhaps more; *beside* one it leaves some."""
+    if keep and dice.of([True, False]):
+        match: dict[str, Any] = {
+            "status": list(dice.of([ALIVE, ("Running", "Enqueued"), ("Running", STOPPING)]))
+        }
+    else:
+        match = {dice.of(CLOCKS): _limit(dice)}
+    if dice.of(range(8)) == 0:
+        match["where"] = dice.of(WHERE)
+    if beside or dice.of(range(4)) == 0:
+        match["id"] = dice.of(SOME)
+    return match
+
+
+def _policy(dice: Dice, name: str, *, keep: bool, beside: bool) -> dict[str, Any]:
+    """One policy over some of the functions, of those with `keep` or perhaps *beside* one."""
+    policy: dict[str, Any] = {
+        "name": name,
+        "targets": dice.of(TARGETS_BESIDE if beside else TARGETS),
+        "match": _match(dice, keep=keep, beside=beside),
+        dice.of(["stop"] * 6 + ["report"]): "because",
+        "budget": dice.of(BUDGETS),
+    }
+    if keep:
+        per = dice.of(PER)
+        counted = {"at_most": dice.of([1, 1, 1, 2, 3]), "stop_first": dice.of(["newest", "oldest"])}
+        policy["keep"] = counted if per is None else {**counted, "per": per}
+    if dice.of(range(5)) < 2:
+        policy["unless"] = _mercies(dice)
+    if dice.of(range(4)) == 0:
+        policy["holdout"] = dice.of(["20%", "50%"])
+    if dice.of(range(7)) < 2:
+        policy["halt_over"] = dice.of([2, 1, 3])
+    return policy
+
+
+def _mercies(dice: Dice) -> list[Any]:
+    return [dice.of(MERCY) for _ in range(dice.of([1, 2]))]
+
+
+def a_tree(dice: Dice) -> dict[str, Any]:
+    """A policy file as plain data."""
+    keeps = dice.of(KEEPS)
+    named = zip(("first", "second", "third"), keeps, strict=False)
+    policies = [_policy(dice, name, keep=keep, beside=any(keeps) and not keep) for name, keep in named]
+    exempt = {"exempt": _mercies(dice)} if dice.of([True, False]) else {}
+    return {"version": 1, **exempt, "policies": policies}
+
+
+class Dependencies(NamedTuple):
+    """A policy file as plain data, and the tasks that there are at noon."""
+
+    tree: dict[str, Any]
+    some: list[Task]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Dependencies:
+    """A policy file and its crowd."""
+    dice = Dice(draw)
+    return Dependencies(a_tree(dice), a_crowd(dice))
+
+
+def loaded(tree: dict[str, Any]) -> PolicyFile:
+    """The file that *tree* stands for."""
+    return load_policy(json.dumps(tree), source="policy.yaml")
+
+
+def judged(task: Task, file: PolicyFile, now: Millis = NOON) -> Verdict:
+    """The verdict of one task, usually at noon, by every policy whose targets fit."""
+    fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
+    return claim(task, compile_policies(task.function, fitting, file.exempt), now)
+
+
+def claims(some: list[Task], file: PolicyFile) -> list[Evaluation]:
+    """All tasks with their verdicts."""
+    return [Evaluation(task, judged(task, file)) for task in some]
+
+
+def may_be_stopped(verdict: Verdict, file: PolicyFile) -> bool:
+    """Whether a task is due, or is so by `keep` if there are too many."""
+    stops = {policy.name for policy in file.policies if policy.stops}
+    return verdict.kind is Kind.DUE or any(one.choosable and one.policy in stops for one in verdict.members)

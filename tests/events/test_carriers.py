@@ -1,0 +1,172 @@
+"""Messages arrive wrapped in what carried them; commands are found inside, and bad ones refused there."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.events.builders import EVERYTHING, a_cloud_event, a_narrowing, asked, noted, read
+
+RESIZE = a_narrowing("resize")
+
+
+def sealed(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def a_request(body: Any, query: Any = None, **more: Any) -> dict[str, Any]:
+    context = {"http": {"method": "POST", "path": "/"}, "requestId": "1"}
+    return {
+        "version": "v1",
+        "headers": {},
+        "body": body,
+        "isBase64Encoded": False,
+        "queryParameters": query or {},
+        "requestContext": context,
+        **more,
+    }
+
+
+COMMAND = {"functionName": "resize"}
+TEXT = json.dumps(COMMAND)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"TopicName": "t", "MessageId": "m", "Message": TEXT},
+        {"TopicName": "t", "MessageId": "m", "Message": sealed(COMMAND), "colour": "an attribute"},
+        {"body": TEXT, "attrs": {"Extend": "{}"}},
+        a_cloud_event({"messageId": "m", "messageBody": TEXT}, type="mns:Queue:SendMessage"),
+        {"requestId": "r", "messageBody": sealed(COMMAND)},
+        a_cloud_event({"topic": "t", "partition": 1, "offset": 2, "value": COMMAND}),
+        a_cloud_event({"topic": "t", "partition": 1, "offset": 2, "value": sealed(COMMAND)}),
+        {"msgId": "m", "topic": "t", "systemProperties": {}, "userProperties": {}, "body": TEXT},
+        {"props": {}, "body": COMMAND},
+        a_cloud_event({"props": {}, "envelope": {}, "body": TEXT}),
+        a_cloud_event({"headers": {}, "path": "/", "body": COMMAND, "httpMethod": "POST", "queryString": {}}),
+        a_request(TEXT),
+        a_request(sealed(COMMAND), isBase64Encoded=True),
+        a_request(sealed(COMMAND), isBase64Encoded="true"),
+        a_request("functionName=resize"),
+        a_request("", {"functionName": "resize"}),
+        {"httpMethod": "GET", "headers": {}, "body": None, "queryParameters": {"functionName": "resize"}},
+        sealed(COMMAND).encode(),
+        b"functionName=resize",
+        json.dumps(TEXT),
+        json.dumps(json.dumps(TEXT)),
+        a_cloud_event(None, data_base64=sealed(COMMAND)) | {"data": sealed(COMMAND)},
+        [{"TopicName": "t", "MessageId": "m", "Message": json.dumps(a_cloud_event(TEXT))}],
+    ],
+    ids=lambda event: json.dumps(event)[:50] if not isinstance(event, bytes) else event.decode()[:50],
+)
+def test_a_command_is_found_in_whatever_carried_it(event: Any) -> None:
+    """Known by shape, never by the name of the trigger."""
+    trigger = read(event)
+    assert asked(trigger) == [("command", RESIZE)]
+    assert trigger.notes == ()
+
+
+@pytest.mark.parametrize("message", ["words", "", "abcd", "c2VjcmV0IHdvcmRz", 5, None, "a=b"])
+def test_a_message_that_is_mere_words_is_a_doorbell(message: Any) -> None:
+    """Its envelope is well formed; nobody understood what is inside."""
+    for event in ({"TopicName": "t", "MessageId": "m", "Message": message}, {"body": message, "attrs": {}}):
+        trigger = read(event)
+        assert (asked(trigger), noted(trigger)) == ([("alert", EVERYTHING)], ["trigger_unrecognised"])
+
+
+@pytest.mark.parametrize(
+    "message", ['{"functionName": ', "[1", '{"functonName": "f"}', '{"functionName": ""}']
+)
+def test_a_bad_command_in_a_message_is_refused(message: str) -> None:
+    """Inside an envelope as bare, plain or in base64."""
+    for text in (message, base64.b64encode(message.encode()).decode()):
+        for event in (
+            {"TopicName": "t", "MessageId": "m", "Message": text},
+            a_request(text),
+            a_cloud_event(text),
+        ):
+            trigger = read(event)
+            assert (trigger.requests, trigger.refused) == ((), True)
+
+
+def test_a_request_without_body_and_query_commands_everything() -> None:
+    """As no bytes at all do."""
+    assert asked(read(a_request(""))) == [("command", EVERYTHING)]
+    assert asked(read(a_request(None, {"token": "x"}))) == [("command", EVERYTHING)]
+
+
+@pytest.mark.parametrize(("word", "wish"), [("true", True), ("false", False)])
+def test_a_query_can_ask_for_a_dry_run_of_what_the_body_says(word: str, wish: bool) -> None:
+    """A query knows no types, so the word is enough there."""
+    trigger = read(a_request(TEXT, {"dryRun": word}))
+    assert (asked(trigger), trigger.dry_run) == ([("command", RESIZE)], wish)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"functionName": "other"},
+        {"functonName": "resize"},
+        {"dry_run": "true"},
+        {"dryRun": "yes"},
+        {"invocationId": ""},
+        {"functionName": ["a", "b"]},
+    ],
+)
+def test_a_query_is_read_as_strictly_as_a_command(query: Any) -> None:
+    """And it does not quarrel with the body: who narrows in both is refused."""
+    assert read(a_request(TEXT, query)).refused
+
+
+def test_only_the_outermost_request_is_answered_in_http_shape() -> None:
+    """A request that a bus carried has been answered by the bus."""
+    assert read(a_request(TEXT)).http
+    assert read(a_request("{")).http
+    assert not read(a_cloud_event(a_request(TEXT))).http
+    assert not read(COMMAND).http
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"TopicName": "t", "MessageId": "m", "Message": "{}", "Message": "words"}',
+        b'{"headers": {}, "httpMethod": "GET", "body": "", "body": "{}"}',
+        b"functionName=a&functionName=b",
+    ],
+)
+def test_a_content_written_twice_is_refused(event: bytes) -> None:
+    """Two readers of the same bytes could disagree about which one counts."""
+    assert read(event).refused
+
+
+def test_wrapping_has_an_end() -> None:
+    """Eight layers are opened, no more."""
+
+    def wrapped(times: int) -> Any:
+        event: Any = COMMAND
+        for number in range(times):
+            event = a_cloud_event(event, id=str(number))
+        return event
+
+    assert asked(read(wrapped(8))) == [("command", RESIZE)]
+    assert read(wrapped(9)).refused
+
+
+def test_elements_are_counted_through_all_layers() -> None:
+    """Lists of texts of lists cannot hide more elements than one list may have."""
+    texts = [json.dumps([{}] * 900)] * 12
+    notes = read(texts).notes
+    assert notes[-1].event == "trigger_refused"
+    assert "10000 elements" in notes[-1].why
+
+
+def test_a_reading_tells_the_layers_for_people() -> None:
+    """What wrapped it, who sent it, in which state."""
+    dimensions = {"alertState": "ALERT", "metricName": "m", "dimensions": "{functionName=resize}"}
+    (reading,) = read(a_request(sealed(dimensions), isBase64Encoded=True)).readings
+    assert reading.layers == ("http request", "text")
+    assert (reading.source, reading.state, reading.part) == ("CloudMonitor alert", "ALERT", "")

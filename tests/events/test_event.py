@@ -1,0 +1,189 @@
+"""Whole events: lists, envelopes, doorbells, and what cannot be read at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fc_reaper.events import Note, Request, Trigger
+from tests.events.builders import EVERYTHING, a_cloud_event, a_narrowing, a_timer, asked, noted, read
+
+MEBIBYTE = 1_048_576
+
+
+def test_cloud_event_data_that_is_empty_commands_everything() -> None:
+    """An empty object is a command wherever it stands."""
+    assert asked(read(a_cloud_event({}))) == [("command", EVERYTHING)]
+
+
+DOORBELLS: list[Any] = [
+    {"weather": "fine"},
+    {"nested": {"functionName": "f"}},
+    [],
+    "words",
+    "",
+    17,
+    1.5,
+    True,
+    None,
+    a_cloud_event(None),
+    a_cloud_event("words"),
+    a_cloud_event(""),
+    a_cloud_event(5),
+    a_cloud_event([]),
+    a_cloud_event({"objectName": "x.jpg"}),
+    {"specversion": "1.0", "type": "x"},
+    {"id": "i", "source": "s", "type": "t"},
+]
+
+
+@pytest.mark.parametrize("event", DOORBELLS, ids=[json.dumps(event)[:50] for event in DOORBELLS])
+def test_anything_else_that_is_well_formed_is_a_doorbell(event: Any) -> None:
+    """All targets that accept alerts are looked at, and the log says that nobody understood why."""
+    trigger = read(event)
+    assert asked(trigger) == [("alert", EVERYTHING)]
+    assert (noted(trigger), trigger.kind, trigger.refused) == (["trigger_unrecognised"], "alert", False)
+
+
+UNREADABLE = {
+    "words": b"not json",
+    "half an object": b'{"functionName": "resize"',
+    "two documents": b"{} {}",
+    "a comment": b"{} // everything",
+    "single quotes": b"{'functionName': 'f'}",
+    "not UTF-8": b'{"functionName": "\xff"}',
+    "UTF-16": '{"functionName": "f"}'.encode("utf-16"),
+    "a NUL": b"\x00",
+    "a raw line break in a text": b'{"functionName": "a\nb"}',
+    "NaN": b'{"x": NaN}',
+    "Infinity": b"[-Infinity]",
+    "an endless number": b'{"x": ' + b"9" * 5000 + b"}",
+    "nested 65 deep": b"[" * 65 + b"]" * 65,
+    "nested without end": b"[" * MEBIBYTE,
+    "objects without end": b'{"a":' * 200_000,
+    "more than a mebibyte": b" " * (MEBIBYTE + 1),
+    "ten thousand and one elements": b"[" + b"{}," * 10_000 + b"{}]",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
+}
+
+
+@pytest.mark.parametrize("raw", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_cannot_be_read_is_refused_whole(raw: bytes) -> None:
+    """Nothing is looked at, and one line says what is wrong."""
+    trigger = read(raw)
+    assert (trigger.requests, trigger.refused, noted(trigger)) == ((), True, ["trigger_refused"])
+    assert trigger.notes[0].part == ""
+
+
+def test_the_limits_themselves_are_inside() -> None:
+    """A mebibyte, 64 levels and 10,000 elements are read."""
+    assert asked(read(b" " * MEBIBYTE)) == [("command", EVERYTHING)]
+    assert asked(read(b'{"functionName": "f"}'.ljust(MEBIBYTE))) == [("command", a_narrowing("f"))]
+    deep = b'{"functionName": "f", "x": ' + b"[" * 63 + b"]" * 63 + b"}"
+    assert asked(read(deep)) == [("command", a_narrowing("f"))]
+    assert asked(read(b"[" + b"{}," * 9_999 + b"{}]")) == [("command", EVERYTHING)]
+
+
+def test_brackets_in_text_are_not_depth() -> None:
+    """Only what the parser would nest counts."""
+    assert asked(read({"functionName": "f", "note": '[{"' * 500})) == [("command", a_narrowing("f"))]
+
+
+def test_each_element_of_a_list_is_read_for_itself() -> None:
+    """Its own narrowing, its own part, its own misfortune."""
+    trigger = read(
+        [
+            a_cloud_event({"functionName": "resize"}, id="1"),
+            json.dumps(a_cloud_event({"serviceName": "media"}, id="2")),
+            '{"functionName": ',
+            [{"functionName": "hidden"}],
+            {"functionName": "x", "invocationId": "job-1"},
+            {"functionName": 5},
+        ]
+    )
+    assert trigger.requests == (
+        Request("command", None, a_narrowing("resize"), "[0]"),
+        Request("command", None, a_narrowing(service="media"), "[1]"),
+        Request("task", None, a_narrowing("x", invocation_id="job-1"), "[4]"),
+    )
+    assert [(note.event, note.part) for note in trigger.notes] == [
+        ("trigger_refused", "[2]"),
+        ("trigger_refused", "[3]"),
+        ("trigger_refused", "[5]"),
+    ]
+    assert not trigger.refused
+
+
+def test_a_list_of_nothing_but_bad_elements_is_refused() -> None:
+    """No ask is left, so nothing is looked at."""
+    assert read([{"functonName": "a"}, "{"]).refused
+
+
+def test_dry_run_in_one_element_makes_the_whole_run_a_dry_run() -> None:
+    """There is one run, and it is either real or not."""
+    trigger = read([{"functionName": "a"}, {"functionName": "b", "dryRun": True}])
+    assert trigger.dry_run
+    assert len(trigger.requests) == 2
+
+
+def test_identical_asks_are_one() -> None:
+    """The first part that asked is the one that is named."""
+    assert read([{"functionName": "a"}] * 3).requests == (Request("command", None, a_narrowing("a"), "[0]"),)
+
+
+def test_an_event_that_was_delivered_twice_counts_once() -> None:
+    """A resent event keeps its source and id, whatever else changed on the way."""
+    trigger = read(
+        [
+            a_cloud_event({"functionName": "a"}, id="1"),
+            a_cloud_event({"functionName": "b"}, id="1"),
+            a_cloud_event({"functionName": "c"}, id="1", source="other"),
+        ]
+    )
+    assert [ask.narrowing.function for ask in trigger.requests] == ["a", "c"]
+    assert trigger.notes == (Note("trigger_ignored", "the same event as [0]: same source and id", "[1]"),)
+
+
+def test_a_repeated_event_may_still_ask_for_a_dry_run() -> None:
+    """That wish is never lost."""
+    twice = [a_cloud_event({"functionName": "a"}), a_cloud_event({"functionName": "a", "dryRun": True})]
+    assert read(twice).dry_run
+
+
+@pytest.mark.parametrize(
+    "time", ["2020-11-19T21:04:42.179PRC", "2020-08-17T16:04:46.149Asia/Shanghai", 5, None]
+)
+def test_odd_timestamps_do_not_matter(time: Any) -> None:
+    """They are not read."""
+    assert asked(read(a_cloud_event({"functionName": "a"}, time=time))) == [("command", a_narrowing("a"))]
+
+
+def test_a_list_of_a_thousand_bad_elements_does_not_flood_the_log() -> None:
+    """A hundred are told, the rest counted."""
+    notes = read([{"functonName": "a"}] * 1000).notes
+    assert len(notes) == 101
+    assert notes[-1] == Note("trigger_refused", "900 more parts of the event, not listed", "")
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ([a_timer(), {"functionName": "a"}, {"x": 1}], "timer"),
+        ([{"functionName": "a"}, {"x": 1}], "alert"),
+        ([{"functionName": "a", "invocationId": "j"}, {"functionName": "a"}], "command"),
+        ([{"functionName": "a", "invocationId": "j"}], "task"),
+        (b"broken", "alert"),
+    ],
+)
+def test_the_kind_of_the_run_is_that_of_its_broadest_ask(event: Any, kind: str) -> None:
+    """Timer before alert before command before task; alert when nothing is asked."""
+    assert read(event).kind == kind
+
+
+def test_refused_means_that_nothing_is_left_because_of_a_refusal() -> None:
+    """A run that has nothing to do because all is well is not a refusal."""
+    assert not Trigger((), False, (Note("trigger_ignored", "all is well", ""),)).refused
+    assert Trigger((), False, (Note("trigger_refused", "broken", ""),)).refused
+    assert not read([{"functionName": "a"}, "{"]).refused

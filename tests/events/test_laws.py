@@ -1,0 +1,283 @@
+"""Whatever arrives: no exception, no narrowing that was not written, no wish for a dry run lost."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fc_reaper.events import Trigger, parse_event
+from fc_reaper.events.nearmiss import COMMAND_KEYS, means, near_miss
+from tests.events.builders import a_cloud_event, a_timer, asked, read
+
+USUAL = settings().max_examples
+EVENTS = Path(__file__).parents[2] / "events"
+SAMPLES = [path.read_bytes() for path in sorted(EVENTS.rglob("*")) if path.suffix in (".json", ".txt")]
+JSON_SAMPLES = [json.loads(path.read_bytes()) for path in sorted(EVENTS.glob("*.json"))]
+
+NOTES = {"trigger_ignored", "trigger_unrecognised", "trigger_refused"}
+WORDS = [*COMMAND_KEYS, "function_name", "dry_run", "data", "payload", "body", "labels", "alerts", "Message"]
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.sampled_from(
+        ["resize", "", "null", "{}", "[]", "{", "OK", "firing", '{"functionName": "f"}', "e30="]
+    )
+)
+keys = st.sampled_from(WORDS) | st.text(max_size=6)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=8,
+)
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,20}", fullmatch=True)
+commands = st.fixed_dictionaries(
+    {},
+    optional={
+        "serviceName": names,
+        "functionName": names,
+        "qualifier": names,
+        "invocationId": names,
+        "dryRun": st.booleans(),
+    },
+)
+
+
+@st.composite
+def mutated_samples(draw: st.DrawFn) -> Any:
+    """A sample with a few of its parts replaced, removed, renamed, repeated, or turned into text."""
+    event = json.loads(json.dumps(draw(st.sampled_from(JSON_SAMPLES))))
+    for _ in range(draw(st.integers(1, 4))):
+        event = mutate(draw, event)
+    return event
+
+
+def mutate(draw: st.DrawFn, part: Any) -> Any:
+    """Walk to some part of the event and change it there."""
+    if isinstance(part, dict) and part and draw(st.integers(0, 3)):
+        key = draw(st.sampled_from(sorted(part)))
+        return {**part, key: mutate(draw, part[key])}
+    if isinstance(part, list) and part and draw(st.booleans()):
+        index = draw(st.integers(0, len(part) - 1))
+        return [*part[:index], mutate(draw, part[index]), *part[index + 1 :]]
+    return changed(draw, part)
+
+
+def changed(draw: st.DrawFn, part: Any) -> Any:
+    how = draw(st.sampled_from(["replace", "text", "base64", "list", "wrap", "add", "remove", "cut"]))
+    if how == "text":
+        return json.dumps(part)
+    if how == "base64":
+        return base64.b64encode(json.dumps(part).encode()).decode()
+    if how == "list":
+        return [part, part]
+    if how == "wrap":
+        return a_cloud_event(part)
+    if how == "add" and isinstance(part, dict):
+        return {**part, draw(keys): draw(values)}
+    if how == "remove" and isinstance(part, dict) and part:
+        return {key: part[key] for key in list(part)[1:]}
+    if how == "cut" and isinstance(part, str):
+        return part[: draw(st.integers(0, len(part)))]
+    return draw(values)
+
+
+def check_sound(raw: bytes, trigger: Trigger) -> None:
+    """What must be true of every reading of any event."""
+    assert trigger.requests or trigger.notes
+    assert trigger.kind in ("timer", "alert", "command", "task")
+    written = everything_written(raw)
+    for ask in trigger.requests:
+        assert ask.kind in ("timer", "alert", "command", "task")
+        assert (ask.kind == "task") == (ask.narrowing.invocation_id is not None)
+        for name in (*ask.narrowing, ask.name):
+            assert name is None or (name.isascii() and name in written)
+    for note in trigger.notes:
+        assert note.event in NOTES
+        assert note.why.isascii()
+        assert note.why.isprintable()
+        assert len(note.why) <= 200
+
+
+def everything_written(raw: bytes) -> str:
+    """The event's text with every layer of encoding also opened."""
+    found = [raw.decode("utf-8", "replace")]
+    for text in found:
+        opened = [unquote_plus(text), *map(from_base64, re.findall(r"[A-Za-z0-9+/_-]{2,}={0,2}", text))]
+        found.extend(new for new in opened if new and new != text and len(found) < 200)
+    return "\n".join(found)
+
+
+def from_base64(text: str) -> str:
+    try:
+        return base64.b64decode(text, altchars=b"-_" if set("-_") & set(text) else None).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+@settings(max_examples=6 * USUAL)
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_trigger(raw: bytes) -> None:
+    """Noise is refused, never raised."""
+    check_sound(raw, parse_event(raw))
+
+
+@settings(max_examples=6 * USUAL)
+@given(st.text(alphabet='{}[]",:\\ \n\tntfu0123456789eE+-.abdryRun_=%&\ufeff\ud800\udc00', max_size=60))
+def test_any_text_like_json_gives_a_trigger(text: str) -> None:
+    """Nearly JSON is refused, never raised."""
+    raw = text.encode("utf-8", "surrogatepass")
+    check_sound(raw, parse_event(raw))
+
+
+@settings(max_examples=6 * USUAL)
+@given(values)
+def test_any_value_gives_a_trigger(value: Any) -> None:
+    """Whatever is well formed is obeyed, rings, or is refused in words."""
+    raw = json.dumps(value).encode()
+    check_sound(raw, parse_event(raw))
+
+
+@settings(max_examples=10 * USUAL)
+@given(mutated_samples())
+def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
+    """Senders change their minds; the reaper keeps its head."""
+    raw = json.dumps(event).encode()
+    check_sound(raw, parse_event(raw))
+
+
+@settings(max_examples=6 * USUAL)
+@given(st.sampled_from(SAMPLES), st.data())
+def test_any_damage_to_the_bytes_of_a_sample_gives_a_trigger(raw: bytes, data: st.DataObject) -> None:
+    """Cut, repeated, or overwritten on the way."""
+    start = data.draw(st.integers(0, len(raw)))
+    end = data.draw(st.integers(start, len(raw)))
+    damaged = raw[:start] + data.draw(st.binary(max_size=6)) + raw[end:]
+    check_sound(damaged, parse_event(damaged))
+
+
+@settings(deadline=None)
+@given(commands, st.text(max_size=12), values)
+@example({"functionName": "f"}, "triggerName", "x")
+@example({"functionName": "f"}, "specversion", "1.0")
+@example({"functionName": "f"}, "alerts", [])
+@example({"functionName": "f"}, "", {"dryRun": True})
+def test_a_foreign_key_never_changes_what_a_command_says(command: Any, key: str, value: Any) -> None:
+    """Other people's keys are ignored, wherever they are added."""
+    if not command or key in COMMAND_KEYS or near_miss(key):
+        return
+    assert read({**command, key: value}) == read({key: value, **command}) == read(command)
+
+
+@settings(deadline=None)
+@given(commands)
+def test_a_command_says_the_same_in_every_envelope(command: Any) -> None:
+    """Only who rang differs."""
+    bare = read(command)
+    narrowings = [narrowing for _, narrowing in asked(bare)]
+    text = json.dumps(command)
+    for event in (
+        text,
+        [command],
+        [text],
+        a_cloud_event(command),
+        a_cloud_event(text),
+        a_timer(text),
+        {"TopicName": "t", "MessageId": "m", "Message": text},
+    ):
+        wrapped = read(event)
+        assert [narrowing for _, narrowing in asked(wrapped)] == narrowings
+        assert (wrapped.dry_run, wrapped.notes) == (bare.dry_run, bare.notes)
+
+
+@settings(deadline=None)
+@given(st.lists(values.filter(lambda value: not isinstance(value, list)), min_size=1, max_size=5))
+def test_a_list_asks_for_what_its_elements_ask_for(elements: list[Any]) -> None:
+    """No element changes what another says, and one wish for a dry run is everybody's."""
+    alone = [read([element]) for element in elements]
+    together = read(elements)
+    assert set(asked(together)) == {ask for trigger in alone for ask in asked(trigger)}
+    assert together.dry_run == any(trigger.dry_run for trigger in alone)
+    assert len(together.notes) == sum(len(trigger.notes) for trigger in alone)
+
+
+@settings(deadline=None)
+@given(values, st.sampled_from(["dryRun", "dry_run", "DryRun", "dryrun", "dry-run"]))
+def test_a_wish_for_a_dry_run_is_never_lost(value: Any, key: str) -> None:
+    """Not by anything that stands beside it."""
+    assert read([value, {key: True}]).dry_run
+
+
+@settings(deadline=None)
+@given(st.sampled_from(COMMAND_KEYS), st.data())
+def test_one_slip_of_the_finger_is_always_noticed(key: str, data: st.DataObject) -> None:
+    """A letter more, less, other, or two swapped, and any case and joiner besides."""
+    at = data.draw(st.integers(0, len(key) - 2))
+    letter = data.draw(st.sampled_from("abcxyz"))
+    slipped = data.draw(
+        st.sampled_from(
+            [
+                key[:at] + letter + key[at:],
+                key[:at] + key[at + 1 :],
+                key[:at] + letter + key[at + 1 :],
+                key[:at] + key[at + 1] + key[at] + key[at + 2 :],
+            ]
+        )
+    )
+    dressed = data.draw(st.sampled_from([slipped, slipped.upper(), slipped.lower(), "_".join(slipped)]))
+    assert dressed == key or near_miss(dressed) == key
+
+
+@st.composite
+def nearly_keys(draw: st.DrawFn) -> str:
+    """A command key with up to four random edits."""
+    key = draw(st.sampled_from(COMMAND_KEYS))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(key)))
+        key = key[:at] + draw(st.text("nameI_", max_size=2)) + key[at + draw(st.integers(0, 2)) :]
+    return key
+
+
+@settings(max_examples=5 * USUAL)
+@given(nearly_keys() | st.text(max_size=14), st.sampled_from(COMMAND_KEYS))
+def test_a_near_miss_is_what_the_textbook_calls_near(key: str, meant: str) -> None:
+    """The quick way to count slips agrees with the plain one."""
+    plain = re.sub(r"[_.\-\s]+", "", key).lower()
+    near = slips(plain, meant.lower()) <= (1 if meant == "dryRun" else 2)
+    assert near == means(key, meant)
+
+
+def slips(word: str, other: str) -> int:
+    """Optimal string alignment distance, as the textbook writes it."""
+    table = [[row + column for column in range(len(other) + 1)] for row in range(len(word) + 1)]
+    for row in range(1, len(word) + 1):
+        for column in range(1, len(other) + 1):
+            change = table[row - 1][column - 1] + (word[row - 1] != other[column - 1])
+            table[row][column] = min(table[row - 1][column] + 1, table[row][column - 1] + 1, change)
+            if word[row - 2 : row] == other[column - 2 : column][::-1] and row > 1 and column > 1:
+                table[row][column] = min(table[row][column], table[row - 2][column - 2] + 1)
+    return table[-1][-1]
+
+
+@pytest.mark.parametrize("depth", [1, 63, 64, 65, 1_000, 90_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('{"data":[', "]}")])
+def test_how_deep_is_too_deep_does_not_depend_on_what_is_nested(
+    depth: int, opening: str, closing: str
+) -> None:
+    """64 levels are read, 65 are not, and ninety thousand are no harder to refuse."""
+    levels = depth * opening.count("[") + depth * opening.count("{")
+    trigger = parse_event((opening * depth + "1" * opening.endswith(":") + closing * depth).encode())
+    too_deep = any("nested deeper" in note.why for note in trigger.notes)
+    assert too_deep == (levels > 64)

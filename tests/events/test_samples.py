@@ -1,0 +1,80 @@
+"""Every sample under `events/` is understood as its README says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fc_reaper.events import Selector, parse_event
+from tests.events.builders import EVERYTHING, a_narrowing, asked, noted
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+PROD = a_narrowing("transcode", service="media", qualifier="prod")
+TRANSCODE = a_narrowing("transcode", service="media")
+RESIZE = a_narrowing("resize")
+JOB_17 = PROD._replace(invocation_id="job-17")
+
+UNDERSTOOD: dict[str, tuple[list[tuple[str, Selector]], list[str]]] = {
+    "actiontrail.json": ([], ["trigger_ignored"]),
+    "alertmanager.json": ([("alert", TRANSCODE)], ["trigger_ignored"]),
+    "arms.json": ([("alert", RESIZE)], []),
+    "cloudmonitor-callback-recovered.txt": ([], ["trigger_ignored"]),
+    "cloudmonitor-callback.txt": ([("alert", TRANSCODE)], []),
+    "cloudmonitor-message.json": ([("alert", RESIZE)], []),
+    "command-empty.txt": ([("command", EVERYTHING)], []),
+    "command-everything.json": ([("command", EVERYTHING)], []),
+    "command-dry-run.json": ([("command", RESIZE)], []),
+    "command-task.json": ([("task", JOB_17)], []),
+    "command.json": ([("command", PROD)], []),
+    "eventbridge-batch.json": ([("command", RESIZE), ("command", TRANSCODE)], []),
+    "eventbridge-command.json": ([("command", PROD)], []),
+    "eventbridge-fc-event.json": ([("alert", TRANSCODE)], []),
+    "eventbridge-http-source.json": ([("alert", TRANSCODE)], []),
+    "eventbridge-oss.json": ([("alert", EVERYTHING)], ["trigger_unrecognised"]),
+    "fc-destination.json": ([("alert", TRANSCODE)], []),
+    "http-trigger-form.json": ([("alert", TRANSCODE)], []),
+    "http-trigger.json": ([("command", RESIZE)], []),
+    "kafka-batch.json": ([("command", TRANSCODE)], []),
+    "sls-alert-batch.json": ([("alert", RESIZE)], ["trigger_ignored"]),
+    "sls-alert.json": ([("alert", RESIZE)], []),
+    "smq-queue-batch.json": ([("command", RESIZE), ("command", TRANSCODE)], []),
+    "smq-topic-attributes.json": ([("command", RESIZE)], []),
+    "smq-topic-stream.json": ([("command", RESIZE)], []),
+    "smq-topic.json": ([("command", RESIZE)], []),
+    "timer-with-command.json": ([("timer", PROD)], []),
+    "timer.json": ([("timer", EVERYTHING)], []),
+}
+
+DRY_RUNS = {"command-dry-run.json", "http-trigger.json"}
+ANSWERED_IN_HTTP = {"http-trigger-form.json", "http-trigger.json"}
+
+REFUSED = sorted(path.name for path in (EVENTS / "refused").iterdir())
+
+
+@pytest.mark.parametrize("name", UNDERSTOOD)
+def test_a_sample_is_understood(name: str) -> None:
+    """What is asked for, what is noted, and whether the run is dry."""
+    trigger = parse_event((EVENTS / name).read_bytes())
+    assert (asked(trigger), noted(trigger)) == UNDERSTOOD[name]
+    assert trigger.dry_run == (name in DRY_RUNS)
+    assert trigger.http == (name in ANSWERED_IN_HTTP)
+    assert not trigger.refused
+    assert trigger.readings
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_sample_is_refused(name: str) -> None:
+    """Nothing is looked at, and one line says why."""
+    trigger = parse_event((EVENTS / "refused" / name).read_bytes())
+    assert (trigger.refused, noted(trigger)) == (True, ["trigger_refused"])
+
+
+def test_the_table_of_samples_is_the_folder() -> None:
+    """A sample that is not in the README is found by nobody."""
+    rows = re.findall(r"^\| `([^`]+)` \|", (EVENTS / "README.md").read_text("utf-8"), re.MULTILINE)
+    files = {path.name for path in EVENTS.rglob("*") if path.suffix in (".json", ".txt")}
+    assert sorted(rows) == sorted(files)
+    assert sorted(UNDERSTOOD) == sorted(files - set(REFUSED))

@@ -1,0 +1,203 @@
+"""What an expression answers, and when it has no answer: nobody is condemned by what is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.rules.asking import Undecided, ask, holds
+from fc_reaper.rules.expression import parse_expression
+from tests.policy.strategies import PAYLOADS
+
+SUBJECT: dict[str, Any] = {
+    "status": "Running",
+    "instanceId": None,
+    "alreadyRetriedTimes": 2,
+    "events": [{"eventId": 1, "status": "Enqueued"}, {"eventId": 2, "status": "Running"}],
+    "ages": {"running_for": 60.5},
+    "payload": {
+        "tier": "gold",
+        "vip": True,
+        "size": 5,
+        "none": None,
+        "tags": ["a", "b"],
+        "flags": [True],
+        "empty": [],
+        "blank": "",
+        "holes": [None, {"vip": None}],
+        "hole": {"a": None},
+        "pairs": [["tier", "silver"], "ab"],
+        "loose": "1_000",
+        "spaced": " 5 ",
+        "digits": "-12.5e1",
+        "mixed": [{"id": 1}, {"name": "x"}],
+        "deep": {"a": {"b": "c"}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("payload.tier == 'gold'", True),
+        ("payload.tier != 'gold'", False),
+        ("payload.vip", True),
+        ("!(payload.vip)", False),
+        ("payload.size > `4` && payload.size <= `5.0`", True),
+        ("ages.running_for > `60`", True),
+        ("alreadyRetriedTimes == `2`", True),
+        ("contains(payload.tags, 'a')", True),
+        ("contains(payload.tags, 'z')", False),
+        ("contains(payload.tier, 'ol')", True),
+        ("length(events) == `2`", True),
+        ("events[-1].status == status", True),
+        ("length(events[?status == 'Enqueued']) == `1`", True),
+        ("payload.deep.a.b == 'c'", True),
+        ("payload.deep.{x: a.b}.x == 'c'", True),
+        ('payload.tags == `["a", "b"]`', True),
+        ("payload.empty == `[]`", True),
+        ("starts_with(payload.tier, 'go')", True),
+        ("sort_by(events, &eventId)[0].status == 'Enqueued'", True),
+        ("payload.size == `5` || payload.tier == 'x'", True),
+        ("to_number(payload.digits) == `-125`", True),
+        ("merge({tier: 'free'}, payload).tier == 'gold'", True),
+        ("merge({tier: 'free'}, payload.deep).tier == 'free'", True),
+    ],
+)
+def test_what_is_there_is_answered(text: str, answer: bool) -> None:
+    """As JMESPath says."""
+    assert holds(parse_expression(text), SUBJECT) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("payload.absent == 'x'", "payload.absent is absent"),
+        ("payload.absent != 'x'", "payload.absent is absent"),
+        ("!(payload.absent)", "payload.absent is absent"),
+        ("!(payload.absent == 'x')", "payload.absent is absent"),
+        ("payload.none == 'x'", "payload.none is absent"),
+        ("!(payload.none)", "payload.none is absent"),
+        ("payload.none == `null`", "payload.none is absent"),
+        ("payload.absent == payload.absent", "payload.absent is absent"),
+        ("instanceId != 'x'", "instanceId is absent"),
+        ("ages.queued_for > `1`", "ages.queued_for is absent"),
+        ("payload.tier == 'gold' || payload.absent == 'x'", "payload.absent is absent"),
+        ("payload.tier == 'silver' && payload.absent == 'x'", "payload.absent is absent"),
+        ("not_null(payload.absent, `true`)", "payload.absent is absent"),
+        ("payload.tier == gold", "gold is absent"),
+        ("payload.tags[5] == 'a'", "payload.tags[5] is absent"),
+        ("payload.tags[-3] != 'a'", "payload.tags[-3] is absent"),
+        ("payload.tier.deeper != 'a'", "payload.tier.deeper is absent"),
+        ("payload.mixed[?id == `1`] | length(@) == `1`", "id is absent"),
+        ("!(payload.mixed[?name == 'y'])", "name is absent"),
+        ("length(payload.mixed[*].id) == `1`", "id is absent"),
+        ("payload.size == '5'", "it compares a number with text"),
+        ("payload.size != '5'", "it compares a number with text"),
+        ("payload.vip == `1`", "it compares true or false with a number"),
+        ("payload.vip != 'true'", "it compares true or false with text"),
+        ("payload.flags == `[1]`", "it compares true or false with a number"),
+        ("payload.flags != `[1]`", "it compares true or false with a number"),
+        ('payload.deep != `{"a": {"b": 1}}`', "it compares text with a number"),
+        ("payload.tier == `null`", "it compares text with nothing"),
+        ("payload.tier > 'a'", "it asks whether text is more or less"),
+        ("payload.vip > `false`", "it asks whether true or false is more or less"),
+        ("!contains(payload.tags, `1`)", "it compares text with a number"),
+        ("contains(payload.flags, `1`)", "it compares true or false with a number"),
+        ("!contains(payload.tier, payload.size)", "it cannot be computed"),
+        ("!(payload.tags)", "! is asked of a list"),
+        ("!(payload.blank)", "! is asked of text"),
+        ("!(payload.size)", "! is asked of a number"),
+        ("merge({tier: 'free'}, payload.empty).tier == 'free'", "merge() does not take a list"),
+        ("merge({tier: 'free'}, payload.blank).tier == 'free'", "merge() does not take text"),
+        ("merge({tier: 'free'}, payload.pairs).tier == 'free'", "merge() does not take a list"),
+        ("merge({tier: 'free'}, payload.deep, payload.blank).tier == 'free'", "merge() does not take text"),
+        ("to_number(payload.loose) == `1000`", "to_number() answers nothing"),
+        ("to_number(payload.spaced) == `5`", "to_number() answers nothing"),
+        ("!to_number(payload.tier)", "to_number() answers nothing"),
+        ("!max(payload.empty)", "max() answers nothing"),
+        ("avg(payload.empty) < `3`", "avg() answers nothing"),
+        ("length(payload.size) > `1`", "length() does not take"),
+        ("starts_with(payload.size, 'x')", "starts_with() does not take"),
+        ("sum(payload.tags) > `1`", "sum() does not take"),
+        ("!(payload.tier[0:1])", "slice finds nothing in text"),
+        ("payload.tier", "it answers text, neither true nor false"),
+        ("payload.size", "it answers a number, neither true nor false"),
+        ("payload.tags", "it answers a list, neither true nor false"),
+        ("payload.deep", "it answers an object, neither true nor false"),
+        ("payload.tier && payload.vip", "&& is asked of text"),
+        ("payload.vip && payload.tier", "&& is asked of text"),
+        ("payload.blank || payload.vip", "|| is asked of text"),
+        ("!(contains(payload.holes, 'vip'))", "it compares nothing with text"),
+        ("!(contains(payload.holes[*], 'vip'))", "one of several is null"),
+        ("!(contains(payload.holes[], 'vip'))", "one of several is null"),
+        ("!(contains(payload.hole.*, 'vip'))", "one of several is null"),
+        ("length(payload.holes[*].{v: vip}) == `0`", "one of several is null"),
+        ("length(payload.holes[1:].{v: vip}) == `0`", "vip is absent"),
+        ("length(payload.holes[1:].[vip]) == `0`", "vip is absent"),
+        ("length(payload.holes[?`true`]) == `0`", "one of several is null"),
+        ("length(values(payload.hole)[?@ == 'x']) == `0`", "one of several is null"),
+        ("payload.size == `4` || payload.size", "|| is asked of a number"),
+        ("length(payload.mixed[?'false']) > `1`", "[? ] is asked of text"),
+        ("length(payload.tier[?vip]) < `1`", "filter projection finds nothing in text"),
+    ],
+)
+def test_what_is_not_there_decides_nothing(text: str, why: str) -> None:
+    """Absence, null, different types and failures leave it open, however they are negated."""
+    with pytest.raises(Undecided) as caught:
+        holds(parse_expression(text), SUBJECT)
+    assert caught.value.why.startswith(why)
+
+
+def test_a_group_may_be_any_answer() -> None:
+    """`per` and `from` take what `where` does not."""
+    assert ask(parse_expression("payload.tier"), SUBJECT) == "gold"
+    assert ask(parse_expression("[payload.tier, payload.size]"), SUBJECT) == ["gold", 5]
+
+
+TESTS = st.sampled_from(
+    [
+        "payload.{0} == 'x'",
+        "payload.{0} != 'x'",
+        "!(payload.{0})",
+        "!(payload.{0} == `1`)",
+        "payload.{0} > `1` || payload.{0} <= `1`",
+        "!contains(payload.{0}, 'x')",
+        "payload.{0}.b != `true`",
+        "length(payload.{0}) != `1`",
+        "payload.{0}[?b] == `[]`",
+        "payload.{0}[0] != 'x' || status == 'Running'",
+    ]
+)
+
+
+@given(TESTS, TESTS, st.sampled_from(["{0} || {1}", "{0} && {1}", "!({0}) || {1}"]), PAYLOADS)
+def test_an_absent_field_leaves_any_question_open(one: str, two: str, joined: str, payload: Any) -> None:
+    """In whatever way it is asked about, and whatever stands beside it."""
+    text = joined.format(f"({one.format('absent')})", f"({two.format('a')})")
+    with pytest.raises(Undecided):
+        holds(parse_expression(text), {"status": "Running", "payload": {"a": payload}})
+
+
+def said(text: str, payload: Any) -> str:
+    """What is said of an answer that there is not; empty where there is one."""
+    try:
+        holds(parse_expression(text), {"status": "Running", "payload": payload})
+    except Undecided as undecided:
+        return undecided.why
+    return ""
+
+
+@given(TESTS, PAYLOADS)
+def test_any_payload_is_answered_or_left_open(test: str, payload: Any) -> None:
+    """Never another exception."""
+    assert isinstance(said(test.format("a"), {"a": payload}), str)
+
+
+@given(TESTS, st.sampled_from(["hunter2", ["hunter2"], {"hunter2": "hunter2"}, [{"b": "hunter2"}]]))
+def test_what_is_said_names_no_value(test: str, payload: Any) -> None:
+    """It ends up in a log."""
+    assert "hunter2" not in said(test.format("a"), {"a": payload})

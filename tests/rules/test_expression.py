@@ -1,0 +1,116 @@
+"""What an expression reads, by its parse tree alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fc_reaper.rules.expression import DEEPEST, LONGEST, BadExpression, Expression, parse_expression
+
+NEARLY = st.text(alphabet="ab.|&!=<>@'\"`0[]?*(){},: \n-", max_size=25)
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("status", [("status",)]),
+        ("payload.tier == 'gold'", [("payload", "tier")]),
+        ("payload.tier == payload.other", [("payload", "tier"), ("payload", "other")]),
+        ("!(payload.a && payload.b || payload.c)", [("payload", "a"), ("payload", "b"), ("payload", "c")]),
+        ("events[0].status", [("events", 0, "status")]),
+        ("events[-1].status", [("events", -1, "status")]),
+        ("(payload.a || payload.b).c", [("payload", "a"), ("payload", "b")]),
+        ("payload | a | b", [("payload", "a", "b")]),
+        ("payload.{x: a, y: b.c}", [("payload", "a"), ("payload", "b", "c")]),
+        ("[payload.a, status]", [("payload", "a"), ("status",)]),
+        ("length(payload.items) > `3`", [("payload", "items")]),
+        ("payload.items[?id == 'x'].name", [("payload", "items")]),
+        ("payload.items[*].name", [("payload", "items")]),
+        ("payload.items[].name", [("payload", "items")]),
+        ("payload.items[1:3]", [("payload", "items")]),
+        ("payload.*.name", [("payload",)]),
+        ("sort_by(payload.items, &age)[0].id", [("payload", "items")]),
+        ("length(@)", [()]),
+        ('payload."odd name"', [("payload", "odd name")]),
+    ],
+)
+def test_the_fields_that_an_expression_reads(text: str, paths: list[tuple[str | int, ...]]) -> None:
+    """From the record itself; what is asked of each element of a list is not among them."""
+    assert list(parse_expression(text).paths) == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "payload", "ages"),
+    [
+        ("payload.tier == 'gold'", True, False),
+        ("contains(invocationPayload, 'x')", True, False),
+        ("contains(taskPayload, 'x')", True, False),
+        ("ages.running_for > `60`", False, True),
+        ("status == 'Running'", False, False),
+        ("events[?payload == 'x'] | length(@) > `1`", False, False),
+        ("length(@) > `1`", True, True),
+        ("*", True, True),
+    ],
+)
+def test_what_must_be_fetched_for_it(text: str, payload: bool, ages: bool) -> None:
+    """A payload is asked for only where some expression reads it."""
+    expression = parse_expression(text)
+    assert (expression.needs_payload, expression.needs_ages) == (payload, ages)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("payload.tier == gold", ("gold",)),
+        ("payload.vip == true", ("true",)),
+        ('payload.tier == "gold"', ("gold",)),
+        ("Status == 'Running'", ("Status",)),
+        ("status == 'Running' && alreadyRetriedTimes > `2`", ()),
+        ("@", ()),
+    ],
+)
+def test_names_that_no_record_has_are_found(text: str, names: tuple[str, ...]) -> None:
+    """Most of them are texts that want other quotes."""
+    assert parse_expression(text).strange_roots == names
+
+
+def test_two_expressions_of_one_text_are_equal() -> None:
+    """And have one hash, so that a policy that holds them can be compared."""
+    one, two, other = (parse_expression(text) for text in ("payload.a", "payload.a", "payload.b"))
+    assert (one == two, hash(one) == hash(two), one == other) == (True, True, False)
+
+
+@pytest.mark.parametrize("text", ["a" * LONGEST, "a" + ".a" * (LONGEST // 2 - 1), "!" * (DEEPEST - 1) + "a"])
+def test_up_to_its_bounds_an_expression_may_be_long(text: str) -> None:
+    """Exactly at them is fine."""
+    assert parse_expression(text).paths
+
+
+def outcome(text: str) -> Expression | str:
+    """The expression, or the words that refuse it."""
+    try:
+        return parse_expression(text)
+    except BadExpression as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a" * (LONGEST + 1), "it has 1001 characters; write at most 1000"),
+        ("!" * (DEEPEST + 1) + "a", "it has more than 60 steps within each other; write it in simpler parts"),
+        ("a" + "||a" * 300, "it has more than 60 steps within each other"),
+        ("!" * 900 + "a", "it is no JMESPath; write something like"),
+    ],
+)
+def test_what_is_long_or_deep_without_end_is_refused_in_words(text: str, words: str) -> None:
+    """Instead of ending in a traceback, now or when it is asked."""
+    assert words in str(outcome(text))
+
+
+@given(st.text(max_size=40) | NEARLY | NEARLY.map("payload.{}".format))
+def test_any_text_is_an_expression_or_refused_with_a_remedy(text: str) -> None:
+    """Never another exception."""
+    result = outcome(text)
+    assert isinstance(result, Expression) or "; " in result
