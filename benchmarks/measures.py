@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
-from tests.emulator_process import running_emulator
+from tests.emulator_process import emulator_process as running_emulator
 from tests.reaping import reap
 
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks

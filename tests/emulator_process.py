@@ -1,17 +1,28 @@
-"""The emulator as a process of its own, for every test that speaks over a socket."""
+"""Emulators for all tests that speak over a socket: in a thread of this process, or in one of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from uvicorn.server import ServerState
+
+from fc_emulator.__main__ import options_of, parser
+from fc_emulator.account import Account
+from fc_emulator.seed import read_seed
+from fc_emulator.server import application, configuration, endpoint_of, loopback_socket
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _TIMEOUT_S = 60
@@ -19,10 +30,9 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class EmulatorProcess:
-    """A running emulator and the way behind its scenes. `endpoint` is such as `http://127.0.0.1:40000`."""
+    """A running emulator and its admin API. `endpoint` is such as `http://127.0.0.1:40000`."""
 
     endpoint: str
-    process: subprocess.Popen[str]
 
     def tasks(self) -> list[dict[str, Any]]:
         """The true records of all tasks, with events and payload."""
@@ -64,9 +74,77 @@ class EmulatorProcess:
 
 @contextmanager
 def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Iterator[EmulatorProcess]:
-    """Start the emulator on a free port with *args* and *seed*; it ends by SIGTERM with the block.
+    """Serve a fresh account on a free port, in a thread that all tests share; *args* as for the command.
 
-    A word of it on standard error fails the test, unless the test fails by itself.
+    A fault in the emulator fails the test, unless the test fails by itself.
+    """
+    options = options_of(parser().parse_args(args))
+    account = Account(options, read_seed(json.dumps(seed or {})), lambda: time.time_ns() // 1_000_000)
+    loop, faults = _event_loop()
+    server = _Server(account, faults)
+    loop.wait(server.start())
+    try:
+        yield EmulatorProcess(server.endpoint)
+    finally:
+        loop.wait(server.stop())
+    reported, faults[:] = "".join(faults), []
+    assert not reported, f"a fault in the emulator: {reported}"
+
+
+class _Server:
+    """One account behind a socket of its own."""
+
+    def __init__(self, account: Account, faults: list[str]) -> None:
+        self._config = configuration(application(account, faults.append))
+        self._config.load()
+        self._state = ServerState()
+        self._socket = loopback_socket("127.0.0.1", 0)
+        self.endpoint = endpoint_of(self._socket)
+
+    async def start(self) -> None:
+        self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=self._socket)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: Any = self._config.http_protocol_class
+        made: asyncio.Protocol = protocol(config=self._config, server_state=self._state, app_state={})
+        return made
+
+    async def stop(self) -> None:
+        """Close the port and every connection, and give up the calls under way."""
+        self._server.close()
+        tasks = list(self._state.tasks)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _LoopThread:
+    """An event loop in a thread that ends with this process."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, name="emulator", daemon=True).start()
+
+    def wait(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(_TIMEOUT_S)
+
+
+@cache
+def _event_loop() -> tuple[_LoopThread, list[str]]:
+    """The thread of all emulators, and what went wrong in it."""
+    thread, faults = _LoopThread(), list[str]()
+    thread.loop.set_exception_handler(lambda _, context: faults.append(f"{context}\n"))
+    return thread, faults
+
+
+@contextmanager
+def emulator_process(*args: str, seed: Mapping[str, Any] | None = None) -> Iterator[EmulatorProcess]:
+    """The emulator as a process of its own, for measurements.
+
+    It ends by SIGTERM with the block. A word of it on standard error fails the test, unless the test fails by
+    itself.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "fc_emulator", "--port", "0", *args]
@@ -80,12 +158,12 @@ def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Itera
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
         ):
             try:
-                yield EmulatorProcess(_endpoint(process, errors), process)
+                yield EmulatorProcess(_endpoint(process, errors))
             finally:
                 process.terminate()
                 process.communicate(timeout=_TIMEOUT_S)
         said = errors.read_text(encoding="utf-8")
-        assert not said, f"the emulator complained: {said}"
+        assert not said, f"the emulator wrote to standard error: {said}"
 
 
 def _endpoint(process: subprocess.Popen[str], errors: Path) -> str:

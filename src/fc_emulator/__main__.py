@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then 0. Wrong usage, unreadable seed, port in use: one line and 2."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: sys.exit(0))
-    given = _parser().parse_args(argv)
+    given = parser().parse_args(argv)
     try:
         from fc_emulator.server import endpoint_of, loopback_socket, serve
     except ImportError as error:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _give_up(f"{what}: {error.strerror or error}")
     except (ValueError, OverflowError) as error:
         return _give_up(str(error))
-    account = Account(_options(given), seed, lambda: time.time_ns() // 1_000_000)
+    account = Account(options_of(given), seed, lambda: time.time_ns() // 1_000_000)
     line = json.dumps({"event": "ready", "endpoint": endpoint_of(bound)}, separators=(",", ":"))
     serve(account, bound, lambda: print(line, flush=True))
     return 0
@@ -53,7 +53,8 @@ def _seed(path: str | None) -> Seed:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _options(given: argparse.Namespace) -> Options:
+def options_of(given: argparse.Namespace) -> Options:
+    """The switches among the arguments."""
     about_the_process = ("port", "host", "seed")
     return Options(**{name: value for name, value in vars(given).items() if name not in about_the_process})
 
@@ -68,9 +69,10 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(_give_up(f"{message}; see fc-emulator --help"))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fc-emulator", description=__doc__, allow_abbrev=False)
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    arguments = _Parser(prog="fc-emulator", description=__doc__, allow_abbrev=False)
+    add = arguments.add_argument
     add("--port", type=_as(_port), default="0", help="0 takes any free one")
     add("--host", default="127.0.0.1", help="a loopback address")
     add("--seed", metavar="FILE", help="the tasks and functions to begin with, as JSON")
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--stop-finished", type=int, choices=(412, 400), default=412, help="answer to a stop too late")
     add("--stop-stopping", type=int, choices=(200, 412), default=200, help="answer to a second stop")
     add("--list-lag", type=_as(length_ms), default="0s", help="a list shows how things were so long ago")
-    return parser
+    return arguments
 
 
 def _as(read: Callable[[str], T]) -> Callable[[str], T]:

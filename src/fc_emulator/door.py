@@ -31,7 +31,10 @@ LONGEST_TARGET = 4096
 
 @dataclass
 class Door:
-    """The API as an ASGI application. `sleep` takes seconds, `new_id` makes a request id."""
+    """The API as an ASGI application.
+
+    `sleep` takes seconds, `new_id` makes a request id, `report` takes the traceback of a fault of ours.
+    """
 
     account: Account
     calls: Calls
@@ -39,6 +42,7 @@ class Door:
     rate: Rate
     sleep: Callable[[float], Awaitable[None]]
     new_id: Callable[[], str]
+    report: Callable[[str], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -108,7 +112,7 @@ class Door:
         except Refusal as refusal:
             return _refused(refusal, signed.path, request_id)
         except Exception:  # a mistake of ours must not look like a mistake of the caller
-            traceback.print_exc()
+            self.report(traceback.format_exc())
             mistake = "a mistake of the emulator; its standard error says more"
             return _refused(Refusal(500, "InternalServerError", mistake), signed.path, request_id)
 

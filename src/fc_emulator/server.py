@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import signal
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,11 +30,19 @@ KEEP_ALIVE_S = 90
 https://github.com/aliyun/fc-go-sdk/blob/master/connect.go"""
 
 
-def application(account: Account) -> Starlette:
-    """The API and the admin routes of one account as an ASGI application."""
+def _on_stderr(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def application(account: Account, report: Callable[[str], None] = _on_stderr) -> Starlette:
+    """The API and the admin routes of one account as an ASGI application.
+
+    *report* is called with the traceback of every fault in the emulator itself.
+    """
     calls, faults = Calls(), Faults()
     rate = Rate(account.options.rate, time.monotonic)
-    door = Door(account, calls, faults, rate, asyncio.sleep, lambda: str(uuid.uuid4()))
+    door = Door(account, calls, faults, rate, asyncio.sleep, lambda: str(uuid.uuid4()), report)
     admin = Admin(account, calls, faults)
     return Starlette(routes=[Mount("/_emulator", routes=admin.routes()), Mount("/", door)])
 
@@ -65,10 +74,10 @@ def endpoint_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(account: Account, bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; *ready* is called once calls are taken."""
-    config = uvicorn.Config(
-        application(account),
+def configuration(app: Starlette) -> uvicorn.Config:
+    """How uvicorn serves *app*: silent, without headers of its own."""
+    return uvicorn.Config(
+        app,
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -80,7 +89,11 @@ def serve(account: Account, bound: socket.socket, ready: Callable[[], None]) -> 
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-    _Server(config, ready).run(sockets=[bound])
+
+
+def serve(account: Account, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; *ready* is called once calls are taken."""
+    _Server(configuration(application(account)), ready).run(sockets=[bound])
 
 
 class _Protocol(H11Protocol):

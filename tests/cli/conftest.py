@@ -1,4 +1,4 @@
-"""One emulator for the commands, and a folder with the usual policy."""
+"""An emulator for the commands, and a folder with the usual policy."""
 
 from __future__ import annotations
 
@@ -12,19 +12,12 @@ from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.run.account import SEED
 
 
-@pytest.fixture(scope="session")
-def shared_emulator() -> Iterator[EmulatorProcess]:
-    """An emulator with the usual account, started once."""
-    with running_emulator("--stopping", "300ms", seed=SEED) as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def cloud(shared_emulator: EmulatorProcess) -> EmulatorProcess:
+def cloud() -> Iterator[EmulatorProcess]:
     """The usual account, some seconds after it was seeded: dates are whole seconds, and 3h must be 3h."""
-    shared_emulator.reset()
-    shared_emulator.advance("5s")
-    return shared_emulator
+    with running_emulator("--stopping", "300ms", seed=SEED) as emulator:
+        emulator.advance("5s")
+        yield emulator
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One emulator for the tests of a module that need no switch of their own; each test begins from the seed."""
+"""An emulator without switches, and calls to it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,10 @@ from tests.emulator.wire import DIALECTS, Caller, Door
 from tests.emulator_process import EmulatorProcess, running_emulator
 
 
-@pytest.fixture(scope="module")
-def started() -> Iterator[EmulatorProcess]:
+@pytest.fixture
+def emulator() -> Iterator[EmulatorProcess]:
     with running_emulator(seed=A_SHIFT) as emulator:
         yield emulator
-
-
-@pytest.fixture
-def emulator(started: EmulatorProcess) -> EmulatorProcess:
-    started.reset()
-    return started
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from fc_emulator.account import Account
+from tests.emulator.seeds import A_SHIFT
 from tests.emulator.wire import CLASSIC, OPEN, THREE, Caller, Door
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_process import EmulatorProcess, running_emulator
 
 
 def test_a_task_is_read_with_its_fields(door: Door) -> None:
@@ -179,3 +181,17 @@ def test_every_answer_carries_a_request_id_and_the_date(door: Door) -> None:
     for answer in answers:
         moment = time.strptime(answer.headers["Date"], "%a, %d %b %Y %H:%M:%S GMT")
         assert moment.tm_year == time.gmtime().tm_year or moment.tm_yday in (1, 365, 366)
+
+
+def test_a_fault_in_the_emulator_is_a_500_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never looks like a mistake of the caller, and a test that meets it fails."""
+
+    def stop(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Account, "stop", stop)
+    block = running_emulator(seed=A_SHIFT)
+    answer = Door(Caller(block.__enter__().endpoint), CLASSIC).stop("job-1")
+    assert (answer.status_code, answer.json()["ErrorCode"]) == (500, "InternalServerError")
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        block.__exit__(None, None, None)

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.emulator.wire import CLASSIC, Caller, Door
-from tests.emulator_process import running_emulator
+from tests.emulator_process import EmulatorProcess, running_emulator
 
 
 def _run(*args: str) -> subprocess.CompletedProcess[str]:
@@ -24,32 +26,41 @@ def _run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_one_line_and_ends_cleanly(signum: signal.Signals) -> None:
-    """The ready line is all there is on standard output; nothing is on standard error; the status is 0."""
-    command = [sys.executable, "-m", "fc_emulator", "--port", "0"]
+@contextmanager
+def _started(*args: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The command, its first line, and the endpoint in it."""
+    command = [sys.executable, "-m", "fc_emulator", "--port", "0", *args]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = process.stdout.readline()
-        endpoint = json.loads(ready)["endpoint"]
+        yield process, ready, json.loads(ready)["endpoint"]
+
+
+def _ends(process: subprocess.Popen[str], signum: signal.Signals) -> None:
+    process.send_signal(signum)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_one_line_and_ends_cleanly(signum: signal.Signals) -> None:
+    """The ready line is all there is on standard output; nothing is on standard error; the status is 0."""
+    with _started() as (process, ready, endpoint):
         assert ready == f'{{"event":"ready","endpoint":"{endpoint}"}}\n'
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", endpoint)
         with urllib.request.urlopen(f"{endpoint}/_emulator/calls") as answer:
             assert answer.status == 200
-        process.send_signal(signum)
-        assert process.communicate(timeout=60) == ("", "")
-        assert process.returncode == 0
+        _ends(process, signum)
 
 
 def test_it_ends_although_a_connection_is_open_and_a_call_under_way() -> None:
-    with running_emulator("--latency", "10m") as emulator:
-        host, port = emulator.endpoint.removeprefix("http://").split(":")
+    with _started("--latency", "10m") as (process, _, endpoint):
+        host, port = endpoint.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(b"GET /2016-08-15/services HTTP/1.1\r\nHost: x\r\n\r\n")
-            while not emulator.calls()["counts"]:
+            while not EmulatorProcess(endpoint).calls()["counts"]:
                 time.sleep(0.02)
-            emulator.process.send_signal(signal.SIGTERM)
-            assert emulator.process.wait(timeout=60) == 0
+            _ends(process, signal.SIGTERM)
 
 
 def test_a_port_in_use_is_told_in_one_line() -> None:

@@ -68,9 +68,9 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=mutated() | st.binary(max_size=200))
-def test_no_event_leads_outside_the_targets(shared_emulator: Any, raw: bytes) -> None:
+def test_no_event_leads_outside_the_targets(cloud: Any, raw: bytes) -> None:
     """Whatever the bytes, a run or a refusal: one last line, no fault, and no stranger asked about."""
-    reaped = reap(shared_emulator.endpoint, POLICY, raw)
+    reaped = reap(cloud.endpoint, POLICY, raw)
     assert [line["event"] for line in reaped.lines].count("run_finished") == 1
     assert not any("fault" in error for error in reaped.finished.result["errors"])
-    assert looked_at(shared_emulator) <= LOOKED_AT
+    assert looked_at(cloud) <= LOOKED_AT
