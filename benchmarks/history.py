@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from fc_reaper.models import Event, Function, Millis, Task
+from fc_reaper.models import Function, Millis, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
 
 _BEGIN: Millis = 1_794_960_000_000
@@ -39,7 +39,7 @@ def _life(number: int, at: Millis, random: Random) -> Task:
     mean = 24 * 60 * _MINUTE if random.random() < 0.05 else 20 * _MINUTE
     events = []
     for place, status in enumerate(stages, 1):
-        events.append(Event(at, place, status))
+        events.append(TaskEvent(at, place, status))
         at += round(random.expovariate(1 / (mean if status == "Running" else 30_000)))
     function = Function("media", f"f{number % 5}", "LATEST")
     return Task(function, f"job-{number}", stages[-1], retries=stages.count("Retrying"), events=tuple(events))

@@ -20,7 +20,7 @@ from fc_reaper.backtest import History, sift
 from fc_reaper.backtest.replay import SweepOptions, replay
 from fc_reaper.evaluator.compiled import compile_policies
 from fc_reaper.evaluator.evaluate import claim
-from fc_reaper.models import Event, Task
+from fc_reaper.models import Task, TaskEvent
 from fc_reaper.policy import load_policy
 
 _BASE = "import fc2, pythonjsonlogger.json\nfrom pydantic import BaseModel"
@@ -120,7 +120,7 @@ def judged_per_second(number: int = 100_000) -> float:
     rules = compile_policies(TRANSCODE, file.policies, file.exempt)
     now = 1_800_000_000_000
     names = ("Enqueued", "Dequeued", "Running")
-    events = tuple(Event(now - 3_600_000 + at, at, name) for at, name in enumerate(names))
+    events = tuple(TaskEvent(now - 3_600_000 + at, at, name) for at, name in enumerate(names))
     task = Task(TRANSCODE, "job-1", "Running", retries=0, events=events)
     begun = time.process_time()
     for _ in range(number):

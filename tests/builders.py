@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fc_reaper.evaluator.compiled import FunctionPolicies, compile_policies
-from fc_reaper.models import Event, Function, Millis, Task
+from fc_reaper.models import Function, Millis, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy, parse_duration
 
 NOON: Millis = 1_795_000_000_000
@@ -26,7 +26,7 @@ def ago(text: str) -> Millis:
 
 def a_task(status: str = "Running", *events: tuple[str, str], **fields: Any) -> Task:
     """A task with dated events such as `("Running", "3h")`: what happened, and how long before noon."""
-    dated = sorted(Event(ago(when), number, name) for number, (name, when) in enumerate(events, 1))
+    dated = sorted(TaskEvent(ago(when), number, name) for number, (name, when) in enumerate(events, 1))
     values = {"function": TRANSCODE, "invocation_id": "job-1", "retries": 0, **fields}
     return Task(status=status, events=tuple(dated), **values)
 

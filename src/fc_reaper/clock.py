@@ -1,19 +1,22 @@
-"""Where time comes from. Nothing else in the product looks at a clock."""
+"""Where time comes from, and the rate at which calls may begin. No other module reads a clock."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 
+from fc_reaper.errors import CloudError
 from fc_reaper.models import Millis
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Three views of time that travel together.
+    """Three functions of time that belong together.
 
-    `now` answers epoch milliseconds, `monotonic` seconds that never run back, `sleep` takes seconds.
+    `now` returns epoch milliseconds, `monotonic` seconds that never run back, `sleep` takes seconds.
     """
 
     now: Callable[[], Millis]
@@ -24,4 +27,33 @@ class Clock:
 SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.monotonic, sleep=time.sleep)
 
 Deadline = float
-"""A moment on the monotonic clock, in seconds, after which nothing more may be begun."""
+"""A moment on the monotonic clock, in seconds, after which nothing more may begin."""
+
+
+class RateLimiter:
+    """Lets at most *calls* begin in any *period* seconds; safe across threads.
+
+    A short run is not slowed down: as many calls as one period allows may begin at once.
+    """
+
+    def __init__(self, calls: int, period: float, clock: Clock) -> None:
+        self._period = period
+        self._clock = clock
+        self._lock = Lock()
+        self._begun: deque[float] = deque(maxlen=calls)
+
+    def __call__(self, deadline: Deadline | None) -> None:
+        """Wait until one more call may begin.
+
+        Raises:
+            CloudError: that would be after *deadline*; nothing was sent.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            full = len(self._begun) == self._begun.maxlen
+            turn = max(now, self._begun[0] + self._period) if full else now
+            if deadline is not None and turn >= deadline:
+                raise CloudError("the time was up before the call could begin", error_code="OutOfTime")
+            self._begun.append(turn)
+        if turn > now:
+            self._clock.sleep(turn - now)

@@ -1,6 +1,6 @@
-"""The nouns of the product: what a function and a task are once they are inside.
+"""Functions, tasks and pages of them, as every part of the product sees them.
 
-Times are epoch milliseconds, as the platform counts them; `None` means the cloud did not say.
+Times are epoch milliseconds, as the platform counts them; `None` means that the cloud did not say.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FINISHED = (STOPPED, "Succeeded", "Failed", "Expired", "Invalid")
 
 
 class Function(NamedTuple):
-    """A function under one qualifier: the place where tasks are listed, read and stopped.
+    """A function under one qualifier, under which tasks are listed, read and stopped.
 
     `service` is None for Function Compute 3.0, which has no services.
-    `qualifier` is the one asked with, never one read back from a record.
+    `qualifier` is the one that was asked with, never one read back from a record.
     """
 
     service: str | None
@@ -40,8 +40,8 @@ class Function(NamedTuple):
         return f"{path}@{self.qualifier}"
 
 
-class Event(NamedTuple):
-    """A dated change of status in the life of a task."""
+class TaskEvent(NamedTuple):
+    """A dated change of a task's status."""
 
     at: Millis
     id: int
@@ -51,12 +51,13 @@ class Event(NamedTuple):
 class Task(NamedTuple):
     """One asynchronous task as the cloud described it at one moment.
 
-    `status` is the platform's word and may be one that nobody here knows.
+    `status` is the platform's word and may be one that this version does not know.
     `started_at` is the record's `startedTime`, whose meaning is not documented.
     `events` holds only dated events, oldest first (by time, then id); `undated` holds the statuses of
-    those whose date is missing or none.
-    `doubt` says why the record cannot be trusted, None when nothing speaks against it. `record` is what the
-    cloud wrote, by its wire names, for expressions only: it may hold a payload, so it is never told.
+    those whose date is missing or unusable.
+    `inconsistency` says why the record cannot be trusted, None if nothing speaks against it.
+    `record` is what the cloud wrote, by its wire names, for expressions only: it may hold a payload, so it
+    is never logged.
     """
 
     function: Function
@@ -66,7 +67,33 @@ class Task(NamedTuple):
     started_at: Millis | None = None
     ended_at: Millis | None = None
     retries: int | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[TaskEvent, ...] = ()
     undated: tuple[str, ...] = ()
-    doubt: str | None = None
+    inconsistency: str | None = None
     record: Mapping[str, Any] | None = None
+
+
+class Snapshot(NamedTuple):
+    """One task, read by itself.
+
+    `moment` is the earlier of the local clock when the request was sent and the answer's `Date`:
+    an age computed with it is never too old.
+    """
+
+    task: Task
+    moment: Millis
+
+
+class Page(NamedTuple):
+    """One page of a listing. `token` None means that this was the last one."""
+
+    tasks: tuple[Task, ...]
+    token: str | None
+    moment: Millis
+
+
+class FunctionsPage(NamedTuple):
+    """One page of the functions in task mode. `token` None means that this was the last one."""
+
+    functions: tuple[Function, ...]
+    token: str | None

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from fc_reaper.clock import SYSTEM_CLOCK, Clock
+from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint
 from fc_reaper.dependencies import Connect
 from fc_reaper.errors import SettingsError
-from fc_reaper.rate import Pace
 from fc_reaper.settings import Credentials, Settings
 
 
@@ -32,7 +31,7 @@ def connector(clock: Clock = SYSTEM_CLOCK, random: Random | None = None) -> Conn
             pool_size=settings.concurrency,
             clock=clock,
             jitter=dice.random,
-            pace=Pace(*settings.rate, clock),
+            pace=RateLimiter(*settings.rate, clock),
             on_call=called,
         )
 

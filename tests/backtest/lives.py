@@ -14,7 +14,7 @@ from fc_reaper.evaluator.compiled import compile_policies
 from fc_reaper.evaluator.evaluate import claim
 from fc_reaper.evaluator.select import Allowance, Selection, choose
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, Event, Function, Millis, Task
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Task, TaskEvent
 from fc_reaper.policy import Policy, PolicyFile, load_policy
 from tests.builders import TRANSCODE, ms
 
@@ -32,7 +32,7 @@ def at(text: str) -> Millis:
 
 def lived(invocation_id: str, *events: tuple[str, str], **fields: Any) -> Task:
     """A task whose life is *events*, such as `("Running", "3h")`: what happened, how long after midnight."""
-    dated = tuple(Event(at(when), number, name) for number, (name, when) in enumerate(events, 1))
+    dated = tuple(TaskEvent(at(when), number, name) for number, (name, when) in enumerate(events, 1))
     identity = {"function": TRANSCODE, "invocation_id": invocation_id, "request_id": f"r-{invocation_id}"}
     return Task(**{**identity, "status": events[-1][0], "events": dated, **fields})
 
@@ -172,13 +172,13 @@ def lives(draw: st.DrawFn, number: int = 0) -> Task:
     """Any life that a task can have, of up to nine events within some hours."""
     function = draw(st.sampled_from([TRANSCODE, Function("media", "resize", "LATEST")]))
     status, moment = "Enqueued", MIDNIGHT + draw(st.integers(0, 60)) * 30_000
-    events = [Event(moment, 1, status)]
+    events = [TaskEvent(moment, 1, status)]
     for step in range(2, draw(st.integers(1, 9)) + 1):
         if status not in STEPS:
             break
         status = draw(st.sampled_from(STEPS[status]))
         moment += draw(st.sampled_from([0, 1, 30_000, MINUTE, 299_999, 5 * MINUTE, 17 * MINUTE, 60 * MINUTE]))
-        events.append(Event(moment, step, status))
+        events.append(TaskEvent(moment, step, status))
     name = draw(st.sampled_from(["job", "keep", "vip"]))
     raw = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in events]
     started = draw(st.none() | st.integers(0, 40).map(lambda halves: events[0].at + halves * 30_000))

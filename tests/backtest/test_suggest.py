@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fc_reaper.backtest import History, percentile, suggest
 from fc_reaper.backtest.replay import SweepOptions, replay
 from fc_reaper.backtest.suggest import smallest_limit
-from fc_reaper.models import Event, Function, Task
+from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import spell_duration
 from tests.backtest.lives import MIDNIGHT, history, lived, policies
 from tests.builders import TRANSCODE, ms
@@ -90,9 +90,9 @@ def good_lives(draw: st.DrawFn, number: int) -> Task:
     names = ("Enqueued", "Running", "Retrying", "Running")[: len(lengths)]
     moment, events = MIDNIGHT, []
     for step, (name, length) in enumerate(zip(names, lengths, strict=True), 1):
-        events.append(Event(moment, step, name))
+        events.append(TaskEvent(moment, step, name))
         moment += length
-    events.append(Event(moment, len(events) + 1, "Succeeded"))
+    events.append(TaskEvent(moment, len(events) + 1, "Succeeded"))
     return Task(TRANSCODE, f"job-{number}", "Succeeded", f"r-{number}", events=tuple(events))
 
 

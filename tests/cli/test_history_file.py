@@ -52,7 +52,7 @@ def test_a_record_names_its_function(
     """2.0 by service and function, 3.0 by its ARN; the qualifier is LATEST where nothing names one."""
     file = a_history(tmp_path, [{**fields, "status": "Enqueued", "events": LIFE}])
     (task,) = read_file(str(file), with_records=True).tasks
-    assert (task.function, task.invocation_id, task.doubt) == (function, invocation_id, None)
+    assert (task.function, task.invocation_id, task.inconsistency) == (function, invocation_id, None)
 
 
 @pytest.mark.parametrize(

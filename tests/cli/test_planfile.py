@@ -16,7 +16,7 @@ from fc_reaper.cli.planning.plancheck import refuse_elsewhere, refuse_out_of_dat
 from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan
 from fc_reaper.cli.planning.planreading import NoPlan, load_plan, read_plan
 from fc_reaper.context import Context
-from fc_reaper.models import UNFINISHED, Event, Function
+from fc_reaper.models import UNFINISHED, Function, TaskEvent
 from fc_reaper.settings import read_settings
 from tests.builders import NOON, ms
 
@@ -333,7 +333,7 @@ def test_where_calls_go_is_read_from_the_endpoint_first(env: dict[str, str], whe
 def test_a_claim_knows_who_the_task_was_and_why_it_was_due() -> None:
     """With the policy's own words, whatever the plan says."""
     claim = TASK.claim("The policy's words.")
-    assert claim.task.events == (Event(NOON - ms("3h"), 0, "Enqueued"),)
+    assert claim.task.events == (TaskEvent(NOON - ms("3h"), 0, "Enqueued"),)
     assert (claim.task.request_id, claim.verdict.rule) == ("r-1", "running_for")
     assert (claim.verdict.over, claim.verdict.reason) == (1_800_500, "The policy's words.")
     assert TASK._replace(first_enqueue=None).claim("x").task.events == ()

@@ -105,7 +105,7 @@ def test_a_task_is_read_by_itself(emulator: EmulatorProcess, version: str, funct
     """With its dated events, and the moment that this is true for."""
     with ours(emulator.endpoint, api_version=version) as client:
         task, moment = client.get(function, "job-7")
-    assert (task.function, task.invocation_id, task.status, task.doubt) == (
+    assert (task.function, task.invocation_id, task.status, task.inconsistency) == (
         function,
         "job-7",
         "Running",
@@ -367,7 +367,7 @@ def test_many_threads_share_a_client(emulator: EmulatorProcess, version: str, fu
     with ours(emulator.endpoint, api_version=version) as client, ThreadPoolExecutor(8) as threads:
         tasks = [sighting.task for sighting in threads.map(lambda i: client.get(function, i), ids)]
     assert [task.invocation_id for task in tasks] == ids
-    assert all(task.doubt is None for task in tasks)
+    assert all(task.inconsistency is None for task in tasks)
 
 
 def test_threads_keep_their_connections() -> None:

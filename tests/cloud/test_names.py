@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cloud.names import check_function, check_id_prefix, check_invocation_id
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import Function
+from fc_reaper.names import check_function, check_id_prefix, check_invocation_id
 
 GOOD = [
     Function("media", "transcode", "prod"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.cloud.wire import function_in_arn, read_task
-from fc_reaper.models import Event, Function, Task
+from fc_reaper.models import Function, Task, TaskEvent
 from tests.cloud.clients import RESIZE, TRANSCODE
 
 AT = 1_700_000_000_000
@@ -126,10 +126,10 @@ def test_events_are_dated_and_in_order() -> None:
         "Running",
     ]
     assert read_task(TRANSCODE, a_record(events=listed)).events == (
-        Event(AT, 1, "Enqueued"),
-        Event(AT + 2, 2, "Dequeued"),
-        Event(AT + 2, 3, "Running"),
-        Event(AT + 3, 0, ""),
+        TaskEvent(AT, 1, "Enqueued"),
+        TaskEvent(AT + 2, 2, "Dequeued"),
+        TaskEvent(AT + 2, 3, "Running"),
+        TaskEvent(AT + 3, 0, ""),
     )
 
 
@@ -156,7 +156,7 @@ def test_bad_events_are_none(events: Any) -> None:
 )
 def test_a_record_that_contradicts_is_doubted(changes: dict[str, Any], doubt: str) -> None:
     """The question, or itself. Doubt means that the task is kept."""
-    assert doubt in str(read_task(TRANSCODE, a_record(**changes)).doubt)
+    assert doubt in str(read_task(TRANSCODE, a_record(**changes)).inconsistency)
 
 
 @pytest.mark.parametrize(
@@ -170,21 +170,21 @@ def test_a_record_that_contradicts_is_doubted(changes: dict[str, Any], doubt: st
 )
 def test_a_record_that_only_says_less_is_not_doubted(changes: dict[str, Any]) -> None:
     """Whether an unknown status may be acted on is for the judge."""
-    assert read_task(TRANSCODE, a_record(**changes)).doubt is None
+    assert read_task(TRANSCODE, a_record(**changes)).inconsistency is None
 
 
 @pytest.mark.parametrize("arn", [f"{ARN}2", "acs:fc:r:1:services/media/functions/resize", "resize", 7])
 def test_an_arn_that_names_another_function_is_doubted(arn: Any) -> None:
     """Also one that cannot be read."""
     record = {"taskId": "t-1", "status": "Running", "functionArn": arn}
-    assert "another function" in str(read_task(RESIZE, record).doubt)
+    assert "another function" in str(read_task(RESIZE, record).inconsistency)
 
 
 def test_an_answer_about_another_task_is_doubted() -> None:
     """The task asked for keeps its id, so that nobody stops the other one."""
     task = read_task(TRANSCODE, a_record(), asked="job-2")
-    assert (task.invocation_id, task.doubt) == ("job-2", "the record is about another task, 'job-1'")
-    assert read_task(TRANSCODE, {}, asked="job-2").doubt == "the record has no id"
+    assert (task.invocation_id, task.inconsistency) == ("job-2", "the record is about another task, 'job-1'")
+    assert read_task(TRANSCODE, {}, asked="job-2").inconsistency == "the record has no id"
 
 
 @pytest.mark.parametrize(

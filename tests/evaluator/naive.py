@@ -122,12 +122,12 @@ def what_happens(some: Sequence[Task], tree: Tree) -> Outcome:
 
 def _alone(task: Task, tree: Tree) -> tuple[str, Tree]:
     """The verdict as far as no other task has a part in it, and the policy of which it is one."""
-    if task.status in ("Succeeded", "Stopped") and task.doubt is None:
+    if task.status in ("Succeeded", "Stopped") and task.inconsistency is None:
         return "kept", {}
     exempt = _spares(tree.get("exempt", []), task)
     if exempt:
         return "exempt", {}
-    if task.doubt is not None:
+    if task.inconsistency is not None:
         return "unknown", {}
     opinions = [(_claims(one, task), one) for one in tree["policies"] if "keep" not in one]
     stopping = [one for holds, one in opinions if holds and "stop" in one]
@@ -147,7 +147,7 @@ def _claims(policy: Tree, task: Task) -> bool | None:
 def _places(some: Iterable[Task], policy: Tree, tree: Tree, kinds: dict[Record, str]) -> Iterable[_Place]:
     """Who counts for a `keep` policy; who only may turns unknown if nothing else was said of it."""
     for task in some:
-        if task.doubt is not None or task.status not in ALIVE or kinds[record_of(task)] == "due":
+        if task.inconsistency is not None or task.status not in ALIVE or kinds[record_of(task)] == "due":
             continue
         exempt, spared = (_spares(where.get(key, []), task) for where, key in
                           ((tree, "exempt"), (policy, "unless")))  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from fc_reaper.evaluator.compiled import compile_policies
 from fc_reaper.evaluator.evaluate import claim
 from fc_reaper.evaluator.verdict import Kind
-from fc_reaper.models import Event, Function, Task
+from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import load_policy
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, rules, running_for
 
@@ -93,7 +93,9 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
         pytest.param(
             running_for("9h")._replace(status="Retrying"), "contradicts", id="status and events differ"
         ),
-        pytest.param(running_for("9h", doubt="another function"), "another function", id="doubtful record"),
+        pytest.param(
+            running_for("9h", inconsistency="another function"), "another function", id="doubtful record"
+        ),
         pytest.param(a_task("Running", ("Running", "9h")), "alive_for", id="never enqueued"),
         pytest.param(
             a_task("Running", ("Enqueued", "9h"), ("Succeeded", "8h"), ("Running", "7h")),
@@ -129,14 +131,14 @@ def test_an_event_without_a_date_leaves_open_what_came_last(match: str, task: Ta
 def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> None:
     """Nothing of it can be older than its first event: no need to call it unknown."""
     task = a_task("Running", ("Enqueued", "1m"))._replace(
-        events=(Event(ago("1m"), 1, "Enqueued"), Event(NOON + 5_000, 2, "Running"))
+        events=(TaskEvent(ago("1m"), 1, "Enqueued"), TaskEvent(NOON + 5_000, 2, "Running"))
     )
     assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.KEPT
 
 
 def test_a_finished_record_about_something_else_proves_nothing() -> None:
     """A doubtful record is not even believed when it says that it is over."""
-    task = running_for("9h", doubt="another task")._replace(status="Succeeded")
+    task = running_for("9h", inconsistency="another task")._replace(status="Succeeded")
     assert claim(task, rules(a_policy()), NOON).kind is Kind.UNKNOWN
 
 
@@ -152,7 +154,7 @@ def test_mercy_knows_a_function_by_both_its_names(exempt: str) -> None:
 def test_a_date_in_the_future_is_no_date() -> None:
     """Nobody can have been running since tomorrow; the attempt before does not count instead."""
     task = a_task("Running", ("Enqueued", "9h"), ("Running", "8h"), ("Retrying", "7h"))
-    task = task._replace(events=(*task.events, Event(NOON + 60_000, 9, "Running")))
+    task = task._replace(events=(*task.events, TaskEvent(NOON + 60_000, 9, "Running")))
     assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.UNKNOWN
 
 

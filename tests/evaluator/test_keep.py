@@ -14,7 +14,7 @@ from fc_reaper.evaluator.compiled import compile_policies
 from fc_reaper.evaluator.evaluate import claim
 from fc_reaper.evaluator.select import Selection, choose
 from fc_reaper.evaluator.verdict import Evaluation, Kind
-from fc_reaper.models import Event, Function, Task
+from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, rules, running_for
 
@@ -155,7 +155,7 @@ def test_stopping_finished_and_doubtful_tasks_do_not_count() -> None:
         a_task("Stopping", ("Enqueued", "9h"), ("Stopping", "1m"), invocation_id="s"),
         a_task("Succeeded", ("Enqueued", "9h"), ("Succeeded", "1m"), invocation_id="f"),
         a_task("Running", ("Enqueued", "9h"), ("Succeeded", "1m"), invocation_id="x"),
-        a_task("Running", ("Enqueued", "9h"), ("Running", "8h"), invocation_id="y", doubt="strange"),
+        a_task("Running", ("Enqueued", "9h"), ("Running", "8h"), invocation_id="y", inconsistency="strange"),
         a_task("Running", ("Running", "8h"), invocation_id="z"),
         a_task("Running", invocation_id="u", started_at=ago("8h")),
         a_task("Running", ("Enqueued", "8h"), ("Running", "-1h"), invocation_id="v"),
@@ -351,7 +351,7 @@ def test_without_dated_events_only_a_known_started_time_tells_who_came_first() -
     assert claim(task, rules(file), NOON).kind is Kind.UNKNOWN
     (member,) = claim(task, rules(file, started_time="enqueue"), NOON, read=False).members
     assert member.since == ago("3h")
-    future = a_task("Running", invocation_id="f")._replace(events=(Event(NOON + 5, 1, "Enqueued"),))
+    future = a_task("Running", invocation_id="f")._replace(events=(TaskEvent(NOON + 5, 1, "Enqueued"),))
     assert claim(future, rules(file), NOON).members == ()
 
 

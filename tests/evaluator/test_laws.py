@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fc_reaper.evaluator.evaluate import claim
 from fc_reaper.evaluator.select import choose
 from fc_reaper.evaluator.verdict import Evaluation, Kind
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, Event, Task
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, Task, TaskEvent
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, rules, running_for
 
 CLOCKS = ("queued_for", "running_for", "alive_for", "stopping_for")
@@ -20,7 +20,7 @@ moments = st.integers(NOON - 40_000_000, NOON + 10_000)
 def tasks(draw: st.DrawFn) -> Task:
     """Records as they come, sane and insane."""
     names = draw(st.lists(st.sampled_from(STATUSES), max_size=5))
-    events = sorted(Event(draw(moments), number, name) for number, name in enumerate(names))
+    events = sorted(TaskEvent(draw(moments), number, name) for number, name in enumerate(names))
     return Task(
         TRANSCODE,
         draw(st.sampled_from(["job-1", "keep-1", "vip-1"])),
@@ -29,7 +29,7 @@ def tasks(draw: st.DrawFn) -> Task:
         retries=draw(st.none() | st.integers(0, 9)),
         events=tuple(events),
         undated=tuple(draw(st.lists(st.sampled_from(STATUSES), max_size=1))),
-        doubt=draw(st.sampled_from([None, None, None, "strange"])),
+        inconsistency=draw(st.sampled_from([None, None, None, "strange"])),
     )
 
 
@@ -66,7 +66,7 @@ def test_a_due_task_is_alive_by_its_own_latest_event(
     """Nobody is condemned by a record that is finished, doubtful, or at odds with itself."""
     if is_due(task, f"{{{clock}: {limit}m}}", meaning):
         assert task.status in (*ALIVE, STOPPING)
-        assert task.doubt is None
+        assert task.inconsistency is None
         assert not task.events or task.events[-1].status == task.status
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fc_reaper.evaluator.compiled import compile_policies
 from fc_reaper.evaluator.evaluate import claim
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import ALIVE, STOPPING, Event, Function, Millis, Task
+from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
 from tests.builders import NOON
 
@@ -90,9 +90,9 @@ def _task(
 ) -> Task:
     function, name = _place(dice, taken)
     status, enqueued, entered = dice.of(statuses), dice.of(AGES), dice.of(AGES)
-    events = [Event(NOON - enqueued * 60_000, 1, "Enqueued")]
+    events = [TaskEvent(NOON - enqueued * 60_000, 1, "Enqueued")]
     if status != "Enqueued":
-        events.append(Event(NOON - min(entered, enqueued) * 60_000, 2, status))
+        events.append(TaskEvent(NOON - min(entered, enqueued) * 60_000, 2, status))
     record: dict[str, Any] = {"status": status, "invocationPayload": json.dumps(dice.of(PAYLOADS))}
     return Task(
         function,
@@ -101,7 +101,7 @@ def _task(
         request_id=f"r-{number}",
         retries=dice.of([0, 1, 3, 4]),
         events=() if dice.of(flawed) else tuple(events),
-        doubt="strange" if dice.of(flawed) else None,
+        inconsistency="strange" if dice.of(flawed) else None,
         record=record,
     )
 

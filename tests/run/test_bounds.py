@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.clock import Clock
+from fc_reaper.clock import Clock, RateLimiter
 from fc_reaper.errors import CloudError
-from fc_reaper.rate import Pace
 from fc_reaper.sweep.memory import Memory
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap
@@ -103,7 +102,7 @@ class FakeTime:
 def test_in_no_second_are_there_more_calls_than_the_rate(rate: int, calls: int) -> None:
     """As many as the rate may begin at once; then each waits for its turn."""
     time = FakeTime()
-    pace = Pace(rate, 1.0, time.clock())
+    pace = RateLimiter(rate, 1.0, time.clock())
     begun = []
     for _ in range(calls):
         pace(None)
@@ -115,7 +114,7 @@ def test_in_no_second_are_there_more_calls_than_the_rate(rate: int, calls: int) 
 
 def test_no_turn_is_waited_for_that_comes_too_late() -> None:
     """Nothing was sent, and the error says so."""
-    pace = Pace(1, 1.0, FakeTime().clock())
+    pace = RateLimiter(1, 1.0, FakeTime().clock())
     pace(None)
     with pytest.raises(CloudError) as caught:
         pace(0.5)

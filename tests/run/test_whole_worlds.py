@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
-from fc_reaper.models import Event, Function, Millis, Task
+from fc_reaper.models import Function, Millis, Task, TaskEvent
 from fc_reaper.rules.target import parse_target
 from tests.builders import NOON
 from tests.emulator_process import EmulatorProcess, running_emulator
@@ -66,9 +66,12 @@ def _crowd(dice: worlds.Dice, service: str) -> Iterator[Task]:
     """Some were stopped before, half of them within a day."""
     for task in worlds.a_crowd(dice, STATUSES, flawed=[False]):
         ended = dice.of(ENDED)
-        events = [Event(at - 30_000, number, status) for at, number, status in task.events]
+        events = [TaskEvent(at - 30_000, number, status) for at, number, status in task.events]
         if task.status in ("Stopped", "Succeeded"):
-            events = [Event(NOON - ended - 3_600_000, 1, "Enqueued"), Event(NOON - ended, 2, task.status)]
+            events = [
+                TaskEvent(NOON - ended - 3_600_000, 1, "Enqueued"),
+                TaskEvent(NOON - ended, 2, task.status),
+            ]
         yield task._replace(function=task.function._replace(service=service), events=tuple(events))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from fc_reaper.models import FINISHED, Event, Function, Millis, Task
+from fc_reaper.models import FINISHED, Function, Millis, Task, TaskEvent
 from fc_reaper.rules.ages import inconsistency
 
 
@@ -73,7 +73,7 @@ def sift(tasks: Iterable[Task]) -> Sifted:
 
 
 def _sort(task: Task, sifted: Sifted) -> None:
-    if task.doubt is None and (not task.events or task.undated):
+    if task.inconsistency is None and (not task.events or task.undated):
         _stretch(sifted, task)
         sifted.undated += 1
         sifted.undated_functions[task.function] = sifted.undated_functions.get(task.function, 0) + 1
@@ -101,17 +101,17 @@ def _knowledge(task: Task) -> tuple[bool, Millis, int]:
 
 def _ended(task: Task) -> Task:
     """The task with its end among its events: a record may tell it by `endTime` alone."""
-    if task.doubt is not None or task.status not in FINISHED or task.events[-1].status in FINISHED:
+    if task.inconsistency is not None or task.status not in FINISHED or task.events[-1].status in FINISHED:
         return task
     if task.ended_at is None or task.ended_at < task.events[-1].at:
         return task
-    end = Event(task.ended_at, task.events[-1].id + 1, task.status)
+    end = TaskEvent(task.ended_at, task.events[-1].id + 1, task.status)
     return task._replace(events=(*task.events, end))
 
 
 def _at_odds(task: Task) -> str | None:
-    if task.doubt is not None:
-        return task.doubt
+    if task.inconsistency is not None:
+        return task.inconsistency
     if task.events[-1].status != task.status:
         return (
             f"status {task.status or 'none'} contradicts its latest event {task.events[-1].status or 'none'}"

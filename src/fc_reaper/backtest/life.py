@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Event, Millis, Task
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Millis, Task, TaskEvent
 from fc_reaper.policy import CLOCKS
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
@@ -53,7 +53,7 @@ def as_of(task: Task, at: Millis) -> Task | None:
     )
 
 
-def _until(events: tuple[Event, ...], at: Millis) -> tuple[Event, ...]:
+def _until(events: tuple[TaskEvent, ...], at: Millis) -> tuple[TaskEvent, ...]:
     count = len(events)
     while count and events[count - 1].at > at:
         count -= 1
@@ -61,7 +61,7 @@ def _until(events: tuple[Event, ...], at: Millis) -> tuple[Event, ...]:
 
 
 def _record(
-    final: Mapping[str, Any], task: Task, past: tuple[Event, ...], started_at: Millis | None, retries: int
+    final: Mapping[str, Any], task: Task, past: tuple[TaskEvent, ...], started_at: Millis | None, retries: int
 ) -> dict[str, Any]:
     """*final* without what came later."""
     record = {name: value for name, value in final.items() if name not in _ONLY_AT_THE_END}
@@ -77,7 +77,7 @@ def _record(
     return {**record, "status": past[-1].status, "events": events, "alreadyRetriedTimes": retries}
 
 
-def _written(listed: Any, events: tuple[Event, ...]) -> list[Any]:
+def _written(listed: Any, events: tuple[TaskEvent, ...]) -> list[Any]:
     """The events as the cloud wrote them, in the order of *events*; None where that cannot be told."""
     raw = listed if isinstance(listed, list) else []
     same = len(raw) <= len(events) and all(
@@ -124,7 +124,7 @@ def longest(task: Task, clock: str, end: Millis) -> Millis | None:
     return most
 
 
-def _start(past: tuple[Event, ...], clock: str) -> Millis | None:
+def _start(past: tuple[TaskEvent, ...], clock: str) -> Millis | None:
     wanted = _STARTS.get(clock, "Enqueued")
     events = past if clock == "alive_for" else reversed(past)
     return next((event.at for event in events if event.status == wanted), None)

@@ -11,14 +11,13 @@ from fc_reaper.cloud.dialects import Dialects, words
 from fc_reaper.cloud.endpoint import parse_endpoint
 from fc_reaper.cloud.failures import CallFailed
 from fc_reaper.cloud.line import Line
-from fc_reaper.cloud.names import check_id_prefix
 from fc_reaper.cloud.pages import read_functions_page, read_page
 from fc_reaper.cloud.request import Credentials, Request
 from fc_reaper.cloud.transport import Door
 from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Function, Millis
-from fc_reaper.sightings import FunctionsPage, Page, Snapshot
+from fc_reaper.models import Function, FunctionsPage, Millis, Page, Snapshot
+from fc_reaper.names import check_id_prefix
 
 WITH_PAYLOAD = 25
 """Tasks a page where each brings its payload: many pages are in flight at once, and memory is small."""
@@ -102,7 +101,7 @@ class AsyncTaskClient(Door):
         return self._attempt(self._dialects.stop(function, invocation_id), deadline).moment
 
     def get(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Snapshot:
-        """Read one task. A record about something else is returned with a `doubt`."""
+        """Read one task. A record about something else is returned with an `inconsistency`."""
         answer = self._ask(self._dialects.get(function, invocation_id), deadline)
         return Snapshot(read_task(function, json_object(answer), invocation_id), answer.moment)
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from fc_reaper.cloud.names import check_function, check_invocation_id
 from fc_reaper.cloud.request import CLASSIC, OPEN, VERSIONS, WITHOUT_SERVICES, Query, Request
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Function
+from fc_reaper.names import check_function, check_invocation_id
 
 
 class Words(NamedTuple):

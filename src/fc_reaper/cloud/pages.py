@@ -7,11 +7,10 @@ from typing import Any
 
 from fc_reaper.cloud.answers import Answer, json_object, unreadable
 from fc_reaper.cloud.dialects import words
-from fc_reaper.cloud.names import check_function
 from fc_reaper.cloud.wire import function_in_arn, read_task, record_id
 from fc_reaper.errors import InvalidName
-from fc_reaper.models import LATEST, Function, Task
-from fc_reaper.sightings import FunctionsPage, Page
+from fc_reaper.models import LATEST, Function, FunctionsPage, Page, Task
+from fc_reaper.names import check_function
 
 
 def read_page(function: Function, answer: Answer, asked_token: str | None) -> Page:

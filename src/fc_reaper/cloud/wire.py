@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fc_reaper.cloud.names import is_invocation_id
 from fc_reaper.cloud.times import read_moment
-from fc_reaper.models import LATEST, UNFINISHED, Event, Function, Millis, Task
+from fc_reaper.models import LATEST, UNFINISHED, Function, Millis, Task, TaskEvent
+from fc_reaper.names import is_invocation_id
 
 _UNFINISHED = frozenset(UNFINISHED)
 # acs:fc:REGION:ACCOUNT:functions/NAME, then /QUALIFIER or .QUALIFIER or nothing.
@@ -30,7 +30,7 @@ def record_id(function: Function, record: Any) -> str | None:
 def read_task(function: Function, record: Mapping[str, Any], asked: str | None = None) -> Task:
     """Read one record found under *function*; *asked* is the invocation id if one was asked for.
 
-    What contradicts the question or itself does not raise: the task carries a `doubt`.
+    What contradicts the question or itself does not raise: the task carries an `inconsistency`.
     """
     found = record_id(function, record)
     status = record.get("status")
@@ -86,11 +86,11 @@ def _doubt_of_status(status: Any, ended_at: Millis | None) -> str | None:
     return None
 
 
-def _events(listed: Any) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+def _events(listed: Any) -> tuple[tuple[TaskEvent, ...], tuple[str, ...]]:
     """The dated events, oldest first, and the statuses of those without a date."""
     if not listed or not isinstance(listed, list):
         return (), ()
-    dated: list[Event] = []
+    dated: list[TaskEvent] = []
     undated: list[str] = []
     for item in listed:
         if not isinstance(item, Mapping):
@@ -100,12 +100,12 @@ def _events(listed: Any) -> tuple[tuple[Event, ...], tuple[str, ...]]:
         if at is None:
             undated.append(status)
         else:
-            dated.append(Event(at, _count(item.get("eventId")) or 0, status))
+            dated.append(TaskEvent(at, _count(item.get("eventId")) or 0, status))
     dated.sort(key=_order)
     return tuple(dated), tuple(undated)
 
 
-def _order(event: Event) -> tuple[Millis, int]:
+def _order(event: TaskEvent) -> tuple[Millis, int]:
     return event.at, event.id
 
 

@@ -37,7 +37,7 @@ def claim(task: Task, rules: FunctionPolicies, now: Millis, *, read: bool = True
     *read* tells whether the record came from reading the task by itself; a listed record without
     dated events may be `unread` instead of undecidable. Unknown always means that the task is kept.
     """
-    if task.status in FINISHED and task.doubt is None:
+    if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
     facts = Subject(task, now, rules.started_time) if rules.asks else None
     view = Moment(now, rules.started_time, read, facts)
@@ -55,7 +55,7 @@ def _alone(task: Task, rules: FunctionPolicies, view: Moment, mercy: Mercy | Non
     if mercy is not None and mercy[1].holds:
         return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=mercy[0].line)
     doubt = inconsistency(task)
-    if task.status not in UNFINISHED and task.doubt is None:
+    if task.status not in UNFINISHED and task.inconsistency is None:
         doubt = f"nobody here knows the status {task.status!r}"
     if doubt is not None:
         return Verdict(Kind.UNKNOWN, doubt, rule="status")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from fc_reaper.evaluator.compiled import CompiledPolicy, FunctionPolicies, compile_policies
 from fc_reaper.evaluator.evaluate import claim, evaluate_policy
 from fc_reaper.evaluator.verdict import Kind, Verdict
-from fc_reaper.models import STOPPING, UNFINISHED, Event, Function, Millis, Task
+from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent
 from fc_reaper.policy import CLOCKS, Example, Policy, PolicyFile, format_duration
 from fc_reaper.policy.duration import LONGEST
 from fc_reaper.policy.findings import Findings
@@ -102,7 +102,7 @@ def _ages(status: str, given: dict[str, Millis]) -> dict[str, Millis]:
     return {"alive_for": alive, present: given.get(present) or alive}
 
 
-def _events(status: str, ages: dict[str, Millis], retries: int) -> Iterator[Event]:
+def _events(status: str, ages: dict[str, Millis], retries: int) -> Iterator[TaskEvent]:
     """What happened to a task, in order; what nobody asks about happened at once."""
     began = NOW - ages["alive_for"]
     latest = NOW - min(ages.values())
@@ -111,7 +111,7 @@ def _events(status: str, ages: dict[str, Millis], retries: int) -> Iterator[Even
         names += [("Running", began), ("Retrying", began)]
     names += [(name, latest) for name in _LAST_STEPS[status]]
     for number, (name, at) in enumerate(names, 1):
-        yield Event(at, number, name)
+        yield TaskEvent(at, number, name)
 
 
 _LAST_STEPS = {

@@ -78,7 +78,7 @@ def outlook(
 
 def _beyond_reach(task: Task, rules: FunctionPolicies) -> str:
     """What no step of a policy can change."""
-    if task.status in FINISHED and task.doubt is None:
+    if task.status in FINISHED and task.inconsistency is None:
         return f"it is {task.status} already"
     if rules.ourselves:
         return "it is the reaper's own, which it never stops"

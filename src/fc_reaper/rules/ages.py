@@ -38,8 +38,8 @@ def inconsistency(task: Task) -> str | None:
     The latest event must name the present status, no event of an unfinished task may be an end, and
     no attempt can have started long after the latest event.
     """
-    if task.doubt is not None:
-        return task.doubt
+    if task.inconsistency is not None:
+        return task.inconsistency
     for status in task.undated:
         if status in _ENDS:
             return f"status {task.status} contradicts an event that says it ended"

@@ -11,8 +11,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.compiled import FunctionPolicies
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import Evaluation
-from fc_reaper.models import FINISHED, STOPPED, STOPPING
-from fc_reaper.sightings import Snapshot
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot
 from fc_reaper.sweep.pool import Done, Pool, Work
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.report import Report
@@ -117,8 +116,8 @@ def _proven(done: Done[Outcome, Snapshot]) -> Outcome:
             unproven if outcome.detail else unproven._replace(detail=f"it could not be read again: {error}")
         )
     seen = Evaluation(task, outcome.claim.verdict)
-    if task.doubt is not None:
-        return unproven._replace(detail=task.doubt)
+    if task.inconsistency is not None:
+        return unproven._replace(detail=task.inconsistency)
     if task.status == STOPPED:
         return Outcome(
             "confirmed", seen, detail=outcome.detail and "the answer was lost; confirmed by reading"

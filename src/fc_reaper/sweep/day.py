@@ -8,9 +8,8 @@ from functools import partial
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.select import Allowance
-from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Task
+from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Task
 from fc_reaper.policy import Policy
-from fc_reaper.sightings import Page
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud

@@ -6,8 +6,7 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.models import Function
-from fc_reaper.sightings import FunctionsPage
+from fc_reaper.models import Function, FunctionsPage
 from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
 

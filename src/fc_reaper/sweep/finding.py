@@ -8,9 +8,8 @@ from typing import NamedTuple
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.events import Request
-from fc_reaper.models import Function
+from fc_reaper.models import Function, Snapshot
 from fc_reaper.policy import Policy
-from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.discovery import existing
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.pool import Pool

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from fc_reaper.clock import Deadline
-from fc_reaper.models import Function, Millis
-from fc_reaper.sightings import FunctionsPage, Page, Snapshot
+from fc_reaper.models import Function, FunctionsPage, Millis, Page, Snapshot
 
 
 class Cloud(Protocol):

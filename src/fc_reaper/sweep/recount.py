@@ -19,9 +19,8 @@ from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
 from fc_reaper.evaluator.evaluate import claim
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
-from fc_reaper.models import Task
+from fc_reaper.models import Snapshot, Task
 from fc_reaper.policy import Policy
-from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.ports import Cloud
 
 FRESH = 5.0

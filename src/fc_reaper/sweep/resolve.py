@@ -9,8 +9,7 @@ from functools import partial
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.events import Request
-from fc_reaper.models import Function
-from fc_reaper.sightings import Snapshot
+from fc_reaper.models import Function, Snapshot
 from fc_reaper.sweep.pool import Done, Pool, Work
 from fc_reaper.sweep.ports import Cloud
 

@@ -11,8 +11,7 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.compiled import FunctionPolicies
 from fc_reaper.evaluator.evaluate import claim, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import STOPPING, Function, Millis, Task
-from fc_reaper.sightings import Page, Snapshot
+from fc_reaper.models import STOPPING, Function, Millis, Page, Snapshot, Task
 from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.memory import Memory
 from fc_reaper.sweep.pool import Done, Pool, Work

@@ -10,8 +10,7 @@ from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.compiled import FunctionPolicies
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, Task
-from fc_reaper.sightings import Snapshot
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot, Task
 from fc_reaper.sweep.ports import Cloud, Jitter
 from fc_reaper.sweep.recount import Recount
 from fc_reaper.sweep.stopper import StopAction
@@ -156,7 +155,7 @@ def is_same(one: Task, other: Task) -> bool:
 def _by_status(due: Evaluation, seen: Snapshot, unclear: bool) -> Outcome | None:
     """What the status alone settles: an end, or that an unclear stop of ours took effect."""
     now = Evaluation(seen.task, due.verdict)
-    if seen.task.doubt is not None:
+    if seen.task.inconsistency is not None:
         return None
     if unclear:
         if seen.task.status == STOPPED:

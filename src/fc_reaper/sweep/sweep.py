@@ -13,9 +13,8 @@ from fc_reaper.evaluator.concurrency import Key, key_of
 from fc_reaper.evaluator.select import Selection, choose
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.events import Request
-from fc_reaper.models import Function, Task
+from fc_reaper.models import Function, Snapshot, Task
 from fc_reaper.policy import PolicyFile
-from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.act import Executor, prove
 from fc_reaper.sweep.day import Allowances
 from fc_reaper.sweep.finding import Finder

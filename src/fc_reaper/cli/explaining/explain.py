@@ -17,11 +17,10 @@ from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.explain import Explanation, explain
-from fc_reaper.models import Function
+from fc_reaper.models import Function, Snapshot
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import Settings, read_credentials, read_settings
-from fc_reaper.sightings import Snapshot
 from fc_reaper.sweep.rulebook import is_ourselves
 from fc_reaper.wiring import connector
 

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import Event, Function, Millis, Task
+from fc_reaper.models import Function, Millis, Task, TaskEvent
 
 FORMAT = "fc-reaper plan"
 VERSION = 1
@@ -75,7 +75,7 @@ class Planned(NamedTuple):
 
         *reason* is the policy's own: words that only stand in the plan get nowhere.
         """
-        events = () if self.first_enqueue is None else (Event(self.first_enqueue, 0, "Enqueued"),)
+        events = () if self.first_enqueue is None else (TaskEvent(self.first_enqueue, 0, "Enqueued"),)
         task = Task(self.function, self.invocation_id, self.status, self.request_id, events=events)
         age, limit = _millis(self.age_s), _millis(self.limit_s)
         return Evaluation(task, Verdict(Kind.DUE, reason, self.policy, self.rule, age, limit, self.clock))

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.planning.planfile import FORMAT, VERSION, Basis, Plan, Planned, Whereabouts
 from fc_reaper.cli.planning.planvalues import BASIS, PLAN, TASK, Check
-from fc_reaper.cloud.names import check_function, check_invocation_id
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import Function
+from fc_reaper.names import check_function, check_invocation_id
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of a plan file, itself allowed: some hundred thousand tasks."""

@@ -11,10 +11,9 @@ from fc_reaper.cli.replaying.history_file import PAYLOADS, Saver, records_of
 from fc_reaper.clock import SYSTEM_CLOCK, Deadline
 from fc_reaper.context import Context
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.models import FINISHED, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import FINISHED, UNFINISHED, Function, Millis, Page, Snapshot, Task
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, read_credentials
-from fc_reaper.sightings import Page, Snapshot
 from fc_reaper.sweep.discovery import existing
 from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
