@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from typing import Any
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.dependencies import Dependencies, RunResult
 from fc_reaper.run import run
-from fc_reaper.wiring import connector
+from fc_reaper.settings import connect
 from tests.monitoring.published import must_be_published
 
 HASTY = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, lambda seconds: time.sleep(seconds / 5))
@@ -76,7 +77,7 @@ def reap(
         stream,
         clock,
         random,
-        connector(clock, random),
+        partial(connect, clock=clock, jitter=random.random),
         interrupted,
     )
     context = context or SimpleNamespace(request_id="r-1", function=SimpleNamespace(timeout=timeout))

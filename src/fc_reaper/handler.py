@@ -12,7 +12,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Dependencies, RunResult
 from fc_reaper.errors import ReaperError
 from fc_reaper.run import run
-from fc_reaper.wiring import connector
+from fc_reaper.settings import connect
 
 
 class CloudUnreachable(ReaperError):
@@ -27,8 +27,7 @@ def handler(event: bytes, context: Any) -> str:
     Raises:
         CloudUnreachable: the cloud did not answer, or asked for patience, and nothing was done.
     """
-    random = Random()
-    world = Dependencies(os.environ, sys.stdout, SYSTEM_CLOCK, random, connector(SYSTEM_CLOCK, random))
+    world = Dependencies(os.environ, sys.stdout, SYSTEM_CLOCK, Random(), connect)
     finished = run(event, context, world)
     if finished.curable:
         raise CloudUnreachable("; ".join(finished.result["errors"]))

@@ -6,7 +6,9 @@ Times are epoch milliseconds, as the platform counts them; `None` means that the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Millis = int
 """Epoch milliseconds, or a length of time in milliseconds."""
@@ -97,3 +99,16 @@ class FunctionsPage(NamedTuple):
 
     functions: tuple[Function, ...]
     token: str | None
+
+
+_Key = Annotated[str, BeforeValidator(lambda value: value or ""), Field(repr=False)]
+
+
+class Credentials(BaseModel):
+    """Keys of an account, which never show in a repr. `security_token` is empty for lasting keys."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
+
+    access_key_id: _Key = ""
+    access_key_secret: _Key = ""
+    security_token: _Key = ""

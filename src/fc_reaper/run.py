@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from fc_reaper.dependencies import Dependencies, Exit, RunResult
@@ -16,8 +16,10 @@ from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import (
+    Context,
     Credentials,
     Settings,
+    read_context,
     read_credentials,
     read_settings,
     refuse_foreign_targets,
@@ -28,9 +30,6 @@ from fc_reaper.summary import Summary, fault
 from fc_reaper.sweep.options import SweepOptions
 from fc_reaper.sweep.stopper import TRUSTED_SKEW, DryRunStop, SendStop
 from fc_reaper.sweep.sweep import Sweep
-
-if TYPE_CHECKING:
-    from fc_reaper.context import Context
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,6 @@ def run(event: bytes, given: Any, world: Dependencies, errand: PlannedRun | None
 
     *given* is the platform's context, in any of its shapes, or None. With an *errand* the event only wakes.
     """
-    # With pydantic, whose import is a good part of a cold start: not before there is something to read.
-    from fc_reaper.context import Context, read_context
-
     strange: SettingsError | None = None
     try:
         context = read_context(given)

@@ -15,9 +15,8 @@ from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.planning.plancheck import refuse_elsewhere, refuse_out_of_date, whereabouts
 from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan
 from fc_reaper.cli.planning.planreading import NoPlan, load_plan, read_plan
-from fc_reaper.context import Context
 from fc_reaper.models import UNFINISHED, Function, TaskEvent
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 from tests.builders import NOON, ms
 
 TASK = Planned(

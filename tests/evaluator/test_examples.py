@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.examples import NOW, failing, task_of
 from fc_reaper.models import Task
@@ -13,7 +12,7 @@ from fc_reaper.policy import CLOCKS, load_policy
 from fc_reaper.policy.duration import LONGEST
 from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.ages import age, inconsistency
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 from tests.builders import ms
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy

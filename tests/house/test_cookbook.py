@@ -13,7 +13,6 @@ import pytest
 
 from fc_reaper.cli.checking.cost import costs
 from fc_reaper.cli.checking.lint import warnings
-from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.compiled import compile_policies
 from fc_reaper.evaluator.examples import failing
@@ -21,7 +20,7 @@ from fc_reaper.events import OwnAccount, Request, Selector, parse_event
 from fc_reaper.models import Function, Millis
 from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.queries import queries
 from fc_reaper.sweep.scope import scope_of
 from tests.house.commands import commands_in, refusal_of

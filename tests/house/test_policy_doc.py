@@ -11,7 +11,6 @@ import pytest
 
 from fc_reaper import policy as language
 from fc_reaper.cli.checking.lint import warnings
-from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.examples import failing
 from fc_reaper.policy import PolicyFile, load_policy
@@ -19,7 +18,7 @@ from fc_reaper.policy.keys import KeyTable
 from fc_reaper.policy.values import TRIGGERS
 from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.expression import RECORD_FIELDS, parse_expression
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 from tests.house.commands import commands_in, refusal_of
 from tests.house.marked import code, fences, plain, sections, tables
 from tests.house.our_files import ROOT

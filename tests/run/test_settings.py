@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fc_reaper.context import read_context
+from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError, SettingsError
 from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import Settings, refuse_foreign_targets, refuse_no_time
+from fc_reaper.settings import Settings, read_context, refuse_foreign_targets, refuse_no_time
 from fc_reaper.settings import read_credentials as credentials_of
 from fc_reaper.settings import read_settings as settings_of
+from tests.emulator_process import EmulatorProcess
+from tests.reaping import reap
+from tests.run.account import POLICY, operations
 
 
 def read_settings(env: dict[str, str], given: Any = None) -> Settings:
@@ -85,6 +89,7 @@ def test_the_reaper_learns_its_own_name(context: Any, ourselves: str) -> None:
         ("REAPER_RATE", "20"),
         ("REAPER_RATE", "0/s"),
         ("REAPER_CONCURRENCY", "0"),
+        ("REAPER_CONCURRENCY", "257"),
         ("REAPER_MARGIN", "10"),
         ("REAPER_STUCK_AFTER", "soon"),
         ("REAPER_SELF", "a/b/c"),
@@ -92,6 +97,10 @@ def test_the_reaper_learns_its_own_name(context: Any, ourselves: str) -> None:
         ("REAPER_LOG_TASKS", "many"),
         ("REAPER_STARTED_TIME", "start"),
         ("REAPER_INSECURE", "1"),
+        ("REAPER_ENDPOINT", "http://example.com"),
+        ("REAPER_DRY_RUN", "true"),
+        ("REAPER_", "1"),
+        ("reaper_mode", "enforce"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
@@ -100,11 +109,110 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -
         read_settings({name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("REAPER_MODE", "rehearse", "REAPER_MODE is 'rehearse'; write dry-run or enforce"),
+        ("REAPER_RATE", "20", "REAPER_RATE is '20'; write calls per second or minute, such as 20/s or 600/m"),
+        ("REAPER_CONCURRENCY", "x", "REAPER_CONCURRENCY is 'x'; write a whole number from 1 to 256"),
+        ("REAPER_MARGINS", "1", "REAPER_MARGINS is not a setting; did you mean REAPER_MARGIN?"),
+        ("REAPER_DRYRUN", "1", "is not a setting; write REAPER_MODE=dry-run or REAPER_MODE=enforce"),
+        ("REAPER_XYZ", "1", "write one of REAPER_POLICY, REAPER_MODE, "),
+        ("REAPER_ENDPOINT", "https://me:mine@host", "REAPER_ENDPOINT: the endpoint must not hold a user"),
+    ],
+)
+def test_a_fault_says_which_variable_has_which_value_and_what_to_write(
+    name: str, value: str, line: str
+) -> None:
+    """But for the value of a variable that may hold a password."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({name: value})
+    assert line in str(caught.value)
+    assert "mine" not in str(caught.value)
+
+
 def test_all_faults_are_told_at_once() -> None:
     """Nobody mends an environment one deployment at a time."""
     with pytest.raises(SettingsError) as caught:
-        read_settings({"REAPER_MODE": "x", "REAPER_RATE": "y"})
-    assert len(str(caught.value).splitlines()) == 2
+        read_settings({"REAPER_MODE": "x", "REAPER_RATE": "y", "REAPER_POLCY": "z"})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    """Templates leave them behind."""
+    assert read_settings({"REAPER_MODE": "", "REAPER_SELF": "", "FC_REGION": ""}) == read_settings({})
+
+
+def test_the_defaults_are_those_of_the_documents() -> None:
+    """A dry run at a gentle rate."""
+    assert read_settings({}).model_dump() == {
+        "policy": "policy.yaml",
+        "mode": "dry-run",
+        "api_version": "2021-04-06",
+        "insecure": False,
+        "endpoint": None,
+        "started_time": "unknown",
+        "rate": (20, 1.0),
+        "concurrency": 16,
+        "margin": 10_000,
+        "stuck_after": 180_000,
+        "interval": 300_000,
+        "ourselves": None,
+        "verbose": False,
+        "log_tasks": 100,
+        "account_id": None,
+        "region": None,
+        "folder": Path(),
+        "timeout": 60.0,
+    }
+
+
+def test_every_setting_is_read() -> None:
+    """Each from its own variable."""
+    env = {
+        "REAPER_MODE": "enforce",
+        "REAPER_API_VERSION": "2016-08-15",
+        "REAPER_INSECURE": "true",
+        "REAPER_ENDPOINT": "http://example.com/",
+        "REAPER_STARTED_TIME": "enqueue",
+        "REAPER_RATE": "600/m",
+        "REAPER_CONCURRENCY": "4",
+        "REAPER_MARGIN": "5s",
+        "REAPER_STUCK_AFTER": "10m",
+        "REAPER_INTERVAL": "1h",
+        "REAPER_SELF": "ops/reaper@prod",
+        "REAPER_LOG_TASKS": "7",
+        "FC_ACCOUNT_ID": "1",
+        "FC_REGION": "cn-hangzhou",
+        "FC_FUNC_CODE_PATH": "/code",
+    }
+    assert read_settings(env, CONTEXT_20).model_dump(exclude={"policy", "verbose"}) == {
+        "mode": "enforce",
+        "api_version": "2016-08-15",
+        "insecure": True,
+        "endpoint": "http://example.com",
+        "started_time": "enqueue",
+        "rate": (600, 60.0),
+        "concurrency": 4,
+        "margin": 5_000,
+        "stuck_after": 600_000,
+        "interval": 3_600_000,
+        "ourselves": ("ops", "reaper", "LATEST"),
+        "log_tasks": 7,
+        "account_id": "1",
+        "region": "cn-hangzhou",
+        "folder": Path("/code"),
+        "timeout": 120.0,
+    }
+
+
+def test_a_misspelt_setting_ends_the_run_before_anything_is_listed(cloud: EmulatorProcess) -> None:
+    """Whoever wrote REAPER_DRY_RUN=true must not get an enforcing run."""
+    reaped = reap(cloud.endpoint, POLICY, enforce=True, dry_run="true")
+    assert [line["event"] for line in reaped.lines] == ["run_finished"]
+    assert reaped.finished.exit is Exit.REFUSED
+    assert "REAPER_MODE=dry-run" in reaped.finished.result["errors"][0]
+    assert operations(cloud) == {}
 
 
 def test_a_timeout_within_the_margin_is_refused() -> None:

@@ -9,13 +9,12 @@ from typing import Any
 from fc_reaper.cli.ending import say
 from fc_reaper.cli.running import read_event
 from fc_reaper.cli.screen import plain, screen, show, table
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit
 from fc_reaper.events import Note, Request, Trigger, parse_event
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.run import home
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
 
 

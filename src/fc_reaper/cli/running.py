@@ -15,7 +15,7 @@ from fc_reaper.cli.ending import Ended
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Dependencies, RunResult
 from fc_reaper.run import PlannedRun, run
-from fc_reaper.wiring import connector
+from fc_reaper.settings import connect
 
 _TOO_MANY = 1_048_577
 """Bytes of an event that are read at most; from here on it is refused anyway."""
@@ -55,7 +55,6 @@ def sweep(
     nothing is looked for: the run is about the planned tasks.
     """
     random = Random()
-    connect = connector(SYSTEM_CLOCK, random)
     world = Dependencies(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown)
     return run(event, _context(random, timeout), world, errand)
 

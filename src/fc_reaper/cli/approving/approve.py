@@ -17,14 +17,13 @@ from fc_reaper.cli.files import refuse_existing, write_whole
 from fc_reaper.cli.replaying.history import Given
 from fc_reaper.cli.screen import counted
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy.fingerprint import exemptions
 from fc_reaper.policy.lock import Lock, dump_lock, lock_of, unapproved
 from fc_reaper.policy_files import read_lock, read_policy
-from fc_reaper.settings import Settings, read_settings
+from fc_reaper.settings import Context, Settings, read_settings
 
 LOCK = "policy.lock"
 

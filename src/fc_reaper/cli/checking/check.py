@@ -18,12 +18,11 @@ from fc_reaper.cli.checking.remarks import remarks_of
 from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.explaining.steps import kept
 from fc_reaper.cli.screen import STRONG, counted, percent, plain, screen, short, show, table
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
 from fc_reaper.policy_files import read_lock, read_policy, read_unapproved
-from fc_reaper.settings import Settings, read_settings
+from fc_reaper.settings import Context, Settings, read_settings
 
 
 def check(env: Mapping[str, str], *, as_json: bool) -> int:

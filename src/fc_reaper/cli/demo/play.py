@@ -23,12 +23,11 @@ from fc_reaper.cli.running import sweep
 from fc_reaper.cli.screen import BAD, GOOD, STRONG, WIDTH, counted, screen, show, table
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit
 from fc_reaper.evaluator.verdict import Verdict
 from fc_reaper.models import Function
 from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 
 _POLICY = "policy.yaml"
 _TIMEOUT = 60.0

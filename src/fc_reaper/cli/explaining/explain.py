@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from random import Random
 from typing import NamedTuple
 
 from fc_reaper.cli.ending import Ended, say
@@ -13,16 +12,14 @@ from fc_reaper.cli.explaining.steps import show_steps
 from fc_reaper.cli.explaining.steps_json import as_json
 from fc_reaper.cli.screen import progress
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.explain import Explanation, explain
 from fc_reaper.models import Function, Snapshot
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
-from fc_reaper.settings import Settings, read_credentials, read_settings
+from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
 from fc_reaper.sweep.rulebook import is_ourselves
-from fc_reaper.wiring import connector
 
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""
@@ -84,7 +81,6 @@ def read_task(function: Function, invocation_id: str, settings: Settings, env: M
         Ended: the cloud answered that there is none.
         CloudError: the cloud refused for another reason, or did not answer.
     """
-    connect = connector(SYSTEM_CLOCK, Random())
     cloud = connect(settings, read_credentials(env, Context()), "explain", lambda operation: None)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)

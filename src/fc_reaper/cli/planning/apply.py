@@ -28,14 +28,13 @@ from fc_reaper.cli.running import sweep
 from fc_reaper.cli.screen import plain
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit, RunResult
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile, parse_duration
 from fc_reaper.policy_files import read_policy
 from fc_reaper.run import PlannedRun
-from fc_reaper.settings import Settings, read_settings
+from fc_reaper.settings import Context, Settings, read_settings
 
 _DAY = 86_400.0
 """Seconds that carrying out may take; it is interrupted by people, not by a clock."""

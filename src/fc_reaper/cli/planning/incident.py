@@ -9,14 +9,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fc_reaper.cli.ending import Ended
-from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
 from fc_reaper.policy.dump import dump_policy
 from fc_reaper.policy.fingerprint import exemptions
 from fc_reaper.policy.lock import spared_by
 from fc_reaper.policy_files import read_lock, read_policy
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 
 NAME = "incident"
 _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 5000'

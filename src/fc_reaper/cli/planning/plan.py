@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from shlex import join
 from typing import NamedTuple
 
@@ -27,12 +26,11 @@ from fc_reaper.cli.running import read_event, sweep
 from fc_reaper.cli.screen import counted, progress
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.context import Context
 from fc_reaper.dependencies import Exit, RunResult
 from fc_reaper.models import Millis
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import Settings, read_settings, refuse_unknown_self
+from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_self
 
 _ALL = 1_000_000
 _TIMEOUT = 600.0
@@ -94,7 +92,7 @@ def _basis_of_incident(settings: Settings, file: PolicyFile, exempt_from: str | 
     Raises:
         SettingsError: nobody could enforce it.
     """
-    refuse_unknown_self(replace(settings, mode="enforce"), file)
+    refuse_unknown_self(settings.model_copy(update={"mode": "enforce"}), file)
     if exempt_from is None and not file.exempt:
         complain("no policy file, so nothing is exempt")
     return basis_of_incident(file, settings.policy, exempt_from)

@@ -8,13 +8,12 @@ from hashlib import sha256
 
 from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.planning.planfile import Basis, Plan, Whereabouts
-from fc_reaper.cloud.endpoint import parse_endpoint
+from fc_reaper.cloud import parse_endpoint
 from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile, spell_duration
 from fc_reaper.policy.fingerprint import file_fingerprint, fingerprint
-from fc_reaper.settings import Settings
+from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep.stopper import TRUSTED_SKEW
-from fc_reaper.wiring import endpoint
 
 _ACCOUNT_HOST = re.compile(
     r"(?P<account>[0-9]+)\.(?P<region>[a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com"

@@ -34,10 +34,9 @@ from fc_reaper.cli.replaying.history_view import (
 )
 from fc_reaper.cli.replaying.picture import draw, drawn_policy
 from fc_reaper.cli.screen import screen, show
-from fc_reaper.context import Context
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import Settings, read_settings
+from fc_reaper.settings import Context, Settings, read_settings
 
 
 class Wanted(NamedTuple):

@@ -28,11 +28,10 @@ from fc_reaper.cli.replaying.history_view import (
     tell_refusals,
 )
 from fc_reaper.cli.screen import screen, show
-from fc_reaper.context import Context
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import read_settings
+from fc_reaper.settings import Context, read_settings
 
 
 class Sides(NamedTuple):

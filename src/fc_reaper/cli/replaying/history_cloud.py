@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from random import Random
 from typing import Any, NamedTuple
 
 from fc_reaper.cli.replaying.history_file import PAYLOADS, Saver, records_of
 from fc_reaper.clock import SYSTEM_CLOCK, Deadline
-from fc_reaper.context import Context
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.models import FINISHED, UNFINISHED, Function, Millis, Page, Snapshot, Task
 from fc_reaper.rules.target import Target
-from fc_reaper.settings import Settings, read_credentials
+from fc_reaper.settings import Context, Settings, connect, read_credentials
 from fc_reaper.sweep.discovery import existing
 from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
-from fc_reaper.wiring import connector
 
 _PATIENCE = 86_400.0
 """Seconds: a long history takes its time, and Ctrl-C ends it."""
@@ -73,7 +70,6 @@ def fetch(
     Raises:
         KeyboardInterrupt: *interrupted* answered true.
     """
-    connect = connector(SYSTEM_CLOCK, Random())
     cloud = connect(settings, read_credentials(env, Context()), "backtest", lambda operation: None)
     hands = min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1])))
     crew = Pool(hands, SYSTEM_CLOCK, interrupted)
