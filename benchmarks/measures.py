@@ -18,8 +18,7 @@ from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
 from benchmarks.history import lived, three_policies
 from fc_reaper.backtest import History, sift
 from fc_reaper.backtest.replay import SweepOptions, replay
-from fc_reaper.evaluator.compiled import compile_policies
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.models import Task, TaskEvent
 from fc_reaper.policy import load_policy
 
@@ -115,7 +114,7 @@ def memory_ratio() -> float:
 
 
 def judged_per_second(number: int = 100_000) -> float:
-    """Tasks judged in one second of processor time by one process."""
+    """Tasks evaluated in one second of processor time by one process."""
     file = load_policy(policy("media/transcode"), source="p")
     rules = compile_policies(TRANSCODE, file.policies, file.exempt)
     now = 1_800_000_000_000
@@ -124,7 +123,7 @@ def judged_per_second(number: int = 100_000) -> float:
     task = Task(TRANSCODE, "job-1", "Running", retries=0, events=events)
     begun = time.process_time()
     for _ in range(number):
-        claim(task, rules, now)
+        evaluate(task, rules, now)
     return number / (time.process_time() - begun)
 
 

@@ -36,14 +36,9 @@ MOST_BYTES = 25_000_000
 
 LEFT_OUT = (
     *("bin", "*.dist-info", "**/py.typed"),
-    *("fc_emulator", "fc_reaper/cli", "fc_reaper/demo", "fc_reaper/history"),
-    *(
-        "fc_reaper/judge/explain.py",
-        "fc_reaper/judge/outlook.py",
-        "fc_reaper/judge/waiting.py",
-        "fc_reaper/judge/moments.py",
-    ),
-    *("fc_reaper/policy/schema.py", "fc_reaper/__main__.py", "fc_reaper/lines.py"),
+    *("fc_emulator", "fc_reaper/cli", "fc_reaper/demo", "fc_reaper/backtest"),
+    *("fc_reaper/evaluator/explain.py", "fc_reaper/evaluator/moments.py"),
+    *("fc_reaper/policy/schema.py", "fc_reaper/__main__.py", "fc_reaper/log_schema.py"),
 )
 """What the wheels bring along and the function has no use for."""
 

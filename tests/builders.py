@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fc_reaper.evaluator.compiled import FunctionPolicies, compile_policies
+from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
 from fc_reaper.models import Function, Millis, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy, parse_duration
 

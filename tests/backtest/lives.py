@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from fc_reaper.backtest import History, as_of, sift
 from fc_reaper.backtest.replay import SweepOptions, replay, rung_by_timer
 from fc_reaper.backtest.result import Replay
-from fc_reaper.evaluator.compiled import compile_policies
-from fc_reaper.evaluator.evaluate import claim
-from fc_reaper.evaluator.select import Allowance, Selection, choose
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
+from fc_reaper.evaluator.select import Allowance, Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Task, TaskEvent
 from fc_reaper.policy import Policy, PolicyFile, load_policy
@@ -99,36 +98,37 @@ class _Run:
     def once(self, now: Millis) -> None:
         settled: list[Evaluation] = []
         granted: list[tuple[Policy, int]] = []
-        claims = list(self._claims(now))
+        evaluations = list(self._evaluations(now))
 
         def allowance(policy: Policy, due: int) -> Allowance:
             allowed = self._allowed(policy, now, granted)
             granted.append((policy, min(due, allowed)))
             return Allowance(allowed)
 
-        choices = choose(claims, self.awake, spare=1000, allowance=allowance, settled=settled.append)
-        alone = [one for one in claims if not one.verdict.members]
+        selections = select(evaluations, self.awake, room=1000, allowance=allowance, settled=settled.append)
+        alone = [one for one in evaluations if not one.verdict.members]
         for found in (*alone, *settled):
             if found.verdict.kind is Kind.REPORTED:
                 key = found.verdict.policy or "", found.task.invocation_id
                 self.reports.setdefault(key, now)
-        for choice in choices:
-            self._note(choice)
-            for one in choice.chosen:
+        for selection in selections:
+            self._note(selection)
+            for one in selection.selected:
                 self.stopped[one.task.invocation_id] = now, one.task.function
-                self.stops.append((choice.policy.name, now, one.task.invocation_id, one.verdict))
+                self.stops.append((selection.policy.name, now, one.task.invocation_id, one.verdict))
 
-    def _note(self, choice: Selection) -> None:
-        name, held_back = choice.policy.name, self.held_back[choice.policy.name]
-        chosen, waiting, spared = (
-            {one.task.invocation_id for one in some} for some in (choice.chosen, choice.spare, choice.heldout)
+    def _note(self, selection: Selection) -> None:
+        name, held_back = selection.policy.name, self.held_back[selection.policy.name]
+        selected, waiting, spared = (
+            {one.task.invocation_id for one in some}
+            for some in (selection.selected, selection.waiting, selection.held_out_tasks)
         )
-        self.halted[name] += choice.halted is not None
-        self.due[name] |= chosen | waiting | spared
-        held_back["budget" if choice.halted is None else "halted"] |= waiting
+        self.halted[name] += selection.halted is not None
+        self.due[name] |= selected | waiting | spared
+        held_back["budget" if selection.halted is None else "halted"] |= waiting
         held_back["holdout"] |= spared
 
-    def _claims(self, now: Millis) -> Iterable[Evaluation]:
+    def _evaluations(self, now: Millis) -> Iterable[Evaluation]:
         for whole in self.past.tasks:
             task = as_of(whole, now)
             if task is None or task.status in FINISHED or whole.invocation_id in self.stopped:
@@ -137,7 +137,7 @@ class _Run:
             rules = compile_policies(
                 task.function, fitting, self.file.exempt, started_time=self.terms.started_time
             )
-            yield Evaluation(task, claim(task, rules, now))
+            yield Evaluation(task, evaluate(task, rules, now))
 
     def _allowed(self, policy: Policy, now: Millis, granted: Sequence[tuple[Policy, int]]) -> int:
         if policy.per_day is None:

@@ -24,7 +24,7 @@ def test_a_record_without_dated_events_is_counted_and_not_replayed() -> None:
 @pytest.mark.parametrize(
     ("task", "why"),
     [
-        pytest.param(GOOD._replace(inconsistency="the record has no id"), "no id", id="doubtful"),
+        pytest.param(GOOD._replace(inconsistency="the record has no id"), "no id", id="inconsistent"),
         pytest.param(GOOD._replace(status="Failed"), "contradicts its latest event Succeeded", id="two ends"),
         pytest.param(
             lived("x", ("Enqueued", "0s"), ("Succeeded", "1m"), ("Running", "2m"), ("Failed", "3m")),

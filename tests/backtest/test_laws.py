@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.backtest import History, as_of
 from fc_reaper.backtest.replay import SweepOptions, replay
-from fc_reaper.evaluator.compiled import compile_policies
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Task
 from fc_reaper.policy import PolicyFile
@@ -90,7 +89,7 @@ def test_it_is_what_a_run_at_every_tick_would_have_done(
 
 
 @given(histories(most=6), files)
-def test_a_verdict_of_the_replay_is_the_judgement_of_that_instant(past: History, file: PolicyFile) -> None:
+def test_a_verdict_of_the_replay_is_the_verdict_of_that_instant(past: History, file: PolicyFile) -> None:
     """Whoever is stopped by its own clock is due by `claim` on its record as of that tick, to the letter."""
     for stop in replay(past, file, SweepOptions(MINUTE)).stops:
         if stop.verdict.rule == "keep":
@@ -99,7 +98,7 @@ def test_a_verdict_of_the_replay_is_the_judgement_of_that_instant(past: History,
         fitting = [one for one in awake if any(target.fits(stop.task.function) for target in one.targets)]
         task = as_of(stop.task, stop.at)
         assert task is not None
-        verdict = claim(task, compile_policies(task.function, fitting, file.exempt), stop.at)
+        verdict = evaluate(task, compile_policies(task.function, fitting, file.exempt), stop.at)
         assert verdict == stop.verdict
         assert verdict.kind is Kind.DUE
 

@@ -94,7 +94,7 @@ def test_a_status_that_nobody_knows_is_not_being_alive() -> None:
     assert (stop.outcome, stop.saved) == ("unknown", ms("4h") - ms("125m"))
 
 
-def test_what_could_not_be_judged_is_counted_with_the_reason() -> None:
+def test_what_could_not_be_evaluated_is_counted_with_the_reason() -> None:
     """A history without payloads proves nothing about a policy that reads them."""
     bare = [SLOW._replace(record={}), BROKEN._replace(record={})]
     told = SLOW._replace(invocation_id="told", record={"invocationPayload": '{"max": "1h"}'})
@@ -114,8 +114,8 @@ def test_what_could_not_be_judged_is_counted_with_the_reason() -> None:
     assert list(old.unknown_why) == ["cannot tell whether it is exempt: where: payload is absent"]
 
 
-def test_who_is_claimed_after_all_is_not_unknown() -> None:
-    """It could not be judged only until it had run once."""
+def test_a_task_that_is_due_after_all_is_not_unknown() -> None:
+    """It could not be evaluated only until it had run once."""
     late = lived("late", ("Enqueued", "0s"), ("Running", "20m"), ("Failed", "5h"))
     task = late._replace(started_at=at("20m"), record={"startedTime": at("20m")})
     result = replayed(history(task), "match: {alive_for: 1m, where: startedTime > `0`}")
@@ -134,7 +134,7 @@ def test_a_task_between_two_ticks_is_never_seen() -> None:
 
 
 def test_a_stopped_task_is_gone() -> None:
-    """Nobody stops or reports it again, and it counts in no population."""
+    """Nobody stops or reports it again, and it counts in no group."""
     result = replayed(
         history(SLOW),
         "match: {running_for: 1h}",
@@ -233,7 +233,7 @@ def test_what_no_timer_runs_is_not_replayed_and_named() -> None:
 
 
 def test_tasks_outside_the_targets_are_counted() -> None:
-    """Nobody judges them."""
+    """No policy evaluates them."""
     other = SLOW._replace(function=Function("other", "thing", "LATEST"))
     result = replayed(history(SLOW, other), "match: {running_for: 2h}")
     assert (result.outside, len(result.stops)) == (1, 1)
@@ -368,7 +368,7 @@ def test_a_comparison_of_an_age_is_foreseen_to_the_millisecond() -> None:
 
 
 def test_a_task_that_was_found_under_two_qualifiers_counts_once() -> None:
-    """It is one task, whose place in the population nobody needs to make free."""
+    """It is one task, whose place in the group nobody needs to make free."""
     one = lived("one", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "1h"))
     again = one._replace(function=one.function._replace(qualifier="7"))
     other = lived("other", ("Enqueued", "20m"), ("Running", "20m"), ("Succeeded", "1h"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fc_reaper.cli.checking.lint import beaten, never, said_twice, unanswered, unlisted, warnings
 from fc_reaper.cli.checking.lint.patterns import contains, overlap
 from fc_reaper.cli.checking.remarks import Remark
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Task
 from fc_reaper.policy import Policy, PolicyFile, load_policy
@@ -429,9 +429,9 @@ def test_no_warning_is_refuted_by_any_task(file: PolicyFile, task: Task, meaning
         for policy in _silenced(file, remark):
             alone = PolicyFile(1, file.exempt, (policy,), "p")
             judged = file if remark.lint == beaten.NAME else alone
-            verdict = claim(task, rules(judged, started_time=meaning), NOON)
+            verdict = evaluate(task, rules(judged, started_time=meaning), NOON)
             assert verdict.policy != policy.name or verdict.kind not in (Kind.DUE, Kind.REPORTED)
-            assert not any(one.choosable and one.policy == policy.name for one in verdict.members)
+            assert not any(one.selectable and one.policy == policy.name for one in verdict.members)
 
 
 def _silenced(file: PolicyFile, remark: Remark) -> list[Policy]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.explain import Explanation, explain
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import FINISHED, UNFINISHED, Millis, Task
@@ -29,7 +29,7 @@ MATCHES = st.sampled_from(
         "{status: [Running, Enqueued], alive_for: 1h}",
     ]
 )
-MERCIES = st.sampled_from(["[]", "['job-1']", "['keep-*']", "[{running_for: 2h}]", "[{status: Enqueued}]"])
+EXEMPTIONS = st.sampled_from(["[]", "['job-1']", "['keep-*']", "[{running_for: 2h}]", "[{status: Enqueued}]"])
 
 
 def explained(task: Task, file: PolicyFile, now: Millis = NOON) -> Explanation:
@@ -46,16 +46,16 @@ def tasks(draw: st.DrawFn) -> Task:
     return a_task(status, *events, retries=draw(st.sampled_from([None, 0, 1, 2])))
 
 
-@given(tasks(), MATCHES, MERCIES, MERCIES)
+@given(tasks(), MATCHES, EXEMPTIONS, EXEMPTIONS)
 def test_the_explanation_comes_to_the_verdict_of_a_run(
     task: Task, match: str, exempt: str, unless: str
 ) -> None:
     """Nobody is told another reason than the log has."""
     file = a_policy(match, exempt=exempt, unless=unless)
-    assert explained(task, file).verdict == claim(task, rules(file), NOON)
+    assert explained(task, file).verdict == evaluate(task, rules(file), NOON)
 
 
-@given(tasks(), MATCHES, MERCIES, MERCIES)
+@given(tasks(), MATCHES, EXEMPTIONS, EXEMPTIONS)
 def test_due_in_is_the_first_moment_at_which_it_is_due(
     task: Task, match: str, exempt: str, unless: str
 ) -> None:
@@ -63,8 +63,8 @@ def test_due_in_is_the_first_moment_at_which_it_is_due(
     file = a_policy(match, exempt=exempt, unless=unless)
     wait = explained(task, file).due_in
     if wait is not None:
-        assert claim(task, rules(file), NOON + wait).kind is Kind.DUE
-        assert claim(task, rules(file), NOON + wait - 1).kind is not Kind.DUE
+        assert evaluate(task, rules(file), NOON + wait).kind is Kind.DUE
+        assert evaluate(task, rules(file), NOON + wait - 1).kind is not Kind.DUE
 
 
 def test_a_task_an_hour_below_its_limit_is_due_in_an_hour() -> None:
@@ -77,7 +77,7 @@ def test_each_key_is_answered_by_itself() -> None:
     file = a_policy("{id: 'other-*', running_for: 1h, retries_over: 0}")
     (step,) = explained(running_for("2h"), file).steps
     assert step.match is not None
-    answers = {one.key: one.finding.holds for one in step.match.questions}
+    answers = {one.key: one.result.holds for one in step.match.keys}
     assert answers == {"id": False, "running_for": True, "retries_over": False}
     assert step.match.holds is False
 
@@ -85,7 +85,7 @@ def test_each_key_is_answered_by_itself() -> None:
 def test_a_policy_for_others_is_shown_and_not_asked() -> None:
     """Its targets do not fit."""
     (step,) = explained(running_for("2h"), OTHERS).steps
-    assert (step.match, step.opinion) == (None, None)
+    assert (step.match, step.result) == (None, None)
 
 
 def test_what_decides_before_the_policies_leaves_them_unasked() -> None:
@@ -99,4 +99,4 @@ def test_what_decides_before_the_policies_leaves_them_unasked() -> None:
         a_task("Sleeping"),
     ):
         assert explained(task, file).steps == ()
-    assert explained(contradicts, file).doubt is not None
+    assert explained(contradicts, file).inconsistency is not None

@@ -1,7 +1,7 @@
 """What a run must come to, said a second time in the plainest words: nothing is bounded, nothing shared.
 
-It takes a policy file as plain data, knows no more of the language than `tests/judge/worlds.py` writes, and
-asks the product nothing: a fault there has no brother here. An answer is yes, no, or None: nobody can tell.
+It takes a policy file as plain data, knows no more of the language than `worlds.py` writes, and asks the
+product nothing: a fault there has no brother here. An answer is yes, no, or None: nobody can tell.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ class Fate(NamedTuple):
 
     due: list[Task]
     held: list[Task]
-    chosen: list[Task]
+    selected: list[Task]
     halted: bool
 
 
 class Outcome(NamedTuple):
-    """The verdict of every record, whose claim is the strongest, and the fate of the due tasks of every
+    """The verdict of every record, the policy that decided it, and the fate of the due tasks of every
     stop policy."""
 
     kinds: dict[Record, str]
-    claimed_by: dict[Record, str]
+    decided_by: dict[Record, str]
     fates: dict[str, Fate]
 
 
 class _Place(NamedTuple):
     """Where a record counts. Of the records of one task the least one stands for it: a spared one first."""
 
-    choosable: bool
+    selectable: bool
     function: str
     group: tuple[Any, ...]
     task: Task
@@ -87,37 +87,38 @@ def record_of(task: Task) -> Record:
 
 
 def what_happens(some: Sequence[Task], tree: Tree) -> Outcome:
-    """Who is claimed by a policy alone, then who is one too many, then who of those is chosen."""
+    """The tasks due by a policy alone, then those that are one too many, then the selected ones."""
     kinds: dict[Record, str] = {}
-    claimed_by: dict[Record, str] = {}
+    decided_by: dict[Record, str] = {}
     names = [one["name"] for one in tree["policies"]]
     due: dict[str, list[tuple[Any, Task]]] = {one["name"]: [] for one in tree["policies"] if "stop" in one}
     for task in some:
         kinds[record_of(task)], policy = _alone(task, tree)
         if kinds[record_of(task)] in ("due", "reported"):
-            claimed_by[record_of(task)] = policy["name"]
+            decided_by[record_of(task)] = policy["name"]
         if kinds[record_of(task)] == "due":
             due[policy["name"]].append((_overdue(task, policy), task))
     keeps = [one for one in tree["policies"] if "keep" in one]
     places = {one["name"]: list(_places(some, one, tree, kinds)) for one in keeps}
     for policy in keeps:
-        theirs = {key_of(task) for claimed in due.values() for _, task in claimed}
+        theirs = {key_of(task) for its_tasks in due.values() for _, task in its_tasks}
         for order, task in _too_many(policy, places[policy["name"]], theirs):
             record = record_of(task)
             kinds[record] = "due" if "stop" in policy else "reported"
             if "stop" in policy:
                 due[policy["name"]].append((order, task))
-                claimed_by[record] = policy["name"]
+                decided_by[record] = policy["name"]
             else:
-                claimed_by[record] = min(
-                    (claimed_by.get(record, policy["name"]), policy["name"]), key=names.index
+                decided_by[record] = min(
+                    (decided_by.get(record, policy["name"]), policy["name"]), key=names.index
                 )
     newest = {one["name"] for one in keeps if one["keep"]["stop_first"] == "newest"}
     in_order = {
-        name: [task for _, task in sorted(claimed, reverse=name in newest)] for name, claimed in due.items()
+        name: [task for _, task in sorted(its_tasks, reverse=name in newest)]
+        for name, its_tasks in due.items()
     }
     stops = [one for one in tree["policies"] if "stop" in one]
-    return Outcome(kinds, claimed_by, {one["name"]: _fate(one, in_order[one["name"]]) for one in stops})
+    return Outcome(kinds, decided_by, {one["name"]: _fate(one, in_order[one["name"]]) for one in stops})
 
 
 def _alone(task: Task, tree: Tree) -> tuple[str, Tree]:
@@ -129,16 +130,16 @@ def _alone(task: Task, tree: Tree) -> tuple[str, Tree]:
         return "exempt", {}
     if task.inconsistency is not None:
         return "unknown", {}
-    opinions = [(_claims(one, task), one) for one in tree["policies"] if "keep" not in one]
-    stopping = [one for holds, one in opinions if holds and "stop" in one]
-    reporting = [one for holds, one in opinions if holds and "report" in one]
+    results = [(_applies(one, task), one) for one in tree["policies"] if "keep" not in one]
+    stopping = [one for holds, one in results if holds and "stop" in one]
+    reporting = [one for holds, one in results if holds and "report" in one]
     if stopping or reporting:
         kind = "unknown" if exempt is None else "due" if stopping else "reported"
         return kind, (stopping + reporting)[0]
-    return ("unknown" if any(holds is None for holds, _ in opinions) else "kept"), {}
+    return ("unknown" if any(holds is None for holds, _ in results) else "kept"), {}
 
 
-def _claims(policy: Tree, task: Task) -> bool | None:
+def _applies(policy: Tree, task: Task) -> bool | None:
     """Whether a policy without `keep` is about the task, and does not spare it."""
     spared = _spares(policy.get("unless", []), task)
     return _all((_matches(policy, task), None if spared is None else not spared))
@@ -167,13 +168,13 @@ def _too_many(policy: Tree, places: Iterable[_Place], theirs: set[Key]) -> list[
         if key_of(place.task) not in theirs:
             counted[key_of(place.task)] = place
     groups: dict[tuple[Any, ...], list[tuple[Any, Task, bool]]] = defaultdict(list)
-    for choosable, function, group, task in counted.values():
-        groups[group].append(((task.events[0].at, task.invocation_id, function), task, choosable))
+    for selectable, function, group, task in counted.values():
+        groups[group].append(((task.events[0].at, task.invocation_id, function), task, selectable))
     going: list[tuple[Any, Task]] = []
-    for crowd in groups.values():
-        in_order = sorted(crowd, reverse=policy["keep"]["stop_first"] == "newest")
-        may_go = [(order, task) for order, task, choosable in in_order if choosable]
-        going += may_go[: max(0, len(crowd) - policy["keep"]["at_most"])]
+    for members in groups.values():
+        in_order = sorted(members, reverse=policy["keep"]["stop_first"] == "newest")
+        may_go = [(order, task) for order, task, selectable in in_order if selectable]
+        going += may_go[: max(0, len(members) - policy["keep"]["at_most"])]
     return going
 
 
@@ -189,9 +190,9 @@ def _matches(policy: Tree, task: Task) -> bool | None:
     return watched and _holds(policy["match"], task)
 
 
-def _spares(mercies: Iterable[Any], task: Task) -> bool | None:
+def _spares(exemptions: Iterable[Any], task: Task) -> bool | None:
     """Whether any of them holds."""
-    answers = [_holds({"id": one} if isinstance(one, str) else one, task) for one in mercies]
+    answers = [_holds({"id": one} if isinstance(one, str) else one, task) for one in exemptions]
     return True if True in answers else None if None in answers else False
 
 

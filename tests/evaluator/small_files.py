@@ -25,14 +25,14 @@ STATUSES = st.sampled_from(["Running", "[Enqueued, Dequeued]", "[Running, Retryi
 
 
 @st.composite
-def matchers(draw: st.DrawFn, *, mercy: bool) -> str:
+def matchers(draw: st.DrawFn, *, exemption: bool) -> str:
     """From so few words that they often have to do with each other."""
     keys = []
-    if not mercy or draw(st.booleans()):
+    if not exemption or draw(st.booleans()):
         keys.append(f"{draw(st.sampled_from(CLOCKS))}: {draw(LIMITS)}")
     if draw(st.booleans()):
         keys.append(f"id: {draw(IDS)}".replace(": *", ": '*'"))
-    if mercy and draw(st.booleans()):
+    if exemption and draw(st.booleans()):
         keys.append(f"status: {draw(STATUSES)}")
     if draw(st.integers(0, 3)) == 0:
         keys.append(f'where: "{draw(WHERE)}"')
@@ -43,17 +43,17 @@ def matchers(draw: st.DrawFn, *, mercy: bool) -> str:
 
 @st.composite
 def files(draw: st.DrawFn) -> PolicyFile:
-    """Two policies and some mercy; contradictory ones are not valid and are drawn anew."""
+    """Two policies and perhaps an exemption; contradictory ones are not valid and are drawn anew."""
     lines = [
         "version: 1",
-        f"exempt: [{', '.join(draw(st.lists(matchers(mercy=True), max_size=1)))}]",
+        f"exempt: [{', '.join(draw(st.lists(matchers(exemption=True), max_size=1)))}]",
         "policies:",
     ]
     for name in ("one", "two"):
-        unless = ", ".join(draw(st.lists(matchers(mercy=True), max_size=2)))
+        unless = ", ".join(draw(st.lists(matchers(exemption=True), max_size=2)))
         does = draw(st.sampled_from(["stop", "report"]))
         keep = draw(st.sampled_from(["", "", "", "keep: {at_most: 1, per: payload.n}, "]))
-        match = draw(matchers(mercy=False))
+        match = draw(matchers(exemption=False))
         keys = f"targets: [media/transcode@prod], match: {match}, unless: [{unless}], {keep}{does}: x"
         lines.append(f"- {{name: {name}, {keys}}}")
     text = "\n".join(lines)

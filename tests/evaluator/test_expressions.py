@@ -1,4 +1,4 @@
-"""`where` and limits that the task carries: whatever is not there, or does not fit, condemns nobody."""
+"""`where` and limits that the task carries: whatever is not there, or does not fit, makes nothing due."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import Task
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, ms, rules, running_for
@@ -25,9 +25,9 @@ def carrying(payload: Any, age: str = "3h", **record: Any) -> Task:
     return running_for(age, record=wire)
 
 
-def judged(task: Task, match: str, *, read: bool = True, **keys: str) -> Verdict:
+def evaluated(task: Task, match: str, *, read: bool = True, **keys: str) -> Verdict:
     """The verdict by one stop policy."""
-    return claim(task, rules(a_policy(match, **keys)), NOON, read=read)
+    return evaluate(task, rules(a_policy(match, **keys)), NOON, read=read)
 
 
 def where(expression: str) -> str:
@@ -90,8 +90,8 @@ ORDER = {"tier": "gold", "n": 5, "vip": False, "tags": ["a"], "items": [{"x": 1}
     ],
 )
 def test_where(expression: str, kind: Kind) -> None:
-    """True is a claim, false is none, and everything else leaves the task alone."""
-    assert judged(carrying(ORDER), where(expression)).kind is kind
+    """True holds, false does not, and everything else leaves the task alone."""
+    assert evaluated(carrying(ORDER), where(expression)).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_where(expression: str, kind: Kind) -> None:
 def test_a_payload_that_is_no_json_is_absent(payload: str) -> None:
     """Whatever the expression says of it."""
     for expression in ("payload.tier != 'gold'", "!(payload)", "payload == 'not json'"):
-        assert judged(carrying(payload), where(expression)).kind is UNKNOWN
+        assert evaluated(carrying(payload), where(expression)).kind is UNKNOWN
 
 
 def test_a_verdict_names_fields_and_never_values() -> None:
@@ -110,7 +110,7 @@ def test_a_verdict_names_fields_and_never_values() -> None:
     for expression in ("payload.key > `1`", "payload.n", "length(payload.key.x)", "payload.key.x == 'a'",
                        "abs(payload.key) > `1`", "join(payload.n, payload.m) == 'x'", "payload.key == `1`",
                        "sum(payload.n) > `1`", "payload.m.x > `1`"):  # fmt: skip
-        verdict = judged(task, where(expression))
+        verdict = evaluated(task, where(expression))
         assert verdict.kind is UNKNOWN
         assert secret not in repr(verdict)
 
@@ -120,19 +120,19 @@ def test_a_vague_exemption_spares() -> None:
     task = carrying({"n": 1})
     for expression in ("payload.tier == 'gold'", "payload.n == 'gold'"):
         matcher = f"[{{where: {json.dumps(expression)}}}]"
-        assert judged(task, "{running_for: 2h}", unless=matcher).kind is UNKNOWN
-        assert judged(task, "{running_for: 2h}", exempt=matcher).kind is UNKNOWN
+        assert evaluated(task, "{running_for: 2h}", unless=matcher).kind is UNKNOWN
+        assert evaluated(task, "{running_for: 2h}", exempt=matcher).kind is UNKNOWN
     spared = "[{where: 'payload.n == `1`'}]"
-    assert judged(task, "{running_for: 2h}", unless=spared).kind is KEPT
-    assert judged(task, "{running_for: 2h}", exempt=spared).kind is Kind.EXEMPT
+    assert evaluated(task, "{running_for: 2h}", unless=spared).kind is KEPT
+    assert evaluated(task, "{running_for: 2h}", exempt=spared).kind is Kind.EXEMPT
 
 
-def test_a_listed_record_that_lacks_a_field_is_read_before_it_is_judged() -> None:
+def test_a_listed_record_that_lacks_a_field_is_read_before_it_is_evaluated() -> None:
     """A list may leave out what a reading tells; nothing follows from its silence."""
     listed = running_for("3h", record={"instanceId": "c-1"})
-    assert judged(listed, where("payload.tier == 'gold'"), read=False).unread
-    assert not judged(carrying({"n": 1}), where("payload.tier == 'gold'"), read=False).unread
-    assert not judged(carrying(ORDER, "1h"), where("payload.gone == 'x'"), read=False).unread
+    assert evaluated(listed, where("payload.tier == 'gold'"), read=False).unread
+    assert not evaluated(carrying({"n": 1}), where("payload.tier == 'gold'"), read=False).unread
+    assert not evaluated(carrying(ORDER, "1h"), where("payload.gone == 'x'"), read=False).unread
 
 
 CARRIED = "{running_for: {from: payload.max_run, at_most: 6h}}"
@@ -164,29 +164,29 @@ WITH_ELSE = "{running_for: {from: payload.max_run, at_most: 6h, else: 2h}}"
 def test_a_limit_that_the_task_carries(carried: Any, age: str, alone: Kind, with_else: Kind) -> None:
     """Capped by the policy's own; an absent or unreadable one is unknown, or `else` where that is given."""
     task = carrying({"max_run": carried}, age)
-    assert judged(task, CARRIED).kind is alone
-    assert judged(task, WITH_ELSE).kind is with_else
+    assert evaluated(task, CARRIED).kind is alone
+    assert evaluated(task, WITH_ELSE).kind is with_else
 
 
 def test_the_verdict_tells_the_limit_that_was_carried() -> None:
     """Not the cap."""
-    verdict = judged(carrying({"max_run": "4h"}, "5h"), CARRIED)
+    verdict = evaluated(carrying({"max_run": "4h"}, "5h"), CARRIED)
     assert (verdict.rule, verdict.limit, verdict.over) == ("running_for", ms("4h"), ms("1h"))
 
 
 def test_else_is_for_a_task_that_was_read() -> None:
     """A list that leaves out the payload does not make the task one that carries no limit."""
     listed = running_for("3h", record={})
-    assert judged(listed, WITH_ELSE, read=False).unread
-    assert judged(listed, WITH_ELSE).kind is DUE
+    assert evaluated(listed, WITH_ELSE, read=False).unread
+    assert evaluated(listed, WITH_ELSE).kind is DUE
 
 
 def test_a_number_of_seconds_can_be_given_its_unit() -> None:
     """A payload that holds 3600 becomes 3600s by an expression."""
     match = """{running_for: {from: "join('', [to_string(payload.s), 's'])", at_most: 6h}}"""
-    assert judged(carrying({"s": 3600}, "2h"), match).kind is DUE
-    assert judged(carrying({"s": 9000}, "2h"), match).kind is KEPT
-    assert judged(carrying({"s": 1.5}, "2h"), match).kind is UNKNOWN
+    assert evaluated(carrying({"s": 3600}, "2h"), match).kind is DUE
+    assert evaluated(carrying({"s": 9000}, "2h"), match).kind is KEPT
+    assert evaluated(carrying({"s": 1.5}, "2h"), match).kind is UNKNOWN
 
 
 JSON = st.recursive(
@@ -229,7 +229,7 @@ def test_taking_a_field_away_never_makes_a_task_due(
         record = _without(record, payload, path)
     task = running_for("3h", record=record)
     for asked in (expression, f"!({expression})"):
-        verdict = judged(task, where(asked))
+        verdict = evaluated(task, where(asked))
         assert verdict.kind is (UNKNOWN if path is not None else verdict.kind)
 
 
@@ -254,7 +254,7 @@ def _cut(value: Any, path: tuple[str | int, ...]) -> Any:
 def test_an_expression_and_its_denial_never_both_hold(expression: str, payload: Any) -> None:
     """And where one of them cannot be told, neither can the other."""
     task = carrying(payload)
-    one, other = (judged(task, where(text)).kind for text in (expression, f"!({expression})"))
+    one, other = (evaluated(task, where(text)).kind for text in (expression, f"!({expression})"))
     assert {one, other} in ({DUE, KEPT}, {UNKNOWN})
 
 
@@ -266,14 +266,14 @@ def test_an_expression_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(jmespath, "compile", None)
     monkeypatch.setattr(jmespath.parser.Parser, "parse", None)
     for _ in range(3):
-        assert claim(carrying(ORDER), prepared, NOON).kind is DUE
+        assert evaluate(carrying(ORDER), prepared, NOON).kind is DUE
 
 
 def test_a_task_that_is_enqueued_has_no_running_age() -> None:
     """`ages` holds the clocks that run in the present status, in seconds."""
     queued = a_task("Enqueued", ("Enqueued", "3h"), record={})
-    assert judged(queued, "{alive_for: 1h, where: 'ages.queued_for == `10800`'}").kind is DUE
-    assert judged(queued, "{alive_for: 1h, where: 'ages.running_for > `1`'}").kind is UNKNOWN
+    assert evaluated(queued, "{alive_for: 1h, where: 'ages.queued_for == `10800`'}").kind is DUE
+    assert evaluated(queued, "{alive_for: 1h, where: 'ages.running_for > `1`'}").kind is UNKNOWN
 
 
 UNDATED = Task(TRANSCODE, "job-1", "Running", started_at=ago("30m"), retries=0, record={"instanceId": "c"})
@@ -288,13 +288,13 @@ UNDATED = Task(TRANSCODE, "job-1", "Running", started_at=ago("30m"), retries=0, 
         {"match": "{alive_for: 10m}", "unless": "[{where: 'ages.alive_for > `14400`'}]"},
     ],
 )
-def test_an_age_that_may_be_too_young_condemns_nobody(keys: dict[str, str]) -> None:
-    """`startedTime` of unknown meaning may be that of the last attempt: in a mercy that settles nothing."""
+def test_an_age_that_may_be_too_young_makes_nothing_due(keys: dict[str, str]) -> None:
+    """`startedTime` may be that of the last attempt: in an exemption that settles nothing."""
     match, rest = keys["match"], {name: text for name, text in keys.items() if name != "match"}
     file = a_policy(match, **rest)
-    assert claim(UNDATED, rules(file), NOON).kind is UNKNOWN
-    assert claim(UNDATED, rules(file), NOON, read=False).unread
-    assert claim(UNDATED, rules(file, started_time="enqueue"), NOON).kind is DUE
+    assert evaluate(UNDATED, rules(file), NOON).kind is UNKNOWN
+    assert evaluate(UNDATED, rules(file), NOON, read=False).unread
+    assert evaluate(UNDATED, rules(file, started_time="enqueue"), NOON).kind is DUE
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_an_age_that_may_be_too_young_condemns_nobody(keys: dict[str, str]) -> N
 )
 def test_what_is_no_json_number_or_says_two_things_is_unknown(payload: str, expression: str) -> None:
     """Python reads more than JSON means."""
-    assert judged(carrying(payload), where(expression)).kind is UNKNOWN
+    assert evaluated(carrying(payload), where(expression)).kind is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_what_is_no_json_number_or_says_two_things_is_unknown(payload: str, expr
 )
 def test_nobody_is_read_for_what_no_reading_brings(record: dict[str, Any], expression: str) -> None:
     """A payload that is there and cannot be read, and a name that no record has."""
-    verdict = judged(running_for("3h", record=record), where(expression), read=False)
+    verdict = evaluated(running_for("3h", record=record), where(expression), read=False)
     assert (verdict.kind, verdict.unread) == (UNKNOWN, False)
 
 
@@ -341,5 +341,5 @@ def test_each_side_of_a_comparison_is_asked_once(monkeypatch: pytest.MonkeyPatch
     for _ in range(16):
         expression = f"({expression}) == `true`"
     monkeypatch.setattr(asking, "_STRICT", Counting())
-    assert judged(carrying(ORDER), where(expression)).kind is DUE
+    assert evaluated(carrying(ORDER), where(expression)).kind is DUE
     assert len(asked) == 17

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.compiled import compile_policies
-from fc_reaper.evaluator.evaluate import claim
-from fc_reaper.evaluator.select import Selection, choose
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
+from fc_reaper.evaluator.select import Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
@@ -32,30 +31,30 @@ def of_order(name: str, age: str, order: Any, **fields: Any) -> Task:
     return named(name, age, record={"invocationPayload": json.dumps(payload)}, **fields)
 
 
-def chosen(
+def selected(
     file: PolicyFile, tasks: Iterable[Task], *, read: bool = True, **options: Any
 ) -> tuple[dict[str, Selection], dict[str, Kind]]:
-    """The choice of each policy, and the final verdict of each task, by their names."""
+    """The selection of each policy, and the final verdict of each task, by their names."""
     kinds: dict[str, Kind] = {}
-    claims = []
+    evaluations = []
     for task in tasks:
         fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
-        verdict = claim(task, compile_policies(task.function, fitting, file.exempt), NOON, read=read)
+        verdict = evaluate(task, compile_policies(task.function, fitting, file.exempt), NOON, read=read)
         kinds[task.invocation_id] = verdict.kind
-        claims.append(Evaluation(task, verdict))
-    choices = choose(
-        claims,
+        evaluations.append(Evaluation(task, verdict))
+    selections = select(
+        evaluations,
         file.policies,
         settled=lambda one: kinds.__setitem__(one.task.invocation_id, one.verdict.kind),
         **options,
     )
-    return {one.policy.name: one for one in choices}, kinds
+    return {one.policy.name: one for one in selections}, kinds
 
 
 def going(file: PolicyFile, *tasks: Task, **options: Any) -> list[str]:
     """Who would be stopped by the one policy, in the order of the stops."""
-    choices, _ = chosen(file, tasks, **options)
-    return [one.task.invocation_id for one in choices["runaway"].chosen]
+    selections, _ = selected(file, tasks, **options)
+    return [one.task.invocation_id for one in selections["runaway"].selected]
 
 
 def keeping(keep: str, **keys: str) -> PolicyFile:
@@ -97,11 +96,11 @@ def test_the_newer_task_replaces_the_older_one_of_the_same_order() -> None:
 
 @pytest.mark.parametrize("order", [None, {"x": None}])
 def test_a_task_without_the_key_is_unknown(order: Any) -> None:
-    """It is neither counted nor chosen."""
+    """It is neither counted nor selected."""
     file = keeping("{at_most: 1, per: payload.order_id.x, stop_first: oldest}")
     tasks = [of_order("a1", "9h", order), of_order("a2", "3h", order), of_order("b1", "1h", {"x": "b"})]
-    choices, kinds = chosen(file, tasks)
-    assert choices["runaway"].due == 0
+    selections, kinds = selected(file, tasks)
+    assert selections["runaway"].due == 0
     assert kinds == {"a1": Kind.UNKNOWN, "a2": Kind.UNKNOWN, "b1": Kind.KEPT}
 
 
@@ -141,15 +140,15 @@ def test_ties_are_settled_by_the_id() -> None:
     assert going(keeping("{at_most: 1, stop_first: oldest}"), *twins) == ["job-1"]
 
 
-def test_a_spared_task_counts_and_is_never_chosen() -> None:
+def test_a_spared_task_counts_and_is_never_selected() -> None:
     """Whether it is exempt or spared by `unless`: another one goes in its stead."""
-    for mercy in ({"exempt": "[d]"}, {"unless": "[d]"}):
-        assert going(keeping("{at_most: 3}", **mercy), *FOUR) == ["c"]
+    for exemption in ({"exempt": "[d]"}, {"unless": "[d]"}):
+        assert going(keeping("{at_most: 3}", **exemption), *FOUR) == ["c"]
     assert going(keeping("{at_most: 1}", unless="['*']"), *FOUR) == []
     assert going(keeping("{at_most: 1}", unless="[c, d]", exempt="[b]"), *FOUR) == ["a"]
 
 
-def test_stopping_finished_and_doubtful_tasks_do_not_count() -> None:
+def test_stopping_finished_and_inconsistent_tasks_do_not_count() -> None:
     """Who is on the way out, or whose record makes no sense, makes nobody one too many."""
     strange = [
         a_task("Stopping", ("Enqueued", "9h"), ("Stopping", "1m"), invocation_id="s"),
@@ -163,17 +162,17 @@ def test_stopping_finished_and_doubtful_tasks_do_not_count() -> None:
     assert going(keeping("{at_most: 1}"), named("only", "1h"), *strange[:-1]) == []
 
 
-def test_a_task_whose_mercy_nobody_can_tell_does_not_count() -> None:
+def test_a_task_whose_exemption_nobody_can_tell_does_not_count() -> None:
     """It is unknown, and unknown tasks make nobody one too many."""
     vague = "[{where: \"payload.tier == 'gold'\"}]"
-    for mercy in ({"exempt": vague}, {"unless": vague}):
+    for exemption in ({"exempt": vague}, {"unless": vague}):
         tasks = [of_order("a", "3h", "x"), of_order("b", "1h", "x")]
-        choices, kinds = chosen(keeping("{at_most: 1}", **mercy), tasks)
-        assert choices["runaway"].due == 0
+        selections, kinds = selected(keeping("{at_most: 1}", **exemption), tasks)
+        assert selections["runaway"].due == 0
         assert set(kinds.values()) == {Kind.UNKNOWN}
 
 
-def test_who_belongs_to_another_policy_neither_counts_nor_is_chosen() -> None:
+def test_who_belongs_to_another_policy_neither_counts_nor_is_selected() -> None:
     """It is about to go already, whichever policy comes first in the file."""
     for first in (0, 1):
         entries = [
@@ -182,9 +181,9 @@ def test_who_belongs_to_another_policy_neither_counts_nor_is_chosen() -> None:
         ]
         ordered = entries if first == 0 else entries[::-1]
         file = load_policy("\n".join(["version: 1", "policies:", *ordered]), source="x")
-        choices, kinds = chosen(file, FOUR)
-        assert [one.task.invocation_id for one in choices["late"].chosen] == ["a"]
-        assert [one.task.invocation_id for one in choices["runaway"].chosen] == ["d"]
+        selections, kinds = selected(file, FOUR)
+        assert [one.task.invocation_id for one in selections["late"].selected] == ["a"]
+        assert [one.task.invocation_id for one in selections["runaway"].selected] == ["d"]
         assert kinds == {"a": Kind.DUE, "b": Kind.KEPT, "c": Kind.KEPT, "d": Kind.DUE}
 
 
@@ -199,14 +198,14 @@ policies:
 """,
         source="x",
     )
-    choices, _ = chosen(file, FOUR)
-    assert [one.task.invocation_id for one in choices["few"].chosen] == ["d"]
-    assert [one.task.invocation_id for one in choices["fewer"].chosen] == ["c"]
+    selections, _ = selected(file, FOUR)
+    assert [one.task.invocation_id for one in selections["few"].selected] == ["d"]
+    assert [one.task.invocation_id for one in selections["fewer"].selected] == ["c"]
 
 
 def test_a_report_reports_who_is_one_too_many() -> None:
     """And stops nobody."""
-    _, kinds = chosen(a_policy(ALIVE, keep="{at_most: 3}", report="too many"), FOUR)
+    _, kinds = selected(a_policy(ALIVE, keep="{at_most: 3}", report="too many"), FOUR)
     assert kinds == {"a": Kind.KEPT, "b": Kind.KEPT, "c": Kind.KEPT, "d": Kind.REPORTED}
 
 
@@ -232,25 +231,25 @@ def test_of_several_reports_the_first_in_the_file_stands(
     file = load_policy("\n".join(["version: 1", "policies:", *lines]), source="x")
     rules = compile_policies(TRANSCODE, file.policies, ())
     final: list[Evaluation] = []
-    choose([Evaluation(one, claim(one, rules, NOON)) for one in FOUR], file.policies, settled=final.append)
+    select([Evaluation(one, evaluate(one, rules, NOON)) for one in FOUR], file.policies, settled=final.append)
     (verdict,) = (one.verdict for one in final if one.task.invocation_id == "d")
     assert (verdict.policy, verdict.also) == expected
 
 
 def test_nothing_follows_from_a_listing_that_is_incomplete() -> None:
     """Whoever was not seen may be the one who should go."""
-    choices, _ = chosen(keeping("{at_most: 2}"), FOUR, unseen=lambda policy: True)
-    assert choices["runaway"].chosen == ()
-    assert choices["runaway"].due == 2
-    assert "could be listed" in (choices["runaway"].halted or "")
+    selections, _ = selected(keeping("{at_most: 2}"), FOUR, incomplete=lambda policy: True)
+    assert selections["runaway"].selected == ()
+    assert selections["runaway"].due == 2
+    assert "could be listed" in (selections["runaway"].halted or "")
 
 
-def test_too_many_to_be_counted_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A population beyond all bounds halts its policy; everybody gets one verdict all the same."""
+def test_too_many_to_be_counted_are_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group beyond all bounds halts its policy; everybody gets one verdict all the same."""
     monkeypatch.setattr("fc_reaper.evaluator.concurrency.MOST", 3)
-    choices, kinds = chosen(keeping("{at_most: 1}"), FOUR)
-    assert choices["runaway"].chosen == ()
-    assert "too many to be counted" in (choices["runaway"].halted or "")
+    selections, kinds = selected(keeping("{at_most: 1}"), FOUR)
+    assert selections["runaway"].selected == ()
+    assert "too many to be counted" in (selections["runaway"].halted or "")
     assert len(kinds) == 4
 
 
@@ -267,18 +266,16 @@ def test_the_most_that_a_run_may_stop_are_the_first_to_go() -> None:
 
 def test_the_verdict_tells_the_age_and_no_limit() -> None:
     """`over` has no meaning for a count."""
-    choices, _ = chosen(keeping("{at_most: 3}"), FOUR)
-    (one,) = choices["runaway"].chosen
+    selections, _ = selected(keeping("{at_most: 3}"), FOUR)
+    (one,) = selections["runaway"].selected
     assert (one.verdict.rule, one.verdict.age, one.verdict.limit) == ("keep", 3_600_000, None)
     assert "payload" not in repr(one.verdict)
 
 
-populations = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.booleans()), max_size=14)
+groups = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.booleans()), max_size=14)
 
 
-@given(
-    populations, st.integers(1, 4), st.sampled_from(["newest", "oldest"]), st.randoms(use_true_random=False)
-)
+@given(groups, st.integers(1, 4), st.sampled_from(["newest", "oldest"]), st.randoms(use_true_random=False))
 def test_who_goes_is_a_matter_of_ages_and_ids_alone(
     drawn: list[tuple[int, str, bool]], at_most: int, first: str, dice: Any
 ) -> None:
@@ -294,27 +291,29 @@ def test_who_goes_is_a_matter_of_ages_and_ids_alone(
     for order in "ab":
         group = [task for task in tasks if task.record and f'"{order}"' in task.record["invocationPayload"]]
         group.sort(key=lambda task: (task.events[0].at, task.invocation_id), reverse=first == "newest")
-        choosable = [task.invocation_id for task in group if task.invocation_id.startswith("job")]
-        expected = choosable[: max(0, len(group) - at_most)]
-        assert [name for name in gone if name in choosable] == expected
+        selectable = [task.invocation_id for task in group if task.invocation_id.startswith("job")]
+        expected = selectable[: max(0, len(group) - at_most)]
+        assert [name for name in gone if name in selectable] == expected
 
 
-def test_a_held_out_task_is_due_and_never_chosen() -> None:
+def test_a_held_out_task_is_due_and_never_selected() -> None:
     """The same share for ever, told apart from what is due and stopped."""
     file = a_policy("{running_for: 2h}", holdout="30%", budget="999/run")
     tasks = [running_for("3h", invocation_id=f"job-{n}") for n in range(400)]
-    choices, _ = chosen(file, tasks, spare=400)
-    choice = choices["runaway"]
-    assert choice.due == 400
-    assert choice.held + len(choice.chosen) == 400
-    assert 80 < choice.held < 160
-    assert not {one.task for one in choice.heldout} & {one.task for one in choice.chosen}
-    again, _ = chosen(file, tasks[::-1], spare=400)
-    assert {one.task for one in again["runaway"].heldout} == {one.task for one in choice.heldout}
+    selections, _ = selected(file, tasks, room=400)
+    selection = selections["runaway"]
+    assert selection.due == 400
+    assert selection.held_out + len(selection.selected) == 400
+    assert 80 < selection.held_out < 160
+    assert not {one.task for one in selection.held_out_tasks} & {one.task for one in selection.selected}
+    again, _ = selected(file, tasks[::-1], room=400)
+    assert {one.task for one in again["runaway"].held_out_tasks} == {
+        one.task for one in selection.held_out_tasks
+    }
 
 
 def test_a_larger_holdout_spares_the_same_and_more() -> None:
-    """Nobody loses mercy because the share grows."""
+    """No task loses its place because the share grows."""
     from fc_reaper.evaluator.select import is_held_out
 
     ids = [f"job-{n}" for n in range(2000)]
@@ -331,28 +330,28 @@ def test_halt_over_counts_after_the_holdout_and_before_the_budget() -> None:
     left = sum(not is_held_out(task.invocation_id, 5000) for task in tasks)
     for halt_over, halted in ((left, False), (left - 1, True)):
         file = a_policy("{running_for: 2h}", holdout="50%", halt_over=str(halt_over), budget="1/run")
-        choices, _ = chosen(file, tasks)
-        assert (choices["runaway"].halted is not None) is halted
+        selections, _ = selected(file, tasks)
+        assert (selections["runaway"].halted is not None) is halted
 
 
-def test_the_reaper_itself_counts_and_is_never_chosen() -> None:
+def test_the_reaper_itself_counts_and_is_never_selected() -> None:
     """Under a pattern that takes it in."""
     file = keeping("{at_most: 1}")
-    verdict = claim(FOUR[0], rules(file, ourselves=True), NOON)
+    verdict = evaluate(FOUR[0], rules(file, own_function=True), NOON)
     assert verdict.kind is Kind.EXEMPT
-    assert [member.choosable for member in verdict.members] == [False]
+    assert [member.selectable for member in verdict.members] == [False]
 
 
 def test_without_dated_events_only_a_known_started_time_tells_who_came_first() -> None:
     """`startedTime` settles it where it is known to be the enqueueing."""
     task = Task(TRANSCODE, "job-1", "Running", started_at=ago("3h"), retries=0)
     file = keeping("{at_most: 1}")
-    assert claim(task, rules(file), NOON, read=False).unread
-    assert claim(task, rules(file), NOON).kind is Kind.UNKNOWN
-    (member,) = claim(task, rules(file, started_time="enqueue"), NOON, read=False).members
+    assert evaluate(task, rules(file), NOON, read=False).unread
+    assert evaluate(task, rules(file), NOON).kind is Kind.UNKNOWN
+    (member,) = evaluate(task, rules(file, started_time="enqueue"), NOON, read=False).members
     assert member.since == ago("3h")
     future = a_task("Running", invocation_id="f")._replace(events=(TaskEvent(NOON + 5, 1, "Enqueued"),))
-    assert claim(future, rules(file), NOON).members == ()
+    assert evaluate(future, rules(file), NOON).members == ()
 
 
 def test_one_task_under_both_names_of_its_function_counts_once() -> None:
@@ -371,7 +370,7 @@ def test_one_task_under_both_names_of_its_function_counts_once() -> None:
 
 @pytest.mark.parametrize("depth", [100, 600, 900, 20_000])
 def test_a_key_that_nobody_can_compare_concerns_its_task_alone(depth: int) -> None:
-    """However deep a payload is nested, the others are judged."""
+    """However deep a payload is nested, the others are evaluated."""
     deep = f'{{"order_id": {"[" * depth}{"]" * depth}}}'
     tasks = [
         named("deep", "9h", record={"invocationPayload": deep}),
@@ -384,12 +383,14 @@ def test_a_key_that_nobody_can_compare_concerns_its_task_alone(depth: int) -> No
 def test_an_expression_that_answers_no_value_groups_nobody() -> None:
     """`&x` is no JSON."""
     file = keeping("{at_most: 1, per: '[payload.order_id, &x]'}")
-    choices, kinds = chosen(file, [of_order("a", "2h", "x"), of_order("b", "1h", "x")])
-    assert choices["runaway"].due == 0
+    selections, kinds = selected(file, [of_order("a", "2h", "x"), of_order("b", "1h", "x")])
+    assert selections["runaway"].due == 0
     assert set(kinds.values()) == {Kind.UNKNOWN}
 
 
 def test_a_report_concludes_nothing_from_a_listing_that_is_incomplete() -> None:
     """Either."""
-    _, kinds = chosen(a_policy(ALIVE, keep="{at_most: 3}", report="many"), FOUR, unseen=lambda policy: True)
+    _, kinds = selected(
+        a_policy(ALIVE, keep="{at_most: 3}", report="many"), FOUR, incomplete=lambda policy: True
+    )
     assert set(kinds.values()) == {Kind.KEPT}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import claim
-from fc_reaper.evaluator.select import choose
+from fc_reaper.evaluator.evaluate import evaluate
+from fc_reaper.evaluator.select import select
 from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import ALIVE, FINISHED, STOPPING, Task, TaskEvent
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, rules, running_for
@@ -35,7 +35,7 @@ def tasks(draw: st.DrawFn) -> Task:
 
 def is_due(task: Task, match: str, started_time: str = "unknown", **keys: str) -> bool:
     file = a_policy(match, **keys)
-    return claim(task, rules(file, started_time=started_time), NOON).kind is Kind.DUE
+    return evaluate(task, rules(file, started_time=started_time), NOON).kind is Kind.DUE
 
 
 meanings = st.sampled_from(["unknown", "enqueue", "execution"])
@@ -52,7 +52,7 @@ def test_a_longer_limit_never_makes_more_tasks_due(
 
 @given(tasks(), st.sampled_from(["keep-*", "vip-1", "{retries_over: 3}", "{running_for: 1h}"]))
 def test_one_more_exemption_never_makes_more_tasks_due(task: Task, exemption: str) -> None:
-    """Mercy only takes away."""
+    """An exemption only takes away."""
     if is_due(task, "{alive_for: 1h}", exempt=f"[{exemption}]"):
         assert is_due(task, "{alive_for: 1h}")
     if is_due(task, "{alive_for: 1h}", unless=f"[{exemption}]"):
@@ -63,7 +63,7 @@ def test_one_more_exemption_never_makes_more_tasks_due(task: Task, exemption: st
 def test_a_due_task_is_alive_by_its_own_latest_event(
     task: Task, clock: str, limit: int, meaning: str
 ) -> None:
-    """Nobody is condemned by a record that is finished, doubtful, or at odds with itself."""
+    """Nobody is stopped by a record that is finished or inconsistent."""
     if is_due(task, f"{{{clock}: {limit}m}}", meaning):
         assert task.status in (*ALIVE, STOPPING)
         assert task.inconsistency is None
@@ -76,9 +76,9 @@ def test_what_a_list_settles_a_reading_does_not_overturn(
 ) -> None:
     """A task that is kept without being read would have been kept after it, too, events or not."""
     file = rules(a_policy(f"{{{clock}: {limit}m}}"), started_time=meaning)
-    listed = claim(task._replace(events=()), file, NOON, read=False)
+    listed = evaluate(task._replace(events=()), file, NOON, read=False)
     if listed.kind is Kind.KEPT and not listed.unread:
-        assert claim(task._replace(events=()), file, NOON).kind is not Kind.DUE
+        assert evaluate(task._replace(events=()), file, NOON).kind is not Kind.DUE
 
 
 ids = st.lists(st.integers(0, 10_000), unique=True, max_size=60)
@@ -86,20 +86,20 @@ ids = st.lists(st.integers(0, 10_000), unique=True, max_size=60)
 
 @given(ids, st.randoms(use_true_random=False), st.integers(1, 30))
 def test_the_order_of_listing_does_not_matter(numbers: list[int], dice: object, budget: int) -> None:
-    """The same tasks are chosen, in the same order, however they were listed."""
+    """The same tasks are selected, in the same order, however they were listed."""
     file = a_policy(budget=f"{budget}/run")
-    judged = rules(file)
-    claims = []
+    policies = rules(file)
+    evaluations = []
     for number in numbers:
         task = running_for(f"{121 + number}m", invocation_id=f"job-{number}")
-        claims.append(Evaluation(task, claim(task, judged, NOON)))
-    (one,) = choose(claims, file.policies, spare=5)
-    dice.shuffle(claims)  # type: ignore[attr-defined]
-    (other,) = choose(claims, file.policies, spare=5)
-    assert (one.chosen, one.spare, one.due) == (other.chosen, other.spare, other.due)
-    ages = [found.verdict.over for found in one.chosen]
+        evaluations.append(Evaluation(task, evaluate(task, policies, NOON)))
+    (one,) = select(evaluations, file.policies, room=5)
+    dice.shuffle(evaluations)  # type: ignore[attr-defined]
+    (other,) = select(evaluations, file.policies, room=5)
+    assert (one.selected, one.waiting, one.due) == (other.selected, other.waiting, other.due)
+    ages = [found.verdict.over for found in one.selected]
     assert ages == sorted(ages, key=lambda over: -(over or 0))
-    assert len(one.chosen) == min(budget, len(numbers))
+    assert len(one.selected) == min(budget, len(numbers))
 
 
 @given(st.integers(0, 40), st.integers(1, 20), st.booleans())
@@ -108,20 +108,20 @@ def test_halt_over_stops_none_when_too_many_are_due_or_nobody_knows(
 ) -> None:
     """More than so many at once looks like a mistake; exactly so many does not; a part proves nothing."""
     file = a_policy(halt_over=str(allowed), budget="100/run")
-    judged = rules(file)
-    claims = []
+    policies = rules(file)
+    evaluations = []
     for number in range(due):
         task = running_for("3h", invocation_id=f"job-{number}")
-        claims.append(Evaluation(task, claim(task, judged, NOON)))
-    (choice,) = choose(claims, file.policies, unseen=lambda policy: unseen)
+        evaluations.append(Evaluation(task, evaluate(task, policies, NOON)))
+    (selection,) = select(evaluations, file.policies, incomplete=lambda policy: unseen)
     expected = 0 if due > allowed or unseen else due
-    assert len(choice.chosen) == expected
-    assert (choice.halted is not None) == (due > allowed or (unseen and due > 0))
+    assert len(selection.selected) == expected
+    assert (selection.halted is not None) == (due > allowed or (unseen and due > 0))
 
 
-def test_a_report_is_never_chosen() -> None:
+def test_a_report_is_never_selected() -> None:
     """Only policies that stop have a budget to spend."""
     file = a_policy(report="it is slow")
     task = a_task("Running", ("Enqueued", "3h"), ("Running", "3h"))
-    assert claim(task, rules(file), NOON).kind is Kind.REPORTED
-    assert choose([], file.policies) == []
+    assert evaluate(task, rules(file), NOON).kind is Kind.REPORTED
+    assert select([], file.policies) == []

@@ -1,4 +1,4 @@
-"""What holds for every policy file and every crowd of tasks, in the whole language."""
+"""What holds for every policy file and every group of tasks, in the whole language."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.select import Allowance, Selection, choose
+from fc_reaper.evaluator.select import Allowance, Selection, select
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.models import Function, Task
 from fc_reaper.policy import Carried, PolicyFile
 from tests.builders import NOON
 from tests.evaluator import worlds
 from tests.evaluator.naive import budget, key_of, record_of, what_happens
-from tests.evaluator.worlds import Dependencies, claims, judged, loaded, may_be_stopped
+from tests.evaluator.worlds import World, evaluated, evaluations, loaded, may_be_stopped
 
 CLOCKS = ("queued_for", "running_for", "alive_for")
 ALL = 1000
 
 
 def settle(some: list[Task], file: PolicyFile) -> tuple[list[Selection], list[Evaluation]]:
-    """The choices, and every task with its final verdict as often as it got one."""
-    alone = claims(some, file)
+    """The selections, and every task with its final verdict as often as it got one."""
+    alone = evaluations(some, file)
     final = [one for one in alone if not one.verdict.members]
-    choices = choose(
+    selections = select(
         alone,
         file.policies,
-        spare=ALL,
+        room=ALL,
         allowance=lambda policy, due: Allowance(min(policy.per_run, policy.per_day or policy.per_run)),
         settled=final.append,
     )
-    return choices, final
+    return selections, final
 
 
-def due_of(choice: Selection) -> list[Task]:
+def due_of(selection: Selection) -> list[Task]:
     """Everybody who is due by one policy, held out or not."""
-    return [one.task for one in (*choice.chosen, *choice.spare, *choice.heldout)]
+    return [one.task for one in (*selection.selected, *selection.waiting, *selection.held_out_tasks)]
 
 
 def longer(tree: dict[str, Any], by: int) -> dict[str, Any]:
@@ -60,148 +60,154 @@ def _longer(limit: str, by: int) -> str:
 
 
 @given(worlds.worlds(), st.integers(0, 200))
-def test_a_longer_limit_never_makes_more_tasks_due(world: Dependencies, by: int) -> None:
-    """Nor does it bring more tasks into a population."""
+def test_a_longer_limit_never_makes_more_tasks_due(world: World, by: int) -> None:
+    """Nor does it bring more tasks into a group."""
     tree, some = world
     strict, generous = loaded(tree), loaded(longer(tree, by))
     for task in some:
-        if may_be_stopped(judged(task, generous), generous):
-            assert may_be_stopped(judged(task, strict), strict)
+        if may_be_stopped(evaluated(task, generous), generous):
+            assert may_be_stopped(evaluated(task, strict), strict)
 
 
-@given(worlds.worlds(), st.sampled_from(worlds.MERCY), st.booleans())
+@given(worlds.worlds(), st.sampled_from(worlds.EXEMPTIONS), st.booleans())
 def test_one_more_exemption_never_makes_more_tasks_due(
-    world: Dependencies, mercy: Any, everywhere: bool
+    world: World, exemption: Any, everywhere: bool
 ) -> None:
     """Whether for the whole file or for a policy."""
     tree, some = world
     merciful = copy.deepcopy(tree)
     place, key = (merciful, "exempt") if everywhere else (merciful["policies"][0], "unless")
-    place[key] = [*place.get(key, []), mercy]
+    place[key] = [*place.get(key, []), exemption]
     before, after = loaded(tree), loaded(merciful)
     for task in some:
-        if may_be_stopped(judged(task, after), after):
-            assert may_be_stopped(judged(task, before), before)
+        if may_be_stopped(evaluated(task, after), after):
+            assert may_be_stopped(evaluated(task, before), before)
 
 
 @given(worlds.worlds(), st.randoms(use_true_random=False))
-def test_the_order_of_listing_does_not_matter(world: Dependencies, dice: Any) -> None:
-    """The same tasks are chosen in the same order, and everybody has the same verdict."""
+def test_the_order_of_listing_does_not_matter(world: World, dice: Any) -> None:
+    """The same tasks are selected in the same order, and everybody has the same verdict."""
     tree, some = world
     file = loaded(tree)
-    choices, final = settle(some, file)
+    selections, final = settle(some, file)
     dice.shuffle(some)
     again, final_again = settle(some, file)
-    assert [(one.chosen, one.spare, one.due, one.halted, one.heldout) for one in choices] == [
-        (one.chosen, one.spare, one.due, one.halted, one.heldout) for one in again
+    assert [(one.selected, one.waiting, one.due, one.halted, one.held_out_tasks) for one in selections] == [
+        (one.selected, one.waiting, one.due, one.halted, one.held_out_tasks) for one in again
     ]
     assert sorted(final, key=str) == sorted(final_again, key=str)
 
 
 @given(worlds.worlds(), st.randoms(use_true_random=False))
-def test_the_moment_at_which_each_was_seen_does_not_matter(world: Dependencies, dice: Any) -> None:
+def test_the_moment_at_which_each_was_seen_does_not_matter(world: World, dice: Any) -> None:
     """Who was listed a second later is a second older, and no more overdue than others for that."""
     tree, some = world
     file = loaded(tree)
 
-    def chosen_of(moments: list[int]) -> list[list[tuple[Function, str]]]:
-        seen = [Evaluation(task, judged(task, file, at), at) for task, at in zip(some, moments, strict=True)]
-        return [[record_of(one.task) for one in choice.chosen] for choice in choose(seen, file.policies)]
+    def selected_of(moments: list[int]) -> list[list[tuple[Function, str]]]:
+        seen = [
+            Evaluation(task, evaluated(task, file, at), at) for task, at in zip(some, moments, strict=True)
+        ]
+        return [
+            [record_of(one.task) for one in selection.selected] for selection in select(seen, file.policies)
+        ]
 
     half_past = NOON + 30_000  # far from any limit
-    at_once = chosen_of([half_past] * len(some))
-    assert chosen_of([half_past + dice.randrange(3_000) for _ in some]) == at_once
+    at_once = selected_of([half_past] * len(some))
+    assert selected_of([half_past + dice.randrange(3_000) for _ in some]) == at_once
 
 
 @given(worlds.worlds())
-def test_every_task_gets_exactly_one_verdict_and_the_counts_add_up(world: Dependencies) -> None:
-    """Whatever the populations, the holdouts and the halts make of them."""
+def test_every_task_gets_exactly_one_verdict_and_the_counts_add_up(world: World) -> None:
+    """Whatever the groups, the holdouts and the halts make of them."""
     tree, some = world
     file = loaded(tree)
-    choices, final = settle(some, file)
+    selections, final = settle(some, file)
     assert Counter(record_of(one.task) for one in final) == Counter(map(record_of, some))
     assert not [one for one in final if one.verdict.policy in one.verdict.also]
     due = Counter(one.verdict.policy for one in final if one.verdict.kind is Kind.DUE)
-    assert {one.policy.name: one.due for one in choices if one.due} == due
+    assert {one.policy.name: one.due for one in selections if one.due} == due
     verdicts = {record_of(one.task): one.verdict for one in final}
-    for choice in choices:
-        assert choice.due == choice.held + len(choice.chosen) + len(choice.spare)
+    for selection in selections:
+        assert selection.due == selection.held_out + len(selection.selected) + len(selection.waiting)
         assert {
-            (verdicts[record_of(task)].kind, verdicts[record_of(task)].policy) for task in due_of(choice)
-        } <= {(Kind.DUE, choice.policy.name)}
+            (verdicts[record_of(task)].kind, verdicts[record_of(task)].policy) for task in due_of(selection)
+        } <= {(Kind.DUE, selection.policy.name)}
 
 
 @given(worlds.worlds())
-def test_budget_and_halt_bound_every_run(world: Dependencies) -> None:
-    """Nobody is chosen twice; more than halt_over halts the policy, and a halted one chooses nobody."""
+def test_budget_and_halt_bound_every_run(world: World) -> None:
+    """Nobody is selected twice; more than halt_over halts the policy, and a halted one selects none."""
     tree, some = world
-    choices, _ = settle(some, loaded(tree))
-    chosen = Counter(key_of(one.task) for choice in choices for one in choice.chosen if choice.policy.keep)
-    assert not chosen or max(chosen.values()) == 1
-    for choice in choices:
-        left = choice.due - choice.held
-        too_many = choice.policy.halt_over is not None and left > choice.policy.halt_over
-        assert (choice.halted is not None) == too_many
-        (policy,) = [one for one in tree["policies"] if one["name"] == choice.policy.name]
-        assert len(choice.chosen) == (0 if too_many else min(left, budget(policy)))
+    selections, _ = settle(some, loaded(tree))
+    selected = Counter(
+        key_of(one.task) for selection in selections for one in selection.selected if selection.policy.keep
+    )
+    assert not selected or max(selected.values()) == 1
+    for selection in selections:
+        left = selection.due - selection.held_out
+        too_many = selection.policy.halt_over is not None and left > selection.policy.halt_over
+        assert (selection.halted is not None) == too_many
+        (policy,) = [one for one in tree["policies"] if one["name"] == selection.policy.name]
+        assert len(selection.selected) == (0 if too_many else min(left, budget(policy)))
 
 
 @given(worlds.worlds())
-def test_a_population_never_falls_below_what_it_may_be(world: Dependencies) -> None:
-    """If all chosen tasks went, judging again would find nobody one too many who was not so before.
+def test_a_group_never_falls_below_what_it_may_be(world: World) -> None:
+    """If all selected tasks went, evaluating again would find nobody one too many who was not so before.
 
-    Of one `keep` policy: who goes by a second one leaves room for others in the first one's population.
+    Of one `keep` policy: who goes by a second one leaves room for others in the first one's group.
     """
     tree, some = world
     keeps = [one["name"] for one in tree["policies"] if "keep" in one]
     file = loaded({**tree, "policies": [one for one in tree["policies"] if one["name"] not in keeps[1:]]})
-    choices, _ = settle(some, file)
-    gone = {key_of(one.task) for choice in choices for one in choice.chosen}
-    before = {record_of(task) for choice in choices for task in due_of(choice)}
+    selections, _ = settle(some, file)
+    gone = {key_of(one.task) for selection in selections for one in selection.selected}
+    before = {record_of(task) for selection in selections for task in due_of(selection)}
     again, _ = settle([task for task in some if key_of(task) not in gone], file)
-    after = {record_of(task) for choice in again for task in due_of(choice)}
+    after = {record_of(task) for selection in again for task in due_of(selection)}
     assert after <= before
 
 
 @settings(max_examples=4 * settings().max_examples)
 @given(worlds.worlds())
-def test_it_comes_to_what_the_plainest_reading_comes_to(world: Dependencies) -> None:
-    """The verdict of each; who is due by which policy, in which order; who is held out, chosen, halted."""
+def test_it_comes_to_what_the_plainest_reading_comes_to(world: World) -> None:
+    """The verdict of each; who is due by which policy, in which order; who is held out, selected, halted."""
     tree, some = world
-    choices, final = settle(some, loaded(tree))
+    selections, final = settle(some, loaded(tree))
     expected = what_happens(some, tree)
     assert {record_of(one.task): one.verdict.kind.value for one in final} == expected.kinds
-    claimed = [one for one in final if one.verdict.kind in (Kind.DUE, Kind.REPORTED)]
-    assert {record_of(one.task): one.verdict.policy for one in claimed} == expected.claimed_by
-    assert {one.policy.name for one in choices} == expected.fates.keys()
-    for choice in choices:
-        due, held, chosen, halted = expected.fates[choice.policy.name]
-        assert [one.task for one in (*choice.chosen, *choice.spare)] == [
+    decided = [one for one in final if one.verdict.kind in (Kind.DUE, Kind.REPORTED)]
+    assert {record_of(one.task): one.verdict.policy for one in decided} == expected.decided_by
+    assert {one.policy.name for one in selections} == expected.fates.keys()
+    for selection in selections:
+        due, held, selected, halted = expected.fates[selection.policy.name]
+        assert [one.task for one in (*selection.selected, *selection.waiting)] == [
             one for one in due if one not in held
         ]
-        assert [one.task for one in choice.heldout] == held
-        assert [one.task for one in choice.chosen] == chosen
-        assert (choice.halted is not None) == halted
+        assert [one.task for one in selection.held_out_tasks] == held
+        assert [one.task for one in selection.selected] == selected
+        assert (selection.halted is not None) == halted
 
 
 def happening(some: list[Task], file: PolicyFile) -> Iterator[str]:
     """What there is in a world that a law may be about."""
-    choices, final = settle(some, file)
+    selections, final = settle(some, file)
     yield from _in_verdicts([one.verdict for one in final])
-    for choice in choices:
-        kind = "keep" if choice.policy.keep else "plain"
-        yield from (f"{kind} chosen" for _ in choice.chosen)
-        if choice.halted:
+    for selection in selections:
+        kind = "keep" if selection.policy.keep else "plain"
+        yield from (f"{kind} selected" for _ in selection.selected)
+        if selection.halted:
             yield f"{kind} halted"
-        elif choice.spare:
+        elif selection.waiting:
             yield f"{kind} budget reached"
-        if choice.held:
+        if selection.held_out:
             yield f"{kind} held out"
-        if choice.due and any(isinstance(limit, Carried) for _, limit in choice.policy.match.limits):
+        if selection.due and any(isinstance(limit, Carried) for _, limit in selection.policy.match.limits):
             yield "due by a limit of its own"
-    if any(len(one.verdict.members) > 1 for one in claims(some, file)):
-        yield "in two populations"
-    yield from _in_populations(final, file)
+    if any(len(one.verdict.members) > 1 for one in evaluations(some, file)):
+        yield "in two groups"
+    yield from _in_groups(final, file)
     if len(set(map(key_of, some))) < len(some):
         yield "one id under two qualifiers"
 
@@ -218,35 +224,35 @@ def _in_verdicts(verdicts: list[Verdict]) -> Iterator[str]:
         yield "perhaps spared"
 
 
-def _in_populations(final: Iterable[Evaluation], file: PolicyFile) -> Iterator[str]:
-    members = [(one, claim) for claim in final for one in claim.verdict.members]
-    if any(not one.choosable for one, _ in members):
+def _in_groups(final: Iterable[Evaluation], file: PolicyFile) -> Iterator[str]:
+    members = [(one, one_of) for one_of in final for one in one_of.verdict.members]
+    if any(not one.selectable for one, _ in members):
         yield "spared and counted"
-    going = {(one.policy, one.group) for one, claim in members if claim.verdict.rule == KEEP}
+    going = {(one.policy, one.group) for one, one_of in members if one_of.verdict.rule == KEEP}
     if max(Counter(policy for policy, _ in going).values(), default=0) > 1:
         yield "too many in two groups"
     stays: dict[Any, set[bool]] = {}
-    for one, claim in members:
-        stays.setdefault((one.policy, one.group, one.since), set()).add(claim.verdict.rule == KEEP)
+    for one, one_of in members:
+        stays.setdefault((one.policy, one.group, one.since), set()).add(one_of.verdict.rule == KEEP)
     if any(len(both) == 2 for both in stays.values()):
         yield "a tie that ids decide"
     plain = {one.name for one in file.policies if one.keep is None}
-    claimed = {
+    decided = {
         key_of(one.task) for one in final if one.verdict.kind is Kind.DUE and one.verdict.policy in plain
     }
-    if claimed and any(one.keep for one in file.policies):
-        yield "due beside a population"
-    if any(key_of(claim.task) in claimed for _, claim in members):
+    if decided and any(one.keep for one in file.policies):
+        yield "due beside a group"
+    if any(key_of(one_of.task) in decided for _, one_of in members):
         yield "due under one qualifier, a member under another"
 
 
 LEAST = {
     "due": 150, "kept": 150, "unknown": 100, "exempt": 60, "reported": 20, "exactly at its limit": 15,
     "perhaps exempt": 7, "perhaps spared": 10, "due by a limit of its own": 20,
-    "plain chosen": 70, "plain budget reached": 25, "plain halted": 10, "plain held out": 15,
-    "keep chosen": 50, "keep budget reached": 20, "keep halted": 8, "keep held out": 10, "keep reported": 6,
-    "due beside a population": 30, "due under one qualifier, a member under another": 3,
-    "in two populations": 25, "spared and counted": 50, "too many in two groups": 20,
+    "plain selected": 70, "plain budget reached": 25, "plain halted": 10, "plain held out": 15,
+    "keep selected": 50, "keep budget reached": 20, "keep halted": 8, "keep held out": 10, "keep reported": 6,
+    "due beside a group": 30, "due under one qualifier, a member under another": 3,
+    "in two groups": 25, "spared and counted": 50, "too many in two groups": 20,
     "a tie that ids decide": 20, "one id under two qualifiers": 150,
 }  # fmt: skip
 
@@ -257,7 +263,7 @@ def test_in_these_worlds_something_happens() -> None:
 
     @settings(max_examples=300, derandomize=True, database=None, phases=[Phase.generate])
     @given(worlds.worlds())
-    def look(world: Dependencies) -> None:
+    def look(world: World) -> None:
         seen.update(set(happening(world.some, loaded(world.tree))))
 
     look()

@@ -1,8 +1,8 @@
-"""Crowded worlds for laws: tasks of which most are over most limits, and policies that are about them.
+"""Dense worlds for laws: tasks of which most are over most limits, and policies that are about them.
 
 A world in which nothing happens proves nothing, so limits are at most an hour and ages at least one, budgets
 and halts are small, ids come again in other functions and under other qualifiers, and many tasks came at the
-same moment. `tests/judge/test_world_laws.py` counts what happens in them.
+same moment. `tests/evaluator/test_world_laws.py` counts what happens in them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.compiled import compile_policies
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
@@ -26,7 +25,7 @@ FUNCTIONS = [
     Function("media", name, qualifier) for name in ("transcode", "resize") for qualifier in ("prod", "2")
 ]
 STATUSES = ["Running"] * 12 + ["Enqueued"] * 6 + ["Retrying", "Dequeued", STOPPING, "Succeeded"]
-CROWD = [14, 8, 10, 12, 16, 18, 20]
+SIZES = [14, 8, 10, 12, 16, 18, 20]
 AGES = [*range(60, 301, 20), 60, 30, 30, 5]
 """Minutes; so few that many tasks have the same, and some are exactly at a limit."""
 RARELY = [False] * 19 + [True]
@@ -75,10 +74,10 @@ def _place(dice: Dice, taken: set[tuple[Function, str]]) -> tuple[Function, str]
     return function, name
 
 
-def a_crowd(dice: Dice, statuses: Sequence[str] = STATUSES, flawed: Sequence[bool] = RARELY) -> list[Task]:
-    """Eight to twenty tasks; few of them are young, undated, doubtful, finished or being stopped."""
+def some_tasks(dice: Dice, statuses: Sequence[str] = STATUSES, flawed: Sequence[bool] = RARELY) -> list[Task]:
+    """Eight to twenty tasks; few of them are young, undated, inconsistent, finished or being stopped."""
     taken = set[tuple[Function, str]]()
-    return [_task(dice, number, taken, statuses, flawed) for number in range(dice.of(CROWD))]
+    return [_task(dice, number, taken, statuses, flawed) for number in range(dice.of(SIZES))]
 
 
 def _task(
@@ -117,7 +116,7 @@ CLOCKS = ["alive_for"] * 4 + ["running_for"] * 3 + ["queued_for"]
 TARGETS = [["media/*@*"]] * 3 + [["media/transcode@*"], ["media/*@prod"]]
 TARGETS_BESIDE = [["media/*@prod"], ["media/*@*"], ["media/*@2"]]
 SOME: list[Any] = [["vip-*", "keep-*", "job-0*"], "*-1*", "job-*"]
-MERCY: list[Any] = [
+EXEMPTIONS: list[Any] = [
     "vip-*", "keep-1*", "job-2*", {"running_for": "3h"}, {"where": "payload.n == `2`"}, {"retries_over": 3},
     {"target": "media/resize@prod"}, {"where": "payload.gone == 'x'", "id": "job-1*"},
 ]  # fmt: skip
@@ -165,7 +164,7 @@ def _policy(dice: Dice, name: str, *, keep: bool, beside: bool) -> dict[str, Any
         counted = {"at_most": dice.of([1, 1, 1, 2, 3]), "stop_first": dice.of(["newest", "oldest"])}
         policy["keep"] = counted if per is None else {**counted, "per": per}
     if dice.of(range(5)) < 2:
-        policy["unless"] = _mercies(dice)
+        policy["unless"] = _exemptions(dice)
     if dice.of(range(4)) == 0:
         policy["holdout"] = dice.of(["20%", "50%"])
     if dice.of(range(7)) < 2:
@@ -173,8 +172,8 @@ def _policy(dice: Dice, name: str, *, keep: bool, beside: bool) -> dict[str, Any
     return policy
 
 
-def _mercies(dice: Dice) -> list[Any]:
-    return [dice.of(MERCY) for _ in range(dice.of([1, 2]))]
+def _exemptions(dice: Dice) -> list[Any]:
+    return [dice.of(EXEMPTIONS) for _ in range(dice.of([1, 2]))]
 
 
 def a_tree(dice: Dice) -> dict[str, Any]:
@@ -182,11 +181,11 @@ def a_tree(dice: Dice) -> dict[str, Any]:
     keeps = dice.of(KEEPS)
     named = zip(("first", "second", "third"), keeps, strict=False)
     policies = [_policy(dice, name, keep=keep, beside=any(keeps) and not keep) for name, keep in named]
-    exempt = {"exempt": _mercies(dice)} if dice.of([True, False]) else {}
+    exempt = {"exempt": _exemptions(dice)} if dice.of([True, False]) else {}
     return {"version": 1, **exempt, "policies": policies}
 
 
-class Dependencies(NamedTuple):
+class World(NamedTuple):
     """A policy file as plain data, and the tasks that there are at noon."""
 
     tree: dict[str, Any]
@@ -194,10 +193,10 @@ class Dependencies(NamedTuple):
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> Dependencies:
-    """A policy file and its crowd."""
+def worlds(draw: st.DrawFn) -> World:
+    """A policy file and its tasks."""
     dice = Dice(draw)
-    return Dependencies(a_tree(dice), a_crowd(dice))
+    return World(a_tree(dice), some_tasks(dice))
 
 
 def loaded(tree: dict[str, Any]) -> PolicyFile:
@@ -205,18 +204,18 @@ def loaded(tree: dict[str, Any]) -> PolicyFile:
     return load_policy(json.dumps(tree), source="policy.yaml")
 
 
-def judged(task: Task, file: PolicyFile, now: Millis = NOON) -> Verdict:
+def evaluated(task: Task, file: PolicyFile, now: Millis = NOON) -> Verdict:
     """The verdict of one task, usually at noon, by every policy whose targets fit."""
     fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
-    return claim(task, compile_policies(task.function, fitting, file.exempt), now)
+    return evaluate(task, compile_policies(task.function, fitting, file.exempt), now)
 
 
-def claims(some: list[Task], file: PolicyFile) -> list[Evaluation]:
+def evaluations(some: list[Task], file: PolicyFile) -> list[Evaluation]:
     """All tasks with their verdicts."""
-    return [Evaluation(task, judged(task, file)) for task in some]
+    return [Evaluation(task, evaluated(task, file)) for task in some]
 
 
 def may_be_stopped(verdict: Verdict, file: PolicyFile) -> bool:
     """Whether a task is due, or is so by `keep` if there are too many."""
     stops = {policy.name for policy in file.policies if policy.stops}
-    return verdict.kind is Kind.DUE or any(one.choosable and one.policy in stops for one in verdict.members)
+    return verdict.kind is Kind.DUE or any(one.selectable and one.policy in stops for one in verdict.members)

@@ -14,7 +14,7 @@ import pytest
 from fc_reaper.cli.checking.cost import costs
 from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.errors import PolicyError
-from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.evaluator.examples import failing
 from fc_reaper.events import OwnAccount, Request, Selector, parse_event
 from fc_reaper.models import Function, Millis

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.sweep.queries import Query, queries
@@ -70,7 +70,7 @@ def test_where_policies_differ_the_weakest_filter_is_used() -> None:
     file = a_policy("{running_for: 2h, id: 'batch-*'}")
     more = a_policy("{running_for: 1h, id: 'bat*'}")
     judged = rules(file)
-    both = judged._replace(clauses=(*judged.clauses, *rules(more).clauses))
+    both = judged._replace(policies=(*judged.policies, *rules(more).policies))
     (running,) = [query for query in queries(TRANSCODE, both, NOON) if query.status == "Running"]
     assert (running.started_before, running.id_prefix) == (ago("1h") + 1000, "bat")
 
@@ -92,7 +92,7 @@ def test_no_due_task_is_ever_filtered_out(
     task = a_task(events[-1][0], *events, started_at=started)
     for told in ("unknown", truth):
         judged = rules(a_policy(f"{{{clock}: {limit}m}}"), started_time=told)
-        if claim(task, judged, NOON).kind is not Kind.DUE:
+        if evaluate(task, judged, NOON).kind is not Kind.DUE:
             continue
         shown = [query for query in queries(TRANSCODE, judged, NOON) if query.status == task.status]
         assert shown

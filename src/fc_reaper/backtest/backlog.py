@@ -13,7 +13,7 @@ from fc_reaper.backtest.crowd import Crowd, Move
 from fc_reaper.backtest.day import Days
 from fc_reaper.backtest.desk import Desk
 from fc_reaper.evaluator.concurrency import Key, by_age, key_of, too_many
-from fc_reaper.evaluator.select import Selection, choose, is_held_out, places_of
+from fc_reaper.evaluator.select import Selection, is_held_out, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Policy
@@ -37,7 +37,7 @@ class Backlog:
         self.waits = False
         self.gone: set[int] = set()
         self._policies = policies
-        self._places = places_of(policies)
+        self._places = {one.name: one.index for one in policies}
         self._same = _same(tasks)
         self._crowds = {policy.name: Crowd(policy) for policy in policies if policy.keep is not None}
         self._days = Days(policies, tasks)
@@ -77,10 +77,10 @@ class Backlog:
         self._days.begin()
         mattering = {number: self._settled(number) for number in self._that_matter(now)}
         numbers = {id(claim.task): number for number, claim in mattering.items()}
-        choices = choose(
+        choices = select(
             mattering.values(),
             self._policies,
-            unseen=self._is_unseen,
+            incomplete=self._is_unseen,
             allowance=lambda policy, due: self._days.allowance(policy, due, now, self.gone),
         )
         reported = list(self._reports(now))
@@ -180,7 +180,7 @@ class Backlog:
         self, choice: Selection, numbers: Mapping[int, int], now: Millis
     ) -> Iterator[tuple[int, Verdict, Millis]]:
         desk = self.desks[choice.policy.name]
-        for claim in choice.chosen:
+        for claim in choice.selected:
             number = numbers[id(claim.task)]
             if number in self.gone:
                 continue

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fc_reaper.evaluator.concurrency import MOST, Key, by_age, key_of, stands_for
+from fc_reaper.evaluator.concurrency import MOST, Key, by_age, key_of, record_order
 from fc_reaper.evaluator.verdict import Member
 from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Policy
@@ -23,7 +23,7 @@ Place = tuple[tuple[Millis, str, str], int]
 class _Entry(NamedTuple):
     group: str
     place: Place
-    choosable: bool
+    selectable: bool
     key: Key
     rank: tuple[tuple[bool, bool, str], int]
 
@@ -48,7 +48,7 @@ class _Group:
     def add(self, entry: _Entry) -> bool:
         """Take a task in; whether it stands among those who go."""
         self.size += 1
-        if not entry.choosable:
+        if not entry.selectable:
             return False
         insort(self._line, entry.place)
         return self._shift(bisect_left(self._line, entry.place), 1)
@@ -56,7 +56,7 @@ class _Group:
     def remove(self, entry: _Entry) -> bool:
         """Let a task out; whether it stood among those who go."""
         self.size -= 1
-        if not entry.choosable:
+        if not entry.selectable:
             return False
         spot = bisect_left(self._line, entry.place)
         goes = self._shift(spot, -1)
@@ -114,8 +114,8 @@ class Crowd:
     def join(self, number: int, member: Member, task: Task) -> None:
         """A task counts."""
         key = key_of(task)
-        place, rank = (by_age(member, task), number), (stands_for(member, task), -number)
-        self._entries[number] = _Entry(member.group, place, member.choosable, key, rank)
+        place, rank = (by_age(member, task), number), (record_order(member, task), -number)
+        self._entries[number] = _Entry(member.group, place, member.selectable, key, rank)
         self._same.setdefault(key, set()).add(number)
         self._settle(key)
 

@@ -17,8 +17,7 @@ from fc_reaper.backtest.backlog import Backlog
 from fc_reaper.backtest.intake import History
 from fc_reaper.backtest.life import as_of, outcome_of, running
 from fc_reaper.backtest.result import PolicyReplay, Replay, Reported, Stop
-from fc_reaper.evaluator.compiled import FunctionPolicies, compile_policies
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.moments import Moments, moments_of
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, Function, Millis, Task
@@ -152,7 +151,7 @@ class _Replayer:
             self._backlog.withdraw(number)
             return
         room = self._room(task.function)
-        verdict = claim(task, room.rules, now)
+        verdict = evaluate(task, room.rules, now)
         self._backlog.put(number, Evaluation(task, verdict), now)
         if verdict.kind is Kind.REPORTED and not verdict.members:
             self._report(number, now, verdict)
@@ -163,7 +162,7 @@ class _Replayer:
 
     def _next_judgement(self, number: int, task: Task, room: _Room, now: Millis) -> Millis:
         """The first tick at which the verdict may be another one."""
-        if room.moments.restless:
+        if room.moments.any_time:
             return now + self._terms.interval
         whole = self._tasks[number]
         moments = list(room.moments.after(task, now, self._terms.started_time))
@@ -201,7 +200,7 @@ class _Replayer:
                 fitting,
                 self._file.exempt,
                 started_time=self._terms.started_time,
-                ourselves=ourselves,
+                own_function=ourselves,
             )
             self._rooms[function] = _Room(rules, moments_of(fitting, self._file.exempt))
         return self._rooms[function]
@@ -233,6 +232,6 @@ def _unsure(verdict: Verdict, task: Task, rules: FunctionPolicies, now: Millis) 
     if verdict.policy is not None:
         return [verdict.policy]
     # Nobody knows whether it is exempt: that matters for those who claim it otherwise.
-    beyond = claim(task, rules._replace(exempt=()), now)
+    beyond = evaluate(task, rules._replace(exempt=()), now)
     claiming = [beyond.policy] if beyond.kind in (Kind.DUE, Kind.REPORTED) and beyond.policy else []
     return [*claiming, *(member.policy for member in beyond.members)]

@@ -1,7 +1,6 @@
-"""`keep`: of what matches only so many may be alive at once. Who is one too many, and who stays.
+"""`keep`: of what matches, at most so many may be alive in each concurrency group; the rest is due.
 
-A task counts in the population of a policy when it is alive, matches, and its age and group are known.
-Of each group the first or the last so many, by their first enqueueing, stay; the rest is due.
+A task counts for a policy when it is alive, matches, and its first enqueueing and its group are known.
 """
 
 from __future__ import annotations
@@ -19,70 +18,71 @@ from fc_reaper.rules.matcher import Moment, RuleResult
 from fc_reaper.rules.subject import Subject
 
 MOST = 50_000
-"""Tasks of one policy that are counted in one run, itself allowed; beyond it nothing is concluded."""
+"""The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
 
 Key = tuple[str, str, str]
-"""Service, function and invocation id: whatever it was found under, a task counts once."""
+"""Service, function and invocation id: a task counts once, under whatever qualifiers it was found."""
 
 
 def key_of(task: Task) -> Key:
-    """What tells a task from the others of its population."""
-    return (*_home(task.function), task.invocation_id)
+    """What identifies a task among the members of its group."""
+    return (*_service_and_name(task.function), task.invocation_id)
 
 
-def _home(function: Function) -> tuple[str, str]:
-    """Service and name of a function, the same under both its names: `media/transcode`, `media$transcode`."""
+def _service_and_name(function: Function) -> tuple[str, str]:
+    """The same for both spellings of a function: `media/transcode` and `media$transcode`."""
     if function.service is not None:
         return function.service, function.name
     service, dollar, name = function.name.partition("$")
     return (service, name) if dollar else ("", function.name)
 
 
-def place(policy: Policy, task: Task, view: Moment) -> Member | RuleResult:
-    """The place of a task, known to match, in the population of *policy*; unknown without age or group."""
-    keep = policy.keep
-    assert keep is not None
-    since = _first_enqueued(task, view)
+def member_of(policy: Policy, task: Task, moment: Moment) -> Member | RuleResult:
+    """The place of a task that matches *policy* in its group; unknown without first enqueueing or group."""
+    assert policy.keep is not None
+    since = _first_enqueued(task, moment)
     if isinstance(since, RuleResult):
         return since
-    group = _group(keep, task, view)
+    group = _group(policy.keep, task, moment)
     if isinstance(group, RuleResult):
         return group
     clock = "events" if task.events else "started_time"
-    return Member(policy.name, group, since, view.now - since, clock, choosable=True, asked=True)
+    return Member(policy.name, group, since, moment.now - since, clock, selectable=True, in_scope=True)
 
 
-def _first_enqueued(task: Task, view: Moment) -> Millis | RuleResult:
-    """When it was first enqueued: who came first is settled by what is sure."""
+def _first_enqueued(task: Task, moment: Moment) -> Millis | RuleResult:
+    """When the task was first enqueued, by evidence that fixes it."""
     if task.events:
         first = task.events[0]
-        if first.status == "Enqueued" and not task.undated and first.at <= view.now:
+        if first.status == "Enqueued" and not task.undated and first.at <= moment.now:
             return first.at
-    elif view.started_time == "enqueue" and task.started_at is not None and 0 < task.started_at <= view.now:
+    elif (
+        moment.started_time == "enqueue" and task.started_at is not None and 0 < task.started_at <= moment.now
+    ):
         return task.started_at
-    elif not view.read:
+    elif not moment.read:
         return RuleResult(None, KEEP, why="its events were not listed", unread=True)
     return RuleResult(None, KEEP, why="nothing dated tells when it was first enqueued")
 
 
-def _group(keep: Keep, task: Task, view: Moment) -> str | RuleResult:
+def _group(keep: Keep, task: Task, moment: Moment) -> str | RuleResult:
     if keep.per is None:
         return ""
     if keep.per == "function":
-        return _digest(_home(task.function))
+        return _digest(_service_and_name(task.function))
     if keep.per == "qualifier":
-        return _digest([*_home(task.function), task.function.qualifier])
-    return _answered(keep.per, task, view)
+        return _digest([*_service_and_name(task.function), task.function.qualifier])
+    return _group_by(keep.per, task, moment)
 
 
-def _answered(per: Expression, task: Task, view: Moment) -> str | RuleResult:
+def _group_by(per: Expression, task: Task, moment: Moment) -> str | RuleResult:
     from fc_reaper.rules.asking import Undecided, ask
 
-    facts = view.facts or Subject(task, view.now, view.started_time)
+    subject = moment.facts or Subject(task, moment.now, moment.started_time)
     try:
-        return _digest(_canonical(ask(per, facts.subject(per))))
+        return _digest(_canonical(ask(per, subject.subject(per))))
     except Undecided as undecided:
-        unread = not view.read and facts.lacks(per)
+        unread = not moment.read and subject.lacks(per)
         return RuleResult(None, KEEP, why=f"per: {undecided.why}", unread=unread)
     except (RecursionError, TypeError, ValueError) as error:
         return RuleResult(None, KEEP, why=f"per: its answer cannot be compared: {type(error).__name__}")
@@ -93,7 +93,7 @@ def _digest(value: Any) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """1.0 and 1 are one number in JSON."""
+    """*value*, where 1.0 is 1: JSON has one kind of number."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
@@ -101,75 +101,79 @@ def _canonical(value: Any) -> Any:
     return {name: _canonical(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
-class Population:
-    """All tasks that count for one policy in one run."""
+class ConcurrencyGroups:
+    """The tasks that count for one `keep` policy in one run. `overflowed` says that they are too many."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.overflown = False
+        self.overflowed = False
         self._members: dict[Key, tuple[Member, Task]] = {}
-        self._taken: set[Key] = set()
+        self._excluded: set[Key] = set()
 
     def add(self, member: Member, task: Task) -> bool:
-        """Count a task, once however often it was listed; False when there are too many to be counted.
+        """Count a task once, however often it was listed; False when there are too many to count.
 
-        Found under several qualifiers it is the same one, whichever came first: spared if it is so under any.
+        Of its records under several qualifiers the first by `record_order` counts.
         """
         key = key_of(task)
         before = self._members.get(key)
         if before is None and len(self._members) >= MOST:
-            self.overflown = True
+            self.overflowed = True
             return False
-        if key not in self._taken and (before is None or stands_for(member, task) <= stands_for(*before)):
+        if key not in self._excluded and (
+            before is None or record_order(member, task) <= record_order(*before)
+        ):
             self._members[key] = member, task
         return True
 
-    def forget(self, task: Task) -> None:
-        """Count a task no more, nor if it is found once again: another policy stops it."""
+    def exclude(self, task: Task) -> None:
+        """Count a task no more, also if it is listed again: another policy stops it."""
         key = key_of(task)
         self._members.pop(key, None)
-        if len(self._taken) < MOST or key in self._taken:
-            self._taken.add(key)
+        if len(self._excluded) < MOST or key in self._excluded:
+            self._excluded.add(key)
         else:
-            self.overflown = True
+            self.overflowed = True
 
     def excess(self) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
-        """Who is one too many, asked about or not, with their group: first those of it who stay."""
+        """The tasks that are one too many, each with its group: first the tasks of it that stay."""
         groups: dict[str, list[tuple[Member, Task]]] = {}
         for one in self._members.values():
             groups.setdefault(one[0].group, []).append(one)
-        for group in groups.values():
-            yield from self._of(group)
-
-    def _of(self, group: list[tuple[Member, Task]]) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
         keep = self.policy.keep
         assert keep is not None
-        too_many = len(group) - keep.at_most
-        if too_many <= 0:
-            return
-        group.sort(key=lambda one: by_age(*one), reverse=keep.stop_first == "newest")
-        going = [one for one in group if one[0].choosable][:too_many]
-        gone = {key_of(task) for _, task in going}
-        # Who goes last stands before all the others who go, should one of those who stay be gone by then.
-        kept = (task for _, task in group if key_of(task) not in gone)
-        stays = (*kept, *(task for _, task in reversed(going)))
-        yield from ((task, member, stays) for member, task in going)
+        for group in groups.values():
+            if len(group) > keep.at_most:
+                group.sort(key=lambda one: by_age(*one), reverse=keep.stop_first == "newest")
+                yield from _excess(group, len(group) - keep.at_most)
 
 
-def stands_for(member: Member, task: Task) -> tuple[bool, bool, str]:
-    """Which of a task's records counts where it was found under several qualifiers: the first in order."""
-    return member.choosable, not member.asked, str(task.function)
+def _excess(group: list[tuple[Member, Task]], number: int) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
+    """The first *number* selectable tasks of *group*, in the order in which they are stopped."""
+    going = [one for one in group if one[0].selectable][:number]
+    keys = {key_of(task) for _, task in going}
+    # The last to be stopped comes before the others, should one of those that stay be gone by then.
+    order = (
+        *(task for _, task in group if key_of(task) not in keys),
+        *(task for _, task in reversed(going)),
+    )
+    yield from ((task, member, order) for member, task in going)
+
+
+def record_order(member: Member, task: Task) -> tuple[bool, bool, str]:
+    """Which of a task's records under several qualifiers counts: the least, so a spared one first."""
+    return member.selectable, not member.in_scope, str(task.function)
 
 
 def by_age(member: Member, task: Task) -> tuple[Millis, str, str]:
-    """Oldest first, by first enqueueing; of two that came at the same moment the larger id is newer."""
+    """Oldest first, by first enqueueing; of two from the same moment the one with the larger id is newer."""
     return member.since, task.invocation_id, str(task.function)
 
 
 def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = False) -> Verdict:
-    """The verdict of a task that is one too many for *policy*, who had *verdict* so far.
+    """The verdict on a task that is one too many for *policy*; *verdict* is the one it had without that.
 
-    *later* says that *policy* stands behind the one which reports it already: of two reports the first wins.
+    *later* says that *policy* comes after the one that reports the task already: the first report wins.
     """
     if later and not policy.stops and verdict.kind is Kind.REPORTED:
         return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))
@@ -183,10 +187,10 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
 
 
 def still_counted(policy: Policy, due: Member, other: Member, due_task: Task, other_task: Task) -> bool:
-    """Whether *other*, read again, is a reason why *due* is one too many: it counts, and stands before it."""
+    """Whether *other*, read again, still makes *due* one too many: it counts and is stopped after it."""
     if (other.policy, other.group) != (policy.name, due.group) or key_of(other_task) == key_of(due_task):
         return False
-    if not other.choosable:
+    if not other.selectable:
         return True
     keep = policy.keep
     assert keep is not None

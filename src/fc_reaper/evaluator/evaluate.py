@@ -1,8 +1,8 @@
-"""`claim`: the fate of one task, judged alone. Pure: no clock, no cloud, no log.
+"""`evaluate`: the verdict on one task by all policies of its function. Pure: no clock, no cloud, no log.
 
-Order: exempt, then each policy: unless, match; asked the other way round, which comes to the
-same. The strongest claim wins: stop over report, then the order of the file. What a `keep` policy
-makes of a task depends on others: here the task only becomes a member of its population.
+Order: exempt, then for each policy match and unless. A stop policy wins over a report policy, then the order
+of the file decides. A `keep` policy needs the other tasks: `evaluate` only makes a task a member of its
+concurrency group, and `select` decides.
 """
 
 from __future__ import annotations
@@ -10,195 +10,267 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fc_reaper.evaluator.compiled import CompiledPolicy, FunctionPolicies
-from fc_reaper.evaluator.concurrency import place
+from fc_reaper.evaluator.concurrency import member_of
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Millis, Task
-from fc_reaper.rules.ages import Age, inconsistency, is_exact
-from fc_reaper.rules.matcher import CompiledMatcher, Moment, RuleResult, evaluate_matcher
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Function, Millis, Task
+from fc_reaper.policy import Matcher, Policy
+from fc_reaper.rules.ages import Age, StartedTime, inconsistency, is_exact
+from fc_reaper.rules.matcher import CompiledMatcher, Moment, RuleResult, evaluate_matcher, ready
 from fc_reaper.rules.subject import Subject
 
-Mercy = tuple[CompiledMatcher, RuleResult]
-"""A condition that spares a task, or that might (its finding then is unknown)."""
+
+class CompiledPolicy(NamedTuple):
+    """One policy compiled for one function.
+
+    `in_scope` is False where the run is about other functions and the tasks of this one are only counted.
+    """
+
+    policy: Policy
+    match: CompiledMatcher
+    unless: tuple[CompiledMatcher, ...]
+    in_scope: bool = True
+
+
+class FunctionPolicies(NamedTuple):
+    """All that the tasks of one function are evaluated by in one run.
+
+    `keeps` are the `keep` policies, `policies` the others in scope. `withholding` are policies by which no
+    task of this function is due in this run, but whose tasks count for no `keep` policy. `own_function` is
+    true for the reaper's own function, whose tasks are always exempt.
+    """
+
+    exempt: tuple[CompiledMatcher, ...]
+    policies: tuple[CompiledPolicy, ...]
+    keeps: tuple[CompiledPolicy, ...] = ()
+    withholding: tuple[CompiledPolicy, ...] = ()
+    started_time: StartedTime = "unknown"
+    own_function: bool = False
+    has_expressions: bool = False
+    exempt_needs_payload: bool = False
+
+    @property
+    def every(self) -> tuple[CompiledPolicy, ...]:
+        """The policies by which a task may become due, `keep` policies last."""
+        return (*self.policies, *self.keeps)
 
 
 class PolicyResult(NamedTuple):
-    """What one policy says of one task: its claim (True), its silence (False), or that it cannot tell."""
+    """Whether one policy holds for a task (None: unknown), and by which rule.
 
-    clause: CompiledPolicy
+    `spared_by` is the `unless` that spares the task or may spare it.
+    """
+
+    policy: Policy
     holds: bool | None
-    finding: RuleResult
+    result: RuleResult
     spared_by: CompiledMatcher | None = None
 
 
-def claim(task: Task, rules: FunctionPolicies, now: Millis, *, read: bool = True) -> Verdict:
-    """Decide the fate of one task at *now* (epoch milliseconds), with the reason for it.
+Exemption = tuple[CompiledMatcher, RuleResult]
+"""A matcher of `exempt` or `unless` that holds for a task, or whose result is unknown."""
 
-    *read* tells whether the record came from reading the task by itself; a listed record without
-    dated events may be `unread` instead of undecidable. Unknown always means that the task is kept.
+
+def compile_policies(
+    function: Function,
+    policies: Sequence[Policy],
+    exempt: Sequence[Matcher],
+    *,
+    started_time: StartedTime = "unknown",
+    own_function: bool = False,
+    counted: Sequence[Policy] = (),
+) -> FunctionPolicies:
+    """Compile *policies*, whose targets fit *function*.
+
+    For *counted* (`keep` policies, and those that withhold tasks from them) its tasks only count.
+    """
+    compiled: list[CompiledPolicy] = []
+    for policy, in_scope in (*((one, True) for one in policies), *((one, False) for one in counted)):
+        match = ready(policy.match, function, as_match=True)
+        if match is not None:
+            compiled.append(CompiledPolicy(policy, match, _compiled(policy.unless, function), in_scope))
+    return FunctionPolicies(
+        exempt=_compiled(exempt, function),
+        policies=tuple(one for one in compiled if one.policy.keep is None and one.in_scope),
+        keeps=tuple(one for one in compiled if one.policy.keep is not None),
+        withholding=tuple(
+            one for one in compiled if one.policy.withholds and not (one.in_scope and one.policy.stops)
+        ),
+        started_time=started_time,
+        own_function=own_function,
+        has_expressions=any(matcher.expressions for matcher in exempt)
+        or any(one.policy.expressions for one in compiled),
+        exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
+    )
+
+
+def _compiled(matchers: Sequence[Matcher], function: Function) -> tuple[CompiledMatcher, ...]:
+    compiled = (ready(matcher, function, as_match=False) for matcher in matchers)
+    return tuple(one for one in compiled if one is not None)
+
+
+def evaluate(task: Task, policies: FunctionPolicies, now: Millis, *, read: bool = True) -> Verdict:
+    """Evaluate one task at *now* (epoch milliseconds). Unknown always means that the task is kept.
+
+    *read* says that the record came from reading the task by itself (Get); the verdict on a listed record
+    may be `unread` instead.
     """
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
-    facts = Subject(task, now, rules.started_time) if rules.asks else None
-    view = Moment(now, rules.started_time, read, facts)
-    mercy = None if rules.ourselves else _first_mercy(rules.exempt, task, view)
-    verdict = _alone(task, rules, view, mercy)
-    if rules.keeps and verdict.kind is not Kind.DUE and task.status in ALIVE and inconsistency(task) is None:
-        return _with_members(verdict, task, rules, view, mercy)
+    subject = Subject(task, now, policies.started_time) if policies.has_expressions else None
+    moment = Moment(now, policies.started_time, read, subject)
+    exemption = None if policies.own_function else _first_exemption(policies.exempt, task, moment)
+    verdict = _without_groups(task, policies, moment, exemption)
+    if (
+        policies.keeps
+        and verdict.kind is not Kind.DUE
+        and task.status in ALIVE
+        and inconsistency(task) is None
+    ):
+        return _with_members(verdict, task, policies, moment, exemption)
     return verdict
 
 
-def _alone(task: Task, rules: FunctionPolicies, view: Moment, mercy: Mercy | None) -> Verdict:
-    """The fate of a task as far as the others have no part in it."""
-    if rules.ourselves:
+def evaluate_policy(compiled: CompiledPolicy, task: Task, moment: Moment) -> PolicyResult:
+    """Evaluate one policy for one task; `unless` only where `match` is not false."""
+    policy, result = compiled.policy, evaluate_matcher(compiled.match, task, moment)
+    if result.holds is False:
+        return PolicyResult(policy, False, result)
+    exemption = _first_exemption(compiled.unless, task, moment)
+    if exemption is None:
+        return PolicyResult(policy, result.holds, result)
+    matcher, spared = exemption
+    if spared.holds:
+        return PolicyResult(policy, False, result, spared_by=matcher)
+    why = f"cannot tell whether it is spared: {spared.why}"
+    return PolicyResult(policy, None, spared._replace(why=why), spared_by=matcher)
+
+
+def membership(compiled: CompiledPolicy, task: Task, moment: Moment) -> Member | RuleResult:
+    """The task's place in the groups of a `keep` policy; the deciding result where it has none.
+
+    A task that `unless` spares has a place and is never selected. `exempt` is not considered here.
+    """
+    found = evaluate_policy(compiled, task, moment)
+    spared = found.spared_by is not None and found.holds is False
+    if not found.holds and not spared:
+        return found.result
+    if found.result.holds is None:
+        return RuleResult(False, "unless", unread=found.result.unread) if spared else found.result
+    member = member_of(compiled.policy, task, moment)
+    if isinstance(member, RuleResult):
+        return member
+    return member._replace(selectable=not spared, in_scope=compiled.in_scope)
+
+
+def stopping_too_long(task: Task, limit: Millis, now: Millis, *, read: bool = True) -> RuleResult:
+    """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
+    matcher = CompiledMatcher(0, frozenset((STOPPING,)), None, (("stopping_for", limit),), None, "stuck")
+    if inconsistency(task) is not None:
+        return RuleResult(None, "stopping_for", why="its record contradicts itself")
+    return evaluate_matcher(matcher, task, Moment(now, "unknown", read))
+
+
+def _without_groups(
+    task: Task, policies: FunctionPolicies, moment: Moment, exemption: Exemption | None
+) -> Verdict:
+    """The verdict as far as it does not depend on other tasks."""
+    if policies.own_function:
         return Verdict(Kind.EXEMPT, "the reaper never stops itself", rule="exempt")
-    if mercy is not None and mercy[1].holds:
-        return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=mercy[0].line)
-    doubt = inconsistency(task)
+    if exemption is not None and exemption[1].holds:
+        return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=exemption[0].line)
+    why = inconsistency(task)
     if task.status not in UNFINISHED and task.inconsistency is None:
-        doubt = f"nobody here knows the status {task.status!r}"
-    if doubt is not None:
-        return Verdict(Kind.UNKNOWN, doubt, rule="status")
-    opinions = [evaluate_policy(clause, task, view) for clause in rules.clauses]
-    verdict = _strongest(opinions)
-    if mercy is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
-        return _perhaps_exempt(mercy)
-    if any(opinion.finding.unread for opinion in opinions):
-        # A weaker claim may stand already, yet reading the task may raise a stronger one.
+        why = f"nobody here knows the status {task.status!r}"
+    if why is not None:
+        return Verdict(Kind.UNKNOWN, why, rule="status")
+    results = [evaluate_policy(one, task, moment) for one in policies.policies]
+    verdict = _strongest(results)
+    if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
+        return _perhaps_exempt(exemption)
+    if any(one.result.unread for one in results):
+        # A weaker policy may hold already, yet reading the task may let a stronger one hold.
         return verdict._replace(unread=True)
     return verdict
 
 
 def _with_members(
-    verdict: Verdict, task: Task, rules: FunctionPolicies, view: Moment, mercy: Mercy | None
+    verdict: Verdict, task: Task, policies: FunctionPolicies, moment: Moment, exemption: Exemption | None
 ) -> Verdict:
-    """*verdict* with the populations in which the task counts; unknown where it may count in one."""
+    """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
     members: list[Member] = []
-    if any(evaluate_policy(clause, task, view).holds for clause in rules.others):
+    if any(evaluate_policy(one, task, moment).holds for one in policies.withholding):
         return verdict
-    for clause in rules.keeps:
-        member = member_of(clause, task, view)
+    for compiled in policies.keeps:
+        member = membership(compiled, task, moment)
         if isinstance(member, RuleResult):
             if member.unread:
                 verdict = verdict._replace(unread=True)
             if member.holds is None and verdict.kind is Kind.KEPT:
-                verdict = _undecided(member, member.why, clause.policy.name, clause.policy.line)
-        elif mercy is not None and not mercy[1].holds:
-            return _perhaps_exempt(mercy) if verdict.kind is not Kind.EXEMPT else verdict
+                verdict = _by(member, Kind.UNKNOWN, member.why, compiled.policy.name, compiled.policy.line)
+        elif exemption is not None and not exemption[1].holds:
+            return _perhaps_exempt(exemption) if verdict.kind is not Kind.EXEMPT else verdict
         else:
-            spared = verdict.kind is Kind.EXEMPT
-            members.append(member._replace(choosable=False) if spared else member)
+            exempt = verdict.kind is Kind.EXEMPT
+            members.append(member._replace(selectable=False) if exempt else member)
     return verdict._replace(members=tuple(members))
 
 
-def member_of(clause: CompiledPolicy, task: Task, view: Moment) -> Member | RuleResult:
-    """The task's place in the population of a `keep` policy; a finding where it has none, or nobody can tell.
-
-    A task that `unless` spares has its place, and is never chosen. Whether it is exempt is not asked here.
-    """
-    opinion = evaluate_policy(clause, task, view)
-    spared = opinion.spared_by is not None and opinion.holds is False
-    if not opinion.holds and not spared:
-        return opinion.finding
-    if opinion.finding.holds is None:
-        return RuleResult(False, "unless", unread=opinion.finding.unread) if spared else opinion.finding
-    found = place(clause.policy, task, view)
-    if isinstance(found, RuleResult):
-        return found
-    return found._replace(choosable=not spared, asked=clause.asked)
-
-
-def stopping_too_long(task: Task, limit: Millis, now: Millis, *, read: bool = True) -> RuleResult:
-    """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
-    condition = CompiledMatcher(0, frozenset((STOPPING,)), None, (("stopping_for", limit),), None, "stuck")
-    if inconsistency(task) is not None:
-        return RuleResult(None, "stopping_for", why="its record contradicts itself")
-    return evaluate_matcher(condition, task, Moment(now, "unknown", read))
-
-
-def evaluate_policy(clause: CompiledPolicy, task: Task, view: Moment) -> PolicyResult:
-    """Request one policy about one task; `unless` is asked only where `match` leaves a doubt or a claim."""
-    finding = evaluate_matcher(clause.match, task, view)
-    if finding.holds is False:
-        return PolicyResult(clause, False, finding)
-    mercy = _first_mercy(clause.unless, task, view)
-    if mercy is None:
-        return PolicyResult(clause, finding.holds, finding)
-    if mercy[1].holds:
-        return PolicyResult(clause, False, finding, spared_by=mercy[0])
-    why = f"cannot tell whether it is spared: {mercy[1].why}"
-    return PolicyResult(clause, None, mercy[1]._replace(why=why), spared_by=mercy[0])
-
-
-def _first_mercy(conditions: Sequence[CompiledMatcher], task: Task, view: Moment) -> Mercy | None:
-    """The condition that spares the task, else one that might; None when none does."""
+def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, moment: Moment) -> Exemption | None:
+    """The first matcher that holds, else the first whose result is unknown; None where all are false."""
     perhaps = None
-    for condition in conditions:
-        finding = _for_certain(evaluate_matcher(condition, task, view), view)
-        if finding.holds:
-            return condition, finding
-        if finding.holds is None and perhaps is None:
-            perhaps = condition, finding
+    for matcher in matchers:
+        result = _exact(evaluate_matcher(matcher, task, moment), moment)
+        if result.holds:
+            return matcher, result
+        if result.holds is None and perhaps is None:
+            perhaps = matcher, result
     return perhaps
 
 
-def _for_certain(finding: RuleResult, view: Moment) -> RuleResult:
-    """A task is not refused mercy for an age that may be too young."""
-    if finding.holds is not False or finding.clock is None or finding.rule is None or finding.age is None:
-        return finding
-    age = Age(finding.age, "events" if finding.clock == "events" else "started_time")
-    if is_exact(finding.rule, age, view.started_time):
-        return finding
-    why = "its first enqueueing is not dated"
-    return finding._replace(holds=None, why=why, unread=not view.read)
+def _exact(result: RuleResult, moment: Moment) -> RuleResult:
+    """*result*, unknown where it is false by an age that may be too young: that dismisses no exemption."""
+    if result.holds is not False or result.clock is None or result.rule is None or result.age is None:
+        return result
+    age = Age(result.age, "events" if result.clock == "events" else "started_time")
+    if is_exact(result.rule, age, moment.started_time):
+        return result
+    return result._replace(holds=None, why="its first enqueueing is not dated", unread=not moment.read)
 
 
-def _strongest(opinions: Sequence[PolicyResult]) -> Verdict:
-    claims = [opinion for opinion in opinions if opinion.holds]
-    if claims:
-        best = min(claims, key=lambda opinion: not opinion.clause.policy.stops)
-        also = tuple(opinion.clause.policy.name for opinion in claims if opinion is not best)
-        return _claimed(best, also)
-    for opinion in opinions:
-        if opinion.holds is None:
-            clause = opinion.clause
-            return _undecided(opinion.finding, opinion.finding.why, clause.policy.name, clause.policy.line)
-    return _kept(opinions)
+def _strongest(results: Sequence[PolicyResult]) -> Verdict:
+    holding = [one for one in results if one.holds]
+    if holding:
+        best = min(holding, key=lambda one: not one.policy.stops)
+        kind = Kind.DUE if best.policy.stops else Kind.REPORTED
+        also = tuple(one.policy.name for one in holding if one is not best)
+        return _by(best.result, kind, best.policy.reason, best.policy.name, best.policy.line, also)
+    for policy, holds, result, _ in results:
+        if holds is None:
+            return _by(result, Kind.UNKNOWN, result.why, policy.name, policy.line)
+    return _kept(results)
 
 
-def _claimed(opinion: PolicyResult, also: tuple[str, ...]) -> Verdict:
-    policy, finding = opinion.clause.policy, opinion.finding
-    kind = Kind.DUE if policy.stops else Kind.REPORTED
-    return Verdict(
-        kind, policy.reason, policy.name, finding.rule, finding.age, finding.limit, finding.clock, also,
-        policy.line,
-    )  # fmt: skip
-
-
-def _perhaps_exempt(mercy: Mercy) -> Verdict:
-    condition, finding = mercy
-    return _undecided(finding, f"cannot tell whether it is exempt: {finding.why}", None, condition.line)
-
-
-def _undecided(finding: RuleResult, why: str, policy: str | None, line: int) -> Verdict:
-    return Verdict(
-        Kind.UNKNOWN, why, policy, finding.rule, finding.age, finding.limit, finding.clock, (), line,
-        finding.unread,
-    )  # fmt: skip
-
-
-def _kept(opinions: Sequence[PolicyResult]) -> Verdict:
+def _kept(results: Sequence[PolicyResult]) -> Verdict:
     """The most telling reason to keep: spared, else the first limit that is not exceeded."""
-    for opinion in opinions:
-        if opinion.spared_by is not None:
-            name, line = opinion.clause.policy.name, opinion.spared_by.line
-            return Verdict(Kind.KEPT, "spared by unless", name, "unless", line=line)
-    for opinion in opinions:
-        finding = opinion.finding
-        if finding.limit is not None or finding.rule == "retries_over":
-            name, line = opinion.clause.policy.name, opinion.clause.policy.line
-            return Verdict(
-                Kind.KEPT, "within its limit", name, finding.rule, finding.age, finding.limit, finding.clock,
-                line=line,
-            )  # fmt: skip
+    for policy, _, _, spared_by in results:
+        if spared_by is not None:
+            return Verdict(Kind.KEPT, "spared by unless", policy.name, "unless", line=spared_by.line)
+    for policy, _, result, _ in results:
+        if result.limit is not None or result.rule == "retries_over":
+            return _by(result, Kind.KEPT, "within its limit", policy.name, policy.line)
     return Verdict(Kind.KEPT, "no policy matches it", rule="status")
+
+
+def _perhaps_exempt(exemption: Exemption) -> Verdict:
+    matcher, result = exemption
+    return _by(result, Kind.UNKNOWN, f"cannot tell whether it is exempt: {result.why}", None, matcher.line)
+
+
+def _by(
+    result: RuleResult, kind: Kind, reason: str, policy: str | None, line: int, also: tuple[str, ...] = ()
+) -> Verdict:
+    """The verdict that *result* leads to."""
+    unread = kind is Kind.UNKNOWN and result.unread
+    return Verdict(
+        kind, reason, policy, result.rule, result.age, result.limit, result.clock, also, line, unread
+    )

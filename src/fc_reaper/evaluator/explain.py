@@ -1,18 +1,25 @@
-"""`explain`: the judgement of `claim`, taken apart into the steps that led to it. Pure, as `claim` is."""
+"""`explain`: the steps to a verdict, with their numbers, and the time until the task is due. Pure."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-from fc_reaper.evaluator.compiled import CompiledPolicy, FunctionPolicies, compile_policies
-from fc_reaper.evaluator.evaluate import PolicyResult, claim, evaluate_policy, member_of, stopping_too_long
+from fc_reaper.evaluator.evaluate import (
+    CompiledPolicy,
+    FunctionPolicies,
+    PolicyResult,
+    compile_policies,
+    evaluate,
+    evaluate_policy,
+    membership,
+    stopping_too_long,
+)
 from fc_reaper.evaluator.moments import moments_of
-from fc_reaper.evaluator.outlook import TASK, Outlook, outlook
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.evaluator.waiting import due_in
 from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Task
 from fc_reaper.policy import Carried, Limit, Matcher, Policy, PolicyFile, spell_duration
 from fc_reaper.rules.ages import StartedTime, inconsistency
@@ -20,9 +27,16 @@ from fc_reaper.rules.expression import Expression, spelt, step_into
 from fc_reaper.rules.matcher import CompiledMatcher, Moment, RuleResult, evaluate_matcher, ready
 from fc_reaper.rules.subject import Subject
 
+TASK = "task"
+"""The trigger of an event that names one task by its invocation id."""
 
-class Read(NamedTuple):
-    """A field that an expression reads: its path, and what kind of value is there, never the value itself.
+_MINUTE: Millis = 60_000
+_SAMPLES = (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))
+"""Minutes from now at which a verdict is tried that may change at any moment."""
+
+
+class FieldRead(NamedTuple):
+    """A field that an expression reads: its path and the kind of its value, never the value itself.
 
     `kind` is in words, such as `text`; None where the field is absent or null.
     """
@@ -31,67 +45,64 @@ class Read(NamedTuple):
     kind: str | None
 
 
-class Question(NamedTuple):
-    """One key of a matcher, asked of the task by itself.
+class KeyResult(NamedTuple):
+    """One key of a matcher, evaluated by itself.
 
-    `wanted` is what the policy states, in the policy's own words; `finding` has age and limit as numbers.
-    `reads` are the fields that it asks for, where it is an expression.
+    `wanted` is what the policy says, in its own words. `fields` are those that its expression reads.
     """
 
     key: str
     wanted: str
-    finding: RuleResult
-    reads: tuple[Read, ...] = ()
+    result: RuleResult
+    fields: tuple[FieldRead, ...] = ()
 
 
-class Asked(NamedTuple):
-    """A whole matcher, asked of the task: key by key, and whether the keys hold together."""
+class MatcherResult(NamedTuple):
+    """A matcher, key by key, and whether all its keys hold together."""
 
     line: int
-    questions: tuple[Question, ...]
+    keys: tuple[KeyResult, ...]
     holds: bool | None
 
 
 class Step(NamedTuple):
-    """One policy of the file. `opinion` is None when its targets do not fit, so that it was not asked.
+    """One policy of the file. `result` is None where its targets do not fit, so that it was not evaluated.
 
-    `place` is the task's place in the population of a `keep` policy, or why it has none; the others decide
-    what becomes of it. `grouped` are the fields by which it is told from other groups. `held_out` says
-    whether `holdout` spares the task, None where there is none, or where the policy stops nothing anyway.
-    `unapproved` says why the lock lets a stop policy only report.
+    `membership` is the task's place in the groups of a `keep` policy, or the result for which it has none;
+    `group_fields` are the fields that make the group. `held_out` says whether `holdout` spares the task, None
+    where there is none or the policy stops nothing. `unapproved` says why the lock lets a stop policy only
+    report.
     """
 
     policy: Policy
-    match: Asked | None = None
-    unless: tuple[Asked, ...] = ()
-    opinion: PolicyResult | None = None
-    place: Member | RuleResult | None = None
-    grouped: tuple[Read, ...] = ()
+    match: MatcherResult | None = None
+    unless: tuple[MatcherResult, ...] = ()
+    result: PolicyResult | None = None
+    membership: Member | RuleResult | None = None
+    group_fields: tuple[FieldRead, ...] = ()
     held_out: bool | None = None
     unapproved: str | None = None
 
 
 class Explanation(NamedTuple):
-    """Every step from a task's record to its verdict, in the order in which they are taken.
+    """Every step from a task's record to its verdict, in their order.
 
-    `doubt` says what in the record speaks against it. `steps` is empty where the verdict was reached before
-    any policy was asked. `verdict` is what a run that looks at everything comes to, `if_named` what a run
-    comes to whose event names this very task; neither knows the other tasks, which `keep` needs. `due_in`
-    is the time in milliseconds after which the task becomes due if nothing but time goes on; None when it
-    is due already, or never will be, `due_by` the policy by which it then is. `outlook` says which steps
-    would have to change. `stuck` says whether it has been Stopping for too long, None for a task that is
-    not Stopping.
+    `inconsistency` says why the record cannot be trusted. `steps` is empty where the verdict was reached
+    before any policy. `verdict` is that of a run over everything, `if_named` that of a run whose event names
+    this task; neither knows the other tasks, which `keep` needs. `due_in` is the time in milliseconds after
+    which the task becomes due if nothing else happens, `due_by` the policy by which it then is; None when it
+    is due already or never will be. `stuck` says whether it has been Stopping for too long, None in any other
+    status.
     """
 
     task: Task
     now: Millis
-    doubt: str | None
-    exempt: tuple[Asked, ...]
+    inconsistency: str | None
+    exempt: tuple[MatcherResult, ...]
     steps: tuple[Step, ...]
     verdict: Verdict
     if_named: Verdict
     due_in: Millis | None
-    outlook: Outlook
     stuck: RuleResult | None
     due_by: str | None = None
 
@@ -100,7 +111,7 @@ class Explanation(NamedTuple):
         return next((one for one in self.steps if one.held_out and one.policy.name == policy), None)
 
     def counted(self, step: Step) -> Member | None:
-        """The task's place in the population of that step's policy, None where a run does not count it."""
+        """The task's place in the groups of that step's policy, None where a run does not count it."""
         return next((one for one in self.verdict.members if one.policy == step.policy.name), None)
 
 
@@ -111,108 +122,115 @@ def explain(
     *,
     stuck_after: Millis,
     started_time: StartedTime = "unknown",
-    ourselves: bool = False,
+    own_function: bool = False,
     unapproved: Mapping[str, str] | None = None,
 ) -> Explanation:
-    """Judge *task*, read by itself, at *now* by all policies whose targets fit.
+    """Evaluate *task*, read by itself, at *now* by all policies whose targets fit.
 
-    *ourselves* is true for a task of the reaper's own function. *unapproved* says why which stop policies may
-    only report.
+    *own_function* is true for a task of the reaper's own function. *unapproved* says why which stop policies
+    may only report.
     """
-    judged = file.report_only(unapproved or {})
-    fitting = [one for one in judged.policies if any(target.fits(task.function) for target in one.targets)]
+    unapproved = unapproved or {}
+    policies = file.report_only(unapproved).policies
+    fitting = [one for one in policies if any(target.fits(task.function) for target in one.targets)]
     every = compile_policies(
-        task.function, fitting, file.exempt, started_time=started_time, ourselves=ourselves
+        task.function, fitting, file.exempt, started_time=started_time, own_function=own_function
     )
-    sweeping = _only(every, lambda policy: policy.triggers != (TASK,))
-    verdict = claim(task, sweeping, now)
-    doubt = inconsistency(task) if task.status not in FINISHED else None
-    view = Moment(now, started_time, read=True, facts=Subject(task, now, started_time))
-    steps = _steps(file.policies, unapproved or {}, every, task, view)
-    wait = due_in(task, sweeping, moments_of((one.policy for one in sweeping.every), file.exempt), now)
+    in_sweep = _only(every, lambda policy: policy.triggers != (TASK,))
+    verdict = evaluate(task, in_sweep, now)
+    why = inconsistency(task) if task.status not in FINISHED else None
+    moment = Moment(now, started_time, read=True, facts=Subject(task, now, started_time))
+    # An end, an exemption or an inconsistent record decides before any policy.
+    decided = task.status not in UNFINISHED or why is not None
+    decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
+    compiled = {one.policy.index: one for one in every.every}
+    steps = [
+        _step(policy, compiled.get(policy.index), task, moment)._replace(
+            unapproved=unapproved.get(policy.name)
+        )
+        for policy in file.policies
+    ]
+    wait = _due_in(task, file, in_sweep, now)
     return Explanation(
         task=task,
         now=now,
-        doubt=doubt,
-        exempt=tuple(_mercies(file.exempt, task, view)),
-        steps=tuple(steps) if _was_weighed(task, doubt, verdict) else (),
+        inconsistency=why,
+        exempt=tuple(_exemptions(file.exempt, task, moment)),
+        steps=() if decided else tuple(steps),
         verdict=verdict,
-        if_named=claim(task, _only(every, lambda policy: policy.fits_trigger(TASK)), now),
+        if_named=evaluate(task, _only(every, lambda policy: policy.fits_trigger(TASK)), now),
         due_in=wait,
-        outlook=outlook(task, file, sweeping, now, unapproved or {}),
         stuck=stopping_too_long(task, stuck_after, now) if task.status == STOPPING else None,
-        due_by=None if wait is None else claim(task, sweeping, now + wait).policy,
+        due_by=None if wait is None else evaluate(task, in_sweep, now + wait).policy,
     )
 
 
-def _only(rules: FunctionPolicies, wanted: Callable[[Policy], bool]) -> FunctionPolicies:
-    return rules._replace(
-        clauses=tuple(clause for clause in rules.clauses if wanted(clause.policy)),
-        keeps=tuple(clause for clause in rules.keeps if wanted(clause.policy)),
-        others=tuple(clause for clause in rules.others if wanted(clause.policy)),
+def _only(policies: FunctionPolicies, wanted: Callable[[Policy], bool]) -> FunctionPolicies:
+    def some(compiled: Iterable[CompiledPolicy]) -> tuple[CompiledPolicy, ...]:
+        return tuple(one for one in compiled if wanted(one.policy))
+
+    return policies._replace(
+        policies=some(policies.policies), keeps=some(policies.keeps), withholding=some(policies.withholding)
     )
 
 
-def _was_weighed(task: Task, doubt: str | None, verdict: Verdict) -> bool:
-    """Whether the policies were asked: an end, an exemption or a doubt comes before them."""
-    if verdict.kind is Kind.EXEMPT and not verdict.members:
-        return False
-    return task.status in UNFINISHED and doubt is None
+def _due_in(task: Task, file: PolicyFile, policies: FunctionPolicies, now: Millis) -> Millis | None:
+    """The time until `evaluate` says due for the first time; None when it does now, or never."""
+    changes = moments_of((one.policy for one in policies.every), file.exempt)
+    moments = set(changes.after(task, now, policies.started_time))
+    if changes.any_time:
+        moments.update(now + minutes * _MINUTE for minutes in _SAMPLES)
+
+    def is_due(at: Millis) -> bool:
+        return evaluate(task, policies, at).kind is Kind.DUE
+
+    before = now
+    for moment in () if is_due(now) else sorted(moments):
+        if is_due(moment):
+            return before + 1 + bisect_left(range(before + 1, moment), True, key=is_due) - now
+        before = moment
+    return None
 
 
-def _steps(
-    policies: Sequence[Policy],
-    unapproved: Mapping[str, str],
-    rules: FunctionPolicies,
-    task: Task,
-    view: Moment,
-) -> Iterator[Step]:
-    clauses = {clause.policy.index: clause for clause in rules.every}
-    for policy in policies:
-        clause = clauses.get(policy.index)
-        step = Step(policy) if clause is None else _weighed(policy, clause, task, view)
-        yield step._replace(unapproved=unapproved.get(policy.name))
-
-
-def _weighed(policy: Policy, clause: CompiledPolicy, task: Task, view: Moment) -> Step:
-    match = _asked(policy.match, clause.match, task, view, as_match=True)
-    keep = policy.keep
-    per = None if keep is None or not isinstance(keep.per, Expression) else keep.per
+def _step(policy: Policy, compiled: CompiledPolicy | None, task: Task, moment: Moment) -> Step:
+    if compiled is None:
+        return Step(policy)
+    per = None if policy.keep is None else policy.keep.per
     return Step(
         policy,
-        match,
-        tuple(_mercies(policy.unless, task, view)),
-        evaluate_policy(clause, task, view),
-        None if keep is None else member_of(clause, task, view),
-        () if per is None else _reads(per, task, view),
-        None
-        if policy.holdout is None or not policy.stops
-        else is_held_out(task.invocation_id, policy.holdout),
+        _matcher(policy.match, compiled.match, task, moment, as_match=True),
+        tuple(_exemptions(policy.unless, task, moment)),
+        evaluate_policy(compiled, task, moment),
+        None if policy.keep is None else membership(compiled, task, moment),
+        _fields(per, task, moment) if isinstance(per, Expression) else (),
+        is_held_out(task.invocation_id, policy.holdout)
+        if policy.holdout is not None and policy.stops
+        else None,
     )
 
 
-def _mercies(matchers: Iterable[Matcher], task: Task, view: Moment) -> Iterator[Asked]:
-    """The matchers that concern the task's function."""
+def _exemptions(matchers: Sequence[Matcher], task: Task, moment: Moment) -> Iterator[MatcherResult]:
+    """The results of the matchers that concern the task's function."""
     for matcher in matchers:
-        condition = ready(matcher, task.function, as_match=False)
-        if condition is not None:
-            yield _asked(matcher, condition, task, view, as_match=False)
+        compiled = ready(matcher, task.function, as_match=False)
+        if compiled is not None:
+            yield _matcher(matcher, compiled, task, moment, as_match=False)
 
 
-def _asked(
-    matcher: Matcher, condition: CompiledMatcher, task: Task, view: Moment, *, as_match: bool
-) -> Asked:
-    questions = (
-        Question(key, wanted, evaluate_matcher(alone, task, view), _fields(alone, task, view))
-        for key, wanted, alone in _keys(matcher, condition, as_match=as_match)
+def _matcher(
+    matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Moment, *, as_match: bool
+) -> MatcherResult:
+    keys = (
+        KeyResult(key, wanted, evaluate_matcher(alone, task, moment), _fields_of(alone, task, moment))
+        for key, wanted, alone in _keys(matcher, compiled, as_match=as_match)
     )
-    return Asked(matcher.line, tuple(questions), evaluate_matcher(condition, task, view).holds)
+    return MatcherResult(matcher.line, tuple(keys), evaluate_matcher(compiled, task, moment).holds)
 
 
 def _keys(
     matcher: Matcher, whole: CompiledMatcher, *, as_match: bool
 ) -> Iterator[tuple[str, str, CompiledMatcher]]:
-    """Each key as it is written, with a condition that asks nothing else."""
+    """Each key as it is written, with a matcher of that key alone."""
     nothing = CompiledMatcher(matcher.line, None, None, (), None, "target")
     if matcher.target:
         yield "target", ", ".join(map(str, matcher.target)), nothing
@@ -238,16 +256,18 @@ def _spelt(limit: Limit) -> str:
     return f"from {limit.expression}, at most {spell_duration(limit.at_most)}{other}"
 
 
-def _fields(condition: CompiledMatcher, task: Task, view: Moment) -> tuple[Read, ...]:
-    """What the one expression of *condition* reads, if it has one."""
-    limits = (limit.expression for _, limit in condition.limits if isinstance(limit, Carried))
-    expression = condition.where or next(limits, None)
-    return () if expression is None else _reads(expression, task, view)
+def _fields_of(alone: CompiledMatcher, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
+    """The fields that the one expression of a matcher reads, if it has one."""
+    limits = (limit.expression for _, limit in alone.limits if isinstance(limit, Carried))
+    expression = alone.where or next(limits, None)
+    return () if expression is None else _fields(expression, task, moment)
 
 
-def _reads(expression: Expression, task: Task, view: Moment) -> tuple[Read, ...]:
+def _fields(expression: Expression, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
     from fc_reaper.rules.asking import kind_of
 
-    subject: Any = (view.facts or Subject(task, view.now, view.started_time)).subject(expression)
+    subject: Any = (moment.facts or Subject(task, moment.now, moment.started_time)).subject(expression)
     found = ((path, reduce(step_into, path, subject)) for path in expression.paths)
-    return tuple(Read(spelt(path) or "@", None if value is None else kind_of(value)) for path, value in found)
+    return tuple(
+        FieldRead(spelt(path) or "@", None if value is None else kind_of(value)) for path, value in found
+    )

@@ -1,7 +1,7 @@
-"""`choose`: which of the due tasks are stopped in this run. What needs the others is decided here.
+"""`select`: which of the due tasks a run stops. All that depends on other tasks is decided here.
 
 In this order: `keep`, `holdout`, `halt_over`, the budgets. Memory is bounded by the budgets, not by how many
-tasks are due; a `keep` policy needs its population, up to a fixed number.
+tasks are due; a `keep` policy counts up to a fixed number of tasks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from fc_reaper.evaluator.concurrency import MOST, Key, Population, by_age, key_of, too_many
+from fc_reaper.evaluator.concurrency import MOST, ConcurrencyGroups, Key, by_age, key_of, too_many
 from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Policy
@@ -29,78 +29,64 @@ class Allowance(NamedTuple):
 class Selection(NamedTuple):
     """What happens to the due tasks of one policy.
 
-    `chosen` are stopped, most overdue first. `spare` are the next ones; `due` counts all, with those that
-    `holdout` spares: `held` of them, the first of which are in `heldout`. `halted` says why none is chosen,
-    None when nothing halts the policy. `allowed` is the budget of this run. `twice` counts claims of tasks
-    that had been claimed already; `due` is without them. `stays` has, for the due tasks of a `keep` policy,
-    their group: first those of it who stay, then those who go, the last first.
+    `selected` are stopped, most overdue first; `waiting` are the next ones. `halted` says why none is
+    selected, None when nothing halts the policy. `due` counts all due tasks, `held_out` those of them that
+    `holdout` spares; the first of these are in `held_out_tasks`. `duplicates` counts tasks that were listed
+    twice; `due` is without them. `allowed` is the budget of this run. `group_order` has, for each due task of
+    a `keep` policy, its group: first the tasks that stay, then those that are stopped, the last one first.
     """
 
     policy: Policy
     due: int
-    chosen: tuple[Evaluation, ...]
-    spare: tuple[Evaluation, ...]
+    selected: tuple[Evaluation, ...]
+    waiting: tuple[Evaluation, ...]
     halted: str | None
-    twice: int = 0
+    duplicates: int = 0
     allowed: Allowance = Allowance(0)
-    held: int = 0
-    heldout: tuple[Evaluation, ...] = ()
-    stays: Mapping[Key, tuple[Task, ...]] = {}
+    held_out: int = 0
+    held_out_tasks: tuple[Evaluation, ...] = ()
+    group_order: Mapping[Key, tuple[Task, ...]] = {}
 
     @property
     def reserve(self) -> tuple[Evaluation, ...]:
-        """Who takes the places of those that need no stop any more: at most as many as the budget."""
-        return () if self.halted else self.spare[: self.allowed.most]
+        """The tasks that replace selected ones that need no stop any more: at most as many as the budget."""
+        return () if self.halted else self.waiting[: self.allowed.most]
 
 
 class _Queue:
-    """The first *room* claims of one policy in their order, whatever order they come in."""
+    """The first *room* due tasks of one policy, whatever order they are added in."""
 
     def __init__(self, policy: Policy, room: int) -> None:
-        self.room = room
-        self._keep = policy.keep
         self.due = 0
-        self.twice = 0
-        self._claims: list[Evaluation] = []
+        self.duplicates = 0
+        self.policy = policy
+        self._room = room
+        self._evaluations: list[Evaluation] = []
 
-    def add(self, claim: Evaluation) -> None:
+    def add(self, evaluation: Evaluation) -> None:
         self.due += 1
-        self._claims.append(claim)
-        if len(self._claims) >= 2 * self.room + 64:
+        self._evaluations.append(evaluation)
+        if len(self._evaluations) >= 2 * self._room + 64:
             self._shrink()
 
     def first(self) -> tuple[Evaluation, ...]:
         self._shrink()
-        return tuple(self._claims)
+        return tuple(self._evaluations)
 
     def _shrink(self) -> None:
-        # A task that was listed twice far apart is claimed twice; it has one place.
-        once = {_record_of(one.task): one for one in self._claims}
-        self.twice += len(self._claims) - len(once)
-        self.due -= len(self._claims) - len(once)
-        if self._keep is None:
-            ordered = sorted(once.values(), key=lambda claim: claim.order)
+        once = {_record_of(one.task): one for one in self._evaluations}
+        self.duplicates += len(self._evaluations) - len(once)
+        self.due -= len(self._evaluations) - len(once)
+        keep = self.policy.keep
+        if keep is None:
+            ordered = sorted(once.values(), key=lambda one: one.order)
         else:
-            ordered = sorted(once.values(), key=_by_age, reverse=self._keep.stop_first == "newest")
-        self._claims = ordered[: self.room]
+            ordered = sorted(once.values(), key=_by_age, reverse=keep.stop_first == "newest")
+        self._evaluations = ordered[: self._room]
 
 
-def _by_age(claim: Evaluation) -> tuple[Millis, str, str]:
-    return by_age(claim.verdict.members[0], claim.task)
-
-
-class _Desk:
-    """What has been put on the table for one stop policy."""
-
-    def __init__(self, policy: Policy, spare: int) -> None:
-        self.policy = policy
-        self.due = _Queue(policy, 2 * policy.per_run + spare)
-        self.held = _Queue(policy, spare)
-        self.stays: dict[Key, tuple[Task, ...]] = {}
-
-    def add(self, claim: Evaluation) -> None:
-        held = self.policy.holdout is not None and is_held_out(claim.task.invocation_id, self.policy.holdout)
-        (self.held if held else self.due).add(claim)
+def _by_age(evaluation: Evaluation) -> tuple[Millis, str, str]:
+    return by_age(evaluation.verdict.members[0], evaluation.task)
 
 
 def is_held_out(invocation_id: str, share: int) -> bool:
@@ -109,131 +95,136 @@ def is_held_out(invocation_id: str, share: int) -> bool:
     return number * 10_000 < share * 2**64
 
 
-def choose(
-    claims: Iterable[Evaluation],
+def select(
+    evaluations: Iterable[Evaluation],
     policies: Sequence[Policy],
     *,
-    spare: int = 0,
-    unseen: Callable[[str], bool] = lambda policy: False,
+    room: int = 0,
+    incomplete: Callable[[str], bool] = lambda policy: False,
     allowance: Callable[[Policy, int], Allowance] = lambda policy, due: Allowance(policy.per_run),
-    settled: Callable[[Evaluation], None] = lambda claim: None,
+    settled: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> list[Selection]:
-    """Decide which of the due *claims* are stopped; the order in which they come does not matter.
+    """Decide which of the due *evaluations* are stopped; the order in which they come does not matter.
 
-    Keeps at most *spare* claims a policy beyond twice its budget. `unseen` is asked, once the claims have
-    been consumed, whether some of a policy's tasks were not looked at: then nothing follows from
-    their number, and a policy with `halt_over` or `keep` stops none. `allowance` is asked for a policy that
-    may stop something, with how many of its tasks are due. `settled` is told every claim that is a member
-    of a population, with its final verdict.
+    Keeps at most *room* due tasks a policy beyond twice its budget. `incomplete` is asked, once all
+    evaluations have been consumed, whether some of a policy's tasks were not listed: then nothing follows
+    from their number, and a policy with `halt_over` or `keep` stops none. `allowance` is asked for a policy
+    that may stop something, with the number of its due tasks. `settled` receives every evaluation that has
+    members, with its final verdict.
     """
-    desks = {policy.name: _Desk(policy, spare) for policy in policies if policy.stops}
-    populations = {policy.name: Population(policy) for policy in policies if policy.keep is not None}
-    places = places_of(policies)
-    waiting: dict[_Record, Evaluation] = {}
-    for claim in claims:
-        if claim.verdict.kind is Kind.DUE:
-            desks[claim.verdict.policy or ""].add(claim)
-            for population in populations.values():
-                population.forget(claim.task)
-        elif claim.verdict.members:
-            _count(claim, populations, waiting, settled)
-    for population in populations.values():
-        if population.policy.stops or not (population.overflown or unseen(population.policy.name)):
-            _settle_population(population, populations, waiting, desks, places)
-    for claim in waiting.values():
-        settled(claim)
-    return [_settle(desk, populations.get(name), unseen, allowance) for name, desk in desks.items()]
+    return _Selecting(policies, room, settled).run(evaluations, incomplete, allowance)
 
 
-def places_of(policies: Sequence[Policy]) -> dict[str, int]:
-    """Where each policy stands in its file."""
-    return {policy.name: policy.index for policy in policies}
+class _Selecting:
+    """One call of `select`: a queue for each stop policy, the groups of each `keep` policy."""
 
+    def __init__(self, policies: Sequence[Policy], room: int, settled: Callable[[Evaluation], None]) -> None:
+        stopping = [one for one in policies if one.stops]
+        self._due = {one.name: _Queue(one, 2 * one.per_run + room) for one in stopping}
+        self._held_out = {one.name: _Queue(one, room) for one in stopping}
+        self._group_order: dict[str, dict[Key, tuple[Task, ...]]] = {one.name: {} for one in stopping}
+        self._groups = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
+        self._index = {one.name: one.index for one in policies}
+        self._stopping = stopping
+        self._members: dict[_Record, Evaluation] = {}
+        self._settled = settled
 
-def _count(
-    claim: Evaluation,
-    populations: Mapping[str, Population],
-    waiting: dict[_Record, Evaluation],
-    settled: Callable[[Evaluation], None],
-) -> None:
-    counted = False
-    for member in claim.verdict.members:
-        counted = populations[member.policy].add(member, claim.task) or counted
-    record = _record_of(claim.task)
-    if not counted:
-        settled(claim)
-        return
-    if record in waiting:
-        settled(waiting[record])
-    waiting[record] = claim
+    def run(
+        self,
+        evaluations: Iterable[Evaluation],
+        incomplete: Callable[[str], bool],
+        allowance: Callable[[Policy, int], Allowance],
+    ) -> list[Selection]:
+        for evaluation in evaluations:
+            if evaluation.verdict.kind is Kind.DUE:
+                self._enqueue(evaluation)
+                for groups in self._groups.values():
+                    groups.exclude(evaluation.task)
+            elif evaluation.verdict.members:
+                self._count(evaluation)
+        for name, groups in self._groups.items():
+            if groups.policy.stops or not (groups.overflowed or incomplete(name)):
+                self._settle(groups)
+        for evaluation in self._members.values():
+            self._settled(evaluation)
+        return [self._selection(policy, incomplete, allowance) for policy in self._stopping]
+
+    def _enqueue(self, evaluation: Evaluation) -> None:
+        name = evaluation.verdict.policy or ""
+        share = self._due[name].policy.holdout
+        held_out = share is not None and is_held_out(evaluation.task.invocation_id, share)
+        (self._held_out if held_out else self._due)[name].add(evaluation)
+
+    def _count(self, evaluation: Evaluation) -> None:
+        """Count a member in its groups; its verdict stands until these are settled."""
+        added = [self._groups[one.policy].add(one, evaluation.task) for one in evaluation.verdict.members]
+        record = _record_of(evaluation.task)
+        if not any(added):
+            self._settled(evaluation)
+            return
+        if record in self._members:
+            self._settled(self._members[record])
+        self._members[record] = evaluation
+
+    def _settle(self, groups: ConcurrencyGroups) -> None:
+        """Change the verdicts of the tasks that are one too many, and exclude them from the other groups."""
+        policy = groups.policy
+        for task, member, order in list(groups.excess()):
+            if member.in_scope:
+                before = self._members[_record_of(task)]
+                later = self._index[policy.name] > self._index.get(before.verdict.policy or "", -1)
+                verdict = too_many(policy, member, before.verdict, later=later)
+                self._members[_record_of(task)] = evaluation = before._replace(verdict=verdict)
+                if policy.stops:
+                    self._group_order[policy.name][key_of(task)] = order
+                    self._enqueue(evaluation)
+            if policy.stops or not policy.approved:
+                for other in self._groups.values():
+                    if other is not groups:
+                        other.exclude(task)
+
+    def _selection(
+        self,
+        policy: Policy,
+        incomplete: Callable[[str], bool],
+        allowance: Callable[[Policy, int], Allowance],
+    ) -> Selection:
+        name = policy.name
+        queue, held_out = self._due[name], self._held_out[name]
+        first, held_out_tasks = queue.first(), held_out.first()
+        halted = _halted(policy, queue.due, self._groups.get(name), incomplete)
+        allowed = Allowance(0) if halted or not first else allowance(policy, queue.due)
+        return Selection(
+            policy,
+            queue.due + held_out.due,
+            first[: allowed.most],
+            first[allowed.most :],
+            halted,
+            queue.duplicates + held_out.duplicates,
+            allowed,
+            held_out.due,
+            held_out_tasks,
+            self._group_order[name],
+        )
 
 
 def _record_of(task: Task) -> _Record:
     return task.function, task.invocation_id
 
 
-def _settle_population(
-    population: Population,
-    populations: Mapping[str, Population],
-    waiting: dict[_Record, Evaluation],
-    desks: Mapping[str, _Desk],
-    places: Mapping[str, int],
-) -> None:
-    """Turn the verdicts of those who are one too many, and take them out of the later populations."""
-    policy = population.policy
-    for task, member, stays in list(population.excess()):
-        if member.asked:
-            before = waiting[_record_of(task)]
-            later = places[policy.name] > places.get(before.verdict.policy or "", -1)
-            claim = before._replace(verdict=too_many(policy, member, before.verdict, later=later))
-            waiting[_record_of(task)] = claim
-            if policy.stops:
-                desks[policy.name].stays[key_of(task)] = stays
-                desks[policy.name].add(claim)
-        if policy.stops or not policy.approved:
-            for other in populations.values():
-                if other is not population:
-                    other.forget(task)
-
-
-def _settle(
-    desk: _Desk,
-    population: Population | None,
-    unseen: Callable[[str], bool],
-    allowance: Callable[[Policy, int], Allowance],
-) -> Selection:
-    policy = desk.policy
-    first = desk.due.first()
-    heldout = desk.held.first()
-    halted = _halted(policy, desk.due.due, population, unseen)
-    allowed = Allowance(0) if halted or not first else allowance(policy, desk.due.due)
-    return Selection(
-        policy,
-        desk.due.due + desk.held.due,
-        first[: allowed.most],
-        first[allowed.most :],
-        halted,
-        desk.due.twice + desk.held.twice,
-        allowed,
-        desk.held.due,
-        heldout,
-        desk.stays,
-    )
-
-
 def _halted(
-    policy: Policy, due: int, population: Population | None, unseen: Callable[[str], bool]
+    policy: Policy, due: int, groups: ConcurrencyGroups | None, incomplete: Callable[[str], bool]
 ) -> str | None:
     if due == 0:
         return None
-    if population is not None and population.overflown:
+    if groups is not None and groups.overflowed:
         return f"more than {MOST} tasks match, too many to be counted in one run"
-    if population is not None and unseen(policy.name):
+    if groups is not None and incomplete(policy.name):
         return "not all of its tasks could be listed, so nobody knows how many are one too many"
     if policy.halt_over is None:
         return None
     if due > policy.halt_over:
         return f"{due} tasks are due at once, more than halt_over {policy.halt_over}: looks like a mistake"
-    if unseen(policy.name):
+    if incomplete(policy.name):
         return "not all of its tasks could be listed, so nobody knows how many are due"
     return None

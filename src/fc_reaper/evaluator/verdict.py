@@ -1,4 +1,4 @@
-"""The words of a judgement."""
+"""What `evaluate` returns: the verdict on one task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fc_reaper.models import Millis, Task
 
 
 class Kind(str, Enum):
-    """What becomes of a task; each task gets exactly one."""
+    """The kinds of verdict; each task gets exactly one."""
 
     KEPT = "kept"
     EXEMPT = "exempt"
@@ -19,15 +19,15 @@ class Kind(str, Enum):
 
 
 KEEP = "keep"
-"""The rule of a task that is one too many."""
+"""The rule of a task that is one too many in its concurrency group."""
 
 
 class Member(NamedTuple):
-    """A task's place in the population of one `keep` policy, where the others decide what becomes of it.
+    """A task's place in a concurrency group of one `keep` policy.
 
-    `group` tells its group from others; it is a digest, since what it is made of may be a payload. `since` is
-    when the task was first enqueued, `age` how long ago that was. `choosable` is False for a task that is
-    spared: it counts, and is never chosen. `asked` is False where the run was asked about other tasks only.
+    `group` is a digest, since it may be made of a payload. `since` is when the task was first enqueued, `age`
+    how long ago that was. `selectable` is False for a spared task: it counts and is never selected.
+    `in_scope` is False where the run is about other tasks and this one is only counted.
     """
 
     policy: str
@@ -35,19 +35,19 @@ class Member(NamedTuple):
     since: Millis
     age: Millis
     clock: str
-    choosable: bool
-    asked: bool
+    selectable: bool
+    in_scope: bool
 
 
 class Verdict(NamedTuple):
-    """The fate of one task, with the reason that travels unchanged to the log line.
+    """The verdict on one task, with its reason as the log line shows it.
 
-    `policy` names the policy whose claim won, or which could not be decided. `rule` is the key that
-    decided (`alive_for`, `exempt`, …). Ages and limits are milliseconds, None where the rule has none.
-    `clock` is `events` or `started_time`. `also` names the other policies that claim the task.
-    `line` is the line of the policy file that decided. `unread` says that reading the task by itself
-    may tell more. `members` are the populations in which the task counts: the verdict then holds unless
-    `choose` finds it one too many.
+    `policy` names the policy that decided, or that could not be decided. `rule` is the deciding key
+    (`alive_for`, `exempt`, ...). `age` and `limit` are milliseconds, None where the rule has none. `clock` is
+    `events` or `started_time`. `also` names the other policies for which the task is due. `line` is the line
+    of the policy file that decided. `unread` says that reading the task by itself may settle more. `members`
+    are the concurrency groups in which the task counts: the verdict then stands unless `select` finds the
+    task one too many.
     """
 
     kind: Kind
@@ -67,9 +67,14 @@ class Verdict(NamedTuple):
         """By how much the limit is exceeded, in milliseconds; negative while there is time left."""
         return None if self.age is None or self.limit is None else self.age - self.limit
 
+    def later(self, by: Millis) -> Verdict:
+        """The same verdict so much later, while no rule changes its answer."""
+        members = tuple(one._replace(age=one.age + by) for one in self.members)
+        return self._replace(age=None if self.age is None else self.age + by, members=members)
+
 
 class Evaluation(NamedTuple):
-    """A task together with its verdict; `at` is the moment of it, the same for all where none is told."""
+    """A task with its verdict, and the moment of the verdict (0 for all where only one moment is used)."""
 
     task: Task
     verdict: Verdict
@@ -77,11 +82,11 @@ class Evaluation(NamedTuple):
 
     @property
     def order(self) -> tuple[bool, Millis, bool, Millis, str, str]:
-        """Most overdue first, then oldest, then by name: the same for every order of listing."""
+        """Most overdue first, then oldest, then by name, whatever order the tasks were listed in."""
         verdict, task = self.verdict, self.task
         overdue, old = self._since(verdict.over), self._since(verdict.age)
         return (*overdue, *old, str(task.function), task.invocation_id)
 
     def _since(self, length: Millis | None) -> tuple[bool, Millis]:
-        """Since when: to be seen a second later makes nobody older than others. Last, where it is unknown."""
+        """When *length* began, so that a later reading makes no task older; unknown is last."""
         return (True, 0) if length is None else (False, self.at - length)

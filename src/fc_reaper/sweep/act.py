@@ -8,7 +8,7 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.compiled import FunctionPolicies
+from fc_reaper.evaluator.evaluate import FunctionPolicies
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import Evaluation
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot
@@ -40,7 +40,7 @@ class Executor:
         self._rules_of = rules_of
         self._stopper = stopper
         self._waiting = {one.policy.name: deque(_in_turn(one, endless)) for one in choices}
-        self._room = {one.policy.name: len(one.chosen) for one in choices}
+        self._room = {one.policy.name: len(one.selected) for one in choices}
         self._most = sum(self._room.values()) if most is None else most
         self.tried = {one.policy.name: 0 for one in choices}
 
@@ -80,7 +80,7 @@ class Executor:
 
 def _in_turn(choice: Selection, endless: bool) -> Sequence[Evaluation]:
     """Everybody who may be tried, most overdue first."""
-    return (*choice.chosen, *(choice.spare if endless and choice.allowed.most else choice.reserve))
+    return (*choice.selected, *(choice.waiting if endless and choice.allowed.most else choice.reserve))
 
 
 def prove(awaiting: Iterable[Outcome], cloud: Cloud, crew: Pool, report: Report, until: Deadline) -> None:

@@ -9,7 +9,7 @@ import re
 from itertools import takewhile
 from typing import NamedTuple
 
-from fc_reaper.evaluator.compiled import CompiledPolicy, FunctionPolicies
+from fc_reaper.evaluator.evaluate import CompiledPolicy, FunctionPolicies
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis
 from fc_reaper.policy import Carried
 from fc_reaper.rules.ages import StartedTime

@@ -14,9 +14,8 @@ from threading import Lock
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.compiled import FunctionPolicies
 from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
 from fc_reaper.models import Snapshot, Task
@@ -56,7 +55,7 @@ class Recount:
     ) -> None:
         self._cloud, self._rules_of, self._clock = cloud, rules_of, clock
         self._policies = {one.policy.name: one.policy for one in choices}
-        self._stays = {one.policy.name: one.stays for one in choices}
+        self._stays = {one.policy.name: one.group_order for one in choices}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = Lock()
         # StopAction of its own: those of the run are busy with the stops that wait for this count.
@@ -84,12 +83,12 @@ class Recount:
 
     def verdict(self, due: Evaluation, seen: Snapshot, rules: FunctionPolicies) -> Verdict:
         """The verdict of the task of *due* as it was just read."""
-        fresh = claim(seen.task, rules, seen.moment)
+        fresh = evaluate(seen.task, rules, seen.moment)
         if due.verdict.rule != KEEP or fresh.kind is Kind.DUE:
             return fresh
         policy = self._policy(due)
         member = next((one for one in fresh.members if one.policy == policy.name), None)
-        if member is None or not member.choosable or member.group != due.verdict.members[0].group:
+        if member is None or not member.selectable or member.group != due.verdict.members[0].group:
             return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
         counted = [
             one
@@ -132,7 +131,7 @@ class Recount:
                 return []
             raise
         rules = self._rules_of(Evaluation(task, due.verdict))
-        members = claim(seen.task, rules, seen.moment).members
+        members = evaluate(seen.task, rules, seen.moment).members
         return [(one, seen.task._replace(record=None)) for one in members if one.policy == policy.name]
 
 

@@ -48,7 +48,7 @@ class Report:
         """Count and tell what a halt or a spent budget kept from being stopped; *tried* of it were tried."""
         name = choice.policy.name
         self._held_out(choice)
-        waiting = choice.due - choice.held - tried
+        waiting = choice.due - choice.held_out - tried
         if waiting == 0:
             return
         self._ledger.limited = True
@@ -58,7 +58,7 @@ class Report:
         reason = choice.halted or choice.allowed.why
         self._teller.tell(event, policy=name, due=choice.due, allowed=allowed, why=reason)
         self._ledger.settled(name, "skipped", waiting)
-        left = (*choice.chosen, *choice.spare)[tried:]
+        left = (*choice.selected, *choice.waiting)[tried:]
         for claim in left:
             self._teller.task("skipped", claim, why=why)
             self._keep("skipped", claim, {"why": why})
@@ -66,15 +66,15 @@ class Report:
 
     def _held_out(self, choice: Selection) -> None:
         """Count and tell the due tasks that `holdout` spares; that is as it should be."""
-        if choice.held == 0:
+        if choice.held_out == 0:
             return
         name = choice.policy.name
         more: dict[str, Any] = {"why": "spared", "detail": HELD_OUT}
-        self._ledger.settled(name, "skipped", choice.held)
-        for claim in choice.heldout:
+        self._ledger.settled(name, "skipped", choice.held_out)
+        for claim in choice.held_out_tasks:
             self._teller.task("skipped", claim, **more)
             self._keep("skipped", claim, more)
-        self._teller.unsaid(name, choice.held - len(choice.heldout))
+        self._teller.unsaid(name, choice.held_out - len(choice.held_out_tasks))
 
     def _keep(self, event: str, claim: Evaluation, more: dict[str, Any]) -> None:
         if len(self.tasks) < self._shown:

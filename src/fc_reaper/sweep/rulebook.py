@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fc_reaper.evaluator.compiled import FunctionPolicies, compile_policies
+from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy, PolicyFile
@@ -66,7 +66,7 @@ class Rulebook:
             policies,
             self._file.exempt,
             started_time=self._terms.started_time,
-            ourselves=ourselves is not None and is_ourselves(function, ourselves),
+            own_function=ourselves is not None and is_ourselves(function, ourselves),
             counted=counted,
         )
 

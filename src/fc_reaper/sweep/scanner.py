@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.evaluator.compiled import FunctionPolicies
-from fc_reaper.evaluator.evaluate import claim, stopping_too_long
+from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import STOPPING, Function, Millis, Page, Snapshot, Task
 from fc_reaper.sweep.ledger import Ledger
@@ -241,7 +240,7 @@ class Scanner:
         self._add(work, Question(query, token), until)
 
     def _wants_reading(self, task: Task, rules: FunctionPolicies, moment: Millis) -> bool:
-        if task.events and not rules.asks:
+        if task.events and not rules.has_expressions:
             return False
         if task.status == STOPPING and stopping_too_long(task, self._stuck_after, moment, read=False).unread:
             return True
@@ -250,7 +249,7 @@ class Scanner:
     def _claim(self, task: Task, rules: FunctionPolicies, moment: Millis, *, read: bool) -> Verdict:
         """Judge one task; should that fail by a fault of ours, it concerns this task alone."""
         try:
-            return claim(task, rules, moment, read=read)
+            return evaluate(task, rules, moment, read=read)
         except Exception as error:
             return Verdict(
                 Kind.UNKNOWN, f"a fault in fc-reaper itself: {type(error).__name__}", rule="status"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.compiled import FunctionPolicies
+from fc_reaper.evaluator.evaluate import FunctionPolicies
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot, Task
 from fc_reaper.sweep.ports import Cloud, Jitter

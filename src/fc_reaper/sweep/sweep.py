@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
-from fc_reaper.evaluator.compiled import FunctionPolicies
 from fc_reaper.evaluator.concurrency import Key, key_of
-from fc_reaper.evaluator.select import Selection, choose
+from fc_reaper.evaluator.evaluate import FunctionPolicies
+from fc_reaper.evaluator.select import Selection, select
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.events import Request
 from fc_reaper.models import Function, Snapshot, Task
@@ -114,16 +114,16 @@ class Sweep:
             now=self._clock.now(),
             until=self._terms.end,
         )
-        choices = choose(
+        choices = select(
             claims,
             self._policy.policies,
-            spare=spare,
-            unseen=self._some_unseen,
+            room=spare,
+            incomplete=self._some_unseen,
             allowance=allowances,
             settled=self._look.settle,
         )
         for choice in choices:
-            self.ledger.take_back(choice.policy.name, choice.twice)
+            self.ledger.take_back(choice.policy.name, choice.duplicates)
         tried = self._act(choices, endless=endless, most=most)
         for choice in choices:
             self._report.held_back(choice, tried[choice.policy.name])
@@ -192,7 +192,7 @@ class Sweep:
             its = planned.get(key_of(found.task))
             asked = its is not None and is_same(its, found.task)
             members = tuple(
-                one._replace(asked=asked and one.policy in keeps) for one in found.verdict.members
+                one._replace(in_scope=asked and one.policy in keeps) for one in found.verdict.members
             )
             yield found._replace(verdict=found.verdict._replace(members=members))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fc_reaper.cloud.client import WITH_PAYLOAD
-from fc_reaper.evaluator.compiled import compile_policies
+from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.models import STOPPING, Function, Millis
 from fc_reaper.policy import Carried, Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime

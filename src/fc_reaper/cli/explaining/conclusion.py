@@ -1,4 +1,4 @@
-"""The end of an explanation: the verdict, what decided, when it becomes due, and what would change it."""
+"""The end of an explanation: the verdict, what decided, and when the task becomes due."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from fc_reaper.cli.explaining.changes import sentence
-from fc_reaper.cli.explaining.unclaimed import is_unclaimed, unclaimed
 from fc_reaper.cli.screen import BAD, GOOD, STRONG, percent, plain
 from fc_reaper.evaluator.explain import Explanation, Step
 from fc_reaper.evaluator.verdict import Kind, Verdict
-from fc_reaper.models import ALIVE
+from fc_reaper.models import ALIVE, UNFINISHED
 from fc_reaper.policy import format_duration
 
 _VERDICTS = {
@@ -28,8 +26,9 @@ def conclusion(explained: Explanation, source: str) -> Iterator[Text]:
     verdict = explained.verdict
     word, style = _VERDICTS[verdict.kind]
     unless = ", unless it is one too many" if _choosable(explained) else ""
-    if is_unclaimed(explained):
-        why = "" if unless else f": {unclaimed(explained, source)}"
+    undecided = verdict.kind is Kind.KEPT and verdict.policy is None and explained.task.status in UNFINISHED
+    if undecided:
+        why = "" if verdict.members else f": {verdict.reason}"
         yield Text.assemble((f"{word}{unless}", style), why)
     else:
         yield Text.assemble((f"{word}{unless}", style), _reasons(verdict, word))
@@ -61,7 +60,7 @@ def _choosable(explained: Explanation) -> list[Step]:
     return [
         step
         for step, member in counting
-        if member is not None and member.choosable and _stops(step) and not step.held_out
+        if member is not None and member.selectable and _stops(step) and not step.held_out
     ]
 
 
@@ -90,8 +89,6 @@ def _outlook(explained: Explanation, source: str) -> Iterator[str]:
         yield f"due in {format_duration(explained.due_in)}, if it is {task.status} until then{then}"
     elif verdict.kind is not Kind.DUE and task.status in ALIVE and not _choosable(explained):
         yield "time alone will not make it due"
-    if explained.outlook.ways or not any(step.held_out for step in explained.steps):
-        yield sentence(explained, source)
 
 
 def _spared(step: Step, source: str) -> str:
@@ -117,7 +114,7 @@ def _as_one_of_many(explained: Explanation, source: str) -> Iterator[str]:
         if member is None:
             continue
         counts, place = f"counts for {step.policy.name}", f"{source}:{step.policy.line}"
-        if not member.choosable:
+        if not member.selectable:
             yield f"{counts} ({place}), which never stops it: {_mercy(step, explained, source)}"
         elif step.held_out:
             yield f"{counts}, which never stops it: {_spared(step, source)}"
@@ -131,5 +128,5 @@ def _mercy(step: Step, explained: Explanation, source: str) -> str:
     verdict = explained.verdict
     if verdict.kind is Kind.EXEMPT:
         return f"it is exempt ({source}:{verdict.line})" if verdict.line else "it is the reaper's own"
-    spared_by = None if step.opinion is None else step.opinion.spared_by
+    spared_by = None if step.result is None else step.result.spared_by
     return "it is spared" if spared_by is None else f"`unless` spares it ({source}:{spared_by.line})"

@@ -69,7 +69,7 @@ def judged(seen: Snapshot, policy: PolicyFile, settings: Settings) -> Explanatio
         seen.moment,
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
-        ourselves=ourselves is not None and is_ourselves(seen.task.function, ourselves),
+        own_function=ourselves is not None and is_ourselves(seen.task.function, ourselves),
         unapproved=read_unapproved(settings, policy),
     )
 

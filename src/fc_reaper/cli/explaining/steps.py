@@ -9,7 +9,7 @@ from rich.text import Text
 from fc_reaper.cli.explaining.conclusion import conclusion
 from fc_reaper.cli.explaining.records import spoken_moment
 from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
-from fc_reaper.evaluator.explain import Asked, Explanation, Question, Read, Step
+from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Step
 from fc_reaper.evaluator.verdict import Kind, Member
 from fc_reaper.policy import Keep, format_duration
 
@@ -41,8 +41,8 @@ def _record(explained: Explanation) -> Iterator[Row]:
     if not task.events:
         started = "never" if task.started_at is None else _ago(explained, task.started_at)
         yield "", "no dated events; startedTime", Text(started)
-    if explained.doubt is not None:
-        yield "", plain(explained.doubt), _UNKNOWN
+    if explained.inconsistency is not None:
+        yield "", plain(explained.inconsistency), _UNKNOWN
 
 
 def _ago(explained: Explanation, at: int) -> str:
@@ -69,7 +69,7 @@ def _policy(step: Step, explained: Explanation, source: str) -> Iterator[Row]:
     does = "report" if not policy.stops else "stop" if step.unapproved is None else "stop, not approved"
     triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
     yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", Text("")
-    if step.match is None or step.opinion is None:
+    if step.match is None or step.result is None:
         targets = ", ".join(short(*target) for target in policy.targets)
         yield "  targets", targets, _NO
         return
@@ -84,7 +84,7 @@ def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
     policy = step.policy
     if policy.keep is not None:
         yield "  keep", kept(policy.keep), _place(step, explained)
-        yield from _read(step.grouped)
+        yield from _read(step.group_fields)
     if policy.holdout is not None and step.held_out is not None:
         held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
         yield "  holdout", f"{percent(policy.holdout)} of all ids", held
@@ -99,7 +99,7 @@ def kept(keep: Keep) -> str:
 
 
 def _place(step: Step, explained: Explanation) -> Text:
-    place = step.place
+    place = step.membership
     if isinstance(place, Member):
         return _counted(explained.counted(step), explained)
     if place is not None and place.holds is None:
@@ -110,7 +110,7 @@ def _place(step: Step, explained: Explanation) -> Text:
 def _counted(member: Member | None, explained: Explanation) -> Text:
     """Whether it counts in a run, where what other policies say of it matters as well."""
     if member is not None:
-        spared = "" if member.choosable else ", and is never chosen"
+        spared = "" if member.selectable else ", and is never chosen"
         return Text.assemble(
             ("counts", STRONG), f": first enqueued {format_duration(member.age)} ago{spared}"
         )
@@ -125,39 +125,39 @@ def _owner(explained: Explanation) -> str | None:
     if explained.verdict.kind is Kind.DUE:
         return explained.verdict.policy
     holding = (one for one in explained.steps if one.unapproved is not None and one.policy.keep is None)
-    return next((one.policy.name for one in holding if one.opinion and one.opinion.holds), None)
+    return next((one.policy.name for one in holding if one.result and one.result.holds), None)
 
 
-def _read(reads: Iterable[Read]) -> Iterator[Row]:
+def _read(reads: Iterable[FieldRead]) -> Iterator[Row]:
     """The fields that an expression reads; of their values only the kind."""
     for path, kind in reads:
         yield "", f"  {plain(path)}", Text("absent", BAD) if kind is None else Text(f"present: {kind}", SOFT)
 
 
-def _asked(name: str, asked: Asked, explained: Explanation, source: str) -> Iterator[Row]:
+def _asked(name: str, asked: MatcherResult, explained: Explanation, source: str) -> Iterator[Row]:
     """One row a key; the first one says which matcher it is."""
-    for number, question in enumerate(asked.questions):
+    for number, question in enumerate(asked.keys):
         where = f"  {source}:{asked.line}" if number == 0 and not name.endswith("match") else ""
         yield (
             name if number == 0 else "",
             f"{_question(question)}{where}",
             _answer(question, explained.task.status),
         )
-        yield from _read(question.reads)
+        yield from _read(question.fields)
 
 
-def _question(question: Question) -> str:
+def _question(question: KeyResult) -> str:
     return f"{question.key}: {plain(question.wanted)}"
 
 
-def _answer(question: Question, status: str) -> Text:
-    finding = question.finding
+def _answer(question: KeyResult, status: str) -> Text:
+    finding = question.result
     if finding.holds is None:
         return Text.assemble(_UNKNOWN, f": {plain(finding.why)}")
     words = _YES if finding.holds else _NO
     if finding.age is not None and finding.over is not None:
         side = "over" if finding.holds else "left"
-        limit = f" of {format_duration(finding.limit)}" if question.reads and finding.limit else ""
+        limit = f" of {format_duration(finding.limit)}" if question.fields and finding.limit else ""
         measured = f": {format_duration(finding.age)}{limit}, {format_duration(abs(finding.over))} {side}"
         return Text.assemble(words, measured)
     if finding.rule == "status" and question.key != "status" and not finding.holds:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fc_reaper.cli.explaining.changes import ways_as_json
-from fc_reaper.evaluator.explain import Asked, Explanation, Read, Step
+from fc_reaper.evaluator.explain import Explanation, FieldRead, MatcherResult, Step
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import Task
 from fc_reaper.rules.matcher import RuleResult
@@ -17,14 +16,13 @@ def as_json(explained: Explanation, source: str) -> dict[str, Any]:
     return {
         "source": source,
         "now_ms": explained.now,
-        "record": _record_json(explained.task, explained.doubt),
+        "record": _record_json(explained.task, explained.inconsistency),
         "exempt": [_asked_json(asked) for asked in explained.exempt],
         "policies": [_step_json(step, explained.counted(step)) for step in explained.steps],
         "verdict": _verdict_json(explained.verdict),
         "if_named": _verdict_json(explained.if_named),
         "held_out_by": explained.verdict.policy if _is_held_out(explained) else None,
         "due_in_s": _seconds(explained.due_in),
-        "would_change": ways_as_json(explained),
         "stuck": explained.stuck is not None and bool(explained.stuck.holds),
     }
 
@@ -57,7 +55,7 @@ def _step_json(step: Step, member: Member | None) -> dict[str, Any]:
         "target_fits": step.match is not None,
         "match": None if step.match is None else _asked_json(step.match),
         "unless": [_asked_json(asked) for asked in step.unless],
-        "claims": None if step.opinion is None else step.opinion.holds,
+        "claims": None if step.result is None else step.result.holds,
         "keep": _keep_json(step, member),
         "held_out": step.held_out,
         "not_approved": step.unapproved,
@@ -65,7 +63,7 @@ def _step_json(step: Step, member: Member | None) -> dict[str, Any]:
 
 
 def _keep_json(step: Step, member: Member | None) -> dict[str, Any] | None:
-    keep, place = step.policy.keep, step.place
+    keep, place = step.policy.keep, step.membership
     if keep is None:
         return None
     unknown = isinstance(place, RuleResult) and place.holds is None
@@ -73,19 +71,19 @@ def _keep_json(step: Step, member: Member | None) -> dict[str, Any] | None:
         "at_most": keep.at_most,
         "stop_first": keep.stop_first,
         "per": None if keep.per is None else str(keep.per),
-        "reads": _reads_json(step.grouped),
+        "reads": _reads_json(step.group_fields),
         "counts": None if unknown else member is not None,
-        "may_be_chosen": member is not None and member.choosable,
+        "may_be_chosen": member is not None and member.selectable,
         "age_s": _seconds(place.age) if isinstance(place, Member) else None,
         "why": place.why if isinstance(place, RuleResult) and place.why else None,
     }
 
 
-def _reads_json(reads: Iterable[Read]) -> list[dict[str, Any]]:
+def _reads_json(reads: Iterable[FieldRead]) -> list[dict[str, Any]]:
     return [{"field": path, "present": kind is not None, "kind": kind} for path, kind in reads]
 
 
-def _asked_json(asked: Asked) -> dict[str, Any]:
+def _asked_json(asked: MatcherResult) -> dict[str, Any]:
     return {
         "line": asked.line,
         "holds": asked.holds,
@@ -93,13 +91,13 @@ def _asked_json(asked: Asked) -> dict[str, Any]:
             {
                 "key": question.key,
                 "wanted": question.wanted,
-                "holds": question.finding.holds,
-                "age_s": _seconds(question.finding.age),
-                "limit_s": _seconds(question.finding.limit),
-                "why": question.finding.why or None,
-                "reads": _reads_json(question.reads),
+                "holds": question.result.holds,
+                "age_s": _seconds(question.result.age),
+                "limit_s": _seconds(question.result.limit),
+                "why": question.result.why or None,
+                "reads": _reads_json(question.fields),
             }
-            for question in asked.questions
+            for question in asked.keys
         ],
     }
 

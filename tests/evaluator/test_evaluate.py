@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.evaluator.compiled import compile_policies
-from fc_reaper.evaluator.evaluate import claim
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import load_policy
@@ -68,12 +67,12 @@ REQUEUED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "10m"), ("Enqueu
 )
 def test_rules_decide_by_their_own_clock(match: str, task: Task, kind: Kind) -> None:
     """Each clock ticks in its own statuses and from its own event; the limit itself is within."""
-    assert claim(task, rules(a_policy(match)), NOON).kind is kind
+    assert evaluate(task, rules(a_policy(match)), NOON).kind is kind
 
 
 def test_a_verdict_explains_itself() -> None:
     """Policy, rule, reason, age, limit, excess and clock travel with the verdict."""
-    verdict = claim(running_for("2h14m"), rules(a_policy("{alive_for: 2h}")), NOON)
+    verdict = evaluate(running_for("2h14m"), rules(a_policy("{alive_for: 2h}")), NOON)
     assert (verdict.policy, verdict.rule, verdict.clock) == ("runaway", "alive_for", "events")
     assert verdict.reason == "it takes forty minutes at worst"
     assert (verdict.age, verdict.limit, verdict.over) == (8_040_000, 7_200_000, 840_000)
@@ -82,7 +81,7 @@ def test_a_verdict_explains_itself() -> None:
 def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
     """The clock that decided when the task became due is the one that explains it."""
     file = a_policy("{running_for: 1h, alive_for: 4h}")
-    verdict = claim(a_task("Running", ("Enqueued", "5h"), ("Running", "90m")), rules(file), NOON)
+    verdict = evaluate(a_task("Running", ("Enqueued", "5h"), ("Running", "90m")), rules(file), NOON)
     assert (verdict.rule, verdict.over) == ("running_for", 1_800_000)
 
 
@@ -94,7 +93,7 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
             running_for("9h")._replace(status="Retrying"), "contradicts", id="status and events differ"
         ),
         pytest.param(
-            running_for("9h", inconsistency="another function"), "another function", id="doubtful record"
+            running_for("9h", inconsistency="another function"), "another function", id="inconsistent record"
         ),
         pytest.param(a_task("Running", ("Running", "9h")), "alive_for", id="never enqueued"),
         pytest.param(
@@ -108,7 +107,7 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
 )
 def test_unknown_means_keep(task: Task, why: str) -> None:
     """A record without what the rule needs, or against itself, is unknown, whatever else it says."""
-    verdict = claim(task, rules(a_policy("{alive_for: 2h}")), NOON)
+    verdict = evaluate(task, rules(a_policy("{alive_for: 2h}")), NOON)
     assert verdict.kind is Kind.UNKNOWN
     assert why in verdict.reason
 
@@ -125,7 +124,7 @@ def test_unknown_means_keep(task: Task, why: str) -> None:
 )
 def test_an_event_without_a_date_leaves_open_what_came_last(match: str, task: Task) -> None:
     """What nobody can date may be a new attempt or the end; so may a start after the latest event."""
-    assert claim(task, rules(a_policy(match)), NOON).kind is Kind.UNKNOWN
+    assert evaluate(task, rules(a_policy(match)), NOON).kind is Kind.UNKNOWN
 
 
 def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> None:
@@ -133,29 +132,29 @@ def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> N
     task = a_task("Running", ("Enqueued", "1m"))._replace(
         events=(TaskEvent(ago("1m"), 1, "Enqueued"), TaskEvent(NOON + 5_000, 2, "Running"))
     )
-    assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.KEPT
+    assert evaluate(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.KEPT
 
 
 def test_a_finished_record_about_something_else_proves_nothing() -> None:
-    """A doubtful record is not even believed when it says that it is over."""
+    """An inconsistent record is not even believed when it says that it is over."""
     task = running_for("9h", inconsistency="another task")._replace(status="Succeeded")
-    assert claim(task, rules(a_policy()), NOON).kind is Kind.UNKNOWN
+    assert evaluate(task, rules(a_policy()), NOON).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize("exempt", ["[{target: 'media/transcode@*'}]", "[{target: 'media$transcode@*'}]"])
-def test_mercy_knows_a_function_by_both_its_names(exempt: str) -> None:
+def test_exemption_knows_a_function_by_both_its_names(exempt: str) -> None:
     """A function made in 2.0 is called media$transcode in 3.0."""
     function = Function(None, "media$transcode", "LATEST")
     file = a_policy(exempt=exempt)
-    judged = compile_policies(function, file.policies, file.exempt)
-    assert claim(running_for("9h", function=function), judged, NOON).kind is Kind.EXEMPT
+    policies = compile_policies(function, file.policies, file.exempt)
+    assert evaluate(running_for("9h", function=function), policies, NOON).kind is Kind.EXEMPT
 
 
 def test_a_date_in_the_future_is_no_date() -> None:
     """Nobody can have been running since tomorrow; the attempt before does not count instead."""
     task = a_task("Running", ("Enqueued", "9h"), ("Running", "8h"), ("Retrying", "7h"))
     task = task._replace(events=(*task.events, TaskEvent(NOON + 60_000, 9, "Running")))
-    assert claim(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.UNKNOWN
+    assert evaluate(task, rules(a_policy("{running_for: 2h}")), NOON).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -172,12 +171,12 @@ def test_a_date_in_the_future_is_no_date() -> None:
         ("{stopping_for: 2h}", "execution", 0, Kind.KEPT),
     ],
 )
-def test_started_time_condemns_only_where_it_is_known(
+def test_started_time_makes_due_only_where_it_is_known(
     match: str, meaning: str, retries: int | None, kind: Kind
 ) -> None:
     """Without any dated event `startedTime` counts only where it can but make the task look younger."""
     task = a_task("Running", started_at=ago("3h"), retries=retries)
-    verdict = claim(task, rules(a_policy(match), started_time=meaning), NOON)
+    verdict = evaluate(task, rules(a_policy(match), started_time=meaning), NOON)
     assert verdict.kind is kind
     assert verdict.clock == ("started_time" if kind is Kind.DUE else None)
 
@@ -186,20 +185,20 @@ def test_started_time_condemns_only_where_it_is_known(
 def test_started_time_tells_of_waiting_only_where_it_means_enqueueing(meaning: str, kind: Kind) -> None:
     """`queued_for` without events needs `startedTime` to be the moment of enqueueing."""
     task = a_task("Enqueued", started_at=ago("3h"))
-    assert claim(task, rules(a_policy("{queued_for: 2h}"), started_time=meaning), NOON).kind is kind
+    assert evaluate(task, rules(a_policy("{queued_for: 2h}"), started_time=meaning), NOON).kind is kind
 
 
-def test_a_listed_record_without_events_is_read_before_it_is_judged() -> None:
-    """What the list leaves out may stand in the record itself, so nobody is condemned by the list."""
+def test_a_listed_record_without_events_is_read_before_it_is_evaluated() -> None:
+    """What the list leaves out may stand in the record itself, so nobody is stopped by the list."""
     task = a_task("Running", started_at=ago("9h"))
-    verdict = claim(task, rules(a_policy("{alive_for: 2h}")), NOON, read=False)
+    verdict = evaluate(task, rules(a_policy("{alive_for: 2h}")), NOON, read=False)
     assert (verdict.kind, verdict.unread) == (Kind.UNKNOWN, True)
 
 
 def test_what_started_within_the_limit_needs_no_reading() -> None:
     """An attempt cannot be older than `startedTime`, whatever that means: no call is spent on it."""
     task = a_task("Running", started_at=ago("1h"))
-    verdict = claim(task, rules(a_policy("{running_for: 2h}")), NOON, read=False)
+    verdict = evaluate(task, rules(a_policy("{running_for: 2h}")), NOON, read=False)
     assert (verdict.kind, verdict.unread) == (Kind.KEPT, False)
 
 
@@ -208,33 +207,33 @@ def test_what_started_within_the_limit_needs_no_reading() -> None:
 )
 def test_exempt_is_above_every_policy(exempt: str) -> None:
     """Whatever matches `exempt` is left alone, and the line that says so is named."""
-    verdict = claim(running_for("9h"), rules(a_policy(exempt=exempt)), NOON)
+    verdict = evaluate(running_for("9h"), rules(a_policy(exempt=exempt)), NOON)
     assert (verdict.kind, verdict.line) == (Kind.EXEMPT, 2)
 
 
 def test_what_may_be_exempt_is_kept() -> None:
     """An exemption that cannot be decided is no leave to stop."""
     task = running_for("9h", retries=None)
-    verdict = claim(task, rules(a_policy(exempt="[{retries_over: 5}]")), NOON)
+    verdict = evaluate(task, rules(a_policy(exempt="[{retries_over: 5}]")), NOON)
     assert verdict.kind is Kind.UNKNOWN
     assert "exempt" in verdict.reason
 
 
 def test_unless_spares() -> None:
     """Any matcher of `unless` keeps the task from this policy."""
-    verdict = claim(running_for("9h"), rules(a_policy(unless="[vip-*, job-*]")), NOON)
+    verdict = evaluate(running_for("9h"), rules(a_policy(unless="[vip-*, job-*]")), NOON)
     assert (verdict.kind, verdict.rule) == (Kind.KEPT, "unless")
 
 
 def test_what_may_be_spared_is_kept() -> None:
-    """An `unless` that cannot be decided makes the claim unknown."""
+    """An `unless` that cannot be decided makes the policy unknown."""
     file = a_policy(unless="[{retries_over: 5}]")
-    assert claim(running_for("9h", retries=None), rules(file), NOON).kind is Kind.UNKNOWN
+    assert evaluate(running_for("9h", retries=None), rules(file), NOON).kind is Kind.UNKNOWN
 
 
 def test_the_reaper_never_stops_itself() -> None:
     """Tasks of its own function are exempt, whatever the policy says."""
-    verdict = claim(running_for("9h"), rules(a_policy(), ourselves=True), NOON)
+    verdict = evaluate(running_for("9h"), rules(a_policy(), own_function=True), NOON)
     assert verdict.kind is Kind.EXEMPT
 
 
@@ -255,19 +254,19 @@ policies:
         ("3h", Kind.DUE, "act", ("look", "act-too")),
     ],
 )
-def test_the_strongest_claim_wins(age: str, kind: Kind, policy: str, also: tuple[str, ...]) -> None:
+def test_the_strongest_policy_wins(age: str, kind: Kind, policy: str, also: tuple[str, ...]) -> None:
     """Stop before report, then the order of the file; the others are named."""
-    verdict = claim(running_for(age), rules(load_policy(TWO, source="p.yaml")), NOON)
+    verdict = evaluate(running_for(age), rules(load_policy(TWO, source="p.yaml")), NOON)
     assert (verdict.kind, verdict.policy, verdict.also) == (kind, policy, also)
 
 
 @pytest.mark.parametrize("status", ["Stopped", "Succeeded", "Failed", "Expired", "Invalid"])
 def test_what_has_ended_is_kept(status: str) -> None:
-    """A finished task is nobody's victim, however old it is."""
-    assert claim(running_for("9h")._replace(status=status), rules(a_policy()), NOON).kind is Kind.KEPT
+    """A finished task is never stopped, however old it is."""
+    assert evaluate(running_for("9h")._replace(status=status), rules(a_policy()), NOON).kind is Kind.KEPT
 
 
 def test_targets_of_other_functions_do_not_exempt() -> None:
     """An exemption with a `target` speaks of that function only."""
     file = a_policy(exempt="[{target: 'media/other@*', id: '*'}]")
-    assert claim(running_for("9h", function=TRANSCODE), rules(file), NOON).kind is Kind.DUE
+    assert evaluate(running_for("9h", function=TRANSCODE), rules(file), NOON).kind is Kind.DUE
