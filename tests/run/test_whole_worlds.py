@@ -64,7 +64,7 @@ def _at(service: str, tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _crowd(dice: worlds.Dice, service: str) -> Iterator[Task]:
     """Some were stopped before, half of them within a day."""
-    for task in worlds.a_crowd(dice, STATUSES, flawed=[False]):
+    for task in worlds.some_tasks(dice, STATUSES, flawed=[False]):
         ended = dice.of(ENDED)
         events = [TaskEvent(at - 30_000, number, status) for at, number, status in task.events]
         if task.status in ("Stopped", "Succeeded"):
