@@ -28,7 +28,7 @@ class InvalidName(ReaperError, ValueError):
 class EventRefused(ReaperError):
     """An event, or one part of it, cannot be obeyed.
 
-    `dry-run` is true when the refused text asked, however badly spelt, for a dry run.
+    `dry_run` is true if the refused text requests a dry run, however badly spelt.
     """
 
     def __init__(self, why: str, *, dry_run: bool = False) -> None:

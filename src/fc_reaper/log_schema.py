@@ -147,7 +147,7 @@ _OF_A_POLICY: Fields = {
     name: _COUNTS[name] for name in _COUNTS if name not in ("functions", "listed", "kept", "stuck")
 }
 
-_ASK: Fields = {
+_REQUEST: Fields = {
     "kind": _text("timer, alert, command or task."),
     "name": _text("The timer's name; null where there is none.", null=True),
     "part": _NOTE["part"],
@@ -164,10 +164,10 @@ LINES: Mapping[str, Line] = {
         {
             "targets": _texts("Every target of the policy."),
             "policies": _texts("The names of the policies, in the order of the file."),
-            "asks": {
+            "requests": {
                 "type": "array",
-                "items": _object("One thing that the event asks for.", _ASK),
-                "description": "What the event asks for.",
+                "items": _object("One thing that the event requests.", _REQUEST),
+                "description": "What the event requests.",
             },
             "dry_run_asked": _flag("Whether the event itself asked for a dry run."),
         },
@@ -177,9 +177,9 @@ LINES: Mapping[str, Line] = {
         (WARNING,),
         {"policy": _text("The policy."), "why": _text("What is missing or changed, and what to do.")},
     ),
-    "trigger_ignored": Line("Part of the event asks for nothing: an alert that is over.", (INFO,), _NOTE),
-    "trigger_unrecognised": Line("Part of the event has no known shape; it still rings.", (INFO,), _NOTE),
-    "trigger_refused": Line("Part of the event asks for what no event may ask.", (WARNING,), _NOTE),
+    "trigger_ignored": Line("Part of the event requests nothing: an alert that is over.", (INFO,), _NOTE),
+    "trigger_unrecognised": Line("Part of the event has no known shape; a run starts.", (INFO,), _NOTE),
+    "trigger_refused": Line("Part of the event requests what no event may.", (WARNING,), _NOTE),
     "list_failed": Line(
         "The tasks of a function could not be listed to their end; nothing follows from what was not seen.",
         (WARNING,),

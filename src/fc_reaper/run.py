@@ -98,7 +98,7 @@ def run(event: bytes, given: Any, world: Dependencies, errand: PlannedRun | None
 
 def _begin(event: bytes, context: Context, world: Dependencies) -> _Run:
     began = world.clock.monotonic()
-    trigger = parse_event(event, home=home(world.env, context))
+    trigger = parse_event(event, own_account(world.env, context))
     log = JsonLines(
         world.stream,
         world.clock,
@@ -110,8 +110,8 @@ def _begin(event: bytes, context: Context, world: Dependencies) -> _Run:
     return _Run(world, trigger, log, began)
 
 
-def home(env: Mapping[str, str], context: Context) -> OwnAccount:
-    """The region and account this reaper belongs to; an alert about others is not ours."""
+def own_account(env: Mapping[str, str], context: Context) -> OwnAccount:
+    """The region and account of the reaper; alerts about others are ignored."""
     region = env.get("FC_REGION") or context.region or None
     account = env.get("FC_ACCOUNT_ID") or context.account_id or None
     return OwnAccount(region=region, account=account)
@@ -124,15 +124,15 @@ def _bind(run: _Run, settings: Settings) -> None:
 
 
 def _started(run: _Run, policy: PolicyFile) -> None:
-    asks = [
-        {"kind": ask.kind, "name": ask.name, "part": ask.part, **ask.narrowing._asdict()}
-        for ask in run.trigger.requests
+    requests = [
+        {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
+        for one in run.trigger.requests
     ]
     run.log(
         "run_started",
         targets=sorted({str(target) for one in policy.policies for target in one.targets}),
         policies=[one.name for one in policy.policies],
-        asks=asks,
+        requests=requests,
         dry_run_asked=run.trigger.dry_run,
     )
     _note(run)

@@ -14,7 +14,7 @@ SAMPLES = sorted(path for path in EVENTS.rglob("*") if path.suffix in (".json", 
 
 
 def test_an_alert_is_explained_part_by_part(folder: Path) -> None:
-    """What it was wrapped in, who sent it, its state, what it names, and which policies it wakes."""
+    """What it was wrapped in, who sent it, its state, what it names, and which policies it starts."""
     ran = fc_reaper("invoke", str(EVENTS / "alertmanager.json"), "--explain", cwd=folder)
     assert ran.code == 0
     assert "Alertmanager alert" in ran.out
@@ -35,7 +35,7 @@ def test_the_same_for_machines(folder: Path) -> None:
     ran = fc_reaper("invoke", "-", "--explain", "--json", stdin=event, cwd=folder)
     said = json.loads(ran.out)
     assert (said["dry-run"], said["targets"]) == (True, ["media/transcode@prod"])
-    assert said["asks"][0]["policies"]
+    assert said["requests"][0]["policies"]
     assert said["notes"][0]["part"] == "[1]"
 
 

@@ -1,4 +1,4 @@
-"""Events that say only what matters to a test."""
+"""Events that hold only what matters to a test."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def a_cloud_event(
     return {"id": id, "source": source, "specversion": "1.0", "type": "x:Y:Z", "data": data, **more}
 
 
-def asked(trigger: Trigger) -> list[tuple[str, Selector]]:
-    """What is asked for, without saying by which part."""
-    return [(ask.kind, ask.narrowing) for ask in trigger.requests]
+def requested(trigger: Trigger) -> list[tuple[str, Selector]]:
+    """The kind and selector of each request."""
+    return [(request.kind, request.selector) for request in trigger.requests]
 
 
 def noted(trigger: Trigger) -> list[str]:
-    """Which notes were made."""
+    """The events of the notes."""
     return [note.event for note in trigger.notes]
 
 
-def a_narrowing(
+def a_selector(
     function: str | None = None,
     *,
     service: str | None = None,

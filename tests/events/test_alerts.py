@@ -1,4 +1,4 @@
-"""Alerts narrow to the functions they name, while something is wrong; nothing more can be had from them."""
+"""Alerts select the functions that they name, while something is wrong; they can do no more."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 
 from fc_reaper.events import OwnAccount, parse_event
-from tests.events.builders import EVERYTHING, a_cloud_event, a_narrowing, asked, noted, read
+from tests.events.builders import EVERYTHING, a_cloud_event, a_selector, noted, read, requested
 
-RESIZE = a_narrowing("resize")
-TRANSCODE = a_narrowing("transcode", service="media")
+RESIZE = a_selector("resize")
+TRANSCODE = a_selector("transcode", service="media")
 
 
 def a_callback(
@@ -38,7 +38,7 @@ def an_alert(labels: dict[str, Any], status: str = "firing") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "narrowing"),
+    ("dimensions", "selector"),
     [
         ("{functionName=transcode, region=cn-hangzhou, serviceName=media, userId=164}", TRANSCODE),
         ("{functionName=resize, region=cn-hangzhou, serviceName=, userId=12****}", RESIZE),
@@ -48,7 +48,7 @@ def an_alert(labels: dict[str, Any], status: str = "firing") -> dict[str, Any]:
         ('{"functionName": "transcode", "serviceName": "media"}', TRANSCODE),
         ('[{"userId": "1", "functionName": "resize"}]', RESIZE),
         ({"functionName": "resize"}, RESIZE),
-        ("{functionName=resize, qualifier=prod}", a_narrowing("resize", qualifier="prod")),
+        ("{functionName=resize, qualifier=prod}", a_selector("resize", qualifier="prod")),
         ("{region=cn-hangzhou, userId=164}", EVERYTHING),
         ("{serviceName=media}", EVERYTHING),
         ("", EVERYTHING),
@@ -57,17 +57,17 @@ def an_alert(labels: dict[str, Any], status: str = "firing") -> dict[str, Any]:
         ("{{{=,=,}", EVERYTHING),
     ],
 )
-def test_cloudmonitor_names_the_function_in_its_dimensions(dimensions: Any, narrowing: Any) -> None:
-    """In any of the spellings that its pages and recorded callbacks show, as form, JSON, and as message."""
+def test_cloudmonitor_names_the_function_in_its_dimensions(dimensions: Any, selector: Any) -> None:
+    """In every spelling of its pages and of recorded callbacks, as a form, as JSON, and as a message."""
     text = dimensions if isinstance(dimensions, str) else json.dumps(dimensions)
     form = urlencode(a_callback(text)).encode()
     for event in (a_callback(dimensions), a_callback(text), a_message(dimensions), a_message(text), form):
-        assert asked(read(event)) == [("alert", narrowing)]
+        assert requested(read(event)) == [("alert", selector)]
 
 
 @pytest.mark.parametrize("state", ["OK", "ok", "INSUFFICIENT_DATA", "RESOLVED"])
 def test_an_alert_that_is_over_is_ignored(state: str) -> None:
-    """Nothing is wrong now, so nothing is looked at; that is no refusal."""
+    """Nothing is wrong now, so there is no run; that is no refusal."""
     for event in (a_callback(state=state), a_message("{}", level=state), an_sls_alert(status=state.lower())):
         trigger = read(event)
         assert (trigger.requests, noted(trigger), trigger.refused) == ((), ["trigger_ignored"], False)
@@ -75,25 +75,25 @@ def test_an_alert_that_is_over_is_ignored(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["ALERT", "ALARM", "CRITICAL", "WARN", "INFO", "", None, 5])
 def test_any_other_state_fires(state: Any) -> None:
-    """A state that nobody knows costs a few calls; ignoring it could cost a night."""
+    """An unknown state costs a few calls; ignoring it could leave tasks running all night."""
     for event in (a_callback(state=state), a_message('{"functionName": "resize"}', level=state)):
-        assert asked(read(event)) == [("alert", RESIZE)]
+        assert requested(read(event)) == [("alert", RESIZE)]
 
 
 def test_the_level_decides_and_not_the_name_of_the_event() -> None:
     """The documented sample is called AlertOk while its level is WARN."""
     event = a_message('{"functionName": "resize"}', eventName="AlertOk")
-    assert asked(read(event)) == [("alert", RESIZE)]
+    assert requested(read(event)) == [("alert", RESIZE)]
     assert read({**event, "curLevel": "OK", "eventName": "AlertBad"}).requests == ()
 
 
 @pytest.mark.parametrize(
-    ("words", "asks"), [("发生告警", [("alert", RESIZE)]), ("恢复告警", [])], ids=["rings", "is over"]
+    ("words", "requests"), [("发生告警", [("alert", RESIZE)]), ("恢复告警", [])], ids=["fires", "is over"]
 )
-def test_the_older_message_of_cloudmonitor_says_its_state_in_words(words: str, asks: Any) -> None:
-    """Subscriptions made years ago still send it."""
+def test_the_older_message_of_cloudmonitor_gives_its_state_in_words(words: str, requests: Any) -> None:
+    """Old subscriptions still send it."""
     message = {"levelDescription": words, "metricName": "m", "dimensions": "userId=1,functionName=resize"}
-    assert asked(read({"message": message, "type": 0})) == asks
+    assert requested(read({"message": message, "type": 0})) == requests
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_sls_names_the_function_in_labels_or_rows(more: Any) -> None:
     """As object, in a list, and in a list of texts; rows that only repeat the label add nothing."""
     alert = an_sls_alert(**more)
     for event in (alert, [alert], [json.dumps(alert)], a_cloud_event(alert, source="acs:sls")):
-        assert asked(read(event)) == [("alert", RESIZE)]
+        assert requested(read(event)) == [("alert", RESIZE)]
 
 
 def test_every_row_that_fired_names_its_function() -> None:
-    """Rows that did not fire are not asked."""
+    """Rows that did not fire are not read."""
     alert = an_sls_alert(
         fire_results=[{"functionName": "a", "qualifier": "prod"}, {"functionName": "b", "serviceName": "s"}],
         results=[{"raw_results": [{"functionName": "calm"}], "fire_result": {"functionName": "c"}}],
     )
-    names = [narrowing.function for _, narrowing in asked(read(alert))]
+    names = [selector.function for _, selector in requested(read(alert))]
     assert names == ["a", "b", "c"]
 
 
@@ -136,12 +136,12 @@ def test_every_row_that_fired_names_its_function() -> None:
     ],
 )
 def test_a_label_may_be_spelt_as_people_spell_it(labels: Any) -> None:
-    """Which label names the function is the choice of whoever wrote the rule."""
-    assert asked(read(a_notification(an_alert(labels)))) == [("alert", TRANSCODE)]
+    """The author of a rule chooses which label names the function."""
+    assert requested(read(a_notification(an_alert(labels)))) == [("alert", TRANSCODE)]
 
 
 def test_in_a_mixed_notification_each_alert_counts_for_itself() -> None:
-    """The status of the whole says nothing about its parts."""
+    """The status of the notification does not decide for its alerts."""
     trigger = read(
         a_notification(
             an_alert({"function": "a"}),
@@ -150,7 +150,7 @@ def test_in_a_mixed_notification_each_alert_counts_for_itself() -> None:
             an_alert({"function": "d e"}),
         )
     )
-    assert [(ask.narrowing.function, ask.part) for ask in trigger.requests] == [
+    assert [(request.selector.function, request.part) for request in trigger.requests] == [
         ("a", "alerts[0]"),
         ("c", "alerts[2]"),
     ]
@@ -170,26 +170,26 @@ def test_in_a_mixed_notification_each_alert_counts_for_itself() -> None:
 )
 def test_labels_that_alerts_share_count_for_each(event: Any) -> None:
     """Templates may leave an alert's own labels out."""
-    assert asked(read(event)) == [("alert", RESIZE)]
+    assert requested(read(event)) == [("alert", RESIZE)]
 
 
-def test_an_alert_that_names_no_function_rings_for_all() -> None:
-    """All targets that accept alerts are looked at, and the log says why."""
+def test_an_alert_that_names_no_function_selects_all() -> None:
+    """All targets that accept alerts, and the log says why."""
     for event in (a_callback("{region=cn-hangzhou}"), an_sls_alert(), a_notification(an_alert({"job": "x"}))):
         trigger = read(event)
-        assert (asked(trigger), noted(trigger)) == ([("alert", EVERYTHING)], ["trigger_unrecognised"])
+        assert (requested(trigger), noted(trigger)) == ([("alert", EVERYTHING)], ["trigger_unrecognised"])
 
 
 @pytest.mark.parametrize("name", ["*", "a/b", "1st", "x" * 129, 17])
 def test_an_alert_that_names_what_can_be_no_function_is_refused(name: Any) -> None:
-    """It does not ring for all instead: it was about one."""
+    """It does not select all instead: it was about one."""
     for event in (a_callback({"functionName": name}), an_sls_alert(labels={"functionName": name})):
         trigger = read(event)
         assert (trigger.requests, trigger.refused) == ((), True)
         assert len(trigger.notes[0].why) <= 200
 
 
-HOME = OwnAccount("cn-hangzhou", "1649015465570000")
+OWN = OwnAccount("cn-hangzhou", "1649015465570000")
 
 
 @pytest.mark.parametrize(
@@ -199,9 +199,9 @@ HOME = OwnAccount("cn-hangzhou", "1649015465570000")
         ("{functionName=resize, userId=9990000000000000}", "account"),
     ],
 )
-def test_an_alert_for_another_region_or_account_is_said_and_not_acted_on(dimensions: str, about: str) -> None:
-    """A function of the same name lives there, and it is not ours."""
-    trigger = parse_event(json.dumps(a_callback(dimensions)).encode(), home=HOME)
+def test_an_alert_about_another_region_or_account_is_ignored(dimensions: str, about: str) -> None:
+    """A function of the same name exists there, and it is not ours."""
+    trigger = parse_event(json.dumps(a_callback(dimensions)).encode(), OWN)
     assert (trigger.requests, noted(trigger)) == ((), ["trigger_ignored"])
     assert f"another {about}" in trigger.notes[0].why
 
@@ -215,17 +215,17 @@ def test_an_alert_for_another_region_or_account_is_said_and_not_acted_on(dimensi
         "{functionName=resize}",
     ],
 )
-def test_what_does_not_clearly_say_another_place_is_ours(dimensions: str) -> None:
-    """Masked and oddly spelt places say nothing."""
-    assert asked(parse_event(json.dumps(a_callback(dimensions)).encode(), home=HOME)) == [("alert", RESIZE)]
-    assert asked(read(a_callback("{functionName=resize, region=eu-central-1}"))) == [("alert", RESIZE)]
+def test_what_does_not_prove_another_region_or_account_is_ours(dimensions: str) -> None:
+    """Masked and odd values prove nothing."""
+    assert requested(parse_event(json.dumps(a_callback(dimensions)).encode(), OWN)) == [("alert", RESIZE)]
+    assert requested(read(a_callback("{functionName=resize, region=eu-central-1}"))) == [("alert", RESIZE)]
 
 
 def test_the_place_of_an_sls_rule_is_not_that_of_the_function() -> None:
-    """Logs of several regions are often kept in one, and a userId in logs is seldom an account."""
+    """Logs of several regions are often kept in one, and a userId in a log is seldom an account."""
     labels = {"functionName": "resize", "userId": "20000001"}
     alert = an_sls_alert(region="eu-central-1", aliuid="99999999", labels=labels)
-    assert asked(parse_event(json.dumps(alert).encode(), home=HOME)) == [("alert", RESIZE)]
+    assert requested(parse_event(json.dumps(alert).encode(), OWN)) == [("alert", RESIZE)]
 
 
 def a_record(arn: str, payload: str = "{}") -> dict[str, Any]:
@@ -234,33 +234,33 @@ def a_record(arn: str, payload: str = "{}") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("arn", "narrowing"),
+    ("arn", "selector"),
     [
         ("acs:fc:::services/media.prod/functions/transcode", TRANSCODE),
         ("acs:fc:cn-hangzhou:164:services/media/functions/transcode", TRANSCODE),
         ("acs:fc:cn-hangzhou:164:functions/resize", RESIZE),
         ("acs:fc:cn-hangzhou:164/functions/resize/prod", RESIZE),
-        ("acs:fc:cn-hangzhou:164:functions/media$transcode", a_narrowing("media$transcode")),
+        ("acs:fc:cn-hangzhou:164:functions/media$transcode", a_selector("media$transcode")),
         ("acs:oss:::bucket", EVERYTHING),
         ("", EVERYTHING),
     ],
 )
-def test_a_destination_record_is_a_hint_about_its_function(arn: str, narrowing: Any) -> None:
-    """Its task has ended, so neither that task nor its qualifier narrows."""
+def test_a_destination_record_selects_its_function(arn: str, selector: Any) -> None:
+    """Its task has ended, so neither the task nor its qualifier is selected."""
     for event in (a_record(arn), a_cloud_event(a_record(arn))):
-        assert asked(read(event)) == [("alert", narrowing)]
+        assert requested(read(event)) == [("alert", selector)]
 
 
 def test_the_payload_in_a_destination_record_is_never_obeyed() -> None:
-    """It was written for another function."""
+    """It is the payload of another function."""
     record = a_record("acs:fc:::functions/resize", '{"functionName": "other", "dryRun": true}')
     trigger = read(record)
-    assert (asked(trigger), trigger.dry_run) == ([("alert", RESIZE)], False)
+    assert (requested(trigger), trigger.dry_run) == ([("alert", RESIZE)], False)
 
 
 @pytest.mark.parametrize("kind", ["fc:ActionTrail:ApiCall", "ecs:ActionTrail:ConsoleOperation"])
 def test_audit_records_are_ignored(kind: str) -> None:
-    """Our own stops are among them: to act on one would be a loop. Bare, on the bus, and in a list."""
+    """Our own stops are among them, so acting on one would be a loop. Bare, on the bus, and in a list."""
     record = {"eventName": "StopAsyncTask", "eventType": "ApiCall", "serviceName": "Fc", "acsRegion": "x"}
     for event in (record, a_cloud_event(record), a_cloud_event({"a": 1}, type=kind), [json.dumps(record)]):
         trigger = read(event)
@@ -269,19 +269,19 @@ def test_audit_records_are_ignored(kind: str) -> None:
 
 @pytest.mark.parametrize("key", ["invocationId", "invocation_id"])
 def test_an_alert_that_names_a_task_is_refused(key: str) -> None:
-    """Read as an alert it would be wider than it was meant, and it cannot be a command."""
+    """As an alert it would select more than was meant, and it cannot be a command."""
     for event in (a_callback(**{key: "job-17"}), an_sls_alert(**{key: "job-17"})):
         assert read(event).refused
 
 
-def test_an_alert_may_ask_for_a_dry_run() -> None:
-    """That can do no harm, so it is heard here too."""
+def test_an_alert_may_request_a_dry_run() -> None:
+    """That can do no harm."""
     assert read(a_callback(dryRun=True)).dry_run
     assert read(a_callback(dry_run="yes")).dry_run
     assert not read(a_callback(dryRun=False)).dry_run
 
 
 def test_a_rule_may_name_the_function_in_parameters_of_its_own() -> None:
-    """CloudMonitor can add fields to what it sends to a function; the state still decides."""
-    assert asked(read(a_message(None, functionName="resize"))) == [("alert", RESIZE)]
+    """CloudMonitor can add fields to the event of a function; the state still decides."""
+    assert requested(read(a_message(None, functionName="resize"))) == [("alert", RESIZE)]
     assert read(a_message(None, level="OK", functionName="resize")).requests == ()

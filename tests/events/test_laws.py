@@ -1,4 +1,4 @@
-"""Whatever arrives: no exception, no narrowing that was not written, no wish for a dry run lost."""
+"""Laws of every event: no exception, no selector that was not written, no wish for a dry run lost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fc_reaper.events import Trigger, parse_event
-from fc_reaper.events.nearmiss import COMMAND_KEYS, means, near_miss
-from tests.events.builders import a_cloud_event, a_timer, asked, read
+from fc_reaper.events.command import COMMAND_KEYS, means, near_miss
+from tests.events.builders import a_cloud_event, a_timer, read, requested
 
 USUAL = settings().max_examples
 EVENTS = Path(__file__).parents[2] / "events"
@@ -65,7 +65,7 @@ def mutated_samples(draw: st.DrawFn) -> Any:
 
 
 def mutate(draw: st.DrawFn, part: Any) -> Any:
-    """Walk to some part of the event and change it there."""
+    """Change some part of the event."""
     if isinstance(part, dict) and part and draw(st.integers(0, 3)):
         key = draw(st.sampled_from(sorted(part)))
         return {**part, key: mutate(draw, part[key])}
@@ -95,14 +95,14 @@ def changed(draw: st.DrawFn, part: Any) -> Any:
 
 
 def check_sound(raw: bytes, trigger: Trigger) -> None:
-    """What must be true of every reading of any event."""
+    """What holds for every event."""
     assert trigger.requests or trigger.notes
     assert trigger.kind in ("timer", "alert", "command", "task")
     written = everything_written(raw)
-    for ask in trigger.requests:
-        assert ask.kind in ("timer", "alert", "command", "task")
-        assert (ask.kind == "task") == (ask.narrowing.invocation_id is not None)
-        for name in (*ask.narrowing, ask.name):
+    for request in trigger.requests:
+        assert request.kind in ("timer", "alert", "command", "task")
+        assert (request.kind == "task") == (request.selector.invocation_id is not None)
+        for name in (*request.selector, request.name):
             assert name is None or (name.isascii() and name in written)
     for note in trigger.notes:
         assert note.event in NOTES
@@ -145,7 +145,7 @@ def test_any_text_like_json_gives_a_trigger(text: str) -> None:
 @settings(max_examples=6 * USUAL)
 @given(values)
 def test_any_value_gives_a_trigger(value: Any) -> None:
-    """Whatever is well formed is obeyed, rings, or is refused in words."""
+    """Well-formed JSON gives a request or a note."""
     raw = json.dumps(value).encode()
     check_sound(raw, parse_event(raw))
 
@@ -153,7 +153,7 @@ def test_any_value_gives_a_trigger(value: Any) -> None:
 @settings(max_examples=10 * USUAL)
 @given(mutated_samples())
 def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
-    """Senders change their minds; the reaper keeps its head."""
+    """Senders change their formats."""
     raw = json.dumps(event).encode()
     check_sound(raw, parse_event(raw))
 
@@ -161,7 +161,7 @@ def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
 @settings(max_examples=6 * USUAL)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_any_damage_to_the_bytes_of_a_sample_gives_a_trigger(raw: bytes, data: st.DataObject) -> None:
-    """Cut, repeated, or overwritten on the way."""
+    """Cut, repeated, or overwritten."""
     start = data.draw(st.integers(0, len(raw)))
     end = data.draw(st.integers(start, len(raw)))
     damaged = raw[:start] + data.draw(st.binary(max_size=6)) + raw[end:]
@@ -174,8 +174,8 @@ def test_any_damage_to_the_bytes_of_a_sample_gives_a_trigger(raw: bytes, data: s
 @example({"functionName": "f"}, "specversion", "1.0")
 @example({"functionName": "f"}, "alerts", [])
 @example({"functionName": "f"}, "", {"dryRun": True})
-def test_a_foreign_key_never_changes_what_a_command_says(command: Any, key: str, value: Any) -> None:
-    """Other people's keys are ignored, wherever they are added."""
+def test_a_foreign_key_never_changes_a_command(command: Any, key: str, value: Any) -> None:
+    """It is ignored, wherever it is added."""
     if not command or key in COMMAND_KEYS or near_miss(key):
         return
     assert read({**command, key: value}) == read({key: value, **command}) == read(command)
@@ -183,10 +183,10 @@ def test_a_foreign_key_never_changes_what_a_command_says(command: Any, key: str,
 
 @settings(deadline=None)
 @given(commands)
-def test_a_command_says_the_same_in_every_envelope(command: Any) -> None:
-    """Only who rang differs."""
+def test_a_command_selects_the_same_in_every_envelope(command: Any) -> None:
+    """Only the kind of the request differs."""
     bare = read(command)
-    narrowings = [narrowing for _, narrowing in asked(bare)]
+    selectors = [selector for _, selector in requested(bare)]
     text = json.dumps(command)
     for event in (
         text,
@@ -198,17 +198,17 @@ def test_a_command_says_the_same_in_every_envelope(command: Any) -> None:
         {"TopicName": "t", "MessageId": "m", "Message": text},
     ):
         wrapped = read(event)
-        assert [narrowing for _, narrowing in asked(wrapped)] == narrowings
+        assert [selector for _, selector in requested(wrapped)] == selectors
         assert (wrapped.dry_run, wrapped.notes) == (bare.dry_run, bare.notes)
 
 
 @settings(deadline=None)
 @given(st.lists(values.filter(lambda value: not isinstance(value, list)), min_size=1, max_size=5))
-def test_a_list_asks_for_what_its_elements_ask_for(elements: list[Any]) -> None:
-    """No element changes what another says, and one wish for a dry run is everybody's."""
+def test_a_list_requests_what_its_elements_request(elements: list[Any]) -> None:
+    """No element changes another, and one wish for a dry run holds for all."""
     alone = [read([element]) for element in elements]
     together = read(elements)
-    assert set(asked(together)) == {ask for trigger in alone for ask in asked(trigger)}
+    assert set(requested(together)) == {request for trigger in alone for request in requested(trigger)}
     assert together.dry_run == any(trigger.dry_run for trigger in alone)
     assert len(together.notes) == sum(len(trigger.notes) for trigger in alone)
 
@@ -216,13 +216,13 @@ def test_a_list_asks_for_what_its_elements_ask_for(elements: list[Any]) -> None:
 @settings(deadline=None)
 @given(values, st.sampled_from(["dryRun", "dry_run", "DryRun", "dryrun", "dry-run"]))
 def test_a_wish_for_a_dry_run_is_never_lost(value: Any, key: str) -> None:
-    """Not by anything that stands beside it."""
+    """Whatever is beside it."""
     assert read([value, {key: True}]).dry_run
 
 
 @settings(deadline=None)
 @given(st.sampled_from(COMMAND_KEYS), st.data())
-def test_one_slip_of_the_finger_is_always_noticed(key: str, data: st.DataObject) -> None:
+def test_one_slip_is_always_a_near_miss(key: str, data: st.DataObject) -> None:
     """A letter more, less, other, or two swapped, and any case and joiner besides."""
     at = data.draw(st.integers(0, len(key) - 2))
     letter = data.draw(st.sampled_from("abcxyz"))
@@ -252,8 +252,8 @@ def nearly_keys(draw: st.DrawFn) -> str:
 
 @settings(max_examples=5 * USUAL)
 @given(nearly_keys() | st.text(max_size=14), st.sampled_from(COMMAND_KEYS))
-def test_a_near_miss_is_what_the_textbook_calls_near(key: str, meant: str) -> None:
-    """The quick way to count slips agrees with the plain one."""
+def test_a_near_miss_is_within_two_edits(key: str, meant: str) -> None:
+    """One for the short `dryRun`; the quick way to count agrees with the textbook's."""
     plain = re.sub(r"[_.\-\s]+", "", key).lower()
     near = slips(plain, meant.lower()) <= (1 if meant == "dryRun" else 2)
     assert near == means(key, meant)
@@ -276,7 +276,7 @@ def slips(word: str, other: str) -> int:
 def test_how_deep_is_too_deep_does_not_depend_on_what_is_nested(
     depth: int, opening: str, closing: str
 ) -> None:
-    """64 levels are read, 65 are not, and ninety thousand are no harder to refuse."""
+    """64 levels are read, 65 are refused."""
     levels = depth * opening.count("[") + depth * opening.count("{")
     trigger = parse_event((opening * depth + "1" * opening.endswith(":") + closing * depth).encode())
     too_deep = any("nested deeper" in note.why for note in trigger.notes)

@@ -1,4 +1,4 @@
-"""Every sample under `events/` is understood as its README says."""
+"""Every sample under `events/` is parsed as its README says."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from fc_reaper.events import Selector, parse_event
-from tests.events.builders import EVERYTHING, a_narrowing, asked, noted
+from tests.events.builders import EVERYTHING, a_selector, noted, requested
 
 EVENTS = Path(__file__).parents[2] / "events"
 
-PROD = a_narrowing("transcode", service="media", qualifier="prod")
-TRANSCODE = a_narrowing("transcode", service="media")
-RESIZE = a_narrowing("resize")
+PROD = a_selector("transcode", service="media", qualifier="prod")
+TRANSCODE = a_selector("transcode", service="media")
+RESIZE = a_selector("resize")
 JOB_17 = PROD._replace(invocation_id="job-17")
 
-UNDERSTOOD: dict[str, tuple[list[tuple[str, Selector]], list[str]]] = {
+PARSED: dict[str, tuple[list[tuple[str, Selector]], list[str]]] = {
     "actiontrail.json": ([], ["trigger_ignored"]),
     "alertmanager.json": ([("alert", TRANSCODE)], ["trigger_ignored"]),
     "arms.json": ([("alert", RESIZE)], []),
@@ -54,11 +54,11 @@ ANSWERED_IN_HTTP = {"http-trigger-form.json", "http-trigger.json"}
 REFUSED = sorted(path.name for path in (EVENTS / "refused").iterdir())
 
 
-@pytest.mark.parametrize("name", UNDERSTOOD)
-def test_a_sample_is_understood(name: str) -> None:
-    """What is asked for, what is noted, and whether the run is dry."""
+@pytest.mark.parametrize("name", PARSED)
+def test_a_sample_is_parsed(name: str) -> None:
+    """Its requests, its notes, and whether it is a dry run."""
     trigger = parse_event((EVENTS / name).read_bytes())
-    assert (asked(trigger), noted(trigger)) == UNDERSTOOD[name]
+    assert (requested(trigger), noted(trigger)) == PARSED[name]
     assert trigger.dry_run == (name in DRY_RUNS)
     assert trigger.http == (name in ANSWERED_IN_HTTP)
     assert not trigger.refused
@@ -67,14 +67,14 @@ def test_a_sample_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_sample_is_refused(name: str) -> None:
-    """Nothing is looked at, and one line says why."""
+    """No request, and one note says why."""
     trigger = parse_event((EVENTS / "refused" / name).read_bytes())
     assert (trigger.refused, noted(trigger)) == (True, ["trigger_refused"])
 
 
 def test_the_table_of_samples_is_the_folder() -> None:
-    """A sample that is not in the README is found by nobody."""
+    """Every sample is listed in the README."""
     rows = re.findall(r"^\| `([^`]+)` \|", (EVENTS / "README.md").read_text("utf-8"), re.MULTILINE)
     files = {path.name for path in EVENTS.rglob("*") if path.suffix in (".json", ".txt")}
     assert sorted(rows) == sorted(files)
-    assert sorted(UNDERSTOOD) == sorted(files - set(REFUSED))
+    assert sorted(PARSED) == sorted(files - set(REFUSED))

@@ -1,4 +1,4 @@
-"""The platform's timer rings, with or without a command in its payload."""
+"""The platform's timer, with or without a command in its payload."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.events.builders import EVERYTHING, a_narrowing, a_timer, asked, noted, read
+from tests.events.builders import EVERYTHING, a_selector, a_timer, noted, read, requested
 
 RESIZE = {"functionName": "resize"}
 
@@ -26,14 +26,14 @@ RESIZE = {"functionName": "resize"}
         pytest.param(a_timer("null"), id="null as text"),
         pytest.param(a_timer("{}"), id="an empty object"),
         pytest.param(a_timer("[]"), id="an empty list"),
-        pytest.param(a_timer('{"workflowInstanceId":"39639"}'), id="somebody else's object"),
-        pytest.param(a_timer({"workflowInstanceId": "39639"}), id="somebody else's object, not as text"),
+        pytest.param(a_timer('{"workflowInstanceId":"39639"}'), id="a foreign object"),
+        pytest.param(a_timer({"workflowInstanceId": "39639"}), id="a foreign object, not as text"),
     ],
 )
-def test_a_timer_without_a_command_asks_for_everything(event: dict[str, Any]) -> None:
-    """Whatever else its payload is, it narrows nothing."""
+def test_a_timer_without_a_command_selects_everything(event: dict[str, Any]) -> None:
+    """Whatever else its payload is."""
     trigger = read(event)
-    assert asked(trigger) == [("timer", EVERYTHING)]
+    assert requested(trigger) == [("timer", EVERYTHING)]
     assert trigger.requests[0].name == "nightly"
     assert (trigger.notes, trigger.dry_run, trigger.refused) == ((), False, False)
 
@@ -47,37 +47,37 @@ def test_a_timer_without_a_command_asks_for_everything(event: dict[str, Any]) ->
         pytest.param(RESIZE, id="as an object"),
         pytest.param(json.dumps([RESIZE]), id="in a list"),
         pytest.param(json.dumps([json.dumps(RESIZE)]), id="as text in a list"),
-        pytest.param(json.dumps({**RESIZE, "workflowInstanceId": "39639"}), id="beside somebody else's key"),
+        pytest.param(json.dumps({**RESIZE, "workflowInstanceId": "39639"}), id="beside a foreign key"),
     ],
 )
-def test_a_command_in_the_payload_narrows_the_timer(payload: Any) -> None:
-    """The run stays a timer's, with the timer's name."""
+def test_a_command_in_the_payload_narrows_the_run(payload: Any) -> None:
+    """The request stays the timer's, with its name."""
     trigger = read(a_timer(payload))
-    assert asked(trigger) == [("timer", a_narrowing("resize"))]
+    assert requested(trigger) == [("timer", a_selector("resize"))]
     assert trigger.requests[0].name == "nightly"
 
 
-def test_a_task_named_in_the_payload_makes_the_ask_one_of_kind_task() -> None:
-    """Who names one task wants that task, whoever rang."""
+def test_a_task_named_in_the_payload_makes_it_a_request_of_kind_task() -> None:
+    """Without the name of the timer."""
     trigger = read(a_timer('{"functionName": "resize", "invocationId": "job-17"}'))
-    assert asked(trigger) == [("task", a_narrowing("resize", invocation_id="job-17"))]
+    assert requested(trigger) == [("task", a_selector("resize", invocation_id="job-17"))]
     assert trigger.requests[0].name is None
 
 
-def test_each_command_of_a_list_keeps_its_own_narrowing() -> None:
-    """A bad one is refused alone, and says which it was."""
+def test_each_command_of_a_list_keeps_its_own_selector() -> None:
+    """A bad one is refused alone; the note says which."""
     trigger = read(a_timer(json.dumps([RESIZE, {"functonName": "x"}, {"qualifier": "prod"}, 5])))
-    assert asked(trigger) == [("timer", a_narrowing("resize")), ("timer", a_narrowing(qualifier="prod"))]
+    assert requested(trigger) == [("timer", a_selector("resize")), ("timer", a_selector(qualifier="prod"))]
     assert [(note.event, note.part) for note in trigger.notes] == [
         ("trigger_refused", "[1]"),
         ("trigger_refused", "[3]"),
     ]
 
 
-def test_a_refused_command_of_a_list_still_asks_for_its_dry_run() -> None:
-    """The others go on, and stop nothing."""
+def test_a_refused_command_of_a_list_still_requests_its_dry_run() -> None:
+    """The others run, and stop nothing."""
     trigger = read(a_timer(json.dumps([RESIZE, {"dryRun": "yes"}])))
-    assert (asked(trigger), trigger.dry_run) == ([("timer", a_narrowing("resize"))], True)
+    assert (requested(trigger), trigger.dry_run) == ([("timer", a_selector("resize"))], True)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_refused_command_of_a_list_still_asks_for_its_dry_run() -> None:
     ],
 )
 def test_a_payload_that_was_meant_as_a_command_and_is_none_refuses_the_timer(payload: Any) -> None:
-    """To ring for everything instead would sweep more than was written."""
+    """Selecting everything instead would be wider than was written."""
     trigger = read(a_timer(payload))
     assert (trigger.requests, trigger.refused) == ((), True)
     assert set(noted(trigger)) == {"trigger_refused"}
@@ -106,7 +106,7 @@ def test_a_payload_that_was_meant_as_a_command_and_is_none_refuses_the_timer(pay
 
 @pytest.mark.parametrize("key", ["functionName", "invocationId", "dryRun", "function_name"])
 def test_a_command_beside_the_payload_is_refused(key: str) -> None:
-    """It would be overlooked there, and the ring would be wider than it was meant."""
+    """It would be overlooked there, and the run would be wider than was meant."""
     trigger = read(a_timer("", **{key: "resize"}))
     assert trigger.refused
     assert "inside the timer's payload" in trigger.notes[0].why
@@ -116,15 +116,15 @@ def test_a_command_beside_the_payload_is_refused(key: str) -> None:
 def test_a_name_that_no_trigger_has_is_no_name(name: Any) -> None:
     """Policies for `timer:NAME` do not fit it; those for any timer do."""
     trigger = read(a_timer("", triggerName=name))
-    assert asked(trigger) == [("timer", EVERYTHING)]
+    assert requested(trigger) == [("timer", EVERYTHING)]
     assert trigger.requests[0].name is None
 
 
 @pytest.mark.parametrize("mark", ["triggerTime", "triggerName"])
 def test_one_mark_alone_is_a_timer_when_nothing_foreign_stands_beside_it(mark: str) -> None:
     """Every field of the event is optional in the vendor's own types."""
-    assert asked(read({mark: "x", "payload": "y"})) == [("timer", EVERYTHING)]
-    assert asked(read({mark: "x", "weather": "y"})) == [("alert", EVERYTHING)]
+    assert requested(read({mark: "x", "payload": "y"})) == [("timer", EVERYTHING)]
+    assert requested(read({mark: "x", "weather": "y"})) == [("alert", EVERYTHING)]
 
 
 def test_a_payload_written_twice_is_refused() -> None:
@@ -136,7 +136,7 @@ def test_a_payload_written_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("payload", ["functionName=resize&dryRun=true", "please dry-run today", "dry_run"])
-def test_words_that_mention_a_dry_run_ask_for_one(payload: str) -> None:
-    """They are no command, but whoever writes them wants nothing stopped."""
+def test_words_that_mention_a_dry_run_request_one(payload: str) -> None:
+    """They are no command, but their author wants nothing stopped."""
     trigger = read(a_timer(payload))
     assert (trigger.kind, trigger.dry_run) == ("timer", True)

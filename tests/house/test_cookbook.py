@@ -16,7 +16,7 @@ from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.evaluator.examples import failing
-from fc_reaper.events import OwnAccount, Request, Selector, parse_event
+from fc_reaper.events import Request, Selector, parse_event
 from fc_reaper.models import Function, Millis
 from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.policy_files import read_policy
@@ -182,8 +182,8 @@ def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:
     shown = [(part, fence.text) for part in RECIPES.values() for fence in fences(part, "json")]
     assert shown
     for part, text in shown:
-        asks = parse_event(text.encode(), home=OwnAccount(None, None)).requests
-        scope = scope_of(asks, policy_of(part).policies)
+        requests = parse_event(text.encode()).requests
+        scope = scope_of(requests, policy_of(part).policies)
         named = json.loads(text)
         function = Function(named.get("serviceName"), named["functionName"], named.get("qualifier", "LATEST"))
         assert [policy.name for policy in scope.policies(function)]

@@ -212,7 +212,7 @@ def test_what_it_lets_through_is_an_event_that_names_a_function() -> None:
     assert pattern["source"] == [sample["source"]]
     (sample["type"],) = pattern["type"]
     (ask,) = parse_event(json.dumps(sample).encode()).requests
-    assert (ask.kind, ask.narrowing.function) == ("alert", sample["data"]["functionName"])
+    assert (ask.kind, ask.selector.function) == ("alert", sample["data"]["functionName"])
 
 
 def actions(name: str) -> set[str]:

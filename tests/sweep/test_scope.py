@@ -15,7 +15,7 @@ ANYTHING = Selector()
 
 
 @pytest.mark.parametrize(
-    ("targets", "narrowing", "left"),
+    ("targets", "selector", "left"),
     [
         (["media/a@prod", "b"], ANYTHING, ["media/a@prod", "b@LATEST"]),
         (["media/a@prod", "b"], Selector(function="a"), ["media/a@prod"]),
@@ -36,9 +36,9 @@ ANYTHING = Selector()
         (["media$?@*"], Selector(service="media"), ["media$?@*"]),
     ],
 )
-def test_a_narrowing_only_takes_away(targets: list[str], narrowing: Selector, left: list[str]) -> None:
+def test_a_narrowing_only_takes_away(targets: list[str], selector: Selector, left: list[str]) -> None:
     """What remains is a part of the targets, in either spelling of a function's name."""
-    assert [str(target) for target in narrowed(map(parse_target, targets), narrowing)] == left
+    assert [str(target) for target in narrowed(map(parse_target, targets), selector)] == left
 
 
 TWO = load_policy(

@@ -13,7 +13,7 @@ from fc_reaper.dependencies import Exit
 from fc_reaper.events import Note, Request, Trigger, parse_event
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
-from fc_reaper.run import home
+from fc_reaper.run import own_account
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
 
@@ -23,7 +23,7 @@ def explain_event(event: str, env: Mapping[str, str], *, json_wanted: bool) -> i
 
     Asks nobody: what a pattern stands for is left to a run.
     """
-    trigger = parse_event(read_event(event), home=home(env, Context()))
+    trigger = parse_event(read_event(event), own_account(env, Context()))
     policy = read_policy(read_settings(env, Context()))
     scope = scope_of(trigger.requests, policy.policies)
     if json_wanted:
@@ -42,11 +42,11 @@ def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
     ]
     if rows:
         show(console, table(("part", "wrapped in", "understood as", "state"), map(_plain, rows)), "")
-    asks = [
-        (ask.part or "whole", _kind(ask), _narrowing(ask), _woken(scope, ask)) for ask in trigger.requests
+    requests = [
+        (one.part or "whole", _kind(one), _selector(one), _started(scope, one)) for one in trigger.requests
     ]
-    if asks:
-        show(console, table(("part", "asks as", "about", "policies that run"), map(_plain, asks)), "")
+    if requests:
+        show(console, table(("part", "request", "selects", "policies that run"), map(_plain, requests)), "")
     for note in (*trigger.notes, *scope.notes):
         show(console, plain(f"{note.event}{f' {note.part}' if note.part else ''}: {note.why}"))
     targets = dict.fromkeys(str(target) for area in scope.areas for target in area.targets)
@@ -65,15 +65,15 @@ def _show(trigger: Trigger, scope: Scope, policy: PolicyFile) -> None:
 def _as_json(trigger: Trigger, scope: Scope) -> dict[str, Any]:
     return {
         "readings": [one._asdict() for one in trigger.readings],
-        "asks": [
+        "requests": [
             {
-                "kind": ask.kind,
-                "name": ask.name,
-                "part": ask.part,
-                **ask.narrowing._asdict(),
-                "policies": list(_policies(scope, ask)),
+                "kind": one.kind,
+                "name": one.name,
+                "part": one.part,
+                **one.selector._asdict(),
+                "policies": list(_policies(scope, one)),
             }
-            for ask in trigger.requests
+            for one in trigger.requests
         ],
         "targets": list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets)),
         "notes": [note._asdict() for note in (*trigger.notes, *scope.notes)],
@@ -81,20 +81,20 @@ def _as_json(trigger: Trigger, scope: Scope) -> dict[str, Any]:
     }
 
 
-def _policies(scope: Scope, ask: Request) -> Iterator[str]:
-    return (area.policy.name for area in scope.areas if area.ask == ask)
+def _policies(scope: Scope, request: Request) -> Iterator[str]:
+    return (area.policy.name for area in scope.areas if area.ask == request)
 
 
-def _woken(scope: Scope, ask: Request) -> str:
-    return ", ".join(_policies(scope, ask)) or "none"
+def _started(scope: Scope, request: Request) -> str:
+    return ", ".join(_policies(scope, request)) or "none"
 
 
-def _kind(ask: Request) -> str:
-    return ask.kind if ask.name is None else f"{ask.kind}:{ask.name}"
+def _kind(request: Request) -> str:
+    return request.kind if request.name is None else f"{request.kind}:{request.name}"
 
 
-def _narrowing(ask: Request) -> str:
-    named = ((name, value) for name, value in ask.narrowing._asdict().items() if value is not None)
+def _selector(request: Request) -> str:
+    named = ((name, value) for name, value in request.selector._asdict().items() if value is not None)
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named) or "all targets"
 
 

@@ -1,4 +1,4 @@
-"""The bytes of an event become a `Trigger`: why we woke, and where to look."""
+"""Parse the bytes of an event: which requests it makes of a run, and which targets each selects."""
 
 from fc_reaper.events.alerts import OwnAccount
 from fc_reaper.events.parser import parse_event

@@ -1,106 +1,217 @@
-"""Our own small contract: which keys an event may command with, and how strictly they are read.
+"""Our own keys: what an event may command, and the wish for a dry run.
 
     {"serviceName": "media", "functionName": "transcode", "qualifier": "prod",
      "invocationId": "job-17", "dryRun": true}
 
-None is required. Keys that resemble none of them are somebody else's and are ignored.
+No key is required. A misspelt key is refused and never ignored: `{"functonName": "resize"}` would otherwise
+select every target. Keys that resemble none of ours belong to somebody else and are ignored.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.decode import JsonObject
-from fc_reaper.events.names import kind_of, named
-from fc_reaper.events.nearmiss import COMMAND_KEYS, DRY_RUN, means, near_miss, shown
+from fc_reaper.events.decode import JsonObject, looks_like_json, parse
 from fc_reaper.events.trigger import Selector
+from fc_reaper.names import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE, kind_of
+
+DRY_RUN = "dryRun"
+
+_JOINERS = re.compile(r"[_.\-\s]+")
+_MENTION = re.compile(r"dry[_.\-\s]*run", re.IGNORECASE)
+_LONGEST_SHOWN = 40
 
 
-class Command(NamedTuple):
-    """What an object commands: where to look, and whether only as a dry run."""
+def _name(shape: re.Pattern[str], wanted: str, *, may_be_empty: bool = False) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value in (None, ""):
+            if may_be_empty:
+                return None
+            raise ValueError("is empty; fill it in, or leave the key out to select all")
+        if isinstance(value, str) and not shape.fullmatch(value):
+            raise ValueError(
+                f"can be no name on the platform; write {wanted}: letters, digits, _ and -, at most 128"
+            )
+        return value
 
-    narrowing: Selector
-    dry_run: bool
+    return BeforeValidator(check)
+
+
+# CloudMonitor and the templates of EventBridge write an empty serviceName or qualifier for "not given". Empty
+# functionName or invocationId: a slot was not filled in, which must not turn one task into a whole sweep.
+_Service = Annotated[str | None, _name(SERVICE, "one plain service name", may_be_empty=True)]
+_Function = Annotated[
+    str | None, _name(FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier")
+]
+_Qualifier = Annotated[str | None, _name(QUALIFIER, "one plain version or alias", may_be_empty=True)]
+_InvocationId = Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")]
+
+
+class Command(BaseModel):
+    """The keys of a command. Absent keys select all."""
+
+    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
+
+    service: _Service = Field(default=None, alias="serviceName")
+    function: _Function = Field(default=None, alias="functionName")
+    qualifier: _Qualifier = Field(default=None, alias="qualifier")
+    invocation_id: _InvocationId = Field(default=None, alias="invocationId")
+    dry_run: bool = Field(default=False, alias="dryRun")
+
+    @model_validator(mode="after")
+    def _one_service(self) -> Command:
+        # A 2.0 function is called service$function in 3.0.
+        inner, dollar, _ = (self.function or "").partition("$")
+        if self.service is not None and dollar and inner != self.service:
+            raise ValueError("serviceName and the service within functionName differ; write one of them")
+        return self
+
+    @property
+    def selector(self) -> Selector:
+        """What the command selects; a service that is written twice is given once."""
+        function = self.function
+        if self.service and function:
+            function = function.rpartition("$")[2]
+        return Selector(self.service, function, self.qualifier, self.invocation_id)
+
+
+COMMAND_KEYS = tuple(str(field.alias) for field in Command.model_fields.values())
 
 
 def read_command(said: JsonObject) -> Command | None:
-    """The command in *said*, None when it has no key of ours. `{}` is a command that narrows nothing.
+    """The command in *said*; None if it has no key of ours. `{}` is a command that selects everything.
 
     Raises:
-        EventRefused: a near miss of a key, a key written twice, a wrong type, or a name that can be none.
+        EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
     """
-    _refuse_near_misses(said)
-    if said and not any(key in said for key in COMMAND_KEYS):
+    for key in said:
+        if meant := near_miss(key):
+            raise EventRefused(f"{_shown(key)} is not a command key; did you mean {meant}?")
+    if said and said.keys().isdisjoint(COMMAND_KEYS):
         return None
-    refuse_repeats(said, COMMAND_KEYS)
-    dry_run = _dry_run(said.get(DRY_RUN, False))
-    return Command(_narrowing(said), dry_run)
+    _refuse_repeats(said, COMMAND_KEYS)
+    return check_command(said)
 
 
-def refuse_misplaced(envelope: JsonObject, inside: str) -> None:
-    """Refuse an envelope with a command key of its own, even a misspelt one, where it would be overlooked.
+def check_command(keys: dict[str, Any]) -> Command:
+    """The command with these *keys*; other keys are ignored.
 
     Raises:
-        EventRefused: it has one; the text says to write it *inside* instead.
+        EventRefused: a wrong type, or an impossible name.
     """
+    try:
+        return Command.model_validate(keys)
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+    key = "".join(map(str, details["loc"]))
+    if details["type"] == "value_error":
+        raise EventRefused(f"{key} {details['ctx']['error']}".lstrip())
+    remedy = "write true or false without quotes" if key == DRY_RUN else "write it as text in quotes"
+    raise EventRefused(f"{key} is {kind_of(details['input'])}; {remedy}")
+
+
+def check_envelope(envelope: JsonObject, keys: Iterable[str], inside: str) -> None:
+    """Raise EventRefused if one of *keys* is written twice, or a command key, even misspelt, is outside."""
+    _refuse_repeats(envelope, keys)
     for key in envelope:
         if key in COMMAND_KEYS or near_miss(key):
-            raise EventRefused(f"{shown(key)} stands beside {inside}; a command belongs inside {inside}")
+            raise EventRefused(f"{_shown(key)} stands beside {inside}; a command belongs inside {inside}")
 
 
-def refuse_repeats(said: JsonObject, keys: Iterable[str]) -> None:
-    """Refuse an object that has one of *keys* twice: parsers disagree about which of the two counts.
+def near_miss(key: str) -> str | None:
+    """The command key that *key* was meant to be; None if it is one exactly, or resembles none."""
+    if key in COMMAND_KEYS:
+        return None
+    return next((meant for meant in COMMAND_KEYS if means(key, meant)), None)
+
+
+def means(key: str, meant: str) -> bool:
+    """Whether *key* is the command key *meant*, exactly or nearly.
+
+    Case, blanks and the joiners `_ - .` do not count. Beyond them two edits are allowed (a letter more, less
+    or other, or two swapped), for the short `dryRun` one.
+    """
+    return key == meant or _within(plain(key), meant.lower(), 1 if meant == DRY_RUN else 2)
+
+
+def plain(key: str) -> str:
+    """*key* in lower case, without joiners: `function_name` and `FunctionName` are the same word."""
+    return _JOINERS.sub("", key).lower()
+
+
+def has_dry_run_key(said: JsonObject) -> bool:
+    """Whether *said* itself has the key `dryRun` or nearly; the exact key with `false` does not count."""
+    return any(
+        means(key, DRY_RUN) and not (key == DRY_RUN and said[key] is False and key not in said.repeated)
+        for key in said
+    )
+
+
+def wishes_dry_run(value: Any, *, in_texts: bool = False) -> bool:
+    """Whether an object at any depth of *value* has such a key.
+
+    With *in_texts*, text that looks like JSON wishes it too if it mentions a dry run at all: whoever wrote it
+    believes that nothing will be stopped, and a wrong guess costs one dry run. Other text is not read: it may
+    be a foreign payload.
+    """
+    parts = [value]
+    for part in parts:
+        if isinstance(part, JsonObject):
+            if has_dry_run_key(part):
+                return True
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+        elif in_texts and mentions_dry_run(part) and looks_like_json(part.lstrip(' \t\r\n"')):
+            return True
+    return False
+
+
+def mentions_dry_run(text: Any) -> bool:
+    """Whether *text* is text that mentions a dry run at all."""
+    return isinstance(text, str) and _MENTION.search(text) is not None
+
+
+def parse_inner(text: str) -> Any:
+    """As `parse`, for text within an event: if it is refused, a dry run that it mentions still counts.
 
     Raises:
-        EventRefused: it has.
+        EventRefused: as `parse`.
     """
+    try:
+        return parse(text)
+    except EventRefused as refusal:
+        refusal.dry_run = mentions_dry_run(text)
+        raise
+
+
+def _refuse_repeats(said: JsonObject, keys: Iterable[str]) -> None:
+    # Parsers disagree about which of the two counts.
     for key in keys:
         if key in said.repeated:
-            raise EventRefused(f"{shown(key)} is written twice; write it once")
+            raise EventRefused(f"{_shown(key)} is written twice; write it once")
 
 
-def refuse_task(alert: JsonObject) -> None:
-    """Refuse an alert that names a task beside its own keys: it would be read as wider than it was meant.
-
-    Raises:
-        EventRefused: it does.
-    """
-    if any(means(key, "invocationId") for key in alert):
-        raise EventRefused("an alert cannot name one task; send a command with functionName and invocationId")
+def _shown(key: str) -> str:
+    return ascii(key if len(key) <= _LONGEST_SHOWN else key[:_LONGEST_SHOWN] + "...")
 
 
-def _refuse_near_misses(said: JsonObject) -> None:
-    for key in said:
-        meant = near_miss(key)
-        if meant is not None:
-            raise EventRefused(f"{shown(key)} is not a command key; did you mean {meant}?")
-
-
-def _dry_run(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise EventRefused(f"{DRY_RUN} is {kind_of(value)}; write true or false without quotes")
-    return value
-
-
-def _narrowing(said: JsonObject) -> Selector:
-    service, function, qualifier, invocation_id = (
-        named(key, said[key]) if key in said else None for key in COMMAND_KEYS if key != DRY_RUN
+def _within(word: str, other: str, edits: int) -> bool:
+    """Whether at most so many *edits* (insert, delete, change, swap neighbours) turn *word* into *other*."""
+    if abs(len(word) - len(other)) > edits:
+        return False
+    while word and other and word[0] == other[0]:
+        word, other = word[1:], other[1:]
+    if not (word and other and edits):
+        return len(word) + len(other) <= edits
+    return (
+        _within(word[1:], other, edits - 1)
+        or _within(word, other[1:], edits - 1)
+        or _within(word[1:], other[1:], edits - 1)
+        or (word[:2] == other[1::-1] and _within(word[2:], other[2:], edits - 1))
     )
-    return narrowed(service, function, qualifier, invocation_id)
-
-
-def narrowed(
-    service: str | None, function: str | None, qualifier: str | None, invocation_id: str | None = None
-) -> Selector:
-    """A narrowing whose service is said once, also where the function is given by its 3.0 name.
-
-    Raises:
-        EventRefused: the 3.0 name belongs to another service.
-    """
-    if service is not None and function is not None and "$" in function:
-        inner, _, function = function.partition("$")
-        if inner != service:
-            raise EventRefused("serviceName and the service within functionName differ; write one of them")
-    return Selector(service, function, qualifier, invocation_id)

@@ -1,5 +1,6 @@
-"""Envelopes that carry somebody else's message: queues, topics, webhooks. Known by shape, never by name.
+"""Envelopes around a message: the timer, CloudEvents, queues and topics, HTTP requests, forms, base64.
 
+They are recognised by shape, never by the name of a trigger.
 https://help.aliyun.com/zh/functioncompute/fc/user-guide/formats-of-event-for-different-triggers
 """
 
@@ -8,94 +9,168 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+
 from fc_reaper.errors import EventRefused
+from fc_reaper.events.command import COMMAND_KEYS, DRY_RUN, near_miss, parse_inner
 from fc_reaper.events.decode import JsonObject, looks_like_json, parse, strip
-from fc_reaper.events.dry_run import parse_guarded
-from fc_reaper.events.nearmiss import COMMAND_KEYS, DRY_RUN, near_miss
 
+_TRIGGER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}")
+_TO_STANDARD = str.maketrans("-_", "+/", "\r\n")
 _MOST_FIELDS = 200
+_MOST_TEXTS = 3
+
+_TriggerName = Annotated[
+    str | None,
+    PlainValidator(lambda name: name if isinstance(name, str) and _TRIGGER_NAME.fullmatch(name) else None),
+]
+_Text = Annotated[str | None, PlainValidator(lambda text: text if isinstance(text, str) and text else None)]
 
 
-class Carrier(NamedTuple):
-    """An envelope: every key of `marks` is there, and one of `hints`. `content` is the key of the message."""
+class TimerEvent(BaseModel):
+    """The event of Function Compute's own timer.
 
-    name: str
-    marks: frozenset[str]
-    hints: frozenset[str]
+    `name` is None if it is missing or can be no trigger's. `payload` is the text typed into the trigger,
+    copied as it stands, so a command in it is JSON inside JSON.
+    https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    time: Any = Field(default=None, alias="triggerTime")
+    name: _TriggerName = Field(default=None, alias="triggerName")
+    payload: Any = Field(default=None, alias="payload")
+
+    @classmethod
+    def fits(cls, said: JsonObject) -> bool:
+        """Whether *said* has a timer's time and name, or one of them and nothing foreign."""
+        marks = {"triggerTime", "triggerName"} & said.keys()
+        return len(marks) == 2 or (len(marks) == 1 and said.keys() <= set(TIMER_KEYS))
+
+
+TIMER_KEYS = tuple(str(field.alias) for field in TimerEvent.model_fields.values())
+
+
+class CloudEvent(BaseModel):
+    """A CloudEvent 1.0 as EventBridge delivers it. https://www.alibabacloud.com/help/en/doc-detail/181428.htm"""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    specversion: Any = None
+    id: _Text = None
+    source: _Text = None
+    type: Any = None
+    data: Any = None
+    data_base64: Any = None
+
+    @classmethod
+    def fits(cls, said: JsonObject) -> bool:
+        """Whether *said* is one; transforms may drop attributes, so one beside the version is enough."""
+        return "specversion" in said and any(key in said for key in ("id", "source", "type"))
+
+    @property
+    def identity(self) -> tuple[str, str] | None:
+        """`source` and `id`, which an event keeps when it is sent again; None if it lacks one."""
+        return (self.source, self.id) if self.source and self.id else None
+
+    @property
+    def content(self) -> Any:
+        """What it carries; None if nothing."""
+        return self.data if "data" in self.model_fields_set else self.data_base64
+
+
+class Message(NamedTuple):
+    """The envelope of a queue or topic: it has the keys `content`, all of `marks`, and one of `hints`."""
+
+    layer: str
     content: str
-
-    def fits(self, said: JsonObject) -> bool:
-        """Whether *said* is such an envelope."""
-        return self.marks <= said.keys() and not self.hints.isdisjoint(said)
+    marks: set[str]
+    hints: set[str]
 
 
-def _carrier(name: str, content: str, marks: str, hints: str) -> Carrier:
-    return Carrier(name, frozenset({content, *marks.split()}), frozenset(hints.split()), content)
-
-
-CARRIERS = (
-    _carrier("smq topic", "Message", "TopicName", "MessageId MessageMD5 Subscriber SubscriptionName"),
-    _carrier("smq topic stream", "body", "", "attrs"),
-    _carrier("smq queue", "messageBody", "", "messageId requestId"),
-    _carrier("kafka", "value", "topic", "partition offset"),
-    _carrier("rocketmq", "body", "", "msgId systemProperties userProperties"),
-    _carrier("mqtt or rabbitmq", "body", "props", "body"),
+_MESSAGES = (
+    Message(
+        "smq topic", "Message", {"TopicName"}, {"MessageId", "MessageMD5", "Subscriber", "SubscriptionName"}
+    ),
+    Message("smq topic stream", "body", set(), {"attrs"}),
+    Message("smq queue", "messageBody", set(), {"messageId", "requestId"}),
+    Message("kafka", "value", {"topic"}, {"partition", "offset"}),
+    Message("rocketmq", "body", set(), {"msgId", "systemProperties", "userProperties"}),
+    Message("mqtt or rabbitmq", "body", set(), {"props"}),
 )
 
 
+def message_of(said: JsonObject) -> Message | None:
+    """The envelope of a queue or topic that *said* is; None if it is none."""
+    keys = said.keys()
+    return next((one for one in _MESSAGES if {one.content} | one.marks <= keys and one.hints & keys), None)
+
+
 class HttpRequest(NamedTuple):
-    """A request that was carried: its query as an object of text, and its body, decoded."""
+    """A carried HTTP request: its query as an object of texts, and its body, decoded; None if it is blank."""
 
     query: JsonObject
     body: Any
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no body to speak of, so that the query is all that was said."""
-        return self.body is None or (isinstance(self.body, str) and not strip(self.body))
-
-
-def carrier_of(said: JsonObject) -> Carrier | None:
-    """The envelope that *said* is; None when it is none of ours."""
-    return next((carrier for carrier in CARRIERS if carrier.fits(said)), None)
-
 
 def http_request(said: JsonObject) -> HttpRequest | None:
-    """The request in an FC 3.0 HTTP trigger's, an API gateway's, or an EventBridge HTTP source's event."""
+    """The request in the event of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source."""
     context = said.get("requestContext")
     from_trigger = isinstance(context, JsonObject) and "http" in context
     if "body" not in said or "headers" not in said or not (from_trigger or "httpMethod" in said):
         return None
     query = said.get("queryParameters", said.get("queryString"))
     body = said["body"]
-    if str(said.get("isBase64Encoded")).lower() == "true" and isinstance(body, str):
-        body = _from_base64(body) or body
-    return HttpRequest(_fields(query.items() if isinstance(query, JsonObject) else ()), body)
+    if isinstance(body, str):
+        if str(said.get("isBase64Encoded")).lower() == "true":
+            body = _from_base64(body) or body
+        body = strip(body) or None
+    return HttpRequest(_fields(list(query.items()) if isinstance(query, JsonObject) else []), body)
 
 
-def unsealed(text: str) -> Any:
-    """What *text* says in a way that is not plain JSON: quoted, as a form, or as base64 of JSON or a form.
+def decode_text(text: str) -> Any:
+    """The value of a *text* that is not plain JSON: JSON in quotes, a form, or base64 of JSON or of a form.
 
-    None for any other text: mere words are never taken for something encoded.
+    None for any other text: plain words are never taken for something encoded.
 
     Raises:
         EventRefused: base64 of broken JSON.
     """
     if text.startswith('"'):
         return _quoted(text)
-    return _from_form(text) or _from_sealed(text)
+    if (fields := _from_form(text)) is not None:
+        return fields
+    decoded = _from_base64(text) if _BASE64.fullmatch(text) else None
+    if decoded is None:
+        return None
+    return parse_inner(decoded) if looks_like_json(decoded) else _from_form(decoded)
 
 
-def _quoted(text: str) -> Any:
+def timer_payload(payload: Any) -> Any:
+    """What the payload of a timer holds once its text is opened; None if it is absent, empty or plain words.
+
+    Raises:
+        EventRefused: text that begins like an object or a list is not JSON, or text is quoted too often.
+    """
+    for _ in range(_MOST_TEXTS):
+        if isinstance(payload, str):
+            text = strip(payload)
+            payload = parse_inner(text) if looks_like_json(text) else _quoted(text)
+    if isinstance(payload, str):
+        raise EventRefused(f"the timer's payload is text within text more than {_MOST_TEXTS} times")
+    return payload
+
+
+def _quoted(text: str) -> str | None:
     try:
-        return parse(text)
+        value = parse(text)
     except EventRefused:
         return None
+    return value if isinstance(value, str) else None
 
 
 def _from_form(text: str) -> JsonObject | None:
@@ -110,13 +185,6 @@ def _from_form(text: str) -> JsonObject | None:
     return fields if ours or "alertState" in fields else None
 
 
-def _from_sealed(text: str) -> Any:
-    decoded = _from_base64(text) if _BASE64.fullmatch(text) else None
-    if decoded is None:
-        return None
-    return parse_guarded(decoded) if looks_like_json(decoded) else _from_form(decoded)
-
-
 def _from_base64(text: str) -> str | None:
     try:
         return strip(base64.b64decode(text.translate(_TO_STANDARD), validate=True).decode("utf-8-sig"))
@@ -124,15 +192,9 @@ def _from_base64(text: str) -> str | None:
         return None
 
 
-def _fields(pairs: Iterable[tuple[str, Any]]) -> JsonObject:
-    """Form fields as an object. A form knows no types, so the words true and false are what dryRun may be."""
-    listed = list(pairs)
-    fields = JsonObject(listed)
-    keys = [key for key, _ in listed]
-    fields.repeated = frozenset(key for key in fields if keys.count(key) > 1)
+def _fields(pairs: list[tuple[str, Any]]) -> JsonObject:
+    """Form fields as an object. A form knows no types, so `true` and `false` are what dryRun may be."""
+    fields = JsonObject.of_pairs(pairs)
     if fields.get(DRY_RUN) in ("true", "false"):
         fields[DRY_RUN] = fields[DRY_RUN] == "true"
     return fields
-
-
-_TO_STANDARD = str.maketrans("-_", "+/", "\r\n")

@@ -1,22 +1,18 @@
-"""What an event comes to: the asks it makes of the reaper, and what is to be said about the rest of it."""
+"""What an event comes to: requests, each with a selector, and notes about its other parts."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-TIMER, ALERT, COMMAND, TASK = "timer", "alert", "command", "task"
+NoteEvent = Literal["trigger_ignored", "trigger_unrecognised", "trigger_refused"]
 
-_BROADEST_FIRST = (TIMER, ALERT, COMMAND, TASK)
-
-IGNORED = "trigger_ignored"
-UNRECOGNISED = "trigger_unrecognised"
-REFUSED = "trigger_refused"
+_BROADEST_FIRST = ("timer", "alert", "command", "task")
 
 
 class Selector(NamedTuple):
-    """Which of the targets an ask is about. None means not narrowed by this part.
+    """The part of the policy's targets that a request is about; None selects all.
 
-    Every part that is given has the shape the platform gives such names, so that it holds no pattern.
+    Each value has the shape of a name on the platform, so none of them is a pattern.
     """
 
     service: str | None = None
@@ -26,32 +22,31 @@ class Selector(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One thing the event asks for: look at the targets that the narrowing leaves.
+    """One request of an event: a run over the targets that `selector` leaves.
 
-    `kind` is what a policy's `triggers` are compared with: timer, alert, command, task.
-    `name` is the timer's triggerName; None where there is none.
-    `part` says which element of the event asked: `""` for the whole, `[2]` for the third of a list.
+    `kind` (timer, alert, command, task) is compared with a policy's `triggers`.
+    `name` is the timer's triggerName; None for other kinds.
+    `part` is the element of the event that it comes from: `""` for the whole, `[2]` for the third of a list.
     """
 
     kind: str
     name: str | None
-    narrowing: Selector
+    selector: Selector
     part: str
 
 
 class Note(NamedTuple):
-    """One line for the log about a part of the event. `why` is one line of ASCII, without payload values."""
+    """A log line about one part of the event. `why` is one line of ASCII and shows no value of the event."""
 
-    event: str
+    event: NoteEvent
     why: str
     part: str
 
 
 class Reading(NamedTuple):
-    """How one part was understood, for people who ask.
+    """How one part of the event was recognised, for `invoke --explain`.
 
-    `layers` names what it was wrapped in, outermost first. `source` says who sent it.
-    `state` is the alert's own word, None where the source has none.
+    `layers` are the envelopes around it, outermost first. `state` is an alert's own word, else None.
     """
 
     part: str
@@ -61,10 +56,10 @@ class Reading(NamedTuple):
 
 
 class Trigger(NamedTuple):
-    """An event, understood. It can make a run look, look at less, or dry_run: it holds no other wish.
+    """A parsed event. It starts a run, narrows it, or makes it a dry run; it cannot do more.
 
-    `dry-run` is for the whole run, whichever part wrote it.
-    `http` is true when the caller waits for an answer in the shape of an HTTP trigger.
+    `dry_run` holds for the whole run, whichever part of the event requests it.
+    `http` is true if the caller expects an answer in the shape of an HTTP trigger.
     """
 
     requests: tuple[Request, ...]
@@ -75,11 +70,11 @@ class Trigger(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The broadest kind among the requests (timer, alert, command, task); alert when nothing is asked."""
-        kinds = {ask.kind for ask in self.requests}
-        return next((kind for kind in _BROADEST_FIRST if kind in kinds), ALERT)
+        """The broadest kind among the requests (timer, alert, command, task); alert if there are none."""
+        kinds = {request.kind for request in self.requests}
+        return next((kind for kind in _BROADEST_FIRST if kind in kinds), "alert")
 
     @property
     def refused(self) -> bool:
-        """Whether nothing is left to do because something was refused."""
-        return not self.requests and any(note.event == REFUSED for note in self.notes)
+        """Whether there are no requests because something was refused."""
+        return not self.requests and any(note.event == "trigger_refused" for note in self.notes)

@@ -59,7 +59,7 @@ class Finder:
                 self._refuse(note.why, note.part)
             else:
                 self._tell(note.event, why=note.why, part=note.part)
-        self._served += sum(area.ask.narrowing.invocation_id is None for area in scope.areas)
+        self._served += sum(area.ask.selector.invocation_id is None for area in scope.areas)
         return scope
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:

@@ -52,7 +52,7 @@ def resolve(
     work: Work[tuple[Request, Function], Snapshot] = Work()
     resolved = {ask: Resolved() for ask in candidates}
     for ask, functions in candidates.items():
-        invocation_id = ask.narrowing.invocation_id or ""
+        invocation_id = ask.selector.invocation_id or ""
         for function in functions:
             work.add((ask, function), partial(cloud.get, function, invocation_id, deadline=until))
     for done in crew.each(work, until):

@@ -100,7 +100,7 @@ def scope_of(asks: Sequence[Request], policies: Sequence[Policy]) -> Scope:
     for ask in asks:
         areas, counted, named = [], [], False
         for policy in policies:
-            targets = narrowed(policy.targets, ask.narrowing)
+            targets = narrowed(policy.targets, ask.selector)
             if policy.withholds and _runs(policy, ask):
                 scope.beside.append(Area(ask, policy, policy.targets))
             named = named or bool(targets)
@@ -121,36 +121,36 @@ def scope_of(asks: Sequence[Request], policies: Sequence[Policy]) -> Scope:
 
 def _runs(policy: Policy, ask: Request) -> bool:
     """Whether *ask* runs *policy*. One that keeps so many of all says nothing of a task that is named."""
-    named = ask.narrowing.invocation_id is not None
+    named = ask.selector.invocation_id is not None
     return policy.fits_trigger(ask.kind, ask.name) and not (named and policy.keep is not None)
 
 
-def narrowed(targets: Iterable[Target], narrowing: Selector) -> tuple[Target, ...]:
-    """What *narrowing* leaves of *targets*; a part it names replaces the pattern that allows it."""
+def narrowed(targets: Iterable[Target], selector: Selector) -> tuple[Target, ...]:
+    """What *selector* leaves of *targets*; a part it names replaces the pattern that allows it."""
     kept: dict[Target, None] = {}
     for target in targets:
-        for spelling in _spellings(narrowing):
+        for spelling in _spellings(selector):
             narrow = _narrow(target, spelling)
             if narrow is not None:
                 kept[narrow] = None
     return tuple(kept)
 
 
-def _narrow(target: Target, narrowing: Selector) -> Target | None:
+def _narrow(target: Target, selector: Selector) -> Target | None:
     service, name, qualifier = target
-    if narrowing.service is not None:
-        if service is None or not fnmatchcase(narrowing.service, service):
+    if selector.service is not None:
+        if service is None or not fnmatchcase(selector.service, service):
             return None
-        service = narrowing.service
-    if narrowing.function is not None:
-        named = _narrow_name(target, narrowing.function)
+        service = selector.service
+    if selector.function is not None:
+        named = _narrow_name(target, selector.function)
         if named is None:
             return None
         name = named
-    if narrowing.qualifier is not None:
-        if not fnmatchcase(narrowing.qualifier, qualifier):
+    if selector.qualifier is not None:
+        if not fnmatchcase(selector.qualifier, qualifier):
             return None
-        qualifier = narrowing.qualifier
+        qualifier = selector.qualifier
     return Target(service, name, qualifier)
 
 
@@ -167,21 +167,21 @@ def _narrow_name(target: Target, function: str) -> str | None:
     return function if fnmatchcase(function, target.name) else None
 
 
-def _spellings(narrowing: Selector) -> list[Selector]:
+def _spellings(selector: Selector) -> list[Selector]:
     """A function made in 2.0 is called `service$function` in 3.0; both names mean the same one.
 
     https://help.aliyun.com/en/functioncompute/monitoring-data
     """
-    spellings = [narrowing]
-    service, function = narrowing.service, narrowing.function
+    spellings = [selector]
+    service, function = selector.service, selector.function
     if function is not None and "$" in function and service is None:
         service, _, name = function.partition("$")
-        spellings.append(narrowing._replace(service=service, function=name))
+        spellings.append(selector._replace(service=service, function=name))
     elif service is not None:
         name = "*" if function is None else function
-        spellings.append(narrowing._replace(service=None, function=f"{service}${name}"))
+        spellings.append(selector._replace(service=None, function=f"{service}${name}"))
     elif function is not None:
-        spellings.append(narrowing._replace(function=f"*${function}"))
+        spellings.append(selector._replace(function=f"*${function}"))
     return spellings
 
 

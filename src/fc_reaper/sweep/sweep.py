@@ -141,8 +141,8 @@ class Sweep:
 
     def _asked(self, asks: Sequence[Request], until: Deadline) -> Iterator[Evaluation]:
         """The claims of all tasks that *asks* are about."""
-        narrow = [ask for ask in asks if ask.narrowing.invocation_id is not None]
-        broad = [ask for ask in asks if ask.narrowing.invocation_id is None]
+        narrow = [ask for ask in asks if ask.selector.invocation_id is not None]
+        broad = [ask for ask in asks if ask.selector.invocation_id is None]
         scope = self.finder.scope(broad)
         begin = self._clock.monotonic()
         soon = begin + (until - begin) * _FOR_FINDING

@@ -1,4 +1,4 @@
-"""Messages arrive wrapped in what carried them; commands are found inside, and bad ones refused there."""
+"""Envelopes are opened by their shape; a command inside is obeyed, a bad one refused."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.events.builders import EVERYTHING, a_cloud_event, a_narrowing, asked, noted, read
+from tests.events.builders import EVERYTHING, a_cloud_event, a_selector, noted, read, requested
 
-RESIZE = a_narrowing("resize")
+RESIZE = a_selector("resize")
 
 
-def sealed(value: Any) -> str:
+def in_base64(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
@@ -38,51 +38,51 @@ TEXT = json.dumps(COMMAND)
     "event",
     [
         {"TopicName": "t", "MessageId": "m", "Message": TEXT},
-        {"TopicName": "t", "MessageId": "m", "Message": sealed(COMMAND), "colour": "an attribute"},
+        {"TopicName": "t", "MessageId": "m", "Message": in_base64(COMMAND), "colour": "an attribute"},
         {"body": TEXT, "attrs": {"Extend": "{}"}},
         a_cloud_event({"messageId": "m", "messageBody": TEXT}, type="mns:Queue:SendMessage"),
-        {"requestId": "r", "messageBody": sealed(COMMAND)},
+        {"requestId": "r", "messageBody": in_base64(COMMAND)},
         a_cloud_event({"topic": "t", "partition": 1, "offset": 2, "value": COMMAND}),
-        a_cloud_event({"topic": "t", "partition": 1, "offset": 2, "value": sealed(COMMAND)}),
+        a_cloud_event({"topic": "t", "partition": 1, "offset": 2, "value": in_base64(COMMAND)}),
         {"msgId": "m", "topic": "t", "systemProperties": {}, "userProperties": {}, "body": TEXT},
         {"props": {}, "body": COMMAND},
         a_cloud_event({"props": {}, "envelope": {}, "body": TEXT}),
         a_cloud_event({"headers": {}, "path": "/", "body": COMMAND, "httpMethod": "POST", "queryString": {}}),
         a_request(TEXT),
-        a_request(sealed(COMMAND), isBase64Encoded=True),
-        a_request(sealed(COMMAND), isBase64Encoded="true"),
+        a_request(in_base64(COMMAND), isBase64Encoded=True),
+        a_request(in_base64(COMMAND), isBase64Encoded="true"),
         a_request("functionName=resize"),
         a_request("", {"functionName": "resize"}),
         {"httpMethod": "GET", "headers": {}, "body": None, "queryParameters": {"functionName": "resize"}},
-        sealed(COMMAND).encode(),
+        in_base64(COMMAND).encode(),
         b"functionName=resize",
         json.dumps(TEXT),
         json.dumps(json.dumps(TEXT)),
-        a_cloud_event(None, data_base64=sealed(COMMAND)) | {"data": sealed(COMMAND)},
+        a_cloud_event(None, data_base64=in_base64(COMMAND)) | {"data": in_base64(COMMAND)},
         [{"TopicName": "t", "MessageId": "m", "Message": json.dumps(a_cloud_event(TEXT))}],
     ],
     ids=lambda event: json.dumps(event)[:50] if not isinstance(event, bytes) else event.decode()[:50],
 )
-def test_a_command_is_found_in_whatever_carried_it(event: Any) -> None:
-    """Known by shape, never by the name of the trigger."""
+def test_a_command_is_found_in_every_envelope(event: Any) -> None:
+    """They are recognised by shape, never by the name of a trigger."""
     trigger = read(event)
-    assert asked(trigger) == [("command", RESIZE)]
+    assert requested(trigger) == [("command", RESIZE)]
     assert trigger.notes == ()
 
 
 @pytest.mark.parametrize("message", ["words", "", "abcd", "c2VjcmV0IHdvcmRz", 5, None, "a=b"])
-def test_a_message_that_is_mere_words_is_a_doorbell(message: Any) -> None:
-    """Its envelope is well formed; nobody understood what is inside."""
+def test_a_message_of_plain_words_is_unrecognised(message: Any) -> None:
+    """Its envelope is well formed, so all targets that accept alerts are selected."""
     for event in ({"TopicName": "t", "MessageId": "m", "Message": message}, {"body": message, "attrs": {}}):
         trigger = read(event)
-        assert (asked(trigger), noted(trigger)) == ([("alert", EVERYTHING)], ["trigger_unrecognised"])
+        assert (requested(trigger), noted(trigger)) == ([("alert", EVERYTHING)], ["trigger_unrecognised"])
 
 
 @pytest.mark.parametrize(
     "message", ['{"functionName": ', "[1", '{"functonName": "f"}', '{"functionName": ""}']
 )
 def test_a_bad_command_in_a_message_is_refused(message: str) -> None:
-    """Inside an envelope as bare, plain or in base64."""
+    """In an envelope as bare, plain or in base64."""
     for text in (message, base64.b64encode(message.encode()).decode()):
         for event in (
             {"TopicName": "t", "MessageId": "m", "Message": text},
@@ -93,17 +93,17 @@ def test_a_bad_command_in_a_message_is_refused(message: str) -> None:
             assert (trigger.requests, trigger.refused) == ((), True)
 
 
-def test_a_request_without_body_and_query_commands_everything() -> None:
+def test_a_request_without_body_and_query_selects_everything() -> None:
     """As no bytes at all do."""
-    assert asked(read(a_request(""))) == [("command", EVERYTHING)]
-    assert asked(read(a_request(None, {"token": "x"}))) == [("command", EVERYTHING)]
+    assert requested(read(a_request(""))) == [("command", EVERYTHING)]
+    assert requested(read(a_request(None, {"token": "x"}))) == [("command", EVERYTHING)]
 
 
 @pytest.mark.parametrize(("word", "wish"), [("true", True), ("false", False)])
-def test_a_query_can_ask_for_a_dry_run_of_what_the_body_says(word: str, wish: bool) -> None:
-    """A query knows no types, so the word is enough there."""
+def test_a_query_can_request_a_dry_run_of_the_command_in_the_body(word: str, wish: bool) -> None:
+    """A query has no types, so the word is enough there."""
     trigger = read(a_request(TEXT, {"dryRun": word}))
-    assert (asked(trigger), trigger.dry_run) == ([("command", RESIZE)], wish)
+    assert (requested(trigger), trigger.dry_run) == ([("command", RESIZE)], wish)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,12 @@ def test_a_query_can_ask_for_a_dry_run_of_what_the_body_says(word: str, wish: bo
     ],
 )
 def test_a_query_is_read_as_strictly_as_a_command(query: Any) -> None:
-    """And it does not quarrel with the body: who narrows in both is refused."""
+    """A query that selects is refused beside a body."""
     assert read(a_request(TEXT, query)).refused
 
 
 def test_only_the_outermost_request_is_answered_in_http_shape() -> None:
-    """A request that a bus carried has been answered by the bus."""
+    """The bus has answered a request that it delivers."""
     assert read(a_request(TEXT)).http
     assert read(a_request("{")).http
     assert not read(a_cloud_event(a_request(TEXT))).http
@@ -143,8 +143,8 @@ def test_a_content_written_twice_is_refused(event: bytes) -> None:
     assert read(event).refused
 
 
-def test_wrapping_has_an_end() -> None:
-    """Eight layers are opened, no more."""
+def test_eight_layers_are_opened() -> None:
+    """A ninth is refused."""
 
     def wrapped(times: int) -> Any:
         event: Any = COMMAND
@@ -152,21 +152,21 @@ def test_wrapping_has_an_end() -> None:
             event = a_cloud_event(event, id=str(number))
         return event
 
-    assert asked(read(wrapped(8))) == [("command", RESIZE)]
+    assert requested(read(wrapped(8))) == [("command", RESIZE)]
     assert read(wrapped(9)).refused
 
 
 def test_elements_are_counted_through_all_layers() -> None:
-    """Lists of texts of lists cannot hide more elements than one list may have."""
+    """Lists in texts cannot hide more elements than one list may have."""
     texts = [json.dumps([{}] * 900)] * 12
     notes = read(texts).notes
     assert notes[-1].event == "trigger_refused"
     assert "10000 elements" in notes[-1].why
 
 
-def test_a_reading_tells_the_layers_for_people() -> None:
-    """What wrapped it, who sent it, in which state."""
+def test_a_reading_shows_layers_source_and_state() -> None:
+    """For `invoke --explain`."""
     dimensions = {"alertState": "ALERT", "metricName": "m", "dimensions": "{functionName=resize}"}
-    (reading,) = read(a_request(sealed(dimensions), isBase64Encoded=True)).readings
+    (reading,) = read(a_request(in_base64(dimensions), isBase64Encoded=True)).readings
     assert reading.layers == ("http request", "text")
     assert (reading.source, reading.state, reading.part) == ("CloudMonitor alert", "ALERT", "")

@@ -1,4 +1,4 @@
-"""Whole events: lists, envelopes, doorbells, and what cannot be read at all."""
+"""Whole events: lists, unrecognised values, and what cannot be read at all."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from fc_reaper.events import Note, Request, Trigger
-from tests.events.builders import EVERYTHING, a_cloud_event, a_narrowing, a_timer, asked, noted, read
+from tests.events.builders import EVERYTHING, a_cloud_event, a_selector, a_timer, noted, read, requested
 
 MEBIBYTE = 1_048_576
 
 
-def test_cloud_event_data_that_is_empty_commands_everything() -> None:
-    """An empty object is a command wherever it stands."""
-    assert asked(read(a_cloud_event({}))) == [("command", EVERYTHING)]
+def test_empty_data_of_a_cloud_event_selects_everything() -> None:
+    """An empty object is a command in every place."""
+    assert requested(read(a_cloud_event({}))) == [("command", EVERYTHING)]
 
 
-DOORBELLS: list[Any] = [
+UNRECOGNISED: list[Any] = [
     {"weather": "fine"},
     {"nested": {"functionName": "f"}},
     [],
@@ -39,11 +39,11 @@ DOORBELLS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("event", DOORBELLS, ids=[json.dumps(event)[:50] for event in DOORBELLS])
-def test_anything_else_that_is_well_formed_is_a_doorbell(event: Any) -> None:
-    """All targets that accept alerts are looked at, and the log says that nobody understood why."""
+@pytest.mark.parametrize("event", UNRECOGNISED, ids=[json.dumps(event)[:50] for event in UNRECOGNISED])
+def test_anything_else_that_is_well_formed_is_unrecognised(event: Any) -> None:
+    """All targets that accept alerts are selected, and the log says so."""
     trigger = read(event)
-    assert asked(trigger) == [("alert", EVERYTHING)]
+    assert requested(trigger) == [("alert", EVERYTHING)]
     assert (noted(trigger), trigger.kind, trigger.refused) == (["trigger_unrecognised"], "alert", False)
 
 
@@ -71,7 +71,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("raw", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_what_cannot_be_read_is_refused_whole(raw: bytes) -> None:
-    """Nothing is looked at, and one line says what is wrong."""
+    """No request, and one note says what is wrong."""
     trigger = read(raw)
     assert (trigger.requests, trigger.refused, noted(trigger)) == ((), True, ["trigger_refused"])
     assert trigger.notes[0].part == ""
@@ -79,20 +79,20 @@ def test_what_cannot_be_read_is_refused_whole(raw: bytes) -> None:
 
 def test_the_limits_themselves_are_inside() -> None:
     """A mebibyte, 64 levels and 10,000 elements are read."""
-    assert asked(read(b" " * MEBIBYTE)) == [("command", EVERYTHING)]
-    assert asked(read(b'{"functionName": "f"}'.ljust(MEBIBYTE))) == [("command", a_narrowing("f"))]
+    assert requested(read(b" " * MEBIBYTE)) == [("command", EVERYTHING)]
+    assert requested(read(b'{"functionName": "f"}'.ljust(MEBIBYTE))) == [("command", a_selector("f"))]
     deep = b'{"functionName": "f", "x": ' + b"[" * 63 + b"]" * 63 + b"}"
-    assert asked(read(deep)) == [("command", a_narrowing("f"))]
-    assert asked(read(b"[" + b"{}," * 9_999 + b"{}]")) == [("command", EVERYTHING)]
+    assert requested(read(deep)) == [("command", a_selector("f"))]
+    assert requested(read(b"[" + b"{}," * 9_999 + b"{}]")) == [("command", EVERYTHING)]
 
 
 def test_brackets_in_text_are_not_depth() -> None:
     """Only what the parser would nest counts."""
-    assert asked(read({"functionName": "f", "note": '[{"' * 500})) == [("command", a_narrowing("f"))]
+    assert requested(read({"functionName": "f", "note": '[{"' * 500})) == [("command", a_selector("f"))]
 
 
 def test_each_element_of_a_list_is_read_for_itself() -> None:
-    """Its own narrowing, its own part, its own misfortune."""
+    """Its own selector, part and refusal."""
     trigger = read(
         [
             a_cloud_event({"functionName": "resize"}, id="1"),
@@ -104,9 +104,9 @@ def test_each_element_of_a_list_is_read_for_itself() -> None:
         ]
     )
     assert trigger.requests == (
-        Request("command", None, a_narrowing("resize"), "[0]"),
-        Request("command", None, a_narrowing(service="media"), "[1]"),
-        Request("task", None, a_narrowing("x", invocation_id="job-1"), "[4]"),
+        Request("command", None, a_selector("resize"), "[0]"),
+        Request("command", None, a_selector(service="media"), "[1]"),
+        Request("task", None, a_selector("x", invocation_id="job-1"), "[4]"),
     )
     assert [(note.event, note.part) for note in trigger.notes] == [
         ("trigger_refused", "[2]"),
@@ -117,24 +117,24 @@ def test_each_element_of_a_list_is_read_for_itself() -> None:
 
 
 def test_a_list_of_nothing_but_bad_elements_is_refused() -> None:
-    """No ask is left, so nothing is looked at."""
+    """No request is left."""
     assert read([{"functonName": "a"}, "{"]).refused
 
 
 def test_dry_run_in_one_element_makes_the_whole_run_a_dry_run() -> None:
-    """There is one run, and it is either real or not."""
+    """There is one run for all elements."""
     trigger = read([{"functionName": "a"}, {"functionName": "b", "dryRun": True}])
     assert trigger.dry_run
     assert len(trigger.requests) == 2
 
 
-def test_identical_asks_are_one() -> None:
-    """The first part that asked is the one that is named."""
-    assert read([{"functionName": "a"}] * 3).requests == (Request("command", None, a_narrowing("a"), "[0]"),)
+def test_identical_requests_are_one() -> None:
+    """The first part is named."""
+    assert read([{"functionName": "a"}] * 3).requests == (Request("command", None, a_selector("a"), "[0]"),)
 
 
 def test_an_event_that_was_delivered_twice_counts_once() -> None:
-    """A resent event keeps its source and id, whatever else changed on the way."""
+    """A resent event keeps its source and id, whatever else changed."""
     trigger = read(
         [
             a_cloud_event({"functionName": "a"}, id="1"),
@@ -142,12 +142,12 @@ def test_an_event_that_was_delivered_twice_counts_once() -> None:
             a_cloud_event({"functionName": "c"}, id="1", source="other"),
         ]
     )
-    assert [ask.narrowing.function for ask in trigger.requests] == ["a", "c"]
+    assert [request.selector.function for request in trigger.requests] == ["a", "c"]
     assert trigger.notes == (Note("trigger_ignored", "the same event as [0]: same source and id", "[1]"),)
 
 
-def test_a_repeated_event_may_still_ask_for_a_dry_run() -> None:
-    """That wish is never lost."""
+def test_a_repeated_event_may_still_request_a_dry_run() -> None:
+    """The wish is never lost."""
     twice = [a_cloud_event({"functionName": "a"}), a_cloud_event({"functionName": "a", "dryRun": True})]
     assert read(twice).dry_run
 
@@ -157,11 +157,11 @@ def test_a_repeated_event_may_still_ask_for_a_dry_run() -> None:
 )
 def test_odd_timestamps_do_not_matter(time: Any) -> None:
     """They are not read."""
-    assert asked(read(a_cloud_event({"functionName": "a"}, time=time))) == [("command", a_narrowing("a"))]
+    assert requested(read(a_cloud_event({"functionName": "a"}, time=time))) == [("command", a_selector("a"))]
 
 
 def test_a_list_of_a_thousand_bad_elements_does_not_flood_the_log() -> None:
-    """A hundred are told, the rest counted."""
+    """A hundred notes, the rest is counted."""
     notes = read([{"functonName": "a"}] * 1000).notes
     assert len(notes) == 101
     assert notes[-1] == Note("trigger_refused", "900 more parts of the event, not listed", "")
@@ -177,13 +177,13 @@ def test_a_list_of_a_thousand_bad_elements_does_not_flood_the_log() -> None:
         (b"broken", "alert"),
     ],
 )
-def test_the_kind_of_the_run_is_that_of_its_broadest_ask(event: Any, kind: str) -> None:
-    """Timer before alert before command before task; alert when nothing is asked."""
+def test_the_kind_of_a_run_is_that_of_its_broadest_request(event: Any, kind: str) -> None:
+    """Timer before alert before command before task; alert if there is no request."""
     assert read(event).kind == kind
 
 
-def test_refused_means_that_nothing_is_left_because_of_a_refusal() -> None:
-    """A run that has nothing to do because all is well is not a refusal."""
+def test_an_event_is_refused_if_a_refusal_leaves_no_request() -> None:
+    """An ignored alert leaves none either, and is no refusal."""
     assert not Trigger((), False, (Note("trigger_ignored", "all is well", ""),)).refused
     assert Trigger((), False, (Note("trigger_refused", "broken", ""),)).refused
     assert not read([{"functionName": "a"}, "{"]).refused

@@ -1,0 +1,250 @@
+"""Alerts and other notifications about functions, one tolerant reader a sender.
+
+To add a sender, write a reader and list it in `_READERS`. It takes the object of a notification and returns
+its alerts, or None if another sender wrote it. `_alert` decides by an alert's state whether anything follows,
+and `_target` reads which function it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from fc_reaper.errors import EventRefused
+from fc_reaper.events.command import check_command, plain
+from fc_reaper.events.decode import JsonObject, looks_like_json, parse, strip
+from fc_reaper.events.trigger import Selector
+
+_CALM = frozenset({"OK", "RESOLVED", "INSUFFICIENT_DATA", "NORMAL", "RECOVERED"})
+_STATE = re.compile(r"[A-Za-z_]{1,32}")
+_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
+_ACCOUNT = re.compile(r"[0-9]{6,}")
+_ARN = re.compile(
+    r"acs:fc:(?P<region>[^:/]*):(?P<account>[^:/]*)[:/]"
+    r"(?:services/(?P<service>[^/.]+)(?:\.(?P<alias>[^/]+))?/)?functions/(?P<function>[^/]+)(?:/(?P<qualifier>[^/]+))?"
+)
+
+# The spellings of rules and templates, in lower case and without joiners.
+_SPELLINGS = {
+    "function": ("functionname", "function"),
+    "service": ("servicename", "service"),
+    "qualifier": ("qualifier", "functionqualifier"),
+    "region": ("region", "regionid"),
+    "account": ("userid", "accountid"),
+    "arn": ("functionarn",),
+}
+
+# CloudMonitor prints a missing value as the four letters.
+_NOT_GIVEN = (None, "", "null", "-")
+
+
+class OwnAccount(NamedTuple):
+    """The region and account of the reaper. None means unknown; nothing is then taken for foreign."""
+
+    region: str | None = None
+    account: str | None = None
+
+
+class AlertTarget(NamedTuple):
+    """A function that an alert names; region and account are None if the alert does not give them."""
+
+    selector: Selector
+    region: str | None = None
+    account: str | None = None
+
+    def foreign(self, own: OwnAccount) -> str | None:
+        """What proves that it is not in *own* (`region` or `account`); masked values prove nothing."""
+        if self.region and own.region and self.region != own.region and _REGION.fullmatch(self.region):
+            return "region"
+        if self.account and own.account and self.account != own.account and _ACCOUNT.fullmatch(self.account):
+            return "account"
+        return None
+
+    @property
+    def any_qualifier(self) -> AlertTarget:
+        """The same function under every qualifier."""
+        return self._replace(selector=self.selector._replace(qualifier=None))
+
+
+class Alert(NamedTuple):
+    """One alert of a notification.
+
+    `state` is its own word, None if the sender has none. `targets` is empty if it names no function.
+    `ignored` says why nothing follows from it, else None. `refused` says which names are impossible.
+    `part` is its place in the notification.
+    """
+
+    source: str
+    state: str | None = None
+    targets: tuple[AlertTarget, ...] = ()
+    ignored: str | None = None
+    refused: tuple[str, ...] = ()
+    part: str = ""
+
+
+def read_alerts(said: JsonObject) -> list[Alert] | None:
+    """The alerts of a notification; None if no known sender wrote it."""
+    return next((alerts for read in _READERS if (alerts := read(said)) is not None), None)
+
+
+def _platform(said: JsonObject) -> list[Alert] | None:
+    """Function Compute about itself: a destination's record, an event on the bus; and records of ActionTrail.
+
+    Destinations: https://www.alibabacloud.com/help/en/fc/user-guide/result-callback
+    Bus events: https://alibabacloud.com/help/en/eventbridge/user-guide/function-compute-events
+    Audit records: https://www.alibabacloud.com/help/doc-detail/204963.htm
+    """
+    on_bus, kind = "specversion" in said, said.get("type")
+    if _is_audit(said) or (on_bus and isinstance(kind, str) and ":ActionTrail:" in kind):
+        why = "an audit record of ActionTrail, where our own stops appear too; nothing follows from it"
+        return [Alert("ActionTrail", ignored=why)]
+    if on_bus and said.get("source") == "acs.fc":
+        place = {"region": said.get("aliyunregionid"), "userId": said.get("aliyunaccountid")}
+        return [_alert("Function Compute event", None, [{**_object(said.get("data")), **place}])]
+    context = _object(said.get("requestContext"))
+    if "functionArn" in context and "responseContext" in said:
+        # The task has ended and its payload is not ours. The record's qualifier may be the version behind the
+        # alias that tasks are listed under.
+        alert = _alert("destination record", None, [{"functionArn": context["functionArn"]}])
+        return [alert._replace(targets=tuple(target.any_qualifier for target in alert.targets))]
+    return None
+
+
+def _is_audit(said: JsonObject) -> bool:
+    beside = ("userIdentity", "acsRegion", "sourceIpAddress", "eventRW", "referencedResources")
+    return said.keys() >= {"eventName", "eventType"} and _has(said, beside)
+
+
+def _cloud_monitor(said: JsonObject) -> list[Alert] | None:
+    """CloudMonitor's threshold alerts, as a callback's form and as a message.
+
+    The level or state decides: a documented sample is named AlertOk while its level is WARN.
+    Callback: https://www.alibabacloud.com/help/en/document_detail/60714.html
+    Message: https://alibabacloud.com/help/en/cms/user-guide/write-alerts-to-mns
+    """
+    source = "CloudMonitor alert"
+    if "alertState" in said and _has(said, ("metricName", "alertName", "ruleId", "dimensions")):
+        return [_alert(source, said["alertState"], [*_dimensions(said.get("dimensions")), said])]
+    if "curLevel" in said and _has(said, ("ruleId", "ruleName", "metricName", "resources", "metricData")):
+        # A rule's own parameters for its target may name the function beside the alert's fields.
+        names = [*_dimensions(said.get("resources")), *_dimensions(said.get("metricData")), said]
+        return [_alert(source, said["curLevel"], names)]
+    message = _object(said.get("message"))
+    if "type" in said and {"metricName", "dimensions"} <= message.keys():
+        # Older subscriptions write the state in Chinese, "recovered" among the words.
+        state = "RESOLVED" if "恢复" in str(message.get("levelDescription")) else "ALERT"
+        return [_alert(source, state, _dimensions(message["dimensions"]))]
+    return None
+
+
+def _dimensions(value: Any) -> list[Mapping[str, Any]]:
+    """Dimensions per resource: an object, a list of them, JSON text of either, `{k=v, k=v}` or `k=v,k=v`."""
+    if isinstance(value, str):
+        text = strip(value)
+        try:
+            value = parse(text) if looks_like_json(text) else _pairs(text)
+        except EventRefused:
+            value = _pairs(text)
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping)]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.strip("{}").split(","))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _sls(said: JsonObject) -> list[Alert] | None:
+    """Simple Log Service: alerts of a query over logs. https://help.aliyun.com/document_detail/2361010.html
+
+    Labels and the rows that fired name the function; columns are called whatever the query selects. Region,
+    project and account say where the rule lives, so they are not read.
+    """
+    beside = ("status", "fire_results", "results", "labels", "fire_time", "alert_time")
+    if not (_has(said, ("alert_instance_id", "alert_id", "alert_name")) and _has(said, beside)):
+        return None
+    results = [_object(one).get("fire_result") for one in _list(said.get("results"))]
+    rows = [_object(row) for row in (said.get("labels"), *_list(said.get("fire_results")), *results)]
+    accounts = ("userid", "accountid")
+    names = [{key: row[key] for key in row if key.lower() not in accounts} for row in rows]
+    return [_alert("SLS alert", said.get("status"), names)]
+
+
+def _alertmanager(said: JsonObject) -> list[Alert] | None:
+    """Alertmanager's webhook, version 4, which ARMS and Managed Prometheus send too.
+
+    One notification mixes firing and resolved alerts, so each alert's own status counts. Templates may leave
+    out an alert's own labels, so those that alerts share count as well.
+    https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+    """
+    listed = said.get("alerts")
+    beside = ("status", "receiver", "groupLabels", "commonLabels", "groupKey", "externalURL")
+    if not isinstance(listed, list) or not _has(said, beside):
+        return None
+    shared = {**_object(said.get("commonLabels")), **_object(said.get("groupLabels"))}
+
+    def alert(one: JsonObject, part: str) -> Alert:
+        labels = {**shared, **_object(one.get("labels"))}
+        return _alert("Alertmanager alert", one.get("status", said.get("status")), [labels], part)
+
+    alerts = [alert(one, f"alerts[{i}]") for i, one in enumerate(listed) if isinstance(one, JsonObject)]
+    return alerts or [alert(said, "")]
+
+
+_Reader = Callable[[JsonObject], "list[Alert] | None"]
+_READERS: tuple[_Reader, ...] = (_platform, _cloud_monitor, _sls, _alertmanager)
+
+
+def _alert(source: str, state: Any, named: Iterable[Mapping[str, Any]], part: str = "") -> Alert:
+    """An alert about the functions that the mappings *named* name; nothing follows from a calm state."""
+    word = state if isinstance(state, str) and _STATE.fullmatch(state) else None
+    if word is not None and word.upper() in _CALM:
+        return Alert(source, word, ignored=f"the {source} says {word}: nothing is wrong now", part=part)
+    targets: dict[AlertTarget, None] = {}
+    refused: dict[str, None] = {}
+    for names in named:
+        try:
+            if target := _target(names):
+                targets[target] = None
+        except EventRefused as refusal:
+            refused[refusal.why] = None
+    # Labels and rows often repeat each other: one that a broader one includes adds nothing.
+    kept = [one for one in targets if one == one.any_qualifier or one.any_qualifier not in targets]
+    return Alert(source, word, tuple(kept), refused=tuple(refused), part=part)
+
+
+def _target(names: Mapping[str, Any]) -> AlertTarget | None:
+    """The function that *names* (labels, dimensions, a row) give, by its ARN or by its name; None if none.
+
+    Raises:
+        EventRefused: an impossible name.
+    """
+    by_word = {plain(key): value for key, value in names.items()}
+    given = {
+        what: next((by_word[word] for word in words if by_word.get(word) not in _NOT_GIVEN), None)
+        for what, words in _SPELLINGS.items()
+    }
+    arn = given["arn"]
+    if isinstance(arn, str) and (match := _ARN.fullmatch(arn)):
+        given = {**match.groupdict(), "qualifier": match["alias"] or match["qualifier"]}
+    if given["function"] is None:
+        return None
+    keys = {"serviceName": "service", "functionName": "function", "qualifier": "qualifier"}
+    command = check_command({key: given[what] for key, what in keys.items()})
+    return AlertTarget(command.selector, _text(given["region"]), _text(given["account"]))
+
+
+def _has(said: JsonObject, keys: Iterable[str]) -> bool:
+    return not said.keys().isdisjoint(keys)
+
+
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, JsonObject) else JsonObject()
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
