@@ -1,20 +1,17 @@
-"""How deep JSON text is nested, known before it is parsed."""
+"""The depth of JSON text, checked before parsing: the limit of the parser differs between Pythons."""
 
 from __future__ import annotations
 
 import re
 
 DEEPEST = 64
-"""Lists and objects that somebody sends may be nested this deep, the limit included."""
+"""The most levels of lists and objects in JSON from outside, inclusive."""
 
 _MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
 
 
 def nests_too_deep(text: str) -> bool:
-    """Whether lists and objects are nested more than 64 deep in *text*, which need not be JSON.
-
-    Asked before parsing: the parser recurses, and how far it may differs between Pythons.
-    """
+    """Whether lists and objects are nested more than 64 deep in *text*, which need not be valid JSON."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return False
     depth, quoted = 0, False
