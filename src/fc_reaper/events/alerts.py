@@ -83,27 +83,27 @@ class Alert(NamedTuple):
     part: str = ""
 
 
-def read_alerts(said: JsonObject) -> list[Alert] | None:
+def read_alerts(data: JsonObject) -> list[Alert] | None:
     """The alerts of a notification; None if no known sender wrote it."""
-    return next((alerts for read in _READERS if (alerts := read(said)) is not None), None)
+    return next((alerts for read in _READERS if (alerts := read(data)) is not None), None)
 
 
-def _platform(said: JsonObject) -> list[Alert] | None:
+def _platform(data: JsonObject) -> list[Alert] | None:
     """Function Compute about itself: a destination's record, an event on the bus; and records of ActionTrail.
 
     Destinations: https://www.alibabacloud.com/help/en/fc/user-guide/result-callback
     Bus events: https://alibabacloud.com/help/en/eventbridge/user-guide/function-compute-events
     Audit records: https://www.alibabacloud.com/help/doc-detail/204963.htm
     """
-    on_bus, kind = "specversion" in said, said.get("type")
-    if _is_audit(said) or (on_bus and isinstance(kind, str) and ":ActionTrail:" in kind):
+    on_bus, kind = "specversion" in data, data.get("type")
+    if _is_audit(data) or (on_bus and isinstance(kind, str) and ":ActionTrail:" in kind):
         why = "an audit record of ActionTrail, where our own stops appear too; nothing follows from it"
         return [Alert("ActionTrail", ignored=why)]
-    if on_bus and said.get("source") == "acs.fc":
-        place = {"region": said.get("aliyunregionid"), "userId": said.get("aliyunaccountid")}
-        return [_alert("Function Compute event", None, [{**_object(said.get("data")), **place}])]
-    context = _object(said.get("requestContext"))
-    if "functionArn" in context and "responseContext" in said:
+    if on_bus and data.get("source") == "acs.fc":
+        place = {"region": data.get("aliyunregionid"), "userId": data.get("aliyunaccountid")}
+        return [_alert("Function Compute event", None, [{**_object(data.get("data")), **place}])]
+    context = _object(data.get("requestContext"))
+    if "functionArn" in context and "responseContext" in data:
         # The task has ended and its payload is not ours. The record's qualifier may be the version behind the
         # alias that tasks are listed under.
         alert = _alert("destination record", None, [{"functionArn": context["functionArn"]}])
@@ -111,12 +111,12 @@ def _platform(said: JsonObject) -> list[Alert] | None:
     return None
 
 
-def _is_audit(said: JsonObject) -> bool:
+def _is_audit(data: JsonObject) -> bool:
     beside = ("userIdentity", "acsRegion", "sourceIpAddress", "eventRW", "referencedResources")
-    return said.keys() >= {"eventName", "eventType"} and _has(said, beside)
+    return data.keys() >= {"eventName", "eventType"} and _has(data, beside)
 
 
-def _cloud_monitor(said: JsonObject) -> list[Alert] | None:
+def _cloud_monitor(data: JsonObject) -> list[Alert] | None:
     """CloudMonitor's threshold alerts, as a callback's form and as a message.
 
     The level or state decides: a documented sample is named AlertOk while its level is WARN.
@@ -124,14 +124,14 @@ def _cloud_monitor(said: JsonObject) -> list[Alert] | None:
     Message: https://alibabacloud.com/help/en/cms/user-guide/write-alerts-to-mns
     """
     source = "CloudMonitor alert"
-    if "alertState" in said and _has(said, ("metricName", "alertName", "ruleId", "dimensions")):
-        return [_alert(source, said["alertState"], [*_dimensions(said.get("dimensions")), said])]
-    if "curLevel" in said and _has(said, ("ruleId", "ruleName", "metricName", "resources", "metricData")):
+    if "alertState" in data and _has(data, ("metricName", "alertName", "ruleId", "dimensions")):
+        return [_alert(source, data["alertState"], [*_dimensions(data.get("dimensions")), data])]
+    if "curLevel" in data and _has(data, ("ruleId", "ruleName", "metricName", "resources", "metricData")):
         # A rule's own parameters for its target may name the function beside the alert's fields.
-        names = [*_dimensions(said.get("resources")), *_dimensions(said.get("metricData")), said]
-        return [_alert(source, said["curLevel"], names)]
-    message = _object(said.get("message"))
-    if "type" in said and {"metricName", "dimensions"} <= message.keys():
+        names = [*_dimensions(data.get("resources")), *_dimensions(data.get("metricData")), data]
+        return [_alert(source, data["curLevel"], names)]
+    message = _object(data.get("message"))
+    if "type" in data and {"metricName", "dimensions"} <= message.keys():
         # Older subscriptions write the state in Chinese, "recovered" among the words.
         state = "RESOLVED" if "恢复" in str(message.get("levelDescription")) else "ALERT"
         return [_alert(source, state, _dimensions(message["dimensions"]))]
@@ -154,41 +154,41 @@ def _pairs(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _sls(said: JsonObject) -> list[Alert] | None:
+def _sls(data: JsonObject) -> list[Alert] | None:
     """Simple Log Service: alerts of a query over logs. https://help.aliyun.com/document_detail/2361010.html
 
     Labels and the rows that fired name the function; columns are called whatever the query selects. Region,
     project and account say where the rule lives, so they are not read.
     """
     beside = ("status", "fire_results", "results", "labels", "fire_time", "alert_time")
-    if not (_has(said, ("alert_instance_id", "alert_id", "alert_name")) and _has(said, beside)):
+    if not (_has(data, ("alert_instance_id", "alert_id", "alert_name")) and _has(data, beside)):
         return None
-    results = [_object(one).get("fire_result") for one in _list(said.get("results"))]
-    rows = [_object(row) for row in (said.get("labels"), *_list(said.get("fire_results")), *results)]
+    results = [_object(one).get("fire_result") for one in _list(data.get("results"))]
+    rows = [_object(row) for row in (data.get("labels"), *_list(data.get("fire_results")), *results)]
     accounts = ("userid", "accountid")
     names = [{key: row[key] for key in row if key.lower() not in accounts} for row in rows]
-    return [_alert("SLS alert", said.get("status"), names)]
+    return [_alert("SLS alert", data.get("status"), names)]
 
 
-def _alertmanager(said: JsonObject) -> list[Alert] | None:
+def _alertmanager(data: JsonObject) -> list[Alert] | None:
     """Alertmanager's webhook, version 4, which ARMS and Managed Prometheus send too.
 
     One notification mixes firing and resolved alerts, so each alert's own status counts. Templates may leave
     out an alert's own labels, so those that alerts share count as well.
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
-    listed = said.get("alerts")
+    listed = data.get("alerts")
     beside = ("status", "receiver", "groupLabels", "commonLabels", "groupKey", "externalURL")
-    if not isinstance(listed, list) or not _has(said, beside):
+    if not isinstance(listed, list) or not _has(data, beside):
         return None
-    shared = {**_object(said.get("commonLabels")), **_object(said.get("groupLabels"))}
+    shared = {**_object(data.get("commonLabels")), **_object(data.get("groupLabels"))}
 
     def alert(one: JsonObject, part: str) -> Alert:
         labels = {**shared, **_object(one.get("labels"))}
-        return _alert("Alertmanager alert", one.get("status", said.get("status")), [labels], part)
+        return _alert("Alertmanager alert", one.get("status", data.get("status")), [labels], part)
 
     alerts = [alert(one, f"alerts[{i}]") for i, one in enumerate(listed) if isinstance(one, JsonObject)]
-    return alerts or [alert(said, "")]
+    return alerts or [alert(data, "")]
 
 
 _Reader = Callable[[JsonObject], "list[Alert] | None"]
@@ -234,8 +234,8 @@ def _target(names: Mapping[str, Any]) -> AlertTarget | None:
     return AlertTarget(command.selector, _text(given["region"]), _text(given["account"]))
 
 
-def _has(said: JsonObject, keys: Iterable[str]) -> bool:
-    return not said.keys().isdisjoint(keys)
+def _has(data: JsonObject, keys: Iterable[str]) -> bool:
+    return not data.keys().isdisjoint(keys)
 
 
 def _object(value: Any) -> JsonObject:

@@ -83,19 +83,19 @@ class Command(BaseModel):
 COMMAND_KEYS = tuple(str(field.alias) for field in Command.model_fields.values())
 
 
-def read_command(said: JsonObject) -> Command | None:
-    """The command in *said*; None if it has no key of ours. `{}` is a command that selects everything.
+def read_command(data: JsonObject) -> Command | None:
+    """The command in *data*; None if it has no key of ours. `{}` is a command that selects everything.
 
     Raises:
         EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
     """
-    for key in said:
+    for key in data:
         if meant := near_miss(key):
             raise EventRefused(f"{_shown(key)} is not a command key; did you mean {meant}?")
-    if said and said.keys().isdisjoint(COMMAND_KEYS):
+    if data and data.keys().isdisjoint(COMMAND_KEYS):
         return None
-    _refuse_repeats(said, COMMAND_KEYS)
-    return check_command(said)
+    _refuse_repeats(data, COMMAND_KEYS)
+    return check_command(data)
 
 
 def check_command(keys: dict[str, Any]) -> Command:
@@ -144,11 +144,11 @@ def plain(key: str) -> str:
     return _JOINERS.sub("", key).lower()
 
 
-def has_dry_run_key(said: JsonObject) -> bool:
-    """Whether *said* itself has the key `dryRun` or nearly; the exact key with `false` does not count."""
+def has_dry_run_key(data: JsonObject) -> bool:
+    """Whether *data* itself has the key `dryRun` or nearly; the exact key with `false` does not count."""
     return any(
-        means(key, DRY_RUN) and not (key == DRY_RUN and said[key] is False and key not in said.repeated)
-        for key in said
+        means(key, DRY_RUN) and not (key == DRY_RUN and data[key] is False and key not in data.repeated)
+        for key in data
     )
 
 
@@ -190,10 +190,10 @@ def parse_inner(text: str) -> Any:
         raise
 
 
-def _refuse_repeats(said: JsonObject, keys: Iterable[str]) -> None:
+def _refuse_repeats(data: JsonObject, keys: Iterable[str]) -> None:
     # Parsers disagree about which of the two counts.
     for key in keys:
-        if key in said.repeated:
+        if key in data.repeated:
             raise EventRefused(f"{_shown(key)} is written twice; write it once")
 
 

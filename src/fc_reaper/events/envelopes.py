@@ -46,10 +46,10 @@ class TimerEvent(BaseModel):
     payload: Any = Field(default=None, alias="payload")
 
     @classmethod
-    def fits(cls, said: JsonObject) -> bool:
-        """Whether *said* has a timer's time and name, or one of them and nothing foreign."""
-        marks = {"triggerTime", "triggerName"} & said.keys()
-        return len(marks) == 2 or (len(marks) == 1 and said.keys() <= set(TIMER_KEYS))
+    def fits(cls, data: JsonObject) -> bool:
+        """Whether *data* has a timer's time and name, or one of them and nothing foreign."""
+        marks = {"triggerTime", "triggerName"} & data.keys()
+        return len(marks) == 2 or (len(marks) == 1 and data.keys() <= set(TIMER_KEYS))
 
 
 TIMER_KEYS = tuple(str(field.alias) for field in TimerEvent.model_fields.values())
@@ -68,9 +68,9 @@ class CloudEvent(BaseModel):
     data_base64: Any = None
 
     @classmethod
-    def fits(cls, said: JsonObject) -> bool:
-        """Whether *said* is one; transforms may drop attributes, so one beside the version is enough."""
-        return "specversion" in said and any(key in said for key in ("id", "source", "type"))
+    def fits(cls, data: JsonObject) -> bool:
+        """Whether *data* is one; transforms may drop attributes, so one beside the version is enough."""
+        return "specversion" in data and any(key in data for key in ("id", "source", "type"))
 
     @property
     def identity(self) -> tuple[str, str] | None:
@@ -104,9 +104,9 @@ _MESSAGES = (
 )
 
 
-def message_of(said: JsonObject) -> Message | None:
-    """The envelope of a queue or topic that *said* is; None if it is none."""
-    keys = said.keys()
+def message_of(data: JsonObject) -> Message | None:
+    """The envelope of a queue or topic that *data* is; None if it is none."""
+    keys = data.keys()
     return next((one for one in _MESSAGES if {one.content} | one.marks <= keys and one.hints & keys), None)
 
 
@@ -117,16 +117,16 @@ class HttpRequest(NamedTuple):
     body: Any
 
 
-def http_request(said: JsonObject) -> HttpRequest | None:
+def http_request(data: JsonObject) -> HttpRequest | None:
     """The request in the event of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source."""
-    context = said.get("requestContext")
+    context = data.get("requestContext")
     from_trigger = isinstance(context, JsonObject) and "http" in context
-    if "body" not in said or "headers" not in said or not (from_trigger or "httpMethod" in said):
+    if "body" not in data or "headers" not in data or not (from_trigger or "httpMethod" in data):
         return None
-    query = said.get("queryParameters", said.get("queryString"))
-    body = said["body"]
+    query = data.get("queryParameters", data.get("queryString"))
+    body = data["body"]
     if isinstance(body, str):
-        if str(said.get("isBase64Encoded")).lower() == "true":
+        if str(data.get("isBase64Encoded")).lower() == "true":
             body = _from_base64(body) or body
         body = strip(body) or None
     return HttpRequest(_fields(list(query.items()) if isinstance(query, JsonObject) else []), body)

@@ -161,32 +161,32 @@ class _Parser:
             raise EventRefused("a list within a list; write one list", dry_run=wish)
         self._value(element, place)
 
-    def _object(self, said: JsonObject, place: _Place) -> None:
-        if (alerts := read_alerts(said)) is not None:
-            self._alerts(said, alerts, place)
-        elif TimerEvent.fits(said):
-            self._timer(said, place)
-        elif CloudEvent.fits(said):
-            self._cloud_event(said, place)
-        elif (request := http_request(said)) is not None:
-            self._http_request(said, request, place)
-        elif (message := message_of(said)) is not None:
-            self._message(said, message, place)
-        elif not self._command(said, "command", place):
-            self._unrecognised(said, place)
+    def _object(self, data: JsonObject, place: _Place) -> None:
+        if (alerts := read_alerts(data)) is not None:
+            self._alerts(data, alerts, place)
+        elif TimerEvent.fits(data):
+            self._timer(data, place)
+        elif CloudEvent.fits(data):
+            self._cloud_event(data, place)
+        elif (request := http_request(data)) is not None:
+            self._http_request(data, request, place)
+        elif (message := message_of(data)) is not None:
+            self._message(data, message, place)
+        elif not self._command(data, "command", place):
+            self._unrecognised(data, place)
 
-    def _command(self, said: JsonObject, kind: str, place: _Place, name: str | None = None) -> bool:
-        """Take *said* as a command, if it is one; whether it was."""
-        command = read_command(said)
+    def _command(self, data: JsonObject, kind: str, place: _Place, name: str | None = None) -> bool:
+        """Take *data* as a command, if it is one; whether it was."""
+        command = read_command(data)
         if command is not None:
             self._read_as(kind, place)
             self._dry_run |= command.dry_run
             self._request(kind, command.selector, place, name)
         return command is not None
 
-    def _timer(self, said: JsonObject, place: _Place) -> None:
-        check_envelope(said, TIMER_KEYS, "the timer's payload")
-        timer = TimerEvent.model_validate(said)
+    def _timer(self, data: JsonObject, place: _Place) -> None:
+        check_envelope(data, TIMER_KEYS, "the timer's payload")
+        timer = TimerEvent.model_validate(data)
         payload = timer_payload(timer.payload)
         if isinstance(payload, list) and payload:
             self._list(partial(self._timer_command, timer), payload, place)
@@ -208,12 +208,12 @@ class _Parser:
             if not self._command(payload, "timer", place, timer.name):
                 self._command(JsonObject(), "timer", place, timer.name)
 
-    def _cloud_event(self, said: JsonObject, place: _Place) -> None:
-        check_envelope(said, CloudEvent.model_fields, "data")
-        event = CloudEvent.model_validate(said)
+    def _cloud_event(self, data: JsonObject, place: _Place) -> None:
+        check_envelope(data, CloudEvent.model_fields, "data")
+        event = CloudEvent.model_validate(data)
         first = self._identities.get(event.identity) if event.identity else None
         if first is not None:
-            self._dry_run |= wishes_dry_run(said, in_texts=True)
+            self._dry_run |= wishes_dry_run(data, in_texts=True)
             why = f"the same event as {first or 'the whole'}: same source and id"
             self._note("trigger_ignored", why, place)
             return
@@ -222,8 +222,8 @@ class _Parser:
             # Only now: one that was refused may be sent again, corrected, under the same id.
             self._identities[event.identity] = place.part
 
-    def _http_request(self, said: JsonObject, request: HttpRequest, place: _Place) -> None:
-        check_envelope(said, said, "the body")
+    def _http_request(self, data: JsonObject, request: HttpRequest, place: _Place) -> None:
+        check_envelope(data, data, "the body")
         self._http |= not place.layers
         query = read_command(request.query) or Command()
         self._dry_run |= query.dry_run
@@ -236,17 +236,17 @@ class _Parser:
         else:
             self._value(request.body, inner)
 
-    def _message(self, said: JsonObject, message: Message, place: _Place) -> None:
-        check_envelope(said, {message.content} | message.marks, message.content)
-        self._value(said[message.content], place.inside(message.layer))
+    def _message(self, data: JsonObject, message: Message, place: _Place) -> None:
+        check_envelope(data, {message.content} | message.marks, message.content)
+        self._value(data[message.content], place.inside(message.layer))
 
-    def _alerts(self, said: JsonObject, alerts: list[Alert], place: _Place) -> None:
+    def _alerts(self, data: JsonObject, alerts: list[Alert], place: _Place) -> None:
         if not all(alert.ignored for alert in alerts):
-            if any(means(key, "invocationId") for key in said):
+            if any(means(key, "invocationId") for key in data):
                 # It would be read as wider than it was meant.
                 why = "an alert cannot name one task; send a command with functionName and invocationId"
                 raise EventRefused(why)
-            self._dry_run |= has_dry_run_key(said)
+            self._dry_run |= has_dry_run_key(data)
         for alert in alerts:
             self._alert(alert, place._replace(part=place.part + alert.part))
 
