@@ -13,9 +13,9 @@ def main() -> int:
         names = " and ".join(missing)
         sys.stderr.write(f"fc-reaper: no {names}; install the command line: pip install 'fc-reaper[cli]'\n")
         return 2
-    from fc_reaper.cli.app import command_line
+    from fc_reaper.cli.app import main as cli_main
 
-    return command_line()
+    return cli_main()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The command line as a process of its own, as a person or a script starts it."""
+"""Commands as a person types them: run in this process, or in one of their own where that matters."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -10,9 +11,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
+from fc_reaper.cli import invoke
+from fc_reaper.cli.app import main
 from tests.emulator_process import EmulatorProcess
-from tests.reaping import FAULT, KEYS
+from tests.reaping import FAULT, HASTY, KEYS
 from tests.run.account import POLICY
 
 COMMAND = [sys.executable, "-m", "fc_reaper"]
@@ -32,12 +36,12 @@ class Ran(NamedTuple):
         return json.loads(self.out)
 
     @property
-    def complaints(self) -> list[str]:
+    def errors(self) -> list[str]:
         """The lines on standard error."""
         return self.err.splitlines()
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Standard output with its folded lines joined."""
         return " ".join(self.out.split())
 
@@ -57,19 +61,47 @@ def at(emulator: EmulatorProcess, **extra: str) -> dict[str, str]:
 def fc_reaper(
     *args: str | Path, env: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path | None = None
 ) -> Ran:
-    """Run a command to its end, with pipes for all its streams."""
+    """Run a command to its end in this process, with streams, environment and folder of its own."""
+    inputs, out, err = (io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8") for raw in (stdin, b"", b""))
+    before = Path.cwd()
+    with (
+        patch.object(sys, "stdin", inputs),
+        patch.object(sys, "stdout", out),
+        patch.object(sys, "stderr", err),
+        patch.dict(os.environ, environment() if env is None else env, clear=True),
+        patch.object(invoke, "SYSTEM_CLOCK", HASTY),
+    ):
+        os.chdir(cwd or before)
+        try:
+            code = main([str(arg) for arg in args])
+        finally:
+            os.chdir(before)
+    return _checked(Ran(code, _written(out), _written(err)))
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
+
+
+def fc_reaper_process(*args: str | Path, env: Mapping[str, str] | None = None, **more: Any) -> Ran:
+    """Run a command to its end in a process of its own, with pipes for all its streams."""
     ran = subprocess.run(
         [*COMMAND, *map(str, args)],
         env=environment() if env is None else dict(env),
-        input=stdin,
         capture_output=True,
-        cwd=cwd,
         timeout=120,
         check=False,
+        **more,
     )
-    told = Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
-    assert FAULT not in told.err, told.err
-    return told
+    return _checked(Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode()))
+
+
+def _checked(ran: Ran) -> Ran:
+    assert FAULT not in ran.err, ran.err
+    return ran
 
 
 def shown_on(terminal: int) -> str:

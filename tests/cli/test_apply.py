@@ -32,8 +32,8 @@ def test_what_is_planned_and_still_due_is_stopped_and_told(cloud: EmulatorProces
     """Each task with what became of it; the exit code is 0, and nobody else was touched."""
     ran = carried_out(cloud, a_plan(cloud, folder))
     assert stopped(cloud) == {"over-1", "over-2", "over-3"}
-    assert "over-1 media/transcode@prod stopped confirmed by reading it again" in ran.told
-    assert "Of 3 planned tasks: 3 stopped (3 confirmed)." in ran.told
+    assert "over-1 media/transcode@prod stopped confirmed by reading it again" in ran.text
+    assert "Of 3 planned tasks: 3 stopped (3 confirmed)." in ran.text
     assert max(map(len, ran.out.splitlines())) <= 80
     assert (ran.code, ran.err) == (0, "")
 
@@ -56,7 +56,7 @@ def test_nothing_is_stopped_without_enforce(args: list[str], cloud: EmulatorProc
     plan = a_plan(cloud, folder)
     ran = fc_reaper("apply", plan.name, *args, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.complaints == [
+    assert ran.errors == [
         "fc-reaper: apply stops tasks, so it must be told to: fc-reaper apply plan.json --enforce"
     ]
     assert stopped(cloud) == set()
@@ -101,10 +101,10 @@ def test_what_has_changed_since_is_left_alone_and_told(tmp_path: Path) -> None:
         "stopping": "stopped_before",
         "stopped": "stopped_before",
     }
-    assert "ended meanwhile it is Succeeded already" in table.told
-    assert "another task of the same id" in table.told
+    assert "ended meanwhile it is Succeeded already" in table.text
+    assert "another task of the same id" in table.text
     assert ran.code == 1  # one was not found
-    assert "stays media/transcode@prod stopped before it is Stopped already" in table.told
+    assert "stays media/transcode@prod stopped before it is Stopped already" in table.text
 
 
 def test_a_budget_goes_on_where_the_last_apply_ended(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_budget_goes_on_where_the_last_apply_ended(tmp_path: Path) -> None:
         twice = carried_out(cloud, plan, "--max", "50", "--json")
         assert len(stopped(cloud)) == 100
         assert stops(cloud) == dict.fromkeys(stopped(cloud), 1)
-    assert "Of 300 planned tasks: 50 stopped (50 confirmed), 250 waiting." in once.told
-    assert "Run the same command again to go on" in once.told
+    assert "Of 300 planned tasks: 50 stopped (50 confirmed), 250 waiting." in once.text
+    assert "Run the same command again to go on" in once.text
     assert (once.code, twice.code) == (1, 1)
     outcomes = Counter(became(twice).values())
     assert outcomes == {"stopped": 50, "stopped_before": 50, "waiting": 200}
@@ -180,7 +180,7 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
         assert len(first) < 120
         assert stops(cloud) == {f"job-{n}": 1 for n in range(1, 121)}
     rest = 120 - len(first)
-    assert f"{rest} stopped ({rest} confirmed), {len(first)} stopped before" in again.told
+    assert f"{rest} stopped ({rest} confirmed), {len(first)} stopped before" in again.text
     assert again.code == 0
 
 
@@ -222,7 +222,7 @@ def test_an_empty_plan_is_a_plan(cloud: EmulatorProcess, tmp_path: Path) -> None
     plan = a_plan(cloud, tmp_path)
     before = operations(cloud)
     ran = carried_out(cloud, plan)
-    assert (ran.code, ran.told) == (0, "The plan names no task to stop: nothing was done.")
+    assert (ran.code, ran.text) == (0, "The plan names no task to stop: nothing was done.")
     assert carried_out(cloud, plan, "--json").json["tasks"] == []
     assert operations(cloud) == before
 
@@ -335,7 +335,7 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
     plan = a_plan(cloud, folder, **HOME)
     ran = carried_out(cloud, plan, **{**HOME, **changes})
     assert (ran.code, ran.out) == (3, "")
-    assert check in ran.complaints[-1]
+    assert check in ran.errors[-1]
     assert stopped(cloud) == set()
 
 
@@ -389,7 +389,7 @@ def test_keep_looks_at_the_population_again(tmp_path: Path) -> None:
     with running_emulator("--stopping", "100ms", seed={"invocations": now}) as cloud:
         ran = carried_out(cloud, plan, "--json", **HOME)
         assert stopped(cloud) == {"job-5"}
-    assert "job-5 media/transcode@prod keep 1h - - would stop" in shown.told
+    assert "job-5 media/transcode@prod keep 1h - - would stop" in shown.text
     assert became(ran) == {"job-3": "not_due", "job-4": "not_due", "job-5": "stopped"}
 
 
@@ -488,7 +488,7 @@ def test_nothing_is_stopped_of_what_was_halted_when_it_was_planned(
     (why,) = {task["why"] for task in as_json.json["tasks"]}
     assert set(became(as_json).values()) == {"waiting"}
     assert why == "halted when it was planned; look, then make a new plan"
-    assert "No task of the plan may be stopped: nothing was done." in ran.told
+    assert "No task of the plan may be stopped: nothing was done." in ran.text
     assert (ran.code, as_json.code) == (1, 1)
 
 
@@ -499,7 +499,7 @@ def test_a_halted_policy_says_so_when_its_plan_is_written(tmp_path: Path) -> Non
     with running_emulator(seed=seed) as cloud:
         ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=tmp_path)
     assert json.loads((tmp_path / "plan.json").read_text("utf-8"))["policy"]["halted"] == ["runaway"]
-    assert "runaway is halted, so apply will stop none of its tasks." in ran.told
+    assert "runaway is halted, so apply will stop none of its tasks." in ran.text
 
 
 TWO = policy(halt_over="2") + (
@@ -512,8 +512,8 @@ def test_a_halted_policy_keeps_no_other_from_stopping(cloud: EmulatorProcess, tm
     a_policy_file(tmp_path, TWO)
     ran = carried_out(cloud, a_plan(cloud, tmp_path))
     assert stopped(cloud) == {"three-1"}
-    assert "Of 4 planned tasks: 1 stopped (1 confirmed), 3 waiting." in ran.told
-    assert "Run the same command again" not in ran.told
+    assert "Of 4 planned tasks: 1 stopped (1 confirmed), 3 waiting." in ran.text
+    assert "Run the same command again" not in ran.text
     assert ran.code == 1
 
 
@@ -541,7 +541,7 @@ def test_who_goes_by_a_number_stops_nothing_by_half_a_look(
     a_policy_file(tmp_path, policy(targets="[media/transcode@prod, media/nobody@prod]", **keys))
     ran = carried_out(cloud, a_plan(cloud, tmp_path))
     assert stopped(cloud) == gone
-    assert ("make a new plan" in ran.told) == (not gone)
+    assert ("make a new plan" in ran.text) == (not gone)
     assert ran.code == (0 if gone else 1)
 
 
@@ -560,11 +560,11 @@ def test_a_policy_that_is_not_armed_any_more_stops_nothing(cloud: EmulatorProces
     (folder / "policy.lock").write_text("version: 1\nexempt: [keep-*]\npolicies: []\n")
     ran = carried_out(cloud, plan)
     assert stopped(cloud) == set()
-    assert "3 waiting" in ran.told
-    assert "runaway is not approved" in ran.told
+    assert "3 waiting" in ran.text
+    assert "runaway is not approved" in ran.text
     assert ran.code == 1
     shown = fc_reaper("plan", env=at(cloud), cwd=folder)
-    assert "runaway is not approved, so it only reports" in shown.told
+    assert "runaway is not approved, so it only reports" in shown.text
     args = ("--target", "media/transcode@prod", "--running-for", "2h", "--reason", "now", "--max", "9")
     assert carried_out(cloud, a_plan(cloud, folder, *args)).code == 0
 

@@ -90,7 +90,7 @@ def test_anything_but_a_yes_arms_nothing(cloud: EmulatorProcess, tmp_path: Path,
     """Nor does it write a lock, which would disarm what stops today."""
     ran = approve(cloud, tmp_path, answers=answers)
     assert (ran.code, approved(tmp_path), list(tmp_path.glob("policy.lock*"))) == (1, [], [])
-    assert "Not approved by you: runaway, cancelled." in ran.told
+    assert "Not approved by you: runaway, cancelled." in ran.text
 
 
 def test_a_policy_with_false_stops_is_armed_only_by_its_name(cloud: EmulatorProcess, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_policy_with_false_stops_is_armed_only_by_its_name(cloud: EmulatorProc
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, answers="y\ny\n")
     assert (ran.code, approved(tmp_path)) == (1, ["cancelled"])
-    assert "1 task that it would have stopped succeeded in truth" in ran.told
+    assert "1 task that it would have stopped succeeded in truth" in ran.text
     ran = approve(cloud, tmp_path, answers="runaway\n")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
 
@@ -108,8 +108,8 @@ def test_yes_arms_only_what_nothing_speaks_against(cloud: EmulatorProcess, tmp_p
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, "--yes")
     assert (ran.code, approved(tmp_path)) == (1, ["cancelled"])
-    assert any("--despite-doubts" in line for line in ran.complaints)
-    ran = approve(cloud, tmp_path, "--yes", "--despite-doubts", "--json")
+    assert any("--despite-objections" in line for line in ran.errors)
+    ran = approve(cloud, tmp_path, "--yes", "--despite-objections", "--json")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
     (policy,) = ran.json["policies"]
     assert (policy["name"], policy["approved"], len(policy["doubts"])) == ("runaway", True, 1)
@@ -130,8 +130,8 @@ def test_what_no_timer_runs_is_looked_at_all_the_same(cloud: EmulatorProcess, tm
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
     assert (ran.code, approved(tmp_path)) == (1, [])
     assert "1 task that it would have stopped succeeded in truth" in " ".join(ran.err.split())
-    assert "alerted: only alert runs it; it was looked at as if every timer did." in ran.told
-    assert "alerted would have stopped 2 tasks" in ran.told
+    assert "alerted: only alert runs it; it was looked at as if every timer did." in ran.text
+    assert "alerted would have stopped 2 tasks" in ran.text
 
 
 def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path
     ran = approve(cloud, tmp_path, "--yes", text=f"{head}{ALERTED}  - name{runaway}    triggers: [timer]\n")
     assert (ran.code, approved(tmp_path)) == (1, [])
     for name in ("alerted", "runaway"):
-        assert f"{name} would have stopped 2 tasks" in ran.told
-    places = [ran.told.index(f"What {whom} would") for whom in ("alerted", "runaway", "they")]
+        assert f"{name} would have stopped 2 tasks" in ran.text
+    places = [ran.text.index(f"What {whom} would") for whom in ("alerted", "runaway", "they")]
     assert places == sorted(places)
 
 
@@ -151,7 +151,7 @@ def test_what_only_a_named_task_wakes_is_armed_by_a_yes(cloud: EmulatorProcess, 
     ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
     said = "cancelled: only an event that names a task runs it, so nothing could be tried as a dry run."
-    assert 0 < ran.told.index(said) + 1 < ran.told.index("Approve cancelled?")
+    assert 0 < ran.text.index(said) + 1 < ran.text.index("Approve cancelled?")
 
 
 def test_an_entry_that_leaves_the_lock_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
@@ -161,9 +161,9 @@ def test_an_entry_that_leaves_the_lock_is_named(cloud: EmulatorProcess, tmp_path
     ran = approve(cloud, tmp_path, "--yes", "--only", "other", text=other)
     assert approved(tmp_path) == ["other"]
     missing = "runaway was approved, and has left policy.lock: policy.yaml has no stop policy of that name."
-    assert missing in ran.told
+    assert missing in ran.text
     assert (
-        "cancelled was approved, and has left policy.lock: it or an exemption was changed since." in ran.told
+        "cancelled was approved, and has left policy.lock: it or an exemption was changed since." in ran.text
     )
     approve(cloud, tmp_path, "--yes")
     ran = approve(cloud, tmp_path, "--yes", "--json", text=other)
@@ -255,7 +255,7 @@ def test_what_is_armed_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path
     assert would_stop(cloud, tmp_path) == (3, 2)
     before = (tmp_path / "policy.lock").read_bytes()
     ran = approve(cloud, tmp_path)
-    assert (ran.code, "Every stop policy is approved as it is." in ran.told) == (0, True)
+    assert (ran.code, "Every stop policy is approved as it is." in ran.text) == (0, True)
     assert (tmp_path / "policy.lock").read_bytes() == before
     a_policy_file(tmp_path, TWO.replace("running_for: 2h", "running_for: 90m"))
     assert would_stop(cloud, tmp_path) == (0, 5)
@@ -268,7 +268,7 @@ def test_arming_one_policy_arms_no_other(cloud: EmulatorProcess, tmp_path: Path)
     """One that lost its approves with an exemption does not get them back by the approving of another."""
     approve(cloud, tmp_path, "--yes")
     bare = TWO.replace("exempt: [keep-*]\n", "")
-    ran = approve(cloud, tmp_path, "--yes", "--despite-doubts", "--only", "cancelled", text=bare)
+    ran = approve(cloud, tmp_path, "--yes", "--despite-objections", "--only", "cancelled", text=bare)
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
     assert would_stop(cloud, tmp_path)[0] == 0
 
@@ -287,7 +287,6 @@ def test_a_new_exemption_is_remembered_by_the_next_arming(cloud: EmulatorProcess
     [
         (["--only", "nobody"], TWO, "nobody is no stop policy of policy.yaml; there is: runaway, cancelled"),
         (["--json"], TWO, "add --yes"),
-        (["--enforce"], TWO, "approve never stops anything"),
         ([], TWO.replace("2h", "2"), "policy.yaml:6"),
         ([], POLICY.replace("stop:", "report:"), "stops nothing"),
         (["--interval", "soon"], TWO, "--interval"),

@@ -59,17 +59,17 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     assert max(map(len, ran.out.splitlines())) <= 80
     assert (
         "history.jsonl: 9 records, 7 tasks to be replayed from 2026-11-18 00:00 to 2026-11-18 09:00"
-        in ran.told
+        in ran.text
     )
-    assert "runaway would have stopped 4 tasks" in ran.told
-    assert "1 succeeded in truth: a false stop; 1 failed, expired or was invalid" in ran.told
-    assert "1 was stopped by somebody, so nobody knows how it would have ended" in ran.told
-    assert "1 was still alive when the history ends" in ran.told
-    assert "unknown" not in ran.told
-    assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.told
-    assert "1 record has no dated events" in ran.told
-    assert "1 record contradicts itself, so nothing follows from it: strange" in ran.told
-    assert "1 task is outside the targets." in ran.told
+    assert "runaway would have stopped 4 tasks" in ran.text
+    assert "1 succeeded in truth: a false stop; 1 failed, expired or was invalid" in ran.text
+    assert "1 was stopped by somebody, so nobody knows how it would have ended" in ran.text
+    assert "1 was still alive when the history ends" in ran.text
+    assert "unknown" not in ran.text
+    assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.text
+    assert "1 record has no dated events" in ran.text
+    assert "1 record contradicts itself, so nothing follows from it: strange" in ran.text
+    assert "1 task is outside the targets." in ran.text
 
 
 def test_broken_lines_are_counted_and_named(folder: Path) -> None:
@@ -77,12 +77,12 @@ def test_broken_lines_are_counted_and_named(folder: Path) -> None:
     a_history(folder, [RECORDS[0], "{", "", "[]", RECORDS[1]])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
-    assert "runaway would have stopped 2 tasks" in ran.told
-    assert "2 lines are no record: line 2: it is no JSON" in ran.told
-    assert "line 4: it is no JSON object" in ran.told
+    assert "runaway would have stopped 2 tasks" in ran.text
+    assert "2 lines are no record: line 2: it is no JSON" in ran.text
+    assert "line 4: it is no JSON object" in ran.text
     a_history(folder, ["{", "x"])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
-    assert (ran.code, len(ran.complaints)) == (2, 1)
+    assert (ran.code, len(ran.errors)) == (2, 1)
     assert "there is no record in it, first: line 1" in ran.err
 
 
@@ -91,11 +91,11 @@ def test_a_status_that_nobody_knows_is_said_to_be_one(folder: Path) -> None:
     odd = record("odd", ("Enqueued", "0s"), ("Running", "1m"), ("Pondering", "9h"))
     a_history(folder, [RECORDS[1], odd])
     ran = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder)
-    assert "policy would tasks succeeded failed censored open unknown saved" in ran.told
-    assert "1 has a status that nobody here knows, so its end is unknown" in ran.told
-    assert "Not measured: 1 in a status that nobody here knows." in ran.told
-    assert "1 task ended by itself (1 Failed)." in ran.told
-    assert "alive when" not in ran.told
+    assert "policy would tasks succeeded failed censored open unknown saved" in ran.text
+    assert "1 has a status that nobody here knows, so its end is unknown" in ran.text
+    assert "Not measured: 1 in a status that nobody here knows." in ran.text
+    assert "1 task ended by itself (1 Failed)." in ran.text
+    assert "alive when" not in ran.text
     assert max(map(len, ran.out.splitlines())) <= 80
     (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
     assert (one["outcomes"]["open"], one["outcomes"]["unknown"]) == (0, 1)
@@ -124,7 +124,7 @@ def test_a_history_without_the_payloads_that_a_policy_reads_does_not_look_harmle
     assert ran.code == 0
     assert (
         "4 tasks could not be judged by runaway: where: payload is absent; if it was saved without payloads, "
-        "save it again with this policy." in ran.told
+        "save it again with this policy." in ran.text
     )
     (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
     assert one["unknown"] == {"tasks": 4, "why": {"where: payload is absent": 4}}
@@ -135,7 +135,7 @@ def test_standard_input_is_a_history_too(folder: Path) -> None:
     stdin = (folder / "history.jsonl").read_bytes()
     ran = fc_reaper("backtest", "--history", "-", cwd=folder, stdin=stdin)
     assert ran.code == 0
-    assert "standard input: 9 records" in ran.told
+    assert "standard input: 9 records" in ran.text
 
 
 def test_policies_that_no_timer_runs_and_reports_are_told_apart(folder: Path) -> None:
@@ -146,8 +146,8 @@ def test_policies_that_no_timer_runs_and_reports_are_told_apart(folder: Path) ->
 """
     a_policy_file(folder, POLICY + more)
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
-    assert "long-waits would have reported 4 tasks" in ran.told
-    assert "asked was not replayed: only task runs it." in ran.told
+    assert "long-waits would have reported 4 tasks" in ran.text
+    assert "asked was not replayed: only task runs it." in ran.text
     shown = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json
     assert [one["does"] for one in shown["policies"]] == ["stop", "report"]
     assert shown["replay"]["not_replayed"] == [{"name": "asked", "triggers": ["task"]}]
@@ -180,7 +180,6 @@ def test_the_runs_may_be_chosen(folder: Path) -> None:
         (["--read"], "--read is about the cloud's records"),
         (["--save", "more.jsonl"], "--save is about the cloud's records"),
         (["--policy", "nothing.yaml", "--suggest"], "nothing.yaml: there is no such file"),
-        (["--enforce"], "backtest never stops anything"),
         (["--svg", "p.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
     ],
 )
@@ -190,7 +189,7 @@ def test_wrong_usage_is_one_line_and_exit_2(folder: Path, options: list[str], wh
     assert ran.code == 2
     assert why in ran.err
     assert ran.out == ""
-    assert len(ran.complaints) == 1
+    assert len(ran.errors) == 1
 
 
 def test_suggestions_measure_each_function(folder: Path) -> None:
@@ -203,7 +202,7 @@ def test_suggestions_measure_each_function(folder: Path) -> None:
     run = one["measures"]["run"]
     assert (run["tasks"], run["p50_s"], run["max_s"]) == (4, 299 * 60, 539 * 60)
     assert (run["smallest_limit"], run["smallest_limit_s"], run["unit_s"]) == ("4h59m", 299 * 60, 60)
-    told = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder).told
+    told = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder).text
     assert "media/transcode@prod: 4 tasks ended by themselves (2 Failed, 2 Succeeded)." in told
     assert "Not measured: 1 stopped by somebody, 1 still alive." in told
     assert "run running_for 4 4h59m 8h59m 8h59m 8h59m 4h59m" in told
@@ -325,8 +324,8 @@ def test_payloads_are_asked_for_only_when_an_expression_needs_them(tmp_path: Pat
     }
     with running_emulator(seed=seed) as cloud:
         ran = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
-    assert "h.jsonl: 1 record with payloads, for --history." in ran.told
-    assert "runaway would have stopped 1 task" in ran.told
+    assert "h.jsonl: 1 record with payloads, for --history." in ran.text
+    assert "runaway would have stopped 1 task" in ran.text
     assert json.loads((tmp_path / "h.jsonl").read_text("utf-8"))["invocationPayload"] == '{"tier": "x"}'
 
 
@@ -337,7 +336,7 @@ def test_what_cannot_be_listed_is_named_and_the_rest_is_replayed(tmp_path: Path)
         ran = fc_reaper("backtest", env=at(cloud), cwd=tmp_path)
     assert ran.code == 1
     assert "not listed: media/nobody@LATEST: HTTP 404, FunctionNotFound" in ran.err
-    assert "runaway would have stopped" in ran.told
+    assert "runaway would have stopped" in ran.text
     nobody = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
     assert (nobody.code, nobody.out) == (3, "")
     assert not (tmp_path / "h.jsonl").exists()
@@ -355,7 +354,7 @@ def test_a_function_without_tasks_has_answered(tmp_path: Path) -> None:
     for one in (ran, compared):
         assert one.code == 1
         assert "not listed: media/nobody@LATEST: HTTP 404, FunctionNotFound" in one.err
-    assert "the cloud: 0 records, 0 tasks to be replayed." in ran.told
+    assert "the cloud: 0 records, 0 tasks to be replayed." in ran.text
     assert (nobody.code, nobody.out) == (3, "")
 
 

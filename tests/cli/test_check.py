@@ -36,18 +36,18 @@ def test_every_finding_has_its_own_line(tmp_path: Path) -> None:
     a_policy_file(tmp_path, wrong)
     ran = fc_reaper("check", "policy.yaml", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert len(ran.complaints) >= 2
-    assert all(line.startswith("policy.yaml:") for line in ran.complaints)
+    assert len(ran.errors) >= 2
+    assert all(line.startswith("policy.yaml:") for line in ran.errors)
     found = fc_reaper("check", "policy.yaml", "--json", cwd=tmp_path)
     assert found.code == 2
-    assert [one["text"] for one in found.json["findings"]] == ran.complaints
+    assert [one["text"] for one in found.json["findings"]] == ran.errors
     assert found.json["findings"][0] == {
         "file": "policy.yaml",
         "line": 5,
         "path": "policies[0].match.alivefor",
         "cause": "`match` has no such key",
         "remedy": "did you mean alive_for?",
-        "text": ran.complaints[0],
+        "text": ran.errors[0],
     }
 
 
@@ -60,7 +60,7 @@ def test_a_file_that_is_not_there_has_no_line(tmp_path: Path) -> None:
         assert (ran.code, finding["file"], finding["line"], finding["path"]) == (2, name, line, None)
         assert finding["cause"]
         assert finding["remedy"]
-        assert finding["text"] == ran.complaints[0]
+        assert finding["text"] == ran.errors[0]
 
 
 def test_a_failing_example_is_a_finding_like_any_other(tmp_path: Path) -> None:
@@ -76,12 +76,12 @@ def test_warnings_have_their_place_and_do_not_spoil_the_exit_code(tmp_path: Path
     """On standard error as text, with --json as values."""
     a_policy_file(tmp_path, a_file("\n      running_for: 25h"))
     ran = fc_reaper("check", cwd=tmp_path)
-    (line,) = ran.complaints
+    (line,) = ran.errors
     assert line.startswith("policy.yaml:6: policies[0].match.running_for: 25h is more than the 24h")
     assert line.endswith("(a warning)")
     told = fc_reaper("check", "--json", cwd=tmp_path)
     (warning,) = told.json["warnings"]
-    assert (ran.code, told.code, told.complaints) == (0, 0, ran.complaints)
+    assert (ran.code, told.code, told.errors) == (0, 0, ran.errors)
     assert f"{warning['text']} (a warning)" == line
     assert warning["lint"] == "above-maximum"
     assert warning["text"] == (f"policy.yaml:6: {warning['path']}: {warning['cause']}; {warning['remedy']}")
@@ -133,7 +133,7 @@ def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None
     a_policy_file(tmp_path, a_file("{status: [Enqueued, Running]}", more=more))
     ran = fc_reaper("check", cwd=tmp_path)
     for words in ("payload.order_id", "oldest go first", "20/run", "200/day", "0.25% held out", "over 100"):
-        assert words in ran.told
+        assert words in ran.text
     assert max(map(len, ran.out.splitlines())) <= 80
     (policy,) = fc_reaper("check", "--json", cwd=tmp_path).json["policies"]
     assert policy["keep"] == {"at_most": 1, "stop_first": "oldest", "per": "payload.order_id"}
@@ -143,9 +143,9 @@ def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None
 
 def test_a_lock_beside_the_policy_is_told(folder: Path) -> None:
     """What it does not approve only reports; without a lock nothing is said."""
-    assert "only reports" not in fc_reaper("check", cwd=folder).told
+    assert "only reports" not in fc_reaper("check", cwd=folder).text
     (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
-    assert "runaway only reports: it is not in policy.lock" in fc_reaper("check", cwd=folder).told
+    assert "runaway only reports: it is not in policy.lock" in fc_reaper("check", cwd=folder).text
     assert list(fc_reaper("check", "--json", cwd=folder).json["not_approved"]) == ["runaway"]
 
 
@@ -165,7 +165,7 @@ def test_of_two_files_none_is_checked(tmp_path: Path) -> None:
     a_policy_file(tmp_path)
     ran = fc_reaper("check", "policy.yaml", "--policy", "other.yaml", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    (line,) = ran.complaints
+    (line,) = ran.errors
     assert "policy.yaml and --policy other.yaml are two; write: fc-reaper check policy.yaml" in line
 
 
@@ -206,8 +206,8 @@ def test_the_limit_that_is_told_is_the_policy_s_own(tmp_path: Path) -> None:
     """The question to the cloud is a second weaker; people read 2h."""
     a_policy_file(tmp_path, a_file("{running_for: 2h}"))
     ran = fc_reaper("check", cwd=tmp_path)
-    assert "Running started 2h ago what is overdue" in ran.told
-    assert "the literal targets take 2 calls a run" in ran.told
+    assert "Running started 2h ago what is overdue" in ran.text
+    assert "the literal targets take 2 calls a run" in ran.text
 
 
 def test_ten_literal_targets_and_one_limit_take_twenty_calls_when_idle() -> None:
@@ -288,7 +288,7 @@ def test_what_the_api_does_not_list_is_not_told_to_be_listed(
     a_policy_file(tmp_path, a_file(match, targets))
     env = environment(REAPER_API_VERSION=version)
     ran = fc_reaper("check", env=env, cwd=tmp_path)
-    assert ("does not list what is Dequeued by 2021-04-06" in ran.told) == refused
+    assert ("does not list what is Dequeued by 2021-04-06" in ran.text) == refused
     (policy,) = fc_reaper("check", "--json", env=env, cwd=tmp_path).json["policies"]
     assert policy["cost"]["lists_all"] == listed
 
@@ -297,11 +297,11 @@ def test_patterns_are_told_to_need_discovery_and_a_name(tmp_path: Path) -> None:
     """Both generations are named where both are meant; REAPER_SELF is asked for where it is unknown."""
     a_policy_file(tmp_path, a_file("{running_for: 2h}", "['media/*', resize@*]"))
     ran = fc_reaper("check", cwd=tmp_path)
-    assert "FC 2.0 is asked" in ran.told
-    assert "FC 3.0 is asked" in ran.told
-    assert "set REAPER_SELF" in ran.told
+    assert "FC 2.0 is asked" in ran.text
+    assert "FC 3.0 is asked" in ran.text
+    assert "set REAPER_SELF" in ran.text
     knows = fc_reaper("check", env=environment(REAPER_SELF="ops/reaper"), cwd=tmp_path)
-    assert "set REAPER_SELF" not in knows.told
+    assert "set REAPER_SELF" not in knows.text
 
 
 def test_a_policy_that_only_named_tasks_wake_lists_only_what_is_stuck(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import a_policy_file
-from tests.cli.told import TWO, from_file
+from tests.cli.records import TWO, from_file
 from tests.run.account import policy
 
 
@@ -19,7 +19,7 @@ def held_out(folder: Path, running: str, **keys: str) -> str:
     ran = from_file(folder, TWO)
     assert ran.code == 0
     assert max(map(len, ran.out.splitlines())) <= 80
-    return ran.told
+    return ran.text
 
 
 HELD = "`holdout` of runaway spares it (policy.yaml:4), as 99.99% of all ids"
@@ -46,7 +46,7 @@ def test_one_of_many_that_is_held_out_is_not_told_that_the_others_decide(tmp_pat
     """Nor one that is spared, or exempt: it counts, and that is all."""
     keep = {"match": "{status: Running}", "keep": "{at_most: 1}"}
     a_policy_file(tmp_path, policy(**keep))
-    told = from_file(tmp_path, TWO).told
+    told = from_file(tmp_path, TWO).text
     assert "kept, unless it is one too many counts for runaway (policy.yaml:4): whether" in told
     assert "no policy matches" not in told
     assert "time alone" not in told
@@ -58,7 +58,7 @@ def test_one_of_many_that_is_held_out_is_not_told_that_the_others_decide(tmp_pat
         (policy(**keep).replace("[keep-*]", "[job-*]"), "it is exempt"),
     ):
         a_policy_file(tmp_path, text)
-        told = from_file(tmp_path, TWO).told
+        told = from_file(tmp_path, TWO).text
         assert f"counts for runaway (policy.yaml:4), which never stops it: {exemption} (policy.yaml:" in told
         assert "one too many" not in told
         assert "no policy matches" not in told
@@ -69,7 +69,7 @@ def test_a_task_of_another_policy_is_said_to_be_claimed_not_stopped(tmp_path: Pa
     text = policy(match="{running_for: 2h}", holdout="99.99%")
     text += "  - {name: few, targets: [media/transcode@prod], match: {status: Running}, keep: {at_most: 1}, "
     a_policy_file(tmp_path, text + "stop: x}\n")
-    told = from_file(tmp_path, TWO).told
+    told = from_file(tmp_path, TWO).text
     assert "does not count: runaway claims it" in told
     assert "stops it" not in told
 
@@ -95,14 +95,14 @@ def test_who_is_kept_by_one_policy_may_be_one_too_many_for_another(
 ) -> None:
     """The first word of the verdict says so."""
     a_policy_file(tmp_path, policy(match=match) + FEW)
-    assert headline in from_file(tmp_path, TWO).told
+    assert headline in from_file(tmp_path, TWO).text
 
 
 def test_who_belongs_to_a_policy_that_is_not_armed_does_not_count(tmp_path: Path) -> None:
     """As in a run: what lost its approves keeps its tasks."""
     a_policy_file(tmp_path, policy(match="{running_for: 2h}") + FEW)
     (tmp_path / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
-    told = from_file(tmp_path, TWO).told
+    told = from_file(tmp_path, TWO).text
     assert "does not count: runaway claims it" in told
     assert "counts for few" not in told
     keep = json.loads(from_file(tmp_path, TWO, "--json").out)["policies"][1]["keep"]
@@ -114,7 +114,7 @@ def test_one_too_many_for_a_report_is_reported(tmp_path: Path) -> None:
     a_policy_file(
         tmp_path, policy(match="{status: Running}", keep="{at_most: 1}").replace("stop:", "report:")
     )
-    told = from_file(tmp_path, TWO).told
+    told = from_file(tmp_path, TWO).text
     assert "the other tasks decide; it is then reported, not stopped" in told
     assert "unless it is one too many" not in told
 
@@ -122,7 +122,7 @@ def test_one_too_many_for_a_report_is_reported(tmp_path: Path) -> None:
 def test_an_unknown_names_the_expression_once(tmp_path: Path) -> None:
     """`where` is the rule, and the reason begins with it."""
     a_policy_file(tmp_path, policy(match="{running_for: 2h, where: payload.vip}"))
-    told = from_file(tmp_path, TWO).told
+    told = from_file(tmp_path, TWO).text
     assert "unknown, so it is kept, runaway: where: payload.vip is absent" in told
     assert "where: where:" not in told
 
@@ -130,4 +130,4 @@ def test_an_unknown_names_the_expression_once(tmp_path: Path) -> None:
 def test_a_report_holds_nobody_out(tmp_path: Path) -> None:
     """`holdout` has no effect there, so no step of it is shown."""
     a_policy_file(tmp_path, policy(holdout="50%").replace("stop:", "report:"))
-    assert "holdout" not in from_file(tmp_path, TWO).told
+    assert "holdout" not in from_file(tmp_path, TWO).text

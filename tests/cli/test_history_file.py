@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.replaying.history_file import Saver, read_file, records_of
 from fc_reaper.models import Function
 from tests.cli.histories import RECORDS, a_history, record
@@ -96,15 +96,15 @@ def test_a_file_without_any_record_is_refused(tmp_path: Path, text: str, why: st
     """With the first reason, and what a record looks like."""
     path = tmp_path / "history.jsonl"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(Ended, match=why):
+    with pytest.raises(CommandError, match=why):
         read_file(str(path), with_records=False)
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     """Missing, or a folder."""
-    with pytest.raises(Ended, match="no such file"):
+    with pytest.raises(CommandError, match="no such file"):
         read_file(str(tmp_path / "nothing"), with_records=False)
-    with pytest.raises(Ended, match="cannot be read"):
+    with pytest.raises(CommandError, match="cannot be read"):
         read_file(str(tmp_path), with_records=False)
 
 
@@ -150,11 +150,11 @@ def test_a_history_is_never_written_over_and_never_half(tmp_path: Path) -> None:
     """The cloud may have forgotten by now what stands in it."""
     taken = tmp_path / "history.jsonl"
     taken.write_text("precious\n", encoding="utf-8")
-    with pytest.raises(Ended, match="not written over"), Saver(str(taken)):
+    with pytest.raises(CommandError, match="not written over"), Saver(str(taken)):
         pass
     with pytest.raises(KeyboardInterrupt):
         interrupted(str(tmp_path / "new.jsonl"))
-    with pytest.raises(Ended, match="cannot be written"), Saver(str(tmp_path / "no" / "new.jsonl")):
+    with pytest.raises(CommandError, match="cannot be written"), Saver(str(tmp_path / "no" / "new.jsonl")):
         pass
     assert os.listdir(tmp_path) == ["history.jsonl"]
     assert taken.read_text(encoding="utf-8") == "precious\n"

@@ -25,8 +25,8 @@ def test_it_stops_what_the_options_say_and_spares_whom_the_policy_file_spares(
 ) -> None:
     """`exempt` is above an incident, `unless` of another policy is not."""
     shown = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud), cwd=folder)
-    assert "incident: bad deploy" in shown.told
-    assert "4 would be stopped" in shown.told
+    assert "incident: bad deploy" in shown.text
+    assert "4 would be stopped" in shown.text
     ran = carried_out(cloud, a_plan(cloud, folder, *BAD_DEPLOY))
     assert stopped(cloud) == {"over-1", "over-2", "over-3", "vip-1"}
     assert ran.code == 0
@@ -52,7 +52,7 @@ def test_without_a_policy_file_nobody_is_exempt(cloud: EmulatorProcess, tmp_path
     plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
     assert "keep-1" in {task["invocation_id"] for task in plan["tasks"]}
     assert plan["policy"]["exempt_from"] is None
-    assert ran.complaints == ["fc-reaper: no policy file, so nothing is exempt"]
+    assert ran.errors == ["fc-reaper: no policy file, so nothing is exempt"]
 
 
 def test_the_plan_names_the_file_whose_exemptions_are_in_it(cloud: EmulatorProcess, folder: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_pattern_that_may_mean_the_reaper_is_refused_before_the_plan_is_review
     assert "target media/*@prod may mean the reaper itself" in ran.err
     assert "set REAPER_SELF to [service/]function" in ran.err
     known = fc_reaper("plan", *args, env=at(cloud, REAPER_SELF="ops/reaper"), cwd=tmp_path)
-    assert "5 would be stopped" in known.told
+    assert "5 would be stopped" in known.text
 
 
 def test_a_policy_file_that_was_named_or_is_broken_is_an_error(
@@ -105,7 +105,7 @@ def test_an_exemption_that_only_the_lock_has_holds_and_is_named(
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
     (tmp_path / "policy.lock").write_text(dump_lock(lock_of(file, "2026-11-20")), encoding="utf-8")
     planned = fc_reaper("plan", *BAD_DEPLOY, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
-    assert planned.complaints == [
+    assert planned.errors == [
         "fc-reaper: policy.lock spares keep-*, the policy does not any more; it is spared here"
     ]
     carried_out(cloud, tmp_path / "plan.json")
@@ -187,12 +187,12 @@ def test_all_that_is_wrong_with_the_options_is_said_at_once(tmp_path: Path) -> N
     args = ("--target", "a/b/c", "--alive-for", "10", "--status", "Failed", "--where", "payload.")
     ran = fc_reaper("plan", *args, cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert [line.split(" ")[1] for line in ran.complaints] == [
+    assert [line.split(" ")[1] for line in ran.errors] == [
         "--target", "--target:", "--alive-for:", "--status:", "--where:",
     ]  # fmt: skip
-    assert "needs --reason and --max as well" in ran.complaints[0]
+    assert "needs --reason and --max as well" in ran.errors[0]
     ran = fc_reaper("plan", "--id", "a[b]", "--reason", "x", cwd=tmp_path)
-    assert [line.split(" ")[1] for line in ran.complaints] == ["--id", "--id:"]
+    assert [line.split(" ")[1] for line in ran.errors] == ["--id", "--id:"]
 
 
 def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from fc_reaper.cli.interruption import cut_short, interruptible
+from fc_reaper.cli.output import ended_by_signals, interruptible
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -28,7 +28,7 @@ def test_the_first_signal_is_remembered_and_the_second_one_raises(
 
 
 @pytest.mark.parametrize("how", SIGNALS)
-def test_what_must_be_tidied_up_is_cut_short_at_once(how: signal.Signals) -> None:
+def test_what_must_be_tidied_up_is_ended_by_signals_at_once(how: signal.Signals) -> None:
     """By an exception, so that blocks are left in their order."""
     left: list[str] = []
     with pytest.raises(KeyboardInterrupt):
@@ -37,7 +37,7 @@ def test_what_must_be_tidied_up_is_cut_short_at_once(how: signal.Signals) -> Non
 
 
 def _signalled(how: signal.Signals, left: list[str]) -> None:
-    with cut_short():
+    with ended_by_signals():
         try:
             signal.raise_signal(how)
         finally:

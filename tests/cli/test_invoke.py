@@ -19,7 +19,7 @@ TIMER = b'{"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "every-5m", "pa
 def test_log_lines_and_result_go_to_different_streams(cloud: EmulatorProcess, folder: Path) -> None:
     """JSON a line on standard error, ending with run_finished; one JSON object on standard output."""
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=folder)
-    lines = [json.loads(line) for line in ran.complaints]
+    lines = [json.loads(line) for line in ran.errors]
     assert [line["event"] for line in lines][-1] == "run_finished"
     assert ran.json["event"] == "run_finished"
     assert ran.json["counts"] == lines[-1]["counts"]
@@ -77,7 +77,7 @@ def test_an_event_that_cannot_be_obeyed_is_exit_2_and_asks_nothing(
     ran = fc_reaper("invoke", "-", "--enforce", env=at(cloud), stdin=event, cwd=folder)
     assert ran.code == 2
     assert ran.json["errors"]
-    assert json.loads(ran.complaints[-1])["event"] == "run_finished"
+    assert json.loads(ran.errors[-1])["event"] == "run_finished"
     assert operations(cloud) == {}
 
 
@@ -111,7 +111,7 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3_with_what_to_check(
     env = {**at(cloud), **changes}
     ran = fc_reaper("invoke", "-", env=env, stdin=TIMER, cwd=folder)
     assert ran.code == 3
-    assert check in ran.complaints[-1]
+    assert check in ran.errors[-1]
     assert "emulator-secret" not in ran.err + ran.out
 
 
@@ -129,7 +129,7 @@ def test_an_interrupted_run_ends_by_itself_with_a_true_summary(how: signal.Signa
         assert counts["skipped"] > 0
         assert counts["confirmed"] + counts["accepted"] + counts["failed"] + counts["skipped"] == 40
         assert len(stopped(cloud)) == counts["confirmed"] + counts["accepted"] > 0
-    assert json.loads(ran.complaints[-1])["event"] == "run_finished"
+    assert json.loads(ran.errors[-1])["event"] == "run_finished"
     assert "Traceback" not in ran.err
 
 

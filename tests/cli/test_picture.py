@@ -11,7 +11,7 @@ import pytest
 
 from fc_reaper.backtest import History
 from fc_reaper.backtest.replay import SweepOptions, replay
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.replaying.picture import KINDS, MOST, Dot, draw, drawn_policy, thinned
 from fc_reaper.cli.replaying.scales import durations, moments
 from fc_reaper.policy import PolicyFile
@@ -102,9 +102,9 @@ def test_the_first_policy_that_stops_is_drawn_unless_one_is_named() -> None:
     )
     assert drawn_policy(file, None).name == "p1"
     assert drawn_policy(file, "p0").name == "p0"
-    with pytest.raises(Ended, match="no policy of that name; there is p0, p1"):
+    with pytest.raises(CommandError, match="no policy of that name; there is p0, p1"):
         drawn_policy(file, "p2")
-    with pytest.raises(Ended, match="nothing to draw"):
+    with pytest.raises(CommandError, match="nothing to draw"):
         drawn_policy(policies("match: {alive_for: 1h}, triggers: [task]"), None)
 
 

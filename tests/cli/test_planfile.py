@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planning.plancheck import refuse_elsewhere, refuse_out_of_date, whereabouts
 from fc_reaper.cli.planning.planfile import FATES, Basis, Plan, Planned, Whereabouts, dump_plan
 from fc_reaper.cli.planning.planreading import NoPlan, load_plan, read_plan
@@ -237,7 +237,7 @@ def test_a_file_that_is_no_plan_says_how_to_make_one(
     path = tmp_path / "plan.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(CommandError) as ended:
         read_plan(str(path))
     line = str(ended.value)
     assert line.startswith(f"{path}: {said}")
@@ -262,7 +262,7 @@ def test_a_plan_keeps_for_an_hour(age: str | int, said: str | None) -> None:
     if said is None:
         refuse_out_of_date(PLAN, now, ms("1h"))
         return
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(CommandError) as ended:
         refuse_out_of_date(PLAN, now, ms("1h"))
     assert str(ended.value).startswith(said)
 
@@ -291,7 +291,7 @@ def test_a_plan_is_for_one_account_and_region(planned: Whereabouts, here: Wherea
     if fits:
         refuse_elsewhere(plan, here)
         return
-    with pytest.raises(Ended):
+    with pytest.raises(CommandError):
         refuse_elsewhere(plan, here)
 
 

@@ -34,7 +34,7 @@ def test_the_same_for_machines(folder: Path) -> None:
     event = b'[{"functionName": "transcode", "dryRun": true}, {"functonName": "x"}]'
     ran = fc_reaper("invoke", "-", "--explain", "--json", stdin=event, cwd=folder)
     said = json.loads(ran.out)
-    assert (said["dry-run"], said["targets"]) == (True, ["media/transcode@prod"])
+    assert (said["dry_run"], said["targets"]) == (True, ["media/transcode@prod"])
     assert said["requests"][0]["policies"]
     assert said["notes"][0]["part"] == "[1]"
 
@@ -44,4 +44,4 @@ def test_it_fits_eighty_columns(wide: Path, folder: Path) -> None:
     """Whatever the event holds."""
     ran = fc_reaper("invoke", str(wide), "--explain", cwd=folder)
     assert all(len(line) <= 80 for line in ran.out.splitlines() if not line.startswith("trigger_"))
-    assert ran.complaints == []
+    assert ran.errors == []

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.demo.truth import Deed, Score, deeds, score
+from fc_reaper.cli.demo import Score, Stops, score, stops
 from fc_reaper.policy import load_policy
-from tests.cli.command import COMMAND, Ran, environment, fc_reaper
+from tests.cli.command import COMMAND, Ran, environment, fc_reaper, fc_reaper_process
 
 DATA = Path(__file__).resolve().parents[2] / "src/fc_reaper/demo"
 
@@ -86,9 +86,9 @@ def test_without_the_emulator_one_line_says_how_to_install_it(tmp_path: Path) ->
     """The extra is its own."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['starlette'] = None\n")
     path = os.pathsep.join([str(tmp_path), environment().get("PYTHONPATH", "")])
-    ran = fc_reaper("demo", env=environment(PYTHONPATH=path))
+    ran = fc_reaper_process("demo", env=environment(PYTHONPATH=path))
     assert ran.code == 2
-    (line,) = ran.complaints
+    (line,) = ran.errors
     assert "pip install 'fc-reaper[emulator]'" in line
 
 
@@ -164,4 +164,4 @@ def test_stops_are_scored_by_what_the_owners_want(journal: list[dict[str, object
 def test_a_deed_counts_requests_and_remembers_whether_one_took_effect() -> None:
     """In whatever order they come."""
     journal = [entry("a", "Running", "Stopping"), entry("a", "Stopping", "Stopping", 412)]
-    assert deeds(journal) == {"a": Deed(requests=2, accepted=True, took_effect=True)}
+    assert stops(journal) == {"a": Stops(requests=2, accepted=True, took_effect=True)}

@@ -1,19 +1,28 @@
-"""The command line: which commands there are, in the order of `--help`. What each takes is in `commands`."""
+"""The command line: its commands in the order of `--help`, and the exit code of each."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from fc_reaper import __version__
-from fc_reaper.cli.commands.approving import approve
-from fc_reaper.cli.commands.checking import check, explain, schema
-from fc_reaper.cli.commands.planning import apply, plan
-from fc_reaper.cli.commands.replaying import backtest, diff
-from fc_reaper.cli.commands.trying import demo, invoke
-from fc_reaper.cli.ending import say
+from fc_reaper.cli.apply import apply
+from fc_reaper.cli.approve import approve
+from fc_reaper.cli.backtest import backtest
+from fc_reaper.cli.check import check, schema
+from fc_reaper.cli.demo import demo
+from fc_reaper.cli.diff import diff
+from fc_reaper.cli.explain import explain
+from fc_reaper.cli.hints import advice
+from fc_reaper.cli.invoke import invoke
+from fc_reaper.cli.output import CommandError, print_error, print_issues, print_line
+from fc_reaper.cli.plan import plan
+from fc_reaper.dependencies import Exit
+from fc_reaper.errors import CloudError, PolicyError, ReaperError
 
 app = typer.Typer(
     add_completion=False,
@@ -26,15 +35,15 @@ app = typer.Typer(
 )
 
 
-def command_line() -> int:
-    """Run the command that the arguments name, and answer with the exit code."""
+def main(args: list[str] | None = None) -> int:
+    """Run the command that *args* name, those of the process by default; return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # A reason in Chinese must not break a table where only ASCII is spoken.
+        # A reason in Chinese must not break a table where the output knows only ASCII.
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="fc-reaper")
+        app(args, prog_name="fc-reaper")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
@@ -42,7 +51,7 @@ def command_line() -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        say(f"fc-reaper {__version__}")
+        print_line(f"fc-reaper {__version__}")
         raise typer.Exit
 
 
@@ -58,23 +67,35 @@ def fc_reaper(
     """
 
 
-# Their order is that of the list.
-app.command(epilog="Example: fc-reaper demo")(demo)
-app.command(epilog="Example: fc-reaper invoke events/timer.json --policy policy.yaml --dry-run")(invoke)
-app.command(
-    epilog="Example: fc-reaper plan --out plan.json; for an incident, without a policy: "
-    "fc-reaper plan --target media/transcode@7 --alive-for 10m --reason 'bad deploy' --max 5000 --out p.json"
-)(plan)
-app.command(epilog="Example: fc-reaper apply plan.json --enforce")(apply)
-app.command(epilog="Example: fc-reaper check policy.yaml")(check)
-app.command(
-    epilog="Example: fc-reaper explain media/transcode@prod job-7 --policy policy.yaml; "
-    "without a cloud: fc-reaper explain --record task.json --at 2026-05-01T12:00:00Z"
-)(explain)
-app.command(
-    epilog="Example: fc-reaper backtest --history history.jsonl --suggest; "
-    "fc-reaper backtest --read --save history.jsonl --svg picture.svg"
-)(backtest)
-app.command(epilog="Example: fc-reaper diff policy.yaml new.yaml --history history.jsonl --markdown")(diff)
-app.command(epilog="Example: fc-reaper approve --policy policy.yaml")(approve)
-app.command(epilog="Example: fc-reaper schema > policy.schema.json")(schema)
+def exiting(command: Callable[..., int]) -> Callable[..., NoReturn]:
+    """Make *command* exit with the code that it returns, or that belongs to the error that it raises."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> NoReturn:
+        raise typer.Exit(_exit_code(lambda: command(*args, **options)))
+
+    return run
+
+
+def _exit_code(command: Callable[[], int]) -> int:
+    try:
+        return int(command())
+    except CommandError as error:
+        print_error(str(error))
+        return int(error.exit)
+    except CloudError as error:
+        print_error(str(error), advice(error.http_status, error.error_code))
+        return int(Exit.UNREACHABLE)
+    except PolicyError as error:
+        print_issues(error)
+        return int(Exit.REFUSED)
+    except ReaperError as error:
+        print_error(str(error))
+        return int(Exit.REFUSED)
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return int(Exit.ATTENTION)
+
+
+for _command in (demo, invoke, plan, apply, check, explain, backtest, diff, approve, schema):
+    app.command()(exiting(_command))

@@ -1,26 +1,195 @@
-"""`fc-reaper invoke`: the handler on an event, as the platform would call it."""
+"""`fc-reaper invoke`: the handler on an event, as the platform would run it, or how the event is read."""
 
 from __future__ import annotations
 
-import json
+import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Annotated, Any, TextIO
+from uuid import UUID
 
-from fc_reaper.cli.ending import complain, say
+from typer import Option
+
 from fc_reaper.cli.hints import advice_for
-from fc_reaper.cli.interruption import interruptible
-from fc_reaper.cli.running import read_event, sweep
+from fc_reaper.cli.options import Api, Endpoint, EventFile, PolicyFile, environment
+from fc_reaper.cli.output import (
+    CommandError,
+    interruptible,
+    print_error,
+    print_json,
+    printable,
+    show,
+    table,
+)
 from fc_reaper.cli.tap import Tap
-from fc_reaper.dependencies import Exit
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.dependencies import Dependencies, Exit, RunResult
+from fc_reaper.events import Note, Request, Trigger, parse_event
+from fc_reaper.policy_files import read_policy
+from fc_reaper.run import PlannedRun, own_account, run
+from fc_reaper.settings import Context, connect, read_settings
+from fc_reaper.sweep.scope import Scope, scope_of
+
+_MOST_BYTES = 1_048_577
+"""Bytes of an event that are read at most; an event of that size is refused anyway."""
 
 
-def invoke(event: str, env: Mapping[str, str], timeout: float) -> int:
-    """Log lines to standard error as they come, the result as one JSON object to standard output."""
-    tap = Tap(sys.stderr, keep=("list_failed",))
+def invoke(
+    event: EventFile,
+    policy: PolicyFile = None,
+    endpoint: Endpoint = None,
+    api_version: Api = None,
+    enforce: Annotated[
+        bool | None, Option("--enforce/--dry-run", help="Stop what is due, or report it; REAPER_MODE.")
+    ] = None,
+    timeout: Annotated[
+        float,
+        Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600."),
+    ] = 600,
+    explained: Annotated[bool, Option("--explain", help="Show how the event is read; ask no cloud.")] = False,
+    as_json: Annotated[bool, Option("--json", help="With --explain: print one JSON object.")] = False,
+) -> int:
+    """Run the handler on an event, as the platform would.
+
+    JSON log lines go to standard error, the result as one JSON object to standard output. Tasks are stopped
+    only with --enforce or REAPER_MODE=enforce.
+
+    \b
+    Examples:
+      fc-reaper invoke events/timer.json --dry-run
+      fc-reaper invoke events/alertmanager.json --explain
+    """
+    env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
     raw = read_event(event)
+    if explained:
+        return _explain(raw, env, as_json=as_json)
+    tap = Tap(sys.stderr, keep=("list_failed",))
     with interruptible() as interrupted:
-        finished = sweep(raw, env, tap, timeout=timeout, interrupted=interrupted)
-    say(json.dumps(finished.result))
+        finished = run_local(raw, env, tap, timeout=timeout, interrupted=interrupted)
+    print_json(finished.result)
     if finished.exit is Exit.UNREACHABLE:
-        complain(*advice_for(tap.lines))
-    return int(finished.exit)
+        print_error(*advice_for(tap.lines))
+    return finished.exit
+
+
+def read_event(name: str) -> bytes:
+    """Read the raw bytes of the file *name*, of standard input for `-`; not much more than an event may have.
+
+    Raises:
+        CommandError: it cannot be read, or it is a policy.
+    """
+    if name.endswith((".yaml", ".yml")):
+        raise CommandError(f"{name} is not an event; did you mean --policy {name}?")
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(_MOST_BYTES)
+        with Path(name).open("rb") as file:
+            return file.read(_MOST_BYTES)
+    except OSError as error:
+        why = "there is no such file" if error.errno == errno.ENOENT else error.strerror
+        raise CommandError(f"{name}: {why}; give a file with an event, such as events/timer.json") from None
+
+
+def run_local(
+    event: bytes,
+    env: Mapping[str, str],
+    stream: TextIO,
+    *,
+    timeout: float,
+    shown: int = 100,
+    interrupted: Callable[[], bool] = lambda: False,
+    planned_run: PlannedRun | None = None,
+) -> RunResult:
+    """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
+
+    Log lines go to *stream*. The result holds at most *shown* due tasks. Once *interrupted* returns True the
+    run comes to its end. A *planned_run* lists nothing: it is about the planned tasks.
+    """
+    random = Random()
+    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown)
+    request_id = str(UUID(int=random.getrandbits(128), version=4))
+    context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))
+    return run(event, context, dependencies, planned_run)
+
+
+def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
+    """Show what the event is wrapped in, who sent it, what it asks for, and the policies that would run."""
+    trigger = parse_event(raw, own_account(env, Context()))
+    policies = read_policy(read_settings(env, Context())).policies
+    scope = scope_of(trigger.requests, policies)
+    notes = [*trigger.notes, *scope.notes]
+    targets = list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets))
+    if as_json:
+        print_json(
+            {
+                "readings": [one._asdict() for one in trigger.readings],
+                "requests": [_request_json(request, scope) for request in trigger.requests],
+                "targets": targets,
+                "notes": [note._asdict() for note in notes],
+                "dry_run": trigger.dry_run,
+            }
+        )
+    else:
+        _show_trigger(trigger, scope, notes)
+        show(*_sentences(trigger, scope, targets, [one.name for one in policies]))
+    refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
+    return Exit.REFUSED if refused and not scope.areas else Exit.DONE
+
+
+def _request_json(request: Request, scope: Scope) -> dict[str, Any]:
+    selector, policies = request.selector._asdict(), _policies(request, scope)
+    return {
+        "kind": request.kind,
+        "name": request.name,
+        "part": request.part,
+        **selector,
+        "policies": policies,
+    }
+
+
+def _show_trigger(trigger: Trigger, scope: Scope, notes: list[Note]) -> None:
+    readings = [
+        (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
+        for one in trigger.readings
+    ]
+    requests = [
+        (
+            one.part or "whole",
+            one.kind if one.name is None else f"{one.kind}:{one.name}",
+            ", ".join(
+                f"{key.replace('_', ' ')} {value}" for key, value in one.selector._asdict().items() if value
+            )
+            or "all targets",
+            ", ".join(_policies(one, scope)) or "none",
+        )
+        for one in trigger.requests
+    ]
+    for heads, rows in (
+        (("part", "wrapped in", "understood as", "state"), readings),
+        (("part", "trigger", "about", "policies that run"), requests),
+    ):
+        if rows:
+            show(table(heads, [[printable(cell) for cell in row] for row in rows]), "")
+    for note in notes:
+        show(printable(f"{note.event}{f' {note.part}' if note.part else ''}: {note.why}"))
+
+
+def _sentences(trigger: Trigger, scope: Scope, targets: list[str], policies: list[str]) -> Iterator[str]:
+    yield f"Targets of the run: {', '.join(targets) or 'none'}."
+    watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
+    only_stuck = [target for target in watched if target not in targets]
+    if only_stuck and trigger.kind == "timer":
+        yield f"Only for tasks that are stuck: {', '.join(only_stuck)}."
+    if trigger.dry_run:
+        yield "The event asks for a dry run, so nothing would be stopped whatever the mode."
+    running = {area.policy.name for area in scope.areas}
+    idle = [name for name in policies if name not in running]
+    if idle and running:
+        yield f"Policies that do not run: {', '.join(idle)}."
+
+
+def _policies(request: Request, scope: Scope) -> list[str]:
+    return [area.policy.name for area in scope.areas if area.ask == request]

@@ -1,71 +1,44 @@
-"""Options that several commands share, and the settings they stand for."""
+"""Options that several commands share, and the settings that they replace."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 
+ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
 
-class ApiVersion(str, Enum):
-    """The dialects for functions with a service; functions of FC 3.0 always speak 2023-03-30."""
-
-    V2021 = "2021-04-06"
-    V2016 = "2016-08-15"
-    V2023 = "2023-03-30"
-
-
-Event = Annotated[
-    str, typer.Argument(metavar="EVENT", help="A file with the raw bytes; - reads standard input.")
-]
+EventFile = Annotated[str, Argument(metavar="EVENT", help="File with the event's bytes; - reads stdin.")]
 PolicyFile = Annotated[
     str | None,
-    typer.Option("--policy", metavar="FILE", help="The policy; otherwise REAPER_POLICY or policy.yaml."),
+    Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml."),
 ]
 Endpoint = Annotated[
-    str | None,
-    typer.Option("--endpoint", metavar="URL", help="Where the cloud is; otherwise REAPER_ENDPOINT."),
+    str | None, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
 ]
 Api = Annotated[
     ApiVersion | None,
-    typer.Option("--api-version", help="API of functions with a service; REAPER_API_VERSION."),
-]
-Enforce = Annotated[
-    bool | None,
-    typer.Option("--enforce/--dry-run", help="Stop what is due, or only say so; otherwise REAPER_MODE."),
-]
-NeverEnforce = Annotated[
-    bool | None, typer.Option("--enforce/--dry-run", help="Always a dry run; --enforce is refused.")
+    Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
 History = Annotated[
-    str | None,
-    typer.Option(
-        "--history",
-        metavar="FILE",
-        help="JSON lines, one record each, - is standard input; else asks the cloud.",
-    ),
+    str | None, Option("--history", metavar="FILE", help="Records as JSON lines; default: ask the cloud.")
 ]
-Read = Annotated[bool, typer.Option("--read", help="Read each task that is listed without dated events.")]
-Save = Annotated[
-    str | None, typer.Option("--save", metavar="FILE", help="Write the records to a new file, for --history.")
-]
+Read = Annotated[bool, Option("--read", help="Read each task that is listed without events.")]
+Save = Annotated[str | None, Option("--save", metavar="FILE", help="Write the records to a new file.")]
 Interval = Annotated[
-    str | None,
-    typer.Option("--interval", metavar="TIME", help="Between two runs; otherwise REAPER_INTERVAL, or 5m."),
+    str | None, Option("--interval", metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
 ]
 Since = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Replay no run before: 2026-05-01, or ISO 8601.")
+    str | None, Option("--since", metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")
 ]
 Until = Annotated[
-    str | None, typer.Option("--until", metavar="TIME", help="Replay no run after: 2026-05-01, or ISO 8601.")
+    str | None, Option("--until", metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
 
 
 def environment(
@@ -75,52 +48,31 @@ def environment(
     api_version: ApiVersion | None = None,
     enforce: bool | None = None,
 ) -> dict[str, str]:
-    """The process's environment, with the options that were given in place of their settings.
+    """Return the environment of this process, with the options that were given in place of their settings.
 
     Raises:
-        Ended: an option was given without a value.
+        CommandError: an option was given without a value.
     """
-    given = {
-        "REAPER_POLICY": _path(policy),
-        "REAPER_ENDPOINT": _filled("--endpoint", endpoint),
-        "REAPER_API_VERSION": None if api_version is None else api_version.value,
+    overrides = {
+        "REAPER_POLICY": _policy_path(policy),
+        "REAPER_ENDPOINT": _not_blank("--endpoint", endpoint),
+        "REAPER_API_VERSION": api_version,
         "REAPER_MODE": None if enforce is None else ("enforce" if enforce else "dry-run"),
     }
-    return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
+    return {**os.environ, **{name: value for name, value in overrides.items() if value is not None}}
 
 
-def written(
-    *, policy: str | None = None, endpoint: str | None = None, api_version: ApiVersion | None = None
-) -> tuple[str, ...]:
-    """Those of the options that were given, as another command takes them."""
-    version = None if api_version is None else api_version.value
-    given = {"--policy": policy, "--endpoint": endpoint, "--api-version": version}
-    return tuple(word for name, value in given.items() if value is not None for word in (name, value))
-
-
-def never_enforces(
-    command: str, enforce: bool | None, *, instead: str = "fc-reaper invoke EVENT --enforce"
-) -> None:
-    """Refuse `--enforce` for a *command* that only looks.
-
-    Raises:
-        Ended: it was given.
-    """
-    if enforce:
-        raise Ended(f"{command} never stops anything; to enforce, use: {instead}")
-
-
-def _path(policy: str | None, env: Mapping[str, str] = os.environ) -> str | None:
-    """A file beside the person, not beside the code; a setting with a line break would be the text itself."""
+def _policy_path(policy: str | None) -> str | None:
+    """The path, made absolute where a relative one would be looked up beside the deployed code."""
     if policy is None:
         return None
     if "\n" in policy:
-        raise Ended("--policy takes a file, not its text; put the text into REAPER_POLICY")
-    path = _filled("--policy", policy)
-    return str(Path(policy).absolute()) if env.get("FC_FUNC_CODE_PATH") else path
+        raise CommandError("--policy takes a file, not its text; put the text into REAPER_POLICY")
+    path = _not_blank("--policy", policy)
+    return str(Path(policy).absolute()) if os.environ.get("FC_FUNC_CODE_PATH") else path
 
 
-def _filled(option: str, value: str | None) -> str | None:
+def _not_blank(option: str, value: str | None) -> str | None:
     if value is not None and not value.strip():
-        raise Ended(f"{option} is empty; give it a value, or leave it out")
+        raise CommandError(f"{option} is empty; give it a value, or leave it out")
     return value

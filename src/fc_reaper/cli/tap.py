@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any, TextIO
 
-from fc_reaper.cli.ending import let_go
+from fc_reaper.cli.output import discard
 
 
 class Tap(io.StringIO):
@@ -42,7 +42,7 @@ class Tap(io.StringIO):
                 self._through.write(text)
                 self._through.flush()
             except BrokenPipeError:
-                let_go(self._through)
+                discard(self._through)
             except OSError as error:  # a full disk must not end a run in the middle
                 self.fault, self._through = error.strerror or str(error), None
         return len(text)

@@ -12,10 +12,8 @@ from typing import Any, NamedTuple
 from fc_reaper.cli.approving.approve_view import ask, show_evidence, tell_doubts
 from fc_reaper.cli.approving.doubts import Doubts, doubts_of, gone_doubts
 from fc_reaper.cli.approving.looks import evidence
-from fc_reaper.cli.ending import Ended, complain, say
-from fc_reaper.cli.files import refuse_existing, write_whole
+from fc_reaper.cli.output import CommandError, check_writable, counted, print_error, print_line, write_file
 from fc_reaper.cli.replaying.history import Given
-from fc_reaper.cli.screen import counted
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
@@ -41,13 +39,13 @@ def approve(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     """Show plan and backtest of the stop policies, ask, and write `policy.lock` beside the policy file."""
     settings = read_settings(env, Context())
     if "\n" in settings.policy:
-        raise Ended("the policy is text in REAPER_POLICY, and no lock lies beside a text; name a file")
+        raise CommandError("the policy is text in REAPER_POLICY, and no lock lies beside a text; name a file")
     if wanted.json and not wanted.yes:
-        raise Ended("--json leaves no room for questions; add --yes, or leave it out")
+        raise CommandError("--json leaves no room for questions; add --yes, or leave it out")
     file = read_policy(settings)
     before = _lock_before(settings, wanted)
     candidates = _candidates(file, wanted.only, _approved(file, before))
-    refuse_existing(str(_place(settings)), force=True)
+    check_writable(str(_place(settings)), force=True)
     looked_at = candidates or [one for one in file.policies if one.stops]
     found = evidence(file, looked_at, settings, env, given)
     gone = [] if before is None else [one for one in before.exempt if one not in exemptions(file)]
@@ -69,9 +67,9 @@ def _candidates(file: PolicyFile, only: Sequence[str], approved: Collection[str]
     unknown = [name for name in only if name not in stops]
     if unknown:
         names = ", ".join(stops) or "none"
-        raise Ended(f"{unknown[0]} is no stop policy of {file.source}; there is: {names}")
+        raise CommandError(f"{unknown[0]} is no stop policy of {file.source}; there is: {names}")
     if not stops:
-        raise Ended(f"{file.source} stops nothing: it has only `report`, which needs no approving")
+        raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approving")
     return [policy for name, policy in stops.items() if name in only or (not only and name not in approved)]
 
 
@@ -87,7 +85,7 @@ def _lock_before(settings: Settings, wanted: Wanted) -> Lock | None:
         return read_lock(settings)
     except PolicyError as error:
         if not wanted.json:
-            complain(f"the lock cannot be used, and is written anew: {error.findings[0]}")
+            print_error(f"the lock cannot be used, and is written anew: {error.findings[0]}")
         return None
 
 
@@ -150,7 +148,7 @@ def _write(settings: Settings, before: Lock | None, after: Lock) -> bool:
     """
     if before == after or (before is None and not after.policies):
         return False
-    write_whole(str(_place(settings)), dump_lock(after), force=True)
+    write_file(str(_place(settings)), dump_lock(after), force=True)
     return True
 
 
@@ -174,7 +172,7 @@ def _tell(wanted: Wanted, settings: Settings, told: Told) -> None:
             for one in candidates
         ]
         whole: dict[str, Any] = {"lock": lock, "written": written, "policies": policies}
-        say(json.dumps({**whole, "dropped": list(dropped)}))
+        print_line(json.dumps({**whole, "dropped": list(dropped)}))
         return
     left = [one.name for one in candidates if one.name not in names]
     if wanted.yes:
@@ -182,15 +180,15 @@ def _tell(wanted: Wanted, settings: Settings, told: Told) -> None:
             if one.name in left:
                 tell_doubts(one, doubts[one.name], sys.stderr)
         if left:
-            complain(f"not approved: {', '.join(left)}; mend the policy, or add --despite-doubts")
+            print_error(f"not approved: {', '.join(left)}; mend the policy, or add --despite-objections")
     if written:
         approved = counted(len(names), "policy", "policies")
-        say(f"{lock}: written, {approved} approved by you. Review it, and deploy it with the policy.")
+        print_line(f"{lock}: written, {approved} approved by you. Review it, and deploy it with the policy.")
     else:
-        say(f"{lock}: nothing changed.")
+        print_line(f"{lock}: nothing changed.")
     for name, why in dropped.items():
-        say(f"{name} was approved, and has left {lock}: {why}.")
+        print_line(f"{name} was approved, and has left {lock}: {why}.")
     if not candidates:
-        say("Every stop policy is approved as it is.")
+        print_line("Every stop policy is approved as it is.")
     if left and not wanted.yes:
-        say(f"Not approved by you: {', '.join(left)}.")
+        print_line(f"Not approved by you: {', '.join(left)}.")

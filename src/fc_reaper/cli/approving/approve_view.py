@@ -7,60 +7,54 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from fc_reaper.cli.approving.doubts import Doubts
 from fc_reaper.cli.approving.looks import Evidence, Scanner, needs_a_name
-from fc_reaper.cli.ending import say
+from fc_reaper.cli.output import BAD, STRONG, print_line, printable, show
 from fc_reaper.cli.planning.planview import not_listed, show_plan
 from fc_reaper.cli.replaying.backtest_view import about, overview
 from fc_reaper.cli.replaying.history import Loaded
 from fc_reaper.cli.replaying.history_view import headline, remarks, tell_refusals
-from fc_reaper.cli.screen import BAD, STRONG, plain, screen, show
 from fc_reaper.policy import Policy
 
 
 def show_evidence(found: Evidence, wanted: Iterable[Policy]) -> None:
     """What the policies *wanted* would do now, and would have done."""
-    console = screen()
     several = len(found.looks) > 1
     for look in found.looks:
         whom = look.policy.name if several else "it"
-        show(console, Text(f"What {whom} would do now", STRONG), "")
+        show(Text(f"What {whom} would do now", STRONG), "")
         show_plan(look.finished, look.tap, ())
-        show(console, *not_listed(look.tap.said("list_failed")), "")
+        show(*not_listed(look.tap.said("list_failed")), "")
     if found.loaded is not None:
-        show(console, Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
-        _show_replays(console, found.loaded, found.looks)
+        show(Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
+        _show_replays(found.loaded, found.looks)
     for one in wanted:
         if needs_a_name(one):
             why = "only an event that names a task runs it, so nothing could be tried as a dry run"
-            show(console, f"{one.name}: {why}.", "")
+            show(f"{one.name}: {why}.", "")
         elif one.triggers:
             runs = f"only {' or '.join(one.triggers)} runs it"
-            show(console, f"{one.name}: {runs}; it was looked at as if every timer did.", "")
+            show(f"{one.name}: {runs}; it was looked at as if every timer did.", "")
 
 
-def _show_replays(console: Console, loaded: Loaded, looks: Sequence[Scanner]) -> None:
+def _show_replays(loaded: Loaded, looks: Sequence[Scanner]) -> None:
     """One table for all of them, though each was replayed by itself."""
     replays = [look.replay for look in looks]
     policies = [one for replay in replays for one in replay.policies]
-    show(
-        console, *headline(loaded, replays[0]), "", overview(replace(replays[0], policies=policies), None), ""
-    )
+    show(*headline(loaded, replays[0]), "", overview(replace(replays[0], policies=policies), None), "")
     for one in policies:
-        show(console, *about(one))
+        show(*about(one))
     names = [look.policy.name if len(looks) > 1 else "" for look in looks]
-    show(console, *remarks(loaded, zip(names, replays, strict=True)), "")
+    show(*remarks(loaded, zip(names, replays, strict=True)), "")
     tell_refusals(loaded)
 
 
 def tell_doubts(policy: Policy, doubts: Doubts, stream: TextIO | None = None) -> None:
     """Why somebody should think twice."""
-    console = screen(stream)
-    show(console, Text.assemble((f"{policy.name} should not be approved as it is:", BAD)))
-    show(console, *(f"- {plain(doubt)}" for doubt in doubts))
+    show(Text.assemble((f"{policy.name} should not be approved as it is:", BAD)), stream=stream)
+    show(*(f"- {printable(doubt)}" for doubt in doubts), stream=stream)
 
 
 def ask(question: str) -> str:
@@ -70,5 +64,5 @@ def ask(question: str) -> str:
     # Standard input may be closed, and then there is none.
     answer = sys.stdin.readline() if sys.stdin is not None else ""
     if not answer.endswith("\n"):
-        say("")
+        print_line("")
     return answer.strip()

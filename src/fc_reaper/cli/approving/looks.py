@@ -13,15 +13,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fc_reaper.backtest import Replay
-from fc_reaper.cli.ending import Ended
 from fc_reaper.cli.hints import advice_for
-from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.invoke import run_local
+from fc_reaper.cli.output import CommandError, interruptible, progress
 from fc_reaper.cli.planning.plan import every_timer
 from fc_reaper.cli.planning.planview import KEPT_LINES
 from fc_reaper.cli.replaying.backtest import run
 from fc_reaper.cli.replaying.history import Given, Loaded, load_history, read_terms
-from fc_reaper.cli.running import sweep
-from fc_reaper.cli.screen import progress
 from fc_reaper.cli.tap import Tap
 from fc_reaper.dependencies import Exit, RunResult
 from fc_reaper.models import UNFINISHED, Function
@@ -75,7 +73,7 @@ def evidence(
     """Run the policies *wanted* of *file* as if they were approved, and replay the history under them.
 
     Raises:
-        Ended: there could be no dry run, or no history; nobody should approve what nobody could look at.
+        CommandError: there could be no dry run, or no history, without which nobody should approve.
     """
     terms = read_terms(given, settings)
     seen = [one for one in wanted if not needs_a_name(one)]
@@ -123,10 +121,10 @@ def _swept(file: PolicyFile, env: Mapping[str, str], tap: Tap) -> RunResult:
     dry_run_env["REAPER_POLICY"] = dump_policy(file)
     rings = every_timer(file.policies)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
-        finished = sweep(rings, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        finished = run_local(rings, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
         if interrupted():
             raise KeyboardInterrupt
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
         why = "; ".join([*finished.result["errors"], *advice_for(tap.said("list_failed"))])
-        raise Ended(f"nothing is approved that could not be rehearsed: {why}", finished.exit)
+        raise CommandError(f"nothing is approved that could not be rehearsed: {why}", finished.exit)
     return finished

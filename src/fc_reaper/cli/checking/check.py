@@ -15,9 +15,18 @@ from fc_reaper.cli.checking.idle import idle_by_trigger, idle_sentence
 from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.cli.checking.lint.unlisted import DEQUEUED, WITHOUT, unlisted
 from fc_reaper.cli.checking.remarks import remarks_of
-from fc_reaper.cli.ending import point_out, say
 from fc_reaper.cli.explaining.steps import kept
-from fc_reaper.cli.screen import STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.cli.output import (
+    STRONG,
+    counted,
+    percent,
+    print_issues,
+    print_line,
+    printable,
+    short,
+    show,
+    table,
+)
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
@@ -31,18 +40,18 @@ def check(env: Mapping[str, str], *, as_json: bool) -> int:
     try:
         file = read_policy(settings)
     except PolicyError as error:
-        point_out(error)
+        print_issues(error)
         if as_json:
             findings = remarks_of(error.findings, source_of(settings))
-            say(json.dumps({"valid": False, "findings": [one.as_json() for one in findings]}))
+            print_line(json.dumps({"valid": False, "findings": [one.as_json() for one in findings]}))
         return int(Exit.REFUSED)
     odd = warnings(file, _text(settings), settings.api_version)
     if as_json:
-        say(json.dumps({**_as_json(file, settings), "warnings": [one.as_json() for one in odd]}))
+        print_line(json.dumps({**_as_json(file, settings), "warnings": [one.as_json() for one in odd]}))
     else:
         _show(file, settings)
     for warning in odd:
-        say(f"{warning.text} (a warning)", sys.stderr)
+        print_line(f"{warning.text} (a warning)", sys.stderr)
     return int(Exit.DONE)
 
 
@@ -62,12 +71,11 @@ def _text(settings: Settings) -> str:
 
 
 def _show(file: PolicyFile, settings: Settings) -> None:
-    console = screen()
     exempt = f", {counted(len(file.exempt), 'exemption')} above them all" if file.exempt else ""
     title = f"{file.source} is valid: {counted(len(file.policies), 'policy', 'policies')}{exempt}."
-    show(console, Text(title, STRONG), "", _policies(file), "")
-    show(console, Text("Calls of one run, for each function", STRONG), _costs(file, settings), "")
-    show(console, *_sentences(file, settings))
+    show(Text(title, STRONG), "", _policies(file), "")
+    show(Text("Calls of one run, for each function", STRONG), _costs(file, settings), "")
+    show(*_sentences(file, settings))
 
 
 def _policies(file: PolicyFile) -> Table:
@@ -161,7 +169,7 @@ def _lock(file: PolicyFile, settings: Settings) -> Iterator[str]:
     """What a `policy.lock` beside the file leaves of it; nothing is said where there is none."""
     unapproved = read_unapproved(settings, file)
     for name, why in unapproved.items():
-        yield f"{name} only reports: {plain(why)}."
+        yield f"{name} only reports: {printable(why)}."
     if not unapproved and _is_locked(settings):
         yield "policy.lock approves every stop policy of the file as it is."
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from fc_reaper.cli.checking.cost import questions
 from fc_reaper.cli.checking.neighbours import Neighbours
-from fc_reaper.cli.screen import counted
+from fc_reaper.cli.output import counted
 from fc_reaper.events import Request, Selector
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.ages import StartedTime

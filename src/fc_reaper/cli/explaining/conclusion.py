@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from fc_reaper.cli.screen import BAD, GOOD, STRONG, percent, plain
+from fc_reaper.cli.output import BAD, GOOD, STRONG, percent, printable
 from fc_reaper.evaluator.explain import Explanation, Step
 from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import ALIVE, UNFINISHED
@@ -45,7 +45,7 @@ def _reasons(verdict: Verdict, word: str) -> str:
     age = f" {format_duration(verdict.age)}" if verdict.age is not None else ""
     limit = f" of {format_duration(verdict.limit)}" if verdict.limit is not None else ""
     over = f", {format_duration(verdict.over)} over" if verdict.over is not None and verdict.over > 0 else ""
-    reason = "" if verdict.reason == word else f": {plain(verdict.reason)}"
+    reason = "" if verdict.reason == word else f": {printable(verdict.reason)}"
     return f"{by}{rule}{age}{limit}{over}{reason}"
 
 

@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fc_reaper.cli.ending import Ended, say
 from fc_reaper.cli.explaining.records import function_named, read_at, refuse_earlier, task_in_file
 from fc_reaper.cli.explaining.steps import show_steps
 from fc_reaper.cli.explaining.steps_json import as_json
-from fc_reaper.cli.screen import progress
+from fc_reaper.cli.output import CommandError, print_line, progress
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, InvalidName
@@ -44,7 +43,7 @@ def explain_task(wanted: Wanted, env: Mapping[str, str], *, json_wanted: bool) -
         seen = seen._replace(moment=moment)
     explanation = judged(seen, policy, settings)
     if json_wanted:
-        say(json.dumps(as_json(explanation, policy.source)))
+        print_line(json.dumps(as_json(explanation, policy.source)))
     else:
         show_steps(explanation, policy.source, dated=wanted.record is not None or moment is not None)
     return int(Exit.DONE)
@@ -54,7 +53,7 @@ def _seen(wanted: Wanted, settings: Settings, env: Mapping[str, str]) -> Snapsho
     if wanted.record is not None:
         return Snapshot(task_in_file(wanted.record, wanted.words), SYSTEM_CLOCK.now())
     if len(wanted.words) < 2:
-        raise Ended("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
+        raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     function = function_named(wanted.words[0])
     with progress("Reading the task ..."):
         return read_task(function, wanted.words[1], settings, env)
@@ -78,18 +77,18 @@ def read_task(function: Function, invocation_id: str, settings: Settings, env: M
     """Read the task.
 
     Raises:
-        Ended: the cloud answered that there is none.
+        CommandError: the cloud answered that there is none.
         CloudError: the cloud refused for another reason, or did not answer.
     """
     cloud = connect(settings, read_credentials(env, Context()), "explain", lambda operation: None)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
     except InvalidName as error:
-        raise Ended(str(error)) from None
+        raise CommandError(str(error)) from None
     except CloudError as error:
         if error.http_status != 404:
             raise
-        raise Ended(
+        raise CommandError(
             f"no task {invocation_id} at {function}: {error}; check the id, the qualifier it was invoked "
             "with, and the region of the endpoint; finished tasks are forgotten after some days",
             Exit.ATTENTION,

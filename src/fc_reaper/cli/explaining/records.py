@@ -9,9 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.records import called_by_function, function_of, id_of
-from fc_reaper.cli.screen import counted
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.cloud.wire import read_task
 from fc_reaper.errors import InvalidName
@@ -40,12 +39,14 @@ def function_named(text: str) -> Function:
     """The one function that a TARGET names.
 
     Raises:
-        Ended: it is a pattern.
+        CommandError: it is a pattern.
         InvalidName: it has another shape.
     """
     target = parse_target(text)
     if target.needs_discovery:
-        raise Ended(f"{text} is a pattern; name the one function of the task, such as media/transcode@prod")
+        raise CommandError(
+            f"{text} is a pattern; name the one function of the task, such as media/transcode@prod"
+        )
     return target.literal()
 
 
@@ -56,7 +57,7 @@ def task_in_file(name: str, words: Sequence[str]) -> Task:
     either of the two, or nothing where the file has a single record that names its function.
 
     Raises:
-        Ended: there is not exactly one such task; the text says what is wrong and where.
+        CommandError: there is not exactly one such task; the text says what is wrong and where.
     """
     spoken = "standard input" if name == "-" else name
     records = list(_records(_text(name, spoken), spoken))
@@ -64,11 +65,13 @@ def task_in_file(name: str, words: Sequence[str]) -> Task:
     record = _only(records, target, wanted, spoken)
     function = target or record.function
     if function is None:
-        raise Ended(f"{spoken}: the record names no function; add TARGET, such as media/transcode@prod")
+        raise CommandError(
+            f"{spoken}: the record names no function; add TARGET, such as media/transcode@prod"
+        )
     try:
         check_function(function)
     except InvalidName as error:
-        raise Ended(f"{spoken}: {error}") from None
+        raise CommandError(f"{spoken}: {error}") from None
     return read_task(function, called_by_function(function, record.fields), wanted)
 
 
@@ -76,11 +79,11 @@ def read_at(text: str) -> Millis:
     """Read the moment of `--at`.
 
     Raises:
-        Ended: it is none.
+        CommandError: it is none.
     """
     moment = read_moment(text)
     if moment is None:
-        raise Ended(
+        raise CommandError(
             f"--at is {text!r}; write it with its zone, as 2026-05-01T12:00:00Z, or as epoch milliseconds"
         )
     return moment
@@ -90,14 +93,14 @@ def refuse_earlier(task: Task, moment: Millis) -> None:
     """Refuse to judge a task as of a moment of which its record tells no more: what it was then is not in it.
 
     Raises:
-        Ended: its last event, or the start of its attempt, is later than *moment*.
+        CommandError: its last event, or the start of its attempt, is later than *moment*.
     """
     known = [(event.at, f"is {event.status}") for event in task.events[-1:]]
     if task.started_at is not None:
         known.append((task.started_at, "has started"))
     for at, what in known:
         if at > moment + _SECOND:
-            raise Ended(
+            raise CommandError(
                 f"--at {spoken_moment(moment)} is before {spoken_moment(at)}, since when the task {what}: "
                 "its record does not tell how it was then; write a later moment"
             )
@@ -114,16 +117,20 @@ def _text(name: str, spoken: str) -> str:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return raw.decode("utf-8-sig")
     except FileNotFoundError:
-        raise Ended(f"{spoken}: there is no such file") from None
+        raise CommandError(f"{spoken}: there is no such file") from None
     except UnicodeDecodeError as error:
-        raise Ended(f"{spoken}: byte {error.start} is not UTF-8; a record is JSON") from None
+        raise CommandError(f"{spoken}: byte {error.start} is not UTF-8; a record is JSON") from None
     except (OSError, ValueError) as error:
-        raise Ended(f"{spoken}: it cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise CommandError(
+            f"{spoken}: it cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def _records(text: str, spoken: str) -> Iterator[Record]:
     if not text.strip():
-        raise Ended(f"{spoken} is empty; a record is JSON, such as an answer of GetStatefulAsyncInvocation")
+        raise CommandError(
+            f"{spoken} is empty; a record is JSON, such as an answer of GetStatefulAsyncInvocation"
+        )
     whole = _parsed(text)
     if whole is not None:
         yield from _inside(whole, spoken)
@@ -132,7 +139,9 @@ def _records(text: str, spoken: str) -> Iterator[Record]:
     for number, line in lines:
         value = _parsed(line)
         if value is None:
-            raise Ended(f"{spoken}:{number}: {_fault(text if len(lines) == 1 or number == 1 else line)}")
+            raise CommandError(
+                f"{spoken}:{number}: {_fault(text if len(lines) == 1 or number == 1 else line)}"
+            )
         yield from _inside(value, f"{spoken}:{number}")
 
 
@@ -172,12 +181,12 @@ def _inside(value: Any, spoken: str) -> Iterator[Record]:
 
 def _record(value: Any, spoken: str) -> Record:
     if not isinstance(value, Mapping):
-        raise Ended(
+        raise CommandError(
             f"{spoken}: this is no record; a record is a JSON object with invocationId, or taskId in FC 3.0"
         )
     found = id_of(value)
     if found is None:
-        raise Ended(f"{spoken}: the record has no id; it needs invocationId, or taskId in FC 3.0")
+        raise CommandError(f"{spoken}: the record has no id; it needs invocationId, or taskId in FC 3.0")
     return Record(found, function_of(value), dict(value))
 
 
@@ -209,11 +218,13 @@ def _only(records: Sequence[Record], target: Function | None, wanted: str | None
         return fitting[0]
     shown = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:_SHOWN])
     if not records:
-        raise Ended(f"{spoken}: there is no record in it")
+        raise CommandError(f"{spoken}: there is no record in it")
     if not fitting:
-        raise Ended(f"{spoken}: there is no task {wanted} in it; it has {shown}")
+        raise CommandError(f"{spoken}: there is no task {wanted} in it; it has {shown}")
     if wanted is None:
-        raise Ended(f"{spoken} has {counted(len(fitting), 'task')}; name one by its id, such as {shown}")
-    raise Ended(
+        raise CommandError(
+            f"{spoken} has {counted(len(fitting), 'task')}; name one by its id, such as {shown}"
+        )
+    raise CommandError(
         f"{spoken} has {len(fitting)} records of {wanted}; add TARGET, or keep one of them in the file"
     )

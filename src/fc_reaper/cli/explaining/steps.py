@@ -8,7 +8,7 @@ from rich.text import Text
 
 from fc_reaper.cli.explaining.conclusion import conclusion
 from fc_reaper.cli.explaining.records import spoken_moment
-from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, percent, plain, screen, short, show, table
+from fc_reaper.cli.output import BAD, SOFT, STRONG, counted, percent, printable, short, show, table
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Step
 from fc_reaper.evaluator.verdict import Kind, Member
 from fc_reaper.policy import Keep, format_duration
@@ -23,26 +23,25 @@ def show_steps(explained: Explanation, source: str, *, dated: bool = False) -> N
 
     With *dated* the moment of the judgement is told: it need not be now.
     """
-    console = screen()
     task = explained.task
     rows = [*_record(explained), *_exempt(explained, source), *_policies(explained, source)]
     moment = f", judged as of {spoken_moment(explained.now)}" if dated else ""
-    show(console, Text(f"{plain(task.invocation_id)} at {short(*task.function)}{moment}", STRONG), "")
-    show(console, table(("step", "asked of the task", "answer"), rows), "")
-    show(console, *conclusion(explained, source))
+    show(Text(f"{printable(task.invocation_id)} at {short(*task.function)}{moment}", STRONG), "")
+    show(table(("step", "asked of the task", "answer"), rows), "")
+    show(*conclusion(explained, source))
 
 
 def _record(explained: Explanation) -> Iterator[Row]:
     task = explained.task
     retries = "retries unknown" if task.retries is None else counted(task.retries, "retry", "retries")
-    yield "record", f"{plain(task.status) or 'no status'}, {retries}", Text("")
+    yield "record", f"{printable(task.status) or 'no status'}, {retries}", Text("")
     for event in task.events:
-        yield "", plain(event.status), Text(_ago(explained, event.at))
+        yield "", printable(event.status), Text(_ago(explained, event.at))
     if not task.events:
         started = "never" if task.started_at is None else _ago(explained, task.started_at)
         yield "", "no dated events; startedTime", Text(started)
     if explained.inconsistency is not None:
-        yield "", plain(explained.inconsistency), _UNKNOWN
+        yield "", printable(explained.inconsistency), _UNKNOWN
 
 
 def _ago(explained: Explanation, at: int) -> str:
@@ -89,12 +88,12 @@ def _afterwards(step: Step, explained: Explanation) -> Iterator[Row]:
         held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
         yield "  holdout", f"{percent(policy.holdout)} of all ids", held
     if step.unapproved is not None:
-        yield "  lock", plain(step.unapproved), Text("not approved: only reports", BAD)
+        yield "  lock", printable(step.unapproved), Text("not approved: only reports", BAD)
 
 
 def kept(keep: Keep) -> str:
     """What a `keep` says, in words."""
-    per = "" if keep.per is None else f" for each {plain(str(keep.per))}"
+    per = "" if keep.per is None else f" for each {printable(str(keep.per))}"
     return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
 
 
@@ -103,7 +102,7 @@ def _place(step: Step, explained: Explanation) -> Text:
     if isinstance(place, Member):
         return _counted(explained.counted(step), explained)
     if place is not None and place.holds is None:
-        return Text.assemble(_UNKNOWN, f": {plain(place.why)}")
+        return Text.assemble(_UNKNOWN, f": {printable(place.why)}")
     return Text("does not count", SOFT)
 
 
@@ -116,7 +115,7 @@ def _counted(member: Member | None, explained: Explanation) -> Text:
         )
     owner = _owner(explained)
     if owner is None:
-        return Text.assemble(_UNKNOWN, f": {plain(explained.verdict.reason)}")
+        return Text.assemble(_UNKNOWN, f": {printable(explained.verdict.reason)}")
     return Text.assemble(("does not count", SOFT), f": {owner} claims it")
 
 
@@ -131,7 +130,11 @@ def _owner(explained: Explanation) -> str | None:
 def _read(reads: Iterable[FieldRead]) -> Iterator[Row]:
     """The fields that an expression reads; of their values only the kind."""
     for path, kind in reads:
-        yield "", f"  {plain(path)}", Text("absent", BAD) if kind is None else Text(f"present: {kind}", SOFT)
+        yield (
+            "",
+            f"  {printable(path)}",
+            Text("absent", BAD) if kind is None else Text(f"present: {kind}", SOFT),
+        )
 
 
 def _asked(name: str, asked: MatcherResult, explained: Explanation, source: str) -> Iterator[Row]:
@@ -147,13 +150,13 @@ def _asked(name: str, asked: MatcherResult, explained: Explanation, source: str)
 
 
 def _question(question: KeyResult) -> str:
-    return f"{question.key}: {plain(question.wanted)}"
+    return f"{question.key}: {printable(question.wanted)}"
 
 
 def _answer(question: KeyResult, status: str) -> Text:
     finding = question.result
     if finding.holds is None:
-        return Text.assemble(_UNKNOWN, f": {plain(finding.why)}")
+        return Text.assemble(_UNKNOWN, f": {printable(finding.why)}")
     words = _YES if finding.holds else _NO
     if finding.age is not None and finding.over is not None:
         side = "over" if finding.holds else "left"
@@ -161,5 +164,5 @@ def _answer(question: KeyResult, status: str) -> Text:
         measured = f": {format_duration(finding.age)}{limit}, {format_duration(abs(finding.over))} {side}"
         return Text.assemble(words, measured)
     if finding.rule == "status" and question.key != "status" and not finding.holds:
-        return Text.assemble(words, f": it is {plain(status)}")
+        return Text.assemble(words, f": it is {printable(status)}")
     return words

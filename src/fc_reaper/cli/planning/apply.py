@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from fc_reaper.cli.ending import Ended
-from fc_reaper.cli.interruption import Interruption, interruptible
+from fc_reaper.cli.invoke import run_local
+from fc_reaper.cli.output import CommandError, Interruption, interruptible, printable
 from fc_reaper.cli.planning.applyview import KEPT_LINES, tell, tell_nothing
 from fc_reaper.cli.planning.bars import bars
 from fc_reaper.cli.planning.incident import load_incident, standing_exempt
@@ -24,8 +24,6 @@ from fc_reaper.cli.planning.plancheck import (
 from fc_reaper.cli.planning.planfile import SPARED, Plan
 from fc_reaper.cli.planning.planreading import read_plan
 from fc_reaper.cli.planning.withholding import withheld
-from fc_reaper.cli.running import sweep
-from fc_reaper.cli.screen import plain
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Exit, RunResult
@@ -62,7 +60,7 @@ def apply(
     *most* lowers the budgets for this time. Log lines are appended to the file *log*.
     """
     if not enforce:
-        raise Ended(f"apply stops tasks, so it must be told to: fc-reaper apply {name} --enforce")
+        raise CommandError(f"apply stops tasks, so it must be told to: fc-reaper apply {name} --enforce")
     oldest = _length(max_age)
     plan = read_plan(name)
     env = {**env, "REAPER_MODE": "enforce", "REAPER_LOG_TASKS": str(_ALL)}
@@ -109,13 +107,17 @@ def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterat
     for at, task in enumerate(plan.tasks):
         its = by_name.get(task.policy)
         if its is None or not its.stops:
-            raise Ended(f"tasks[{at}].policy: {plain(task.policy)} stops nothing in {policy.source}; "
-                        "make a new plan")  # fmt: skip
+            raise CommandError(
+                f"tasks[{at}].policy: {printable(task.policy)} stops nothing in {policy.source}; "
+                "make a new plan"
+            )
         if not any(target.fits(task.function) for target in its.targets):
-            raise Ended(f"tasks[{at}]: {task.function} is no target of {plain(its.name)}; make a new plan")
+            raise CommandError(
+                f"tasks[{at}]: {task.function} is no target of {printable(its.name)}; make a new plan"
+            )
         if (its.keep is not None) != (task.rule == KEEP):
             rule = "`keep`" if its.keep is not None else "no `keep`"
-            raise Ended(f"tasks[{at}].rule: {plain(its.name)} has {rule}; make a new plan")
+            raise CommandError(f"tasks[{at}].rule: {printable(its.name)} has {rule}; make a new plan")
         if task.fate != SPARED and its.name not in withheld:
             yield task.claim(its.reason)
 
@@ -134,7 +136,9 @@ def _carry_out(
             return interrupted() or answers.in_vain >= _IN_VAIN
 
         tap = Tap(stream, keep=KEPT_LINES, heard=heard)
-        finished = sweep(_COMMAND, env, tap, timeout=_DAY, shown=_ALL, interrupted=enough, errand=errand)
+        finished = run_local(
+            _COMMAND, env, tap, timeout=_DAY, shown=_ALL, interrupted=enough, planned_run=errand
+        )
     return (replace(finished, exit=Exit.UNREACHABLE) if answers.in_vain else finished), tap
 
 
@@ -171,7 +175,7 @@ def _length(text: str) -> Millis:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise Ended(f"--max-age: {error}") from None
+        raise CommandError(f"--max-age: {error}") from None
 
 
 @contextmanager
@@ -192,4 +196,4 @@ def _opened(name: str) -> TextIO:
     try:
         return Path(name).open("a", encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise Ended(f"--log {name}: {getattr(error, 'strerror', None) or error}") from None
+        raise CommandError(f"--log {name}: {getattr(error, 'strerror', None) or error}") from None

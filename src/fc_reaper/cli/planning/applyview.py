@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from fc_reaper.cli.ending import complain, say
 from fc_reaper.cli.hints import advice_for
-from fc_reaper.cli.interruption import Interruption
+from fc_reaper.cli.output import (
+    Interruption,
+    counted,
+    print_error,
+    print_line,
+    printable,
+    short,
+    show,
+    table,
+)
 from fc_reaper.cli.planning.outcomes import (
     NOT_BEGUN,
     OPEN,
@@ -20,7 +28,6 @@ from fc_reaper.cli.planning.outcomes import (
 )
 from fc_reaper.cli.planning.planview import refusal
 from fc_reaper.cli.planning.withholding import NOT_COMPLETE, WAS_HALTED
-from fc_reaper.cli.screen import counted, plain, screen, short, show, table
 from fc_reaper.cli.tap import Tap
 from fc_reaper.dependencies import Exit, RunResult
 
@@ -34,13 +41,15 @@ _ROWS = 50
 def tell_nothing(became: Sequence[Became], *, json_wanted: bool) -> None:
     """Say that nothing was done, since none of the planned tasks may be stopped."""
     if json_wanted:
-        say(json.dumps({"outcomes": counted_outcomes(became), "tasks": [as_json(one) for one in became]}))
+        print_line(
+            json.dumps({"outcomes": counted_outcomes(became), "tasks": [as_json(one) for one in became]})
+        )
         return
     if became:
         _show_table(became)
-        say("No task of the plan may be stopped: nothing was done.")
+        print_line("No task of the plan may be stopped: nothing was done.")
     else:
-        say("The plan names no task to stop: nothing was done.")
+        print_line("The plan names no task to stop: nothing was done.")
 
 
 def tell(
@@ -55,13 +64,13 @@ def tell(
     begun = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if json_wanted:
         whole = {**finished.result, "outcomes": counted_outcomes(became)}
-        say(json.dumps({**whole, "tasks": [as_json(one) for one in became]}))
+        print_line(json.dumps({**whole, "tasks": [as_json(one) for one in became]}))
     elif begun:
         _show(became, tap, interrupted)
-    complain(*finished.result["errors"])
-    complain(*_advice(finished, tap))
+    print_error(*finished.result["errors"])
+    print_error(*_advice(finished, tap))
     if tap.fault is not None:
-        complain(f"the log could not be written to its end: {tap.fault}")
+        print_error(f"the log could not be written to its end: {tap.fault}")
 
 
 def _advice(finished: RunResult, tap: Tap) -> list[str]:
@@ -69,43 +78,41 @@ def _advice(finished: RunResult, tap: Tap) -> list[str]:
     if finished.exit is not Exit.UNREACHABLE:
         return advice_for(tap.said("list_failed"))
     failures = [line for line in (*tap.said("list_failed"), *tap.said("stop_failed")) if "error" in line]
-    different = {line["error_code"]: plain(refusal(line)) for line in failures}
+    different = {line["error_code"]: printable(refusal(line)) for line in failures}
     return [*different.values(), *advice_for(failures)]
 
 
 def _show_table(became: Sequence[Became]) -> None:
-    console = screen()
     by_outcome = in_order(became)
     rows = [_row(one) for group in by_outcome.values() for one in group[:_ROWS]]
-    show(console, table(("task", "function", "what became of it", "why"), rows), "")
+    show(table(("task", "function", "what became of it", "why"), rows), "")
     for outcome, group in by_outcome.items():
         if len(group) > _ROWS:
             more = len(group) - _ROWS
-            show(console, f"... and {more} more: {WORDS[outcome]}; --json has them all")
-    show(console, _summary(by_outcome, len(became)))
+            show(f"... and {more} more: {WORDS[outcome]}; --json has them all")
+    show(_summary(by_outcome, len(became)))
 
 
 def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None:
-    console = screen()
     _show_table(became)
     for line in tap.said("halted"):
-        show(console, f"{plain(line['policy'])} is halted: {plain(line['why'])}.")
+        show(f"{printable(line['policy'])} is halted: {printable(line['why'])}.")
     for line in tap.said("budget_spent"):
         if line["why"]:
-            show(console, f"{plain(line['policy'])}: {line['allowed']} at this time, {plain(line['why'])}.")
+            show(f"{printable(line['policy'])}: {line['allowed']} at this time, {printable(line['why'])}.")
     for line in tap.said("not_approved"):
-        show(console, f"{plain(line['policy'])} is not approved: {plain(line['why'])}.")
-    if interrupted.asked:
+        show(f"{printable(line['policy'])} is not approved: {printable(line['why'])}.")
+    if interrupted.requested:
         left = sum(one.outcome == NOT_BEGUN for one in became)
-        show(console, f"Interrupted: {counted(left, 'task')} not begun.")
+        show(f"Interrupted: {counted(left, 'task')} not begun.")
     if any(one.outcome in OPEN and one.why not in (WAS_HALTED, NOT_COMPLETE) for one in became):
-        show(console, "Run the same command again to go on; what is stopped already counts as done.")
+        show("Run the same command again to go on; what is stopped already counts as done.")
 
 
 def _row(became: Became) -> tuple[str, ...]:
     service, function, qualifier = became.task.function
     words = WORDS[became.outcome]
-    return became.task.invocation_id, short(service, function, qualifier), words, plain(became.why)
+    return became.task.invocation_id, short(service, function, qualifier), words, printable(became.why)
 
 
 def _summary(by_outcome: Mapping[str, Sequence[Became]], total: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fc_reaper.cli.screen import screen
+from fc_reaper.cli.output import console
 
 Hear = Callable[[dict[str, Any]], None]
 
@@ -23,7 +23,7 @@ def bars(total: int) -> Iterator[Hear]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen(sys.stderr), transient=True) as shown:
+    with Progress(*columns, console=console(sys.stderr), transient=True) as shown:
         turns = shown.add_task("Stopping", total=total)
         proofs = shown.add_task("Proving", total=0, visible=False)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
 from fc_reaper.policy.dump import dump_policy
@@ -71,15 +71,17 @@ def refuse_half(incident: Incident, event: str | None) -> None:
     """Refuse options of an incident that do not make one, or that stand beside an event.
 
     Raises:
-        Ended: a line for each thing that is wrong, with what to write.
+        CommandError: a line for each thing that is wrong, with what to write.
     """
     given = _given(incident)
     if event is not None:
-        raise Ended(f"{', '.join(given)} cannot stand beside an EVENT: an incident has its own policy; "
-                    "leave one of them out")  # fmt: skip
+        raise CommandError(
+            f"{', '.join(given)} cannot stand beside an EVENT: an incident has its own policy; "
+            "leave one of them out"
+        )
     wrong = [*_lacking(incident), *_unreadable(incident)]
     if wrong:
-        raise Ended("\n".join(wrong))
+        raise CommandError("\n".join(wrong))
 
 
 def _given(incident: Incident) -> list[str]:
@@ -118,12 +120,12 @@ def incident_policy(incident: Incident, exempt: tuple[Matcher, ...]) -> str:
     """The text of a policy file that says what *incident* says, and spares whom *exempt* spares.
 
     Raises:
-        Ended: no policy could say that; the text names the option.
+        CommandError: no policy could say that; the text names the option.
     """
     try:
         file = load_policy(_text(incident), source=NAME)
     except PolicyError as error:
-        raise Ended("\n".join(_in_options(finding) for finding in error.findings)) from None
+        raise CommandError("\n".join(_in_options(finding) for finding in error.findings)) from None
     return dump_policy(replace(file, exempt=exempt))
 
 

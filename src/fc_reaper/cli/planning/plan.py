@@ -7,10 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import join
 from typing import NamedTuple
 
-from fc_reaper.cli.ending import Ended, complain, say
-from fc_reaper.cli.files import refuse_existing, write_whole
 from fc_reaper.cli.hints import advice_for
-from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.invoke import read_event, run_local
+from fc_reaper.cli.output import (
+    CommandError,
+    check_writable,
+    counted,
+    interruptible,
+    print_error,
+    print_line,
+    progress,
+    write_file,
+)
 from fc_reaper.cli.planning.incident import Incident, incident_policy, refuse_half, standing_exempt
 from fc_reaper.cli.planning.plancheck import basis_of, basis_of_incident, whereabouts
 from fc_reaper.cli.planning.planfile import (
@@ -22,8 +30,6 @@ from fc_reaper.cli.planning.planfile import (
     planned_tasks,
 )
 from fc_reaper.cli.planning.planview import KEPT_LINES, not_listed, show_plan
-from fc_reaper.cli.running import read_event, sweep
-from fc_reaper.cli.screen import counted, progress
 from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Exit, RunResult
@@ -66,7 +72,7 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
         standing = standing_exempt(env)
         exempt_from = standing.source
         for exemption in standing.only_locked:
-            complain(f"policy.lock spares {exemption}, the policy does not any more; it is spared here")
+            print_error(f"policy.lock spares {exemption}, the policy does not any more; it is spared here")
         env = {**env, "REAPER_POLICY": incident_policy(incident, standing.exempt)}
     dry_run_env = {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(_ALL)}
     settings = read_settings(dry_run_env, Context())
@@ -76,7 +82,7 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
     raw = every_timer(file.policies) if event is None else read_event(event)
     began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
-        finished = sweep(raw, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        finished = run_local(raw, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
         if interrupted() and wanted.out is not None:
             raise KeyboardInterrupt
     _tell(wanted, finished, tap, _asleep(file.policies, finished))
@@ -94,7 +100,7 @@ def _basis_of_incident(settings: Settings, file: PolicyFile, exempt_from: str | 
     """
     refuse_unknown_self(settings.model_copy(update={"mode": "enforce"}), file)
     if exempt_from is None and not file.exempt:
-        complain("no policy file, so nothing is exempt")
+        print_error("no policy file, so nothing is exempt")
     return basis_of_incident(file, settings.policy, exempt_from)
 
 
@@ -111,13 +117,13 @@ def every_timer(policies: Sequence[Policy]) -> bytes:
 
 def _refuse_contradictions(wanted: Wanted) -> None:
     if wanted.force and wanted.file is None:
-        raise Ended("--force makes sense with --out FILE only; leave it out")
+        raise CommandError("--force makes sense with --out FILE only; leave it out")
     if wanted.out == "":
-        raise Ended("--out is empty; give it a file, or - for standard output")
+        raise CommandError("--out is empty; give it a file, or - for standard output")
     if wanted.out == _STDOUT and wanted.json:
-        raise Ended("--json and --out - both print to standard output; leave one of them out")
+        raise CommandError("--json and --out - both print to standard output; leave one of them out")
     if wanted.file is not None:
-        refuse_existing(wanted.file, force=wanted.force)
+        check_writable(wanted.file, force=wanted.force)
 
 
 def _asleep(policies: Iterable[Policy], finished: RunResult) -> list[Policy]:
@@ -132,7 +138,7 @@ def _looked(finished: RunResult) -> bool:
 
 def _tell(wanted: Wanted, finished: RunResult, tap: Tap, asleep: Iterable[Policy]) -> None:
     if wanted.json:
-        say(json.dumps(finished.result))
+        print_line(json.dumps(finished.result))
     elif wanted.out != _STDOUT and _looked(finished):
         show_plan(finished, tap, asleep)
 
@@ -147,25 +153,27 @@ def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: RunResult, 
 def _write(wanted: Wanted, made: Plan) -> None:
     text = dump_plan(made)
     if wanted.file is None:
-        say(text.removesuffix("\n"))
+        print_line(text.removesuffix("\n"))
         return
-    write_whole(wanted.file, text, force=wanted.force)
+    write_file(wanted.file, text, force=wanted.force)
     if wanted.json:
         return
     now = sum(task.fate == WOULD_STOP for task in made.tasks)
-    say(f"Written to {wanted.file}: {counted(len(made.tasks), 'task')}, {now} to be stopped at the first go.")
+    print_line(
+        f"Written to {wanted.file}: {counted(len(made.tasks), 'task')}, {now} to be stopped at the first go."
+    )
     for name in made.basis.halted:
-        say(f"{name} is halted, so apply will stop none of its tasks.")
+        print_line(f"{name} is halted, so apply will stop none of its tasks.")
     if not made.complete:
-        say("It is not complete: not everything could be looked at.")
+        print_line("It is not complete: not everything could be looked at.")
     again = ["fc-reaper", "apply", wanted.file, *wanted.options, "--enforce"]
-    say(f"Review it, then within an hour: {join(again)}")
+    print_line(f"Review it, then within an hour: {join(again)}")
 
 
 def _tell_trouble(finished: RunResult, tap: Tap) -> None:
     """What could not be looked at, or why there was no look at all, and what to check."""
     failures = tap.said("list_failed")
-    complain(*not_listed(failures))
+    print_error(*not_listed(failures))
     if not failures:
-        complain(*finished.result["errors"])
-    complain(*advice_for(failures))
+        print_error(*finished.result["errors"])
+    print_error(*advice_for(failures))

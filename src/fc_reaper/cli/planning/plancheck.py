@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planning.planfile import Basis, Plan, Whereabouts
 from fc_reaper.cloud import parse_endpoint
 from fc_reaper.models import Millis
@@ -50,7 +50,7 @@ def refuse_elsewhere(plan: Plan, here: Whereabouts) -> None:
     """Refuse a plan for another account or region; where one is unknown the endpoint must be the same.
 
     Raises:
-        Ended: it is for another place, or nobody can tell.
+        CommandError: it is for another place, or nobody can tell.
     """
     there = plan.where
     for what, planned, ours in (
@@ -58,10 +58,10 @@ def refuse_elsewhere(plan: Plan, here: Whereabouts) -> None:
         ("region", there.region, here.region),
     ):
         if planned is not None and ours is not None and planned != ours:
-            raise Ended(f"the plan is for {what} {planned}, and the settings are for {what} {ours}")
+            raise CommandError(f"the plan is for {what} {planned}, and the settings are for {what} {ours}")
     unknown = None in (there.account, here.account, there.region, here.region)
     if unknown and there.endpoint != here.endpoint:
-        raise Ended(
+        raise CommandError(
             f"the plan was made at {there.endpoint or 'an unknown endpoint'}, and calls would go to "
             f"{here.endpoint}; nobody can tell whether that is the same account: set the same endpoint"
         )
@@ -73,16 +73,16 @@ def refuse_out_of_date(plan: Plan, now: Millis, max_age: Millis) -> None:
     Two clocks may differ by as much as a run trusts them to.
 
     Raises:
-        Ended: it is.
+        CommandError: it is.
     """
     age = now - plan.time
     if age < -TRUSTED_SKEW:
-        raise Ended(
+        raise CommandError(
             f"the plan was made {spell_duration(-age)} from now; check the clocks of this machine and of "
             "the one it was made on"
         )
     if age > max_age:
-        raise Ended(
+        raise CommandError(
             f"the plan is {spell_duration(age)} old, more than {spell_duration(max_age)}; make a new one, "
             "or allow it by --max-age"
         )
@@ -92,23 +92,23 @@ def refuse_changed(plan: Plan, file: PolicyFile) -> None:
     """Refuse a plan whose policy file does not mean any more what it meant.
 
     Raises:
-        Ended: it was changed; the text says what of it.
+        CommandError: it was changed; the text says what of it.
     """
     now = basis_of(file)
     if now.fingerprint != plan.basis.fingerprint:
         changes = "; ".join(_changes(plan.basis, now)) or "its exempt, or the order of its policies"
-        raise Ended(f"{now.source} is not the policy of the plan any more: {changes}; make a new plan")
+        raise CommandError(f"{now.source} is not the policy of the plan any more: {changes}; make a new plan")
 
 
 def refuse_edited(plan: Plan) -> None:
     """Refuse an incident's plan whose policy is not the one it was made by.
 
     Raises:
-        Ended: the text of the policy was changed.
+        CommandError: the text of the policy was changed.
     """
     text = plan.basis.text
     if text is not None and _digest(text) != plan.basis.fingerprint:
-        raise Ended("the policy in the plan was changed after the plan was made; make a new plan")
+        raise CommandError("the policy in the plan was changed after the plan was made; make a new plan")
 
 
 def _changes(before: Basis, now: Basis) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planning.planfile import FORMAT, VERSION, Basis, Plan, Planned, Whereabouts
 from fc_reaper.cli.planning.planvalues import BASIS, PLAN, TASK, Check
 from fc_reaper.errors import InvalidName
@@ -30,12 +30,12 @@ def read_plan(name: str) -> Plan:
     """The plan in the file *name*, or on standard input for `-`.
 
     Raises:
-        Ended: it cannot be read, or is no plan.
+        CommandError: it cannot be read, or is no plan.
     """
     try:
         return load_plan(_read(name))
     except NoPlan as error:
-        raise Ended(f"{name}: {error}; make a plan with: fc-reaper plan --out FILE") from None
+        raise CommandError(f"{name}: {error}; make a plan with: fc-reaper plan --out FILE") from None
 
 
 def load_plan(text: str) -> Plan:

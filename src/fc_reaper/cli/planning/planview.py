@@ -8,7 +8,17 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.cli.screen import BAD, SOFT, STRONG, counted, length, plain, screen, short, show, table
+from fc_reaper.cli.output import (
+    BAD,
+    SOFT,
+    STRONG,
+    counted,
+    format_seconds,
+    printable,
+    short,
+    show,
+    table,
+)
 from fc_reaper.cli.tap import Tap
 from fc_reaper.dependencies import RunResult
 from fc_reaper.policy import Policy
@@ -39,19 +49,18 @@ _ASIDE_WORDS = {"reported": "only reported", "unknown": "unknown, kept", "stuck"
 def show_plan(finished: RunResult, tap: Tap, asleep: Iterable[Policy]) -> None:
     """Every due task by policy, who is not to be stopped and yet to be known, and the counts."""
     result = finished.result
-    console = screen()
     for policy, tasks in _by_policy(result["tasks"]).items():
-        show(console, Text.assemble((policy, STRONG), f": {plain(tasks[0]['reason'])}"), _due(tasks), "")
+        show(Text.assemble((policy, STRONG), f": {printable(tasks[0]['reason'])}"), _due(tasks), "")
     aside = [line for line in tap.lines if line["event"] in _ASIDE_WORDS]
     if aside:
-        show(console, "Not to be stopped, but to be known:", _aside(aside[:_ASIDE]))
+        show("Not to be stopped, but to be known:", _aside(aside[:_ASIDE]))
         if len(aside) > _ASIDE:
-            show(console, f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --dry-run logs them")
-        show(console, "")
-    show(console, *_sentences(result, tap))
+            show(f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --dry-run logs them")
+        show("")
+    show(*_sentences(result, tap))
     for one in asleep:
-        show(console, f"{one.name} was not asked: only {' or '.join(one.triggers)} runs it.")
-    show(console, "This was a dry run; nothing was touched.")
+        show(f"{one.name} was not asked: only {' or '.join(one.triggers)} runs it.")
+    show("This was a dry run; nothing was touched.")
 
 
 def _by_policy(tasks: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -68,9 +77,9 @@ def _due(tasks: list[dict[str, Any]]) -> Table:
             task["invocation_id"],
             _place(task),
             task["rule"] or "-",
-            length(task["age_s"]),
-            length(task["limit_s"]),
-            length(task["over_s"]),
+            format_seconds(task["age_s"]),
+            format_seconds(task["limit_s"]),
+            format_seconds(task["over_s"]),
             _fate(task),
         )
         for task in tasks
@@ -87,7 +96,7 @@ def _fate(task: dict[str, Any]) -> Text:
     if task["event"] == "skipped":
         heldout = task.get("detail") == HELD_OUT
         return Text("spared by holdout" if heldout else _SKIPPED.get(task["why"], task["why"]), SOFT)
-    return Text(plain(f"{task.get('detail') or 'failed'}: {task.get('error_code') or ''}"), BAD)
+    return Text(printable(f"{task.get('detail') or 'failed'}: {task.get('error_code') or ''}"), BAD)
 
 
 def _aside(lines: list[dict[str, Any]]) -> Table:
@@ -96,8 +105,8 @@ def _aside(lines: list[dict[str, Any]]) -> Table:
             line["invocation_id"],
             _place(line),
             line["policy"] or "-",
-            length(line["age_s"]),
-            f"{_ASIDE_WORDS[line['event']]}: {plain(line['reason'])}",
+            format_seconds(line["age_s"]),
+            f"{_ASIDE_WORDS[line['event']]}: {printable(line['reason'])}",
         )
         for line in lines
     ]
@@ -120,20 +129,20 @@ def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
     if counts["stuck"]:
         yield f"{counted(counts['stuck'], 'task')} asked to stop long ago, and still Stopping."
     for line in tap.said("halted"):
-        yield f"{line['policy']} is halted: {plain(line['why'])}."
+        yield f"{line['policy']} is halted: {printable(line['why'])}."
     for line in tap.said("budget_spent"):
         allowed = f"its budget is {line['allowed']}/run"
         if line["why"]:
-            allowed = f"{line['allowed']} may be stopped now ({plain(line['why'])})"
+            allowed = f"{line['allowed']} may be stopped now ({printable(line['why'])})"
         due = "1 is due" if line["due"] == 1 else f"{line['due']} are due"
         yield f"{line['policy']}: {due}, {allowed}; the rest waits."
     for line in tap.said("not_approved"):
-        yield f"{line['policy']} is not approved, so it only reports: {plain(line['why'])}."
+        yield f"{line['policy']} is not approved, so it only reports: {printable(line['why'])}."
     yield from (
-        f"{line['event']}: {plain(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
+        f"{line['event']}: {printable(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
     )
     if result["unmatched"]:
-        yield f"Targets that stand for no function in task mode: {plain(', '.join(result['unmatched']))}."
+        yield f"Targets that stand for no function in task mode: {printable(', '.join(result['unmatched']))}."
     if result["partial"]:
         yield "The run ended early: not everything was looked at."
 
@@ -147,7 +156,7 @@ def _fates(counts: Mapping[str, int]) -> Iterator[str]:
 def not_listed(failures: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each function that could not be listed."""
     for line in failures:
-        yield plain(f"not listed: {_place(line)}: {refusal(line)}")
+        yield printable(f"not listed: {_place(line)}: {refusal(line)}")
 
 
 def refusal(line: Mapping[str, Any]) -> str:

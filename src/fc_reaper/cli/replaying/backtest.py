@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.backtest import Replay, Suggestion, suggest
 from fc_reaper.backtest.replay import SweepOptions, replay
-from fc_reaper.cli.ending import Ended, say
-from fc_reaper.cli.files import refuse_existing, write_whole
+from fc_reaper.cli.output import CommandError, check_writable, print_line, show, write_file
 from fc_reaper.cli.replaying.backtest_view import (
     about,
     overview,
@@ -33,7 +32,6 @@ from fc_reaper.cli.replaying.history_view import (
     tell_refusals,
 )
 from fc_reaper.cli.replaying.picture import draw, drawn_policy
-from fc_reaper.cli.screen import screen, show
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import Context, Settings, read_settings
@@ -66,9 +64,9 @@ def backtest(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
     found = _suggested(loaded, file) if wanted.suggest else []
     if wanted.svg is not None and file is not None and result is not None:
         picture = draw(loaded.history, result, drawn_policy(file, wanted.drawn), loaded.source)
-        write_whole(wanted.svg, picture, force=wanted.force)
+        write_file(wanted.svg, picture, force=wanted.force)
     if wanted.json:
-        say(json.dumps(_as_json(loaded, file, result, found, wanted)))
+        print_line(json.dumps(_as_json(loaded, file, result, found, wanted)))
     else:
         _show(loaded, result, found, wanted)
     tell_refusals(loaded)
@@ -78,18 +76,18 @@ def backtest(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
 def _refuse_no_place(wanted: Wanted) -> None:
     """Refuse, before anything is replayed, a picture that there is no place for."""
     if wanted.svg is not None:
-        refuse_existing(wanted.svg, force=wanted.force)
+        check_writable(wanted.svg, force=wanted.force)
     elif wanted.drawn is not None:
-        raise Ended("--draw names the policy of the picture; add --svg FILE, or leave it out")
+        raise CommandError("--draw names the policy of the picture; add --svg FILE, or leave it out")
     elif wanted.force:
-        raise Ended("--force makes sense with --svg FILE only; leave it out")
+        raise CommandError("--force makes sense with --svg FILE only; leave it out")
 
 
 def run(file: PolicyFile, loaded: Loaded, terms: SweepOptions) -> Replay:
     """Replay a history, with a bar where there is a terminal.
 
     Raises:
-        Ended: the moments of *terms* lie outside the history.
+        CommandError: the moments of *terms* lie outside the history.
     """
     refuse_outside(terms, loaded.history)
     with counting("Replaying", len(loaded.history.tasks)) as more:
@@ -102,9 +100,13 @@ def _policy(settings: Settings, env: Mapping[str, str], given: Given, wanted: Wa
     if not (missing and wanted.suggest and not env.get("REAPER_POLICY")):
         return read_policy(settings)
     if given.history is None:
-        raise Ended(f"{settings.policy}: there is no such file; name a policy, or a history with --history")
+        raise CommandError(
+            f"{settings.policy}: there is no such file; name a policy, or a history with --history"
+        )
     if wanted.svg is not None:
-        raise Ended(f"{settings.policy}: there is no such file, and --svg draws a policy's limit; name one")
+        raise CommandError(
+            f"{settings.policy}: there is no such file, and --svg draws a policy's limit; name one"
+        )
     return None
 
 
@@ -119,21 +121,20 @@ def _suggested(loaded: Loaded, file: PolicyFile | None) -> list[Suggestion]:
 
 
 def _show(loaded: Loaded, result: Replay | None, found: list[Suggestion], wanted: Wanted) -> None:
-    console = screen()
-    show(console, *headline(loaded, result))
+    show(*headline(loaded, result))
     if result is not None and result.policies:
-        show(console, "", overview(result, wanted.memory), "")
+        show("", overview(result, wanted.memory), "")
         for one in result.policies:
-            show(console, *about(one))
+            show(*about(one))
     if wanted.suggest:
-        show(console, "", *suggestions(found))
+        show("", *suggestions(found))
     left_out = list(remarks(loaded, [] if result is None else [("", result)]))
     if left_out:
-        show(console, "", *left_out)
+        show("", *left_out)
     if wanted.svg is not None:
-        show(console, f"{wanted.svg}: the picture.")
+        show(f"{wanted.svg}: the picture.")
     if result is not None:
-        show(console, "Replayed, not run: what a stop would have changed for others is not in it.")
+        show("Replayed, not run: what a stop would have changed for others is not in it.")
 
 
 def _as_json(

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fc_reaper.backtest import OUTCOMES, Outcome, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
+from fc_reaper.cli.output import BAD, STRONG, counted, printable, short, table
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import columns, fate, identity, minute, place, seconds
-from fc_reaper.cli.screen import BAD, STRONG, counted, plain, short, table
 from fc_reaper.models import Millis
 from fc_reaper.policy import format_duration, spell_duration
 from fc_reaper.sweep.teller import place_fields
@@ -95,7 +95,7 @@ def _held_back(one: PolicyReplay) -> Iterator[str]:
 def _false_stops(stops: Sequence[Stop]) -> Table:
     rows = (
         (
-            plain(stop.task.invocation_id),
+            printable(stop.task.invocation_id),
             place(stop.task),
             minute(stop.at),
             stop.verdict.rule or "-",

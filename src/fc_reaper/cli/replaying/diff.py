@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_reaper.backtest import Comparison, Replay, compare
-from fc_reaper.cli.ending import Ended, say
 from fc_reaper.cli.options import environment
+from fc_reaper.cli.output import CommandError, print_line, show
 from fc_reaper.cli.replaying.backtest import run
 from fc_reaper.cli.replaying.diff_view import (
     comparison_as_json,
@@ -27,7 +27,6 @@ from fc_reaper.cli.replaying.history_view import (
     replay_as_json,
     tell_refusals,
 )
-from fc_reaper.cli.screen import screen, show
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
@@ -47,7 +46,7 @@ def diff(
 ) -> int:
     """Replay one history under both policies, and say whom they treat differently."""
     if as_json and as_markdown:
-        raise Ended("--json and --markdown exclude each other; choose one")
+        raise CommandError("--json and --markdown exclude each other; choose one")
     settings = read_settings(env, Context())
     files = _policies((old, new), env)
     terms = read_terms(given, settings)
@@ -55,10 +54,10 @@ def diff(
     sides = Sides((old, new), run(files[0], loaded, terms), run(files[1], loaded, terms))
     comparison = compare(sides.old, sides.new)
     if as_json:
-        say(json.dumps(_as_json(loaded, sides, comparison)))
+        print_line(json.dumps(_as_json(loaded, sides, comparison)))
     elif as_markdown:
         left_out = [*headline(loaded, sides.new), *remarks(loaded, _named(sides))]
-        say(markdown(comparison, sides.old, sides.new, sides.names, left_out).rstrip("\n"))
+        print_line(markdown(comparison, sides.old, sides.new, sides.names, left_out).rstrip("\n"))
     else:
         _show(loaded, sides, comparison)
     tell_refusals(loaded)
@@ -75,7 +74,7 @@ def _policies(names: tuple[str, str], env: Mapping[str, str]) -> list[PolicyFile
     findings: list[str] = []
     for name in names:
         if not name.strip() or "\n" in name:
-            raise Ended("OLD and NEW are files with a policy; name them")
+            raise CommandError("OLD and NEW are files with a policy; name them")
         if not Path(name).exists():
             findings.append(f"{name}: there is no such file; diff compares two policy files, OLD and NEW")
             continue
@@ -94,13 +93,12 @@ def _naming(name: str) -> dict[str, str]:
 
 
 def _show(loaded: Loaded, sides: Sides, comparison: Comparison) -> None:
-    console = screen()
-    show(console, *headline(loaded, sides.new), "", summary(comparison), "")
-    show(console, *details(comparison))
-    show(console, *sentences(comparison, sides.old, sides.new, sides.names))
+    show(*headline(loaded, sides.new), "", summary(comparison), "")
+    show(*details(comparison))
+    show(*sentences(comparison, sides.old, sides.new, sides.names))
     left_out = list(remarks(loaded, _named(sides)))
     if left_out:
-        show(console, "", *left_out)
+        show("", *left_out)
 
 
 def _named(sides: Sides) -> list[tuple[str, Replay]]:

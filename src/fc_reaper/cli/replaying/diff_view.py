@@ -10,9 +10,9 @@ from rich.text import Text
 
 from fc_reaper.backtest import OUTCOMES, Change, Comparison, Outcome, Replay, Stop
 from fc_reaper.backtest.compare import CHANGES
+from fc_reaper.cli.output import BAD, STRONG, counted, printable, table
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import OUTCOME_WORDS, columns, identity, minute, place, seconds
-from fc_reaper.cli.screen import BAD, STRONG, counted, plain, table
 from fc_reaper.models import Millis
 from fc_reaper.policy import format_duration
 
@@ -62,7 +62,7 @@ def details(comparison: Comparison) -> Iterator[str | Text | Table]:
 def _tasks(changes: Iterable[Change]) -> Table:
     rows = (
         (
-            plain(change.task.invocation_id),
+            printable(change.task.invocation_id),
             place(change.task),
             _policies(change),
             _day(change.old),
@@ -94,7 +94,7 @@ def sentences(comparison: Comparison, old: Replay, new: Replay, names: tuple[str
         reported = sum(len(one.reported) for one in replay.policies)
         said = f" and reported {counted(reported, 'task')}" if reported else ""
         stops = counted(len(replay.stops), "task")
-        yield f"{plain(name)} would have stopped {stops}, {wrong} of which succeeded in truth{said}."
+        yield f"{printable(name)} would have stopped {stops}, {wrong} of which succeeded in truth{said}."
     yield f"Stopped at the same run by both: {counted(comparison.same, 'task')}."
     if comparison.saved:
         more = "more" if comparison.saved > 0 else "less"
@@ -141,12 +141,12 @@ def _row(change: Change) -> str:
 
 def _code(text: str) -> str:
     """*text* for a code span in a table: nothing in it may end the one or the other."""
-    return plain(text).replace("`", "'").replace("|", "\\|")
+    return printable(text).replace("`", "'").replace("|", "\\|")
 
 
 def _escaped(text: str) -> str:
     """*text* as it is, whatever Markdown or HTML could make of it."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in plain(text))
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in printable(text))
 
 
 def comparison_as_json(comparison: Comparison) -> dict[str, Any]:

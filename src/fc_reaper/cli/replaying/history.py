@@ -11,12 +11,10 @@ from typing import Any
 
 from fc_reaper.backtest import History, Sifted, sift
 from fc_reaper.backtest.replay import SweepOptions, rung_by_timer
-from fc_reaper.cli.ending import Ended
-from fc_reaper.cli.interruption import interruptible
+from fc_reaper.cli.output import CommandError, console, interruptible
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_cloud import Fetched, Refused, Wish, fetch
 from fc_reaper.cli.replaying.history_file import Broken, Saver, read_file, size_of, spoken
-from fc_reaper.cli.screen import screen
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError
@@ -68,7 +66,7 @@ def load_history(
     """The history that the options name, as far as *files* need it.
 
     Raises:
-        Ended: the options do not go together, or there is no record to be had.
+        CommandError: the options do not go together, or there is no record to be had.
         SettingsError: the cloud is needed, and a setting for it is missing.
     """
     _refuse(given)
@@ -77,7 +75,7 @@ def load_history(
         return _from_file(given.history, with_records=bool(expressions))
     targets = list(dict.fromkeys(target for file in files for target in _targets(file)))
     if not targets:
-        raise Ended("no timer runs any of these policies, so there is nothing to replay")
+        raise CommandError("no timer runs any of these policies, so there is nothing to replay")
     for file in files:
         refuse_foreign_targets(settings, file)
     return _from_cloud(given, targets, settings, env, expressions)
@@ -87,7 +85,7 @@ def read_terms(given: Given, settings: Settings) -> SweepOptions:
     """How the history is replayed, from the options and the settings.
 
     Raises:
-        Ended: an option cannot be read.
+        CommandError: an option cannot be read.
     """
     ourselves = settings.ourselves
     terms = SweepOptions(
@@ -98,7 +96,7 @@ def read_terms(given: Given, settings: Settings) -> SweepOptions:
         ourselves=lambda function: ourselves is not None and is_ourselves(function, ourselves),
     )
     if terms.since is not None and terms.until is not None and terms.since > terms.until:
-        raise Ended("--since is later than --until, so that nothing lies between them; exchange them")
+        raise CommandError("--since is later than --until, so that nothing lies between them; exchange them")
     return terms
 
 
@@ -106,7 +104,7 @@ def refuse_outside(terms: SweepOptions, history: History) -> None:
     """Refuse a replay of moments of which the history knows nothing.
 
     Raises:
-        Ended: --since is beyond its end, or --until before its beginning.
+        CommandError: --since is beyond its end, or --until before its beginning.
     """
     if not history.tasks:
         return
@@ -117,13 +115,13 @@ def refuse_outside(terms: SweepOptions, history: History) -> None:
         option = f"--until is {iso(terms.until)}"
     if option:
         span = f"{iso(history.begin)} to {iso(history.end)}"
-        raise Ended(f"{option}, outside the history, which tells of {span}; choose moments in between")
+        raise CommandError(f"{option}, outside the history, which tells of {span}; choose moments in between")
 
 
 def _refuse(given: Given) -> None:
     if given.history is not None and (given.read or given.save is not None):
         option = "--read" if given.read else "--save"
-        raise Ended(f"{option} is about the cloud's records; leave it out, or leave out --history")
+        raise CommandError(f"{option} is about the cloud's records; leave it out, or leave out --history")
 
 
 def _from_file(name: str, *, with_records: bool) -> Loaded:
@@ -179,13 +177,13 @@ def _length(option: str, text: str) -> Millis:
     try:
         return parse_duration(text)
     except NotADuration as error:
-        raise Ended(f"{option}: {error}") from None
+        raise CommandError(f"{option}: {error}") from None
 
 
 def _moment(option: str, text: str) -> Millis:
     moment = read_moment(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
     if moment is None:
-        raise Ended(
+        raise CommandError(
             f"{option} is {text!r}; write a day such as 2026-05-01 (UTC), a moment with its zone such as "
             "2026-05-01T12:00:00Z, or epoch milliseconds"
         )
@@ -201,6 +199,6 @@ def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True))
-    with Progress(*columns, TimeRemainingColumn(), console=screen(sys.stderr), transient=True) as shown:
+    with Progress(*columns, TimeRemainingColumn(), console=console(sys.stderr), transient=True) as shown:
         bar = shown.add_task(what, total=total)
         yield lambda more: shown.advance(bar, more)

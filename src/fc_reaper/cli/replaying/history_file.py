@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.records import called_by_function, function_of, id_of
 from fc_reaper.cloud.times import read_moment
 from fc_reaper.cloud.wire import read_task
@@ -47,7 +47,7 @@ def read_file(name: str, *, with_records: bool, read: Callable[[int], None] = la
     for nothing.
 
     Raises:
-        Ended: it cannot be opened, or no line of it is a record.
+        CommandError: it cannot be opened, or no line of it is a record.
     """
     found = Lines([], [])
     try:
@@ -57,13 +57,15 @@ def read_file(name: str, *, with_records: bool, read: Callable[[int], None] = la
             with Path(name).open("rb") as file:
                 _read(file, found, with_records, read)
     except FileNotFoundError:
-        raise Ended(f"{name}: there is no such file; name one with --history, or leave it out") from None
+        raise CommandError(
+            f"{name}: there is no such file; name one with --history, or leave it out"
+        ) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise Ended(f"{name}: it cannot be read: {why}") from None
+        raise CommandError(f"{name}: it cannot be read: {why}") from None
     if not found.tasks:
         first = f", first: line {found.broken[0].line}, {found.broken[0].why}" if found.broken else ""
-        raise Ended(f"{spoken(name)}: there is no record in it{first}; {_FORM}")
+        raise CommandError(f"{spoken(name)}: there is no record in it{first}; {_FORM}")
     return found
 
 
@@ -151,7 +153,7 @@ class Saver:
     Only its owner may read the file, since records may hold payloads.
 
     Raises:
-        Ended: there is such a file already, or it cannot be written.
+        CommandError: there is such a file already, or it cannot be written.
     """
 
     def __init__(self, name: str) -> None:
@@ -191,8 +193,10 @@ class Saver:
             with suppress(OSError):
                 self._beside.unlink()
 
-    def _ended(self, error: OSError | ValueError) -> Ended:
-        return Ended(f"{self._name}: it cannot be written: {getattr(error, 'strerror', None) or error}")
+    def _ended(self, error: OSError | ValueError) -> CommandError:
+        return CommandError(
+            f"{self._name}: it cannot be written: {getattr(error, 'strerror', None) or error}"
+        )
 
 
 def records_of(tasks: Iterable[Task], *, with_payload: bool) -> Iterator[dict[str, Any]]:
@@ -208,5 +212,5 @@ def records_of(tasks: Iterable[Task], *, with_payload: bool) -> Iterator[dict[st
 PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
 
 
-def _taken(name: str) -> Ended:
-    return Ended(f"{name}: there is such a file already, and a history is not written over")
+def _taken(name: str) -> CommandError:
+    return CommandError(f"{name}: there is such a file already, and a history is not written over")

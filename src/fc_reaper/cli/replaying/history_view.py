@@ -7,11 +7,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from fc_reaper.backtest import OUTCOMES, Outcome, PolicyReplay, Replay
-from fc_reaper.cli.ending import complain
 from fc_reaper.cli.hints import advice
+from fc_reaper.cli.output import counted, print_error, printable, short
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history import Loaded
-from fc_reaper.cli.screen import counted, plain, short
 from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Policy, spell_duration
 from fc_reaper.sweep.teller import place_fields
@@ -62,7 +61,7 @@ def headline(loaded: Loaded, replay: Replay | None) -> Iterator[str]:
     history, sifted = loaded.history, loaded.sifted
     span = f" from {minute(history.begin)} to {minute(history.end)} UTC" if history.tasks else ""
     usable = counted(len(history.tasks), "task")
-    yield f"{plain(loaded.source)}: {counted(sifted.records, 'record')}, {usable} to be replayed{span}."
+    yield f"{printable(loaded.source)}: {counted(sifted.records, 'record')}, {usable} to be replayed{span}."
     if replay is not None and replay.runs:
         times = counted(replay.runs, "time")
         yield f"A timer every {spell_duration(replay.interval)} would have run {times}."
@@ -74,7 +73,7 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
     if loaded.broken:
         shown = "; ".join(f"line {number}: {why}" for number, why in loaded.broken[:_SHOWN])
         more = f"; and {len(loaded.broken) - _SHOWN} more" if len(loaded.broken) > _SHOWN else ""
-        yield plain(f"{counted(len(loaded.broken), 'line is', 'lines are')} no record: {shown}{more}.")
+        yield printable(f"{counted(len(loaded.broken), 'line is', 'lines are')} no record: {shown}{more}.")
     if sifted.undated:
         said = counted(sifted.undated, "record has", "records have")
         yield f"{said} no dated events, or not only, and cannot be replayed; --read asks the cloud for each."
@@ -84,7 +83,7 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
         more = f"; and {number - _SHOWN} more" if number > _SHOWN else ""
         one = "record contradicts itself, so nothing follows from it"
         said = counted(number, one, "records contradict themselves, so nothing follows from them")
-        yield plain(f"{said}: {shown}{more}.")
+        yield printable(f"{said}: {shown}{more}.")
     if sifted.again:
         said = counted(sifted.again, "record is", "records are")
         yield f"{said} about a task that has another one; the one that knows most counts."
@@ -97,14 +96,14 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
             yield f"{counted(replay.outside, 'task is', 'tasks are')} outside the targets{of}."
         for policy in replay.asleep:
             yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
-        yield from (plain(f"{unjudged(each, of)}.") for each in replay.policies if each.unknown)
+        yield from (printable(f"{unjudged(each, of)}.") for each in replay.policies if each.unknown)
     if loaded.unmatched:
         targets = ", ".join(map(str, loaded.unmatched))
-        yield plain(f"Targets that stand for no function in task mode: {targets}.")
+        yield printable(f"Targets that stand for no function in task mode: {targets}.")
     if loaded.saved is not None:
         payloads = "with" if loaded.payloads else "without"
         saved = counted(loaded.saved_records, "record")
-        yield plain(f"{loaded.saved}: {saved} {payloads} payloads, for --history.")
+        yield printable(f"{loaded.saved}: {saved} {payloads} payloads, for --history.")
 
 
 def unjudged(one: PolicyReplay, of: str = "") -> str:
@@ -120,10 +119,10 @@ def tell_refusals(loaded: Loaded) -> None:
     """What could not be asked of the cloud, on standard error, and what to check."""
     for what, error in loaded.refused[:20]:
         status = "no answer" if error.http_status is None else f"HTTP {error.http_status}"
-        complain(plain(f"not listed: {what}: {status}, {error.error_code}: {error.detail[:_LONGEST]}"))
+        print_error(printable(f"not listed: {what}: {status}, {error.error_code}: {error.detail[:_LONGEST]}"))
     if len(loaded.refused) > 20:
-        complain(f"and {len(loaded.refused) - 20} more")
-    complain(*dict.fromkeys(advice(error.http_status, error.error_code) for _, error in loaded.refused))
+        print_error(f"and {len(loaded.refused) - 20} more")
+    print_error(*dict.fromkeys(advice(error.http_status, error.error_code) for _, error in loaded.refused))
 
 
 def history_as_json(loaded: Loaded) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from xml.sax.saxutils import escape
 
 from fc_reaper.backtest import History, Replay, Stop, first_enqueued, longest, outcome_of
 from fc_reaper.backtest.replay import rung_by_timer
-from fc_reaper.cli.ending import Ended
+from fc_reaper.cli.output import CommandError, printable
 from fc_reaper.cli.replaying.history_view import minute
 from fc_reaper.cli.replaying.scales import Scale, durations, moments
-from fc_reaper.cli.screen import plain
 from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Carried, Policy, PolicyFile, format_duration, spell_duration
 
@@ -86,17 +85,17 @@ def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
     """The policy to draw: the one of that *name*, else the first that stops something, else the first.
 
     Raises:
-        Ended: there is none of that name that a timer runs.
+        CommandError: there is none of that name that a timer runs.
     """
     awake = [policy for policy in file.policies if rung_by_timer(policy)]
     if name is not None:
         named = [policy for policy in awake if policy.name == name]
         if not named:
             known = ", ".join(policy.name for policy in awake) or "none"
-            raise Ended(f"--draw {name}: a timer runs no policy of that name; there is {known}")
+            raise CommandError(f"--draw {name}: a timer runs no policy of that name; there is {known}")
         return named[0]
     if not awake:
-        raise Ended(f"{file.source}: no timer runs any of its policies, so --svg has nothing to draw")
+        raise CommandError(f"{file.source}: no timer runs any of its policies, so --svg has nothing to draw")
     return next((policy for policy in awake if policy.stops), awake[0])
 
 
@@ -109,7 +108,7 @@ def draw(history: History, replay: Replay, policy: Policy, source: str) -> str:
     lengths = [dot.length for dot in every] + ([] if limit is None else [limit])
     x = moments([dot.at for dot in every], LEFT, WIDTH - RIGHT)
     y = durations(lengths, HEIGHT - BOTTOM, TOP)
-    title = plain(f"{policy.name}: {clock} of {', '.join(map(str, policy.targets))}")
+    title = printable(f"{policy.name}: {clock} of {', '.join(map(str, policy.targets))}")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
@@ -207,17 +206,17 @@ def _legend(dots: Sequence[Dot]) -> Iterator[str]:
 
 def _caption(every: Sequence[Dot], shown: Sequence[Dot], source: str) -> str:
     if not every:
-        return f"{plain(source)[:_LONGEST]}: no task to be drawn"
+        return f"{printable(source)[:_LONGEST]}: no task to be drawn"
     if len(shown) == len(every):
-        return f"{plain(source)[:_LONGEST]}: every task is drawn"
+        return f"{printable(source)[:_LONGEST]}: every task is drawn"
     thin = "false stops all, the others thinned out evenly, those that succeeded first"
-    return f"{plain(source)[:_LONGEST]}: {len(shown):,} of {len(every):,} tasks are drawn: {thin}"
+    return f"{printable(source)[:_LONGEST]}: {len(shown):,} of {len(every):,} tasks are drawn: {thin}"
 
 
 def _mark(dot: Dot, x: Scale, y: Scale) -> str:
     if dot.kind not in ("false", "stopped", "unsure"):
         return _shape(dot.kind, x(dot.at), y(dot.length))
-    name = plain(f"{dot.task.invocation_id} of {dot.task.function}, {format_duration(dot.length)}")
+    name = printable(f"{dot.task.invocation_id} of {dot.task.function}, {format_duration(dot.length)}")
     return f"<g><title>{escape(name)}</title>{_shape(dot.kind, x(dot.at), y(dot.length))}</g>"
 
 
