@@ -21,8 +21,9 @@ from uvicorn.server import ServerState
 
 from fc_emulator.__main__ import options_of, parser
 from fc_emulator.account import Account
+from fc_emulator.app import application
 from fc_emulator.seed import read_seed
-from fc_emulator.server import application, configuration, endpoint_of, loopback_socket
+from fc_emulator.server import configuration, endpoint_of, loopback_socket
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _TIMEOUT_S = 60
@@ -35,7 +36,7 @@ class EmulatorProcess:
     endpoint: str
 
     def tasks(self) -> list[dict[str, Any]]:
-        """The true records of all tasks, with events and payload."""
+        """The records of all tasks, with events and payload."""
         return list(self.admin("GET", "tasks")["tasks"])
 
     def task(self, invocation_id: str) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class EmulatorProcess:
         self.admin("POST", "faults", {"faults": list(faults)})
 
     def advance(self, by: str) -> None:
-        """Move all tasks into the past by a length of time such as `1h`."""
+        """Move all tasks into the past by a duration such as `1h`."""
         self.admin("POST", "clock", {"advance": by})
 
     def reset(self) -> None:
@@ -162,8 +163,8 @@ def emulator_process(*args: str, seed: Mapping[str, Any] | None = None) -> Itera
             finally:
                 process.terminate()
                 process.communicate(timeout=_TIMEOUT_S)
-        said = errors.read_text(encoding="utf-8")
-        assert not said, f"the emulator wrote to standard error: {said}"
+        written = errors.read_text(encoding="utf-8")
+        assert not written, f"the emulator wrote to standard error: {written}"
 
 
 def _endpoint(process: subprocess.Popen[str], errors: Path) -> str:

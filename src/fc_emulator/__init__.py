@@ -1,6 +1,6 @@
-"""A small Function Compute for one machine: asynchronous tasks over three API versions, on loopback.
+"""A local emulator of asynchronous tasks on Function Compute, in three API versions.
 
-It is a stranger to its callers, written from the pages of the platform alone: two strangers who agree are
-evidence, twins are not. `account` knows the rules and no HTTP; `door` and `operations` know HTTP and no
-rules.
+It shares no code with `fc_reaper` and imports no client of the platform: it is written from the platform's
+documentation alone, so that a mistake in either of the two shows up in the tests of the other. `account`
+holds the state and its rules and knows nothing of HTTP; `app` and `operations` hold no rules.
 """

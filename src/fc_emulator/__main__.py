@@ -1,4 +1,4 @@
-"""`fc-emulator`: a small Function Compute for one machine."""
+"""The command `fc-emulator`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from fc_emulator.account import Account
-from fc_emulator.options import Options, calls_per_second
+from fc_emulator.options import Options, parse_rate
 from fc_emulator.seed import Seed, read_seed
-from fc_emulator.times import length_ms
+from fc_emulator.times import parse_duration
 
 T = TypeVar("T")
 
@@ -22,26 +21,96 @@ WRONG_USAGE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, then 0. Wrong usage, unreadable seed, port in use: one line and 2."""
+    """Serve until SIGTERM or SIGINT, then return 0.
+
+    Wrong usage, an unreadable seed or a port in use are reported on standard error, a line for each problem,
+    and return 2.
+    """
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: sys.exit(0))
-    given = parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
+        from fc_emulator.account import Account
+        from fc_emulator.app import application
         from fc_emulator.server import endpoint_of, loopback_socket, serve
     except ImportError as error:
-        return _give_up(f"{error.name} is missing; install it with: pip install 'fc-reaper[emulator]'")
+        return _fail(f"{error.name} is missing; install it with: pip install 'fc-reaper[emulator]'")
     try:
-        seed = _seed(given.seed)
-        bound = loopback_socket(given.host, given.port)
+        seed = _seed(arguments.seed)
+        bound = loopback_socket(arguments.host, arguments.port)
     except OSError as error:
-        what = error.filename or f"{given.host} port {given.port}"
-        return _give_up(f"{what}: {error.strerror or error}")
+        what = error.filename or f"{arguments.host} port {arguments.port}"
+        return _fail(f"{what}: {error.strerror or error}")
     except (ValueError, OverflowError) as error:
-        return _give_up(str(error))
-    account = Account(options_of(given), seed, lambda: time.time_ns() // 1_000_000)
+        return _fail(str(error))
+    account = Account(options_of(arguments), seed, lambda: time.time_ns() // 1_000_000)
     line = json.dumps({"event": "ready", "endpoint": endpoint_of(bound)}, separators=(",", ":"))
-    serve(account, bound, lambda: print(line, flush=True))
+    serve(application(account), bound, lambda: print(line, flush=True))
     return 0
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """The switches among the arguments."""
+    of_the_process = ("port", "host", "seed")
+    return Options(**{name: value for name, value in vars(arguments).items() if name not in of_the_process})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    arguments = _Parser(
+        prog="fc-emulator",
+        description="Serve asynchronous tasks of Function Compute on a loopback address. Prints one line when ready.",
+        epilog="Of several values in braces the first is the default.",
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=38, width=79),
+    )
+
+    def add(flag: str, values: str | tuple[T, ...], text: str, read: Any = str, default: Any = None) -> None:
+        if isinstance(values, tuple):
+            kind, first = type(values[0]), values[0]
+            arguments.add_argument(flag, choices=values, type=kind, default=first, help=text)
+        else:
+            arguments.add_argument(flag, metavar=values, type=_as(read), default=default, help=text)
+
+    add("--port", "PORT", "port; 0, the default, takes a free one", _port, "0")
+    add("--host", "ADDRESS", "loopback address; default 127.0.0.1", str, "127.0.0.1")
+    add("--seed", "FILE", "JSON file of initial tasks and functions")
+    add("--account-id", "ID", "default 123456789", str, "123456789")
+    add("--access-key-id", "ID", "default emulator", str, "emulator")
+    add("--access-key-secret", "SECRET", "default emulator-secret", str, "emulator-secret")
+    add("--security-token", "TOKEN", "required of callers; by default none is")
+    add("--latency", "TIME", "delay of every call; default 0ms", parse_duration, "0ms")
+    add("--rate", "RATE", "such as 20/s, 429 above it; default none", parse_rate, "none")
+    add("--stopping", "TIME", "time in Stopping, or never; default 1s", _stopping, "1s")
+    add("--started-time", ("enqueue", "execution"), "what startedTime shows")
+    add("--events", ("list", "get", "no"), "responses that contain events")
+    add("--record-qualifier", ("asked", "version"), "the qualifier in a record")
+    add("--stop-finished", (412, 400), "response to a stop of a finished task")
+    add("--stop-stopping", (200, 412), "response to a stop of a Stopping task")
+    add("--list-lag", "TIME", "age of what a list shows; default 0s", parse_duration, "0s")
+    return arguments
+
+
+def _as(read: Callable[[str], T]) -> Callable[[str], T]:
+    """*read*, with the text of its ValueError in the message of argparse."""
+
+    def parse(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _stopping(text: str) -> int | None:
+    return None if text == "never" else parse_duration(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError(f"{text!r} is not a port; write a number from 0 to 65535")
+    return int(text)
 
 
 def _seed(path: str | None) -> Seed:
@@ -50,68 +119,18 @@ def _seed(path: str | None) -> Seed:
     try:
         return read_seed(Path(path).read_bytes().decode("utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def options_of(given: argparse.Namespace) -> Options:
-    """The switches among the arguments."""
-    about_the_process = ("port", "host", "seed")
-    return Options(**{name: value for name, value in vars(given).items() if name not in about_the_process})
-
-
-def _give_up(message: str) -> int:
-    print(f"fc-emulator: {' '.join(message.split())}", file=sys.stderr)
-    return WRONG_USAGE
+        raise ValueError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.exit(_give_up(f"{message}; see fc-emulator --help"))
+        sys.exit(_fail(f"{message}; see fc-emulator --help"))
 
 
-def parser() -> argparse.ArgumentParser:
-    """The arguments of the command."""
-    arguments = _Parser(prog="fc-emulator", description=__doc__, allow_abbrev=False)
-    add = arguments.add_argument
-    add("--port", type=_as(_port), default="0", help="0 takes any free one")
-    add("--host", default="127.0.0.1", help="a loopback address")
-    add("--seed", metavar="FILE", help="the tasks and functions to begin with, as JSON")
-    add("--account-id", default="123456789")
-    add("--access-key-id", default="emulator")
-    add("--access-key-secret", default="emulator-secret")
-    add("--security-token", metavar="T", help="callers must send it; by default none is asked for")
-    add("--latency", type=_as(length_ms), default="0ms", help="added to every call")
-    add("--rate", type=_as(calls_per_second), default="none", help="such as 20/s; 429 above it")
-    add("--stopping", type=_as(_stopping), default="1s", help="from Stopping to Stopped, or never")
-    add("--started-time", choices=("enqueue", "execution"), default="enqueue", help="what startedTime is")
-    add("--events", choices=("list", "get", "no"), default="list", help="which records carry events")
-    add("--record-qualifier", choices=("asked", "version"), default="asked", help="what a record shows")
-    add("--stop-finished", type=int, choices=(412, 400), default=412, help="answer to a stop too late")
-    add("--stop-stopping", type=int, choices=(200, 412), default=200, help="answer to a second stop")
-    add("--list-lag", type=_as(length_ms), default="0s", help="a list shows how things were so long ago")
-    return arguments
-
-
-def _as(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Let argparse show the text of a ValueError as it is."""
-
-    def shown(text: str) -> T:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return shown
-
-
-def _stopping(text: str) -> int | None:
-    return None if text == "never" else length_ms(text)
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise ValueError(f"{text!r} is not a port; write a number from 0 to 65535")
-    return int(text)
+def _fail(message: str) -> int:
+    for line in message.splitlines():
+        print(f"fc-emulator: {line}", file=sys.stderr)
+    return WRONG_USAGE
 
 
 if __name__ == "__main__":

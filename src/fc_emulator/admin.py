@@ -1,101 +1,91 @@
-"""The way behind the scenes, under /_emulator/: it needs no signature and is no part of the API."""
+"""The admin API under /_emulator/: needs no signature, and its calls are not counted."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fc_emulator.account import Account
-from fc_emulator.calls import Calls
-from fc_emulator.dialects import THREE
-from fc_emulator.faults import FaultError, Faults
-from fc_emulator.journal import journal_of
-from fc_emulator.records import record_of
+from fc_emulator.api_versions import V2023, task_record
+from fc_emulator.faults import Faults
+from fc_emulator.journal import Calls, journal_of
 from fc_emulator.tasks import Task
-from fc_emulator.times import length_ms
+from fc_emulator.validation import Duration, Model, validate
 
-FARTHEST = 3650 * 86_400_000
-"""The clock goes at most so many milliseconds ahead at once, itself included."""
+MAX_ADVANCE = 3650 * 86_400_000
+"""The clock is advanced by at most so many milliseconds at once, itself included."""
 
 
-class Admin:
-    """Truth, trouble and time of one account."""
+class ClockChange(Model):
+    advance: Annotated[Duration, Field(le=MAX_ADVANCE)]
 
-    def __init__(self, account: Account, calls: Calls, faults: Faults) -> None:
-        self._account, self._calls, self._faults = account, calls, faults
 
-    def routes(self) -> list[Route]:
-        return [
-            Route("/tasks", self.tasks, methods=["GET"]),
-            Route("/calls", self.calls, methods=["GET"]),
-            Route("/journal", self.journal, methods=["GET"]),
-            Route("/faults", self.faults, methods=["GET"]),
-            Route("/faults", self.order_faults, methods=["POST"]),
-            Route("/clock", self.advance, methods=["POST"]),
-            Route("/reset", self.reset, methods=["POST"]),
-        ]
+def admin_routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
+    """State, faults and clock of one account."""
 
-    async def tasks(self, request: Request) -> Response:
-        return JSONResponse({"tasks": [self._record(task) for task in self._account.tasks()]})
+    async def tasks(_: Request) -> Response:
+        return JSONResponse({"tasks": [_record(task, account) for task in account.tasks()]})
 
-    async def calls(self, request: Request) -> Response:
-        return JSONResponse(self._calls.shown())
+    async def recent_calls(_: Request) -> Response:
+        return JSONResponse(calls.as_json())
 
-    async def journal(self, request: Request) -> Response:
-        return JSONResponse({"journal": journal_of(self._account)})
+    async def journal(_: Request) -> Response:
+        return JSONResponse({"journal": journal_of(account)})
 
-    async def faults(self, request: Request) -> Response:
-        return self._waiting()
+    async def waiting_faults(_: Request) -> Response:
+        return JSONResponse({"faults": [fault.model_dump() for fault in faults.waiting]})
 
-    async def order_faults(self, request: Request) -> Response:
+    async def add_faults(request: Request) -> Response:
         try:
-            self._faults.order(await _json(request))
-        except FaultError as error:
-            return _wrong(str(error))
-        return self._waiting()
-
-    async def advance(self, request: Request) -> Response:
-        given = await _json(request)
-        if not isinstance(given, dict) or set(given) != {"advance"}:
-            return _wrong('write {"advance": "1h"}')
-        try:
-            by = length_ms(given["advance"])
+            faults.add(await _json(request))
         except ValueError as error:
-            return _wrong(f"advance: {error}")
-        if by > FARTHEST:
-            return _wrong("advance: at most 3650d at once")
-        self._account.advance(by)
-        return JSONResponse({"advancedMs": self._account.advanced})
+            return _bad_request(error)
+        return await waiting_faults(request)
 
-    async def reset(self, request: Request) -> Response:
-        self._account.reset()
-        self._calls.clear()
-        self._faults.waiting = []
+    async def advance(request: Request) -> Response:
+        try:
+            account.advanced += validate(ClockChange, await _json(request)).advance
+        except ValueError as error:
+            return _bad_request(error)
+        return JSONResponse({"advancedMs": account.advanced})
+
+    async def reset(_: Request) -> Response:
+        account.reset()
+        calls.clear()
+        faults.waiting = []
         return JSONResponse({})
 
-    def _record(self, task: Task) -> dict[str, Any]:
-        """The wire record with everything; one of 3.0 also carries the plain names."""
-        account, qualifier = self._account, task.place.qualifier
-        record = record_of(task, account, account.now(), events=True, payload=True, qualifier=qualifier)
-        if task.place.service is not None:
-            return record
-        return {**record, **THREE.record(record, account.options)}
+    return [
+        Route("/tasks", tasks, methods=["GET"]),
+        Route("/calls", recent_calls, methods=["GET"]),
+        Route("/journal", journal, methods=["GET"]),
+        Route("/faults", waiting_faults, methods=["GET"]),
+        Route("/faults", add_faults, methods=["POST"]),
+        Route("/clock", advance, methods=["POST"]),
+        Route("/reset", reset, methods=["POST"]),
+    ]
 
-    def _waiting(self) -> Response:
-        return JSONResponse({"faults": [asdict(fault) for fault in self._faults.waiting]})
+
+def _record(task: Task, account: Account) -> dict[str, Any]:
+    """The record with events and payload; one of 3.0 carries the names of both 2.0 and 3.0."""
+    qualifier = task.function.qualifier
+    record = task_record(task, account, account.now(), events=True, payload=True, qualifier=qualifier)
+    if task.function.service is not None:
+        return record
+    return {**record, **V2023.record(record, account.options)}
 
 
 async def _json(request: Request) -> Any:
     try:
         return json.loads(await request.body())
-    except (ValueError, RecursionError):
-        return None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the body is not JSON: {error}") from None
 
 
-def _wrong(message: str) -> Response:
-    return JSONResponse({"error": message}, status_code=400)
+def _bad_request(error: ValueError) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=400)

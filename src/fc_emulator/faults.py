@@ -1,181 +1,158 @@
-"""Trouble on order: a queue of faults, each for one operation, each so many times."""
+"""Faults that a test orders: each for one operation, each so many times."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fc_emulator.routes import OPERATIONS, TWINS
-from fc_emulator.times import length_ms, moment_ms
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from fc_emulator.routes import NAMES_IN_3, OPERATIONS
+from fc_emulator.times import parse_moment
+from fc_emulator.validation import Duration, Model, Text, suggestion, validate
 
 MATCHED = ("serviceName", "functionName", "qualifier", "invocationId", "status")
-"""What `match` may name; each value is a glob. `status` is the one that a list asks for."""
+"""The names in a call that `match` compares with globs; `status` is the one that a list asks for."""
 
 
-class FaultError(ValueError):
-    """A fault that cannot be ordered; the text says which key is wrong."""
+class Fault(Model):
+    """What goes wrong, and how many times still. A key that is null counts as absent.
 
-
-@dataclass
-class Fault:
-    """What goes wrong, and how often still.
-
-    With `status` or `foreign` the call is not done, unless `applied`; without them it is done, then spoiled.
-    `delay` is milliseconds, `date` what the answer's Date is moved by or set to.
+    With `status` or `foreign` the operation is not carried out, unless `applied`; without them it is, and
+    then its response is broken. `date` is the text of the Date header, or a shift of it such as `-1h`.
     """
 
     operation: str
-    times: int = 1
-    status: int | None = None
+    times: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
+    status: Annotated[int, Field(ge=200, le=599)] | None = None
     code: str = "InternalServerError"
     message: str = "a fault that was ordered"
     body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: int = 0
-    drop: str | None = None
+    headers: dict[str, Text] = Field(default={})
+    delay: Duration = 0
+    drop: Literal["before", "after"] | None = None
     truncate: bool = False
     foreign: str | None = None
-    date: Any = None
+    date: str | None = None
+    retry_after: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(default=None, exclude=True)
     applied: bool = False
-    match: dict[str, str] = field(default_factory=dict)
+    match: dict[str, Text] = Field(default={})
 
-    def fits(self, operation: str, named: Mapping[str, str | None]) -> bool:
-        mine = {self.operation, TWINS.get(self.operation), _TWINS_BACK.get(self.operation)}
-        if self.operation != "*" and operation not in mine:
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        known = {field.alias for field in cls.model_fields.values()}
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if value is not None or key not in known}
+
+    @field_validator("operation")
+    @classmethod
+    def _known_operation(cls, value: str) -> str:
+        known = ["*", *sorted(OPERATIONS)]
+        if value not in known:
+            raise ValueError(f'"{value}" is not an operation; {suggestion(value, known)}')
+        return value
+
+    @field_validator("match")
+    @classmethod
+    def _known_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for key in value:
+            if key not in MATCHED:
+                raise ValueError(f'"{key}" cannot be matched; {suggestion(key, MATCHED)}')
+        return value
+
+    @field_validator("code")
+    @classmethod
+    def _of_a_status(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("status", 500) is None:
+            raise ValueError("it has no effect without a status; write one, such as 500")
+        return value
+
+    @field_validator("date")
+    @classmethod
+    def _shift_or_text(cls, value: str) -> str:
+        if value[:1] in ("+", "-"):
+            parse_moment(value)
+        return value
+
+    @model_validator(mode="after")
+    def _retry_after_header(self) -> Fault:
+        if self.retry_after is not None:
+            self.headers = {**self.headers, "Retry-After": str(self.retry_after)}
+        return self
+
+    def applies_to(self, operation: str, names: Mapping[str, str | None]) -> bool:
+        """Whether it is for a call of *operation*, by either of its names, that names *names*."""
+        twins = {self.operation, NAMES_IN_3.get(self.operation), _NAMES_IN_2.get(self.operation)}
+        if self.operation != "*" and operation not in twins:
             return False
-        return all(fnmatchcase(named.get(key) or "", glob) for key, glob in self.match.items())
+        return all(fnmatchcase(names.get(key) or "", glob) for key, glob in self.match.items())
 
 
-NO_FAULT = Fault("*", times=0)
+class FaultList(Model):
+    faults: list[Fault]
 
-_TWINS_BACK = {three: two for two, three in TWINS.items()}
+
+NO_FAULT = Fault(operation="*")
+
+_NAMES_IN_2 = {three: two for two, three in NAMES_IN_3.items()}
 
 
 @dataclass
 class Faults:
-    """Faults that wait, in order. The first fault that fits is used, and used up after its times."""
+    """Faults that wait, in order. The first that applies is taken, and removed after its last time."""
 
     waiting: list[Fault] = field(default_factory=list)
 
-    def take(self, operation: str, named: Mapping[str, str | None]) -> Fault:
+    def take(self, operation: str, names: Mapping[str, str | None]) -> Fault:
         """The fault for a call of *operation* that names a function and task; NO_FAULT when none waits."""
-        fault = next((f for f in self.waiting if f.fits(operation, named)), NO_FAULT)
+        fault = next((f for f in self.waiting if f.applies_to(operation, names)), NO_FAULT)
         if fault is not NO_FAULT:
             fault.times -= 1
             self.waiting = [f for f in self.waiting if f.times > 0]
         return fault
 
-    def order(self, given: object) -> None:
+    def add(self, given: object) -> None:
         """Append one fault, or those of `{"faults": [...]}`.
 
         Raises:
-            FaultError: one of them is wrong; then none was appended.
+            ValueError: one of them is wrong, and none was appended; a line for each problem.
         """
-        several = given.get("faults", [given]) if isinstance(given, dict) else None
-        if not isinstance(several, list):
-            raise FaultError('write one fault as an object, or {"faults": [...]}')
-        self.waiting = [*self.waiting, *[read_fault(one) for one in several]]
+        if isinstance(given, dict) and "faults" in given:
+            self.waiting = [*self.waiting, *validate(FaultList, given).faults]
+        else:
+            self.waiting = [*self.waiting, validate(Fault, given)]
 
 
-def read_fault(given: object) -> Fault:
-    """Read one fault from its JSON.
-
-    Raises:
-        FaultError: a key is unknown, or its value is not what it takes.
-    """
-    if not isinstance(given, dict):
-        raise FaultError("a fault is an object in braces")
-    for key in given:
-        if key not in _READ:
-            raise FaultError(f"{key}: nobody knows this key; there are {', '.join(_READ)}")
-    if "operation" not in given:
-        raise FaultError("operation is missing; write its name, or * for any")
-    read = {key: _value(key, value) for key, value in given.items() if value is not None}
-    if "retryAfter" in read:
-        read["headers"] = {**read.get("headers", {}), "Retry-After": read.pop("retryAfter")}
-    if "code" in read and "status" not in read:
-        raise FaultError("code: it needs a status, such as 500")
-    return Fault(**read)
+async def drop_connection(scope: Scope, receive: Receive) -> None:
+    """Close the connection without a response."""
+    _transport(scope).abort()
+    await _disconnected(receive)
 
 
-def _value(key: str, value: object) -> Any:
-    try:
-        return _READ[key](value)
-    except (ValueError, TypeError) as error:
-        raise FaultError(f"{key}: {error}") from None
+async def send_truncated(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Announce the whole body, send half of it, close the connection."""
+    body = bytes(response.body)
+    length = str(max(len(body), 2)).encode()
+    headers = [(k, length if k == b"content-length" else v) for k, v in response.raw_headers]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    _transport(scope).close()
+    await _disconnected(receive)
 
 
-def _operation(value: object) -> str:
-    if value != "*" and value not in OPERATIONS:
-        raise ValueError(f"{value!r} is not an operation; there are *, {', '.join(sorted(OPERATIONS))}")
-    return str(value)
+def _transport(scope: Scope) -> asyncio.Transport:
+    """The connection of a request, which `server` puts into its state."""
+    transport: asyncio.Transport = scope["state"]["transport"]
+    return transport
 
 
-def _number(least: int, most: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"{value!r} is not a whole number from {least} to {most}")
-        return value
-
-    return read
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not true or false")
-    return value
-
-
-def _drop(value: object) -> str:
-    if value not in ("before", "after"):
-        raise ValueError(f"{value!r} is neither before nor after")
-    return str(value)
-
-
-def _texts(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(v, (str, int)) for v in value.values()):
-        raise ValueError(f"{value!r} is not an object of texts")
-    return {str(name): str(text) for name, text in value.items()}
-
-
-def _match(value: object) -> dict[str, str]:
-    globs = _texts(value)
-    unknown = [key for key in globs if key not in MATCHED]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} cannot be matched; there are {', '.join(MATCHED)}")
-    return globs
-
-
-def _date(value: object) -> Any:
-    """A shift such as `-1h` stays as written; anything else is the header's text."""
-    text = _text(value)
-    if text[:1] in ("+", "-"):
-        moment_ms(text, 0)
-    return text
-
-
-_READ: dict[str, Callable[[object], Any]] = {
-    "operation": _operation,
-    "times": _number(1, 1_000_000_000),
-    "status": _number(200, 599),
-    "code": _text,
-    "message": _text,
-    "body": lambda value: value,
-    "headers": _texts,
-    "delay": length_ms,
-    "drop": _drop,
-    "truncate": _flag,
-    "foreign": _text,
-    "date": _date,
-    "retryAfter": lambda value: str(_number(0, 1_000_000)(value)),
-    "applied": _flag,
-    "match": _match,
-}
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,4 +1,4 @@
-"""The switches of the emulator: what account it plays, and what is unknown about the real cloud."""
+"""The switches of the emulator: the account it has, and behaviour that the platform does not document."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 REGION = "cn-hangzhou"
-"""The region in the resource names of Function Compute 3.0; a loopback has none of its own."""
+"""The region in the resource names of Function Compute 3.0; a loopback address has none."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How this account behaves. All lengths of time are milliseconds.
+    """How the emulated account behaves. All durations are milliseconds.
 
     `security_token` None: callers need none. `rate` None: calls are not limited, else calls per second.
     `stopping` None: a task that was asked to stop stays in Stopping for ever.
@@ -32,8 +32,8 @@ class Options:
     list_lag: int = 0
 
 
-def calls_per_second(text: str) -> float | None:
-    """Read `20/s`, or `none` for no limit.
+def parse_rate(text: str) -> float | None:
+    """Read calls per second from `20/s`, or `none` for no limit.
 
     Raises:
         ValueError: it is neither, or zero.
@@ -42,5 +42,5 @@ def calls_per_second(text: str) -> float | None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)/s", text, re.ASCII)
     if not found or float(found[1]) == 0:
-        raise ValueError(f"{text!r} is not a rate; write such as 20/s, or none")
+        raise ValueError(f"{text!r} is not a rate; write calls per second such as 20/s, or none")
     return float(found[1])

@@ -6,41 +6,41 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from fc_emulator import operations as does
-from fc_emulator.dialects import CLASSIC, OPEN, THREE, Dialect
+from fc_emulator import operations as op
+from fc_emulator.api_versions import V2016, V2021, V2023, ApiVersion
 from fc_emulator.operations import Operation
 
 _F = "/services/{service}/functions/{function}"
 
 API_2: tuple[tuple[str, str, str, Operation], ...] = (
-    ("PUT", f"{_F}/stateful-async-invocations/{{id}}", "StopStatefulAsyncInvocation", does.stop),
-    ("GET", f"{_F}/stateful-async-invocations/{{id}}", "GetStatefulAsyncInvocation", does.get),
-    ("GET", f"{_F}/stateful-async-invocations", "ListStatefulAsyncInvocations", does.list_tasks),
-    ("GET", "/stateful-async-invocation-functions", "ListStatefulAsyncInvocationFunctions", does.list_modes),
-    ("POST", f"{_F}/invocations", "InvokeFunction", does.invoke),
-    ("PUT", f"{_F}/async-invoke-config", "PutFunctionAsyncInvokeConfig", does.put_config),
-    ("GET", f"{_F}/async-invoke-config", "GetFunctionAsyncInvokeConfig", does.get_config),
-    ("GET", "/services", "ListServices", does.list_services),
-    ("GET", "/services/{service}", "GetService", does.get_service),
-    ("GET", "/services/{service}/functions", "ListFunctions", does.list_functions),
-    ("GET", _F, "GetFunction", does.get_function),
+    ("PUT", f"{_F}/stateful-async-invocations/{{id}}", "StopStatefulAsyncInvocation", op.stop),
+    ("GET", f"{_F}/stateful-async-invocations/{{id}}", "GetStatefulAsyncInvocation", op.get),
+    ("GET", f"{_F}/stateful-async-invocations", "ListStatefulAsyncInvocations", op.list_tasks),
+    ("GET", "/stateful-async-invocation-functions", "ListStatefulAsyncInvocationFunctions", op.list_modes),
+    ("POST", f"{_F}/invocations", "InvokeFunction", op.invoke),
+    ("PUT", f"{_F}/async-invoke-config", "PutFunctionAsyncInvokeConfig", op.put_async_config),
+    ("GET", f"{_F}/async-invoke-config", "GetFunctionAsyncInvokeConfig", op.get_async_config),
+    ("GET", "/services", "ListServices", op.list_services),
+    ("GET", "/services/{service}", "GetService", op.get_service),
+    ("GET", "/services/{service}/functions", "ListFunctions", op.list_functions),
+    ("GET", _F, "GetFunction", op.get_function),
 )
 """Of 2016-08-15, where {service} is `name` or `name.qualifier`, and 2021-04-06, with a query `qualifier`."""
 
 API_3: tuple[tuple[str, str, str, Operation], ...] = (
-    ("PUT", "/functions/{function}/async-tasks/{id}/stop", "StopAsyncTask", does.stop),
-    ("GET", "/functions/{function}/async-tasks/{id}", "GetAsyncTask", does.get),
-    ("GET", "/functions/{function}/async-tasks", "ListAsyncTasks", does.list_tasks),
-    ("GET", "/async-invoke-configs", "ListAsyncInvokeConfigs", does.list_async_configs),
-    ("POST", "/functions/{function}/invocations", "InvokeFunction", does.invoke),
-    ("PUT", "/functions/{function}/async-invoke-config", "PutAsyncInvokeConfig", does.put_config),
-    ("GET", "/functions/{function}/async-invoke-config", "GetAsyncInvokeConfig", does.get_config),
-    ("GET", "/functions", "ListFunctions", does.list_functions),
-    ("GET", "/functions/{function}", "GetFunction", does.get_function),
+    ("PUT", "/functions/{function}/async-tasks/{id}/stop", "StopAsyncTask", op.stop),
+    ("GET", "/functions/{function}/async-tasks/{id}", "GetAsyncTask", op.get),
+    ("GET", "/functions/{function}/async-tasks", "ListAsyncTasks", op.list_tasks),
+    ("GET", "/async-invoke-configs", "ListAsyncInvokeConfigs", op.list_async_configs),
+    ("POST", "/functions/{function}/invocations", "InvokeFunction", op.invoke),
+    ("PUT", "/functions/{function}/async-invoke-config", "PutAsyncInvokeConfig", op.put_async_config),
+    ("GET", "/functions/{function}/async-invoke-config", "GetAsyncInvokeConfig", op.get_async_config),
+    ("GET", "/functions", "ListFunctions", op.list_functions),
+    ("GET", "/functions/{function}", "GetFunction", op.get_function),
 )
 """Of 2023-03-30, with `qualifier` in the query."""
 
-TWINS = {
+NAMES_IN_3 = {
     "StopStatefulAsyncInvocation": "StopAsyncTask",
     "GetStatefulAsyncInvocation": "GetAsyncTask",
     "ListStatefulAsyncInvocations": "ListAsyncTasks",
@@ -48,7 +48,7 @@ TWINS = {
     "PutFunctionAsyncInvokeConfig": "PutAsyncInvokeConfig",
     "GetFunctionAsyncInvokeConfig": "GetAsyncInvokeConfig",
 }
-"""Operations of 2.0 and what 3.0 calls them, where the names differ."""
+"""Operations of 2.0 and their names in 3.0, where they differ."""
 
 OPERATIONS = frozenset(name for _, _, name, _ in (*API_2, *API_3))
 
@@ -56,7 +56,7 @@ OPERATIONS = frozenset(name for _, _, name, _ in (*API_2, *API_3))
 class Route(NamedTuple):
     method: str
     pattern: re.Pattern[str]
-    dialect: Dialect
+    version: ApiVersion
     name: str
     operation: Operation
 
@@ -66,9 +66,9 @@ class Match(NamedTuple):
     params: dict[str, str]
 
 
-def _compiled(dialect: Dialect, api: tuple[tuple[str, str, str, Operation], ...]) -> list[Route]:
+def _compiled(version: ApiVersion, api: tuple[tuple[str, str, str, Operation], ...]) -> list[Route]:
     return [
-        Route(method, _pattern(f"/{dialect.version}{path}"), dialect, name, operation)
+        Route(method, _pattern(f"/{version.version}{path}"), version, name, operation)
         for method, path, name, operation in api
     ]
 
@@ -77,11 +77,11 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path))
 
 
-ROUTES = [*_compiled(CLASSIC, API_2), *_compiled(OPEN, API_2), *_compiled(THREE, API_3)]
+ROUTES = [*_compiled(V2016, API_2), *_compiled(V2021, API_2), *_compiled(V2023, API_3)]
 
 
 def match(method: str, path: str) -> Match | None:
-    """The route of a request, its *path* as sent, still escaped; None when nothing is served there."""
+    """The route of a request, None when nothing is served there. *path* is as sent, still escaped."""
     for route in ROUTES:
         found = route.pattern.fullmatch(path) if route.method == method else None
         if found:

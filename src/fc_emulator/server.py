@@ -1,50 +1,21 @@
-"""Puts the account behind a socket on loopback, and takes it down cleanly."""
+"""Serves an ASGI application on a loopback address until a signal ends it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import signal
 import socket
-import sys
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fc_emulator.account import Account
-from fc_emulator.admin import Admin
-from fc_emulator.calls import Calls
-from fc_emulator.door import Door
-from fc_emulator.faults import Faults
-from fc_emulator.rate import Rate
-
 KEEP_ALIVE_S = 90
-"""Idle connections live this long, as a comment in the Go SDK says of the real ones:
+"""Idle connections are kept this long, as a comment in the Go SDK says of the real ones:
 https://github.com/aliyun/fc-go-sdk/blob/master/connect.go"""
-
-
-def _on_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def application(account: Account, report: Callable[[str], None] = _on_stderr) -> Starlette:
-    """The API and the admin routes of one account as an ASGI application.
-
-    *report* is called with the traceback of every fault in the emulator itself.
-    """
-    calls, faults = Calls(), Faults()
-    rate = Rate(account.options.rate, time.monotonic)
-    door = Door(account, calls, faults, rate, asyncio.sleep, lambda: str(uuid.uuid4()), report)
-    admin = Admin(account, calls, faults)
-    return Starlette(routes=[Mount("/_emulator", routes=admin.routes()), Mount("/", door)])
 
 
 def loopback_socket(host: str, port: int) -> socket.socket:
@@ -52,7 +23,7 @@ def loopback_socket(host: str, port: int) -> socket.socket:
 
     Raises:
         ValueError: *host* is not a loopback address.
-        OSError: the port is in use, or the address is not there.
+        OSError: the port is in use, or the address does not exist.
     """
     address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     if not address.is_loopback:
@@ -91,13 +62,13 @@ def configuration(app: Starlette) -> uvicorn.Config:
     )
 
 
-def serve(account: Account, bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; *ready* is called once calls are taken."""
-    _Server(configuration(application(account)), ready).run(sockets=[bound])
+def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; *ready* is called once connections are accepted."""
+    _Server(configuration(app), ready).run(sockets=[bound])
 
 
 class _Protocol(H11Protocol):
-    """Lets a fault reach the connection itself."""
+    """Puts the connection into the state of a request, so that a fault can close it."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -115,7 +86,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """A signal asks for a clean end; uvicorn's own way dies of it afterwards."""
+        """A signal ends the server with status 0; uvicorn would raise it again afterwards."""
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, self.handle_exit)
         yield

@@ -1,4 +1,4 @@
-"""What an account holds: a place is a function under one qualifier, a task lives in one place."""
+"""Functions and their tasks. A function here is always one qualifier of a function."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import uuid
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fc_emulator.life import Life
+from fc_emulator.lifecycle import Lifecycle
 
 LATEST = "LATEST"
 
 
-class Place(NamedTuple):
+class Function(NamedTuple):
     """A function under one qualifier. `service` is None for Function Compute 3.0."""
 
     service: str | None
-    function: str
+    name: str
     qualifier: str
 
     def __str__(self) -> str:
-        name = self.function if self.service is None else f"{self.service}/{self.function}"
+        name = self.name if self.service is None else f"{self.service}/{self.name}"
         return f"{name}@{self.qualifier}"
 
 
-class Traits(NamedTuple):
-    """What the copies of one seed entry have in common. `{n}` stands for the number of the copy.
+class TaskTemplate(NamedTuple):
+    """What the copies of one seed entry share. `{n}` stands for the number of the copy.
 
     `numbered`: the payload is JSON in whose values `{n}` is replaced too.
     """
@@ -40,35 +40,35 @@ class Traits(NamedTuple):
 
 @dataclass(slots=True)
 class Task:
-    """One asynchronous task. `life` is replaced when somebody stops it."""
+    """One asynchronous task. A stop request replaces `lifecycle`."""
 
-    place: Place
+    function: Function
     id: str
-    life: Life
-    traits: Traits
+    lifecycle: Lifecycle
+    template: TaskTemplate
     number: int = 1
 
     @property
     def request_id(self) -> str:
-        if self.traits.request_id is not None:
-            return self.traits.request_id.replace("{n}", str(self.number))
+        if self.template.request_id is not None:
+            return self.template.request_id.replace("{n}", str(self.number))
         return str(uuid.UUID(bytes=self._digest()[:16]))
 
     @property
     def instance_id(self) -> str:
-        if self.traits.instance_id is not None:
-            return self.traits.instance_id.replace("{n}", str(self.number))
+        if self.template.instance_id is not None:
+            return self.template.instance_id.replace("{n}", str(self.number))
         return f"c-{self._digest().hex()[:24]}"
 
     @property
     def payload(self) -> str:
         """The text it was invoked with; `{n}` is replaced inside JSON strings that are values."""
-        if not self.traits.numbered:
-            return self.traits.payload
-        return json.dumps(_numbered(json.loads(self.traits.payload), str(self.number)))
+        if not self.template.numbered:
+            return self.template.payload
+        return json.dumps(_numbered(json.loads(self.template.payload), str(self.number)))
 
     def _digest(self) -> bytes:
-        return hashlib.sha256(f"{self.place} {self.id}".encode()).digest()
+        return hashlib.sha256(f"{self.function} {self.id}".encode()).digest()
 
 
 def _numbered(value: object, number: str) -> object:

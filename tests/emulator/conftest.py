@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.emulator.seeds import A_SHIFT
-from tests.emulator.wire import DIALECTS, Caller, Door
+from tests.emulator.wire import VERSIONS, Api, Caller
 from tests.emulator_process import EmulatorProcess, running_emulator
 
 
@@ -22,7 +22,7 @@ def call(emulator: EmulatorProcess) -> Caller:
     return Caller(emulator.endpoint)
 
 
-@pytest.fixture(params=DIALECTS)
-def door(call: Caller, request: pytest.FixtureRequest) -> Door:
-    """media/transcode@prod, or transcode@prod, in each of the three dialects."""
-    return Door(call, request.param)
+@pytest.fixture(params=VERSIONS)
+def api(call: Caller, request: pytest.FixtureRequest) -> Api:
+    """media/transcode@prod, or transcode@prod, in each of the three API versions."""
+    return Api(call, request.param)

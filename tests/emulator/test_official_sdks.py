@@ -1,4 +1,4 @@
-"""Three clients that nobody here wrote find everything as they expect it."""
+"""Three official SDKs of the platform work against the emulator."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def three_client(emulator: EmulatorProcess) -> Any:
 
 
 class TestFc2:
-    """Plain aliyun-fc2: classic paths, FC signature."""
+    """aliyun-fc2: classic paths, FC signature."""
 
     path = "/2016-08-15/services/media.prod/functions/transcode/stateful-async-invocations"
 
@@ -52,14 +52,14 @@ class TestFc2:
     def _client(emulator: EmulatorProcess, secret: str) -> Any:
         return fc2.Client(endpoint=emulator.endpoint, accessKeyID="emulator", accessKeySecret=secret)
 
-    def _ask(self, client: Any, method: str, path: str, params: dict[str, Any] | None = None) -> Any:
+    def _send(self, client: Any, method: str, path: str, params: dict[str, Any] | None = None) -> Any:
         return client._do_request(method, path, client._build_common_headers(method, path), params=params)
 
     def test_lists_page_by_page(self, client: Any) -> None:
         ids, token = set(), None
         for _ in range(5):
             params = {"limit": 2, "invocationIdPrefix": "job-", "includePayload": True, "nextToken": token}
-            page = self._ask(client, "GET", self.path, params).json()
+            page = self._send(client, "GET", self.path, params).json()
             ids |= {task["invocationId"] for task in page["invocations"]}
             token = page.get("nextToken")
             if token is None:
@@ -67,13 +67,13 @@ class TestFc2:
         assert ids == JOBS
 
     def test_gets_and_stops(self, client: Any) -> None:
-        assert self._ask(client, "GET", f"{self.path}/job-1").json()["status"] == "Running"
-        stopped = self._ask(client, "PUT", f"{self.path}/job-1")
+        assert self._send(client, "GET", f"{self.path}/job-1").json()["status"] == "Running"
+        stopped = self._send(client, "PUT", f"{self.path}/job-1")
         assert (stopped.status_code, stopped.content) == (200, b"")
-        assert self._ask(client, "GET", f"{self.path}/job-1").json()["status"] == "Stopping"
+        assert self._send(client, "GET", f"{self.path}/job-1").json()["status"] == "Stopping"
 
     def test_lists_functions(self, client: Any) -> None:
-        page = self._ask(client, "GET", "/2016-08-15/stateful-async-invocation-functions").json()
+        page = self._send(client, "GET", "/2016-08-15/stateful-async-invocation-functions").json()
         assert {(f["serviceName"], f["functionName"], f["qualifier"]) for f in page["data"]} == {
             ("media", "transcode", "prod"),
             ("media", "transcode", "LATEST"),
@@ -83,7 +83,7 @@ class TestFc2:
         headers = {"x-fc-invocation-type": "Async", "x-fc-stateful-async-invocation-id": "mine-1"}
         accepted = client.invoke_function("media", "transcode", "{}", headers=dict(headers), qualifier="prod")
         request_id = accepted.headers["X-Fc-Request-Id"]
-        assert self._ask(client, "GET", f"{self.path}/mine-1").json()["requestId"] == request_id
+        assert self._send(client, "GET", f"{self.path}/mine-1").json()["requestId"] == request_id
         with pytest.raises(FcError) as refused:
             client.invoke_function("media", "transcode", "{}", headers=dict(headers), qualifier="prod")
         assert refused.value.status_code == 409
@@ -111,18 +111,18 @@ class TestFc2:
         [
             ("wrong", "/job-1", 403, "SignatureNotMatch"),
             ("emulator-secret", "/done-1", 412, "StatefulAsyncInvocationAlreadyCompleted"),
-            ("emulator-secret", "/nobody", 404, "StatefulAsyncInvocationNotFound"),
+            ("emulator-secret", "/missing", 404, "StatefulAsyncInvocationNotFound"),
         ],
     )
-    def test_understands_refusals(
+    def test_reports_errors(
         self, emulator: EmulatorProcess, secret: str, path: str, status: int, code: str
     ) -> None:
         with pytest.raises(FcError) as refused:
-            self._ask(self._client(emulator, secret), "PUT", self.path + path)
+            self._send(self._client(emulator, secret), "PUT", self.path + path)
         assert (refused.value.status_code, refused.value.err_code) == (status, code)
         assert refused.value.request_id != "unknown"
 
-    def test_is_told_of_an_unknown_function(self, client: Any) -> None:
+    def test_reports_an_unknown_function(self, client: Any) -> None:
         with pytest.raises(FcError) as refused:
             client.get_function("media", "nothing")
         assert (refused.value.status_code, refused.value.err_code) == (404, "FunctionNotFound")
@@ -196,7 +196,7 @@ class TestOpen20210406:
             ("emulator-secret", "transcode", "elsewhere-1", 404, "StatefulAsyncInvocationNotFound"),
         ],
     )
-    def test_understands_refusals(
+    def test_reports_errors(
         self, emulator: EmulatorProcess, secret: str, function: str, task: str, status: int, code: str
     ) -> None:
         client = OpenClient(_config(emulator, secret))
@@ -268,7 +268,7 @@ class TestThree20230330:
             ("emulator-secret", "transcode", "elsewhere-1", 404, "AsyncTaskNotFound"),
         ],
     )
-    def test_understands_refusals(
+    def test_reports_errors(
         self, emulator: EmulatorProcess, secret: str, function: str, task: str, status: int, code: str
     ) -> None:
         client = ThreeClient(_config(emulator, secret))

@@ -1,4 +1,4 @@
-"""List, get and stop say the same in every dialect."""
+"""List, get and stop in every API version."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from fc_emulator.account import Account
 from tests.emulator.seeds import A_SHIFT
-from tests.emulator.wire import CLASSIC, OPEN, THREE, Caller, Door
+from tests.emulator.wire import V2016, V2021, V2023, Api, Caller
 from tests.emulator_process import EmulatorProcess, running_emulator
 
 
-def test_a_task_is_read_with_its_fields(door: Door) -> None:
+def test_a_task_is_read_with_its_fields(api: Api) -> None:
     """A record has the documented names: whole numbers for times, payload as JSON text, dated events."""
-    record = door.get("job-3").json()
-    three = door.version == THREE
+    record = api.get("job-3").json()
+    three = api.version == V2023
     named = {"functionArn": "acs:fc:cn-hangzhou:123456789:functions/transcode"}
     if not three:
         named = {"serviceName": "media", "functionName": "transcode"}
@@ -23,7 +23,7 @@ def test_a_task_is_read_with_its_fields(door: Door) -> None:
     assert record == {
         **named,
         "qualifier": "prod",
-        door.id_key: "job-3",
+        api.id_key: "job-3",
         "requestId": record["requestId"],
         "status": "Running",
         "startedTime": events[0]["timestamp"],
@@ -40,38 +40,38 @@ def test_a_task_is_read_with_its_fields(door: Door) -> None:
     assert events[2]["timestamp"] - events[0]["timestamp"] == 30 * 60_000
 
 
-def test_a_list_shows_only_the_tasks_of_the_asked_qualifier(door: Door) -> None:
-    assert set(door.ids()) == {
+def test_a_list_shows_only_the_tasks_of_the_asked_qualifier(api: Api) -> None:
+    assert set(api.ids()) == {
         *(f"job-{n}" for n in range(1, 6)), "queued-1", "taken-1", "again-1", "stopping-1", "done-1"
     }  # fmt: skip
 
 
-def test_without_a_qualifier_latest_is_meant(door: Door) -> None:
-    latest = Door(door.call, door.version, qualifier=None)
+def test_the_default_qualifier_is_latest(api: Api) -> None:
+    latest = Api(api.call, api.version, qualifier=None)
     assert latest.ids() == ["elsewhere-1"]
     assert latest.get("elsewhere-1").json()["qualifier"] == "LATEST"
 
 
-def test_the_classic_dialect_reads_its_qualifier_from_the_path_alone(call: Caller) -> None:
-    """A qualifier in the query belongs to the other dialects; here it says nothing."""
-    door = Door(call, CLASSIC, qualifier=None)
-    assert door.ids(qualifier="prod") == ["elsewhere-1"]
+def test_2016_08_15_reads_the_qualifier_from_the_path_alone(call: Caller) -> None:
+    """A qualifier in the query is ignored."""
+    api = Api(call, V2016, qualifier=None)
+    assert api.ids(qualifier="prod") == ["elsewhere-1"]
 
 
-def test_payloads_are_listed_only_when_asked_for_in_any_case(door: Door) -> None:
-    key = "taskPayload" if door.version == THREE else "invocationPayload"
-    plain, full = door.page().json(), door.page(includePayload="True").json()
-    assert all(key not in task for task in plain[door.tasks_key])
-    assert all(key in task for task in full[door.tasks_key])
+def test_payloads_are_listed_only_on_request(api: Api) -> None:
+    key = "taskPayload" if api.version == V2023 else "invocationPayload"
+    plain, full = api.page().json(), api.page(includePayload="True").json()
+    assert all(key not in task for task in plain[api.tasks_key])
+    assert all(key in task for task in full[api.tasks_key])
 
 
-def test_a_stop_is_accepted_first_and_true_later(emulator: EmulatorProcess, door: Door) -> None:
-    """The task is Stopping at once; Stopped, with an end, once its time has come."""
-    answer = door.stop("job-1")
+def test_a_task_is_stopping_first_and_stopped_later(emulator: EmulatorProcess, api: Api) -> None:
+    """Stopped has an end time and the events of both."""
+    answer = api.stop("job-1")
     assert answer.status_code == 200
-    assert door.get("job-1").json()["status"] == "Stopping"
+    assert api.get("job-1").json()["status"] == "Stopping"
     emulator.advance("1s")
-    record = door.get("job-1").json()
+    record = api.get("job-1").json()
     assert record["status"] == "Stopped"
     assert [event["status"] for event in record["events"][-2:]] == ["Stopping", "Stopped"]
     assert record["endTime"] == record["events"][-1]["timestamp"]
@@ -80,39 +80,39 @@ def test_a_stop_is_accepted_first_and_true_later(emulator: EmulatorProcess, door
 
 @pytest.mark.parametrize(
     ("version", "body", "content_type"),
-    [(CLASSIC, b"", None), (OPEN, b"{}", "application/json"), (THREE, b"{}", "application/json")],
+    [(V2016, b"", None), (V2021, b"{}", "application/json"), (V2023, b"{}", "application/json")],
 )
 def test_the_answer_to_a_stop(call: Caller, version: str, body: bytes, content_type: str | None) -> None:
-    """Classic: nothing at all, and no claim that it were JSON; the others: an empty object."""
-    answer = Door(call, version).stop("job-1")
+    """2016-08-15: an empty body without a content type; the others: an empty object."""
+    answer = Api(call, version).stop("job-1")
     assert (answer.content, answer.headers.get("content-type")) == (body, content_type)
 
 
 @pytest.mark.parametrize("task", ["queued-1", "taken-1", "job-1", "again-1"])
-def test_every_living_task_can_be_stopped(door: Door, task: str) -> None:
-    assert door.stop(task).status_code == 200
-    assert door.get(task).json()["status"] == "Stopping"
+def test_every_unfinished_task_can_be_stopped(api: Api, task: str) -> None:
+    assert api.stop(task).status_code == 200
+    assert api.get(task).json()["status"] == "Stopping"
 
 
-def test_stopping_a_finished_task_is_refused_with_412(door: Door) -> None:
-    answer = door.stop("done-1")
+def test_stopping_a_finished_task_is_refused_with_412(api: Api) -> None:
+    answer = api.stop("done-1")
     assert answer.status_code == 412
-    assert door.code(answer) == door.named("StatefulAsyncInvocationAlreadyCompleted")
+    assert api.code(answer) == api.named("StatefulAsyncInvocationAlreadyCompleted")
 
 
-def test_stopping_a_stopping_task_is_answered_200_and_changes_nothing(door: Door) -> None:
-    before = door.get("stopping-1").json()
-    assert door.stop("stopping-1").status_code == 200
-    assert door.get("stopping-1").json() == before
+def test_stopping_a_stopping_task_is_answered_200_and_changes_nothing(api: Api) -> None:
+    before = api.get("stopping-1").json()
+    assert api.stop("stopping-1").status_code == 200
+    assert api.get("stopping-1").json() == before
 
 
-def test_a_task_is_unknown_under_another_qualifier(door: Door) -> None:
-    """Neither read nor stopped: a task is found only where it lives."""
-    other = Door(door.call, door.version, qualifier=None)
-    for answer in (other.get("job-1"), other.stop("job-1"), door.get("nobody")):
+def test_a_task_is_unknown_under_another_qualifier(api: Api) -> None:
+    """It is neither read nor stopped."""
+    other = Api(api.call, api.version, qualifier=None)
+    for answer in (other.get("job-1"), other.stop("job-1"), api.get("missing")):
         assert answer.status_code == 404
-        assert door.code(answer) == door.named("StatefulAsyncInvocationNotFound")
-    assert door.get("job-1").json()["status"] == "Running"
+        assert api.code(answer) == api.named("StatefulAsyncInvocationNotFound")
+    assert api.get("job-1").json()["status"] == "Running"
 
 
 @pytest.mark.parametrize(
@@ -123,17 +123,17 @@ def test_a_task_is_unknown_under_another_qualifier(door: Door) -> None:
         ({"qualifier": "7"}, "VersionNotFound"),
     ],
 )
-def test_what_does_not_exist_is_named(door: Door, change: dict[str, str], code: str) -> None:
-    lost = Door(door.call, door.version, **change)
-    for answer in (lost.page(), lost.get("job-1"), lost.stop("job-1"), lost.invoke()):
-        assert (answer.status_code, door.code(answer)) == (404, code)
+def test_the_error_code_says_what_does_not_exist(api: Api, change: dict[str, str], code: str) -> None:
+    unknown = Api(api.call, api.version, **change)
+    for answer in (unknown.page(), unknown.get("job-1"), unknown.stop("job-1"), unknown.invoke()):
+        assert (answer.status_code, api.code(answer)) == (404, code)
 
 
-@pytest.mark.parametrize("version", [CLASSIC, OPEN])
-def test_a_service_that_does_not_exist_is_named(call: Caller, version: str) -> None:
-    lost = Door(call, version, service="nothing")
-    for answer in (lost.page(), lost.get("job-1"), lost.stop("job-1"), lost.invoke()):
-        assert (answer.status_code, lost.code(answer)) == (404, "ServiceNotFound")
+@pytest.mark.parametrize("version", [V2016, V2021])
+def test_a_service_that_does_not_exist_is_404(call: Caller, version: str) -> None:
+    unknown = Api(call, version, service="nothing")
+    for answer in (unknown.page(), unknown.get("job-1"), unknown.stop("job-1"), unknown.invoke()):
+        assert (answer.status_code, unknown.code(answer)) == (404, "ServiceNotFound")
 
 
 @pytest.mark.parametrize(
@@ -146,20 +146,20 @@ def test_an_unknown_path_is_refused(call: Caller, path: str) -> None:
 
 
 def test_an_unknown_method_is_refused(call: Caller) -> None:
-    answer = call("DELETE", Door(call, OPEN).tasks_path)
+    answer = call("DELETE", Api(call, V2021).tasks_path)
     assert (answer.status_code, answer.json()["Code"]) == (400, "PathNotSupported")
 
 
 @pytest.mark.parametrize("target", ["job-1/extra", "job-1/", "", "/job-1"])
 def test_a_path_is_taken_as_it_was_sent(call: Caller, target: str) -> None:
     """No slash is added, dropped or merged, and nothing is redirected."""
-    path = f"{Door(call, CLASSIC).tasks_path}/{target}"
+    path = f"{Api(call, V2016).tasks_path}/{target}"
     answer = call("PUT", path)
     assert (answer.status_code, answer.json()["ErrorCode"]) == (400, "PathNotSupported")
 
 
-def test_an_escaped_slash_stays_inside_an_id(door: Door) -> None:
-    answer = door.get("a%2Fb")
+def test_an_escaped_slash_stays_inside_an_id(api: Api) -> None:
+    answer = api.get("a%2Fb")
     assert answer.status_code == 404
     assert "a/b" in answer.text
 
@@ -169,13 +169,13 @@ def test_a_service_that_ends_in_a_dot_is_refused(call: Caller) -> None:
     assert (answer.status_code, answer.json()["ErrorCode"]) == (400, "InvalidArgument")
 
 
-def test_too_long_a_path_and_query_is_refused(door: Door) -> None:
-    answer = door.page(nextToken="x" * 4096)
-    assert (answer.status_code, door.code(answer)) == (400, "InvalidArgument")
+def test_too_long_a_path_and_query_is_refused(api: Api) -> None:
+    answer = api.page(nextToken="x" * 4096)
+    assert (answer.status_code, api.code(answer)) == (400, "InvalidArgument")
 
 
-def test_every_answer_carries_a_request_id_and_the_date(door: Door) -> None:
-    answers = [door.page(), door.get("nobody"), door.stop("job-1"), door.call("GET", "/nowhere")]
+def test_every_answer_carries_a_request_id_and_the_date(api: Api) -> None:
+    answers = [api.page(), api.get("missing"), api.stop("job-1"), api.call("GET", "/nowhere")]
     ids = {answer.headers["X-Fc-Request-Id"] for answer in answers}
     assert len(ids) == len(answers)
     for answer in answers:
@@ -184,14 +184,14 @@ def test_every_answer_carries_a_request_id_and_the_date(door: Door) -> None:
 
 
 def test_a_fault_in_the_emulator_is_a_500_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It never looks like a mistake of the caller, and a test that meets it fails."""
+    """It does not look like a mistake of the caller, and it fails the test."""
 
     def stop(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Account, "stop", stop)
     block = running_emulator(seed=A_SHIFT)
-    answer = Door(Caller(block.__enter__().endpoint), CLASSIC).stop("job-1")
+    answer = Api(Caller(block.__enter__().endpoint), V2016).stop("job-1")
     assert (answer.status_code, answer.json()["ErrorCode"]) == (500, "InternalServerError")
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         block.__exit__(None, None, None)

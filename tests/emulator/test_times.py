@@ -1,4 +1,4 @@
-"""Lengths of time and moments as people write them."""
+"""Durations and moments as people write them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_emulator.options import calls_per_second
-from fc_emulator.times import length_ms, moment_ms
+from fc_emulator.options import parse_rate
+from fc_emulator.times import parse_duration, parse_moment
 
 NOW = 1_700_000_000_000
 
@@ -24,14 +24,14 @@ NOW = 1_700_000_000_000
         ("1d12h", 129_600_000),
     ],
 )
-def test_a_length_has_units(text: str, milliseconds: int) -> None:
-    assert length_ms(text) == milliseconds
+def test_a_duration_has_units(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == milliseconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "h", "-1h", "1 h", "1H", "1w", "١h", "1h ", 5, None, True])
-def test_what_is_no_length_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match="is not a length of time"):
-        length_ms(text)
+def test_a_wrong_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -51,23 +51,23 @@ def test_what_is_no_length_is_refused(text: object) -> None:
         (str(NOW), NOW),
     ],
 )
-def test_a_moment_is_relative_or_written_out(value: object, moment: int) -> None:
-    assert moment_ms(value, NOW) == moment
+def test_a_moment_is_relative_or_absolute(value: object, moment: int) -> None:
+    assert parse_moment(value).at(NOW) == moment
 
 
 @pytest.mark.parametrize(
     "value", ["", "1h", "-", "+", "-1", "tomorrow", "12:30", 1.5, True, None, [], "1700000000"]
 )
-def test_what_is_no_moment_is_refused(value: object) -> None:
+def test_a_wrong_moment_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="is not a moment"):
-        moment_ms(value, NOW)
+        parse_moment(value).at(NOW)
 
 
 @given(st.integers(0, 10**9))
-def test_minus_and_plus_are_the_same_way_from_now(length: int) -> None:
-    assert NOW - moment_ms(f"-{length}ms", NOW) == moment_ms(f"+{length}ms", NOW) - NOW == length
+def test_minus_and_plus_are_the_same_distance_from_now(length: int) -> None:
+    assert NOW - parse_moment(f"-{length}ms").at(NOW) == parse_moment(f"+{length}ms").at(NOW) - NOW == length
 
 
 @pytest.mark.parametrize(("text", "rate"), [("none", None), ("20/s", 20), ("0.5/s", 0.5)])
 def test_a_rate_is_per_second(text: str, rate: float | None) -> None:
-    assert calls_per_second(text) == rate
+    assert parse_rate(text) == rate

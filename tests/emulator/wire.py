@@ -1,4 +1,4 @@
-"""Calls by hand: any method, path and header, signed by the official signers and not by ours."""
+"""Single calls with any method, path and header, signed by the code of the official SDKs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fc2.auth import Auth
 
 Query = dict[str, str | int]
 
-CLASSIC, OPEN, THREE = "2016-08-15", "2021-04-06", "2023-03-30"
-DIALECTS = (CLASSIC, OPEN, THREE)
+V2016, V2021, V2023 = "2016-08-15", "2021-04-06", "2023-03-30"
+VERSIONS = (V2016, V2021, V2023)
 
 
 @dataclass
 class Caller:
-    """Somebody with keys. `skew` seconds are added to every date, `extra` headers are signed too."""
+    """Signs and sends. `skew` seconds are added to every date, `extra` headers are signed too."""
 
     endpoint: str
     key: str = "emulator"
@@ -36,7 +36,7 @@ class Caller:
     def __call__(
         self, method: str, path: str, query: Query | None = None, body: bytes = b""
     ) -> requests.Response:
-        """Sign as the version that *path* begins with demands, and send."""
+        """Sign with the scheme of the version that *path* begins with, and send."""
         headers = self.headers(method, path, query or {}, body)
         return self.send(method, path, query, body, headers)
 
@@ -50,7 +50,7 @@ class Caller:
             )
 
     def headers(self, method: str, path: str, query: Query, body: bytes) -> dict[str, str]:
-        if path.startswith(f"/{CLASSIC}"):
+        if path.startswith(f"/{V2016}"):
             return self.fc(method, path)
         return self.acs3(method, path, query, body)
 
@@ -83,9 +83,9 @@ class Caller:
 
 
 def action_of(method: str, path: str) -> str:
-    """What the pages of the platform call a call."""
+    """The documented name of an operation."""
     _, version, *parts = path.split("/")
-    three = version == THREE
+    three = version == V2023
     config = "AsyncInvokeConfig" if three else "FunctionAsyncInvokeConfig"
     by_last = {
         "PUT stop": "StopAsyncTask",
@@ -111,8 +111,8 @@ def action_of(method: str, path: str) -> str:
 
 
 @dataclass(frozen=True)
-class Door:
-    """One function, spoken to in one dialect; the same questions for all three."""
+class Api:
+    """One function in one API version, with the same methods for all three."""
 
     call: Caller
     version: str
@@ -121,14 +121,14 @@ class Door:
     service: str = "media"
 
     def page(self, **query: str | int) -> requests.Response:
-        return self._ask("GET", self.tasks_path, query)
+        return self._send("GET", self.tasks_path, query)
 
     def get(self, task_id: str) -> requests.Response:
-        return self._ask("GET", f"{self.tasks_path}/{task_id}", {})
+        return self._send("GET", f"{self.tasks_path}/{task_id}", {})
 
     def stop(self, task_id: str) -> requests.Response:
-        return self._ask(
-            "PUT", f"{self.tasks_path}/{task_id}" + ("/stop" if self.version == THREE else ""), {}
+        return self._send(
+            "PUT", f"{self.tasks_path}/{task_id}" + ("/stop" if self.version == V2023 else ""), {}
         )
 
     def invoke(self, headers: dict[str, str] | None = None, body: bytes = b"{}") -> requests.Response:
@@ -143,40 +143,40 @@ class Door:
     def config(self, method: str, body: bytes = b"") -> requests.Response:
         return self.call(method, self.path + "/async-invoke-config", self._query({}), body)
 
-    def _ask(self, method: str, path: str, query: Query) -> requests.Response:
+    def _send(self, method: str, path: str, query: Query) -> requests.Response:
         return self.call(method, path, self._query(query))
 
     def _query(self, query: Query) -> Query:
-        named = self.version != CLASSIC and self.qualifier is not None
+        named = self.version != V2016 and self.qualifier is not None
         return {**query, "qualifier": str(self.qualifier)} if named else query
 
     @property
     def path(self) -> str:
-        if self.version == THREE:
-            return f"/{THREE}/functions/{self.function}"
-        dotted = f".{self.qualifier}" if self.version == CLASSIC and self.qualifier else ""
+        if self.version == V2023:
+            return f"/{V2023}/functions/{self.function}"
+        dotted = f".{self.qualifier}" if self.version == V2016 and self.qualifier else ""
         return f"/{self.version}/services/{self.service}{dotted}/functions/{self.function}"
 
     @property
     def tasks_path(self) -> str:
-        return f"{self.path}/{'async-tasks' if self.version == THREE else 'stateful-async-invocations'}"
+        return f"{self.path}/{'async-tasks' if self.version == V2023 else 'stateful-async-invocations'}"
 
     @property
     def tasks_key(self) -> str:
-        return "tasks" if self.version == THREE else "invocations"
+        return "tasks" if self.version == V2023 else "invocations"
 
     @property
     def id_key(self) -> str:
-        return "taskId" if self.version == THREE else "invocationId"
+        return "taskId" if self.version == V2023 else "invocationId"
 
     @property
     def id_header(self) -> str:
-        return "x-fc-async-task-id" if self.version == THREE else "x-fc-stateful-async-invocation-id"
+        return "x-fc-async-task-id" if self.version == V2023 else "x-fc-stateful-async-invocation-id"
 
     def code(self, answer: requests.Response) -> str:
-        """The error code of a refusal, in the shape that this dialect gives it."""
+        """The error code of a response, after a check of the shape of its body."""
         body: dict[str, Any] = answer.json()
-        if self.version == CLASSIC:
+        if self.version == V2016:
             assert set(body) == {"ErrorCode", "ErrorMessage"}
             return str(body["ErrorCode"])
         assert set(body) == {"Code", "Message", "RequestId"}
@@ -184,6 +184,6 @@ class Door:
         return str(body["Code"])
 
     def named(self, code: str) -> str:
-        """How this dialect spells an error code of Function Compute 2.0."""
+        """The name of an error code of Function Compute 2.0 in this version."""
         renamed = code.replace("StatefulAsyncInvocation", "AsyncTask")
-        return renamed if self.version == THREE else code
+        return renamed if self.version == V2023 else code

@@ -1,4 +1,4 @@
-"""What is unknown about the cloud is a switch, and each switch does what it says."""
+"""Undocumented behaviour of the platform is a switch; each switch does what it says."""
 
 from __future__ import annotations
 
@@ -7,142 +7,142 @@ import time
 import pytest
 
 from tests.emulator.seeds import A_SHIFT, both, seed
-from tests.emulator.wire import DIALECTS, OPEN, THREE, Caller, Door
+from tests.emulator.wire import V2021, V2023, VERSIONS, Api, Caller
 from tests.emulator_process import EmulatorProcess, running_emulator
 
 DAY = 86_400_000
 
 
-def _doors(emulator: EmulatorProcess) -> list[Door]:
-    return [Door(Caller(emulator.endpoint), version) for version in DIALECTS]
+def _apis(emulator: EmulatorProcess) -> list[Api]:
+    return [Api(Caller(emulator.endpoint), version) for version in VERSIONS]
 
 
 def test_started_time_may_be_when_the_present_attempt_began() -> None:
     """0 while a task never ran; lists are ordered by the same time."""
     with running_emulator("--started-time", "execution", seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
-            records = {task[door.id_key]: task for task in door.page(limit=100).json()[door.tasks_key]}
+        for api in _apis(emulator):
+            records = {task[api.id_key]: task for task in api.page(limit=100).json()[api.tasks_key]}
             for task in ("queued-1", "taken-1"):
                 assert records[task]["startedTime"] == 0
             for task in ("job-1", "again-1"):
                 runs = [e["timestamp"] for e in records[task]["events"] if e["status"] == "Running"]
                 assert records[task]["startedTime"] == runs[-1]
-            assert door.ids(sortOrderByTime="asc")[:2] == ["queued-1", "taken-1"]
+            assert api.ids(sortOrderByTime="asc")[:2] == ["queued-1", "taken-1"]
 
 
 def test_a_task_moves_in_the_list_when_it_begins_to_run() -> None:
     waiting = both(invocationId="waits", status="Enqueued", enqueued="-9h", started="+1h")
     entries = seed(waiting, both(invocationId="runs", enqueued="-3h"))
     with running_emulator("--started-time", "execution", seed=entries) as emulator:
-        doors = _doors(emulator)
-        assert {tuple(door.ids()) for door in doors} == {("runs", "waits")}
+        apis = _apis(emulator)
+        assert {tuple(api.ids()) for api in apis} == {("runs", "waits")}
         emulator.advance("1h")
-        assert {tuple(door.ids()) for door in doors} == {("waits", "runs")}
+        assert {tuple(api.ids()) for api in apis} == {("waits", "runs")}
 
 
 @pytest.mark.parametrize(
     ("where", "in_list", "in_get"), [("list", True, True), ("get", False, True), ("no", False, False)]
 )
 def test_events_are_where_the_switch_says(where: str, in_list: bool, in_get: bool) -> None:
-    """The way behind the scenes has them always."""
+    """The admin API shows them always."""
     with running_emulator("--events", where, seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
-            assert all(("events" in task) == in_list for task in door.page().json()[door.tasks_key])
-            assert ("events" in door.get("job-1").json()) == in_get
+        for api in _apis(emulator):
+            assert all(("events" in task) == in_list for task in api.page().json()[api.tasks_key])
+            assert ("events" in api.get("job-1").json()) == in_get
         assert all(task["events"] for task in emulator.tasks())
 
 
 def test_a_record_may_name_the_version_behind_an_alias() -> None:
-    """The alias still finds and stops the task; LATEST and versions stand for themselves."""
+    """The alias still finds the task; LATEST and versions are shown as they are."""
     entries = seed(
         both(invocationId="a"),
         both(invocationId="b", qualifier="LATEST"),
         both(invocationId="c", qualifier="7"),
     )
     with running_emulator("--record-qualifier", "version", seed=entries) as emulator:
-        for door in _doors(emulator):
-            shown = door.get("a").json()["qualifier"]
+        for api in _apis(emulator):
+            shown = api.get("a").json()["qualifier"]
             assert shown.isdecimal()
-            assert door.page().json()[door.tasks_key][0]["qualifier"] == shown
+            assert api.page().json()[api.tasks_key][0]["qualifier"] == shown
             for qualifier, task in (("LATEST", "b"), ("7", "c")):
-                other = Door(door.call, door.version, qualifier=qualifier)
+                other = Api(api.call, api.version, qualifier=qualifier)
                 assert other.get(task).json()["qualifier"] == qualifier
 
 
 def test_stopping_may_last_for_ever() -> None:
     with running_emulator("--stopping", "never", seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
-            door.stop("job-1")
+        for api in _apis(emulator):
+            api.stop("job-1")
             emulator.advance("30d")
-            assert door.get("job-1").json()["status"] == "Stopping"
+            assert api.get("job-1").json()["status"] == "Stopping"
 
 
 @pytest.mark.parametrize(("lasting", "before"), [("10m", "9m59s"), ("0s", None)])
-def test_stopping_lasts_as_long_as_told(lasting: str, before: str | None) -> None:
+def test_stopping_lasts_as_long_as_configured(lasting: str, before: str | None) -> None:
     with running_emulator("--stopping", lasting, seed=A_SHIFT) as emulator:
-        door = _doors(emulator)[0]
-        door.stop("job-1")
+        api = _apis(emulator)[0]
+        api.stop("job-1")
         if before is not None:
             emulator.advance(before)
-            assert door.get("job-1").json()["status"] == "Stopping"
+            assert api.get("job-1").json()["status"] == "Stopping"
             emulator.advance("1s")
-        assert door.get("job-1").json()["status"] == "Stopped"
+        assert api.get("job-1").json()["status"] == "Stopped"
 
 
 def test_stopping_a_finished_task_may_be_an_invalid_argument() -> None:
     with running_emulator("--stop-finished", "400", seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
-            answer = door.stop("done-1")
-            assert (answer.status_code, door.code(answer)) == (400, "InvalidArgument")
+        for api in _apis(emulator):
+            answer = api.stop("done-1")
+            assert (answer.status_code, api.code(answer)) == (400, "InvalidArgument")
 
 
 def test_stopping_a_stopping_task_may_be_refused() -> None:
     with running_emulator("--stop-stopping", "412", seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
-            answer = door.stop("stopping-1")
+        for api in _apis(emulator):
+            answer = api.stop("stopping-1")
             assert answer.status_code == 412
-            assert door.code(answer) == door.named("StatefulAsyncInvocationAlreadyCompleted")
+            assert api.code(answer) == api.named("StatefulAsyncInvocationAlreadyCompleted")
 
 
-def test_a_list_may_lag_behind_the_truth() -> None:
-    """A list shows a stop, and a new task, only after the lag; get knows at once."""
+def test_a_list_may_lag() -> None:
+    """A list shows a stop, and a new task, only after the lag; get shows them at once."""
     with running_emulator("--list-lag", "1m", seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
+        for api in _apis(emulator):
             emulator.reset()
-            door.stop("job-1")
-            door.invoke({"x-fc-invocation-type": "Async", door.id_header: "new-1"})
-            listed = {task[door.id_key]: task["status"] for task in door.page().json()[door.tasks_key]}
+            api.stop("job-1")
+            api.invoke({"x-fc-invocation-type": "Async", api.id_header: "new-1"})
+            listed = {task[api.id_key]: task["status"] for task in api.page().json()[api.tasks_key]}
             assert (listed["job-1"], "new-1" in listed) == ("Running", False)
-            assert "job-1" not in door.ids(status="Stopping")
-            assert door.get("job-1").json()["status"] == "Stopping"
-            assert door.get("new-1").status_code == 200
+            assert "job-1" not in api.ids(status="Stopping")
+            assert api.get("job-1").json()["status"] == "Stopping"
+            assert api.get("new-1").status_code == 200
             emulator.advance("1m2s")
-            listed = {task[door.id_key]: task["status"] for task in door.page().json()[door.tasks_key]}
+            listed = {task[api.id_key]: task["status"] for task in api.page().json()[api.tasks_key]}
             assert (listed["job-1"], listed["new-1"]) == ("Stopped", "Running")
 
 
 def test_more_calls_than_the_rate_are_refused_with_429() -> None:
     with running_emulator("--rate", "2/s", seed=A_SHIFT) as emulator:
-        door = _doors(emulator)[0]
-        answers = [door.page() for _ in range(20)]
+        api = _apis(emulator)[0]
+        answers = [api.page() for _ in range(20)]
         refused = [answer for answer in answers if answer.status_code == 429]
         assert refused
-        assert {door.code(answer) for answer in refused} == {"ResourceExhausted"}
+        assert {api.code(answer) for answer in refused} == {"ResourceExhausted"}
         assert answers[0].status_code == 200
         assert emulator.calls()["counts"] == {"ListStatefulAsyncInvocations": 20}
 
 
 def test_latency_is_added_to_every_call() -> None:
     with running_emulator("--latency", "120ms", seed=A_SHIFT) as emulator:
-        for door in _doors(emulator):
+        for api in _apis(emulator):
             began = time.monotonic()
-            door.page()
-            door.get("nobody")
+            api.page()
+            api.get("missing")
             assert time.monotonic() - began >= 0.24
 
 
 def test_the_same_name_with_and_without_a_service_is_two_functions(emulator: EmulatorProcess) -> None:
-    two, three = (Door(Caller(emulator.endpoint), version) for version in (OPEN, THREE))
+    two, three = (Api(Caller(emulator.endpoint), version) for version in (V2021, V2023))
     two.stop("job-1")
     assert two.get("job-1").json()["status"] == "Stopping"
     assert three.get("job-1").json()["status"] == "Running"

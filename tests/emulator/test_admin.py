@@ -1,4 +1,4 @@
-"""What /_emulator/ tells and does: true tasks, calls, journal, clock, reset."""
+"""The admin API under /_emulator/: tasks, calls, journal, clock, reset."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from tests.emulator.seeds import both, seed
-from tests.emulator.wire import CLASSIC, OPEN, THREE, Caller, Door
+from tests.emulator.wire import V2016, V2021, V2023, Api, Caller
 from tests.emulator_process import EmulatorProcess, running_emulator
 
 
 def test_all_tasks_are_shown_with_events_and_payload(emulator: EmulatorProcess) -> None:
-    """Those of 3.0 in their own names and in the plain ones."""
+    """Those of 3.0 in the names of both 3.0 and 2.0."""
     tasks = emulator.tasks()
     assert len(tasks) == 22
     assert all(task["events"] and "invocationPayload" in task for task in tasks)
@@ -25,12 +25,14 @@ def test_all_tasks_are_shown_with_events_and_payload(emulator: EmulatorProcess) 
     assert three["functionName"] == "transcode"
 
 
-def test_calls_are_counted_by_the_names_of_their_dialect(emulator: EmulatorProcess, call: Caller) -> None:
-    for version in (CLASSIC, OPEN, THREE):
-        door = Door(call, version)
-        for ask in (door.page, lambda d=door: d.get("job-1"), lambda d=door: d.stop("job-1"), door.invoke):
+def test_calls_are_counted_by_the_operations_of_their_version(
+    emulator: EmulatorProcess, call: Caller
+) -> None:
+    for version in (V2016, V2021, V2023):
+        api = Api(call, version)
+        for ask in (api.page, lambda d=api: d.get("job-1"), lambda d=api: d.stop("job-1"), api.invoke):
             ask()
-    for path in (f"/{OPEN}/stateful-async-invocation-functions", f"/{THREE}/async-invoke-configs", "/odd"):
+    for path in (f"/{V2021}/stateful-async-invocation-functions", f"/{V2023}/async-invoke-configs", "/odd"):
         call("GET", path)
     assert emulator.calls()["counts"] == {
         "ListStatefulAsyncInvocations": 2,
@@ -46,18 +48,18 @@ def test_calls_are_counted_by_the_names_of_their_dialect(emulator: EmulatorProce
     }
 
 
-def test_a_call_is_remembered_without_its_secrets(emulator: EmulatorProcess, door: Door) -> None:
+def test_a_call_is_recorded_without_its_secrets(emulator: EmulatorProcess, api: Api) -> None:
     extra = {"x-fc-trace-id": "run-1", "x-fc-account-id": "123456789"}
-    told = replace(door, call=replace(door.call, extra=extra, token="tok-5E"))
-    answer = told.get("nobody")
+    traced = replace(api, call=replace(api.call, extra=extra, token="tok-5E"))
+    answer = traced.get("missing")
     calls = emulator.calls()
     (recent,) = calls["recent"]
     assert recent["traceId"] == "run-1"
     assert recent["accountId"] == "123456789"
     assert recent["requestId"] == answer.headers["X-Fc-Request-Id"]
-    assert (recent["method"], recent["path"]) == ("GET", f"{door.tasks_path}/nobody")
-    assert recent["query"] == ("" if door.version == CLASSIC else "qualifier=prod")
-    assert (recent["status"], recent["errorCode"]) == (404, door.named("StatefulAsyncInvocationNotFound"))
+    assert (recent["method"], recent["path"]) == ("GET", f"{api.tasks_path}/missing")
+    assert recent["query"] == ("" if api.version == V2016 else "qualifier=prod")
+    assert (recent["status"], recent["errorCode"]) == (404, api.named("StatefulAsyncInvocationNotFound"))
     assert "tok-5E" not in str(calls)
     assert "Signature" not in str(calls)
 
@@ -72,21 +74,21 @@ def test_a_thousand_of_the_latest_calls_are_kept() -> None:
         assert (len(calls["recent"]), calls["counts"]) == (1000, {"Unknown": 1001})
 
 
-def test_the_journal_tells_every_change_with_its_cause() -> None:
+def test_the_journal_has_every_change_with_its_cause() -> None:
     """Seeded, by time, by a call, by a stop; the stop with the request id of its call."""
     entries = seed(
         both(invocationId="job", ends="+10m")[:1], both(invocationId="done", status="Succeeded")[:1]
     )
     with running_emulator(seed=entries) as emulator:
-        door = Door(Caller(emulator.endpoint), CLASSIC)
-        invoked = door.invoke({"x-fc-invocation-type": "Async", door.id_header: "mine"})
-        stopped = door.stop("mine")
+        api = Api(Caller(emulator.endpoint), V2016)
+        invoked = api.invoke({"x-fc-invocation-type": "Async", api.id_header: "mine"})
+        stopped = api.stop("mine")
         emulator.advance("10m")
-        refused = door.stop("done")
+        refused = api.stop("done")
         lines = emulator.journal()
-        told = [(line["invocationId"], line["from"], line["to"], line["cause"]) for line in lines]
-        assert sorted(told[:2]) == [("done", None, "Succeeded", "seed"), ("job", None, "Running", "seed")]
-        rest = told[2:]
+        changes = [(line["invocationId"], line["from"], line["to"], line["cause"]) for line in lines]
+        assert sorted(changes[:2]) == [("done", None, "Succeeded", "seed"), ("job", None, "Running", "seed")]
+        rest = changes[2:]
         assert rest[0] == ("mine", None, "Enqueued", "invoke")
         assert ("mine", "Enqueued", "Stopping", "stop") in rest or (
             "mine",
@@ -107,20 +109,19 @@ def test_the_journal_tells_every_change_with_its_cause() -> None:
         assert {line["serviceName"] for line in lines} == {"media"}
 
 
-def test_what_a_stop_prevented_never_happens(emulator: EmulatorProcess) -> None:
-    """A task that would have succeeded is Stopped, and stays so."""
+def test_a_stopped_task_does_not_succeed_later() -> None:
     with running_emulator(seed=seed(both(invocationId="job", ends="+10m"))) as other:
-        for version in (CLASSIC, THREE):
-            Door(Caller(other.endpoint), version).stop("job")
+        for version in (V2016, V2023):
+            Api(Caller(other.endpoint), version).stop("job")
         other.advance("1h")
         assert [task["status"] for task in other.tasks()] == ["Stopped", "Stopped"]
 
 
-def test_the_clock_moves_tasks_and_not_signatures(emulator: EmulatorProcess, door: Door) -> None:
-    """Task times move into the past; callers with the real time are still believed."""
-    before = door.get("job-1").json()
+def test_advancing_the_clock_moves_tasks_and_not_signatures(emulator: EmulatorProcess, api: Api) -> None:
+    """Task times move into the past; signatures with the real time stay valid."""
+    before = api.get("job-1").json()
     emulator.advance("2h30m")
-    after = door.get("job-1").json()
+    after = api.get("job-1").json()
     assert before["startedTime"] - after["startedTime"] == 9_000_000
     moved = [b["timestamp"] - a["timestamp"] for b, a in zip(before["events"], after["events"], strict=True)]
     assert moved == [9_000_000] * 3
@@ -137,24 +138,23 @@ def test_a_wrong_advance_is_refused(emulator: EmulatorProcess, body: object) -> 
         assert answer.code == 400
 
 
-def test_a_reset_begins_again(emulator: EmulatorProcess, door: Door) -> None:
-    """From the seed, at now, with the real time, no calls, no faults."""
-    at = door.get("job-1").json()["startedTime"]
-    door.stop("job-1")
-    door.invoke({"x-fc-invocation-type": "Async", door.id_header: "mine"})
+def test_a_reset_restores_the_seed(emulator: EmulatorProcess, api: Api) -> None:
+    """Relative times count from now; calls, faults and the advance of the clock are gone."""
+    at = api.get("job-1").json()["startedTime"]
+    api.stop("job-1")
+    api.invoke({"x-fc-invocation-type": "Async", api.id_header: "mine"})
     emulator.faults([{"operation": "*", "status": 500}])
     emulator.advance("1h")
     emulator.reset()
     assert emulator.calls() == {"counts": {}, "recent": []}
     assert {line["cause"] for line in emulator.journal()} == {"seed"}
-    record = door.get("job-1").json()
+    record = api.get("job-1").json()
     assert record["status"] == "Running"
     assert at <= record["startedTime"] < at + 60_000
-    assert door.get("mine").status_code == 404
+    assert api.get("mine").status_code == 404
 
 
-def test_nothing_else_is_behind_the_scenes(emulator: EmulatorProcess) -> None:
-    """And what is asked there is no call of the API."""
+def test_an_unknown_admin_path_is_404_and_not_counted(emulator: EmulatorProcess) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         emulator.admin("GET", "secrets")
     with refused.value as answer:
