@@ -88,7 +88,7 @@ def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Itera
         yield EmulatorProcess(server.endpoint)
     finally:
         loop.wait(server.stop())
-    reported, faults[:] = "".join(faults), []
+        reported, faults[:] = "".join(faults), []
     assert not reported, f"a fault in the emulator: {reported}"
 
 

@@ -59,8 +59,8 @@ def parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
     arguments = _Parser(
         prog="fc-emulator",
-        description="Serve asynchronous tasks of Function Compute on a loopback address. Prints one line when ready.",
-        epilog="Of several values in braces the first is the default.",
+        description="Serve asynchronous tasks of Function Compute on loopback, in three API versions.",
+        epilog="The first of several values in braces is the default.",
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=38, width=79),
     )
