@@ -10,20 +10,42 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from fc_emulator.__main__ import main
 from tests.emulator.wire import V2016, Api, Caller
 from tests.emulator_process import EmulatorProcess, running_emulator
 
 
-def _run(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fc_emulator", *args], capture_output=True, text=True, timeout=60, check=False
-    )
+class Outcome(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command in this process until it gives up; it installs handlers of signals."""
+
+    def run(*args: str) -> Outcome:
+        try:
+            code: object = main(["--port", "0", *args])
+        except SystemExit as end:
+            code = end.code
+        return Outcome(code, *capsys.readouterr())
+
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield run
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
 
 
 @contextmanager
@@ -63,12 +85,12 @@ def test_it_ends_although_a_call_is_in_progress() -> None:
             _ends(process, signal.SIGTERM)
 
 
-def test_a_port_in_use_is_reported_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = _run("--port", str(port))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"fc-emulator: 127.0.0.1 port {port}: Address already in use\n"
+        done = run("--port", str(port))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"fc-emulator: 127.0.0.1 port {port}: Address already in use\n"
 
 
 @pytest.mark.parametrize(
@@ -85,20 +107,20 @@ def test_a_port_in_use_is_reported_in_one_line() -> None:
     ],
 )
 def test_an_unreadable_seed_is_reported_in_a_line_for_each_problem(
-    tmp_path: Path, text: str, problems: list[str]
+    run: Run, tmp_path: Path, text: str, problems: list[str]
 ) -> None:
     seed = tmp_path / "seed.json"
     seed.write_text(text)
-    done = _run("--port", "0", "--seed", str(seed))
-    assert (done.returncode, done.stdout) == (2, "")
-    for line, problem in zip(done.stderr.splitlines(), problems, strict=True):
+    done = run("--seed", str(seed))
+    assert (done.code, done.out) == (2, "")
+    for line, problem in zip(done.err.splitlines(), problems, strict=True):
         assert line.startswith(f"fc-emulator: {seed}: {problem}")
 
 
-def test_a_missing_seed_is_reported_in_one_line(tmp_path: Path) -> None:
-    done = _run("--seed", str(tmp_path / "none.json"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"fc-emulator: {tmp_path / 'none.json'}: No such file or directory\n"
+def test_a_missing_seed_is_reported_in_one_line(run: Run, tmp_path: Path) -> None:
+    done = run("--seed", str(tmp_path / "none.json"))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"fc-emulator: {tmp_path / 'none.json'}: No such file or directory\n"
 
 
 @pytest.mark.parametrize(
@@ -116,11 +138,11 @@ def test_a_missing_seed_is_reported_in_one_line(tmp_path: Path) -> None:
         (("--seeds", "x"), "--seeds"),
     ],
 )
-def test_wrong_usage_is_reported_in_one_line(args: tuple[str, ...], problem: str) -> None:
-    done = _run("--port", "0", *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert problem in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_wrong_usage_is_reported_in_one_line(run: Run, args: tuple[str, ...], problem: str) -> None:
+    done = run(*args)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert done.err.count("\n") == 1
 
 
 SWITCHES = """
@@ -129,12 +151,12 @@ SWITCHES = """
 """
 
 
-def test_help_has_a_whole_line_of_80_columns_for_every_switch() -> None:
-    done = _run("--help")
-    assert done.returncode == 0
-    assert max(map(len, done.stdout.splitlines())) <= 80
+def test_help_has_a_whole_line_of_80_columns_for_every_switch(run: Run) -> None:
+    done = run("--help")
+    assert done.code == 0
+    assert max(map(len, done.out.splitlines())) <= 80
     for switch in SWITCHES.split():
-        assert re.search(rf"^  {switch} .*  \S", done.stdout, re.MULTILINE)
+        assert re.search(rf"^  {switch} .*  \S", done.out, re.MULTILINE)
 
 
 def test_a_hundred_thousand_tasks_are_listed_page_by_page() -> None:
