@@ -67,7 +67,8 @@ class CloudError(ReaperError):
         retry_after: float | None = None,
         unclear: bool = False,
     ) -> None:
-        super().__init__(message)
+        # Not super(): in a subclass that is an error of fc2 as well, fc2's would come next.
+        Exception.__init__(self, message)
         self.detail = message
         self.http_status = http_status
         self.error_code = error_code

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import fc2
+from requests.structures import CaseInsensitiveDict
 
 from fc_reaper.clock import Clock
 from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.cloud.api import Answer
 from fc_reaper.models import Function
 
 KEY_ID = "emulator"
@@ -20,6 +23,8 @@ TOKEN = "token/with+signs=="
 
 TRANSCODE = Function("media", "transcode", "prod")
 RESIZE = Function(None, "resize", "LATEST")
+
+AT = 1_700_000_000_000
 
 Make = Callable[..., "contextlib.AbstractContextManager[Any]"]
 
@@ -63,3 +68,12 @@ def plain(endpoint: str, token: str = "") -> Iterator[fc2.Client]:
     yield fc2.Client(
         endpoint=endpoint, accessKeyID=KEY_ID, accessKeySecret=SECRET, securityToken=token, Timeout=5
     )
+
+
+def an_answer(
+    status: int = 200, body: Any = b"", *, sent: int = AT, received: int = AT, **headers: Any
+) -> Answer:
+    """An answer; a body that is not bytes becomes JSON, `_` in header names becomes `-`."""
+    named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, named, raw, sent, received)

@@ -52,18 +52,6 @@ def silent(connection: socket.socket) -> None:
     raise ConnectionError
 
 
-def dripping(whole: bytes, every: float) -> Script:
-    """Send one byte at a time."""
-
-    def script(connection: socket.socket) -> None:
-        pause = threading.Event()
-        for byte in whole:
-            connection.sendall(bytes([byte]))
-            pause.wait(every)
-
-    return script
-
-
 @contextlib.contextmanager
 def answering(*answers: bytes | Script, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     """Serve *answers* one after the other, the last of them for ever."""

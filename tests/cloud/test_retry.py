@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock
-from fc_reaper.cloud.retry import Retry
+from fc_reaper.cloud.transport import Retry
 from fc_reaper.errors import CloudError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fc_reaper.cloud.wire import function_in_arn
+from fc_reaper.cloud.records import function_in_arn
 from fc_reaper.models import LATEST, Function
 
 

@@ -134,7 +134,7 @@ class Sweep:
             yield
         finally:
             self._crew.dismiss()
-            self._cloud.abort()
+            self._cloud.close()
             if self._interrupted():
                 self.ledger.partial = True
             self._teller.finish()

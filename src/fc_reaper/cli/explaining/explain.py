@@ -94,4 +94,4 @@ def read_task(function: Function, invocation_id: str, settings: Settings, env: M
             Exit.ATTENTION,
         ) from None
     finally:
-        cloud.abort()
+        cloud.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fc_reaper.cli.planning.planfile import FATES
-from fc_reaper.cloud.times import read_moment
+from fc_reaper.cloud.records import read_moment
 from fc_reaper.models import UNFINISHED, Millis
 
 Check = Callable[[Any], Any]

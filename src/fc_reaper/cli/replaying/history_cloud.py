@@ -79,7 +79,7 @@ def fetch(
         fetcher.run()
     finally:
         crew.dismiss()
-        cloud.abort()
+        cloud.close()
     if interrupted():
         raise KeyboardInterrupt
     return fetcher.fetched

@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.records import called_by_function, function_of, id_of
-from fc_reaper.cloud.times import read_moment
-from fc_reaper.cloud.wire import read_task
+from fc_reaper.cloud.records import read_moment, read_task
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import Function, Task
 from fc_reaper.names import check_function

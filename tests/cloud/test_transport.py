@@ -1,16 +1,18 @@
-"""The line under strain: cut, closed, untrusted, unreachable, and never repeating a secret."""
+"""The one seam of fc2, and the transport when it is closed, untrusted, unreachable or out of time."""
 
 from __future__ import annotations
 
 import datetime
+import inspect
 import ipaddress
 import socket
 import ssl
-import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fc2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,10 +21,12 @@ from cryptography.x509.oid import NameOID
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.cloud import AsyncTaskClient
-from fc_reaper.cloud.failures import CallFailed
-from fc_reaper.errors import CloudError, InvalidName, SettingsError
+from fc_reaper.errors import CloudError, SettingsError
 from tests.cloud.clients import SECRET, TOKEN, TRANSCODE, ours
-from tests.cloud.loopback import answering, dripping, http, silent
+from tests.cloud.loopback import answering, http, silent
+from tests.emulator_process import running_emulator
+from tests.reaping import reap
+from tests.run.account import SEED, policy
 
 TASK = http(200, {"invocationId": "job-1", "status": "Running"}, Content_Type="application/json")
 
@@ -33,63 +37,57 @@ def error_of(call: Callable[[], Any]) -> CloudError:
     return caught.value
 
 
-def error_in_thread(call: Callable[[], Any], meanwhile: Callable[[], Any]) -> CloudError:
-    """The error of *call*, which runs in a thread while *meanwhile* is done here."""
-    errors: list[CloudError] = []
-    thread = threading.Thread(target=lambda: errors.append(error_of(call)))
-    thread.start()
-    meanwhile()
-    thread.join()
-    return errors[0]
+def test_the_seam_is_called_as_fc2_calls_its_own() -> None:
+    """fc2's parameters in their order, then what we need beyond them, by name."""
+    theirs = list(inspect.signature(fc2.Client._do_request).parameters)
+    ours = inspect.signature(AsyncTaskClient._do_request).parameters
+    assert list(ours)[: len(theirs)] == theirs
+    assert all(one.kind is one.KEYWORD_ONLY for one in list(ours.values())[len(theirs) :])
 
 
-@pytest.fixture
-def asked() -> threading.Event:
-    """Set once the server has read a request."""
-    return threading.Event()
+def test_every_request_of_a_whole_run_passes_the_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discovery, listing, reading, stopping and proving, with a retry among them."""
+    passed: list[str] = []
+    seam = AsyncTaskClient._do_request
+
+    def counting(self: Any, *args: Any, operation: str, **more: Any) -> Any:
+        passed.append(operation)
+        return seam(self, *args, operation=operation, **more)
+
+    monkeypatch.setattr(AsyncTaskClient, "_do_request", counting)
+    with running_emulator("--stopping", "300ms", seed=SEED) as cloud:
+        cloud.faults([{"operation": "GetStatefulAsyncInvocation", "status": 503, "times": 1}])
+        reaped = reap(cloud.endpoint, policy(targets="['media/*@*']"), enforce=True)
+        assert reaped.counts["confirmed"] == 3
+        assert Counter(passed) == cloud.calls()["counts"]
+    assert len(set(passed)) == 4
 
 
-def test_abort_ends_a_call_that_hangs(asked: threading.Event) -> None:
-    """Whoever waits for the answer learns it at once; nothing is asked again."""
-
-    def hanging(connection: socket.socket) -> None:
-        asked.set()
-        silent(connection)
-
-    with answering(hanging) as server, ours(server.endpoint, read_timeout=600) as client:
-
-        def meanwhile() -> None:
-            asked.wait()
-            client.abort()
-
-        error = error_in_thread(lambda: client.get(TRANSCODE, "job-1"), meanwhile)
-        assert (error.error_code, error.retryable, len(server.seen)) == ("Aborted", False, 1)
-
-
-def test_abort_ends_a_call_in_the_middle_of_its_body(asked: threading.Event) -> None:
-    """Also when the connection was not to be kept after this answer."""
-
-    def half(connection: socket.socket) -> None:
-        connection.sendall(http(200, b"{", Content_Length=100, Connection="close"))
-        asked.set()
-        silent(connection)
-
-    with answering(half) as server, ours(server.endpoint, read_timeout=600) as client:
-
-        def meanwhile() -> None:
-            asked.wait()
-            client.abort()
-
-        assert error_in_thread(lambda: client.get(TRANSCODE, "job-1"), meanwhile).error_code == "Aborted"
+def test_the_methods_of_fc2_are_not_served() -> None:
+    """All of them would send names unchecked; none of them sends anything."""
+    methods = [
+        (name, method)
+        for name, method in inspect.getmembers(fc2.Client, inspect.isfunction)
+        if not name.startswith("_")
+    ]
+    with answering(TASK) as server, ours(server.endpoint) as client:
+        for name, method in methods:
+            required = [
+                one for one in inspect.signature(method).parameters.values() if one.default is one.empty
+            ][1:]
+            with pytest.raises(NotImplementedError, match=r"use fc2\.Client"):
+                getattr(client, name)(*("x" for _ in required))
+        assert server.seen == []
+    assert len(methods) > 40
 
 
-def test_abort_wakes_a_call_that_waits_to_ask_again() -> None:
-    """A wait of half a minute is left within a nap."""
+def test_closing_ends_the_wait_before_a_retry() -> None:
+    """A wait of half a minute is taken in short steps."""
     naps: list[float] = []
 
     def sleep(seconds: float) -> None:
         naps.append(seconds)
-        client.abort()
+        client.close()
 
     clock = Clock(now=SYSTEM_CLOCK.now, monotonic=SYSTEM_CLOCK.monotonic, sleep=sleep)
     with answering(http(503, b"", Retry_After=30)) as server, ours(server.endpoint, clock=clock) as client:
@@ -97,15 +95,26 @@ def test_abort_wakes_a_call_that_waits_to_ask_again() -> None:
         assert (len(server.seen), len(naps)) == (1, 1)
 
 
-@pytest.mark.parametrize("end", ["abort", "close"])
-def test_nothing_is_sent_through_a_line_that_has_ended(end: str) -> None:
+def test_nothing_is_sent_through_a_closed_client() -> None:
     """It fails at once, before anything is counted."""
     counted: list[str] = []
     with answering(TASK) as server, ours(server.endpoint, on_call=counted.append) as client:
-        getattr(client, end)()
+        client.close()
         assert error_of(lambda: client.get(TRANSCODE, "job-1")).error_code == "Aborted"
         assert error_of(lambda: client.stop(TRANSCODE, "job-1")).error_code == "Aborted"
     assert (server.seen, counted) == ([], [])
+
+
+def test_a_call_under_way_when_the_client_is_closed_is_not_retried() -> None:
+    """It ends with its answer or its time-out."""
+
+    def closing(connection: socket.socket) -> None:
+        client.close()
+        silent(connection)
+
+    with answering(closing) as server, ours(server.endpoint, read_timeout=0.2) as client:
+        assert error_of(lambda: client.get(TRANSCODE, "job-1")).error_code == "Aborted"
+        assert len(server.seen) == 1
 
 
 def test_an_attempt_ends_with_its_deadline() -> None:
@@ -176,7 +185,8 @@ def test_a_client_does_not_show_its_keys() -> None:
         ("access_key_secret", "sec\nret"),
         ("security_token", "tökén"),
         ("api_version", "2020-01-01"),
-        ("connect_timeout", float("inf")),
+        ("account_id", "1\r\nX-Evil: 1"),
+        ("trace_id", "tökén"),
         ("endpoint", "http://example.com"),
     ],
 )
@@ -186,14 +196,6 @@ def test_settings_that_cannot_work_are_refused_at_once(setting: str, value: Any)
     with pytest.raises(SettingsError) as caught:
         AsyncTaskClient(**{**good, setting: value})
     assert "hidden-secret" not in str(caught.value)
-
-
-def test_a_header_cannot_smuggle_another_in() -> None:
-    """A line break in a trace id is refused; so is one in a header of a caller."""
-    with pytest.raises(InvalidName), ours("http://127.0.0.1:1", trace_id="a\r\nX-Evil: 1"):
-        pass
-    with ours("http://127.0.0.1:1") as client, pytest.raises(InvalidName):
-        client.get_service("media", headers={"x-fc-trace-id": "a\nb"})
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +227,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fc_reaper.cloud.connections.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    monkeypatch.setattr("fc_reaper.cloud.transport.DEFAULT_CA_BUNDLE_PATH", str(certificate))
 
 
 def test_a_certificate_nobody_vouches_for_ends_the_call(tls: ssl.SSLContext) -> None:
@@ -247,24 +249,3 @@ def test_tls_is_spoken_over_one_kept_connection(tls: ssl.SSLContext) -> None:
     with answering(TASK, tls=tls) as server, ours(server.endpoint) as client:
         assert [client.get(TRANSCODE, "job-1").task.status for _ in range(3)] == ["Running"] * 3
         assert len({seen.port for seen in server.seen}) == 1
-
-
-@pytest.mark.usefixtures("_trusted")
-def test_the_bounds_hold_under_tls_too(tls: ssl.SSLContext, asked: threading.Event) -> None:
-    """A dripping answer is given up, and a hanging one can be aborted."""
-
-    def hanging(connection: socket.socket) -> None:
-        asked.set()
-        silent(connection)
-
-    with answering(dripping(TASK, 0.02), hanging, tls=tls) as server:
-        with ours(server.endpoint, read_timeout=0.2) as client, pytest.raises(CallFailed, match="TimedOut"):
-            client.stop(TRANSCODE, "job-1")
-        with ours(server.endpoint, read_timeout=600) as client:
-
-            def meanwhile() -> None:
-                asked.wait()
-                client.abort()
-
-            error = error_in_thread(lambda: client.get(TRANSCODE, "job-1"), meanwhile)
-            assert error.error_code == "Aborted"

@@ -1,4 +1,4 @@
-"""Both signatures, held against people who are not us."""
+"""Both signatures, compared with those of the official SDK and of fc2."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from fc2.auth import Auth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cloud import acs3, fc_signature
-from fc_reaper.cloud.request import Credentials, Request
+from fc_reaper.cloud.api import Request
+from fc_reaper.cloud.signing import acs3_headers, fc_authorization, fc_headers, signed_headers
+from fc_reaper.models import Credentials
 
 NOW = 1_700_000_000_000
-KEYS = Credentials("AKID", "secret", "")
-WITH_TOKEN = Credentials("AKID", "secret", "a/token+==")
+KEYS = Credentials(access_key_id="AKID", access_key_secret="secret")
+WITH_TOKEN = KEYS.model_copy(update={"security_token": "a/token+=="})
 
 words = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12)
 values = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
@@ -40,7 +41,7 @@ def test_acs3_equals_the_official_signature_byte_for_byte(
 ) -> None:
     """For any path, query, headers and body, with and without a security token."""
     ours = Request("Do", method, f"/2021-04-06{path}", tuple(sorted(query.items())), extra, body)
-    signed = acs3.signed_headers(ours, keys, "host", NOW, "nonce")
+    signed = acs3_headers(ours, keys, "host", NOW, "nonce")
     stated = {name: value for name, value in signed.items() if name != "authorization"}
     theirs = SimpleNamespace(method=method, pathname=ours.path, query=query, headers=stated)
     payload_hash = hashlib.sha256(body).hexdigest()
@@ -53,7 +54,7 @@ def test_acs3_equals_the_official_signature_byte_for_byte(
 def test_acs3_states_what_the_official_client_states() -> None:
     """Version, action, date, nonce and the hash of the body; with a token also the key's id."""
     request = Request("StopAsyncTask", "PUT", "/2023-03-30/functions/f/async-tasks/t/stop")
-    signed = acs3.signed_headers(request, WITH_TOKEN, "host", NOW, "nonce")
+    signed = acs3_headers(request, WITH_TOKEN, "host", NOW, "nonce")
     del signed["authorization"]
     assert signed == {
         "accept": "application/json",
@@ -69,7 +70,7 @@ def test_acs3_states_what_the_official_client_states() -> None:
 
 
 @given(
-    method=st.sampled_from(["GET", "put"]),
+    method=st.sampled_from(["GET", "PUT"]),
     path=paths,
     extra=headers,
     keys=st.sampled_from([KEYS, WITH_TOKEN]),
@@ -80,7 +81,7 @@ def test_the_fc_signature_equals_that_of_fc2(
     """fc2's own computation over the very headers that we send."""
     stated = {f"x-fc-{name}": value for name, value in extra.items()}
     request = Request("Do", method, f"/2016-08-15{path}", (), stated)
-    signed = fc_signature.signed_headers(request, keys, "host", NOW)
+    signed = fc_headers(request, keys, "host", NOW)
     sent = {name: value for name, value in signed.items() if name != "authorization"}
     theirs = Auth(keys.access_key_id, keys.access_key_secret).sign_request(method, request.path, sent)
     assert signed["authorization"] == theirs
@@ -89,13 +90,24 @@ def test_the_fc_signature_equals_that_of_fc2(
 def test_the_fc_signature_is_over_the_decoded_path() -> None:
     """As the platform's page says; the query is not signed."""
     sent = {"date": "Tue, 14 Nov 2023 22:13:20 GMT"}
-    escaped = fc_signature.authorization("GET", "/2016-08-15/a%24b", sent, KEYS)
+    escaped = fc_authorization("GET", "/2016-08-15/a%24b", sent, KEYS)
     assert escaped == Auth("AKID", "secret").sign_request("GET", "/2016-08-15/a$b", sent)
+
+
+@pytest.mark.parametrize(
+    ("version", "scheme"),
+    [("2016-08-15", "FC"), ("2021-04-06", "ACS3-HMAC-SHA256"), ("2023-03-30", "ACS3-HMAC-SHA256")],
+)
+def test_the_version_decides_the_signature(version: str, scheme: str) -> None:
+    """Whatever the signature, the moment also stands in a header of the platform's own."""
+    signed = signed_headers(Request("Do", "GET", f"/{version}/x"), KEYS, "host", NOW, "nonce")
+    assert signed["authorization"].split()[0] == scheme
+    assert signed["x-fc-date"] == "Tue, 14 Nov 2023 22:13:20 GMT"
 
 
 def test_the_date_is_that_of_the_attempt() -> None:
     """In English and in GMT, whatever the machine speaks."""
-    signed = fc_signature.signed_headers(Request("Do", "GET", "/2016-08-15/x"), KEYS, "host", NOW)
+    signed = fc_headers(Request("Do", "GET", "/2016-08-15/x"), KEYS, "host", NOW)
     assert signed["date"] == "Tue, 14 Nov 2023 22:13:20 GMT"
 
 

@@ -1,4 +1,4 @@
-"""Records as the cloud writes them: tolerant of form, never of doubt."""
+"""Records and pages as the cloud writes them, and what must not be taken for "nothing there"."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cloud.times import read_moment
-from fc_reaper.cloud.wire import function_in_arn, read_task
+from fc_reaper.cloud.errors import CallFailed
+from fc_reaper.cloud.records import (
+    function_in_arn,
+    json_object,
+    read_functions_page,
+    read_moment,
+    read_page,
+    read_task,
+)
 from fc_reaper.models import Function, Task, TaskEvent
-from tests.cloud.clients import RESIZE, TRANSCODE
+from tests.cloud.clients import AT, RESIZE, TRANSCODE, an_answer
 
-AT = 1_700_000_000_000
 ARN = "acs:fc:cn-hangzhou:123456789:functions/resize"
 
 
@@ -140,7 +146,7 @@ def test_bad_events_are_none(events: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "doubt"),
+    ("changes", "inconsistency"),
     [
         pytest.param({"serviceName": "other"}, "another service", id="another-service"),
         pytest.param({"serviceName": "Media"}, "another service", id="names-have-case"),
@@ -154,9 +160,9 @@ def test_bad_events_are_none(events: Any) -> None:
         pytest.param({"invocationId": "../x"}, "none that the platform", id="an-impossible-id"),
     ],
 )
-def test_a_record_that_contradicts_is_doubted(changes: dict[str, Any], doubt: str) -> None:
-    """The question, or itself. Doubt means that the task is kept."""
-    assert doubt in str(read_task(TRANSCODE, a_record(**changes)).inconsistency)
+def test_a_record_that_contradicts_is_inconsistent(changes: dict[str, Any], inconsistency: str) -> None:
+    """The question, or itself. Such a task is kept."""
+    assert inconsistency in str(read_task(TRANSCODE, a_record(**changes)).inconsistency)
 
 
 @pytest.mark.parametrize(
@@ -168,19 +174,19 @@ def test_a_record_that_contradicts_is_doubted(changes: dict[str, Any], doubt: st
         pytest.param({"status": "Hibernating"}, id="a-status-nobody-knows"),
     ],
 )
-def test_a_record_that_only_says_less_is_not_doubted(changes: dict[str, Any]) -> None:
-    """Whether an unknown status may be acted on is for the judge."""
+def test_a_record_that_only_says_less_is_consistent(changes: dict[str, Any]) -> None:
+    """Whether an unknown status may be acted on is for the evaluator."""
     assert read_task(TRANSCODE, a_record(**changes)).inconsistency is None
 
 
 @pytest.mark.parametrize("arn", [f"{ARN}2", "acs:fc:r:1:services/media/functions/resize", "resize", 7])
-def test_an_arn_that_names_another_function_is_doubted(arn: Any) -> None:
+def test_an_arn_that_names_another_function_is_inconsistent(arn: Any) -> None:
     """Also one that cannot be read."""
     record = {"taskId": "t-1", "status": "Running", "functionArn": arn}
     assert "another function" in str(read_task(RESIZE, record).inconsistency)
 
 
-def test_an_answer_about_another_task_is_doubted() -> None:
+def test_an_answer_about_another_task_is_inconsistent() -> None:
     """The task asked for keeps its id, so that nobody stops the other one."""
     task = read_task(TRANSCODE, a_record(), asked="job-2")
     assert (task.invocation_id, task.inconsistency) == ("job-2", "the record is about another task, 'job-1'")
@@ -220,3 +226,107 @@ def test_any_record_becomes_a_task_of_the_function_asked(record: dict[str, Any],
     moments = [task.started_at, task.ended_at, *(event.at for event in task.events)]
     assert all(moment is None or moment > 0 for moment in moments)
     assert list(task.events) == sorted(task.events, key=lambda event: event[:2])
+
+
+@pytest.mark.parametrize("body", [{}, {"invocations": None}, {"invocations": []}, {"nextToken": ""}])
+def test_nothing_found_is_written_in_many_ways(body: Any) -> None:
+    """The list absent, null, or empty; no token means the last page."""
+    page = read_page(TRANSCODE, an_answer(200, body), None)
+    assert (page.tasks, page.token, page.moment) == ((), None, AT)
+
+
+@pytest.mark.parametrize(
+    ("function", "body"),
+    [
+        (TRANSCODE, {"invocations": [{"invocationId": "a"}, {"invocationId": "b"}], "nextToken": "t"}),
+        (RESIZE, {"tasks": [{"taskId": "a"}, {"taskId": "b"}], "nextToken": "t"}),
+    ],
+    ids=str,
+)
+def test_both_generations_write_pages(function: Function, body: Any) -> None:
+    """With other words for the same."""
+    page = read_page(function, an_answer(200, body), "s")
+    assert [task.invocation_id for task in page.tasks] == ["a", "b"]
+    assert page.token == "t"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"tasks": []}, id="a-page-of-the-other-generation"),
+        pytest.param({"data": []}, id="a-page-of-functions"),
+        pytest.param({"Code": "Throttling"}, id="an-error-that-claims-success"),
+        pytest.param({"html": "login"}, id="a-foreign-body"),
+        pytest.param({"invocations": {}}, id="no-list"),
+        pytest.param({"invocations": ["a"]}, id="no-record"),
+        pytest.param({"invocations": [{"status": "Running"}]}, id="a-record-without-id"),
+        pytest.param({"invocations": [{"invocationId": 7}]}, id="an-id-that-is-no-text"),
+        pytest.param({"invocations": [], "nextToken": "asked"}, id="the-same-token-again"),
+        pytest.param({"invocations": [], "nextToken": 7}, id="a-token-that-is-no-text"),
+    ],
+)
+def test_what_is_no_page_is_not_taken_for_an_empty_one(body: Any) -> None:
+    """Nothing may follow from what was not seen."""
+    with pytest.raises(CallFailed) as caught:
+        read_page(TRANSCODE, an_answer(200, body), "asked")
+    assert caught.value.error_code == "UnreadableAnswer"
+
+
+def test_functions_with_a_service_are_listed_with_their_qualifier() -> None:
+    """Without one it is LATEST: every later question names a qualifier."""
+    body = {
+        "data": [
+            {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"},
+            {"serviceName": "media", "functionName": "transcode"},
+        ],
+        "nextToken": "t",
+    }
+    page = read_functions_page(an_answer(200, body), None, services=True)
+    assert page == ((TRANSCODE, Function("media", "transcode", "LATEST")), "t")
+
+
+def test_functions_without_a_service_are_those_configured_for_tasks() -> None:
+    """Asynchronous invocation alone is not task mode."""
+    body = {
+        "configs": [
+            {"functionArn": f"{ARN}/prod", "asyncTask": True},
+            {"functionArn": f"{ARN}/test", "asyncTask": False},
+            {"functionArn": f"{ARN}/test"},
+            {"functionArn": ARN, "asyncTask": True},
+        ]
+    }
+    page = read_functions_page(an_answer(200, body), None, services=False)
+    assert page == ((Function(None, "resize", "prod"), RESIZE), None)
+
+
+@pytest.mark.parametrize(
+    ("services", "body"),
+    [
+        (True, {"configs": []}),
+        (True, {"data": [7]}),
+        (True, {"data": [{"functionName": "f", "qualifier": "q"}]}),
+        (True, {"data": [{"serviceName": "s", "qualifier": "q"}]}),
+        (True, {"data": [{"serviceName": "../s", "functionName": "f"}]}),
+        (True, {"data": [], "nextToken": "asked"}),
+        (False, {"data": []}),
+        (False, {"configs": [7]}),
+        (False, {"configs": [{"asyncTask": True}]}),
+        (False, {"configs": [{"asyncTask": True, "functionArn": "resize"}]}),
+    ],
+)
+def test_a_list_of_functions_that_cannot_be_read_is_an_error(services: bool, body: Any) -> None:
+    """Discovery that silently misses a function would look like a function without tasks."""
+    with pytest.raises(CallFailed) as caught:
+        read_functions_page(an_answer(200, body), "asked", services=services)
+    assert caught.value.error_code == "UnreadableAnswer"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no", b"[]", b"null", b"1", b"\xff", b"{", b"[" * 100_000, b'{"a": 1']
+)
+def test_a_success_that_is_no_object_is_unreadable(body: bytes) -> None:
+    """It must not be taken for an empty one."""
+    with pytest.raises(CallFailed) as caught:
+        json_object(an_answer(200, body, X_Fc_Request_Id="r-1"))
+    assert (caught.value.error_code, caught.value.fc_request_id) == ("UnreadableAnswer", "r-1")
+    assert not caught.value.retryable

@@ -1,4 +1,4 @@
-"""The moment of an answer, the error in it, and the wait it asks for."""
+"""The error that an answer stands for, and the wait it asks for."""
 
 from __future__ import annotations
 
@@ -10,73 +10,12 @@ import fc2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from requests.structures import CaseInsensitiveDict
 
-from fc_reaper.cloud.answers import Answer, json_object, read_date, refusal
-from fc_reaper.cloud.failures import CallFailed
+from fc_reaper.cloud.errors import redacted, refusal
 from fc_reaper.errors import CloudError
+from tests.cloud.clients import an_answer
 
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
-AT = 1_700_000_000_000
-
-
-def an_answer(
-    status: int = 200, body: Any = b"", *, sent: int = AT, received: int = AT, **headers: Any
-) -> Answer:
-    named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, named, raw, sent, received)
-
-
-@pytest.mark.parametrize(
-    ("sent", "moment"),
-    [
-        pytest.param(AT + 900, AT, id="the-date-is-earlier"),
-        pytest.param(AT - 5, AT - 5, id="our-clock-is-earlier"),
-        pytest.param(AT + 3_600_000, AT, id="our-clock-is-an-hour-ahead"),
-        pytest.param(AT - 3_600_000, AT - 3_600_000, id="our-clock-is-an-hour-behind"),
-    ],
-)
-def test_the_moment_is_the_earlier_of_both_clocks(sent: int, moment: int) -> None:
-    """An age computed with it is never too old."""
-    assert an_answer(sent=sent, received=sent, Date=DATE).moment == moment
-
-
-@pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Foo 2023", "Tue, 14 Nov 2023 99:99:99 GMT"])
-def test_without_a_readable_date_the_local_clock_decides(date: str) -> None:
-    """A server may say nothing, or nonsense."""
-    answer = an_answer(sent=AT + 5, Date=date)
-    assert (answer.moment, answer.skew) == (AT + 5, 0)
-
-
-@pytest.mark.parametrize(
-    ("sent", "received", "skew"),
-    [
-        pytest.param(AT + 999, AT + 1500, 0, id="within-the-cut-second"),
-        pytest.param(AT - 50, AT + 50, 0, id="written-between-question-and-answer"),
-        pytest.param(AT + 1000, AT + 1000, 0, id="exactly-a-second-is-not-yet-certain"),
-        pytest.param(AT + 31_000, AT + 31_100, 30_000, id="the-server-is-behind"),
-        pytest.param(AT - 31_000, AT - 30_000, 30_000, id="the-server-is-ahead"),
-    ],
-)
-def test_the_skew_is_what_is_certain(sent: int, received: int, skew: int) -> None:
-    """Dates are cut to seconds, and travel takes time."""
-    assert an_answer(sent=sent, received=received, Date=DATE).skew == skew
-
-
-@pytest.mark.parametrize(
-    "text",
-    [DATE, "Tue, 14 Nov 2023 22:13:20", "Wed, 15 Nov 2023 06:13:20 +0800", "Tuesday, 14-Nov-23 22:13:20 GMT"],
-)
-def test_a_date_is_read_in_the_forms_of_http(text: str) -> None:
-    """Without a zone it is GMT, never the zone of this machine."""
-    assert read_date(text) == AT
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_a_date_or_none(text: str) -> None:
-    """It never raises."""
-    assert read_date(text) is None or isinstance(read_date(text), int)
 
 
 @pytest.mark.parametrize(
@@ -142,17 +81,6 @@ def test_any_body_gives_one_typed_error(body: bytes, status: int) -> None:
     assert len(str(error).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"no", b"[]", b"null", b"1", b"\xff", b"{", b"[" * 100_000, b'{"a": 1']
-)
-def test_a_success_that_is_no_object_is_unreadable(body: bytes) -> None:
-    """It must not be taken for an empty one."""
-    with pytest.raises(CallFailed) as caught:
-        json_object(an_answer(200, body, X_Fc_Request_Id="r-1"))
-    assert (caught.value.error_code, caught.value.fc_request_id) == ("UnreadableAnswer", "r-1")
-    assert not caught.value.retryable
-
-
 def test_an_error_is_caught_by_old_code_and_by_new() -> None:
     """It is fc2's error and ours, with the facts under both sets of names."""
     body = {"ErrorCode": "AccessDenied", "ErrorMessage": "no"}
@@ -168,3 +96,21 @@ def test_an_error_survives_pickling() -> None:
     error = refusal(an_answer(503, {"Code": "ResourceThrottled"}, Retry_After="7"))
     copy = pickle.loads(pickle.dumps(error))
     assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["to/ken+=", "to%2Fken%2B%3D", "&#116;o/ken+=", "to\\/ken+=", "%26%23116;o/ken+="]
+)
+@pytest.mark.parametrize("form", ["{}", '{{"Message": "{}"}}', "<p>{}</p>"])
+def test_no_secret_is_repeated_in_any_spelling(text: str, form: str) -> None:
+    """As it is, escaped for a path, for HTML, for JSON, or twice; the code stays."""
+    body = form.format("sign: " + text).encode()
+    error = refusal(an_answer(403, body, X_Fc_Error_Type="SignatureNotMatch"), ("to/ken+=",))
+    assert "ken" not in f"{error!r} {vars(error)}"
+    assert error.error_code == "SignatureNotMatch"
+
+
+@given(st.text(max_size=9), st.text(max_size=9))
+def test_text_without_a_secret_stays_as_it_is(before: str, after: str) -> None:
+    """Only secrets are taken out."""
+    assert redacted(f"{before}secret{after}", ("se-cret",)) == f"{before}secret{after}"

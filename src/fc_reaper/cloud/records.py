@@ -1,0 +1,253 @@
+"""The cloud's records and pages, read into tasks: tolerant of form, strict about what contradicts itself.
+
+https://help.aliyun.com/zh/functioncompute/fc-2-0/developer-reference/api-fc-open-2021-04-06-struct-statefulasyncinvocation
+https://alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-fc-2023-03-30-struct-asynctask
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fc_reaper.cloud.api import Answer, names_for
+from fc_reaper.cloud.errors import unreadable
+from fc_reaper.errors import InvalidName
+from fc_reaper.models import LATEST, UNFINISHED, Function, FunctionsPage, Millis, Page, Task, TaskEvent
+from fc_reaper.names import check_function, is_invocation_id
+
+_UNFINISHED = frozenset(UNFINISHED)
+# acs:fc:REGION:ACCOUNT:functions/NAME, then /QUALIFIER or .QUALIFIER or nothing.
+_ARN = re.compile(r"acs:fc:[^:/]*:[^:/]*:functions/([^/.]+)(?:[/.]([^/.]+))?")
+_SECONDS_BELOW = 100_000_000_000
+_YEAR_10000 = 253_402_300_800_000
+_NUMBER = re.compile(r"[0-9]{1,19}(?:\.0{1,9})?", re.ASCII)
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))"
+)
+
+
+def read_task(function: Function, record: Mapping[str, Any], asked: str | None = None) -> Task:
+    """Read one record found under *function*; *asked* is the invocation id if one was asked for.
+
+    A record that contradicts the request or itself does not raise: the task has an `inconsistency`.
+    """
+    found = _text(record.get(names_for(function).id_field))
+    status = record.get("status")
+    ended_at = read_moment(record.get("endTime"))
+    return Task(
+        function,
+        asked or found,
+        _text(status),
+        _text(record.get("requestId")) or None,
+        read_moment(record.get("startedTime")),
+        ended_at,
+        _count(record.get("alreadyRetriedTimes")),
+        *_events(record.get("events")),
+        _names_another(function, record, found, asked) or _status_contradicts(status, ended_at),
+        record,
+    )
+
+
+def read_page(function: Function, answer: Answer, asked_token: str | None) -> Page:
+    """Read one page of tasks found under *function*.
+
+    Raises:
+        CallFailed: `UnreadableAnswer`, when the body is no page, a record has no id, or the token leads back.
+    """
+    body = json_object(answer)
+    names = names_for(function)
+    items = _items(answer, body, names.tasks)
+    if not all(isinstance(item, Mapping) and _text(item.get(names.id_field)) for item in items):
+        raise unreadable(answer, "a record in the page has no id")
+    tasks = tuple(read_task(function, item) for item in items)
+    return Page(tasks, _token(answer, body, asked_token), answer.moment)
+
+
+def read_functions_page(answer: Answer, asked_token: str | None, *, services: bool) -> FunctionsPage:
+    """Read one page of the functions in task mode.
+
+    Raises:
+        CallFailed: `UnreadableAnswer`, when the body is no page, names no function, or the token leads back.
+    """
+    body = json_object(answer)
+    items = _items(answer, body, "data" if services else "configs")
+    read = _function_with_service if services else _function_of_config
+    found = [read(answer, item) for item in items]
+    return FunctionsPage(tuple(one for one in found if one), _token(answer, body, asked_token))
+
+
+def json_object(answer: Answer) -> dict[str, Any]:
+    """The body as a JSON object.
+
+    Raises:
+        CallFailed: `UnreadableAnswer`, when it is anything else. The body is not repeated: nobody knows what
+            it holds.
+    """
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise unreadable(answer, f"the body is not JSON, but {len(answer.body)} bytes") from None
+    if not isinstance(value, dict):
+        raise unreadable(answer, "the body is JSON, but not an object")
+    return value
+
+
+def function_in_arn(arn: Any) -> tuple[str, str] | None:
+    """Name and qualifier (LATEST if it has none) in the ARN of a function without service, or None."""
+    match = _ARN.fullmatch(arn) if isinstance(arn, str) else None
+    return None if match is None else (match[1], match[2] or LATEST)
+
+
+def read_moment(value: Any) -> Millis | None:
+    """Read a number, a number as text, or ISO 8601 text with a zone; None for anything else.
+
+    The samples of the help center hold seconds in places: what is below 1e11 is taken as seconds.
+    0 and negative numbers mean that there is no such moment (an unfinished task's `endTime` is 0), and text
+    without a zone names none for certain.
+    """
+    if type(value) is int:
+        return _scaled(value)
+    if isinstance(value, float):
+        return _scaled(int(value)) if value.is_integer() else None
+    if isinstance(value, str):
+        text = value.strip()
+        return _scaled(int(text.partition(".")[0])) if _NUMBER.fullmatch(text) else _iso(text)
+    return None
+
+
+def _scaled(number: int) -> Millis | None:
+    if number <= 0:
+        return None
+    millis = number * 1000 if number < _SECONDS_BELOW else number
+    return millis if millis < _YEAR_10000 else None
+
+
+def _iso(text: str) -> Millis | None:
+    match = _ISO.fullmatch(text)
+    if match is None:
+        return None
+    day, time, fraction, utc, hours, minutes = match.groups()
+    zone = "+00:00" if utc else f"{hours}:{minutes}"
+    try:
+        # Python 3.10 reads neither Z nor a fraction of any length.
+        moment = datetime.fromisoformat(f"{day}T{time}.{(fraction or '').ljust(6, '0')[:6]}{zone}")
+    except ValueError:
+        return None
+    return _scaled(round(moment.timestamp() * 1000))
+
+
+def _names_another(
+    function: Function, record: Mapping[str, Any], found: str, asked: str | None
+) -> str | None:
+    """Why the record is not about the task that was asked for, or about no task at all."""
+    if not found:
+        return "the record has no id"
+    if asked is not None and found != asked:
+        return f"the record is about another task, {found[:128]!r}"
+    if not is_invocation_id(found):
+        return "the record's id is none that the platform could have given"
+    service, name = record.get("serviceName"), record.get("functionName")
+    if service and service != function.service:
+        return f"the record names another service, {str(service)[:128]!r}"
+    if name and name != function.name:
+        return f"the record names another function, {str(name)[:128]!r}"
+    arn = record.get("functionArn") if function.service is None else None
+    if arn and (function_in_arn(arn) or ("",))[0] != function.name:
+        return f"the record names another function, {str(arn)[:256]!r}"
+    return None
+
+
+def _status_contradicts(status: Any, ended_at: Millis | None) -> str | None:
+    if not isinstance(status, str) or not status:
+        return "the record has no status"
+    if ended_at is not None and status in _UNFINISHED:
+        return f"the record has an end, yet it is {status}"
+    return None
+
+
+def _events(listed: Any) -> tuple[tuple[TaskEvent, ...], tuple[str, ...]]:
+    """The dated events, oldest first, and the statuses of those without a date."""
+    if not listed or not isinstance(listed, list):
+        return (), ()
+    dated: list[TaskEvent] = []
+    undated: list[str] = []
+    for item in listed:
+        event = item if isinstance(item, Mapping) else {}
+        at, status = read_moment(event.get("timestamp")), _text(event.get("status"))
+        if at is None:
+            undated.append(status)
+        else:
+            dated.append(TaskEvent(at, _count(event.get("eventId")) or 0, status))
+    dated.sort(key=lambda event: event[:2])
+    return tuple(dated), tuple(undated)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int | None:
+    """A number that is not negative, also as text; None for anything else."""
+    if type(value) is int:
+        return value if value >= 0 else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value) if value >= 0 else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    return None
+
+
+def _items(answer: Answer, body: Mapping[str, Any], key: str) -> list[Any]:
+    # Real answers leave the list out, or write null, where nothing was found.
+    if body and key not in body and "nextToken" not in body:
+        raise unreadable(answer, f"the body has neither {key!r} nor 'nextToken'; it is no page")
+    items = body.get(key)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise unreadable(answer, f"{key!r} is not a list")
+    return items
+
+
+def _token(answer: Answer, body: Mapping[str, Any], asked: str | None) -> str | None:
+    token = body.get("nextToken")
+    if token is None or token == "":
+        return None
+    if not isinstance(token, str):
+        raise unreadable(answer, "'nextToken' is not text")
+    if token == asked:
+        raise unreadable(answer, "'nextToken' leads to the same page again")
+    return token
+
+
+def _function_with_service(answer: Answer, item: Any) -> Function:
+    facts = item if isinstance(item, Mapping) else {}
+    service = facts.get("serviceName")
+    # Without this check a function without a service would be taken for one of FC 3.0.
+    if service is None:
+        raise unreadable(answer, "a function in the page has no service name")
+    name, qualifier = facts.get("functionName", ""), facts.get("qualifier") or LATEST
+    return _checked(answer, Function(service, name, qualifier))
+
+
+def _function_of_config(answer: Answer, item: Any) -> Function | None:
+    if not isinstance(item, Mapping):
+        raise unreadable(answer, "a configuration in the page is not an object")
+    if item.get("asyncTask") is not True:
+        return None
+    named = function_in_arn(item.get("functionArn"))
+    if named is None:
+        raise unreadable(answer, "a configuration in the page has no readable functionArn")
+    return _checked(answer, Function(None, *named))
+
+
+def _checked(answer: Answer, function: Function) -> Function:
+    try:
+        check_function(function)
+    except InvalidName as error:
+        raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
+    return function
