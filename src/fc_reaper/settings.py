@@ -144,7 +144,7 @@ class Settings(BaseModel):
 
 
 def read_context(given: Any) -> Context:
-    """Read the platform's context; None, as on a desk, is one in which everything is absent.
+    """Read the platform's context; None is one in which everything is absent.
 
     Raises:
         SettingsError: a field is of another type than the platform documents.
@@ -235,7 +235,7 @@ def connect(
         pool_size=settings.concurrency,
         clock=clock,
         jitter=jitter,
-        pace=RateLimiter(*settings.rate, clock),
+        rate_limiter=RateLimiter(*settings.rate, clock),
         on_call=on_call,
     )
 
@@ -302,7 +302,7 @@ def _fault(error: ErrorDetails) -> str:
 def _what_to_write(name: str) -> str:
     from difflib import get_close_matches  # Not imported by a run that is in order.
 
-    if re.search("DRY|ENFORCE|REHEARSE", name.upper()):
+    if re.search("DRY|ENFORCE", name.upper()):
         return "write REAPER_MODE=dry-run or REAPER_MODE=enforce"
     names = [field.alias or "" for field in Settings.model_fields.values()]
     known = [alias.removeprefix(_PREFIX) for alias in names if alias.startswith(_PREFIX)]

@@ -30,7 +30,7 @@ Make = Callable[..., "contextlib.AbstractContextManager[Any]"]
 
 
 @dataclass
-class PatientClock:
+class FastClock:
     """Real time, except that sleeping costs none: it only moves both clocks on."""
 
     slept: list[float] = field(default_factory=list)
@@ -52,7 +52,7 @@ def ours(endpoint: str, token: str = "", **settings: Any) -> Iterator[AsyncTaskC
         "access_key_id": KEY_ID,
         "access_key_secret": SECRET,
         "security_token": token,
-        "clock": PatientClock().clock(),
+        "clock": FastClock().clock(),
         "jitter": lambda: 1.0,
     }
     client = AsyncTaskClient(endpoint=endpoint, **{**defaults, **settings})

@@ -13,7 +13,7 @@ import pytest
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
 from fc_reaper.models import Function, Task
-from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, PatientClock, ours
+from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, FastClock, ours
 from tests.cloud.loopback import answering, hang_up, http
 from tests.emulator_process import EmulatorProcess, running_emulator
 
@@ -139,7 +139,7 @@ def test_a_stop_that_is_refused_says_why(emulator: EmulatorProcess, version: str
 def test_the_qualifier_is_sent_as_it_was_received(
     emulator: EmulatorProcess, version: str, function: Function
 ) -> None:
-    """With every question and with every stop, where the API version wants it."""
+    """With every read and with every stop, where the API version wants it."""
     other = function._replace(qualifier="canary-2")
     with ours(emulator.endpoint, api_version=version) as client:
         for call in (client.get, client.stop):
@@ -223,7 +223,7 @@ def test_only_a_202_is_an_accepted_submission(status: int) -> None:
 
 @in_all_versions
 def test_wrong_keys_are_refused_at_once(emulator: EmulatorProcess, version: str, function: Function) -> None:
-    """Asking again would not help."""
+    """A retry would not help."""
     keys = {"access_key_secret": f"not-{SECRET}"}
     with ours(emulator.endpoint, api_version=version, **keys) as client, pytest.raises(fc2.FcError) as caught:
         client.get(function, "job-7")
@@ -256,13 +256,15 @@ def test_account_and_trace_id_travel_along(
 
 
 @in_all_versions
-def test_every_attempt_is_paced_and_counted(
+def test_every_attempt_is_limited_and_counted(
     emulator: EmulatorProcess, version: str, function: Function
 ) -> None:
-    """Also those that are asked again: one rate holds for all calls."""
+    """Also those that are retried: one rate holds for all calls."""
     emulator.faults([{"operation": "*", "status": 503, "code": "ResourceThrottled", "times": 2}])
     order: list[Any] = []
-    with ours(emulator.endpoint, api_version=version, pace=order.append, on_call=order.append) as client:
+    with ours(
+        emulator.endpoint, api_version=version, rate_limiter=order.append, on_call=order.append
+    ) as client:
         client.get(function, "job-7")
     operation = names(function, "GetStatefulAsyncInvocation", "GetAsyncTask")
     assert order == [None, operation] * 3
@@ -270,9 +272,7 @@ def test_every_attempt_is_paced_and_counted(
 
 
 @in_all_versions
-def test_a_stop_is_never_asked_again_inside(
-    emulator: EmulatorProcess, version: str, function: Function
-) -> None:
+def test_a_stop_is_never_retried(emulator: EmulatorProcess, version: str, function: Function) -> None:
     """The task is read before a second request."""
     emulator.faults(
         [{"operation": "*", "status": 503, "code": "ResourceThrottled", "retryAfter": 1, "times": 1}]
@@ -285,7 +285,7 @@ def test_a_stop_is_never_asked_again_inside(
 
 def test_the_moment_is_the_servers_when_it_is_earlier(emulator: EmulatorProcess) -> None:
     """The difference of the clocks is kept, the largest one seen."""
-    clock = PatientClock().clock()
+    clock = FastClock().clock()
     with ours(emulator.endpoint, clock=clock) as client:
         client.get(TRANSCODE, "job-7")
         assert client.skew_ms < 2000

@@ -21,7 +21,7 @@ import urllib3.util.retry
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
-from tests.cloud.clients import TOKEN, TRANSCODE, Make, PatientClock, ours, plain
+from tests.cloud.clients import TOKEN, TRANSCODE, FastClock, Make, ours, plain
 from tests.cloud.loopback import Script, answering, hang_up, http
 
 TASK = {"serviceName": "media", "functionName": "transcode", "invocationId": "job-1", "status": "Running"}
@@ -110,11 +110,11 @@ def test_fc2_waits_half_a_minute_for_a_lasting_fault(slept: list[float]) -> None
 
 def test_ours_waits_no_longer_than_its_deadline() -> None:
     """Waits double from 0.2 s, and none of them may outlast the deadline."""
-    patient = PatientClock()
-    with answering(FAULT) as server, ours(server.endpoint, clock=patient.clock()) as client:
+    clock_of_ours = FastClock()
+    with answering(FAULT) as server, ours(server.endpoint, clock=clock_of_ours.clock()) as client:
         with pytest.raises(CloudError):
-            client.get(TRANSCODE, "job-1", deadline=patient.monotonic() + 2)
-        assert (len(server.seen), round(sum(patient.slept), 3)) == (4, 1.4)
+            client.get(TRANSCODE, "job-1", deadline=clock_of_ours.monotonic() + 2)
+        assert (len(server.seen), round(sum(clock_of_ours.slept), 3)) == (4, 1.4)
 
 
 @both(of_fc2="RetryError", of_ours="CallFailed")
@@ -138,7 +138,7 @@ def test_our_error_of_a_lasting_fault_keeps_every_fact() -> None:
 
 
 @both(of_fc2="ConnectionError", of_ours="CallFailed")
-def test_silence_is_the_same_typed_error(make: Make, expected: str) -> None:
+def test_a_missing_answer_is_the_same_typed_error(make: Make, expected: str) -> None:
     """fc2 lets an error of requests through when a connection breaks."""
     with answering(hang_up) as server, make(server.endpoint) as client:
         assert outcome_of(lambda: read(client)) == expected
@@ -146,7 +146,7 @@ def test_silence_is_the_same_typed_error(make: Make, expected: str) -> None:
 
 @both(of_fc2=1, of_ours=2)
 @pytest.mark.parametrize("status", [429, 503])
-def test_throttling_without_a_hint_is_met_with_patience(make: Make, expected: int, status: int) -> None:
+def test_throttling_without_a_hint_is_retried(make: Make, expected: int, status: int) -> None:
     """fc2 gives up at once."""
     throttled = http(status, {"ErrorCode": "ResourceExhausted"})
     with answering(throttled, GOOD) as server, make(server.endpoint) as client:
@@ -166,13 +166,13 @@ def test_fc2_sleeps_as_long_as_a_server_says(slept: list[float]) -> None:
 @pytest.mark.parametrize("seconds", [None, 30], ids=["no-deadline", "deadline"])
 def test_ours_gives_up_at_once_when_asked_to_wait_too_long(seconds: float | None) -> None:
     """A wait beyond the deadline, or above a minute without one, is not begun."""
-    patient = PatientClock()
+    clock_of_ours = FastClock()
     hour = http(429, {"ErrorCode": "ResourceExhausted"}, Retry_After=3600)
-    deadline = None if seconds is None else patient.monotonic() + seconds
-    with answering(hour) as server, ours(server.endpoint, clock=patient.clock()) as client:
+    deadline = None if seconds is None else clock_of_ours.monotonic() + seconds
+    with answering(hour) as server, ours(server.endpoint, clock=clock_of_ours.clock()) as client:
         with pytest.raises(CloudError) as caught:
             client.get(TRANSCODE, "job-1", deadline=deadline)
-        assert (caught.value.retry_after, len(server.seen), patient.slept) == (3600, 1, [])
+        assert (caught.value.retry_after, len(server.seen), clock_of_ours.slept) == (3600, 1, [])
 
 
 @both(of_fc2=1, of_ours=2)
@@ -259,7 +259,7 @@ CASINGS = ["ErrorCode", "errorCode", "Code", "code"]
 @pytest.mark.parametrize("casing", CASINGS)
 @both(of_fc2=["AccessDenied", "", "", ""], of_ours=["AccessDenied"] * 4)
 def test_error_codes_are_read_in_every_casing(make: Make, expected: list[str], casing: str) -> None:
-    """The doors of the platform spell it differently; fc2 reads one spelling."""
+    """The servers of the platform spell it differently; fc2 reads one spelling."""
     with answering(http(403, {casing: "AccessDenied"})) as server, make(server.endpoint) as client:
         with pytest.raises(fc2.FcError) as caught:
             read(client)

@@ -161,7 +161,7 @@ def test_bad_events_are_none(events: Any) -> None:
     ],
 )
 def test_a_record_that_contradicts_is_inconsistent(changes: dict[str, Any], inconsistency: str) -> None:
-    """The question, or itself. Such a task is kept."""
+    """The request, or itself. Such a task is kept."""
     assert inconsistency in str(read_task(TRANSCODE, a_record(**changes)).inconsistency)
 
 
@@ -273,7 +273,7 @@ def test_what_is_no_page_is_not_taken_for_an_empty_one(body: Any) -> None:
 
 
 def test_functions_with_a_service_are_listed_with_their_qualifier() -> None:
-    """Without one it is LATEST: every later question names a qualifier."""
+    """Without one it is LATEST: every later request names a qualifier."""
     body = {
         "data": [
             {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"},

@@ -1,4 +1,4 @@
-"""Patience: how often, how long, and with what it ends."""
+"""How often a read is retried, after which waits, and with what it ends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from fc_reaper.errors import CloudError
 
 @dataclass
 class Trial:
-    """A question that fails in the ways it is given, and a clock that only moves by sleeping."""
+    """A call that fails in the given ways, and a clock that only moves by sleeping."""
 
     errors: list[CloudError]
-    asked: int = 0
+    called: int = 0
     waits: list[float] = field(default_factory=list)
     jitter: float = 1.0
     now: float = 0.0
 
     def __call__(self) -> str:
-        self.asked += 1
+        self.called += 1
         self.waits.append(0.0)
-        if self.asked <= len(self.errors):
-            raise self.errors[self.asked - 1]
+        if self.called <= len(self.errors):
+            raise self.errors[self.called - 1]
         return "answer"
 
     def sleep(self, seconds: float) -> None:
@@ -57,7 +57,7 @@ def test_attempts_are_counted(deadline: float | None, attempts: int) -> None:
     trial = Trial(errors)
     with pytest.raises(CloudError) as caught:
         trial.run(deadline)
-    assert (trial.asked, caught.value) == (attempts, errors[attempts - 1])
+    assert (trial.called, caught.value) == (attempts, errors[attempts - 1])
 
 
 def test_what_will_not_pass_is_not_asked_again() -> None:
@@ -65,42 +65,42 @@ def test_what_will_not_pass_is_not_asked_again() -> None:
     trial = Trial([CloudError("no", http_status=403)])
     with pytest.raises(CloudError):
         trial.run()
-    assert (trial.asked, trial.now) == (1, 0)
+    assert (trial.called, trial.now) == (1, 0)
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "waited"),
+    ("stated", "waited"),
     [pytest.param(7, 7, id="longer-than-ours"), pytest.param(0.01, 0.2, id="shorter-than-ours")],
 )
-def test_a_wait_that_the_cloud_asks_for_is_a_lower_bound(asked_for: float, waited: float) -> None:
+def test_a_wait_that_the_cloud_asks_for_is_a_lower_bound(stated: float, waited: float) -> None:
     """Coming sooner would be refused again; coming all at once would be throttled again."""
-    trial = Trial([a_fault(asked_for)])
+    trial = Trial([a_fault(stated)])
     trial.run(deadline=100)
     assert trial.now == pytest.approx(waited)
 
 
-@pytest.mark.parametrize(("deadline", "asked"), [(7.0, 1), (7.001, 2)])
-def test_no_wait_reaches_the_deadline(deadline: float, asked: int) -> None:
+@pytest.mark.parametrize(("deadline", "called"), [(7.0, 1), (7.001, 2)])
+def test_no_wait_reaches_the_deadline(deadline: float, called: int) -> None:
     """A wait that would end exactly at it is not begun: nothing could follow."""
     trial = Trial([a_fault(7)])
-    if asked == 1:
+    if called == 1:
         with pytest.raises(CloudError):
             trial.run(deadline)
     else:
         trial.run(deadline)
-    assert trial.asked == asked
+    assert trial.called == called
 
 
-@pytest.mark.parametrize(("asked_for", "asked"), [(60, 2), (60.1, 1)])
-def test_without_a_deadline_patience_is_a_minute_at_a_time(asked_for: float, asked: int) -> None:
+@pytest.mark.parametrize(("stated", "called"), [(60, 2), (60.1, 1)])
+def test_without_a_deadline_no_wait_is_longer_than_a_minute(stated: float, called: int) -> None:
     """A server cannot make us sleep for an hour."""
-    trial = Trial([a_fault(asked_for)])
-    if asked == 1:
+    trial = Trial([a_fault(stated)])
+    if called == 1:
         with pytest.raises(CloudError):
             trial.run()
     else:
         trial.run()
-    assert trial.asked == asked
+    assert trial.called == called
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0.001, 20), st.integers(0, 9))
@@ -112,19 +112,19 @@ def test_waiting_never_outlasts_the_deadline(jitter: float, deadline: float, tro
     except CloudError:
         assert troubles > 0
     assert trial.now < deadline
-    assert trial.asked <= 6
+    assert trial.called <= 6
 
 
 def test_a_run_that_is_told_to_end_does_not_sleep_on() -> None:
-    """Waits are taken in naps, with a look around after each."""
+    """Waits are taken in short steps, with a check after each."""
     trial = Trial([a_fault(50)])
-    naps: list[float] = []
+    steps: list[float] = []
 
-    def awake() -> None:
-        if len(naps) == 3:
+    def check() -> None:
+        if len(steps) == 3:
             raise CloudError("enough", error_code="Aborted")
 
-    clock = Clock(now=lambda: 0, monotonic=lambda: 0.0, sleep=naps.append)
+    clock = Clock(now=lambda: 0, monotonic=lambda: 0.0, sleep=steps.append)
     with pytest.raises(CloudError, match="enough"):
-        Retry(clock, lambda: 1.0, awake)(trial, 100.0)
-    assert sum(naps) < 1
+        Retry(clock, lambda: 1.0, check)(trial, 100.0)
+    assert sum(steps) < 1

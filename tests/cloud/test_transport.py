@@ -83,16 +83,16 @@ def test_the_methods_of_fc2_are_not_served() -> None:
 
 def test_closing_ends_the_wait_before_a_retry() -> None:
     """A wait of half a minute is taken in short steps."""
-    naps: list[float] = []
+    steps: list[float] = []
 
     def sleep(seconds: float) -> None:
-        naps.append(seconds)
+        steps.append(seconds)
         client.close()
 
     clock = Clock(now=SYSTEM_CLOCK.now, monotonic=SYSTEM_CLOCK.monotonic, sleep=sleep)
     with answering(http(503, b"", Retry_After=30)) as server, ours(server.endpoint, clock=clock) as client:
         assert error_of(lambda: client.get(TRANSCODE, "job-1")).error_code == "Aborted"
-        assert (len(server.seen), len(naps)) == (1, 1)
+        assert (len(server.seen), len(steps)) == (1, 1)
 
 
 def test_nothing_is_sent_through_a_closed_client() -> None:
@@ -154,7 +154,7 @@ def test_a_connection_that_the_server_let_go_is_replaced() -> None:
 
 
 def test_a_refusal_does_not_repeat_our_secrets() -> None:
-    """Some doors answer with the text that should have been signed, token and signature in it."""
+    """Some servers answer with the text that should have been signed, token and signature in it."""
 
     def echo(connection: socket.socket) -> None:
         sent = server.seen[-1].headers

@@ -24,9 +24,9 @@ class AsyncTaskClient(Transport):
     """
 
     def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Millis:
-        """Ask once that a task be stopped, and return the moment of the answer.
+        """Request once that a task be stopped, and return the moment of the answer.
 
-        Returning means accepted, not stopped. After an error only the task's own status tells whether
+        Returning means accepted, not stopped. After an error only the task's own status says whether
         the cloud obeyed: read it before asking again.
         https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
         """
@@ -73,7 +73,7 @@ class AsyncTaskClient(Transport):
     ) -> FunctionsPage:
         """List one page of the functions in task mode: those with a service, or those of FC 3.0.
 
-        FC 3.0 has no such list; its asynchronous configurations tell the same.
+        FC 3.0 has no such list; its asynchronous configurations say the same.
         """
         request = self._api.functions(services=services, page=_page(100, token))
         return read_functions_page(self._read(request, deadline), token, services=services)

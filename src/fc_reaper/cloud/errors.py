@@ -1,4 +1,4 @@
-"""How a call fails: one typed error for refusals, silence and unreadable answers, without secrets in it."""
+"""How a call fails: one typed error for refusals, missing and unreadable answers, without secrets in it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
 
     @property
     def message(self) -> str:
-        """The error as fc2 tells it: JSON text."""
+        """The error as fc2 words it: JSON text."""
         facts = {"ErrorCode": self.error_code, "ErrorMessage": self.detail, "RequestId": self.request_id}
         return json.dumps(facts)
 

@@ -154,7 +154,7 @@ class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     answer. At most *pool_size* connections are kept. Nothing is redirected or sent through a proxy, and no
     netrc is read.
 
-    Before each attempt *pace* is called with the deadline, then *on_call* with the operation's name.
+    Before each attempt *rate_limiter* is called with the deadline, then *on_call* with the operation's name.
     *jitter* returns a number from 0 up to 1.
 
     fc2's own methods are not served: they check no names.
@@ -179,7 +179,7 @@ class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         pool_size: int = 16,
         clock: Clock = SYSTEM_CLOCK,
         jitter: Callable[[], float] = random.random,
-        pace: Callable[[Deadline | None], None] = lambda _deadline: None,
+        rate_limiter: Callable[[Deadline | None], None] = lambda _deadline: None,
         on_call: Callable[[str], None] = lambda _operation: None,
     ) -> None:
         where = parse_endpoint(endpoint, insecure=insecure)
@@ -193,7 +193,7 @@ class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             if value:
                 self._headers[name] = _printable(value, f"the header {name}")
         self._clock = clock
-        self._pace = pace
+        self._rate_limiter = rate_limiter
         self._on_call = on_call
         self._retry = Retry(clock, jitter, self._check_open)
         self._closed = False
@@ -220,7 +220,7 @@ class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         What was not used stays for the calls after them.
         """
         while self._turns() < calls:
-            self._pace(deadline)
+            self._rate_limiter(deadline)
             self._waited.turns = self._turns() + 1
 
     def _read(self, request: Request, deadline: Deadline | None) -> Answer:
@@ -313,7 +313,7 @@ class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         if self._turns():
             self._waited.turns -= 1
         else:
-            self._pace(deadline)
+            self._rate_limiter(deadline)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.records import called_by_function, function_of, id_of
-from fc_reaper.cloud.records import read_moment
-from fc_reaper.cloud.records import read_task
+from fc_reaper.cloud.records import read_moment, read_task
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.names import check_function
