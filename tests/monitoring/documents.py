@@ -10,7 +10,7 @@ from typing import Any
 from tests.monitoring.published import DOCS
 
 _TEXT = (DOCS / "monitoring.md").read_text("utf-8")
-_TEN, _, _OWNERS = _TEXT.partition("## The ten queries")[2].partition("## And the owner's")
+_TEN, _, _OWNERS = _TEXT.partition("## The ten queries")[2].partition("## For the owner")
 
 QUERIES: dict[str, str] = dict(re.findall(r"### \d+\. (.+?)\n.+?```sql\n(.+?)```", _TEN, re.DOTALL))
 """The ten queries by their headings."""
