@@ -1,4 +1,4 @@
-"""Writes docs/log-schema.json and docs/monitoring/index.json from the table of log lines.
+"""Writes docs/log-schema.json and docs/monitoring/index.json from the models of the log lines.
 
 python scripts/log_schema.py            write both
 python scripts/log_schema.py --check    say which is out of date, and fail
@@ -9,13 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from fc_reaper.log_schema import ALWAYS, CUT, LINES, Fields, Line, Schema  # noqa: E402
+from fc_reaper.log import LEVELS, LINES, Line  # noqa: E402
+
+Schema = dict[str, Any]
 
 DELIMITERS = list(", '\";=()[]{}?@&<>/:\n\t\r")
 """Those that Simple Log Service proposes. Neither - nor _ is one, so that ids and events stay whole."""
@@ -46,25 +51,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def texts() -> dict[Path, str]:
-    """Every file that is written from the table, with what belongs in it."""
+    """Every file that is written from the models, with what belongs in it."""
     contents = {"docs/log-schema.json": schema(), "docs/monitoring/index.json": index()}
     return {ROOT / path: json.dumps(content, indent=1) + "\n" for path, content in contents.items()}
 
 
+class _Plain(GenerateJsonSchema):
+    """Writes no titles and no defaults, and `null` as one more type."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: Any) -> Schema:
+        return self.generate_inner(schema["schema"])
+
+    def nullable_schema(self, schema: Any) -> Schema:
+        inner = self.generate_inner(schema["schema"])
+        if "enum" in inner:
+            return {**inner, "type": [inner["type"], "null"], "enum": [*inner["enum"], None]}
+        return {**inner, "type": [inner["type"], "null"]}
+
+    def model_schema(self, schema: Any) -> Schema:
+        found = super().model_schema(schema)
+        found.pop("title")
+        return found
+
+
 def schema() -> Schema:
     """The JSON schema (2020-12) of one log line; a field that it does not name is not in any line."""
+    mode: JsonSchemaMode = "serialization"
+    _, found = models_json_schema([(Line, mode), *((kind, mode) for kind in LINES)], schema_generator=_Plain)
+    models = found["$defs"]
+    every = models.pop("Line")
+    for kind in LINES:
+        _leave_out(every, models[kind.__name__])
+    every["properties"]["event"]["enum"] = [event for kind in LINES for event in kind.events()]
+    kinds = [{"if": _is_about(kind.events()), "then": {"$ref": f"#/$defs/{kind.__name__}"}} for kind in LINES]
+    levels = [
+        {"if": _is_about(_of_level(level)), "then": {"properties": {"level": {"const": level}}}}
+        for level in ("DEBUG", "INFO", "WARNING")
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A log line of fc-reaper",
-        "description": "One JSON object on a line by itself. Written from src/fc_reaper/lines.py.",
+        "description": "One JSON object on a line by itself. Written from src/fc_reaper/log.py.",
         "type": "object",
-        "properties": {"event": {"enum": list(LINES)}},
-        "required": ["event"],
-        "allOf": [
-            {"if": {"properties": {"event": {"const": event}}}, "then": {"$ref": f"#/$defs/{event}"}}
-            for event in LINES
-        ],
-        "$defs": {event: _definition(event, line) for event, line in LINES.items()},
+        "properties": every["properties"],
+        "required": every["required"],
+        "allOf": kinds + levels,
+        "unevaluatedProperties": False,
+        "$defs": models,
     }
 
 
@@ -96,32 +132,38 @@ def leaves() -> dict[str, str]:
     Simple Log Service indexes leaves only, neither arrays nor objects whose names are not known before,
     and true and false as text: https://www.alibabacloud.com/help/doc-detail/69357.html
     """
-    found = {"level": "text", "event": "text"}
-    for line in (ALWAYS, *({**line.fields, **line.perhaps} for line in LINES.values())):
-        found.update(_leaves(line))
-    return dict(sorted(found.items()))
+    whole = schema()
+    models = whole["$defs"]
+    lines = [whole, *(models[kind.__name__] for kind in LINES)]
+    return dict(sorted(leaf for line in lines for leaf in _leaves(models, line["properties"])))
 
 
-def _definition(event: str, line: Line) -> Schema:
-    own: Fields = {"level": {"enum": list(line.levels)}, "event": {"const": event}}
-    there = {**own, **ALWAYS, **line.fields}
-    return {
-        "description": line.meaning,
-        "type": "object",
-        "properties": {**there, **line.perhaps, "cut": CUT},
-        "required": list(there),
-        "additionalProperties": False,
-    }
+def _leave_out(every: Schema, line: Schema) -> None:
+    """Leave out of *line* what *every* line has."""
+    line["properties"] = {n: field for n, field in line["properties"].items() if n not in every["properties"]}
+    line["required"] = [name for name in line["required"] if name not in every["required"]]
+    del line["additionalProperties"]
 
 
-def _leaves(fields: Fields, path: str = "") -> Iterator[tuple[str, str]]:
+def _is_about(names: Sequence[str]) -> Schema:
+    return {"properties": {"event": {"enum": list(names)}}}
+
+
+def _of_level(level: str) -> list[str]:
+    """The events that always have *level*; a run that is over has one of two."""
+    names = (event for kind in LINES for event in kind.events() if event != "run_finished")
+    return [event for event in names if LEVELS.get(event, "INFO") == level]
+
+
+def _leaves(models: Schema, fields: Mapping[str, Schema], path: str = "") -> Iterator[tuple[str, str]]:
     for name, field in fields.items():
-        kinds = field.get("type", "string")
-        if "properties" in field:
-            yield from _leaves(field["properties"], f"{path}{name}.")
-        for kind, indexed in INDEXED.items():
-            if kind in ([kinds] if isinstance(kinds, str) else kinds):
-                yield path + name, indexed
+        if "$ref" in field:
+            inner = models[field["$ref"].rpartition("/")[2]]
+            yield from _leaves(models, inner["properties"], f"{path}{name}.")
+        kinds = field.get("type", ())
+        for kind in [kinds] if isinstance(kinds, str) else kinds:
+            if kind in INDEXED:
+                yield path + name, INDEXED[kind]
 
 
 def _text() -> Schema:

@@ -14,8 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
-from fc_reaper.dependencies import Dependencies, RunResult
-from fc_reaper.run import run
+from fc_reaper.dependencies import Dependencies
+from fc_reaper.log import Lines
+from fc_reaper.run import RunResult, run
 from fc_reaper.settings import connect
 from tests.monitoring.published import must_be_published
 
@@ -33,15 +34,16 @@ FAULT = "a fault in fc-reaper itself"
 
 @dataclass(frozen=True)
 class Reaped:
-    """What a run answered and what it said."""
+    """What a run answered and what it logged: `values` are the lines as a listener received them."""
 
     finished: RunResult
     lines: list[dict[str, Any]]
+    values: Lines
 
     @property
     def counts(self) -> dict[str, int]:
         """The counts that are not zero."""
-        return {name: number for name, number in self.finished.result["counts"].items() if number}
+        return {name: number for name, number in self.finished.result.counts.fields().items() if number}
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The log lines of one kind."""
@@ -72,22 +74,24 @@ def reap(
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stream = io.StringIO()
     random = random or Random(7)
-    world = Dependencies(
+    values = Lines()
+    dependencies = Dependencies(
         _environment(endpoint, policy, enforce, env),
         stream,
         clock,
         random,
         partial(connect, clock=clock, jitter=random.random),
         interrupted,
+        listener=values,
     )
     context = context or SimpleNamespace(request_id="r-1", function=SimpleNamespace(timeout=timeout))
-    finished = run(raw, context, world)
-    # A run that breaks down stops nothing either, and no test may take that for mercy.
-    assert not [error for error in finished.result["errors"] if FAULT in error], finished.result["errors"]
+    finished = run(raw, context, dependencies)
+    # A run that breaks down stops nothing either, and no test may take that for caution.
+    assert not [error for error in finished.result.errors if FAULT in error], finished.result.errors
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     for line in lines:
         must_be_published(line)
-    return Reaped(finished, lines)
+    return Reaped(finished, lines, values)
 
 
 def _environment(

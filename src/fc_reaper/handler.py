@@ -1,4 +1,4 @@
-"""The door for the cloud: `handler(event, context)` is what Function Compute calls."""
+"""The entry point: `handler(event, context)` is what Function Compute calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Dependencies, RunResult
+from fc_reaper.dependencies import Dependencies
 from fc_reaper.errors import ReaperError
 from fc_reaper.run import run
 from fc_reaper.settings import connect
@@ -27,15 +27,11 @@ def handler(event: bytes, context: Any) -> str:
     Raises:
         CloudUnreachable: the cloud did not answer, or asked for patience, and nothing was done.
     """
-    world = Dependencies(os.environ, sys.stdout, SYSTEM_CLOCK, Random(), connect)
-    finished = run(event, context, world)
+    dependencies = Dependencies(os.environ, sys.stdout, SYSTEM_CLOCK, Random(), connect)
+    finished = run(event, context, dependencies)
     if finished.curable:
-        raise CloudUnreachable("; ".join(finished.result["errors"]))
-    return _answer(finished)
-
-
-def _answer(finished: RunResult) -> str:
-    body = json.dumps(finished.result)
+        raise CloudUnreachable("; ".join(finished.result.errors))
+    body = json.dumps(finished.result.fields())
     if not finished.trigger.http:
         return body
     # An HTTP trigger of FC 3.0 wants its own shape:

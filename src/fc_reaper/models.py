@@ -6,6 +6,7 @@ Times are epoch milliseconds, as the platform counts them; `None` means that the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -112,3 +113,12 @@ class Credentials(BaseModel):
     access_key_id: _Key = ""
     access_key_secret: _Key = ""
     security_token: _Key = ""
+
+
+class Exit(IntEnum):
+    """How a run ended, as exit codes of the command line."""
+
+    DONE = 0
+    ATTENTION = 1
+    REFUSED = 2
+    UNREACHABLE = 3

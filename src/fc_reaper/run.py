@@ -1,23 +1,23 @@
-"""One run from event bytes to result. It always ends with one `run_finished` line."""
+"""One run, from the bytes of an event to its result. It always ends with one `run_finished` line."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fc_reaper.dependencies import Dependencies, Exit, RunResult
-from fc_reaper.errors import PolicyError, SettingsError
+from fc_reaper.dependencies import Dependencies
+from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.verdict import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
-from fc_reaper.log import JsonLines
-from fc_reaper.models import Millis
+from fc_reaper.log import JsonLog, NotApproved, Result, RunStarted
+from fc_reaper.models import Exit
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import (
     Context,
-    Credentials,
     Settings,
     read_context,
     read_credentials,
@@ -26,8 +26,7 @@ from fc_reaper.settings import (
     refuse_no_time,
     refuse_unknown_self,
 )
-from fc_reaper.summary import Summary, fault
-from fc_reaper.sweep.options import SweepOptions
+from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.stopper import TRUSTED_SKEW, DryRunStop, SendStop
 from fc_reaper.sweep.sweep import Sweep
 
@@ -44,161 +43,146 @@ class PlannedRun:
     most: int | None = None
 
 
-@dataclass
-class _Run:
-    """A run under way."""
+@dataclass(frozen=True)
+class RunResult:
+    """A run that is over: its result, how it ended, and whether trying again may cure it."""
 
-    world: Dependencies
+    result: Result
+    exit: Exit
+    curable: bool
     trigger: Trigger
-    log: JsonLines
-    began: float
-    summary: Summary = field(default_factory=Summary)
-    noted: bool = False
 
 
-def run(event: bytes, given: Any, world: Dependencies, errand: PlannedRun | None = None) -> RunResult:
-    """Understand *event*, sweep what it asks for, and tell. Never raises for anything an event holds.
+def run(
+    event: bytes,
+    given: Any,
+    dependencies: Dependencies,
+    planned_run: PlannedRun | None = None,
+    *,
+    approved: PolicyFile | None = None,
+) -> RunResult:
+    """Do what *event* asks for, and log it. Never raises for anything an event holds.
 
-    *given* is the platform's context, in any of its shapes, or None. With an *errand* the event only wakes.
+    *given* is the platform's context, in any of its shapes, or None. With a *planned_run* the event only
+    starts the run. *approved* takes the place of the policy that the settings name, as if policy.lock
+    approved it.
     """
-    strange: SettingsError | None = None
+    began = dependencies.clock.monotonic()
+    context, settings, refused = Context(), None, None
     try:
         context = read_context(given)
+        settings = read_settings(dependencies.env, context)
     except SettingsError as error:
-        context, strange = Context(), error
-    run = _begin(event, context, world)
+        refused = error
+    trigger = parse_event(event, own_account(dependencies.env, context))
+    log = _log(dependencies, context, settings, trigger)
+    report = Report(log, settings, shown=dependencies.shown)
     try:
-        if strange is not None:
-            raise strange
-        settings = read_settings(world.env, context)
-        _bind(run, settings)
-        refuse_no_time(settings)
-        policy = read_policy(settings) if errand is None else errand.policy
-        refuse_foreign_targets(settings, policy)
-        refuse_unknown_self(settings, policy)
-        unapproved = read_unapproved(settings, policy)
-        credentials = read_credentials(world.env, context)
-        _started(run, policy)
-        for name, why in unapproved.items():
-            run.log("not_approved", policy=name, why=why)
-        policy = policy.report_only(unapproved)
-        if run.trigger.requests:
-            _sweep(run, settings, policy, credentials, errand)
-        elif run.trigger.refused:
-            run.summary.exit = Exit.REFUSED
+        if settings is None:
+            report.notes(trigger.notes)
+            raise refused or SettingsError("there are no settings")
+        end = began + settings.time_left
+        _sweep(trigger, context, settings, dependencies, report, planned_run, approved, end)
     except (SettingsError, PolicyError) as error:
-        _note(run)
-        run.summary.errors += str(error).splitlines()
-        run.summary.exit = Exit.REFUSED
+        report.errors += str(error).splitlines()
+        report.exit = Exit.REFUSED
     except Exception as error:
-        run.summary.errors.append(fault(error))
-        run.summary.exit = Exit.ATTENTION
-    return _finish(run)
-
-
-def _begin(event: bytes, context: Context, world: Dependencies) -> _Run:
-    began = world.clock.monotonic()
-    trigger = parse_event(event, own_account(world.env, context))
-    log = JsonLines(
-        world.stream,
-        world.clock,
-        run_id=str(UUID(int=world.random.getrandbits(128), version=4)),
-        request_id=context.request_id or "",
-        mode="dry-run",
-        trigger=trigger.kind,
-    )
-    return _Run(world, trigger, log, began)
+        report.errors.append(_fault(error))
+        report.exit = Exit.ATTENTION
+    duration = round((dependencies.clock.monotonic() - began) * 1000)
+    return RunResult(report.finish(duration), report.exit, report.curable, trigger)
 
 
 def own_account(env: Mapping[str, str], context: Context) -> OwnAccount:
-    """The region and account of the reaper; alerts about others are ignored."""
+    """The region and account that the function belongs to; an alert about others is ignored."""
     region = env.get("FC_REGION") or context.region or None
     account = env.get("FC_ACCOUNT_ID") or context.account_id or None
     return OwnAccount(region=region, account=account)
 
 
-def _bind(run: _Run, settings: Settings) -> None:
-    mode = "dry-run" if run.trigger.dry_run else settings.mode
-    bound = {**run.log.bound, "mode": mode}
-    run.log = JsonLines(run.world.stream, run.world.clock, verbose=settings.verbose, **bound)
-
-
-def _started(run: _Run, policy: PolicyFile) -> None:
-    requests = [
-        {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
-        for one in run.trigger.requests
-    ]
-    run.log(
-        "run_started",
-        targets=sorted({str(target) for one in policy.policies for target in one.targets}),
-        policies=[one.name for one in policy.policies],
-        requests=requests,
-        dry_run_asked=run.trigger.dry_run,
+def _log(
+    dependencies: Dependencies, context: Context, settings: Settings | None, trigger: Trigger
+) -> JsonLog:
+    enforces = settings is not None and settings.mode == "enforce" and not trigger.dry_run
+    return JsonLog(
+        dependencies.stream,
+        dependencies.clock,
+        verbose=settings is not None and settings.verbose,
+        listener=dependencies.listener,
+        run_id=str(UUID(int=dependencies.random.getrandbits(128), version=4)),
+        request_id=context.request_id or "",
+        mode="enforce" if enforces else "dry-run",
+        trigger=trigger.kind,
     )
-    _note(run)
-
-
-def _note(run: _Run) -> None:
-    """Tell, once, what was made of the parts of the event that ask for nothing."""
-    for note in () if run.noted else run.trigger.notes:
-        run.log(note.event, why=note.why, part=note.part)
-    run.noted = True
 
 
 def _sweep(
-    run: _Run, settings: Settings, policy: PolicyFile, credentials: Credentials, errand: PlannedRun | None
+    trigger: Trigger,
+    context: Context,
+    settings: Settings,
+    dependencies: Dependencies,
+    report: Report,
+    planned_run: PlannedRun | None,
+    approved: PolicyFile | None,
+    end: float,
 ) -> None:
-    world, summary, run_id = run.world, run.summary, str(run.log.bound["run_id"])
-    cloud = world.connect(settings, credentials, run_id, summary.called)
-    hands = SendStop(cloud) if run.log.bound["mode"] == "enforce" else DryRunStop()
+    log = report.log
+    try:
+        refuse_no_time(settings)
+        policy = approved or (planned_run.policy if planned_run else read_policy(settings))
+        refuse_foreign_targets(settings, policy)
+        refuse_unknown_self(settings, policy)
+        unapproved = {} if approved else read_unapproved(settings, policy)
+        credentials = read_credentials(dependencies.env, context)
+        log(
+            RunStarted,
+            "run_started",
+            targets=sorted({str(target) for one in policy.policies for target in one.targets}),
+            policies=[one.name for one in policy.policies],
+            requests=[
+                {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
+                for one in trigger.requests
+            ],
+            dry_run_asked=trigger.dry_run,
+        )
+    finally:
+        report.notes(trigger.notes)
+    for name, why in unapproved.items():
+        log(NotApproved, "not_approved", policy=name, why=why)
+    policy = policy.report_only(unapproved)
+    if not trigger.requests:
+        report.exit = Exit.REFUSED if trigger.refused else Exit.DONE
+        return
+    cloud = dependencies.connect(settings, credentials, log.bound["run_id"], report.called)
     sweep = Sweep(
         cloud,
-        hands,
+        SendStop(cloud) if log.bound["mode"] == "enforce" else DryRunStop(),
         policy,
-        _terms(run, settings),
-        run.log,
-        clock=world.clock,
-        random=world.random,
-        interrupted=world.interrupted,
+        settings,
+        report,
+        end=end,
+        clock=dependencies.clock,
+        random=dependencies.random,
+        interrupted=dependencies.interrupted,
     )
-    summary.follow(sweep)
-    if errand is None:
-        sweep.run(run.trigger.requests)
+    if planned_run is None:
+        sweep.run(trigger.requests)
     else:
-        approved = {one.name for one in policy.policies if one.stops}
-        planned = [claim for claim in errand.planned if claim.verdict.policy in approved]
-        sweep.carry_out(planned, errand.most)
-    summary.conclude(sweep)
+        stopping = {one.name for one in policy.policies if one.stops}
+        planned = [one for one in planned_run.planned if one.verdict.policy in stopping]
+        sweep.carry_out(planned, planned_run.most)
+    report.concluded()
     if cloud.skew_ms > TRUSTED_SKEW:
         # Ages are too young by then, so a quiet run would look like one in which nothing is due.
         seconds = cloud.skew_ms // 1000
-        summary.errors.append(
-            f"our clock and the cloud's differ by {seconds}s; beyond 30s nothing is stopped"
-        )
-        summary.exit = summary.exit or Exit.ATTENTION
+        report.errors.append(f"our clock and the cloud's differ by {seconds}s; beyond 30s nothing is stopped")
+        report.exit = report.exit or Exit.ATTENTION
 
 
-def _terms(run: _Run, settings: Settings) -> SweepOptions:
-    return SweepOptions(
-        end=run.began + settings.time_left,
-        # More hands than calls a second would book all turns for reading, and leave none for a stop.
-        concurrency=min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1]))),
-        may_refuse=frozenset(("Dequeued",) if settings.api_version == "2021-04-06" else ()),
-        stuck_after=settings.stuck_after,
-        started_time=settings.started_time,
-        ourselves=settings.ourselves,
-        log_tasks=settings.log_tasks,
-        shown=run.world.shown,
-        tick=settings.interval,
-        verbose=settings.verbose,
-    )
-
-
-def _finish(run: _Run) -> RunResult:
-    fields = run.summary.fields(run.trigger, _since(run))
-    result = {**run.log("run_finished", **fields), "tasks": run.summary.tasks}
-    return RunResult(result, run.summary.exit, run.summary.curable, run.trigger)
-
-
-def _since(run: _Run) -> Millis:
-    return round((run.world.clock.monotonic() - run.began) * 1000)
+def _fault(error: Exception) -> str:
+    """A fault of ours in one line: what, and where it was raised."""
+    if isinstance(error, ReaperError):
+        return " ".join(str(error).split())
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    return f"a fault in fc-reaper itself: {type(error).__name__} at {place}; please report it"

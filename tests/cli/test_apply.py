@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.cli.planning.bars import Counts
+from fc_reaper.log import TaskLine
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.cli.plans import HOME, a_plan, became, carried_out, edited, task_of, without
 from tests.emulator_process import EmulatorProcess, running_emulator
@@ -589,9 +590,7 @@ def test_the_bars_count_turns_and_proofs() -> None:
     """A task has its turn once; whoever was asked to stop is proven later."""
     seen: list[tuple[int, int, int]] = []
     counts = Counts(lambda now: seen.append((now.begun, now.asked, now.proven)))
-    story = [("run_started", "-"), ("accepted", "a"), ("ended", "b"), ("confirmed", "a"), ("skipped", "c")]
-    for event, name in story:
-        counts.hear(
-            {"event": event, "service": None, "function": "f", "qualifier": "q", "invocation_id": name}
-        )
+    task: dict[str, Any] = dict.fromkeys(TaskLine.model_fields)
+    for event, name in [("accepted", "a"), ("ended", "b"), ("confirmed", "a"), ("skipped", "c")]:
+        counts.hear(TaskLine.model_construct(None, **{**task, "event": event, "invocation_id": name}))
     assert seen == [(1, 1, 0), (2, 1, 0), (2, 1, 1), (3, 1, 1)]

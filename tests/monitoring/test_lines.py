@@ -17,13 +17,10 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.handler import handler
-from fc_reaper.log import JsonLines, fitted
-from fc_reaper.log_schema import ALWAYS, LINES
+from fc_reaper.log import LEVELS, LINES, Counts, JsonLog, Line, Result, fitted
 from fc_reaper.models import Function, Task
-from fc_reaper.sweep.ledger import Ledger
-from fc_reaper.sweep.report import Report
-from fc_reaper.sweep.stopping import Outcome
-from fc_reaper.sweep.teller import Teller
+from fc_reaper.settings import Context, read_settings
+from fc_reaper.sweep.report import OUTCOMES, Outcome, Report
 from tests.emulator_process import running_emulator
 from tests.monitoring.history import History
 from tests.monitoring.published import SCHEMA, must_be_published
@@ -33,8 +30,12 @@ from tests.run.account import POLICY, SEED
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_published_files_are_what_the_table_says() -> None:
-    """After a change of the table: python scripts/log_schema.py."""
+EVENTS = {event: kind for kind in LINES for event in kind.events()}
+"""Every kind of line by each event it is about."""
+
+
+def test_the_published_files_are_what_the_models_say() -> None:
+    """After a change of a model: python scripts/log_schema.py."""
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/log_schema.py", "--check"],
         capture_output=True,
@@ -50,48 +51,49 @@ def test_the_schema_is_one() -> None:
 
 
 def test_every_kind_of_line_is_really_printed(history: History) -> None:
-    """The table invents nothing, and real runs print nothing that it does not know."""
-    assert {record.line["event"] for record in history.records} == set(LINES)
+    """The models invent nothing, and real runs print nothing that they do not know."""
+    assert {record.line["event"] for record in history.records} == set(EVENTS)
 
 
-@pytest.mark.parametrize("event", [event for event, line in LINES.items() if line.perhaps])
-def test_what_a_line_may_leave_out_is_there_at_times(history: History, event: str) -> None:
+@pytest.mark.parametrize("kind", LINES, ids=lambda kind: kind.__name__)
+def test_what_a_line_may_leave_out_is_there_at_times(history: History, kind: type[Line]) -> None:
     """An optional field that no run prints would be an invention."""
-    lines = [*history.lines(event), *([out_of_time()] if event == "skipped" else [])]
-    printed = {name for line in lines for name in line}
-    assert set(LINES[event].perhaps) <= printed
+    lines = [*history.lines(*kind.events()), *([out_of_time()] if "skipped" in kind.events() else [])]
+    optional = {name for name, field in kind.model_fields.items() if not field.is_required()} - {"cut"}
+    assert optional <= {name for line in lines for name in line}
 
 
 def out_of_time() -> dict[str, Any]:
     """The line of a task whose stop was refused until the time was up; no run can be made to end so."""
     stream = io.StringIO()
-    tell = JsonLines(stream, SYSTEM_CLOCK, run_id="r", request_id="", mode="enforce", trigger="timer")
-    teller = Teller(tell, limit=1, tick=1, verbose=False)
+    log = JsonLog(stream, SYSTEM_CLOCK, run_id="r", request_id="", mode="enforce", trigger="timer")
     due = Evaluation(
         Task(Function(None, "resize", "LATEST"), "job-1", "Running"),
         Verdict(Kind.DUE, "too long", "runaway", "running_for", 2, 1, "events"),
     )
     outcome = Outcome("skipped", due, "margin", "the time was up", CloudError("busy", http_status=503))
-    Report(Ledger(), teller, shown=1, tick=1).settled(outcome)
+    Report(log, read_settings({}, Context()), shown=1).settled(outcome)
     line: dict[str, Any] = json.loads(stream.getvalue())
     must_be_published(line)
     return line
 
 
-def test_the_counts_are_those_of_a_run() -> None:
-    """The ledger counts them, the table explains them."""
-    counts = LINES["run_finished"].fields["counts"]
-    assert tuple(counts["properties"]) == tuple(counts["required"]) == tuple(Ledger().counts())
+def test_every_outcome_is_counted_by_its_name() -> None:
+    """In the order of the published counts."""
+    names = list(Counts.model_fields)
+    assert names == ["functions", "listed", *(kind.value for kind in Kind), *OUTCOMES, "stuck"]
 
 
-@pytest.mark.parametrize("event", LINES)
-def test_a_line_is_told_at_its_level(event: str) -> None:
-    """Alerts look at levels, so that the table must know them."""
-    stream = io.StringIO()
-    for errors in ([], ["something"]):
-        JsonLines(stream, SYSTEM_CLOCK, verbose=True)(event, errors=errors)
-    levels = {json.loads(line)["level"] for line in stream.getvalue().splitlines()}
-    assert levels == set(LINES[event].levels)
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_line_has_its_level(history: History, event: str) -> None:
+    """Alerts look at levels; only the last line may have one of two."""
+    levels = {line["level"] for line in history.lines(event)}
+    assert levels == ({"INFO", "WARNING"} if event == "run_finished" else {LEVELS.get(event, "INFO")})
+
+
+def test_the_result_is_the_last_line_with_the_tasks() -> None:
+    """Nothing is in one and not in the other."""
+    assert set(Result.model_fields) == {*EVENTS["run_finished"].model_fields, "tasks"}
 
 
 BREACHES: dict[str, dict[str, Any]] = {
@@ -114,11 +116,11 @@ def test_the_schema_refuses(history: History, breach: str) -> None:
         must_be_published({**line, **BREACHES[breach]})
 
 
-@pytest.mark.parametrize("event", LINES)
+@pytest.mark.parametrize("event", EVENTS)
 def test_a_line_without_one_of_its_fields_is_refused(history: History, event: str) -> None:
     """Whoever reads a line may rely on every field that is said to be always there."""
     line = history.lines(event)[0]
-    for name in {*ALWAYS, *LINES[event].fields}:
+    for name in [name for name, field in EVENTS[event].model_fields.items() if field.is_required()]:
         with pytest.raises(AssertionError):
             must_be_published({key: value for key, value in line.items() if key != name})
 
@@ -133,7 +135,7 @@ def test_a_line_that_was_cut_is_still_one(history: History) -> None:
 def test_what_the_handler_prints_is_published(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The door for the cloud tells by the same lines."""
+    """The entry point prints the same lines."""
     with running_emulator(seed=SEED) as cloud:
         for name, value in {**KEYS, "REAPER_ENDPOINT": cloud.endpoint, "REAPER_POLICY": POLICY}.items():
             monkeypatch.setenv(name, value)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped

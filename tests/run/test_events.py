@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 from tests.emulator_process import EmulatorProcess
 from tests.reaping import reap
 from tests.run.account import operations, stopped
@@ -40,7 +40,7 @@ def test_a_sample_makes_a_run(cloud: EmulatorProcess, sample: Path) -> None:
     reaped = reap(cloud.endpoint, POLICY, sample.read_bytes(), enforce=True)
     refused = {line["why"] for line in reaped.said("trigger_refused")}
     assert refused <= {"no task of this invocation id among the targets"}
-    assert reaped.finished.result["errors"] == [] or refused
+    assert reaped.finished.result.errors == [] or refused
     assert looked_at(cloud) <= LOOKED_AT
     assert stopped(cloud) <= {"over-1", "over-2", "over-3", "keep-1", "vip-1", "three-1"}
 
@@ -72,5 +72,5 @@ def test_no_event_leads_outside_the_targets(cloud: Any, raw: bytes) -> None:
     """Whatever the bytes, a run or a refusal: one last line, no fault, and no stranger asked about."""
     reaped = reap(cloud.endpoint, POLICY, raw)
     assert [line["event"] for line in reaped.lines].count("run_finished") == 1
-    assert not any("fault" in error for error in reaped.finished.result["errors"])
+    assert not any("fault" in error for error in reaped.finished.result.errors)
     assert looked_at(cloud) <= LOOKED_AT

@@ -1,4 +1,4 @@
-"""The door for the cloud, called as Function Compute calls it."""
+"""The entry point, called as Function Compute calls it."""
 
 from __future__ import annotations
 

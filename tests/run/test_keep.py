@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped
@@ -257,7 +257,7 @@ def test_those_who_stay_are_read_side_by_side() -> None:
     text = policy(match="{status: Running}", keep="{at_most: 50}")
     with running_emulator("--latency", "200ms", seed=seed) as cloud:
         reaped = run(cloud, text, timeout=20, margin="10s")
-        assert (stopped(cloud), reaped.finished.result["partial"]) == ({"job-1", "job-2", "job-3"}, False)
+        assert (stopped(cloud), reaped.finished.result.partial) == ({"job-1", "job-2", "job-3"}, False)
 
 
 def test_one_payload_does_not_keep_the_others_from_being_judged() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.emulator_process import EmulatorProcess, running_emulator

@@ -10,54 +10,82 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock
-from fc_reaper.log import LONGEST_LINE, JsonLines
+from fc_reaper.log import (
+    LONGEST_LINE,
+    Counts,
+    JsonLog,
+    Line,
+    Lines,
+    NotApproved,
+    RunFinished,
+    RunStarted,
+    TaskLine,
+)
+from tests.emulator_process import EmulatorProcess
+from tests.reaping import reap
+from tests.run.account import POLICY
 
 CLOCK = Clock(lambda: 1_795_000_000_123, lambda: 0.0, lambda seconds: None)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
+HEAD: dict[str, Any] = {"run_id": "r", "request_id": "", "mode": "dry-run", "trigger": "timer"}
+TASK: dict[str, Any] = {
+    **dict.fromkeys(("function", "qualifier", "invocation_id", "status", "reason"), "x"),
+    **dict.fromkeys(("service", "policy", "rule", "age_s", "limit_s", "over_s", "clock")),
+    "also": [],
+    "new": False,
+}
 
 
-def told(event: str, **fields: Any) -> list[str]:
+def logged(kind: type[Line], event: str, *, verbose: bool = False, **fields: Any) -> list[str]:
+    """What is printed of one line."""
     stream = io.StringIO()
-    JsonLines(stream, CLOCK, run_id="r")(event, **fields)
+    JsonLog(stream, CLOCK, verbose=verbose, **HEAD)(kind, event, **fields)
     return stream.getvalue().splitlines()
 
 
 def test_a_line_says_when_how_loud_and_what() -> None:
-    """UTC with milliseconds; names are constant."""
-    (line,) = told("run_started", policies=["a"])
-    assert json.loads(line) == {
-        "timestamp": "2026-11-18T11:06:40.123Z",
-        "level": "INFO",
-        "event": "run_started",
-        "run_id": "r",
-        "policies": ["a"],
-    }
+    """UTC with milliseconds; names are constant; what was not given is left out."""
+    fields: dict[str, Any] = {"policies": ["a"], "targets": [], "requests": [], "dry_run_asked": False}
+    (line,) = logged(RunStarted, "run_started", **fields)
+    when = {"timestamp": "2026-11-18T11:06:40.123Z", "level": "INFO", "event": "run_started"}
+    assert json.loads(line) == {**when, **HEAD, **fields}
 
 
-@given(st.dictionaries(st.text(min_size=1), values, max_size=6))
-def test_anything_makes_exactly_one_line(fields: dict[str, Any]) -> None:
-    """Line breaks, surrogates and odd names included."""
-    stream = io.StringIO()
-    JsonLines(stream, CLOCK)("stuck", reason=fields)
-    assert json.loads(stream.getvalue())["event"] == "stuck"
-    assert stream.getvalue().count("\n") == 1
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_makes_exactly_one_line(text: str) -> None:
+    """Line breaks and halves of characters included."""
+    (line,) = logged(NotApproved, "not_approved", policy="p", why=text)
+    assert json.loads(line)["why"] == text.encode("utf-8", "replace").decode()
 
 
 @given(st.sampled_from(["x", "\u00e9", "\n"]), st.integers(1, 5))
 def test_no_line_is_longer_than_the_platform_keeps(letter: str, times: int) -> None:
     """What is too long is cut, and the line says what."""
-    (line,) = told("run_finished", errors=[letter * 20_000] * times, counts={"listed": 1})
+    counts = dict.fromkeys(Counts.model_fields, 1)
+    fields: dict[str, Any] = {"counts": counts, "policies": {}, "calls": {}, "duration_ms": 1}
+    fields |= {"partial": False, "unmatched": [], "errors": [letter * 20_000] * times}
+    (line,) = logged(RunFinished, "run_finished", **fields)
     assert len(line.encode()) < LONGEST_LINE
-    assert json.loads(line)["counts"] == {"listed": 1}
+    assert json.loads(line)["counts"] == counts
 
 
 def test_details_are_silent_unless_asked_for() -> None:
-    """Kept tasks are told at DEBUG only."""
-    assert told("kept") == []
-    stream = io.StringIO()
-    JsonLines(stream, CLOCK, verbose=True)("kept")
-    assert json.loads(stream.getvalue())["level"] == "DEBUG"
+    """Kept tasks are logged at DEBUG only."""
+    assert logged(TaskLine, "kept", **TASK) == []
+    (line,) = logged(TaskLine, "kept", verbose=True, **TASK)
+    assert json.loads(line)["level"] == "DEBUG"
+
+
+def test_a_listener_receives_what_is_printed(cloud: EmulatorProcess) -> None:
+    """The same lines in the same order, as values."""
+    reaped = reap(cloud.endpoint, POLICY, enforce=True)
+    assert [line.fields() for line in reaped.values] == reaped.lines
+    assert {line.invocation_id for line in reaped.values.of("confirmed")} == reaped.ids("confirmed")
+
+
+def test_a_listener_keeps_what_it_was_made_for() -> None:
+    """Lines of other kinds pass by."""
+    lines = Lines("not_approved")
+    log = JsonLog(None, CLOCK, listener=lines, **HEAD)
+    log(TaskLine, "stuck", **TASK)
+    log(NotApproved, "not_approved", policy="p", why="new")
+    assert [line.policy for line in lines] == ["p"]

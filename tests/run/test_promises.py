@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, SEED, operations, policy, stopped
@@ -16,7 +16,7 @@ OVER = {"over-1", "over-2", "over-3"}
 
 def adds_up(reaped: Reaped) -> bool:
     """Whether each task was counted exactly once."""
-    counts = reaped.finished.result["counts"]
+    counts = reaped.finished.result.counts.fields()
     listed = sum(counts[name] for name in ("kept", "exempt", "unknown", "reported", "due"))
     outcomes = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
     return bool(counts["listed"] == listed and counts["due"] == sum(counts[name] for name in outcomes))
@@ -99,7 +99,7 @@ def test_no_event_widens_the_targets(cloud: EmulatorProcess, event: Any) -> None
 def test_a_task_named_by_its_id_is_judged_like_any_other(cloud: EmulatorProcess) -> None:
     """An event that names a task can stop it only if the policy says that it is due."""
     young = reap(cloud.endpoint, POLICY, {"invocationId": "young-1"}, enforce=True)
-    assert (young.counts["kept"], young.finished.result["trigger"]) == (1, "task")
+    assert (young.counts["kept"], young.finished.result.trigger) == (1, "task")
     over = reap(cloud.endpoint, POLICY, {"invocationId": "over-2", "qualifier": "prod"}, enforce=True)
     assert over.ids("confirmed") == stopped(cloud) == {"over-2"}
 
@@ -194,7 +194,7 @@ def test_patterns_are_not_enforced_while_nobody_knows_who_the_reaper_is(cloud: E
     """A pattern might mean the reaper itself."""
     reaped = reap(cloud.endpoint, policy(targets="['media/*@*']"), enforce=True, self="")
     assert reaped.finished.exit is Exit.REFUSED
-    assert "REAPER_SELF" in reaped.finished.result["errors"][0]
+    assert "REAPER_SELF" in reaped.finished.result.errors[0]
     assert operations(cloud) == {}
 
 
@@ -309,8 +309,8 @@ def test_a_run_ends_within_its_margin_whatever_the_cloud_does(cloud: EmulatorPro
     """A cloud that does not answer costs the time that was given, and the run says that it is partial."""
     cloud.faults([{"operation": "*", "times": 99, "delay": "30s"}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=3, margin="1s")
-    assert reaped.finished.result["duration_ms"] < 3000
-    assert reaped.finished.result["partial"]
+    assert reaped.finished.result.duration_ms < 3000
+    assert reaped.finished.result.partial
     assert reaped.finished.exit is Exit.UNREACHABLE
     cloud.reset()
 
@@ -358,7 +358,7 @@ def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, text: str) -> N
     """Nothing is looked at, and every finding stands in the result."""
     reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.finished.exit is Exit.REFUSED
-    assert reaped.finished.result["errors"]
+    assert reaped.finished.result.errors
     assert operations(cloud) == {}
 
 
@@ -378,7 +378,7 @@ def test_somebody_who_interrupts_gets_a_true_summary(cloud: EmulatorProcess) -> 
         return "StopStatefulAsyncInvocation" in operations(cloud)
 
     reaped = reap(cloud.endpoint, POLICY, enforce=True, concurrency="1", interrupted=after_the_first_stop)
-    assert reaped.finished.result["partial"]
+    assert reaped.finished.result.partial
     assert stopped(cloud) == reaped.ids("accepted")
     assert 0 < len(stopped(cloud)) < len(OVER)
     assert reaped.ids("skipped") == OVER - stopped(cloud)
@@ -389,7 +389,7 @@ def test_what_time_does_not_allow_is_left_alone(cloud: EmulatorProcess) -> None:
     """Where each call takes long, looking ends early and what is due is skipped for `margin`."""
     cloud.faults([{"operation": "GetStatefulAsyncInvocation", "times": 99, "delay": "5s"}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=3, margin="1s", concurrency="1")
-    assert reaped.finished.result["partial"]
+    assert reaped.finished.result.partial
     assert stopped(cloud) == set()
     assert reaped.counts["due"] == 3
     assert {line["why"] for line in reaped.said("skipped")} == {"margin"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError, SettingsError
+from fc_reaper.models import Exit
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import Settings, read_context, refuse_foreign_targets, refuse_no_time
 from fc_reaper.settings import read_credentials as credentials_of
@@ -211,7 +211,7 @@ def test_a_misspelt_setting_ends_the_run_before_anything_is_listed(cloud: Emulat
     reaped = reap(cloud.endpoint, POLICY, enforce=True, dry_run="true")
     assert [line["event"] for line in reaped.lines] == ["run_finished"]
     assert reaped.finished.exit is Exit.REFUSED
-    assert "REAPER_MODE=dry-run" in reaped.finished.result["errors"][0]
+    assert "REAPER_MODE=dry-run" in reaped.finished.result.errors[0]
     assert operations(cloud) == {}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, policy, seeded, stopped
@@ -56,7 +56,7 @@ def test_what_the_time_did_not_allow_is_skipped_not_failed() -> None:
         reaped = reap(cloud.endpoint, text, enforce=True, timeout=8, margin="2s", rate="20/s")
         assert "failed" not in reaped.counts
         assert {line["why"] for line in reaped.said("skipped")} == {"margin"}
-        assert reaped.finished.result["partial"]
+        assert reaped.finished.result.partial
         assert len(stopped(cloud)) == reaped.counts.get("confirmed", 0) + reaped.counts.get("accepted", 0) > 5
 
 
@@ -136,7 +136,7 @@ def test_clocks_that_disagree_are_not_silent(cloud: EmulatorProcess, shift: str)
     cloud.faults([{"operation": "*", "times": 99, "date": shift}])
     reaped = reap(cloud.endpoint, policy(match="{running_for: 150m}"), enforce=True)
     assert reaped.finished.exit is Exit.ATTENTION
-    assert "differ" in reaped.finished.result["errors"][0]
+    assert "differ" in reaped.finished.result.errors[0]
 
 
 def test_a_stop_that_changed_nothing_needs_attention(cloud: EmulatorProcess) -> None:
@@ -182,7 +182,7 @@ def test_a_role_that_may_list_but_not_read_is_not_silent() -> None:
         reaped = reap(cloud.endpoint, policy(match="{alive_for: 2h}"))
         assert reaped.finished.exit is Exit.ATTENTION
         assert reaped.said("unknown")[0]["error_code"] == "AccessDenied"
-        assert "media/transcode@prod" in reaped.finished.result["errors"][0]
+        assert "media/transcode@prod" in reaped.finished.result.errors[0]
 
 
 def test_a_refusal_is_told_in_the_result_with_its_reason(cloud: EmulatorProcess) -> None:
@@ -190,7 +190,7 @@ def test_a_refusal_is_told_in_the_result_with_its_reason(cloud: EmulatorProcess)
     over = {"alertState": "OK", "metricName": "m", "dimensions": "{functionName=transcode}", "ruleId": "r"}
     reaped = reap(cloud.endpoint, POLICY, [{"functionName": "stranger"}, over])
     assert reaped.finished.exit is Exit.REFUSED
-    assert reaped.finished.result["errors"] == [
+    assert reaped.finished.result.errors == [
         "the event was refused: what it names is not among the targets of the policy"
     ]
 
@@ -214,7 +214,7 @@ def test_a_refused_element_may_come_again_mended(cloud: EmulatorProcess) -> None
 def test_a_pattern_that_stands_for_nothing_is_named(cloud: EmulatorProcess) -> None:
     """A typo in a pattern would otherwise watch nothing for ever."""
     reaped = reap(cloud.endpoint, policy(targets="['medai/*@*', 'media/*@*']"))
-    assert reaped.finished.result["unmatched"] == ["medai/*@*"]
+    assert reaped.finished.result.unmatched == ["medai/*@*"]
 
 
 def test_an_id_must_not_be_known_to_another_target_either() -> None:

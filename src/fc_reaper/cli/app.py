@@ -21,8 +21,8 @@ from fc_reaper.cli.hints import advice
 from fc_reaper.cli.invoke import invoke
 from fc_reaper.cli.output import CommandError, print_error, print_issues, print_line
 from fc_reaper.cli.plan import plan
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, PolicyError, ReaperError
+from fc_reaper.models import Exit
 
 app = typer.Typer(
     add_completion=False,

@@ -9,7 +9,7 @@ from typer import Argument
 from fc_reaper.cli.checking.check import check as check_policy
 from fc_reaper.cli.options import AsJson, PolicyFile, environment
 from fc_reaper.cli.output import CommandError, print_line
-from fc_reaper.dependencies import Exit
+from fc_reaper.models import Exit
 
 
 def check(

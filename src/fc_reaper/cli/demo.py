@@ -32,10 +32,9 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Exit
-from fc_reaper.models import FINISHED, Millis
+from fc_reaper.log import Lines, TaskLine
+from fc_reaper.models import FINISHED, Exit, Millis
 from fc_reaper.policy import format_duration, load_policy
 
 Record = Mapping[str, Any]
@@ -156,7 +155,7 @@ class Attempt:
     journal: list[dict[str, Any]]
     lost: str | None
     claims: frozenset[str] = frozenset()
-    log: Mapping[str, Record] = field(default_factory=dict)
+    log: Mapping[str, TaskLine] = field(default_factory=dict)
 
     @property
     def score(self) -> Score:
@@ -210,11 +209,11 @@ def _reaper(mode: str) -> Reaper:
             "ALIBABA_CLOUD_ACCESS_KEY_ID": KEYS[0],
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEYS[1],
         }
-        tap = Tap(None, keep=_LINES)
-        run_local((DATA / "event.json").read_bytes(), env, tap, timeout=60.0)
+        log = Lines(*_LINES)
+        run_local((DATA / "event.json").read_bytes(), env, timeout=60.0, listener=log)
         # A stuck task is kept, too: what kept it counts only where nothing else is said of a task.
-        lines = sorted(tap.lines, key=lambda line: line["event"] not in _KEPT)
-        return {"log": {line["invocation_id"]: line for line in lines}}
+        lines = sorted(log, key=lambda line: line.event not in _KEPT)
+        return {"log": {line.invocation_id: line for line in lines}}
 
     return run
 
@@ -310,7 +309,7 @@ def _heading(number: int, what: str, how: str) -> Text:
 
 
 def _dry_run_line(attempt: Attempt) -> str:
-    would = sum(line["event"] == "would_stop" for line in attempt.log.values())
+    would = sum(line.event == "would_stop" for line in attempt.log.values())
     requests = attempt.score.requests
     nothing = "nothing was touched" if requests == 0 else f"but {counted(requests, 'stop request')} was sent"
     return f"   {counted(would, 'task')} would be stopped; {nothing}."
@@ -322,10 +321,10 @@ def _show_truth(cron: Attempt, reaper: Attempt) -> None:
         for task in cron.tasks
     ]
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
-    confirmed = (line for line in reaper.log.values() if line["event"] == "confirmed")
-    line = next((line for line in confirmed if "detail" not in line), None)
+    confirmed = (line for line in reaper.log.values() if line.event == "confirmed")
+    line = next((line for line in confirmed if not line.detail), None)
     if line is not None:
-        show("", 'One line of its log answers "why mine?":', wrapped_json(line, WIDTH))
+        show("", 'One line of its log answers "why mine?":', wrapped_json(line.fields(), WIDTH))
     show("", _total("careless cron", cron.score), _total("fc-reaper", reaper.score))
     show("by the journal of the emulator, whatever the reapers say.", "")
     missing = " write a policy.yaml (`fc-reaper schema` helps your editor), then:"
@@ -347,27 +346,27 @@ def _cron_cell(cron: Attempt, task: Record) -> Text:
 
 def _reaper_cell(reaper: Attempt, task: Record) -> Text:
     made, unwanted = reaper.stops(task), is_unwanted(task)
-    line = reaper.log.get(task["invocationId"], {"event": "not listed"})
-    event = line["event"]
+    line = reaper.log.get(task["invocationId"])
     if made.took_effect and not unwanted:
         return Text("STOPPED wrong", BAD)
+    if line is None:
+        return Text("not listed", BAD)
+    event = line.event
     if event == "confirmed":
         if not made.took_effect:
             return Text("says stopped, but is not", BAD)
-        over = f"; {format_seconds(line['over_s'])} over"
-        return Text(
-            "stopped, confirmed by reading" if line.get("detail") else f"stopped, confirmed{over}", GOOD
-        )
+        over = f"; {format_seconds(line.over_s)} over"
+        return Text("stopped, confirmed by reading" if line.detail else f"stopped, confirmed{over}", GOOD)
     if event == "ended":
         return Text("ended: not an error")
     if event == "stuck":
         return Text("STUCK: somebody is told", BAD)
     if event == "exempt":
         return Text(f"kept: exempt, policy.yaml:{_exempt_line()}", SOFT if unwanted else "")
-    if event == "kept" and line["age_s"] is not None and line["limit_s"] is not None:
-        age, limit = _minutes(round(line["age_s"] * 1000)), format_seconds(line["limit_s"])
-        return Text(f"kept: {line['rule']} {age} of {limit}", SOFT if unwanted else "")
-    return Text(f"{event}: {line.get('why') or line.get('detail') or line.get('reason') or ''}", BAD)
+    if event == "kept" and line.age_s is not None and line.limit_s is not None:
+        age, limit = _minutes(round(line.age_s * 1000)), format_seconds(line.limit_s)
+        return Text(f"kept: {line.rule} {age} of {limit}", SOFT if unwanted else "")
+    return Text(f"{event}: {line.why or line.detail or line.reason}", BAD)
 
 
 def _exempt_line() -> int:

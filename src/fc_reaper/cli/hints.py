@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from fc_reaper.log import ListFailed, TaskLine
 
 _KEYS = (
     "check ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET (for a role also "
@@ -43,8 +44,6 @@ def _refused(code: str) -> str:
     return f"{_KEYS}; {_PERMISSIONS}"
 
 
-def advice_for(failures: Iterable[Mapping[str, Any]]) -> list[str]:
+def advice_for(failures: Iterable[ListFailed | TaskLine]) -> list[str]:
     """What to check after these `list_failed` lines, each advice once."""
-    return list(
-        dict.fromkeys(advice(one.get("http_status"), one.get("error_code") or "") for one in failures)
-    )
+    return list(dict.fromkeys(advice(one.http_status, one.error_code) for one in failures))

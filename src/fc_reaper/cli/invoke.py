@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.options import Api, Endpoint, EventFile, PolicyFile, environment
 from fc_reaper.cli.output import (
     CommandError,
+    discard,
     interruptible,
     print_error,
     print_json,
@@ -24,12 +26,13 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Dependencies, Exit, RunResult
+from fc_reaper.dependencies import Dependencies
 from fc_reaper.events import Note, Request, Trigger, parse_event
+from fc_reaper.log import Lines, Listener
+from fc_reaper.models import Exit
 from fc_reaper.policy_files import read_policy
-from fc_reaper.run import PlannedRun, own_account, run
+from fc_reaper.run import PlannedRun, RunResult, own_account, run
 from fc_reaper.settings import Context, connect, read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
 
@@ -66,12 +69,13 @@ def invoke(
     raw = read_event(event)
     if explained:
         return _explain(raw, env, as_json=as_json)
-    tap = Tap(sys.stderr, keep=("list_failed",))
+    failures = Lines("list_failed")
     with interruptible() as interrupted:
-        finished = run_local(raw, env, tap, timeout=timeout, interrupted=interrupted)
-    print_json(finished.result)
+        stream = LogStream(sys.stderr)
+        finished = run_local(raw, env, stream, timeout=timeout, listener=failures, interrupted=interrupted)
+    print_json(finished.result.fields())
     if finished.exit is Exit.UNREACHABLE:
-        print_error(*advice_for(tap.lines))
+        print_error(*advice_for(failures))
     return finished.exit
 
 
@@ -96,23 +100,49 @@ def read_event(name: str) -> bytes:
 def run_local(
     event: bytes,
     env: Mapping[str, str],
-    stream: TextIO,
+    stream: TextIO | None = None,
     *,
     timeout: float,
+    listener: Listener = lambda line: None,
     shown: int = 100,
     interrupted: Callable[[], bool] = lambda: False,
     planned_run: PlannedRun | None = None,
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
-    Log lines go to *stream*. The result holds at most *shown* due tasks. Once *interrupted* returns True the
-    run comes to its end. A *planned_run* lists nothing: it is about the planned tasks.
+    Log lines go to *stream*, and as values to *listener*. The result holds at most *shown* due tasks. Once
+    *interrupted* returns True the run comes to its end. A *planned_run* lists nothing: it is about the
+    planned tasks.
     """
     random = Random()
-    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown)
+    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown, listener)
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))
     return run(event, context, dependencies, planned_run)
+
+
+class LogStream(io.StringIO):
+    """Passes log lines on to another stream, and never raises.
+
+    `fault` says why they were not all written, None when they were; a closed pipe is no fault.
+    """
+
+    def __init__(self, through: TextIO) -> None:
+        super().__init__()
+        self.fault: str | None = None
+        self._through: TextIO | None = through
+
+    def write(self, text: str) -> int:
+        """Write *text* and flush it."""
+        if self._through is not None:
+            try:
+                self._through.write(text)
+                self._through.flush()
+            except BrokenPipeError:
+                discard(self._through)
+            except OSError as error:  # a full disk must not end a run in the middle
+                self.fault, self._through = error.strerror or str(error), None
+        return len(text)
 
 
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:

@@ -23,9 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError, ReaperError
-from fc_reaper.models import LATEST
+from fc_reaper.models import LATEST, Exit
 from fc_reaper.policy import format_duration
 
 WIDTH = 80

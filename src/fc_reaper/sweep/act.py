@@ -14,8 +14,8 @@ from fc_reaper.evaluator.verdict import Evaluation
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot
 from fc_reaper.sweep.pool import Done, Pool, Work
 from fc_reaper.sweep.ports import Cloud
-from fc_reaper.sweep.report import Report
-from fc_reaper.sweep.stopping import Outcome, Stopper
+from fc_reaper.sweep.report import Outcome, Report
+from fc_reaper.sweep.stopping import Stopper, in_vain
 
 _AWAIT_PROOF = ("accepted", "unclear")
 
@@ -57,7 +57,7 @@ class Executor:
                 awaiting.append(outcome)
                 continue
             report.settled(outcome)
-            if outcome.in_vain:
+            if in_vain(outcome):
                 self._room[done.tag.verdict.policy or ""] += 1
                 self._most += 1
                 self._fill(work, until)
@@ -87,10 +87,10 @@ def prove(awaiting: Iterable[Outcome], cloud: Cloud, crew: Pool, report: Report,
     """Read every task that awaits proof once more; what is not seen Stopped stays `accepted`."""
     work: Work[Outcome, Snapshot] = Work()
     for outcome in awaiting:
-        task = outcome.claim.task
+        task = outcome.due.task
         work.add(outcome, partial(cloud.get, task.function, task.invocation_id, deadline=until))
     for done in crew.each(work, until):
-        report.settled(_proven(done), told=done.tag.name == "accepted")
+        report.settled(_proven(done), logged=done.tag.name == "accepted")
 
 
 def _outcome(done: Done[Evaluation, Outcome]) -> Outcome:
@@ -115,7 +115,7 @@ def _proven(done: Done[Outcome, Snapshot]) -> Outcome:
         return (
             unproven if outcome.detail else unproven._replace(detail=f"it could not be read again: {error}")
         )
-    seen = Evaluation(task, outcome.claim.verdict)
+    seen = Evaluation(task, outcome.due.verdict)
     if task.inconsistency is not None:
         return unproven._replace(detail=task.inconsistency)
     if task.status == STOPPED:
@@ -126,4 +126,4 @@ def _proven(done: Done[Outcome, Snapshot]) -> Outcome:
         return Outcome("ended", seen, detail=f"it is {task.status} already")
     if task.status == STOPPING:
         return Outcome("accepted", seen)
-    return unproven._replace(claim=seen, why="unproven", detail=f"asked to stop, and still {task.status}")
+    return unproven._replace(due=seen, why="unproven", detail=f"asked to stop, and still {task.status}")

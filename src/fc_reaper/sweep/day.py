@@ -10,9 +10,9 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.select import Allowance
 from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Task
 from fc_reaper.policy import Policy
-from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
+from fc_reaper.sweep.report import Report
 
 DAY: Millis = 86_400_000
 
@@ -66,14 +66,14 @@ class Allowances:
         self,
         cloud: Cloud,
         crew: Pool,
-        ledger: Ledger,
+        report: Report,
         policies: Iterable[Policy],
         watched: Callable[[Policy], Sequence[Function]],
         *,
         now: Millis,
         until: Deadline,
     ) -> None:
-        self._cloud, self._crew, self._ledger, self._watched = cloud, crew, ledger, watched
+        self._cloud, self._crew, self._report, self._watched = cloud, crew, report, watched
         self._now, self._until = now, until
         self._some_daily = any(policy.per_day is not None for policy in policies)
         self._granted: list[tuple[frozenset[Function], int]] = []
@@ -93,7 +93,7 @@ class Allowances:
                 self._cloud, self._crew, list(functions), now=self._now, enough=per_day, until=self._until
             )
         except CloudError as error:
-            self._ledger.failed(f"the stops of the last day ({policy.name})", error)
+            self._report.failed(f"the stops of the last day ({policy.name})", error)
             why = "nobody knows how many of its tasks were stopped within a day"
             return Allowance(0, f"{why}: {error.error_code}"), frozenset()
         granted = sum(number for others, number in self._granted if not others.isdisjoint(functions))

@@ -11,12 +11,11 @@ from fc_reaper.events import Request
 from fc_reaper.models import Function, Snapshot
 from fc_reaper.policy import Policy
 from fc_reaper.sweep.discovery import existing
-from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.pool import Pool
-from fc_reaper.sweep.ports import Cloud, Tell
+from fc_reaper.sweep.ports import Cloud
+from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.resolve import resolve
 from fc_reaper.sweep.scope import BY_HAND, Area, Scope, scope_of
-from fc_reaper.sweep.teller import error_fields
 
 
 class Named(NamedTuple):
@@ -27,39 +26,22 @@ class Named(NamedTuple):
 
 
 class Finder:
-    """Narrows, discovers and resolves for one run, and keeps account of what had to be refused.
+    """Narrows, discovers and resolves for one run, and reports what had to be refused."""
 
-    `refusals` are the reasons of refused asks, `unresolved` counts the asks that could not be settled
-    for want of answers, `unseen` names the policies whose functions could not be discovered, and
-    `unmatched` the targets that stand for no function that exists.
-    """
-
-    def __init__(
-        self, cloud: Cloud, crew: Pool, ledger: Ledger, tell: Tell, policies: Sequence[Policy]
-    ) -> None:
-        self.refusals: list[str] = []
-        self.unresolved = 0
-        self.unseen: set[str] = set()
-        self.unmatched: list[str] = []
-        self._served = 0
-        self._cloud, self._crew, self._ledger, self._tell = cloud, crew, ledger, tell
+    def __init__(self, cloud: Cloud, crew: Pool, report: Report, policies: Sequence[Policy]) -> None:
+        self._cloud, self._crew, self._report = cloud, crew, report
         self._policies = policies
         self._existing: dict[bool, list[Function] | None] = {}
-
-    @property
-    def refused_whole(self) -> bool:
-        """Whether everything that was asked for had to be refused."""
-        return bool(self.refusals) and self._served == 0 and self.unresolved == 0
 
     def scope(self, asks: Sequence[Request]) -> Scope:
         """Where *asks* lead; what falls outside the targets is told."""
         scope = scope_of(asks, self._policies)
         for note in scope.notes:
             if note.event == "trigger_refused":
-                self._refuse(note.why, note.part)
+                self._report.refuse(note.why, note.part)
             else:
-                self._tell(note.event, why=note.why, part=note.part)
-        self._served += sum(area.ask.selector.invocation_id is None for area in scope.areas)
+                self._report.note(note.event, note.why, note.part)
+        self._report.served += sum(area.ask.selector.invocation_id is None for area in scope.areas)
         return scope
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
@@ -71,7 +53,7 @@ class Finder:
         known = [function for services in wanted for function in self._existing[services] or ()]
         if not self._is_undiscovered(scope):
             missing = (str(target) for target in scope.unmatched(known))
-            self.unmatched += [target for target in missing if target not in self.unmatched]
+            self._report.unmatched += [one for one in missing if one not in self._report.unmatched]
         return scope.functions(known)
 
     def everything(self, policy: Policy, until: Deadline) -> list[Function]:
@@ -96,12 +78,15 @@ class Finder:
             resolved.undiscovered = self._is_undiscovered(scopes[ask])
             for function, error in resolved.failures:
                 failed(function, error)
-            self._ledger.answered = self._ledger.answered or resolved.answered
+            self._report.answered = self._report.answered or resolved.answered
             if resolved.refusal is None:
-                self._served += 1
+                self._report.served += 1
                 yield Named(resolved.found[0], scopes[ask])
+            elif resolved.uncertain:
+                self._report.unresolved += 1
+                self._report.note("trigger_refused", resolved.refusal, ask.part)
             else:
-                self._refuse(resolved.refusal, ask.part, for_want_of_answers=resolved.uncertain)
+                self._report.refuse(resolved.refusal, ask.part)
 
     def _is_undiscovered(self, scope: Scope) -> bool:
         return any(self._existing.get(services) is None for services in scope.needs_discovery())
@@ -110,17 +95,9 @@ class Finder:
         try:
             known = existing(self._cloud, self._crew, services=services, until=until)
         except CloudError as error:
-            self._ledger.failed("the functions in task mode", error)
-            self.unseen |= scope.needing_discovery(services=services)
-            place = {"service": "*" if services else None, "function": "*", "qualifier": "*"}
-            self._tell("list_failed", **place, status=None, **error_fields(error))
+            self._report.failed("the functions in task mode", error)
+            self._report.undiscovered |= scope.needing_discovery(services=services)
+            self._report.log_refusal("*" if services else None, "*", "*", None, error)
             return None
-        self._ledger.answered = True
+        self._report.answered = True
         return known
-
-    def _refuse(self, why: str, part: str, *, for_want_of_answers: bool = False) -> None:
-        if for_want_of_answers:
-            self.unresolved += 1
-        else:
-            self.refusals.append(why)
-        self._tell("trigger_refused", why=why, part=part)

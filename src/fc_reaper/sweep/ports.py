@@ -1,9 +1,9 @@
-"""What a sweep needs of the world: a cloud to ask, and somebody to tell."""
+"""What a sweep needs of the cloud."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from fc_reaper.clock import Deadline
 from fc_reaper.models import Function, FunctionsPage, Millis, Page, Snapshot
@@ -42,12 +42,6 @@ class Cloud(Protocol):
 
     @property
     def skew_ms(self) -> Millis: ...
-
-
-class Tell(Protocol):
-    """Says one thing that happened, at once: a run cut off in the middle leaves a true trail."""
-
-    def __call__(self, event: str, **fields: Any) -> object: ...
 
 
 Jitter = Callable[[], float]

@@ -9,16 +9,16 @@ from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.target import Target, spellings
-from fc_reaper.sweep.options import SweepOptions
+from fc_reaper.settings import Settings
 from fc_reaper.sweep.scope import Scope
 
 
 class Rulebook:
     """The rules of one run. `functions` are those that are listed."""
 
-    def __init__(self, file: PolicyFile, terms: SweepOptions) -> None:
+    def __init__(self, file: PolicyFile, settings: Settings) -> None:
         self.functions: dict[Function, FunctionPolicies] = {}
-        self._file, self._terms = file, terms
+        self._file, self._settings = file, settings
         self._named: dict[tuple[Function, str], FunctionPolicies] = {}
         self._planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
 
@@ -60,12 +60,12 @@ class Rulebook:
     def _for(
         self, function: Function, policies: Sequence[Policy], counted: Sequence[Policy] = ()
     ) -> FunctionPolicies:
-        ourselves = self._terms.ourselves
+        ourselves = self._settings.ourselves
         return compile_policies(
             function,
             policies,
             self._file.exempt,
-            started_time=self._terms.started_time,
+            started_time=self._settings.started_time,
             own_function=ourselves is not None and is_ourselves(function, ourselves),
             counted=counted,
         )

@@ -11,12 +11,11 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import STOPPING, Function, Millis, Page, Snapshot, Task
-from fc_reaper.sweep.ledger import Ledger
 from fc_reaper.sweep.memory import Memory
 from fc_reaper.sweep.pool import Done, Pool, Work
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.queries import Query, queries
-from fc_reaper.sweep.teller import Teller, error_fields, place_fields
+from fc_reaper.sweep.report import Report
 
 
 class Question(NamedTuple):
@@ -34,8 +33,7 @@ class Scanner:
         self,
         cloud: Cloud,
         crew: Pool,
-        ledger: Ledger,
-        teller: Teller,
+        report: Report,
         *,
         clock: Clock,
         stuck_after: Millis,
@@ -43,8 +41,7 @@ class Scanner:
     ) -> None:
         self._cloud = cloud
         self._crew = crew
-        self._ledger = ledger
-        self._teller = teller
+        self._report = report
         self._clock = clock
         self._stuck_after = stuck_after
         self._may_refuse = may_refuse
@@ -60,7 +57,7 @@ class Scanner:
     ) -> Iterator[Evaluation]:
         """Yield the due claims of all functions in *rules*; count and tell everything else.
 
-        What could not be listed to its end is in the ledger's `incomplete`.
+        What could not be listed to its end is in the report's `incomplete`.
         """
         self._until = until
         work: Work[Question, Page | Snapshot | None] = Work()
@@ -93,31 +90,24 @@ class Scanner:
         if verdict.members:
             yield found
             return
-        self._ledger.judged(verdict)
+        self._report.evaluated(verdict)
         if stuck is not None and stuck.holds:
-            self._ledger.stuck += 1
             verdict = verdict._replace(
                 rule="stopping_for", age=stuck.age, limit=stuck.limit, clock=stuck.clock
             )
-            self._teller.task(
-                "stuck", Evaluation(found.task, verdict._replace(reason="asked to stop, and still stopping"))
+            self._report.is_stuck(
+                Evaluation(found.task, verdict._replace(reason="asked to stop, and still stopping"))
             )
         if found.verdict.kind is Kind.DUE:
             yield found
         else:
-            self._tell(found)
+            self._report.log_verdict(found)
 
     def settle(self, found: Evaluation) -> None:
         """Count and tell a member of a population by its final verdict."""
-        self._ledger.judged(found.verdict)
+        self._report.evaluated(found.verdict)
         if found.verdict.kind is not Kind.DUE:
-            self._tell(found)
-
-    def _tell(self, found: Evaluation) -> None:
-        if found.verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
-            self._teller.task(found.verdict.kind.value, found)
-        else:
-            self._teller.uncounted(found)
+            self._report.log_verdict(found)
 
     def remember(self, task: Task, *, named: bool = False) -> bool:
         """Note that *task* was seen; False when it had been seen before. A *named* one is never forgotten."""
@@ -130,15 +120,9 @@ class Scanner:
 
     def failed(self, function: Function, error: CloudError, status: str | None = None) -> None:
         """Report a function that could not be listed, once for each kind of refusal."""
-        self._ledger.failed(function, error)
-        # The cloud's own word that there is no such function means that nothing there is due.
-        if not error.missing:
-            self._ledger.incomplete.add(function)
         if self._clock.monotonic() >= self._until:
-            self._ledger.partial = True
-        if function not in self._ledger.unlisted:
-            self._ledger.unlisted.add(function)
-            self._teller.tell("list_failed", **place_fields(function), status=status, **error_fields(error))
+            self._report.partial = True
+        self._report.not_listed(function, error, status)
 
     def _add(self, work: Work[Question, Page | Snapshot | None], ask: Question, until: Deadline) -> None:
         work.add(ask, partial(self._ask, ask, until))
@@ -172,12 +156,11 @@ class Scanner:
         except InvalidName as error:
             self.failed(query.function, CloudError(str(error), error_code="InvalidName"), query.status)
             return None
-        self._ledger.answered = self._ledger.answered or answer is not None
+        self._report.answered = self._report.answered or answer is not None
         return answer
 
     def _late(self, function: Function, task: Task | None) -> None:
-        self._ledger.partial = True
-        self._ledger.incomplete.add(function)
+        self._report.late(function)
         if task is not None:
             self._unread(task, "the time was up before it could be read")
 
@@ -187,8 +170,8 @@ class Scanner:
             self._late(query.function, ask.task)
         elif ask.task is not None:
             self._unread(ask.task, "it could not be read", error)
-            self._ledger.failed(query.function, error)
-            self._ledger.incomplete.add(query.function)
+            self._report.failed(query.function, error)
+            self._report.incomplete.add(query.function)
         elif self._tolerated(ask, error):
             self._not_listed.add(query.status)
         else:
@@ -207,8 +190,7 @@ class Scanner:
 
     def _unread(self, task: Task, why: str, error: CloudError | None = None) -> None:
         verdict = Verdict(Kind.UNKNOWN, why, rule="events")
-        self._ledger.judged(verdict)
-        self._teller.task("unknown", Evaluation(task, verdict), error=error)
+        self._report.unread(Evaluation(task, verdict), error)
 
     def _page(
         self,

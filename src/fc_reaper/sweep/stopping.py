@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError
@@ -13,6 +12,7 @@ from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot, Task
 from fc_reaper.sweep.ports import Cloud, Jitter
 from fc_reaper.sweep.recount import Recount
+from fc_reaper.sweep.report import Outcome
 from fc_reaper.sweep.stopper import StopAction
 
 REPLACED = "another task has this invocation id by now"
@@ -23,26 +23,10 @@ _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 8.0
 
 
-class Outcome(NamedTuple):
-    """What became of one due task.
-
-    `name` is would_stop, accepted, confirmed, ended, skipped or failed; or unclear, which only the
-    task's own status can settle. `claim` is the task as last read, with the verdict that made it due.
-    `why` is one constant word for a skipped task, `detail` says more in words, `error` is the refusal
-    that a failure ended with.
-    """
-
-    name: str
-    claim: Evaluation
-    why: str | None = None
-    detail: str | None = None
-    error: CloudError | None = None
-
-    @property
-    def in_vain(self) -> bool:
-        """Whether the budget's place was not used: nothing was stopped, nor is it known to be stopping."""
-        refused = self.name == "failed" and not (self.error is not None and self.error.unclear)
-        return refused or self.name == "ended" or (self.name == "skipped" and self.why == "spared")
+def in_vain(outcome: Outcome) -> bool:
+    """Whether the budget's place was not used: nothing was stopped, nor is it known to be stopping."""
+    refused = outcome.name == "failed" and not (outcome.error is not None and outcome.error.unclear)
+    return refused or outcome.name == "ended" or (outcome.name == "skipped" and outcome.why == "spared")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import Any
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.evaluator.concurrency import Key, key_of
@@ -15,21 +14,19 @@ from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.events import Request
 from fc_reaper.models import Function, Snapshot, Task
 from fc_reaper.policy import PolicyFile
+from fc_reaper.settings import Settings
 from fc_reaper.sweep.act import Executor, prove
 from fc_reaper.sweep.day import Allowances
 from fc_reaper.sweep.finding import Finder
-from fc_reaper.sweep.ledger import Ledger
-from fc_reaper.sweep.options import SweepOptions
 from fc_reaper.sweep.pool import Pool
-from fc_reaper.sweep.ports import Cloud, Tell
+from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.recount import Recount
-from fc_reaper.sweep.report import Report
+from fc_reaper.sweep.report import Outcome, Report
 from fc_reaper.sweep.rulebook import Rulebook
 from fc_reaper.sweep.scanner import Scanner
 from fc_reaper.sweep.scope import BY_HAND, Area, Scope
 from fc_reaper.sweep.stopper import StopAction
-from fc_reaper.sweep.stopping import Outcome, Stopper, is_same
-from fc_reaper.sweep.teller import Teller
+from fc_reaper.sweep.stopping import Stopper, is_same
 
 _PROOF_AFTER = 2.0
 """Seconds between the last accepted stop and the one pass of proof."""
@@ -50,43 +47,37 @@ class Sweep:
         cloud: Cloud,
         hands: StopAction,
         policy: PolicyFile,
-        terms: SweepOptions,
-        tell: Tell,
+        settings: Settings,
+        report: Report,
         *,
+        end: Deadline,
         clock: Clock,
         random: Random,
         interrupted: Callable[[], bool],
     ) -> None:
-        self.ledger = Ledger()
-        self._cloud, self._hands, self._policy, self._terms = cloud, hands, policy, terms
+        self._cloud, self._hands, self._policy, self._end = cloud, hands, policy, end
         self._clock, self._random, self._interrupted = clock, random, interrupted
-        self._teller = Teller(tell, limit=terms.log_tasks, tick=terms.tick, verbose=terms.verbose)
-        self._report = Report(self.ledger, self._teller, shown=terms.shown, tick=terms.tick)
-        self._crew = Pool(terms.concurrency, clock, interrupted)
-        self.finder = Finder(cloud, self._crew, self.ledger, tell, policy.policies)
-        self._rules = Rulebook(policy, terms)
+        self._report = report
+        # More threads than calls a second would book all turns for reading, and leave none for a stop.
+        self._threads = min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1])))
+        self._crew = Pool(self._threads, clock, interrupted)
+        self.finder = Finder(cloud, self._crew, report, policy.policies)
+        self._rules = Rulebook(policy, settings)
         self._visited: set[Function] = set()
         self._look = Scanner(
             cloud,
             self._crew,
-            self.ledger,
-            self._teller,
+            report,
             clock=clock,
-            stuck_after=terms.stuck_after,
-            may_refuse=terms.may_refuse,
+            stuck_after=settings.stuck_after,
+            may_refuse=frozenset(("Dequeued",) if settings.api_version == "2021-04-06" else ()),
         )
 
-    @property
-    def tasks(self) -> list[dict[str, Any]]:
-        """The due tasks as they are shown in the result."""
-        return self._report.tasks
-
     def run(self, asks: Sequence[Request]) -> None:
-        """Do what *asks* are about; what happened is told as it happens and stands in the ledger."""
-        spare = max(self._terms.log_tasks, self._terms.shown)
+        """Do what *asks* are about; what happened is reported as it happens."""
         until = self._looking_ends()
         with self._under_way():
-            self._carry(self._asked(asks, until), spare=spare)
+            self._carry(self._asked(asks, until), spare=self._report.spare)
 
     def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
@@ -108,11 +99,11 @@ class Sweep:
         allowances = Allowances(
             self._cloud,
             self._crew,
-            self.ledger,
+            self._report,
             self._policy.policies,
-            lambda policy: self.finder.everything(policy, self._terms.end),
+            lambda policy: self.finder.everything(policy, self._end),
             now=self._clock.now(),
-            until=self._terms.end,
+            until=self._end,
         )
         choices = select(
             claims,
@@ -123,7 +114,7 @@ class Sweep:
             settled=self._look.settle,
         )
         for choice in choices:
-            self.ledger.take_back(choice.policy.name, choice.duplicates)
+            self._report.unwanted(choice.policy.name, choice.duplicates)
         tried = self._act(choices, endless=endless, most=most)
         for choice in choices:
             self._report.held_back(choice, tried[choice.policy.name])
@@ -136,8 +127,8 @@ class Sweep:
             self._crew.dismiss()
             self._cloud.close()
             if self._interrupted():
-                self.ledger.partial = True
-            self._teller.finish()
+                self._report.partial = True
+            self._report.omitted()
 
     def _asked(self, asks: Sequence[Request], until: Deadline) -> Iterator[Evaluation]:
         """The claims of all tasks that *asks* are about."""
@@ -153,7 +144,7 @@ class Sweep:
 
     def _opened(self, scope: Scope, until: Deadline) -> Mapping[Function, FunctionPolicies]:
         functions = self._rotated(self.finder.functions(scope, until))
-        self.ledger.functions = len(functions)
+        self._report.functions = len(functions)
         return self._rules.open(scope, functions)
 
     def _one(self, sighting: Snapshot, scopes: Sequence[Scope]) -> Iterator[Evaluation]:
@@ -161,20 +152,20 @@ class Sweep:
         task, moment = sighting
         if task.function not in self._rules.functions and task.function not in self._visited:
             self._visited.add(task.function)
-            self.ledger.functions += 1
+            self._report.functions += 1
         rules = self._rules.name(task, scopes)
         if self._look.remember(task, named=True):
             yield from self._look.judge(task, rules, moment, read=True)
 
     def _planned(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
         """The planned claims; those of `keep` policies only as far as the population bears them out."""
-        self.ledger.functions = len({one.task.function for one in planned})
+        self._report.functions = len({one.task.function for one in planned})
         keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
         if keeps:
             yield from self._population(keeps, {key_of(one.task): one.task for one in planned})
         for one in planned:
             if one.verdict.rule != KEEP:
-                self.ledger.judged(one.verdict)
+                self._report.evaluated(one.verdict)
                 yield one
 
     def _population(self, keeps: Collection[str | None], planned: Mapping[Key, Task]) -> Iterator[Evaluation]:
@@ -187,7 +178,7 @@ class Sweep:
         rules = self._rules.open(Scope(every), self.finder.functions(scope, until))
         for found in self._look.claims(rules, self._clock.now(), until):
             if not found.verdict.members:
-                self.ledger.take_back(found.verdict.policy or "", 1)
+                self._report.unwanted(found.verdict.policy or "", 1)
                 continue
             its = planned.get(key_of(found.task))
             asked = its is not None and is_same(its, found.task)
@@ -198,7 +189,7 @@ class Sweep:
 
     def _act(self, choices: Sequence[Selection], *, endless: bool, most: int | None) -> Mapping[str, int]:
         """Spend the budgets and prove the stops; answer how many tasks of each policy were tried."""
-        recount = Recount(self._cloud, choices, self._rules.of, self._clock, self._terms.concurrency)
+        recount = Recount(self._cloud, choices, self._rules.of, self._clock, self._threads)
         stopper = Stopper(
             self._cloud,
             self._hands,
@@ -210,10 +201,10 @@ class Sweep:
         )
         # Keeps time for the proof, but never more than a third of what is left.
         now = self._clock.monotonic()
-        reserve = min(_PROOF_AFTER + 1.0, (self._terms.end - now) / 3)
+        reserve = min(_PROOF_AFTER + 1.0, (self._end - now) / 3)
         executor = Executor(choices, self._rules.of, stopper, endless=endless, most=most)
         try:
-            awaiting = executor.act(self._crew, self._report, self._terms.end - reserve)
+            awaiting = executor.act(self._crew, self._report, self._end - reserve)
         finally:
             recount.close()
         if awaiting:
@@ -222,12 +213,12 @@ class Sweep:
 
     def _prove(self, awaiting: Sequence[Outcome], *, whatever: bool) -> None:
         """Read again who was asked to stop; *whatever* happens, also after an interruption."""
-        left = self._terms.end - self._clock.monotonic()
-        crew = Pool(self._terms.concurrency, self._clock, lambda: False) if whatever else self._crew
+        left = self._end - self._clock.monotonic()
+        crew = Pool(self._threads, self._clock, lambda: False) if whatever else self._crew
         if not crew.interrupted():
             self._clock.sleep(max(0.0, min(_PROOF_AFTER, left)))
         try:
-            prove(awaiting, self._cloud, crew, self._report, self._terms.end)
+            prove(awaiting, self._cloud, crew, self._report, self._end)
         finally:
             crew.dismiss()
 
@@ -242,13 +233,13 @@ class Sweep:
 
     def _looking_ends(self) -> Deadline:
         begin = self._clock.monotonic()
-        return begin + (self._terms.end - begin) * _FOR_LOOKING
+        return begin + (self._end - begin) * _FOR_LOOKING
 
     def _some_unseen(self, policy: str) -> bool:
         """Whether tasks of *policy* may have escaped this run's look."""
-        if policy in self.finder.unseen:
+        if policy in self._report.undiscovered:
             return True
-        return any(self._rules.concerns(policy, function) for function in self.ledger.incomplete)
+        return any(self._rules.concerns(policy, function) for function in self._report.incomplete)
 
     def _rotated(self, functions: list[Function]) -> list[Function]:
         """Begin anywhere, so that where time is short it is not always the same ones that go without."""

@@ -15,8 +15,8 @@ from fc_reaper.cli.approving.looks import evidence
 from fc_reaper.cli.output import CommandError, check_writable, counted, print_error, print_line, write_file
 from fc_reaper.cli.replaying.history import Given
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
+from fc_reaper.models import Exit
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy.fingerprint import exemptions
 from fc_reaper.policy.lock import Lock, dump_lock, lock_of, unapproved

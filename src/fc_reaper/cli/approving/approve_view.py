@@ -25,8 +25,8 @@ def show_evidence(found: Evidence, wanted: Iterable[Policy]) -> None:
     for look in found.looks:
         whom = look.policy.name if several else "it"
         show(Text(f"What {whom} would do now", STRONG), "")
-        show_plan(look.finished, look.tap, ())
-        show(*not_listed(look.tap.said("list_failed")), "")
+        show_plan(look.finished, look.lines, ())
+        show(*not_listed(look.lines.of("list_failed")), "")
     if found.loaded is not None:
         show(Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
         _show_replays(found.loaded, found.looks)

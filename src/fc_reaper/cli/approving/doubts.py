@@ -43,12 +43,13 @@ def gone_doubts(gone: Iterable[str]) -> Doubts:
 
 
 def _of_now(policy: Policy, look: Scanner, found: Evidence) -> Iterator[str]:
-    for line in look.tap.said("halted"):
-        if line["policy"] == policy.name:
-            yield f"right now it would be halted: {line['why']}; see who is due, and mend the policy"
-    if look.finished.result["partial"] or look.tap.said("list_failed") or not found.census.whole:
+    for line in look.lines.of("halted"):
+        if line.policy == policy.name:
+            yield f"right now it would be halted: {line.why}; see who is due, and mend the policy"
+    if look.finished.result.partial or look.lines.of("list_failed") or not found.census.whole:
         yield "not all tasks could be looked at; mend what fc-reaper plan could not list, and try again"
-    due = look.finished.result["policies"].get(policy.name, {}).get("due", 0)
+    counts = look.finished.result.policies.get(policy.name)
+    due = counts.due if counts else 0
     alive = _watched(policy, found.census.tasks)
     if alive >= _FEW and due * 2 > alive:
         yield (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fc_reaper.backtest import Replay
 from fc_reaper.cli.hints import advice_for
@@ -20,11 +20,11 @@ from fc_reaper.cli.planning.plan import every_timer
 from fc_reaper.cli.planning.planview import KEPT_LINES
 from fc_reaper.cli.replaying.backtest import run
 from fc_reaper.cli.replaying.history import Given, Loaded, load_history, read_terms
-from fc_reaper.cli.tap import Tap
-from fc_reaper.dependencies import Exit, RunResult
-from fc_reaper.models import UNFINISHED, Function
+from fc_reaper.log import Line, Lines, Listener, TaskLine
+from fc_reaper.models import UNFINISHED, Exit, Function
 from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.policy.dump import dump_policy
+from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings
 
 _ALL = 1_000_000
@@ -36,7 +36,7 @@ class Scanner(NamedTuple):
 
     policy: Policy
     finished: RunResult
-    tap: Tap
+    lines: Lines
     replay: Replay
 
 
@@ -95,9 +95,9 @@ def _alone(file: PolicyFile, policy: Policy) -> PolicyFile:
     return replace(file, policies=(replace(policy, triggers=(), index=0),))
 
 
-def _dry_run_line(file: PolicyFile, env: Mapping[str, str]) -> tuple[RunResult, Tap]:
-    tap = Tap(None, keep=KEPT_LINES)
-    return _swept(file, env, tap), tap
+def _dry_run_line(file: PolicyFile, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
+    lines = Lines(*KEPT_LINES)
+    return _swept(file, env, lines, lines), lines
 
 
 def _census(file: PolicyFile, policies: Sequence[Policy], env: Mapping[str, str]) -> Census:
@@ -106,25 +106,29 @@ def _census(file: PolicyFile, policies: Sequence[Policy], env: Mapping[str, str]
     all_of_it = Policy("census", targets, Matcher(UNFINISHED), stops=False, reason="How many are there?")
     tasks: Counter[Function] = Counter()
 
-    def heard(line: dict[str, Any]) -> None:
-        if line["event"] in ("reported", "unknown"):
-            tasks[Function(line["service"], line["function"], line["qualifier"])] += 1
+    failed = Lines("list_failed")
 
-    tap = Tap(None, keep=("list_failed",), heard=heard)
-    finished = _swept(replace(file, exempt=(), policies=(all_of_it,)), env, tap)
-    return Census(tasks, not finished.result["partial"] and not tap.lines)
+    def listener(line: Line) -> None:
+        failed(line)
+        if isinstance(line, TaskLine) and line.event in ("reported", "unknown"):
+            tasks[Function(line.service, line.function, line.qualifier)] += 1
+
+    finished = _swept(replace(file, exempt=(), policies=(all_of_it,)), env, listener, failed)
+    return Census(tasks, not finished.result.partial and not failed)
 
 
-def _swept(file: PolicyFile, env: Mapping[str, str], tap: Tap) -> RunResult:
+def _swept(file: PolicyFile, env: Mapping[str, str], listener: Listener, failed: Lines) -> RunResult:
     # A policy given as text has no lock beside it: what is not approved yet is run dry as if it were.
     dry_run_env = {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(_ALL)}
     dry_run_env["REAPER_POLICY"] = dump_policy(file)
     rings = every_timer(file.policies)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
-        finished = run_local(rings, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        finished = run_local(
+            rings, dry_run_env, timeout=_TIMEOUT, listener=listener, shown=_ALL, interrupted=interrupted
+        )
         if interrupted():
             raise KeyboardInterrupt
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
-        why = "; ".join([*finished.result["errors"], *advice_for(tap.said("list_failed"))])
+        why = "; ".join([*finished.result.errors, *advice_for(failed.of("list_failed"))])
         raise CommandError(f"nothing is approved that could not be rehearsed: {why}", finished.exit)
     return finished

@@ -27,8 +27,8 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import PolicyError
+from fc_reaper.models import Exit
 from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
 from fc_reaper.policy_files import read_lock, read_policy, read_unapproved
 from fc_reaper.settings import Context, Settings, read_settings

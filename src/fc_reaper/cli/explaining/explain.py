@@ -11,10 +11,9 @@ from fc_reaper.cli.explaining.steps import show_steps
 from fc_reaper.cli.explaining.steps_json import as_json
 from fc_reaper.cli.output import CommandError, print_line, progress
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.explain import Explanation, explain
-from fc_reaper.models import Function, Snapshot
+from fc_reaper.models import Exit, Function, Snapshot
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from fc_reaper.cli.invoke import run_local
+from fc_reaper.cli.invoke import LogStream, run_local
 from fc_reaper.cli.output import CommandError, Interruption, interruptible, printable
 from fc_reaper.cli.planning.applyview import KEPT_LINES, tell, tell_nothing
 from fc_reaper.cli.planning.bars import bars
@@ -24,14 +24,13 @@ from fc_reaper.cli.planning.plancheck import (
 from fc_reaper.cli.planning.planfile import SPARED, Plan
 from fc_reaper.cli.planning.planreading import read_plan
 from fc_reaper.cli.planning.withholding import withheld
-from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Exit, RunResult
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
-from fc_reaper.models import Millis
+from fc_reaper.log import Line, Lines, TaskLine
+from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import PolicyFile, parse_duration
 from fc_reaper.policy_files import read_policy
-from fc_reaper.run import PlannedRun
+from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, Settings, read_settings
 
 _DAY = 86_400.0
@@ -67,19 +66,21 @@ def apply(
     settings = read_settings(env, Context())
     policy = _policy(plan, settings, env, oldest)
     waiting = withheld(plan, policy)
-    errand = PlannedRun(policy, list(_claims(plan, policy, waiting)), most)
+    planned_run = PlannedRun(policy, list(_claims(plan, policy, waiting)), most)
     if plan.basis.text is not None:
         # Stands in no file, and so in no lock beside one.
         env["REAPER_POLICY"] = plan.basis.text
-    if not errand.planned:
+    if not planned_run.planned:
         return _nothing(plan, waiting, json_wanted=json_wanted)
-    with _log_file(log) as stream, interruptible() as interrupted:
-        finished, tap = _carry_out(errand, env, stream, interrupted)
+    with _log_file(log) as file, interruptible() as interrupted:
+        stream = None if file is None else LogStream(file)
+        finished, lines = _carry_out(planned_run, env, stream, interrupted)
     result = finished.result
-    waiting = {**_unapproved(tap), **waiting}
-    became = list(outcomes(plan.tasks, result["tasks"], waiting, partial=result["partial"]))
-    tell(became, finished, tap, interrupted, json_wanted=json_wanted)
-    return _exit(finished, tap, became)
+    fault = None if stream is None else stream.fault
+    waiting = {**_unapproved(lines), **waiting}
+    became = list(outcomes(plan.tasks, result.tasks, waiting, partial=result.partial))
+    tell(became, finished, lines, fault, interrupted, json_wanted=json_wanted)
+    return _exit(finished, lines, fault, became)
 
 
 def _nothing(plan: Plan, waiting: Mapping[str, str], *, json_wanted: bool) -> int:
@@ -123,23 +124,30 @@ def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterat
 
 
 def _carry_out(
-    errand: PlannedRun, env: Mapping[str, str], stream: TextIO | None, interrupted: Interruption
-) -> tuple[RunResult, Tap]:
-    answers = Answers()
-    with bars(len(errand.planned)) as draw:
+    planned_run: PlannedRun, env: Mapping[str, str], stream: LogStream | None, interrupted: Interruption
+) -> tuple[RunResult, Lines]:
+    answers, lines = Answers(), Lines(*KEPT_LINES)
+    with bars(len(planned_run.planned)) as draw:
 
-        def heard(line: dict[str, Any]) -> None:
+        def heard(line: Line) -> None:
+            lines(line)
             answers.hear(line)
             draw(line)
 
         def enough() -> bool:
             return interrupted() or answers.in_vain >= _IN_VAIN
 
-        tap = Tap(stream, keep=KEPT_LINES, heard=heard)
         finished = run_local(
-            _COMMAND, env, tap, timeout=_DAY, shown=_ALL, interrupted=enough, planned_run=errand
+            _COMMAND,
+            env,
+            stream,
+            timeout=_DAY,
+            listener=heard,
+            shown=_ALL,
+            interrupted=enough,
+            planned_run=planned_run,
         )
-    return (replace(finished, exit=Exit.UNREACHABLE) if answers.in_vain else finished), tap
+    return (replace(finished, exit=Exit.UNREACHABLE) if answers.in_vain else finished), lines
 
 
 class Answers:
@@ -149,25 +157,24 @@ class Answers:
         self.in_vain = 0
         self._answered = False
 
-    def hear(self, line: dict[str, Any]) -> None:
+    def hear(self, line: Line) -> None:
         """Take note of one log line."""
-        if line["event"] == "stop_failed" and line.get("http_status") in (None, 401, 403):
+        if not isinstance(line, TaskLine):
+            return
+        if line.event == "stop_failed" and line.http_status in (None, 401, 403):
             self.in_vain += not self._answered
-        elif line["event"] in ("accepted", "ended", "stop_failed") or line.get("why") in ("spared", "clock"):
+        elif line.event in ("accepted", "ended", "stop_failed") or line.why in ("spared", "clock"):
             self._answered, self.in_vain = True, 0
 
 
-def _unapproved(tap: Tap) -> dict[str, str]:
-    return {
-        line["policy"]: f"{line['policy']} is not approved: {line['why']}"
-        for line in tap.said("not_approved")
-    }
+def _unapproved(lines: Lines) -> dict[str, str]:
+    return {line.policy: f"{line.policy} is not approved: {line.why}" for line in lines.of("not_approved")}
 
 
-def _exit(finished: RunResult, tap: Tap, became: Collection[Became]) -> int:
+def _exit(finished: RunResult, lines: Lines, fault: str | None, became: Collection[Became]) -> int:
     """What the run says; at least 1 where its trail is not whole, or a task waits for somebody."""
     waits = any(one.outcome == WAITING for one in became)
-    attention = tap.fault is not None or waits or bool(tap.said("not_approved"))
+    attention = fault is not None or waits or bool(lines.of("not_approved"))
     return int(finished.exit or (Exit.ATTENTION if attention else Exit.DONE))
 
 

@@ -28,8 +28,9 @@ from fc_reaper.cli.planning.outcomes import (
 )
 from fc_reaper.cli.planning.planview import refusal
 from fc_reaper.cli.planning.withholding import NOT_COMPLETE, WAS_HALTED
-from fc_reaper.cli.tap import Tap
-from fc_reaper.dependencies import Exit, RunResult
+from fc_reaper.log import Lines
+from fc_reaper.models import Exit
+from fc_reaper.run import RunResult
 
 KEPT_LINES = ("list_failed", "halted", "budget_spent", "not_approved", "stop_failed")
 """The log lines of a run that are told in other words."""
@@ -55,7 +56,8 @@ def tell_nothing(became: Sequence[Became], *, json_wanted: bool) -> None:
 def tell(
     became: Sequence[Became],
     finished: RunResult,
-    tap: Tap,
+    lines: Lines,
+    fault: str | None,
     interrupted: Interruption,
     *,
     json_wanted: bool,
@@ -63,22 +65,22 @@ def tell(
     """What became of the tasks on standard output, what stood in the way on standard error."""
     begun = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if json_wanted:
-        whole = {**finished.result, "outcomes": counted_outcomes(became)}
+        whole = {**finished.result.fields(), "outcomes": counted_outcomes(became)}
         print_line(json.dumps({**whole, "tasks": [as_json(one) for one in became]}))
     elif begun:
-        _show(became, tap, interrupted)
-    print_error(*finished.result["errors"])
-    print_error(*_advice(finished, tap))
-    if tap.fault is not None:
-        print_error(f"the log could not be written to its end: {tap.fault}")
+        _show(became, lines, interrupted)
+    print_error(*finished.result.errors)
+    print_error(*_advice(finished, lines))
+    if fault is not None:
+        print_error(f"the log could not be written to its end: {fault}")
 
 
-def _advice(finished: RunResult, tap: Tap) -> list[str]:
+def _advice(finished: RunResult, lines: Lines) -> list[str]:
     """What to check; that one of many tasks could not be stopped says nothing about the keys."""
     if finished.exit is not Exit.UNREACHABLE:
-        return advice_for(tap.said("list_failed"))
-    failures = [line for line in (*tap.said("list_failed"), *tap.said("stop_failed")) if "error" in line]
-    different = {line["error_code"]: printable(refusal(line)) for line in failures}
+        return advice_for(lines.of("list_failed"))
+    failures = [line for line in (*lines.of("list_failed"), *lines.of("stop_failed")) if line.error]
+    different = {line.error_code: printable(refusal(line)) for line in failures}
     return [*different.values(), *advice_for(failures)]
 
 
@@ -93,15 +95,15 @@ def _show_table(became: Sequence[Became]) -> None:
     show(_summary(by_outcome, len(became)))
 
 
-def _show(became: Sequence[Became], tap: Tap, interrupted: Interruption) -> None:
+def _show(became: Sequence[Became], lines: Lines, interrupted: Interruption) -> None:
     _show_table(became)
-    for line in tap.said("halted"):
-        show(f"{printable(line['policy'])} is halted: {printable(line['why'])}.")
-    for line in tap.said("budget_spent"):
-        if line["why"]:
-            show(f"{printable(line['policy'])}: {line['allowed']} at this time, {printable(line['why'])}.")
-    for line in tap.said("not_approved"):
-        show(f"{printable(line['policy'])} is not approved: {printable(line['why'])}.")
+    for line in lines.of("halted"):
+        show(f"{printable(line.policy)} is halted: {printable(line.why)}.")
+    for line in lines.of("budget_spent"):
+        if line.why:
+            show(f"{printable(line.policy)}: {line.allowed} at this time, {printable(line.why)}.")
+    for line in lines.of("not_approved"):
+        show(f"{printable(line.policy)} is not approved: {printable(line.why)}.")
     if interrupted.requested:
         left = sum(one.outcome == NOT_BEGUN for one in became)
         show(f"Interrupted: {counted(left, 'task')} not begun.")

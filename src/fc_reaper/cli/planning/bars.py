@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from fc_reaper.cli.output import console
-
-Hear = Callable[[dict[str, Any]], None]
+from fc_reaper.log import Line, Listener, TaskLine
 
 _ENDS = ("confirmed", "ended", "skipped", "stop_failed")
 
 
 @contextmanager
-def bars(total: int) -> Iterator[Hear]:
+def bars(total: int) -> Iterator[Listener]:
     """Yield whom to tell each log line of a run over *total* tasks; there are bars on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda line: None
@@ -46,15 +44,17 @@ class Counts:
     def asked(self) -> int:
         return len(self._asked)
 
-    def hear(self, line: dict[str, Any]) -> None:
+    def hear(self, line: Line) -> None:
         """Take note of one line."""
-        if line["event"] != "accepted" and line["event"] not in _ENDS:
+        if not isinstance(line, TaskLine):
             return
-        task = (line["service"], line["function"], line["qualifier"], line["invocation_id"])
+        if line.event != "accepted" and line.event not in _ENDS:
+            return
+        task = (line.service, line.function, line.qualifier, line.invocation_id)
         if task in self._asked:
             self.proven += 1
         else:
             self.begun += 1
-            if line["event"] == "accepted":
+            if line.event == "accepted":
                 self._asked.add(task)
         self._changed(self)

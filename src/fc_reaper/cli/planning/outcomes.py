@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from fc_reaper.cli.planning.planfile import SPARED, Planned
 from fc_reaper.evaluator.verdict import KEEP
+from fc_reaper.log import ResultTask
 from fc_reaper.models import STOPPED, STOPPING, Function
+from fc_reaper.sweep.report import place_fields
 from fc_reaper.sweep.stopping import REPLACED as REPLACED_ID
-from fc_reaper.sweep.teller import place_fields
 
 STOPPED_NOW = "stopped"
 STOPPED_BEFORE = "stopped_before"
@@ -57,7 +58,7 @@ class Became(NamedTuple):
 
 def outcomes(
     planned: Iterable[Planned],
-    told: Iterable[Mapping[str, Any]],
+    told: Iterable[ResultTask],
     waiting: Mapping[str, str],
     *,
     partial: bool = False,
@@ -108,17 +109,17 @@ def in_order(became: Sequence[Became]) -> dict[str, list[Became]]:
     return {word: [one for one in became if one.outcome == word] for word in WORDS}
 
 
-def _key(told: Mapping[str, Any]) -> tuple[Function, str]:
-    return Function(told["service"], told["function"], told["qualifier"]), told["invocation_id"]
+def _key(told: ResultTask) -> tuple[Function, str]:
+    return Function(told.service, told.function, told.qualifier), told.invocation_id
 
 
-def _became(task: Planned, told: Mapping[str, Any]) -> Became:
-    event, detail = told["event"], told.get("detail") or ""
+def _became(task: Planned, told: ResultTask) -> Became:
+    event, detail = told.event, told.detail
     if event in ("confirmed", "accepted"):
         proven = event == "confirmed"
-        return Became(task, STOPPED_NOW, detail or _proof(proven), proven, told["status"])
+        return Became(task, STOPPED_NOW, detail or _proof(proven), proven, told.status)
     if event == "ended":
-        return _ended(task, told["status"], detail)
+        return _ended(task, told.status, detail)
     if event == "skipped":
         return _skipped(task, told, detail)
     return _failed(task, told, detail)
@@ -133,8 +134,8 @@ def _ended(task: Planned, status: str, detail: str) -> Became:
     return Became(task, outcome, detail or f"it is {status}", None, status)
 
 
-def _skipped(task: Planned, told: Mapping[str, Any], detail: str) -> Became:
-    why, status = told["why"], told["status"]
+def _skipped(task: Planned, told: ResultTask, detail: str) -> Became:
+    why, status = told.why, told.status
     if why == "spared" and detail == REPLACED_ID:
         return Became(task, REPLACED, detail)
     if why == "spared" and status == STOPPING != task.status:
@@ -148,9 +149,9 @@ def _skipped(task: Planned, told: Mapping[str, Any], detail: str) -> Became:
     return Became(task, WAITING, "the policy is halted" if why == "halted" else "beyond the budget")
 
 
-def _failed(task: Planned, told: Mapping[str, Any], detail: str) -> Became:
-    code = told.get("error_code") or ""
-    if told.get("http_status") == 404 and code.endswith("NotFound"):
+def _failed(task: Planned, told: ResultTask, detail: str) -> Became:
+    code = told.error_code
+    if told.http_status == 404 and code.endswith("NotFound"):
         return Became(task, NOT_FOUND, f"HTTP 404, {code}")
-    words = f"{detail}: {told.get('error') or ''}" if detail else told.get("error") or "failed"
-    return Became(task, FAILED, words.removesuffix(": "), None, told["status"])
+    words = f"{detail}: {told.error}" if detail else told.error or "failed"
+    return Became(task, FAILED, words.removesuffix(": "), None, told.status)

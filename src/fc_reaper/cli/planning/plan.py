@@ -30,12 +30,12 @@ from fc_reaper.cli.planning.planfile import (
     planned_tasks,
 )
 from fc_reaper.cli.planning.planview import KEPT_LINES, not_listed, show_plan
-from fc_reaper.cli.tap import Tap
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Exit, RunResult
-from fc_reaper.models import Millis
+from fc_reaper.log import Lines
+from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy_files import read_policy
+from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_self
 
 _ALL = 1_000_000
@@ -80,15 +80,17 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
     where = Whereabouts(None, None, None) if wanted.out is None else whereabouts(settings)
     basis = basis_of(file) if incident is None else _basis_of_incident(settings, file, exempt_from)
     raw = every_timer(file.policies) if event is None else read_event(event)
-    began, tap = SYSTEM_CLOCK.now(), Tap(None, keep=KEPT_LINES)
+    began, lines = SYSTEM_CLOCK.now(), Lines(*KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
-        finished = run_local(raw, dry_run_env, tap, timeout=_TIMEOUT, shown=_ALL, interrupted=interrupted)
+        finished = run_local(
+            raw, dry_run_env, timeout=_TIMEOUT, listener=lines, shown=_ALL, interrupted=interrupted
+        )
         if interrupted() and wanted.out is not None:
             raise KeyboardInterrupt
-    _tell(wanted, finished, tap, _asleep(file.policies, finished))
+    _tell(wanted, finished, lines, _asleep(file.policies, finished))
     if wanted.out is not None and _looked(finished):
-        _write(wanted, _plan(began, where, basis, finished, tap))
-    _tell_trouble(finished, tap)
+        _write(wanted, _plan(began, where, basis, finished, lines))
+    _tell_trouble(finished, lines)
     return int(finished.exit)
 
 
@@ -136,18 +138,18 @@ def _looked(finished: RunResult) -> bool:
     return finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
 
 
-def _tell(wanted: Wanted, finished: RunResult, tap: Tap, asleep: Iterable[Policy]) -> None:
+def _tell(wanted: Wanted, finished: RunResult, lines: Lines, asleep: Iterable[Policy]) -> None:
     if wanted.json:
-        print_line(json.dumps(finished.result))
+        print_line(json.dumps(finished.result.fields()))
     elif wanted.out != _STDOUT and _looked(finished):
-        show_plan(finished, tap, asleep)
+        show_plan(finished, lines, asleep)
 
 
-def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: RunResult, tap: Tap) -> Plan:
+def _plan(began: Millis, where: Whereabouts, basis: Basis, finished: RunResult, lines: Lines) -> Plan:
     result = finished.result
-    complete = not result["partial"] and not tap.said("list_failed")
-    basis = basis._replace(halted=tuple(line["policy"] for line in tap.said("halted")))
-    return Plan(began, where, basis, complete, result["counts"], tuple(planned_tasks(result["tasks"])))
+    complete = not result.partial and not lines.of("list_failed")
+    basis = basis._replace(halted=tuple(line.policy for line in lines.of("halted")))
+    return Plan(began, where, basis, complete, result.counts.fields(), tuple(planned_tasks(result.tasks)))
 
 
 def _write(wanted: Wanted, made: Plan) -> None:
@@ -170,10 +172,10 @@ def _write(wanted: Wanted, made: Plan) -> None:
     print_line(f"Review it, then within an hour: {join(again)}")
 
 
-def _tell_trouble(finished: RunResult, tap: Tap) -> None:
+def _tell_trouble(finished: RunResult, lines: Lines) -> None:
     """What could not be looked at, or why there was no look at all, and what to check."""
-    failures = tap.said("list_failed")
+    failures = lines.of("list_failed")
     print_error(*not_listed(failures))
     if not failures:
-        print_error(*finished.result["errors"])
+        print_error(*finished.result.errors)
     print_error(*advice_for(failures))

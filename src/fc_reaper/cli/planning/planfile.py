@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.log import ResultTask
 from fc_reaper.models import Function, Millis, Task, TaskEvent
 
 FORMAT = "fc-reaper plan"
@@ -116,7 +117,7 @@ def dump_plan(plan: Plan) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def planned_tasks(tasks: Iterable[Mapping[str, Any]]) -> list[Planned]:
+def planned_tasks(tasks: Iterable[ResultTask]) -> list[Planned]:
     """The due tasks of a dry run's result as a plan names them, most overdue first.
 
     What has ended meanwhile is left out.
@@ -144,17 +145,17 @@ def _order(one: Planned) -> tuple[int, int, str, str]:
     return -int(one.over_s or 0), -int(one.age_s or 0), str(one.function), one.invocation_id
 
 
-def _fate(task: Mapping[str, Any]) -> str | None:
-    fate = task["why"] if task["event"] == "skipped" else task["event"]
+def _fate(task: ResultTask) -> str | None:
+    fate = task.why if task.event == "skipped" else task.event
     return fate if fate in FATES else None
 
 
-def _planned(task: Mapping[str, Any], fate: str) -> Planned:
-    place = Function(task["service"], task["function"], task["qualifier"])
+def _planned(task: ResultTask, fate: str) -> Planned:
+    place = Function(task.service, task.function, task.qualifier)
     names = ("invocation_id", "status", "policy", "rule", "age_s", "limit_s", "over_s", "clock", "reason")
-    evidence = {name: task[name] for name in names}
+    evidence: dict[str, Any] = {name: getattr(task, name) for name in names}
     evidence["rule"] = evidence["rule"] or "status"
-    identity = {"request_id": task["task_request_id"], "first_enqueue": task["first_enqueue_ms"]}
+    identity: dict[str, Any] = {"request_id": task.task_request_id, "first_enqueue": task.first_enqueue_ms}
     return Planned(function=place, **evidence, **identity, fate=fate)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -19,9 +18,9 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.cli.tap import Tap
-from fc_reaper.dependencies import RunResult
+from fc_reaper.log import Lines, ListFailed, Result, ResultTask, TaskLine
 from fc_reaper.policy import Policy
+from fc_reaper.run import RunResult
 from fc_reaper.sweep.report import HELD_OUT
 
 KEPT_LINES = (
@@ -46,40 +45,40 @@ _SKIPPED = {
 _ASIDE_WORDS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
 
 
-def show_plan(finished: RunResult, tap: Tap, asleep: Iterable[Policy]) -> None:
+def show_plan(finished: RunResult, lines: Lines, asleep: Iterable[Policy]) -> None:
     """Every due task by policy, who is not to be stopped and yet to be known, and the counts."""
     result = finished.result
-    for policy, tasks in _by_policy(result["tasks"]).items():
-        show(Text.assemble((policy, STRONG), f": {printable(tasks[0]['reason'])}"), _due(tasks), "")
-    aside = [line for line in tap.lines if line["event"] in _ASIDE_WORDS]
+    for policy, tasks in _by_policy(result.tasks).items():
+        show(Text.assemble((policy, STRONG), f": {printable(tasks[0].reason)}"), _due(tasks), "")
+    aside = [line for line in lines if line.event in _ASIDE_WORDS]
     if aside:
         show("Not to be stopped, but to be known:", _aside(aside[:_ASIDE]))
         if len(aside) > _ASIDE:
             show(f"... and {len(aside) - _ASIDE} more; fc-reaper invoke --dry-run logs them")
         show("")
-    show(*_sentences(result, tap))
+    show(*_sentences(result, lines))
     for one in asleep:
         show(f"{one.name} was not asked: only {' or '.join(one.triggers)} runs it.")
     show("This was a dry run; nothing was touched.")
 
 
-def _by_policy(tasks: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _by_policy(tasks: Iterable[ResultTask]) -> dict[str, list[ResultTask]]:
     """The due tasks of each policy, most overdue first."""
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for task in sorted(tasks, key=lambda task: (-(task["over_s"] or 0), task["invocation_id"])):
-        grouped.setdefault(task["policy"], []).append(task)
+    grouped: dict[str, list[ResultTask]] = {}
+    for task in sorted(tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id)):
+        grouped.setdefault(task.policy or "", []).append(task)
     return grouped
 
 
-def _due(tasks: list[dict[str, Any]]) -> Table:
+def _due(tasks: list[ResultTask]) -> Table:
     rows = [
         (
-            task["invocation_id"],
+            task.invocation_id,
             _place(task),
-            task["rule"] or "-",
-            format_seconds(task["age_s"]),
-            format_seconds(task["limit_s"]),
-            format_seconds(task["over_s"]),
+            task.rule or "-",
+            format_seconds(task.age_s),
+            format_seconds(task.limit_s),
+            format_seconds(task.over_s),
             _fate(task),
         )
         for task in tasks
@@ -88,37 +87,37 @@ def _due(tasks: list[dict[str, Any]]) -> Table:
     return table(heads, rows, right=("age", "limit", "over"))
 
 
-def _fate(task: dict[str, Any]) -> Text:
-    if task["event"] == "would_stop":
+def _fate(task: ResultTask) -> Text:
+    if task.event == "would_stop":
         return Text("would stop", STRONG)
-    if task["event"] == "ended":
+    if task.event == "ended":
         return Text("ended meanwhile", SOFT)
-    if task["event"] == "skipped":
-        heldout = task.get("detail") == HELD_OUT
-        return Text("spared by holdout" if heldout else _SKIPPED.get(task["why"], task["why"]), SOFT)
-    return Text(printable(f"{task.get('detail') or 'failed'}: {task.get('error_code') or ''}"), BAD)
+    if task.event == "skipped":
+        heldout = task.detail == HELD_OUT
+        return Text("spared by holdout" if heldout else _SKIPPED.get(task.why or "", task.why or ""), SOFT)
+    return Text(printable(f"{task.detail or 'failed'}: {task.error_code}"), BAD)
 
 
-def _aside(lines: list[dict[str, Any]]) -> Table:
+def _aside(lines: list[TaskLine]) -> Table:
     rows = [
         (
-            line["invocation_id"],
+            line.invocation_id,
             _place(line),
-            line["policy"] or "-",
-            format_seconds(line["age_s"]),
-            f"{_ASIDE_WORDS[line['event']]}: {printable(line['reason'])}",
+            line.policy or "-",
+            format_seconds(line.age_s),
+            f"{_ASIDE_WORDS[line.event]}: {printable(line.reason)}",
         )
         for line in lines
     ]
     return table(("task", "function", "policy", "age", "what happens"), rows, right=("age",))
 
 
-def _place(line: Mapping[str, Any]) -> str:
-    return short(line["service"], line["function"], line["qualifier"])
+def _place(line: ResultTask | TaskLine | ListFailed) -> str:
+    return short(line.service, line.function, line.qualifier)
 
 
-def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
-    counts = result["counts"]
+def _sentences(result: Result, lines: Lines) -> Iterator[str]:
+    counts = result.counts.fields()
     listed = f"{counted(counts['listed'], 'task')} listed in {counted(counts['functions'], 'function')}"
     rest = [f"{counts[name]} {name}" for name in ("kept", "exempt", "reported", "unknown") if counts[name]]
     kept = ", ".join(rest) or "none kept"
@@ -128,22 +127,20 @@ def _sentences(result: dict[str, Any], tap: Tap) -> Iterator[str]:
         yield f"Nothing is due: {listed}, {kept}."
     if counts["stuck"]:
         yield f"{counted(counts['stuck'], 'task')} asked to stop long ago, and still Stopping."
-    for line in tap.said("halted"):
-        yield f"{line['policy']} is halted: {printable(line['why'])}."
-    for line in tap.said("budget_spent"):
-        allowed = f"its budget is {line['allowed']}/run"
-        if line["why"]:
-            allowed = f"{line['allowed']} may be stopped now ({printable(line['why'])})"
-        due = "1 is due" if line["due"] == 1 else f"{line['due']} are due"
-        yield f"{line['policy']}: {due}, {allowed}; the rest waits."
-    for line in tap.said("not_approved"):
-        yield f"{line['policy']} is not approved, so it only reports: {printable(line['why'])}."
-    yield from (
-        f"{line['event']}: {printable(line['why'])}." for line in tap.lines if "trigger_" in line["event"]
-    )
-    if result["unmatched"]:
-        yield f"Targets that stand for no function in task mode: {printable(', '.join(result['unmatched']))}."
-    if result["partial"]:
+    for line in lines.of("halted"):
+        yield f"{line.policy} is halted: {printable(line.why)}."
+    for line in lines.of("budget_spent"):
+        allowed = f"its budget is {line.allowed}/run"
+        if line.why:
+            allowed = f"{line.allowed} may be stopped now ({printable(line.why)})"
+        due = "1 is due" if line.due == 1 else f"{line.due} are due"
+        yield f"{line.policy}: {due}, {allowed}; the rest waits."
+    for line in lines.of("not_approved"):
+        yield f"{line.policy} is not approved, so it only reports: {printable(line.why)}."
+    yield from (f"{line.event}: {printable(line.why)}." for line in lines if "trigger_" in line.event)
+    if result.unmatched:
+        yield f"Targets that stand for no function in task mode: {printable(', '.join(result.unmatched))}."
+    if result.partial:
         yield "The run ended early: not everything was looked at."
 
 
@@ -153,14 +150,14 @@ def _fates(counts: Mapping[str, int]) -> Iterator[str]:
     return (f"{counts[name]} {said}" for name, said in words.items() if counts[name])
 
 
-def not_listed(failures: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def not_listed(failures: Iterable[ListFailed]) -> Iterator[str]:
     """A line for each function that could not be listed."""
     for line in failures:
         yield printable(f"not listed: {_place(line)}: {refusal(line)}")
 
 
-def refusal(line: Mapping[str, Any]) -> str:
+def refusal(line: ListFailed | TaskLine) -> str:
     """How the cloud refused, or that it did not answer, in one line."""
-    status = "no answer" if line["http_status"] is None else f"HTTP {line['http_status']}"
-    request = f" (request {line['fc_request_id']})" if line.get("fc_request_id") else ""
-    return f"{status}, {line['error_code']}: {line['error'][:_LONGEST]}{request}"
+    status = "no answer" if line.http_status is None else f"HTTP {line.http_status}"
+    request = f" (request {line.fc_request_id})" if line.fc_request_id else ""
+    return f"{status}, {line.error_code}: {line.error[:_LONGEST]}{request}"

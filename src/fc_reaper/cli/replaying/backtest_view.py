@@ -14,7 +14,7 @@ from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import columns, fate, identity, minute, place, seconds
 from fc_reaper.models import Millis
 from fc_reaper.policy import format_duration, spell_duration
-from fc_reaper.sweep.teller import place_fields
+from fc_reaper.sweep.report import place_fields
 
 _SHOWN = 5
 _COUNTS = ("tasks", *OUTCOMES, "saved", "GB-s")

@@ -16,9 +16,8 @@ from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_cloud import Fetched, Refused, Wish, fetch
 from fc_reaper.cli.replaying.history_file import Broken, Saver, read_file, size_of, spoken
 from fc_reaper.cloud.records import read_moment
-from fc_reaper.dependencies import Exit
 from fc_reaper.errors import CloudError
-from fc_reaper.models import Millis
+from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import PolicyFile, parse_duration
 from fc_reaper.policy.duration import NotADuration
 from fc_reaper.rules.target import Target

@@ -13,7 +13,7 @@ from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history import Loaded
 from fc_reaper.models import Millis, Task
 from fc_reaper.policy import Policy, spell_duration
-from fc_reaper.sweep.teller import place_fields
+from fc_reaper.sweep.report import place_fields
 
 _SHOWN = 5
 _LONGEST = 160
