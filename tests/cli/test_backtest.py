@@ -78,8 +78,8 @@ def test_broken_lines_are_counted_and_named(folder: Path) -> None:
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
     assert "runaway would have stopped 2 tasks" in ran.text
-    assert "2 lines are no record: line 2: it is no JSON" in ran.text
-    assert "line 4: it is no JSON object" in ran.text
+    assert "2 lines are no record: line 2: it is not JSON" in ran.text
+    assert "line 4: it is not a JSON object" in ran.text
     a_history(folder, ["{", "x"])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert (ran.code, len(ran.errors)) == (2, 1)

@@ -108,7 +108,7 @@ def test_a_history_with_broken_lines_is_exit_1(folder: Path) -> None:
     a_history(folder, [RECORDS[0], '{"status": "Running'])
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
-    assert "line 2: it is no JSON, unterminated string starting at character 12" in ran.text
+    assert "line 2: it is not JSON, unterminated string starting at character 12" in ran.text
 
 
 def test_what_neither_could_judge_is_said_of_each(folder: Path) -> None:

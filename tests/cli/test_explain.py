@@ -62,7 +62,7 @@ def test_a_finished_task_needs_no_policy(cloud: EmulatorProcess, folder: Path) -
     """Its end decides before any of them is asked."""
     ran = fc_reaper("explain", PROD, "done-1", env=at(cloud), cwd=folder)
     assert "kept, status: it is Succeeded already" in ran.text
-    assert "not asked" in ran.text
+    assert "not evaluated" in ran.text
 
 
 def test_a_stuck_task_is_called_stuck(cloud: EmulatorProcess, folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(
     a_policy_file(tmp_path, policy(match="{status: Running}", triggers="[task]"))
     ran = fc_reaper("explain", PROD, "young-1", env=at(cloud), cwd=tmp_path)
     assert "kept: no policy matches it" in ran.text
-    assert "an event that names it would have it stopped: runaway, policy.yaml:4" in ran.text
+    assert "due if an event names it, by runaway, policy.yaml:4" in ran.text
 
 
 def test_as_json_every_step_is_a_value(cloud: EmulatorProcess, folder: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_record_in_a_file_is_judged_without_a_cloud(record: object, folder: Pa
     """Target and id are the record's; no keys are needed; the moment is the one that was given."""
     ran = from_file(folder, record)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith(f"job-7 at media/transcode@prod, judged as of {LATER}\n")
+    assert ran.out.startswith(f"job-7 at media/transcode@prod, evaluated as of {LATER}\n")
     assert "due, runaway, running_for 3h of 2h, 1h over" in ran.text
     assert "s3cret" not in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
@@ -251,13 +251,13 @@ def test_a_record_of_another_function_than_asked_is_no_evidence(folder: Path) ->
     ("record", "args", "complaint"),
     [
         ("", (), "task.json is empty"),
-        ("{", (), "task.json:1: this is no JSON"),
-        (json.dumps(TWO) + "\n{broken\n", (), "task.json:2: this is no JSON"),
+        ("{", (), "task.json:1: it is not JSON"),
+        (json.dumps(TWO) + "\n{broken\n", (), "task.json:2: it is not JSON"),
         (b"\xff\xfe", (), "task.json: byte 0 is not UTF-8"),
         ("[]", (), "there is no record in it"),
-        ("7", (), "this is no record"),
-        ("[[" * 5000, (), "task.json:1: this is no JSON"),
-        ({"status": "Running"}, (), "the record has no id"),
+        ("7", (), "it is not a JSON object"),
+        ("[[" * 5000, (), "task.json:1: it is not JSON"),
+        ({"status": "Running"}, (), "it has no id"),
         (SEVERAL, (), "has 3 tasks; name one by its id, such as job-1, job-2, job-3"),
         (SEVERAL, ("job-9",), "there is no task job-9 in it"),
         (SEVERAL, ("media/*", "job-1"), "is a pattern"),

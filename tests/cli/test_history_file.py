@@ -58,10 +58,10 @@ def test_a_record_names_its_function(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("{", "it is no JSON, expecting property name"),
-        ("[1]", "it is no JSON object"),
-        ("17", "it is no JSON object"),
-        ("[" * 100_000, "it is no JSON that can be read"),
+        ("{", "it is not JSON, expecting property name"),
+        ("[1]", "it is not a JSON object"),
+        ("17", "it is not a JSON object"),
+        ("[" * 100_000, "it is not JSON that can be read"),
         ('{"invocationId": "a"}', "it names no function"),
         ('{"serviceName": "s", "functionName": "f"}', "it has no id"),
         (

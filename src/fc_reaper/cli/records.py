@@ -1,38 +1,188 @@
-"""What a record out of a file says of itself: whose it is, and what it is called."""
+"""Records out of a file, of FC 2.0 or 3.0: one, an answer of the cloud, or JSON lines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from fc_reaper.cloud.records import function_in_arn
-from fc_reaper.models import LATEST, Function
+from fc_reaper.cli.output import CommandError, counted
+from fc_reaper.cloud.records import function_in_arn, read_task
+from fc_reaper.errors import InvalidName
+from fc_reaper.models import LATEST, Function, Task
+from fc_reaper.names import check_function
+from fc_reaper.rules.target import parse_target
 
 
-def id_of(record: Mapping[str, Any]) -> str | None:
-    """The id in either generation's word, `invocationId` or `taskId`; None where it has none."""
-    return word_of(record, "invocationId") or word_of(record, "taskId")
+class Record(NamedTuple):
+    """One record with its id, and the function that it names; None where it names none."""
+
+    id: str
+    function: Function | None
+    fields: dict[str, Any]
+
+    def task(self, function: Function) -> Task:
+        """The record as a task of *function*."""
+        id_key = "taskId" if function.service is None else "invocationId"
+        return read_task(function, {**self.fields, id_key: _text(self.fields, id_key) or self.id})
 
 
-def function_of(record: Mapping[str, Any]) -> Function | None:
-    """The function that a record names, LATEST where nothing tells its qualifier; None where it names none.
+class NotARecord(ValueError):
+    """A piece of a file is no record; the text says what is wrong with it."""
 
-    Without a service it is one of 3.0, whose ARN may name the qualifier.
+
+def parse_json(text: str) -> Any:
+    """Parse one JSON value.
+
+    Raises:
+        NotARecord: it is not JSON.
     """
-    service, name, qualifier = (word_of(record, key) for key in ("serviceName", "functionName", "qualifier"))
-    named = function_in_arn(record.get("functionArn")) if service is None else None
-    if named is not None:
-        name, qualifier = named[0], qualifier or named[1]
-    return None if name is None else Function(service, name, qualifier or LATEST)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        what = error.msg.lower().removesuffix(" at")
+        raise NotARecord(f"it is not JSON, {what} at character {error.colno}") from None
+    except (ValueError, RecursionError):
+        raise NotARecord("it is not JSON that can be read") from None
 
 
-def called_by_function(function: Function, record: dict[str, Any]) -> dict[str, Any]:
-    """*record* with its id under the name that the generation of *function* has for it."""
-    ours = "taskId" if function.service is None else "invocationId"
-    return record if word_of(record, ours) is not None else {**record, ours: id_of(record)}
+def parse_record(value: Any) -> Record:
+    """Read the id and the function of a record.
+
+    A function without a service is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
+
+    Raises:
+        NotARecord: it is not an object, has no id, or names something that cannot be a function.
+    """
+    if not isinstance(value, Mapping):
+        raise NotARecord("it is not a JSON object")
+    found = _text(value, "invocationId") or _text(value, "taskId")
+    if found is None:
+        raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
+    service, name, qualifier = (_text(value, key) for key in ("serviceName", "functionName", "qualifier"))
+    in_arn = function_in_arn(value.get("functionArn")) if service is None else None
+    if in_arn is not None:
+        name, qualifier = in_arn[0], qualifier or in_arn[1]
+    if name is None:
+        return Record(found, None, dict(value))
+    function = Function(service, name, qualifier or LATEST)
+    try:
+        check_function(function)
+    except InvalidName as error:
+        raise NotARecord(str(error)) from None
+    return Record(found, function, dict(value))
 
 
-def word_of(record: Mapping[str, Any], key: str) -> str | None:
-    """The text under *key*, None where there is none."""
+def _text(record: Mapping[str, Any], key: str) -> str | None:
     found = record.get(key)
     return found if isinstance(found, str) and found else None
+
+
+def literal_function(text: str) -> Function:
+    """The one function that a TARGET names.
+
+    Raises:
+        CommandError: it is a pattern.
+        InvalidName: it is not a target.
+    """
+    target = parse_target(text)
+    if target.needs_discovery:
+        raise CommandError(
+            f"{text} is a pattern; name the function of the task, such as media/transcode@prod"
+        )
+    return target.literal()
+
+
+def task_in_file(name: str, words: Sequence[str]) -> Task:
+    """Read the one task that *words* name out of the file *name*; `-` is standard input.
+
+    *words* are a target and an id, or one of them, or nothing where the file has a single record that names
+    its function.
+
+    Raises:
+        CommandError: there is not exactly one such task.
+    """
+    source = "standard input" if name == "-" else name
+    records = list(_records(_read(name, source), source))
+    target, wanted = _target_and_id(words, records)
+    record = _only_one(records, target, wanted, source)
+    function = target or record.function
+    if function is None:
+        raise CommandError(
+            f"{source}: the record names no function; add TARGET, such as media/transcode@prod"
+        )
+    return record.task(function)
+
+
+def _read(name: str, source: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return raw.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise CommandError(f"{source}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{source}: byte {error.start} is not UTF-8; a record is JSON") from None
+    except OSError as error:
+        raise CommandError(f"{source}: it cannot be read: {error.strerror}") from None
+
+
+def _records(text: str, source: str) -> Iterator[Record]:
+    """The records of the whole text, else those of its lines."""
+    if not text.strip():
+        raise CommandError(f"{source} is empty; it needs a record, such as an answer of Get")
+    try:
+        json.loads(text)
+        pieces = [(source, text)]
+    except (ValueError, RecursionError):
+        lines = enumerate(text.splitlines(), 1)
+        pieces = [(f"{source}:{number}", line) for number, line in lines if line.strip()]
+    for place, piece in pieces:
+        try:
+            yield from map(parse_record, _unwrapped(parse_json(piece)))
+        except NotARecord as error:
+            raise CommandError(f"{place}: {error}") from None
+
+
+def _unwrapped(value: Any) -> list[Any]:
+    """The records in a list, an answer of List (2.0, 3.0) or of an SDK; else *value* itself."""
+    if isinstance(value, Mapping) and not (_text(value, "invocationId") or _text(value, "taskId")):
+        for key in ("invocations", "tasks", "body"):
+            if isinstance(value.get(key), (list, dict)):
+                return _unwrapped(value[key])
+    return value if isinstance(value, list) else [value]
+
+
+def _target_and_id(words: Sequence[str], records: Sequence[Record]) -> tuple[Function | None, str | None]:
+    """What *words* mean; a single one is an id where a record has it, else a target where it can be one."""
+    if len(words) == 2:
+        return literal_function(words[0]), words[1]
+    if not words:
+        return None, None
+    (word,) = words
+    names = [one.function.name if one.function else word for one in records]
+    is_target = "/" in word or "@" in word or word in names
+    if is_target and word not in [one.id for one in records]:
+        return literal_function(word), None
+    return None, word
+
+
+def _only_one(records: Sequence[Record], target: Function | None, wanted: str | None, source: str) -> Record:
+    if not records:
+        raise CommandError(f"{source}: there is no record in it")
+    named = [one for one in records if wanted in (None, one.id)]
+    # Its qualifier may be an alias here and a version there, so a target that fits none excludes none.
+    fitting = [one for one in named if target is None or one.function in (None, target)] or named
+    if len(fitting) == 1:
+        return fitting[0]
+    shown = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:5])
+    if not fitting:
+        raise CommandError(f"{source}: there is no task {wanted} in it; it has {shown}")
+    if wanted is None:
+        raise CommandError(
+            f"{source} has {counted(len(fitting), 'task')}; name one by its id, such as {shown}"
+        )
+    raise CommandError(
+        f"{source} has {len(fitting)} records of {wanted}; add TARGET, or keep one of them in the file"
+    )

@@ -15,7 +15,7 @@ from fc_reaper.cli.checking.idle import idle_by_trigger, idle_sentence
 from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.cli.checking.lint.unlisted import DEQUEUED, WITHOUT, unlisted
 from fc_reaper.cli.checking.remarks import remarks_of
-from fc_reaper.cli.explaining.steps import kept
+from fc_reaper.cli.explain import keep_text as kept
 from fc_reaper.cli.output import (
     STRONG,
     counted,

@@ -12,11 +12,9 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from fc_reaper.cli.output import CommandError
-from fc_reaper.cli.records import called_by_function, function_of, id_of
-from fc_reaper.cloud.records import read_moment, read_task
-from fc_reaper.errors import InvalidName
+from fc_reaper.cli.records import NotARecord, parse_json, parse_record
+from fc_reaper.cloud.records import read_moment
 from fc_reaper.models import Function, Task
-from fc_reaper.names import check_function
 
 _FORM = "a record is one JSON object on one line, as the cloud writes it"
 
@@ -33,10 +31,6 @@ class Lines(NamedTuple):
 
     tasks: list[Task]
     broken: list[Broken]
-
-
-class NoRecord(Exception):
-    """A line holds no record; the text says why."""
 
 
 def read_file(name: str, *, with_records: bool, read: Callable[[int], None] = lambda count: None) -> Lines:
@@ -89,7 +83,7 @@ def _read(file: BinaryIO, found: Lines, with_records: bool, read: Callable[[int]
             continue
         try:
             task = _task(text, functions)
-        except NoRecord as error:
+        except NotARecord as error:
             found.broken.append(Broken(number, str(error)))
             continue
         found.tasks.append(task if with_records else task._replace(record=None))
@@ -97,34 +91,16 @@ def _read(file: BinaryIO, found: Lines, with_records: bool, read: Callable[[int]
 
 def _task(line: bytes, functions: dict[Function, Function]) -> Task:
     try:
-        record = json.loads(line.strip())
+        record = parse_record(parse_json(line.strip().decode()))
     except UnicodeDecodeError:
-        raise NoRecord("it is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        what = error.msg.lower().removesuffix(" at")
-        raise NoRecord(f"it is no JSON, {what} at character {error.colno}") from None
-    except (ValueError, RecursionError):
-        raise NoRecord("it is no JSON that can be read") from None
-    if not isinstance(record, dict):
-        raise NoRecord("it is no JSON object")
-    place = _place_of(record)
-    if id_of(record) is None:
-        raise NoRecord("it has no id; it needs invocationId, or taskId in FC 3.0")
-    # One object for each function, however many tasks it has.
-    return read_task(functions.setdefault(place, place), in_order(called_by_function(place, record)))
-
-
-def _place_of(record: Mapping[str, Any]) -> Function:
-    function = function_of(record)
-    if function is None:
-        raise NoRecord(
+        raise NotARecord("it is not UTF-8") from None
+    if record.function is None:
+        raise NotARecord(
             "it names no function; it needs serviceName and functionName, or functionArn in FC 3.0"
         )
-    try:
-        check_function(function)
-    except InvalidName as error:
-        raise NoRecord(str(error)) from None
-    return function
+    # One object for each function, however many tasks it has.
+    function = functions.setdefault(record.function, record.function)
+    return record._replace(fields=in_order(record.fields)).task(function)
 
 
 def in_order(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,0 @@
-"""`explain`: the verdict of one task, step by step."""
