@@ -16,8 +16,8 @@ from tests.reaping import reap
 
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
 from benchmarks.history import lived, three_policies
-from fc_reaper.backtest import History, sift
-from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.backtest.history import History, sift
+from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.models import Task, TaskEvent
 from fc_reaper.policy import load_policy
@@ -131,7 +131,7 @@ def replayed_per_second(number: int = 50_000) -> float:
     """Tasks of one week replayed under three policies in one second of processor time by one process."""
     past = History(tuple(sift(lived(number, days=7)).tasks))
     begun = time.process_time()
-    replay(past, three_policies(), SweepOptions(interval=300_000))
+    replay(past, three_policies(), ReplayOptions(interval=300_000))
     return number / (time.process_time() - begun)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fc_reaper.backtest import Comparison, compare
+from fc_reaper.backtest.stats import Comparison, compare
 from tests.backtest.lives import history, lived, replayed
 from tests.builders import ms
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.backtest import History, as_of
-from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.backtest.history import History, as_of
+from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
+from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Task
 from fc_reaper.policy import PolicyFile
-from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, naive, policies
+from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, policies
+from tests.backtest.naive_replay import NaiveReplay, Past, pasts
+from tests.evaluator.naive import record_of
+from tests.evaluator.worlds import loaded
 
 ENTRIES = (
     "match: {running_for: 10m}",
@@ -58,40 +62,53 @@ files = st.builds(
     st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=4),
     EXEMPT,
 )
-intervals = st.sampled_from([MINUTE, 5 * MINUTE, 7 * MINUTE])
 
 
-@settings(max_examples=4 * settings().max_examples)
-@given(histories(), files, intervals)
-def test_it_is_what_a_run_at_every_tick_would_have_done(
-    past: History, file: PolicyFile, interval: int
-) -> None:
-    """Same stops with the same verdicts at the same ticks, same reports, same halts, same counts."""
-    terms = SweepOptions(interval)
-    quick = replay(past, file, terms)
-    slow = naive(past, file, terms, quick.last if quick.last is not None else 0)
-    stops = [
-        (one.policy.name, stop.at, stop.task.invocation_id, stop.verdict)
-        for one in quick.policies
-        for stop in one.stops
-    ]
-    assert sorted(stops) == sorted(slow.stops)
+@settings(max_examples=2 * settings().max_examples)
+@given(pasts(), st.sampled_from([5 * MINUTE, 7 * MINUTE, 20 * MINUTE]))
+def test_it_is_what_the_plainest_reading_of_every_tick_comes_to(past: Past, interval: int) -> None:
+    """Same stops and reports at the same ticks, same halts, same counts."""
+    result = replay(past.history, loaded(past.tree), ReplayOptions(interval))
+    plain = NaiveReplay(past, interval)
+    stops = [(stop.verdict.policy, stop.at, *record_of(stop.task)) for stop in result.stops]
+    assert sorted(stops) == sorted((name, at, *record_of(task)) for name, at, task in plain.stops)
     reports = {
-        (one.policy.name, found.task.invocation_id, found.at)
-        for one in quick.policies
+        (one.policy.name, *record_of(found.task)): found.at
+        for one in result.policies
         for found in one.reported
     }
-    assert reports == slow.reports
-    stopping = [one for one in quick.policies if one.policy.stops]
-    assert {one.policy.name: one.halted_runs for one in stopping} == slow.halted
-    assert {one.policy.name: one.due for one in stopping} == slow.due
-    assert {one.policy.name: one.held_back for one in stopping} == slow.held_back
+    assert reports == plain.reports
+    stopping = [one for one in result.policies if one.policy.stops]
+    assert {one.policy.name: one.halted_runs for one in stopping} == plain.halted
+    assert {one.policy.name: one.due for one in stopping} == {
+        name: len(due) for name, due in plain.due.items()
+    }
+    assert {one.policy.name: one.held_back for one in stopping} == {
+        name: {why: len(records) for why, records in held.items()} for name, held in plain.held_back.items()
+    }
+
+
+@given(lives(), files, st.integers(0, 600).map(lambda halves: MIDNIGHT + halves * 30_000), st.integers(1, 90))
+def test_between_two_moments_a_verdict_only_grows_older(
+    whole: Task, file: PolicyFile, now: int, minutes: int
+) -> None:
+    """Whatever an expression does with the ages: a change is foreseen, or any moment may bring one."""
+    fitting = [one for one in file.policies if any(target.fits(whole.function) for target in one.targets)]
+    policies, moments = (
+        compile_policies(whole.function, fitting, file.exempt),
+        moments_of(fitting, file.exempt),
+    )
+    task, later = as_of(whole, now), now + minutes * MINUTE
+    if task is None or task != as_of(whole, later) or moments.any_time:
+        return
+    later = min((later, *(moment - 1 for moment in moments.after(task, now, "unknown"))))
+    assert evaluate(task, policies, later) == evaluate(task, policies, now).later(later - now)
 
 
 @given(histories(most=6), files)
 def test_a_verdict_of_the_replay_is_the_verdict_of_that_instant(past: History, file: PolicyFile) -> None:
     """Whoever is stopped by its own clock is due by `claim` on its record as of that tick, to the letter."""
-    for stop in replay(past, file, SweepOptions(MINUTE)).stops:
+    for stop in replay(past, file, ReplayOptions(MINUTE)).stops:
         if stop.verdict.rule == "keep":
             continue
         awake = [one for one in file.policies if one.triggers != ("alert",)]
@@ -106,7 +123,7 @@ def test_a_verdict_of_the_replay_is_the_verdict_of_that_instant(past: History, f
 @given(histories(), files)
 def test_every_task_is_stopped_once_and_the_counts_add_up(past: History, file: PolicyFile) -> None:
     """Nobody is stopped twice, and whoever was due was stopped or held back, or its end came first."""
-    result = replay(past, file, SweepOptions(5 * MINUTE))
+    result = replay(past, file, ReplayOptions(5 * MINUTE))
     ids = [stop.task.invocation_id for stop in result.stops]
     assert len(ids) == len(set(ids))
     for one in result.policies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.backtest import as_of, first_enqueued, longest, outcome_of, running
+from fc_reaper.backtest.history import as_of, first_enqueued, longest, outcome_of, running
 from tests.backtest.lives import at, lived
 from tests.builders import ms
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.backtest.replay import SweepOptions, replay
-from fc_reaper.backtest.result import Replay
+from fc_reaper.backtest.replay import ReplayOptions, replay
+from fc_reaper.backtest.stats import Replay
 from fc_reaper.models import Function, Task
 from tests.backtest.lives import at, history, lived, policies, replayed
 from tests.builders import TRANSCODE, ms
@@ -228,7 +228,7 @@ def test_what_no_timer_runs_is_not_replayed_and_named() -> None:
         "match: {running_for: 1h}, triggers: [alert, command]",
         "match: {running_for: 3h}, triggers: ['timer:hourly']",
     )
-    assert [policy.name for policy in result.asleep] == ["p0", "p1"]
+    assert [policy.name for policy in result.not_replayed] == ["p0", "p1"]
     assert stops(result) == {"slow": "185m"}
 
 
@@ -256,7 +256,7 @@ def test_runs_are_multiples_of_the_interval() -> None:
 
 def test_the_reapers_own_tasks_are_exempt() -> None:
     """As in a run."""
-    terms = SweepOptions(ms("5m"), ourselves=lambda function: function == SLOW.function)
+    terms = ReplayOptions(ms("5m"), own_function=lambda function: function == SLOW.function)
     assert replay(history(SLOW), policies("match: {running_for: 2h}"), terms).stops == []
 
 
@@ -272,7 +272,7 @@ def test_steps_are_told_for_every_task_that_is_seen() -> None:
     replay(
         history(SLOW, BROKEN, EXPIRED),
         policies("match: {alive_for: 1h}"),
-        SweepOptions(ms("5m")),
+        ReplayOptions(ms("5m")),
         steps.append,
     )
     assert sum(steps) == 3
@@ -339,7 +339,7 @@ def test_who_is_one_too_many_for_one_policy_does_not_count_for_a_later_one() -> 
 
 def test_too_many_to_be_counted_halt_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a run: nobody is stopped until they can be counted, and a report is silent as long."""
-    monkeypatch.setattr("fc_reaper.backtest.crowd.MOST", 3)
+    monkeypatch.setattr("fc_reaper.evaluator.concurrency.MOST", 3)
     tasks = [
         lived(
             f"job-{n}", ("Enqueued", f"{n}m"), ("Running", f"{n}m"), ("Failed", f"{60 if n == 4 else 180}m")
@@ -348,7 +348,7 @@ def test_too_many_to_be_counted_halt_a_policy(monkeypatch: pytest.MonkeyPatch) -
     ]
     result = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 2}")
     assert stops(result) == {"job-3": "60m"}
-    assert (result.policies[0].halted_runs, result.policies[0].held_back["halted"]) == (11, 2)
+    assert (result.policies[0].halted_runs, result.policies[0].held_back["halted"]) == (11, 1)
     silent = replayed(history(*tasks), "match: {status: Running}, keep: {at_most: 2}, report: many")
     assert [(one.task.invocation_id, one.at) for one in silent.policies[0].reported] == [("job-3", at("60m"))]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.backtest import History, percentile, suggest
-from fc_reaper.backtest.replay import SweepOptions, replay
-from fc_reaper.backtest.suggest import smallest_limit
+from fc_reaper.backtest.history import History
+from fc_reaper.backtest.replay import ReplayOptions, replay
+from fc_reaper.backtest.stats import percentile, smallest_limit, suggest
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import spell_duration
 from tests.backtest.lives import MIDNIGHT, history, lived, policies
@@ -110,8 +110,8 @@ def test_the_smallest_limit_stops_no_success_and_one_unit_less_does(past: Histor
     for spread in found.spreads:
         assert spread.limit is not None
         exact = policies(f"match: {{{spread.clock}: {spell_duration(spread.limit)}}}, budget: 100/run")
-        assert replay(past, exact, SweepOptions(1)).stops == []
+        assert replay(past, exact, ReplayOptions(1)).stops == []
         if spread.limit > spread.unit:
             less = spell_duration(spread.limit - spread.unit)
             tight = policies(f"match: {{{spread.clock}: {less}}}, budget: 100/run")
-            assert replay(past, tight, SweepOptions(1)).stops != []
+            assert replay(past, tight, ReplayOptions(1)).stops != []

@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from fc_reaper.backtest import History
-from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.backtest.history import History
+from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.replaying.picture import KINDS, MOST, Dot, draw, drawn_policy, thinned
 from fc_reaper.cli.replaying.scales import durations, moments
@@ -34,7 +34,7 @@ PAST = history(
 
 def drawn(past: History, file: PolicyFile, name: str | None = None) -> Element:
     """The picture, parsed."""
-    text = draw(past, replay(past, file, SweepOptions(ms("5m"))), drawn_policy(file, name), "h.jsonl")
+    text = draw(past, replay(past, file, ReplayOptions(ms("5m"))), drawn_policy(file, name), "h.jsonl")
     return ElementTree.fromstring(text)
 
 
@@ -116,7 +116,7 @@ def test_a_history_without_tasks_still_gives_a_picture() -> None:
 def test_text_from_elsewhere_is_escaped() -> None:
     """A name is never markup, and a control character never breaks XML."""
     file = policies("name: '<b>&\"x\"', match: {running_for: 2h}")
-    text = draw(PAST, replay(PAST, file, SweepOptions(ms("5m"))), drawn_policy(file, None), "<h>\x07&.jsonl")
+    text = draw(PAST, replay(PAST, file, ReplayOptions(ms("5m"))), drawn_policy(file, None), "<h>\x07&.jsonl")
     ElementTree.fromstring(text)
     assert "&lt;h&gt; &amp;.jsonl" in text
     assert "&lt;b&gt;" in text

@@ -64,7 +64,7 @@ PAYLOADS: list[dict[str, Any]] = [
 PAYLOADS += [{"order": "a"}, {"n": 3}, {}]
 
 
-def _place(dice: Dice, taken: set[tuple[Function, str]]) -> tuple[Function, str]:
+def place(dice: Dice, taken: set[tuple[Function, str]]) -> tuple[Function, str]:
     """A function and an id in it that no other task has there; elsewhere it may."""
     function = dice.of(FUNCTIONS)
     name = f"{dice.of(['job', 'job', 'job', 'vip', 'keep'])}-{dice.of(range(3))}"
@@ -87,7 +87,7 @@ def _task(
     statuses: Sequence[str],
     flawed: Sequence[bool],
 ) -> Task:
-    function, name = _place(dice, taken)
+    function, name = place(dice, taken)
     status, enqueued, entered = dice.of(statuses), dice.of(AGES), dice.of(AGES)
     events = [TaskEvent(NOON - enqueued * 60_000, 1, "Enqueued")]
     if status != "Enqueued":

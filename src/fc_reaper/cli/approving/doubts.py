@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from fc_reaper.backtest import PolicyReplay
+from fc_reaper.backtest.stats import PolicyReplay
 from fc_reaper.cli.approving.looks import Evidence, Scanner, needs_a_name
 from fc_reaper.cli.output import counted
 from fc_reaper.cli.replaying.history import Loaded

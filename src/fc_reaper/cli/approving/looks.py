@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from fc_reaper.backtest import Replay
+from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, interruptible, progress

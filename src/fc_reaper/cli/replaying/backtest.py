@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fc_reaper.backtest import Replay, Suggestion, suggest
-from fc_reaper.backtest.replay import SweepOptions, replay
+from fc_reaper.backtest.replay import ReplayOptions, replay
+from fc_reaper.backtest.stats import Replay, Suggestion, suggest
 from fc_reaper.cli.output import CommandError, check_writable, print_line, show, write_file
 from fc_reaper.cli.replaying.backtest_view import (
     about,
@@ -83,7 +83,7 @@ def _refuse_no_place(wanted: Wanted) -> None:
         raise CommandError("--force makes sense with --svg FILE only; leave it out")
 
 
-def run(file: PolicyFile, loaded: Loaded, terms: SweepOptions) -> Replay:
+def run(file: PolicyFile, loaded: Loaded, terms: ReplayOptions) -> Replay:
     """Replay a history, with a bar where there is a terminal.
 
     Raises:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.backtest import OUTCOMES, Outcome, PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
+from fc_reaper.backtest.history import OUTCOMES, Outcome
+from fc_reaper.backtest.stats import PolicyReplay, Replay, Reported, Spread, Stop, Suggestion
 from fc_reaper.cli.output import BAD, STRONG, counted, printable, short, table
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import columns, fate, identity, minute, place, seconds

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fc_reaper.backtest import Comparison, Replay, compare
+from fc_reaper.backtest.stats import Comparison, Replay, compare
 from fc_reaper.cli.options import environment
 from fc_reaper.cli.output import CommandError, print_line, show
 from fc_reaper.cli.replaying.backtest import run

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.backtest import OUTCOMES, Change, Comparison, Outcome, Replay, Stop
-from fc_reaper.backtest.compare import CHANGES
+from fc_reaper.backtest.history import OUTCOMES, Outcome
+from fc_reaper.backtest.stats import CHANGES, Change, Comparison, Replay, Stop
 from fc_reaper.cli.output import BAD, STRONG, counted, printable, table
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_view import OUTCOME_WORDS, columns, identity, minute, place, seconds

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fc_reaper.backtest import History, Sifted, sift
-from fc_reaper.backtest.replay import SweepOptions, rung_by_timer
+from fc_reaper.backtest.history import History, Sifted, sift
+from fc_reaper.backtest.replay import ReplayOptions, run_by_timer
 from fc_reaper.cli.output import CommandError, console, interruptible
 from fc_reaper.cli.planning.planfile import iso
 from fc_reaper.cli.replaying.history_cloud import Fetched, Refused, Wish, fetch
@@ -80,26 +80,26 @@ def load_history(
     return _from_cloud(given, targets, settings, env, expressions)
 
 
-def read_terms(given: Given, settings: Settings) -> SweepOptions:
+def read_terms(given: Given, settings: Settings) -> ReplayOptions:
     """How the history is replayed, from the options and the settings.
 
     Raises:
         CommandError: an option cannot be read.
     """
     ourselves = settings.ourselves
-    terms = SweepOptions(
+    terms = ReplayOptions(
         interval=settings.interval if given.interval is None else _length("--interval", given.interval),
         since=None if given.since is None else _moment("--since", given.since),
         until=None if given.until is None else _moment("--until", given.until),
         started_time=settings.started_time,
-        ourselves=lambda function: ourselves is not None and is_ourselves(function, ourselves),
+        own_function=lambda function: ourselves is not None and is_ourselves(function, ourselves),
     )
     if terms.since is not None and terms.until is not None and terms.since > terms.until:
         raise CommandError("--since is later than --until, so that nothing lies between them; exchange them")
     return terms
 
 
-def refuse_outside(terms: SweepOptions, history: History) -> None:
+def refuse_outside(terms: ReplayOptions, history: History) -> None:
     """Refuse a replay of moments of which the history knows nothing.
 
     Raises:
@@ -164,12 +164,12 @@ def _expressions(file: PolicyFile) -> Iterator[Any]:
     for matcher in file.exempt:
         yield from matcher.expressions
     for policy in file.policies:
-        if rung_by_timer(policy):
+        if run_by_timer(policy):
             yield from policy.expressions
 
 
 def _targets(file: PolicyFile) -> Iterator[Target]:
-    return (target for policy in file.policies if rung_by_timer(policy) for target in policy.targets)
+    return (target for policy in file.policies if run_by_timer(policy) for target in policy.targets)
 
 
 def _length(option: str, text: str) -> Millis:

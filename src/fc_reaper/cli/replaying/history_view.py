@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from fc_reaper.backtest import OUTCOMES, Outcome, PolicyReplay, Replay
+from fc_reaper.backtest.history import OUTCOMES, Outcome
+from fc_reaper.backtest.stats import PolicyReplay, Replay
 from fc_reaper.cli.hints import advice
 from fc_reaper.cli.output import counted, print_error, printable, short
 from fc_reaper.cli.planning.planfile import iso
@@ -77,24 +78,24 @@ def remarks(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[s
     if sifted.undated:
         said = counted(sifted.undated, "record has", "records have")
         yield f"{said} no dated events, or not only, and cannot be replayed; --read asks the cloud for each."
-    if sifted.contradicting:
-        shown = "; ".join(f"{task.invocation_id}: {why}" for task, why in sifted.contradicting[:_SHOWN])
-        number = len(sifted.contradicting)
+    if sifted.inconsistent:
+        shown = "; ".join(f"{task.invocation_id}: {why}" for task, why in sifted.inconsistent[:_SHOWN])
+        number = len(sifted.inconsistent)
         more = f"; and {number - _SHOWN} more" if number > _SHOWN else ""
         one = "record contradicts itself, so nothing follows from it"
         said = counted(number, one, "records contradict themselves, so nothing follows from them")
         yield printable(f"{said}: {shown}{more}.")
-    if sifted.again:
-        said = counted(sifted.again, "record is", "records are")
+    if sifted.repeated:
+        said = counted(sifted.repeated, "record is", "records are")
         yield f"{said} about a task that has another one; the one that knows most counts."
-    if sifted.untold_retries:
-        said = counted(sifted.untold_retries, "task was", "tasks were")
+    if sifted.unseen_retries:
+        said = counted(sifted.unseen_retries, "task was", "tasks were")
         yield f"{said} retried more often than dated events tell; retries_over sees only those."
     for name, replay in replays:
         of = f" of {name}" if name else ""
         if replay.outside:
             yield f"{counted(replay.outside, 'task is', 'tasks are')} outside the targets{of}."
-        for policy in replay.asleep:
+        for policy in replay.not_replayed:
             yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
         yield from (printable(f"{unjudged(each, of)}.") for each in replay.policies if each.unknown)
     if loaded.unmatched:
@@ -135,9 +136,9 @@ def history_as_json(loaded: Loaded) -> dict[str, Any]:
         "begin": iso(history.begin) if history.tasks else None,
         "end": iso(history.end) if history.tasks else None,
         "undated": sifted.undated,
-        "contradicting": [{**identity(task), "why": why} for task, why in sifted.contradicting],
-        "repeated": sifted.again,
-        "retried_more_than_told": sifted.untold_retries,
+        "contradicting": [{**identity(task), "why": why} for task, why in sifted.inconsistent],
+        "repeated": sifted.repeated,
+        "retried_more_than_told": sifted.unseen_retries,
         "broken_lines": [{"line": number, "why": why} for number, why in loaded.broken],
         "not_listed": [
             {
@@ -161,7 +162,7 @@ def replay_as_json(replay: Replay) -> dict[str, Any]:
         "first_run": None if replay.first is None else iso(replay.first),
         "last_run": None if replay.last is None else iso(replay.last),
         "outside_targets": replay.outside,
-        "not_replayed": [asleep_as_json(policy) for policy in replay.asleep],
+        "not_replayed": [asleep_as_json(policy) for policy in replay.not_replayed],
     }
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from fc_reaper.backtest import History, Replay, Stop, first_enqueued, longest, outcome_of
-from fc_reaper.backtest.replay import rung_by_timer
+from fc_reaper.backtest.history import History, first_enqueued, longest, outcome_of
+from fc_reaper.backtest.replay import run_by_timer
+from fc_reaper.backtest.stats import Replay, Stop
 from fc_reaper.cli.output import CommandError, printable
 from fc_reaper.cli.replaying.history_view import minute
 from fc_reaper.cli.replaying.scales import Scale, durations, moments
@@ -87,7 +88,7 @@ def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
     Raises:
         CommandError: there is none of that name that a timer runs.
     """
-    awake = [policy for policy in file.policies if rung_by_timer(policy)]
+    awake = [policy for policy in file.policies if run_by_timer(policy)]
     if name is not None:
         named = [policy for policy in awake if policy.name == name]
         if not named:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.backtest import sift
+from fc_reaper.backtest.history import sift
 from fc_reaper.models import Task
 from tests.backtest.lives import at, lived
 from tests.builders import TRANSCODE
@@ -52,7 +52,7 @@ def test_a_record_at_odds_with_itself_proves_nothing(task: Task, why: str) -> No
     """It is named with the reason."""
     sifted = sift([task])
     assert sifted.tasks == []
-    ((found, said),) = sifted.contradicting
+    ((found, said),) = sifted.inconsistent
     assert found.invocation_id == task.invocation_id
     assert why in said
 
@@ -82,10 +82,10 @@ def test_of_several_records_about_one_task_the_latest_word_counts() -> None:
         sifted = sift(order)
         assert sorted(task.request_id or "" for task in sifted.tasks) == ["r-good", "r-other"]
         assert {task.status for task in sifted.tasks} == {"Succeeded"}
-        assert (sifted.records, sifted.again) == (3, 1)
+        assert (sifted.records, sifted.repeated) == (3, 1)
 
 
 def test_retries_that_no_event_tells_are_counted() -> None:
     """`retries_over` would see too few of them."""
-    assert sift([GOOD._replace(retries=2)]).untold_retries == 1
-    assert sift([GOOD._replace(retries=0)]).untold_retries == 0
+    assert sift([GOOD._replace(retries=2)]).unseen_retries == 1
+    assert sift([GOOD._replace(retries=0)]).unseen_retries == 0
