@@ -7,14 +7,13 @@ from functools import partial
 
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.budget import Budgets, within_a_day
 from fc_reaper.evaluator.select import Allowance
-from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Task
+from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page
 from fc_reaper.policy import Policy
 from fc_reaper.sweep.pool import Pool, Work
 from fc_reaper.sweep.ports import Cloud
 from fc_reaper.sweep.report import Report
-
-DAY: Millis = 86_400_000
 
 
 def stopped_within_a_day(
@@ -42,25 +41,15 @@ def stopped_within_a_day(
             if error.missing:
                 continue
             raise
-        found |= {(function, task.invocation_id) for task in page.tasks if _is_recent(task, now)}
+        found |= {(function, task.invocation_id) for task in page.tasks if within_a_day(task, now)}
         if page.token is not None and len(found) < enough:
             ask = partial(cloud.list_page, function, status=status, token=page.token, deadline=until)
             work.add(done.tag, ask)
     return len(found)
 
 
-def _is_recent(task: Task, now: Millis) -> bool:
-    ends = [event.at for event in task.events if event.status == task.status]
-    at = max(ends, default=task.ended_at if task.status == STOPPED else None)
-    return at is None or at > now - DAY
-
-
 class Allowances:
-    """What each policy may stop in this run: its budget a run, and what is left of its day.
-
-    The records know nothing yet of what an earlier policy of this very run is about to stop, so that is
-    taken off where the two share a function.
-    """
+    """`Budgets` whose count of the day is listed from the cloud; what cannot be counted allows no stop."""
 
     def __init__(
         self,
@@ -75,40 +64,30 @@ class Allowances:
     ) -> None:
         self._cloud, self._crew, self._report, self._watched = cloud, crew, report, watched
         self._now, self._until = now, until
-        self._some_daily = any(policy.per_day is not None for policy in policies)
-        self._granted: list[tuple[frozenset[Function], int]] = []
+        self._budgets = Budgets(policies, self._functions, self._stopped)
 
     def __call__(self, policy: Policy, due: int) -> Allowance:
-        if policy.per_day is None:
-            allowed, functions = Allowance(policy.per_run), frozenset[Function]()
-        else:
-            allowed, functions = self._of_the_day(policy, policy.per_day)
-        self._granted.append((functions or self._known(policy), min(due, allowed.most)))
-        return allowed
-
-    def _of_the_day(self, policy: Policy, per_day: int) -> tuple[Allowance, frozenset[Function]]:
         try:
-            functions = frozenset(self._watched(policy))
-            stopped = stopped_within_a_day(
-                self._cloud, self._crew, list(functions), now=self._now, enough=per_day, until=self._until
-            )
+            return self._budgets(policy, due)
         except CloudError as error:
             self._report.failed(f"the stops of the last day ({policy.name})", error)
             why = "nobody knows how many of its tasks were stopped within a day"
-            return Allowance(0, f"{why}: {error.error_code}"), frozenset()
-        granted = sum(number for others, number in self._granted if not others.isdisjoint(functions))
-        left = max(0, per_day - stopped - granted)
-        if left >= policy.per_run:
-            return Allowance(policy.per_run), functions
-        at_least = "at least " if stopped >= per_day else ""
-        others = f", other policies of this run may stop {granted} more" if granted else ""
-        why = f"{at_least}{stopped} of its tasks were stopped within a day{others}, {per_day} are allowed"
-        return Allowance(left, why), functions
+            return Allowance(0, f"{why}: {error.error_code}")
 
-    def _known(self, policy: Policy) -> frozenset[Function]:
-        if not self._some_daily:
-            return frozenset()
+    def _functions(self, policy: Policy) -> frozenset[Function]:
         try:
             return frozenset(self._watched(policy))
         except CloudError:
+            if policy.per_day is not None:
+                raise
             return frozenset()
+
+    def _stopped(self, policy: Policy, functions: frozenset[Function]) -> int:
+        return stopped_within_a_day(
+            self._cloud,
+            self._crew,
+            list(functions),
+            now=self._now,
+            enough=policy.per_day or 0,
+            until=self._until,
+        )
