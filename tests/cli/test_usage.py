@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +13,9 @@ import pytest
 
 from fc_reaper import __version__
 from fc_reaper.policy.schema import policy_schema
-from tests.cli.command import COMMAND, a_policy_file, environment, fc_reaper, fc_reaper_process
+from tests.cli.command import COMMAND, a_policy_file, at, environment, fc_reaper, fc_reaper_process
+from tests.emulator_process import running_emulator
+from tests.house.our_files import ROOT
 from tests.reaping import KEYS
 
 COMMANDS = ("demo", "invoke", "plan", "apply", "check", "explain", "backtest", "diff", "approve", "schema")
@@ -36,6 +41,28 @@ def test_every_command_explains_itself_with_an_example_in_80_columns(command: st
     options = ran.out.partition("Options:\n")[2].splitlines()
     assert all(line.startswith("  -") for line in options)
     assert (ran.code, ran.err) == (0, "")
+
+
+def examples(command: str) -> list[str]:
+    """The command lines that the help of *command* shows, without what a shell does with their output."""
+    shown = fc_reaper(command, "--help").out.partition("Example")[2].partition("\n\n")[0]
+    lines = shown.replace("\\\n", "").splitlines()[1:]
+    return [line.partition(">")[0] for line in lines]
+
+
+def test_the_examples_of_the_help_work_as_typed_in_a_clone(tmp_path: Path) -> None:
+    """In the order of the commands: an example may use what an earlier one wrote."""
+    for name in ("examples", "events"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "policy.yaml", tmp_path)
+    seed = json.loads((ROOT / "examples" / "account.json").read_text("utf-8"))
+    with running_emulator(seed=seed) as cloud:
+        for command in COMMANDS[1:]:
+            for line in examples(command):
+                _, *args = shlex.split(line)
+                ran = fc_reaper(*args, env=at(cloud), cwd=tmp_path, stdin=b"y\n" * 9)
+                assert ran.code in (0, 1), f"{line}\n{ran.err}"
+                assert ran.out, line
 
 
 def test_the_version_is_the_package_s() -> None:

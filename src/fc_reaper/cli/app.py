@@ -63,7 +63,9 @@ def fc_reaper(
 ) -> None:
     """Stop asynchronous tasks on Function Compute that outlive your policy, and say why.
 
-    Without an account: fc-reaper demo
+    \b
+    Without an account:
+      fc-reaper demo
     """
 
 

@@ -57,8 +57,8 @@ def backtest(
 
     \b
     Examples:
+      fc-reaper backtest --history examples/history.jsonl --suggest
       fc-reaper backtest --save history.jsonl
-      fc-reaper backtest --history history.jsonl --suggest
     """
     wanted = Wanted(as_json, memory, suggested, svg, drawn, force)
     given = Given(history, read, save, interval, since, until)

@@ -43,7 +43,8 @@ def diff(
 
     \b
     Example:
-      fc-reaper diff policy.yaml new.yaml --history history.jsonl
+      fc-reaper diff policy.yaml examples/stricter.yaml \\
+        --history examples/history.jsonl
     """
     given = Given(history, read, save, interval, since, until)
     env = environment(endpoint=endpoint, api_version=api_version)

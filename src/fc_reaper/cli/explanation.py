@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from fc_reaper.cli.output import View, inner
 from fc_reaper.evaluator.explain import Explanation, Step
 from fc_reaper.evaluator.verdict import Kind, Member
-
-
-def _path(*names: str) -> Any:
-    """The value of a field under another name, or further inside; None where something on the way is."""
-    return Field(None, validation_alias=AliasPath(*names))
-
 
 Seconds = Annotated[float | None, BeforeValidator(lambda ms: None if ms is None else ms / 1000)]
 Present = Annotated[bool, BeforeValidator(lambda value: value is not None)]
@@ -21,88 +16,84 @@ OrNone = Annotated[str | None, BeforeValidator(lambda text: None if text in (Non
 Does = Annotated[Literal["stop", "report"], BeforeValidator(lambda stops: "stop" if stops else "report")]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class FieldView(_View):
-    field: str = _path("path")
-    present: Present = _path("kind")
+class FieldView(View):
+    field: str = inner("path")
+    present: Present = inner("kind")
     kind: str | None
 
 
-class KeyView(_View):
+class KeyView(View):
     key: str
     wanted: str
-    holds: bool | None = _path("result", "holds")
-    age_s: Seconds = _path("result", "age")
-    limit_s: Seconds = _path("result", "limit")
-    why: OrNone = _path("result", "why")
-    reads: list[FieldView] = _path("fields")
+    holds: bool | None = inner("result", "holds")
+    age_s: Seconds = inner("result", "age")
+    limit_s: Seconds = inner("result", "limit")
+    why: OrNone = inner("result", "why")
+    reads: list[FieldView] = inner("fields")
 
 
-class MatcherView(_View):
+class MatcherView(View):
     line: int
     holds: bool | None
     keys: list[KeyView]
 
 
-class KeepView(_View):
+class KeepView(View):
     at_most: int
     stop_first: str
     per: OrNone
-    reads: list[FieldView] = []
+    reads: list[FieldView] = Field(default_factory=list)
     counts: bool | None = None
     may_be_chosen: bool = False
     age_s: float | None = None
     why: str | None = None
 
 
-class PolicyView(_View):
-    name: str = _path("policy", "name")
-    line: int = _path("policy", "line")
-    does: Does = _path("policy", "stops")
-    triggers: list[str] = _path("policy", "triggers")
-    target_fits: Present = _path("match")
+class PolicyView(View):
+    name: str = inner("policy", "name")
+    line: int = inner("policy", "line")
+    does: Does = inner("policy", "stops")
+    triggers: list[str] = inner("policy", "triggers")
+    target_fits: Present = inner("match")
     match: MatcherView | None
     unless: list[MatcherView]
-    claims: bool | None = _path("result", "holds")
-    keep: KeepView | None = _path("policy", "keep")
+    claims: bool | None = inner("result", "holds")
+    keep: KeepView | None = inner("policy", "keep")
     held_out: bool | None
-    not_approved: str | None = _path("unapproved")
+    not_approved: str | None = inner("unapproved")
 
 
-class VerdictView(_View):
+class VerdictView(View):
     kind: Kind
     policy: str | None
     rule: str | None
     reason: str
     line: int | None
-    age_s: Seconds = _path("age")
-    limit_s: Seconds = _path("limit")
-    over_s: Seconds = _path("over")
+    age_s: Seconds = inner("age")
+    limit_s: Seconds = inner("limit")
+    over_s: Seconds = inner("over")
     clock: str | None
     also: list[str]
 
 
-class EventView(_View):
-    at_ms: int = _path("at")
+class EventView(View):
+    at_ms: int = inner("at")
     status: str
 
 
-class RecordView(_View):
-    service: str | None = _path("task", "function", "service")
-    name: str = _path("task", "function", "name")
-    qualifier: str = _path("task", "function", "qualifier")
-    invocation_id: str = _path("task", "invocation_id")
-    status: str = _path("task", "status")
-    retries: int | None = _path("task", "retries")
-    started_time_ms: int | None = _path("task", "started_at")
-    events: list[EventView] = _path("task", "events")
+class RecordView(View):
+    service: str | None = inner("task", "function", "service")
+    name: str = inner("task", "function", "name")
+    qualifier: str = inner("task", "function", "qualifier")
+    invocation_id: str = inner("task", "invocation_id")
+    status: str = inner("task", "status")
+    retries: int | None = inner("task", "retries")
+    started_time_ms: int | None = inner("task", "started_at")
+    events: list[EventView] = inner("task", "events")
     inconsistency: str | None
 
 
-class ExplanationView(_View):
+class ExplanationView(View):
     source: str
     now_ms: int
     record: RecordView

@@ -18,7 +18,7 @@ from secrets import token_hex
 from types import FrameType
 from typing import Any, TextIO, cast
 
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -90,6 +90,17 @@ def discard(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+class View(BaseModel):
+    """Base of what `--json` prints; it can be validated from any object with its attributes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def inner(*names: str) -> Any:
+    """A field that takes the attribute of another name, or one further inside; None where there is none."""
+    return Field(None, validation_alias=AliasPath(*names))
 
 
 # Tables
