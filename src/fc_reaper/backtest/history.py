@@ -154,7 +154,7 @@ def as_of(task: Task, at: Millis) -> Task | None:
     past, status = events[:count], events[count - 1].status
     started_at = task.started_at if task.started_at is not None and task.started_at <= at else None
     retries = _retries(past)
-    record = None if task.record is None else _record(task.record, task, past, started_at, retries)
+    record = None if task.record is None else _record(task.record, past, started_at, retries)
     return task._replace(
         status=status, started_at=started_at, ended_at=None, retries=retries, events=past, record=record
     )
@@ -165,30 +165,19 @@ def _retries(events: Iterable[TaskEvent]) -> int:
 
 
 def _record(
-    final: Mapping[str, Any], task: Task, past: tuple[TaskEvent, ...], started_at: Millis | None, retries: int
+    final: Mapping[str, Any], past: tuple[TaskEvent, ...], started_at: Millis | None, retries: int
 ) -> dict[str, Any]:
-    """*final* without what came later."""
+    """*final* without what came later; its events as the cloud wrote them, if they are those of the task."""
     record = {name: value for name, value in final.items() if name not in _ONLY_AT_THE_END}
     if started_at is None:
         record.pop("startedTime", None)
     if not any(event.status == "Running" for event in past):
         record.pop("instanceId", None)
-    wire = _wire_events(final.get("events"), task.events)
-    events = [
-        {"eventId": event.id, "status": event.status, "timestamp": event.at} if raw is None else raw
-        for event, raw in zip(past, wire, strict=False)
-    ]
+    listed = final.get("events")
+    events = listed[: len(past)] if isinstance(listed, list) else []
+    if [one.get("status") for one in events if isinstance(one, Mapping)] != [one.status for one in past]:
+        events = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in past]
     return {**record, "status": past[-1].status, "events": events, "alreadyRetriedTimes": retries}
-
-
-def _wire_events(listed: Any, events: tuple[TaskEvent, ...]) -> list[Any]:
-    """The events as the cloud wrote them, in the order of *events*; None where that cannot be told."""
-    raw = listed if isinstance(listed, list) else []
-    same = len(raw) <= len(events) and all(
-        isinstance(one, Mapping) and one.get("status") == event.status
-        for one, event in zip(raw, events, strict=False)
-    )
-    return [*raw, *[None] * (len(events) - len(raw))] if same else [None] * len(events)
 
 
 def _spans(task: Task, end: Millis) -> Iterator[tuple[int, Millis, Millis]]:

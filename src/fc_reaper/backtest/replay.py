@@ -24,7 +24,6 @@ succeed: up to their end, their stop by somebody, or the end of the history.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -109,9 +108,6 @@ class _Replay:
         self._numbers: dict[tuple[Function, str], int] = {}
         self._select_again = False
         self._stops = _Stops(history.tasks, self._policies)
-        self._found: dict[str, set[int]] = {name: set() for name in self._results}
-        self._held_back: dict[tuple[str, str], set[int]] = {}
-        self._unknown: dict[str, dict[int, str]] = {name: {} for name in self._results}
         self._due_since: dict[tuple[str, int], Millis] = {}
 
     def run(self) -> Replay:
@@ -126,12 +122,6 @@ class _Replay:
                 self._select(now)
             self._step(sum(number not in seen for number in numbers))
             seen.update(numbers)
-        for name, result in self._results.items():
-            if result.policy.stops:
-                result.due = len(self._found[name])
-            result.held_back = {why: len(self._held_back.get((name, why), ())) for why in result.held_back}
-            unknown = self._unknown[name].items()
-            result.unknown_why = Counter(why for number, why in unknown if number not in self._found[name])
         none = not self._tasks or self._first > self._last
         return Replay(
             list(self._results.values()),
@@ -181,7 +171,7 @@ class _Replay:
             self._report(number, now, verdict)
         if verdict.kind is Kind.UNKNOWN:
             for name in _undecided(verdict, task, compiled.policies, now):
-                self._unknown[name].setdefault(number, verdict.reason)
+                self._results[name].reasons.setdefault(number, verdict.reason)
         self._schedule(number, self._next_evaluation(number, task, compiled.moments, now))
 
     def _next_evaluation(self, number: int, task: Task, moments: Moments, now: Millis) -> Millis:
@@ -219,17 +209,16 @@ class _Replay:
 
     def _note(self, selection: Selection) -> None:
         """Count the due tasks of one policy, and those of them that have to wait or are spared."""
-        name = selection.policy.name
         selected, waiting, held_out = (
             {self._number(one) for one in some}
             for some in (selection.selected, selection.waiting, selection.held_out_tasks)
         )
-        self._found[name] |= selected | waiting | held_out
-        self._results[name].halted_runs += selection.halted is not None
-        why = "budget" if selection.halted is None else "halted"
+        result = self._results[selection.policy.name]
+        result.halted_runs += selection.halted is not None
+        result.tasks["due"] |= selected | waiting | held_out
         # A record that waits may be of a task that was just stopped under another qualifier.
-        self._held_back.setdefault((name, why), set()).update(waiting - self._stops.gone)
-        self._held_back.setdefault((name, "holdout"), set()).update(held_out)
+        result.tasks["budget" if selection.halted is None else "halted"] |= waiting - self._stops.gone
+        result.tasks["holdout"] |= held_out
         self._select_again = self._select_again or bool(selected or waiting)
 
     def _stop(self, evaluation: Evaluation, now: Millis) -> None:
@@ -250,11 +239,11 @@ class _Replay:
             self._report(self._number(evaluation), now, evaluation.verdict.later(now - evaluation.at))
 
     def _report(self, number: int, now: Millis, verdict: Verdict) -> None:
-        name = verdict.policy or ""
-        if number not in self._found[name]:
-            self._found[name].add(number)
+        result = self._results[verdict.policy or ""]
+        if number not in result.tasks["reported"]:
+            result.tasks["reported"].add(number)
             task = self._tasks[number]
-            self._results[name].reported.append(Reported(task, now, verdict, outcome_of(task)))
+            result.reported.append(Reported(task, now, verdict, outcome_of(task)))
 
     def _number(self, evaluation: Evaluation) -> int:
         return self._numbers[evaluation.task.function, evaluation.task.invocation_id]

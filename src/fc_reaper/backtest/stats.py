@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -42,18 +42,32 @@ class Reported(NamedTuple):
 class PolicyReplay:
     """What one policy would have done. Counts are of tasks, each once, but `halted_runs`.
 
-    `due` counts the tasks that were ever due; some of them were held back, for a while or for good, by
-    `budget`, `halted` or `holdout`. `halted_runs` are the runs that stopped none because too many were due.
-    `unknown_why` counts, by what was missing, the tasks that were unknown in some run and never due.
+    `halted_runs` are the runs that stopped none because too many were due. `tasks` are the numbers of the
+    tasks in the history that were `due`, `reported`, or held back by `budget`, `halted` or `holdout`;
+    `reasons` says of those that were unknown in some run what was missing.
     """
 
     policy: Policy
     stops: list[Stop] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
-    due: int = 0
-    held_back: dict[str, int] = field(default_factory=lambda: {"budget": 0, "halted": 0, "holdout": 0})
     halted_runs: int = 0
-    unknown_why: Counter[str] = field(default_factory=Counter)
+    tasks: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def due(self) -> int:
+        return len(self.tasks["due"])
+
+    @property
+    def held_back(self) -> dict[str, int]:
+        """How many due tasks were held back, for a while or for good, and by what."""
+        return {why: len(self.tasks[why]) for why in ("budget", "halted", "holdout")}
+
+    @property
+    def unknown_why(self) -> Counter[str]:
+        """How many tasks were unknown in some run and never due, by what was missing."""
+        found = self.tasks["due"] | self.tasks["reported"]
+        return Counter(why for number, why in self.reasons.items() if number not in found)
 
     @property
     def unknown(self) -> int:
