@@ -88,7 +88,9 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
 @pytest.mark.parametrize(
     ("task", "why"),
     [
-        pytest.param(running_for("9h")._replace(status="Thinking"), "nobody here knows", id="unknown status"),
+        pytest.param(
+            running_for("9h")._replace(status="Thinking"), "'Thinking' is unknown", id="unknown status"
+        ),
         pytest.param(
             running_for("9h")._replace(status="Retrying"), "contradicts", id="status and events differ"
         ),

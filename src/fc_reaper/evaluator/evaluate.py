@@ -180,7 +180,7 @@ def _without_groups(
         return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=exemption[0].line)
     why = inconsistency(task)
     if task.status not in UNFINISHED and task.inconsistency is None:
-        why = f"nobody here knows the status {task.status!r}"
+        why = f"the status {task.status!r} is unknown"
     if why is not None:
         return Verdict(Kind.UNKNOWN, why, rule="status")
     results = [evaluate_policy(one, task, moment) for one in policies.policies]

@@ -220,11 +220,11 @@ def _halted(
     if groups is not None and groups.overflowed:
         return f"more than {MOST} tasks match, too many to be counted in one run"
     if groups is not None and incomplete(policy.name):
-        return "not all of its tasks could be listed, so nobody knows how many are one too many"
+        return "not all of its tasks could be listed, so it is unknown how many are one too many"
     if policy.halt_over is None:
         return None
     if due > policy.halt_over:
         return f"{due} tasks are due at once, more than halt_over {policy.halt_over}: looks like a mistake"
     if incomplete(policy.name):
-        return "not all of its tasks could be listed, so nobody knows how many are due"
+        return "not all of its tasks could be listed, so it is unknown how many are due"
     return None
