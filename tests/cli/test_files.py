@@ -68,20 +68,17 @@ def test_a_link_to_nothing_is_followed_by_force_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("folder", "it cannot be written: this is a folder"),
+        ("folder", "it cannot be written: this is not a regular file"),
         ("pipe", "it cannot be written: this is not a regular file"),
-        ("loop", "it cannot be written: its symbolic links form a loop"),
         ("no/such", "there is no folder "),
         ("x" * 300, "it cannot be written: "),
     ],
-    ids=["folder", "pipe", "loop", "no folder", "long name"],
+    ids=["folder", "pipe", "no folder", "long name"],
 )
 def test_what_cannot_be_a_file_is_refused_in_one_line(name: str, said: str, tmp_path: Path) -> None:
     """Also by force: a device must not become a file. Nobody is told to add what would not help."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "loop").symlink_to("circle")
-    (tmp_path / "circle").symlink_to("loop")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(CommandError) as ended:
         write_file(str(tmp_path / name), "text", force=True)
@@ -126,7 +123,7 @@ def test_a_picture_takes_the_place_of_no_other_file(tmp_path: Path) -> None:
     [
         (["--force"], "--force makes sense with --svg FILE only"),
         (["--svg", "no/such.svg"], "there is no folder no"),
-        (["--svg", "."], "this is a folder"),
+        (["--svg", "."], "this is not a regular file"),
     ],
     ids=" ".join,
 )

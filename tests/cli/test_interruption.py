@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from fc_reaper.cli.output import ended_by_signals, interruptible
+from fc_reaper.cli.output import interruptible, on_signals
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -19,9 +19,9 @@ def test_the_first_signal_is_remembered_and_the_second_one_raises(
     """Whichever they are; afterwards signals do what they did before."""
     before = [signal.getsignal(signum) for signum in SIGNALS]
     with interruptible() as interrupted:
-        assert not interrupted()
+        assert not interrupted.is_set()
         signal.raise_signal(first)
-        assert interrupted()
+        assert interrupted.is_set()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(second)
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
@@ -37,7 +37,7 @@ def test_what_must_be_tidied_up_is_ended_by_signals_at_once(how: signal.Signals)
 
 
 def _signalled(how: signal.Signals, left: list[str]) -> None:
-    with ended_by_signals():
+    with on_signals(signal.default_int_handler):
         try:
             signal.raise_signal(how)
         finally:

@@ -218,7 +218,7 @@ def test_a_plan_is_never_written_over_another_file(cloud: EmulatorProcess, folde
         (["--force"], "--force makes sense with --out FILE only"),
         (["--out", ""], "--out is empty"),
         (["--out", "no/such/plan.json"], "there is no folder no/such"),
-        (["--out", "."], "this is a folder"),
+        (["--out", "."], "this is not a regular file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -27,8 +28,8 @@ from fc_reaper.cli.output import (
     WIDTH,
     CommandError,
     counted,
-    ended_by_signals,
     format_seconds,
+    on_signals,
     show,
     table,
 )
@@ -77,7 +78,7 @@ def demo() -> int:
     """
     show("A small account on this machine: six tasks, and two reapers that stop what is")
     show("older than two hours. One answer gets lost on the way, one task ends meanwhile.", "")
-    with ended_by_signals(), _emulator() as emulator:
+    with on_signals(signal.default_int_handler), _emulator() as emulator:
         show(_heading(1, "A careless cron", "as people write them"))
         cron = _attempt(emulator, _cron)
         show(_heading(2, "fc-reaper on the same account anew", "a dry run first"))

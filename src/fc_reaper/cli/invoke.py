@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.options import Api, Endpoint, EventFile, PolicyFile, environment
 from fc_reaper.cli.output import (
     CommandError,
-    discard,
+    LogStream,
     interruptible,
     print_error,
     print_json,
@@ -72,7 +71,9 @@ def invoke(
     failures = Lines("list_failed")
     with interruptible() as interrupted:
         stream = LogStream(sys.stderr)
-        finished = run_local(raw, env, stream, timeout=timeout, listener=failures, interrupted=interrupted)
+        finished = run_local(
+            raw, env, stream, timeout=timeout, listener=failures, interrupted=interrupted.is_set
+        )
     print_json(finished.result.fields())
     if finished.exit is Exit.UNREACHABLE:
         print_error(*advice_for(failures))
@@ -119,30 +120,6 @@ def run_local(
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))
     return run(event, context, dependencies, planned_run)
-
-
-class LogStream(io.StringIO):
-    """Passes log lines on to another stream, and never raises.
-
-    `fault` says why they were not all written, None when they were; a closed pipe is no fault.
-    """
-
-    def __init__(self, through: TextIO) -> None:
-        super().__init__()
-        self.fault: str | None = None
-        self._through: TextIO | None = through
-
-    def write(self, text: str) -> int:
-        """Write *text* and flush it."""
-        if self._through is not None:
-            try:
-                self._through.write(text)
-                self._through.flush()
-            except BrokenPipeError:
-                discard(self._through)
-            except OSError as error:  # a full disk must not end a run in the middle
-                self.fault, self._through = error.strerror or str(error), None
-        return len(text)
 
 
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:

@@ -6,15 +6,17 @@ terminal does not say otherwise, and coloured on a terminal only.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from threading import Event
 from types import FrameType
 from typing import Any, TextIO, cast
 
@@ -46,21 +48,47 @@ class CommandError(ReaperError):
 def print_line(text: str, stream: TextIO | None = None) -> None:
     """Write *text* and a line break to *stream*, standard output by default.
 
-    A closed pipe, as in `| head`, is not an error.
-
     Raises:
         CommandError: standard output cannot be written, for example because the disk is full.
     """
     stream = stream or sys.stdout
+    fault = write(stream, f"{text}\n")
+    if fault is not None and stream is sys.stdout:
+        raise CommandError(f"standard output: {fault}", Exit.ATTENTION)
+
+
+def write(stream: TextIO, text: str) -> str | None:
+    """Write and flush *text*; return why that failed, None if it did not.
+
+    After a failure everything is discarded, also what the interpreter flushes when it ends. A closed pipe, as
+    in `| head`, is no failure.
+    """
     try:
-        stream.write(f"{text}\n")
+        stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        discard(stream)
     except OSError as error:
-        discard(stream)
-        if stream is sys.stdout:
-            raise CommandError(f"standard output: {error.strerror or error}", Exit.ATTENTION) from None
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return None if isinstance(error, BrokenPipeError) else error.strerror or str(error)
+    return None
+
+
+class LogStream(io.StringIO):
+    """Passes log lines on to a stream without ever raising, so that a run does not end in the middle.
+
+    `fault` says why they were not all written, None if they were.
+    """
+
+    def __init__(self, through: TextIO) -> None:
+        super().__init__()
+        self.fault: str | None = None
+        self._through = through
+
+    def write(self, text: str) -> int:
+        """Write *text* and flush it."""
+        self.fault = self.fault or write(self._through, text)
+        return len(text)
 
 
 def print_json(value: BaseModel | Mapping[str, Any]) -> None:
@@ -83,13 +111,6 @@ def print_issues(error: PolicyError) -> None:
 def printable(text: str) -> str:
     """*text* on one line without control characters: text from outside must not steer the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def discard(stream: TextIO) -> None:
-    """Discard whatever is written to *stream* from now on, also by the interpreter when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 class View(BaseModel):
@@ -167,29 +188,25 @@ def progress(sentence: str) -> Iterator[None]:
 
 
 def check_writable(name: str, *, force: bool = False) -> None:
-    """Refuse early what `write_file` would refuse.
+    """Refuse early what `new_file` would refuse.
 
     Raises:
         CommandError: the file exists and *force* is False, it is no regular file, or its folder is missing.
     """
-    path = _followed(name)
-    if os.path.isdir(path):
-        raise CommandError(f"{name}: it cannot be written: this is a folder")
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise CommandError(f"{name}: it cannot be written: this is not a regular file")
     if not force and os.path.lexists(name):
         raise CommandError(f"{name}: the file exists; choose another name, or add --force")
-    if os.path.islink(path):
-        raise CommandError(f"{name}: it cannot be written: its symbolic links form a loop")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise CommandError(f"{name}: it cannot be written: this is not a regular file")
-    if not os.path.isdir(path.parent):
-        raise CommandError(f"{name}: there is no folder {path.parent}; create it first")
+    folder = _followed(name).parent
+    if not folder.is_dir():
+        raise CommandError(f"{name}: there is no folder {folder}; create it first")
 
 
 def write_file(name: str, text: str, *, force: bool = False) -> None:
     """Write *text* whole or not at all.
 
     Raises:
-        CommandError: as in `check_writable`, or the file cannot be written.
+        CommandError: as in `new_file`.
     """
     with new_file(name, force=force) as file:
         file.write(text)
@@ -219,66 +236,39 @@ def new_file(name: str, *, force: bool = False, private: bool = False) -> Iterat
         if not force:
             path.open("x").close()  # reserves the name: nobody else can create the file from here on
         beside.replace(path)
-    except FileExistsError:
-        raise CommandError(f"{name}: the file exists; choose another name, or add --force") from None
     except (OSError, UnicodeError) as error:
         raise CommandError(
             f"{name}: it cannot be written: {getattr(error, 'strerror', None) or error}"
         ) from None
     finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
 
 
 def _followed(name: str) -> Path:
     """The file that *name* stands for, also where that is a symbolic link."""
-    return Path(os.path.realpath(name)) if os.path.islink(name) else Path(name)
+    return Path(os.path.realpath(name) if os.path.islink(name) else name)
 
 
 # Signals
 
 
-class Interruption:
-    """Whether a signal asked the command to end; a callable, as a run wants it."""
+@contextmanager
+def interruptible() -> Iterator[Event]:
+    """Within the block the first SIGINT or SIGTERM sets the event; the second raises KeyboardInterrupt."""
+    interrupted = Event()
 
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __call__(self) -> bool:
-        return self.requested
-
-    def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Note the first signal.
-
-        Raises:
-            KeyboardInterrupt: it is the second one.
-        """
-        if self.requested:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
             raise KeyboardInterrupt
-        self.requested = True
+        interrupted.set()
+
+    with on_signals(handle):
+        yield interrupted
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Within the block the first SIGINT or SIGTERM is noted; the second one raises KeyboardInterrupt."""
-    interruption = Interruption()
-    with _handling(interruption.handle):
-        yield interruption
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Within the block SIGTERM raises KeyboardInterrupt as SIGINT does, so that everything is cleaned up."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handling(interrupt):
-        yield
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+def on_signals(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Within the block *handler* handles SIGINT and SIGTERM."""
     before = {signum: signal.signal(signum, handler) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -124,9 +124,14 @@ def _swept(file: PolicyFile, env: Mapping[str, str], listener: Listener, failed:
     rings = every_timer(file.policies)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
         finished = run_local(
-            rings, dry_run_env, timeout=_TIMEOUT, listener=listener, shown=_ALL, interrupted=interrupted
+            rings,
+            dry_run_env,
+            timeout=_TIMEOUT,
+            listener=listener,
+            shown=_ALL,
+            interrupted=interrupted.is_set,
         )
-        if interrupted():
+        if interrupted.is_set():
             raise KeyboardInterrupt
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
         why = "; ".join([*finished.result.errors, *advice_for(failed.of("list_failed"))])

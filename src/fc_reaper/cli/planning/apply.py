@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import TextIO
 
-from fc_reaper.cli.invoke import LogStream, run_local
-from fc_reaper.cli.output import CommandError, Interruption, interruptible, printable
+from fc_reaper.cli.invoke import run_local
+from fc_reaper.cli.output import CommandError, LogStream, interruptible, printable
 from fc_reaper.cli.planning.applyview import KEPT_LINES, tell, tell_nothing
 from fc_reaper.cli.planning.bars import bars
 from fc_reaper.cli.planning.incident import load_incident, standing_exempt
@@ -124,7 +125,7 @@ def _claims(plan: Plan, policy: PolicyFile, withheld: Collection[str]) -> Iterat
 
 
 def _carry_out(
-    planned_run: PlannedRun, env: Mapping[str, str], stream: LogStream | None, interrupted: Interruption
+    planned_run: PlannedRun, env: Mapping[str, str], stream: LogStream | None, interrupted: Event
 ) -> tuple[RunResult, Lines]:
     answers, lines = Answers(), Lines(*KEPT_LINES)
     with bars(len(planned_run.planned)) as draw:
@@ -135,7 +136,7 @@ def _carry_out(
             draw(line)
 
         def enough() -> bool:
-            return interrupted() or answers.in_vain >= _IN_VAIN
+            return interrupted.is_set() or answers.in_vain >= _IN_VAIN
 
         finished = run_local(
             _COMMAND,

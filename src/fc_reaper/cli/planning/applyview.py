@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from threading import Event
 
 from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.output import (
-    Interruption,
     counted,
     print_error,
     print_line,
@@ -58,7 +58,7 @@ def tell(
     finished: RunResult,
     lines: Lines,
     fault: str | None,
-    interrupted: Interruption,
+    interrupted: Event,
     *,
     json_wanted: bool,
 ) -> None:
@@ -95,7 +95,7 @@ def _show_table(became: Sequence[Became]) -> None:
     show(_summary(by_outcome, len(became)))
 
 
-def _show(became: Sequence[Became], lines: Lines, interrupted: Interruption) -> None:
+def _show(became: Sequence[Became], lines: Lines, interrupted: Event) -> None:
     _show_table(became)
     for line in lines.of("halted"):
         show(f"{printable(line.policy)} is halted: {printable(line.why)}.")
@@ -104,7 +104,7 @@ def _show(became: Sequence[Became], lines: Lines, interrupted: Interruption) -> 
             show(f"{printable(line.policy)}: {line.allowed} at this time, {printable(line.why)}.")
     for line in lines.of("not_approved"):
         show(f"{printable(line.policy)} is not approved: {printable(line.why)}.")
-    if interrupted.requested:
+    if interrupted.is_set():
         left = sum(one.outcome == NOT_BEGUN for one in became)
         show(f"Interrupted: {counted(left, 'task')} not begun.")
     if any(one.outcome in OPEN and one.why not in (WAS_HALTED, NOT_COMPLETE) for one in became):

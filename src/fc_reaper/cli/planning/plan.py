@@ -83,9 +83,9 @@ def plan(event: str | None, env: Mapping[str, str], wanted: Wanted, incident: In
     began, lines = SYSTEM_CLOCK.now(), Lines(*KEPT_LINES)
     with progress("Looking at the tasks ..."), interruptible() as interrupted:
         finished = run_local(
-            raw, dry_run_env, timeout=_TIMEOUT, listener=lines, shown=_ALL, interrupted=interrupted
+            raw, dry_run_env, timeout=_TIMEOUT, listener=lines, shown=_ALL, interrupted=interrupted.is_set
         )
-        if interrupted() and wanted.out is not None:
+        if interrupted.is_set() and wanted.out is not None:
             raise KeyboardInterrupt
     _tell(wanted, finished, lines, _asleep(file.policies, finished))
     if wanted.out is not None and _looked(finished):

@@ -143,7 +143,7 @@ def _from_cloud(
         interrupted = stack.enter_context(interruptible())
         more = stack.enter_context(counting("Listing the tasks", None))
         wish = Wish(targets, payload, given.read, bool(expressions), saver)
-        fetched = fetch(wish, settings, env, interrupted=interrupted, seen=more)
+        fetched = fetch(wish, settings, env, interrupted=interrupted.is_set, seen=more)
         if fetched.refused and not fetched.answered:
             raise _unreachable(fetched)
     sifted = sift(fetched.tasks)
