@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.demo import Score, Stops, score, stops
+from fc_reaper.cli.demo import Score, Stops, score_of, stops_in
 from fc_reaper.policy import load_policy
 from tests.cli.command import COMMAND, Ran, environment, fc_reaper, fc_reaper_process
 
@@ -158,10 +158,10 @@ def owned(task: str, wish: str) -> dict[str, str]:
 )
 def test_stops_are_scored_by_what_the_owners_want(journal: list[dict[str, object]], expected: Score) -> None:
     """Each request is right, wrong, or for nothing."""
-    assert score([owned("due", "stop"), owned("fine", "keep")], journal) == expected
+    assert score_of([owned("due", "stop"), owned("fine", "keep")], journal) == expected
 
 
 def test_a_deed_counts_requests_and_remembers_whether_one_took_effect() -> None:
     """In whatever order they come."""
     journal = [entry("a", "Running", "Stopping"), entry("a", "Stopping", "Stopping", 412)]
-    assert stops(journal) == {"a": Stops(requests=2, accepted=True, took_effect=True)}
+    assert stops_in(journal) == {"a": Stops(requests=2, took_effect=True)}
