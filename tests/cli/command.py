@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from fc_reaper.cli import invoke
+from fc_reaper.cli import explain, invoke
 from fc_reaper.cli.app import main
 from tests.emulator_process import EmulatorProcess
 from tests.reaping import FAULT, HASTY, KEYS
@@ -70,6 +70,7 @@ def fc_reaper(
         patch.object(sys, "stderr", err),
         patch.dict(os.environ, environment() if env is None else env, clear=True),
         patch.object(invoke, "SYSTEM_CLOCK", HASTY),
+        patch.object(explain, "SYSTEM_CLOCK", HASTY),
     ):
         os.chdir(cwd or before)
         try:

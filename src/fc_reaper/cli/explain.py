@@ -107,7 +107,8 @@ def explain(
 def _read_task(
     function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]
 ) -> Snapshot:
-    cloud = connect(settings, read_credentials(env, Context()), "explain", lambda operation: None)
+    credentials = read_credentials(env, Context())
+    cloud = connect(settings, credentials, "explain", lambda operation: None, clock=SYSTEM_CLOCK)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
     except InvalidName as error:
