@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -116,7 +117,8 @@ def run_local(
     planned tasks.
     """
     random = Random()
-    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, connect, interrupted, shown, listener)
+    opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random)
+    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, opened, interrupted, shown, listener)
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))
     return run(event, context, dependencies, planned_run)
