@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from threading import Lock
 
 from fc_reaper.errors import CloudError
@@ -25,6 +26,13 @@ class Clock:
 
 
 SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.monotonic, sleep=time.sleep)
+
+
+def iso(moment: Millis) -> str:
+    """A moment in UTC as ISO 8601 with milliseconds."""
+    text = datetime.fromtimestamp(moment / 1000, timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
 
 Deadline = float
 """A moment on the monotonic clock, in seconds, after which nothing more may begin."""

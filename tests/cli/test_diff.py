@@ -111,11 +111,11 @@ def test_a_history_with_broken_lines_is_exit_1(folder: Path) -> None:
     assert "line 2: it is not JSON, unterminated string starting at character 12" in ran.text
 
 
-def test_what_neither_could_judge_is_said_of_each(folder: Path) -> None:
+def test_what_neither_could_evaluate_is_said_of_each(folder: Path) -> None:
     """Else a comparison of two policies that read payloads looks like no change."""
     (folder / "new.yaml").write_text(POLICY.replace("2h}", "2h, where: payload.a}"), encoding="utf-8")
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
-    assert "4 tasks could not be judged by runaway of new.yaml: where: payload is absent" in ran.text
+    assert "4 tasks could not be evaluated by runaway of new.yaml: where: payload is absent" in ran.text
     shown = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--json", cwd=folder).json
     assert (shown["old"]["unknown"], shown["new"]["unknown"]) == ({}, {"runaway": 4})
 

@@ -8,6 +8,7 @@ from typer import Option
 
 from fc_reaper.cli.approving.approve import Wanted
 from fc_reaper.cli.approving.approve import approve as approve_policies
+from fc_reaper.cli.history import HistoryOptions
 from fc_reaper.cli.options import (
     Api,
     AsJson,
@@ -18,7 +19,6 @@ from fc_reaper.cli.options import (
     Read,
     environment,
 )
-from fc_reaper.cli.replaying.history import Given
 
 
 def approve(
@@ -46,6 +46,6 @@ def approve(
     Example:
       fc-reaper approve --policy policy.yaml
     """
-    given = Given(history=history, read=read, interval=interval)
+    given = HistoryOptions(history=history, read=read, interval=interval)
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
     return approve_policies(env, given, Wanted(tuple(only or ()), yes, despite_objections, as_json))

@@ -184,6 +184,20 @@ def progress(sentence: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error while the block runs, if that is a terminal; yield what advances it."""
+    if not sys.stderr.isatty():
+        yield lambda steps: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(sys.stderr), transient=True) as shown:
+        bar = shown.add_task(what, total=total)
+        yield lambda steps: shown.advance(bar, steps)
+
+
 # Files
 
 

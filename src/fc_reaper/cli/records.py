@@ -6,78 +6,12 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from fc_reaper.backtest.source import NotARecord, Record, id_of, parse_json, parse_record
 from fc_reaper.cli.output import CommandError, counted
-from fc_reaper.cloud.records import function_in_arn, read_task
-from fc_reaper.errors import InvalidName
-from fc_reaper.models import LATEST, Function, Task
-from fc_reaper.names import check_function
+from fc_reaper.models import Function, Task
 from fc_reaper.rules.target import parse_target
-
-
-class Record(NamedTuple):
-    """One record with its id, and the function that it names; None where it names none."""
-
-    id: str
-    function: Function | None
-    fields: dict[str, Any]
-
-    def task(self, function: Function) -> Task:
-        """The record as a task of *function*."""
-        id_key = "taskId" if function.service is None else "invocationId"
-        return read_task(function, {**self.fields, id_key: _text(self.fields, id_key) or self.id})
-
-
-class NotARecord(ValueError):
-    """A piece of a file is no record; the text says what is wrong with it."""
-
-
-def parse_json(text: str) -> Any:
-    """Parse one JSON value.
-
-    Raises:
-        NotARecord: it is not JSON.
-    """
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        what = error.msg.lower().removesuffix(" at")
-        raise NotARecord(f"it is not JSON, {what} at character {error.colno}") from None
-    except (ValueError, RecursionError):
-        raise NotARecord("it is not JSON that can be read") from None
-
-
-def parse_record(value: Any) -> Record:
-    """Read the id and the function of a record.
-
-    A function without a service is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
-
-    Raises:
-        NotARecord: it is not an object, has no id, or names something that cannot be a function.
-    """
-    if not isinstance(value, Mapping):
-        raise NotARecord("it is not a JSON object")
-    found = _text(value, "invocationId") or _text(value, "taskId")
-    if found is None:
-        raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
-    service, name, qualifier = (_text(value, key) for key in ("serviceName", "functionName", "qualifier"))
-    in_arn = function_in_arn(value.get("functionArn")) if service is None else None
-    if in_arn is not None:
-        name, qualifier = in_arn[0], qualifier or in_arn[1]
-    if name is None:
-        return Record(found, None, dict(value))
-    function = Function(service, name, qualifier or LATEST)
-    try:
-        check_function(function)
-    except InvalidName as error:
-        raise NotARecord(str(error)) from None
-    return Record(found, function, dict(value))
-
-
-def _text(record: Mapping[str, Any], key: str) -> str | None:
-    found = record.get(key)
-    return found if isinstance(found, str) and found else None
 
 
 def literal_function(text: str) -> Function:
@@ -147,7 +81,7 @@ def _records(text: str, source: str) -> Iterator[Record]:
 
 def _unwrapped(value: Any) -> list[Any]:
     """The records in a list, an answer of List (2.0, 3.0) or of an SDK; else *value* itself."""
-    if isinstance(value, Mapping) and not (_text(value, "invocationId") or _text(value, "taskId")):
+    if isinstance(value, Mapping) and id_of(value) is None:
         for key in ("invocations", "tasks", "body"):
             if isinstance(value.get(key), (list, dict)):
                 return _unwrapped(value[key])

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from fc_reaper.cli.approving.approve_view import ask, show_evidence, tell_doubts
 from fc_reaper.cli.approving.doubts import Doubts, doubts_of, gone_doubts
 from fc_reaper.cli.approving.looks import evidence
+from fc_reaper.cli.history import HistoryOptions
 from fc_reaper.cli.output import CommandError, check_writable, counted, print_error, print_line, write_file
-from fc_reaper.cli.replaying.history import Given
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.models import Exit
@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
     json: bool = False
 
 
-def approve(env: Mapping[str, str], given: Given, wanted: Wanted) -> int:
+def approve(env: Mapping[str, str], given: HistoryOptions, wanted: Wanted) -> int:
     """Show plan and backtest of the stop policies, ask, and write `policy.lock` beside the policy file."""
     settings = read_settings(env, Context())
     if "\n" in settings.policy:

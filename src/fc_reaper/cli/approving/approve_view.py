@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TextIO
 
 from rich.text import Text
 
 from fc_reaper.cli.approving.doubts import Doubts
 from fc_reaper.cli.approving.looks import Evidence, Scanner, needs_a_name
+from fc_reaper.cli.backtest import overview, summary
+from fc_reaper.cli.history import Loaded, headline, left_out, print_refused
 from fc_reaper.cli.output import BAD, STRONG, print_line, printable, show
 from fc_reaper.cli.planning.planview import not_listed, show_plan
-from fc_reaper.cli.replaying.backtest_view import about, overview
-from fc_reaper.cli.replaying.history import Loaded
-from fc_reaper.cli.replaying.history_view import headline, remarks, tell_refusals
 from fc_reaper.policy import Policy
 
 
@@ -43,12 +41,12 @@ def _show_replays(loaded: Loaded, looks: Sequence[Scanner]) -> None:
     """One table for all of them, though each was replayed by itself."""
     replays = [look.replay for look in looks]
     policies = [one for replay in replays for one in replay.policies]
-    show(*headline(loaded, replays[0]), "", overview(replace(replays[0], policies=policies), None), "")
+    show(*headline(loaded, replays[0]), "", overview(policies), "")
     for one in policies:
-        show(*about(one))
+        show(*summary(one))
     names = [look.policy.name if len(looks) > 1 else "" for look in looks]
-    show(*remarks(loaded, zip(names, replays, strict=True)), "")
-    tell_refusals(loaded)
+    show(*left_out(loaded, zip(names, replays, strict=True)), "")
+    print_refused(loaded)
 
 
 def tell_doubts(policy: Policy, doubts: Doubts, stream: TextIO | None = None) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fc_reaper.backtest.stats import PolicyReplay
 from fc_reaper.cli.approving.looks import Evidence, Scanner, needs_a_name
+from fc_reaper.cli.history import Loaded
 from fc_reaper.cli.output import counted
-from fc_reaper.cli.replaying.history import Loaded
 from fc_reaper.models import FINISHED, STOPPED, Function
 from fc_reaper.policy import Policy
 

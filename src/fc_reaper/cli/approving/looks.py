@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.history import HistoryOptions, Loaded, load_history, replay_file, replay_options
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, interruptible, progress
 from fc_reaper.cli.planning.plan import every_timer
 from fc_reaper.cli.planning.planview import KEPT_LINES
-from fc_reaper.cli.replaying.backtest import run
-from fc_reaper.cli.replaying.history import Given, Loaded, load_history, read_terms
 from fc_reaper.log import Line, Lines, Listener, TaskLine
 from fc_reaper.models import UNFINISHED, Exit, Function
 from fc_reaper.policy import Matcher, Policy, PolicyFile
@@ -68,14 +67,18 @@ def needs_a_name(policy: Policy) -> bool:
 
 
 def evidence(
-    file: PolicyFile, wanted: Sequence[Policy], settings: Settings, env: Mapping[str, str], given: Given
+    file: PolicyFile,
+    wanted: Sequence[Policy],
+    settings: Settings,
+    env: Mapping[str, str],
+    given: HistoryOptions,
 ) -> Evidence:
     """Run the policies *wanted* of *file* as if they were approved, and replay the history under them.
 
     Raises:
         CommandError: there could be no dry run, or no history, without which nobody should approve.
     """
-    terms = read_terms(given, settings)
+    terms = replay_options(given, settings)
     seen = [one for one in wanted if not needs_a_name(one)]
     if not seen:
         return Evidence()
@@ -84,7 +87,7 @@ def evidence(
     census = _census(file, seen, env)
     loaded = load_history(given, files, settings, env)
     looks = [
-        Scanner(policy, *ran, run(its, loaded, terms))
+        Scanner(policy, *ran, replay_file(its, loaded, terms))
         for policy, its, ran in zip(seen, files, dry_run, strict=True)
     ]
     return Evidence(tuple(looks), census, loaded)

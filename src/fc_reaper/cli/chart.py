@@ -1,0 +1,105 @@
+"""A chart of a replay as SVG: when each task was enqueued, how long it took, and the limit."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timezone
+
+from fc_reaper.backtest.history import History, first_enqueued, longest, outcome_of
+from fc_reaper.backtest.replay import run_by_timer
+from fc_reaper.backtest.stats import Replay
+from fc_reaper.cli.output import CommandError, printable
+from fc_reaper.models import Millis, Task
+from fc_reaper.policy import Carried, Policy, PolicyFile, spell_duration
+
+_MARKS = {
+    "succeeded": ("succeeded", ".", "tab:blue"),
+    "failed": ("failed, expired or invalid", "^", "tab:orange"),
+    "censored": ("stopped by somebody", "s", "tab:gray"),
+    "open": ("still alive", "o", "tab:cyan"),
+    "unknown": ("in an unknown status", "+", "tab:gray"),
+    "unsure": ("a stop, how it would have ended is unknown", "d", "tab:olive"),
+    "right": ("a stop, it failed", "D", "tab:green"),
+    "false": ("FALSE STOP, it succeeded", "x", "tab:red"),
+}
+"""Label, marker and colour of each kind of task; the last ones are drawn above the others."""
+
+_TICKS = (1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000)
+"""Seconds that have a label."""
+
+_MANY = 3_000
+"""Tasks from which on dots become an image within the SVG, which else would be too large to open."""
+
+
+def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
+    """The policy to draw: the one of that *name*, else the first that stops, else the first.
+
+    Raises:
+        CommandError: no timer runs such a policy, or matplotlib is missing.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise CommandError("--svg needs matplotlib; install it: pip install 'fc-reaper[plot]'") from None
+    policies = [policy for policy in file.policies if run_by_timer(policy)]
+    named = [policy for policy in policies if policy.name == name or name is None]
+    if named:
+        return next((policy for policy in named if policy.stops), named[0])
+    if not policies:
+        raise CommandError(f"{file.source}: no timer runs any of its policies, so --svg has nothing to draw")
+    known = ", ".join(policy.name for policy in policies)
+    raise CommandError(f"--draw {name}: a timer runs no policy of that name; there is {known}")
+
+
+def draw(history: History, replayed: Replay, policy: Policy, source: str) -> str:
+    """The chart of *policy* as the text of an SVG file."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    clock, limit = policy.match.limits[0] if policy.match.limits else ("alive_for", None)
+    stopped = {
+        id(stop.task) for one in replayed.policies if one.policy.name == policy.name for stop in one.stops
+    }
+    dots: dict[str, list[tuple[datetime, float]]] = {kind: [] for kind in _MARKS}
+    for task in history.tasks:
+        length = longest(task, clock, history.end)
+        if length is not None and any(target.fits(task.function) for target in policy.targets):
+            enqueued = datetime.fromtimestamp(first_enqueued(task) / 1000, timezone.utc)
+            dots[_kind(task, id(task) in stopped)].append((enqueued, max(length, 1000) / 1000))
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}):
+        figure = Figure(figsize=(10, 6), layout="constrained")
+        axes = figure.add_subplot(
+            title=printable(f"{policy.name}: {clock} of {', '.join(map(str, policy.targets))}"),
+            xlabel=printable(f"first enqueued (UTC); {source}"),
+            ylabel=f"longest {clock}",
+            yscale="log",
+        )
+        for kind, (label, marker, colour) in _MARKS.items():
+            if found := dots[kind]:
+                many = len(found) > _MANY
+                axes.scatter(
+                    *zip(*found, strict=True), marker=marker, color=colour, rasterized=many,
+                    label=f"{label}: {len(found):,}",
+                )  # fmt: skip
+        if limit is not None:
+            longest_limit: Millis = limit.at_most if isinstance(limit, Carried) else limit
+            what = "at most" if isinstance(limit, Carried) else "limit"
+            axes.axhline(
+                longest_limit / 1000,
+                color="tab:red",
+                linestyle="--",
+                label=f"{what} {spell_duration(longest_limit)}",
+            )
+        seen = axes.get_ylim()
+        axes.set_yticks(_TICKS, labels=[spell_duration(seconds * 1000) for seconds in _TICKS])
+        axes.set_ylim(seen)
+        axes.minorticks_off()
+        axes.legend()
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
+    return file.getvalue()
+
+
+def _kind(task: Task, stopped: bool) -> str:
+    outcome = outcome_of(task)
+    return {"succeeded": "false", "failed": "right"}.get(outcome, "unsure") if stopped else outcome

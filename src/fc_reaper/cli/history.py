@@ -1,0 +1,317 @@
+"""The history that `backtest`, `diff` and `approve` replay: its source, and what was left out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from fc_reaper.backtest.history import History, Sifted, sift
+from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
+from fc_reaper.backtest.source import BrokenLine, Listing, Refused, list_tasks, read_file
+from fc_reaper.backtest.stats import PolicyReplay, Replay
+from fc_reaper.cli.hints import advice
+from fc_reaper.cli.output import (
+    CommandError,
+    check_writable,
+    counted,
+    interruptible,
+    new_file,
+    print_error,
+    printable,
+    progress_bar,
+)
+from fc_reaper.clock import iso
+from fc_reaper.cloud.records import read_moment
+from fc_reaper.models import Exit, Function, Millis, Task
+from fc_reaper.policy import PolicyFile, parse_duration, spell_duration
+from fc_reaper.rules.target import Target
+from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
+from fc_reaper.sweep.rulebook import is_ourselves
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SHOWN = 5
+
+
+class HistoryOptions(NamedTuple):
+    """The options about the history and the runs that are replayed, as they were typed."""
+
+    history: str | None = None
+    read: bool = False
+    save: str | None = None
+    interval: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass
+class Loaded:
+    """A history, and all that could not be used of it. `payloads` says whether they were asked for."""
+
+    source: str
+    history: History
+    sifted: Sifted
+    broken: list[BrokenLine] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    unmatched: list[Target] = field(default_factory=list)
+    saved: str | None = None
+    payloads: bool = False
+
+    @property
+    def exit(self) -> Exit:
+        """ATTENTION where something of the history is missing."""
+        return Exit.ATTENTION if self.refused or self.broken else Exit.DONE
+
+
+# Loading and replaying.
+
+
+def load_history(
+    options: HistoryOptions, files: Sequence[PolicyFile], settings: Settings, env: Mapping[str, str]
+) -> Loaded:
+    """Load the history that the options name, as far as *files* need it.
+
+    Raises:
+        CommandError: the options do not go together.
+        NotARecord: the file holds no record.
+        SettingsError: the cloud is needed, and a setting for it is missing.
+        CloudError: nothing at all could be listed.
+    """
+    if options.history is not None and (options.read or options.save is not None):
+        option = "--read" if options.read else "--save"
+        raise CommandError(f"{option} is about the cloud's records; leave it out, or leave out --history")
+    policies = [policy for file in files for policy in file.policies if run_by_timer(policy)]
+    expressions = [one for file in files for matcher in file.exempt for one in matcher.expressions]
+    expressions += [one for policy in policies for one in policy.expressions]
+    if options.history is not None:
+        return _from_file(options.history, records=bool(expressions))
+    if not policies:
+        raise CommandError("no timer runs any of these policies, so there is nothing to replay")
+    for file in files:
+        refuse_foreign_targets(settings, file)
+    targets = list(dict.fromkeys(target for policy in policies for target in policy.targets))
+    payloads = any(one.needs_payload for one in expressions)
+    listing = Listing(targets, payloads=payloads, read=options.read, records=bool(expressions))
+    return _from_cloud(options.save, listing, settings, env)
+
+
+def _from_file(name: str, *, records: bool) -> Loaded:
+    size = None
+    with suppress(OSError):
+        size = None if name == "-" else os.stat(name).st_size
+    with progress_bar("Reading the history", size) as step:
+        lines = read_file(name, records=records, step=step)
+    sifted = sift(lines.tasks)
+    source = "standard input" if name == "-" else name
+    return Loaded(source, History(tuple(sifted.tasks), sifted.latest), sifted, lines.broken)
+
+
+def _from_cloud(save: str | None, listing: Listing, settings: Settings, env: Mapping[str, str]) -> Loaded:
+    if save is not None and os.path.lexists(save):
+        raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
+    with ExitStack() as stack:
+        write = None
+        if save is not None:
+            check_writable(save)
+            file = stack.enter_context(new_file(save, private=True))
+            write = lambda record: print(json.dumps(record, separators=(",", ":")), file=file)  # noqa: E731
+        interrupted = stack.enter_context(interruptible())
+        step = stack.enter_context(progress_bar("Listing the tasks", None))
+        listing = replace(listing, save=write, step=step)
+        listed = list_tasks(listing, settings, read_credentials(env, Context()), interrupted.is_set)
+    sifted = sift(listed.tasks)
+    history = History(tuple(sifted.tasks), sifted.latest if listed.taken is None else listed.taken)
+    return Loaded("the cloud", history, sifted, [], listed.refused, listed.unmatched, save, listing.payloads)
+
+
+def replay_options(options: HistoryOptions, settings: Settings) -> ReplayOptions:
+    """How the history is replayed.
+
+    Raises:
+        CommandError: an option cannot be read.
+    """
+    own = settings.ourselves
+    since, until = _moment("--since", options.since), _moment("--until", options.until)
+    if since is not None and until is not None and since > until:
+        raise CommandError("--since is later than --until, so that nothing lies between them; exchange them")
+    try:
+        interval = settings.interval if options.interval is None else parse_duration(options.interval)
+    except ValueError as error:
+        raise CommandError(f"--interval: {error}") from None
+    return ReplayOptions(
+        interval=interval,
+        since=since,
+        until=until,
+        started_time=settings.started_time,
+        own_function=lambda function: own is not None and is_ourselves(function, own),
+    )
+
+
+def _moment(option: str, text: str | None) -> Millis | None:
+    moment = None if text is None else read_moment(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+    if text is not None and moment is None:
+        raise CommandError(
+            f"{option} is {text!r}; write a day such as 2026-05-01 (UTC), a moment with its zone such as "
+            "2026-05-01T12:00:00Z, or epoch milliseconds"
+        )
+    return moment
+
+
+def replay_file(file: PolicyFile, loaded: Loaded, options: ReplayOptions) -> Replay:
+    """Replay the history, with a progress bar on a terminal.
+
+    Raises:
+        CommandError: the runs to replay lie outside the history.
+    """
+    history, option = loaded.history, ""
+    if options.since is not None and options.since > history.end:
+        option = f"--since is {iso(options.since)}"
+    elif options.until is not None and options.until < history.begin:
+        option = f"--until is {iso(options.until)}"
+    if option and history.tasks:
+        span = f"{iso(history.begin)} to {iso(history.end)}"
+        raise CommandError(f"{option}, outside the history of {span}; choose moments in between")
+    with progress_bar("Replaying", len(history.tasks)) as step:
+        return replay(history, file, options, step)
+
+
+# In words.
+
+
+def minute(moment: Millis) -> str:
+    """A moment in UTC for a table."""
+    return datetime.fromtimestamp(moment / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
+
+
+def headline(loaded: Loaded, replayed: Replay | None) -> Iterator[str]:
+    """What was read, and how often a timer would have run."""
+    history = loaded.history
+    span = f" from {minute(history.begin)} to {minute(history.end)} UTC" if history.tasks else ""
+    records, tasks = counted(loaded.sifted.records, "record"), counted(len(history.tasks), "task")
+    yield f"{printable(loaded.source)}: {records}, {tasks} to be replayed{span}."
+    if replayed is not None and replayed.runs:
+        times = counted(replayed.runs, "time")
+        yield f"A timer every {spell_duration(replayed.interval)} would have run {times}."
+
+
+def left_out(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
+    """What was left out, and why; the names of *replays* tell several apart."""
+    sifted = loaded.sifted
+    if loaded.broken:
+        said = counted(len(loaded.broken), "line is", "lines are")
+        yield printable(f"{said} no record: {_first(f'line {line}: {why}' for line, why in loaded.broken)}.")
+    if sifted.undated:
+        said = counted(sifted.undated, "record has", "records have")
+        yield f"{said} no dated events, or not only, and cannot be replayed; --read asks the cloud for each."
+    if sifted.inconsistent:
+        said = counted(len(sifted.inconsistent), "record is", "records are")
+        each = _first(f"{task.invocation_id}: {why}" for task, why in sifted.inconsistent)
+        yield printable(f"{said} inconsistent and cannot be replayed: {each}.")
+    if sifted.repeated:
+        said = counted(sifted.repeated, "record is", "records are")
+        yield f"{said} about a task that has another one; the most complete one counts."
+    if sifted.unseen_retries:
+        said = counted(sifted.unseen_retries, "task was", "tasks were")
+        yield f"{said} retried more often than dated events show; retries_over sees only those."
+    for name, replayed in replays:
+        of = f" of {name}" if name else ""
+        if replayed.outside:
+            yield f"{counted(replayed.outside, 'task is', 'tasks are')} outside the targets{of}."
+        for policy in replayed.not_replayed:
+            yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
+        yield from (printable(_unknown(one, of)) for one in replayed.policies if one.unknown)
+    if loaded.unmatched:
+        targets = ", ".join(map(str, loaded.unmatched))
+        yield printable(f"Targets that fit no function in task mode: {targets}.")
+    if loaded.saved is not None:
+        payloads = "with" if loaded.payloads else "without"
+        saved = counted(sifted.records, "record")
+        yield printable(f"{loaded.saved}: {saved} {payloads} payloads, for --history.")
+
+
+def _first(items: Iterable[str]) -> str:
+    every = list(items)
+    more = f"; and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return "; ".join(every[:_SHOWN]) + more
+
+
+def _unknown(one: PolicyReplay, of: str) -> str:
+    (why, _), *others = one.unknown_why.most_common(2)
+    more = ", among other reasons" if others else ""
+    remedy = "; if it was saved without payloads, save it again with this policy" if "payload" in why else ""
+    tasks = counted(one.unknown, "task")
+    return f"{tasks} could not be evaluated by {one.policy.name}{of}: {why}{more}{remedy}."
+
+
+def print_refused(loaded: Loaded) -> None:
+    """Write to standard error what the cloud refused, and what to check."""
+    for what, error in loaded.refused[:20]:
+        status = "no answer" if error.http_status is None else f"HTTP {error.http_status}"
+        print_error(f"not listed: {what}: {status}, {error.error_code}: {error.detail[:160]}")
+    if len(loaded.refused) > 20:
+        print_error(f"and {len(loaded.refused) - 20} more")
+    print_error(*dict.fromkeys(advice(error.http_status, error.error_code) for _, error in loaded.refused))
+
+
+# As JSON.
+
+
+def history_json(loaded: Loaded) -> dict[str, Any]:
+    """What was read, and what was left out of it."""
+    history, sifted = loaded.history, loaded.sifted
+    return {
+        "source": loaded.source,
+        "records": sifted.records,
+        "replayed": len(history.tasks),
+        "begin": iso(history.begin) if history.tasks else None,
+        "end": iso(history.end) if history.tasks else None,
+        "undated": sifted.undated,
+        "contradicting": [{**task_json(task), "why": why} for task, why in sifted.inconsistent],
+        "repeated": sifted.repeated,
+        "retried_more_than_told": sifted.unseen_retries,
+        "broken_lines": [broken._asdict() for broken in loaded.broken],
+        "not_listed": [
+            {
+                "what": what,
+                "error": error.detail,
+                "http_status": error.http_status,
+                "error_code": error.error_code,
+            }
+            for what, error in loaded.refused
+        ],
+        "unmatched": [str(target) for target in loaded.unmatched],
+        "saved": loaded.saved,
+    }
+
+
+def replay_json(replayed: Replay) -> dict[str, Any]:
+    """The runs that were replayed, and what they left out."""
+    return {
+        "interval_s": replayed.interval / 1000,
+        "runs": replayed.runs,
+        "first_run": None if replayed.first is None else iso(replayed.first),
+        "last_run": None if replayed.last is None else iso(replayed.last),
+        "outside_targets": replayed.outside,
+        "not_replayed": [
+            {"name": policy.name, "triggers": list(policy.triggers)} for policy in replayed.not_replayed
+        ],
+    }
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """What tells a task from all others."""
+    return {
+        **function_json(task.function),
+        "invocation_id": task.invocation_id,
+        "request_id": task.request_id,
+    }
+
+
+def function_json(function: Function) -> dict[str, Any]:
+    """A function under its qualifier."""
+    return {"service": function.service, "function": function.name, "qualifier": function.qualifier}
