@@ -1,4 +1,4 @@
-"""Where time comes from, and the rate at which calls may begin. No other module reads a clock."""
+"""Where time comes from, the rate at which calls may begin, and retries. No other module reads a clock."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from threading import Lock
+from typing import TypeVar
 
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Millis
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,57 @@ class RateLimiter:
             self._begun.append(turn)
         if turn > now:
             self._clock.sleep(turn - now)
+
+
+class Retry:
+    """Calls again after a passing error, with waits that double from *first* to at most *longest* seconds.
+
+    The waits have full jitter: *jitter* returns a number from 0 up to 1. *check* is called while waiting, and
+    raises to end the wait.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        jitter: Callable[[], float],
+        check: Callable[[], None],
+        *,
+        first: float = 0.2,
+        longest: float = 5.0,
+    ) -> None:
+        self._clock, self._jitter, self._check = clock, jitter, check
+        self._first, self._longest = first, longest
+
+    def __call__(self, attempt: Callable[[], T], deadline: Deadline | None) -> T:
+        """Return what *attempt* returns, calling it again after a retryable error.
+
+        With a deadline there are at most 6 attempts, and no wait that would outlast it. Without one there are
+        at most 5, and no wait of more than a minute. A wait that the cloud asks for is a lower bound.
+
+        Raises:
+            CloudError: the last one, or the first that is not retryable; not that the time was up in
+                the end, where it is known what took the time.
+        """
+        trouble: CloudError | None = None
+        for number in range(4 if deadline is None else 5):
+            try:
+                return attempt()
+            except CloudError as error:
+                if trouble is not None and error.out_of_time:
+                    raise trouble from None
+                trouble = error
+                wait = max(
+                    self._jitter() * min(self._longest, self._first * 2.0**number), error.retry_after or 0.0
+                )
+                too_long = wait > 60 if deadline is None else self._clock.monotonic() + wait >= deadline
+                if too_long or not error.retryable:
+                    raise
+            self._sleep(wait)
+        return attempt()
+
+    def _sleep(self, wait: float) -> None:
+        # In short steps, so that a closed client does not sleep on.
+        while wait > 0:
+            self._clock.sleep(min(0.25, wait))
+            self._check()
+            wait -= 0.25

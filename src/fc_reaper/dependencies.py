@@ -8,11 +8,11 @@ from random import Random
 from typing import TextIO
 
 from fc_reaper.clock import Clock
+from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.log import Line, Listener
 from fc_reaper.settings import Credentials, Settings
-from fc_reaper.sweep.ports import Cloud
 
-Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], Cloud]
+Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], AsyncTaskClient]
 """Makes a client: settings, keys, the run's id, and what to call with the name of each operation."""
 
 

@@ -26,8 +26,8 @@ from fc_reaper.settings import (
     refuse_no_time,
     refuse_unknown_self,
 )
+from fc_reaper.sweep.executor import TRUSTED_SKEW, DryRun, Stopper
 from fc_reaper.sweep.report import Report
-from fc_reaper.sweep.stopper import TRUSTED_SKEW, DryRunStop, SendStop
 from fc_reaper.sweep.sweep import Sweep
 
 
@@ -156,7 +156,7 @@ def _sweep(
     cloud = dependencies.connect(settings, credentials, log.bound["run_id"], report.called)
     sweep = Sweep(
         cloud,
-        SendStop(cloud) if log.bound["mode"] == "enforce" else DryRunStop(),
+        Stopper(cloud) if log.bound["mode"] == "enforce" else DryRun(),
         policy,
         settings,
         report,

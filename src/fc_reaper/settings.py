@@ -138,6 +138,16 @@ class Settings(BaseModel):
             raise ValueError(str(error)) from None
 
     @property
+    def threads(self) -> int:
+        """Calls in flight: not more than may begin in a second, so that a stop soon finds its turn."""
+        return min(self.concurrency, max(1, int(self.rate[0] / self.rate[1])))
+
+    @property
+    def may_refuse(self) -> frozenset[str]:
+        """The statuses that the API version may not know in a list."""
+        return frozenset(("Dequeued",) if self.api_version == "2021-04-06" else ())
+
+    @property
     def time_left(self) -> float:
         """Seconds that a run may take: the function's timeout without the margin."""
         return self.timeout - self.margin / 1000

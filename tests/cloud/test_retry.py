@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.clock import Clock
-from fc_reaper.cloud.transport import Retry
+from fc_reaper.clock import Clock, Retry
 from fc_reaper.errors import CloudError
 
 

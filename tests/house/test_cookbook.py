@@ -21,7 +21,7 @@ from fc_reaper.models import Function, Millis
 from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import Context, read_settings
-from fc_reaper.sweep.queries import queries
+from fc_reaper.sweep.scanner import queries
 from fc_reaper.sweep.scope import scope_of
 from tests.house.commands import commands_in, refusal_of
 from tests.house.marked import fences, sections

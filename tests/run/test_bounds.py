@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock, RateLimiter
 from fc_reaper.errors import CloudError
-from fc_reaper.sweep.memory import Memory
+from fc_reaper.sweep.scanner import RecentSet
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, operations, policy, seeded, stopped
@@ -132,7 +132,7 @@ def test_a_stop_follows_its_reading_at_once(cloud: EmulatorProcess) -> None:
 
 def test_a_memory_does_not_grow() -> None:
     """It forgets the oldest, and never the last ten thousand."""
-    memory = Memory()
+    memory = RecentSet()
     assert all(memory.add(number) for number in range(30_000))
     assert not any(memory.add(number) for number in range(20_000, 30_000))
     assert memory.add(0)

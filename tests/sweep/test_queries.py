@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.rules.ages import StartedTime
-from fc_reaper.sweep.queries import Query, queries
+from fc_reaper.sweep.scanner import Query, queries
 from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, ms, rules
 
 ALIVE = {"Enqueued", "Dequeued", "Running", "Retrying"}

@@ -8,8 +8,7 @@ from fc_reaper.events import Request, Selector
 from fc_reaper.models import Function
 from fc_reaper.policy import load_policy
 from fc_reaper.rules.target import parse_target
-from fc_reaper.sweep.rulebook import is_ourselves
-from fc_reaper.sweep.scope import narrowed, scope_of
+from fc_reaper.sweep.scope import is_own, narrowed, scope_of
 
 ANYTHING = Selector()
 
@@ -99,4 +98,4 @@ def test_each_ask_keeps_its_own_narrowing() -> None:
 )
 def test_the_reaper_knows_itself_in_both_spellings(ourselves: str, function: Function, same: bool) -> None:
     """Under any qualifier, by its 2.0 or its 3.0 name."""
-    assert is_ourselves(function, parse_target(ourselves)) is same
+    assert is_own(function, parse_target(ourselves)) is same

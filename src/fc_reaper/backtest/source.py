@@ -9,20 +9,20 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
 from fc_reaper.names import check_function
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, connect
-from fc_reaper.sweep.discovery import existing
-from fc_reaper.sweep.pool import Pool, Work
-from fc_reaper.sweep.ports import Cloud
+from fc_reaper.sweep.pool import Pool
+from fc_reaper.sweep.scanner import Lister, Query
+from fc_reaper.sweep.scope import list_functions
 
 PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
 
@@ -242,18 +242,16 @@ def list_tasks(
         CloudError: nothing at all could be listed.
     """
     cloud = connect(settings, credentials, "backtest", lambda operation: None)
-    threads = min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1])))
-    pool = Pool(threads, SYSTEM_CLOCK, interrupted)
-    may_refuse = frozenset(("Dequeued",) if settings.api_version == "2021-04-06" else ())
-    lister = _Lister(cloud, pool, listing, may_refuse)
+    pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
+    history = _History(cloud, pool, listing, settings.may_refuse)
     try:
-        lister.run()
+        history.run()
     finally:
-        pool.dismiss()
+        pool.close()
         cloud.close()
     if interrupted():
         raise KeyboardInterrupt
-    listed = lister.listed
+    listed = history.listed
     if listed.refused and not listed.answered:
         what, error = listed.refused[0]
         message = f"{what}: {error.detail}"
@@ -261,18 +259,21 @@ def list_tasks(
     return listed
 
 
-class _Lister:
-    def __init__(self, cloud: Cloud, pool: Pool, listing: Listing, may_refuse: frozenset[str]) -> None:
+class _History:
+    def __init__(
+        self, cloud: AsyncTaskClient, pool: Pool, listing: Listing, may_refuse: frozenset[str]
+    ) -> None:
         self.listed = Listed()
-        self._cloud, self._pool, self._listing, self._may_refuse = cloud, pool, listing, may_refuse
+        self._cloud, self._pool, self._listing = cloud, pool, listing
         self._until = SYSTEM_CLOCK.monotonic() + _DAY
-        self._dead: set[Function] = set()
+        self._lister = Lister(cloud, pool, until=self._until, may_refuse=may_refuse)
 
     def run(self) -> None:
         functions = self._functions()
         # Those that may still change first: a task that ends meanwhile is then seen twice, and none never.
         for statuses in self._listing.statuses:
-            self._read(self._list(functions, statuses))
+            pairs = [(function, status) for function in functions for status in statuses]
+            self._list(Query(*pair, payload=self._listing.payloads) for pair in pairs)
 
     def _functions(self) -> list[Function]:
         patterns = [target for target in self._listing.targets if target.needs_discovery]
@@ -280,7 +281,7 @@ class _Lister:
         known: list[Function] = []
         for services in sorted({target.service is not None for target in patterns}):
             try:
-                known += existing(self._cloud, self._pool, services=services, until=self._until)
+                known += list_functions(self._cloud, self._pool, services=services, until=self._until)
             except CloudError as error:
                 self._refuse(f"the functions of FC {'2.0' if services else '3.0'}", error)
                 patterns = [target for target in patterns if (target.service is not None) != services]
@@ -291,90 +292,42 @@ class _Lister:
                 self.listed.unmatched.append(target)
         return list(found)
 
-    def _list(self, functions: Iterable[Function], statuses: Sequence[str]) -> list[Task]:
-        """List, and return the tasks that are yet to be read."""
-        work: Work[tuple[Function, str, str | None], Page | None] = Work()
-        asked: set[tuple[Function, str, str | None]] = set()
-        unread: list[Task] = []
-
-        def ask(*query: Any) -> None:
-            asked.add(query)
-            work.add(query, partial(self._page, *query))
-
-        for function in functions:
-            for status in statuses:
-                ask(function, status, None)
-        for done in self._pool.each(work, self._until):
-            function, status, _ = done.tag
-            try:
-                page = done.result()
-                if page is not None:
-                    unread += self._take(page, status)
-                    if page.token is not None and (function, status, page.token) in asked:
-                        raise CloudError("the listing leads in circles", error_code="UnreadableAnswer")
-                    if page.token is not None:
-                        ask(function, status, page.token)
-            except TimeoutError:
-                break
-            except (CloudError, InvalidName) as error:
-                self._not_listed(function, status, _as_cloud_error(error))
-        return unread
-
-    def _page(self, function: Function, status: str, token: str | None) -> Page | None:
-        if function in self._dead:
-            return None
-        payloads = self._listing.payloads
-        return self._cloud.list_page(
-            function, status=status, token=token, include_payload=payloads, deadline=self._until
-        )
-
-    def _take(self, page: Page, status: str) -> list[Task]:
-        self.listed.answered = True
-        if status in UNFINISHED:
-            self.listed.taken = min(page.moment, self.listed.taken or page.moment)
-        unread = [task for task in page.tasks if self._listing.read and not task.events]
-        self._keep(task for task in page.tasks if not (self._listing.read and not task.events))
-        return unread
-
-    def _keep(self, tasks: Iterable[Task]) -> None:
-        for task in tasks:
-            record = dict(task.record or {})
-            if not self._listing.payloads:  # reading a task by itself brings them along
-                record = {name: value for name, value in record.items() if name not in PAYLOADS}
-            if self._listing.save is not None:
-                self._listing.save({**record, "qualifier": task.function.qualifier})
-            self._listing.step(1)
-            kept = _in_order(record) if self._listing.records else None
-            self.listed.tasks.append(task._replace(record=kept))
-
-    def _read(self, tasks: Iterable[Task]) -> None:
-        work: Work[Task, Snapshot] = Work()
-        for task in tasks:
-            get = partial(self._cloud.get, task.function, task.invocation_id, deadline=self._until)
-            work.add(task, get)
-        for done in self._pool.each(work, self._until):
-            try:
-                self._keep([done.result().task])
-            except TimeoutError:
-                return
-            except (CloudError, InvalidName) as error:
+    def _list(self, queries: Iterable[Query]) -> None:
+        for query, answer, task in self._lister.each(queries):
+            if isinstance(answer, Page):
+                self._take(query, answer)
+            elif isinstance(answer, Snapshot):
+                self._keep(answer.task)
+            elif answer.out_of_time:
+                continue
+            elif task is None:
+                self._refuse(str(query.function), answer)
+            else:
                 # What the list said of it stands; that it has no dated events will be counted.
-                self._keep([done.tag])
-                if not _as_cloud_error(error).missing:
-                    self._refuse(f"{done.tag.invocation_id} of {done.tag.function}", _as_cloud_error(error))
+                self._keep(task)
+                if not answer.missing:
+                    self._refuse(f"{task.invocation_id} of {task.function}", answer)
 
-    def _not_listed(self, function: Function, status: str, error: CloudError) -> None:
-        refused = error.http_status == 400 and error.error_code == "InvalidArgument"
-        if refused and function.service is not None and status in self._may_refuse:
-            return
-        if error.http_status == 403 or error.missing:
-            self._dead.add(function)
-        if not any(one.what == str(function) for one in self.listed.refused):
-            self._refuse(str(function), error)
+    def _take(self, query: Query, page: Page) -> None:
+        self.listed.answered = True
+        if query.status in UNFINISHED:
+            self.listed.taken = min(page.moment, self.listed.taken or page.moment)
+        for task in page.tasks:
+            if self._listing.read and not task.events:
+                self._lister.read(query, task)
+            else:
+                self._keep(task)
+
+    def _keep(self, task: Task) -> None:
+        record = dict(task.record or {})
+        if not self._listing.payloads:  # reading a task by itself brings them along
+            record = {name: value for name, value in record.items() if name not in PAYLOADS}
+        if self._listing.save is not None:
+            self._listing.save({**record, "qualifier": task.function.qualifier})
+        self._listing.step(1)
+        kept = _in_order(record) if self._listing.records else None
+        self.listed.tasks.append(task._replace(record=kept))
 
     def _refuse(self, what: str, error: CloudError) -> None:
-        self.listed.refused.append(Refused(what, error))
-
-
-def _as_cloud_error(error: CloudError | InvalidName) -> CloudError:
-    return error if isinstance(error, CloudError) else CloudError(str(error), error_code="InvalidName")
+        if not any(one.what == what for one in self.listed.refused):
+            self.listed.refused.append(Refused(what, error))

@@ -38,7 +38,7 @@ from fc_reaper.policy import Keep, format_duration
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.matcher import RuleResult
 from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
-from fc_reaper.sweep.rulebook import is_ourselves
+from fc_reaper.sweep.scope import is_own
 
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""
@@ -89,8 +89,7 @@ def explain(
         snapshot.moment,
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
-        own_function=settings.ourselves is not None
-        and is_ourselves(snapshot.task.function, settings.ourselves),
+        own_function=settings.ourselves is not None and is_own(snapshot.task.function, settings.ourselves),
         unapproved=read_unapproved(settings, file),
     )
     if as_json:

@@ -32,7 +32,7 @@ from fc_reaper.models import Exit, Function, Millis, Task
 from fc_reaper.policy import PolicyFile, parse_duration, spell_duration
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
-from fc_reaper.sweep.rulebook import is_ourselves
+from fc_reaper.sweep.scope import is_own
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHOWN = 5
@@ -148,7 +148,7 @@ def replay_options(options: HistoryOptions, settings: Settings) -> ReplayOptions
         since=since,
         until=until,
         started_time=settings.started_time,
-        own_function=lambda function: own is not None and is_ourselves(function, own),
+        own_function=lambda function: is_own(function, own),
     )
 
 

@@ -201,4 +201,4 @@ def _sentences(trigger: Trigger, scope: Scope, targets: list[str], policies: lis
 
 
 def _policies(request: Request, scope: Scope) -> list[str]:
-    return [area.policy.name for area in scope.areas if area.ask == request]
+    return [area.policy.name for area in scope.areas if area.request == request]

@@ -7,14 +7,14 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 import fc2
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 
 from fc_reaper import __version__
-from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline
+from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, Retry
 from fc_reaper.cloud.api import Answer, Api, Query, Request
 from fc_reaper.cloud.errors import (
     HTTP_FAULTS,
@@ -26,10 +26,8 @@ from fc_reaper.cloud.errors import (
     secrets_of,
 )
 from fc_reaper.cloud.signing import signed_headers
-from fc_reaper.errors import CloudError, SettingsError
+from fc_reaper.errors import SettingsError
 from fc_reaper.models import Credentials, Millis
-
-T = TypeVar("T")
 
 _CHUNK = 1 << 16
 _LARGEST_BODY = 64 << 20
@@ -99,50 +97,6 @@ def account_endpoint(account_id: str, region: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):
         raise SettingsError(f"the region {region!r} is no region; write one like cn-hangzhou in FC_REGION")
     return f"https://{account_id}.{region}.fc.aliyuncs.com"
-
-
-class Retry:
-    """Calls again after a passing error, with waits that double from 0.2 s to at most 5 s (full jitter).
-
-    *jitter* returns a number from 0 up to 1. *check* is called while waiting, and raises to end the wait.
-    """
-
-    def __init__(self, clock: Clock, jitter: Callable[[], float], check: Callable[[], None]) -> None:
-        self._clock = clock
-        self._jitter = jitter
-        self._check = check
-
-    def __call__(self, attempt: Callable[[], T], deadline: Deadline | None) -> T:
-        """Return what *attempt* returns, calling it again after a retryable error.
-
-        With a deadline there are at most 6 attempts, and no wait that would outlast it. Without one there are
-        at most 5, and no wait of more than a minute. A wait that the cloud asks for is a lower bound.
-
-        Raises:
-            CloudError: the last one, or the first that is not retryable; not that the time was up in
-                the end, where it is known what took the time.
-        """
-        trouble: CloudError | None = None
-        for number in range(4 if deadline is None else 5):
-            try:
-                return attempt()
-            except CloudError as error:
-                if trouble is not None and error.out_of_time:
-                    raise trouble from None
-                trouble = error
-                wait = max(self._jitter() * min(5.0, 0.2 * 2.0**number), error.retry_after or 0.0)
-                too_long = wait > 60 if deadline is None else self._clock.monotonic() + wait >= deadline
-                if too_long or not error.retryable:
-                    raise
-            self._sleep(wait)
-        return attempt()
-
-    def _sleep(self, wait: float) -> None:
-        # In short steps, so that a closed client does not sleep on.
-        while wait > 0:
-            self._clock.sleep(min(0.25, wait))
-            self._check()
-            wait -= 0.25
 
 
 class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types

@@ -1,4 +1,4 @@
-"""A few hands that work at the same time, and never past a deadline."""
+"""Threads that make several calls at the same time, and never past a deadline."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fc_reaper.clock import Clock, Deadline
+from fc_reaper.errors import CloudError, InvalidName
 
 Tag = TypeVar("Tag")
 Result = TypeVar("Result")
 
-_GRACE = 1.0
-"""Seconds that calls under way are waited for once the deadline has passed; every call has the
-deadline in hand and ends by itself, so this is only for a cloud that drips."""
+Jobs = deque[tuple[Tag, Callable[[], Result]]]
+"""Calls that wait for a thread, first come first served, each with a tag that says what it is about."""
 
-_GLANCE = 0.2
-"""Seconds between two looks at whether somebody interrupted the run."""
+_GRACE = 1.0
+"""Seconds for which calls under way are waited for after the deadline, which every call ends at by itself."""
+
+_POLL = 0.2
+"""Seconds between two checks for an interruption."""
 
 
 @dataclass(frozen=True)
 class Done(Generic[Tag, Result]):
-    """A job that came back. `future` None means that it did not: the deadline, or somebody, came first.
+    """A job that is over. `future` is None if the deadline or an interruption came before its end.
 
-    `begun` then says whether it was under way, so that nobody knows what became of it.
+    `begun` then tells whether it was under way, so that its outcome is unknown.
     """
 
     tag: Tag
@@ -33,63 +36,50 @@ class Done(Generic[Tag, Result]):
     begun: bool = True
 
     def result(self) -> Result:
-        """What the call returned. Raises whatever the call raised."""
+        """Return what the call returned.
+
+        Raises:
+            CloudError: what the call raised, that the time was up, or that a name cannot be sent.
+        """
         if self.future is None:
-            raise TimeoutError
-        return self.future.result()
-
-
-class Work(Generic[Tag, Result]):
-    """Jobs waiting for a hand, first come first served; more may be added while others are under way."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[Tag, Callable[[], Result]]] = deque()
-
-    def add(self, tag: Tag, call: Callable[[], Result]) -> None:
-        """Queue *call*, which is about *tag*."""
-        self.waiting.append((tag, call))
+            raise CloudError("the time was up", error_code="OutOfTime", retryable=True)
+        try:
+            return self.future.result()
+        except InvalidName as error:
+            raise CloudError(str(error), error_code="InvalidName") from None
 
 
 class Pool:
-    """Runs jobs on at most *hands* threads; results are handed out in the caller's own thread.
+    """Runs jobs on so many *threads*; results are yielded in the caller's own thread.
 
-    `interrupted` is asked again and again; once it answers true nothing more is begun.
+    Nothing more is begun once *interrupted* returns True.
     """
 
-    def __init__(self, hands: int, clock: Clock, interrupted: Callable[[], bool]) -> None:
-        self.interrupted = interrupted
-        self._hands = hands
-        self._clock = clock
-        self._pool = ThreadPoolExecutor(hands, thread_name_prefix="fc-reaper")
+    def __init__(self, threads: int, clock: Clock, interrupted: Callable[[], bool]) -> None:
+        self._threads, self._clock, self._interrupted = threads, clock, interrupted
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="fc-reaper")
 
-    def each(self, work: Work[Tag, Result], until: Deadline) -> Iterator[Done[Tag, Result]]:
-        """Yield every job as it comes back; at *until* the waiting ones come back undone.
-
-        Jobs added to *work* while its results are consumed are done as well.
-        """
-        flying: dict[Future[Result], Tag] = {}
+    def each(self, jobs: Jobs[Tag, Result], until: Deadline) -> Iterator[Done[Tag, Result]]:
+        """Yield each job when it is over. Jobs may be added to *jobs* meanwhile."""
+        running: dict[Future[Result], Tag] = {}
         closing: Deadline | None = None
-        while work.waiting or flying:
+        while jobs or running:
             now = self._clock.monotonic()
-            if closing is None and (now >= until or self.interrupted()):
+            if closing is None and (now >= until or self._interrupted()):
                 closing = now + _GRACE
-            if closing is None:
-                self._begin(work, flying)
-            else:
-                while work.waiting:
-                    yield Done(work.waiting.popleft()[0], None, begun=False)
+            while jobs and closing is None and len(running) < self._threads:
+                tag, call = jobs.popleft()
+                running[self._executor.submit(call)] = tag
+            if closing is not None:
+                while jobs:
+                    yield Done(jobs.popleft()[0], None, begun=False)
                 if now >= closing:
-                    yield from (Done(tag, None) for tag in flying.values())
+                    yield from (Done(tag, None) for tag in running.values())
                     return
-            patience = max(0.0, min(_GLANCE, (closing or until) - now))
-            for future in wait(flying, timeout=patience, return_when=FIRST_COMPLETED).done:
-                yield Done(flying.pop(future), future)
+            timeout = max(0.0, min(_POLL, (closing or until) - now))
+            for future in wait(running, timeout=timeout, return_when=FIRST_COMPLETED).done:
+                yield Done(running.pop(future), future)
 
-    def _begin(self, work: Work[Tag, Result], flying: dict[Future[Result], Tag]) -> None:
-        while work.waiting and len(flying) < self._hands:
-            tag, call = work.waiting.popleft()
-            flying[self._pool.submit(call)] = tag
-
-    def dismiss(self) -> None:
-        """Let nobody begin anything more; hands that hang are not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def close(self) -> None:
+        """Begin nothing more; threads that are busy are not waited for."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -132,11 +132,6 @@ class Report:
         place = {"service": service, "function": function, "qualifier": qualifier}
         self.log(ListFailed, "list_failed", **place, status=status, **_refusal(error))
 
-    def late(self, function: Function) -> None:
-        """Note that the time was up before all tasks of *function* were seen."""
-        self.partial = True
-        self.incomplete.add(function)
-
     # What became of tasks.
 
     def evaluated(self, verdict: Verdict) -> None:
@@ -158,8 +153,11 @@ class Report:
         elif self.log.verbose:
             self.log(TaskLine, one.verdict.kind.value, **self._fields(one))
 
-    def unread(self, one: Evaluation, error: CloudError | None = None) -> None:
+    def unread(self, one: Evaluation, error: CloudError | None) -> None:
         """Count and log a task that could not be read."""
+        if error is not None:
+            self.failed(one.task.function, error)
+            self.incomplete.add(one.task.function)
         self.evaluated(one.verdict)
         self._task("unknown", one, _refusal(error))
 
@@ -219,8 +217,8 @@ class Report:
             self.exit = Exit.ATTENTION
 
     @property
-    def spare(self) -> int:
-        """Due tasks of a policy, beyond its budget, that are logged or shown."""
+    def room(self) -> int:
+        """How many due tasks of a policy beyond its budget are logged or shown one by one."""
         return max(self._log_tasks, self._shown)
 
     @property

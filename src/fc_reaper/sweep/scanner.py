@@ -1,238 +1,295 @@
-"""Scanner: list the tasks page by page, judge each, and hand on the claims that are due."""
+"""Scanner: lists the tasks page by page, evaluates each, and yields those that are due."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import takewhile
 from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
-from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.evaluate import CompiledPolicy, FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import STOPPING, Function, Millis, Page, Snapshot, Task
-from fc_reaper.sweep.memory import Memory
-from fc_reaper.sweep.pool import Done, Pool, Work
-from fc_reaper.sweep.ports import Cloud
-from fc_reaper.sweep.queries import Query, queries
+from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Page, Snapshot, Task
+from fc_reaper.policy import Carried
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.sweep.pool import Jobs, Pool
 from fc_reaper.sweep.report import Report
 
+_SLACK: Millis = 1000
+"""The cloud tells its time in seconds."""
 
-class Question(NamedTuple):
-    """One question to the cloud: a page of a listing, or, with `task`, one task read by itself."""
+_GENERATION = 10_000
+
+
+class Query(NamedTuple):
+    """The tasks of *function* in *status*, perhaps only those that started before a moment.
+
+    `payload` asks for each task's payload as well.
+    """
+
+    function: Function
+    status: str
+    started_before: Millis | None = None
+    id_prefix: str = ""
+    payload: bool = False
+
+
+def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list[Query]:
+    """The queries that show every task of *function* that could be due or stuck at *now*.
+
+    One for each status that some policy is about, and always one for Stopping: stuck tasks are reported in
+    every run. Where policies differ, the weakest filter is used: a task that is due is never filtered out.
+    """
+    filters: dict[str, tuple[Millis | None, str]] = {STOPPING: (None, "")}
+    with_payload: set[str] = set()
+    for compiled in policies.every:
+        bound = _started_before(compiled, now, policies.started_time)
+        prefix = _common_start([re.split(r"[*?]", glob, maxsplit=1)[0] for glob in compiled.policy.match.ids])
+        for status in compiled.match.statuses or ():
+            if status in filters:
+                other, other_prefix = filters[status]
+                weaker = None if bound is None or other is None else max(bound, other)
+                filters[status] = weaker, _common_start([prefix, other_prefix])
+            else:
+                filters[status] = bound, prefix
+            if policies.exempt_needs_payload or any(one.needs_payload for one in compiled.policy.expressions):
+                with_payload.add(status)
+    statuses = [status for status in UNFINISHED if status in filters]
+    return [Query(function, status, *filters[status], status in with_payload) for status in statuses]
+
+
+def _started_before(compiled: CompiledPolicy, now: Millis, started_time: StartedTime) -> Millis | None:
+    """`running_for` bounds `startedTime` under every reading of it, since an attempt cannot begin
+    before it; the clocks that count from enqueueing only where it is known to be the enqueueing."""
+    sound = [
+        limit
+        for clock, limit in compiled.match.limits
+        if not isinstance(limit, Carried)  # a task may carry any
+        if clock == "running_for" or (started_time == "enqueue" and clock in ("alive_for", "queued_for"))
+    ]
+    return now - max(sound) + _SLACK if sound else None
+
+
+def _common_start(texts: list[str]) -> str:
+    """The longest text that all of *texts* begin with; empty when there are none."""
+    shortest, longest = min(texts, default=""), max(texts, default="")
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(shortest, longest, strict=False))
+    return "".join(letter for letter, _ in same)
+
+
+class Listed(NamedTuple):
+    """An answer to a query: a page, a *task* of it read by itself (Get), or why there is none."""
 
     query: Query
-    token: str | None = None
+    answer: Page | Snapshot | CloudError
     task: Task | None = None
 
 
+class Lister:
+    """Lists tasks page by page until a deadline, many queries at a time.
+
+    A function that is not found, or that may not be listed, is not asked again. A status of *may_refuse* that
+    the API version does not list is left out without an error.
+    """
+
+    def __init__(
+        self, cloud: AsyncTaskClient, pool: Pool, *, until: Deadline, may_refuse: Collection[str] = ()
+    ) -> None:
+        self._cloud, self._pool, self._until, self._may_refuse = cloud, pool, until, may_refuse
+        self._jobs: Jobs[tuple[Query, str | None, Task | None], Page | Snapshot | None] = deque()
+        self._tokens: set[int] = set()
+        self._gone: set[Function] = set()
+        self._unknown_statuses: set[str] = set()
+
+    def each(self, wanted: Iterable[Query]) -> Iterator[Listed]:
+        """Yield the pages of all queries as they come. A query ends with its last page or an error."""
+        for query in wanted:
+            self._jobs.append(((query, None, None), partial(self._page, query, None)))
+        for done in self._pool.each(self._jobs, self._until):
+            query, token, task = done.tag
+            try:
+                answer = done.result()
+            except CloudError as error:
+                if task is not None or not self._is_unknown(query, token, error):
+                    yield Listed(query, error, task)
+                continue
+            if isinstance(answer, Page) and answer.token is not None:
+                turn = hash((query, answer.token))
+                if turn in self._tokens:
+                    circle = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
+                    yield Listed(query, circle)
+                else:
+                    self._tokens.add(turn)
+                    call = partial(self._page, query, answer.token)
+                    self._jobs.append(((query, answer.token, None), call))
+            if answer is not None:
+                yield Listed(query, answer, task)
+
+    def read(self, query: Query, task: Task) -> None:
+        """Read a listed task by itself; it is yielded among the other answers."""
+        call = partial(self._cloud.get, query.function, task.invocation_id, deadline=self._until)
+        self._jobs.append(((query, None, task), call))
+
+    def _page(self, query: Query, token: str | None) -> Page | None:
+        function, status, started_before, id_prefix, payload = query
+        if function in self._gone or (function.service is not None and status in self._unknown_statuses):
+            return None
+        return self._cloud.list_page(
+            function,
+            status=status,
+            started_before=started_before,
+            id_prefix=id_prefix,
+            include_payload=payload,
+            token=token,
+            deadline=self._until,
+        )
+
+    def _is_unknown(self, query: Query, token: str | None, error: CloudError) -> bool:
+        """Whether the API version only does not know the status; note what need not be asked again."""
+        refused = error.http_status == 400 and error.error_code == "InvalidArgument"
+        if refused and token is None and query.function.service and query.status in self._may_refuse:
+            self._unknown_statuses.add(query.status)
+            return True
+        if error.http_status == 403 or error.missing:
+            self._gone.add(query.function)
+        return False
+
+
+class RecentSet:
+    """Remembers at least the last ten thousand things, and at most twice as many.
+
+    A task that moves on while it is listed is listed under both its statuses. If that happens farther apart
+    than this, and it is not due, it is counted twice; a due task has one place in any case.
+    """
+
+    def __init__(self) -> None:
+        self._young: set[Hashable] = set()
+        self._old: set[Hashable] = set()
+
+    def add(self, thing: Hashable) -> bool:
+        """Remember *thing*; False when it is remembered already."""
+        if thing in self._young or thing in self._old:
+            return False
+        if len(self._young) >= _GENERATION:
+            self._young, self._old = set(), self._young
+        self._young.add(thing)
+        return True
+
+
 class Scanner:
-    """One look at many functions. `rules` holds what the tasks of each are judged by."""
+    """Evaluates tasks, each once, and reports those that are not due.
+
+    *stuck_after* is how long a task may be Stopping, *may_refuse* what the API version may not list.
+    """
 
     def __init__(
         self,
-        cloud: Cloud,
-        crew: Pool,
+        cloud: AsyncTaskClient,
+        pool: Pool,
         report: Report,
-        *,
         clock: Clock,
+        *,
         stuck_after: Millis,
-        may_refuse: frozenset[str],
+        may_refuse: Collection[str],
     ) -> None:
-        self._cloud = cloud
-        self._crew = crew
-        self._report = report
-        self._clock = clock
-        self._stuck_after = stuck_after
-        self._may_refuse = may_refuse
-        self._seen = Memory()
+        self._cloud, self._pool, self._report, self._clock = cloud, pool, report, clock
+        self._stuck_after, self._may_refuse = stuck_after, may_refuse
+        self._seen = RecentSet()
         self._named: set[tuple[Function, str]] = set()
-        self._dead: set[Function] = set()
-        self._not_listed: set[str] = set()
-        self._tokens: set[int] = set()
-        self._until: Deadline = float("inf")
 
-    def claims(
-        self, rules: Mapping[Function, FunctionPolicies], now: Millis, until: Deadline
+    def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
+        """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
+        now = self._clock.now()
+        lister = Lister(self._cloud, self._pool, until=until, may_refuse=self._may_refuse)
+        wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
+        for query, answer, listed in lister.each(wanted):
+            its = policies[query.function]
+            if isinstance(answer, CloudError):
+                self._failed(query, listed, answer, until)
+                continue
+            self._report.answered = True
+            if isinstance(answer, Snapshot):
+                yield from self.evaluate(answer.task, its, answer.moment)
+                continue
+            for task in answer.tasks:
+                key = (task.function, task.invocation_id)
+                if key not in self._named and self._seen.add(key):
+                    yield from self.evaluate(task, its, answer.moment, partial(lister.read, query, task))
+
+    def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
+        """The same for one task that an event names, in whatever listing it is found again."""
+        key = (snapshot.task.function, snapshot.task.invocation_id)
+        if key not in self._named:
+            self._named.add(key)
+            yield from self.evaluate(snapshot.task, policies, snapshot.moment)
+
+    def evaluate(
+        self,
+        task: Task,
+        policies: FunctionPolicies,
+        moment: Millis,
+        read: Callable[[], None] | None = None,
     ) -> Iterator[Evaluation]:
-        """Yield the due claims of all functions in *rules*; count and tell everything else.
+        """Evaluate one task: count it and log it, and yield it when it is due.
 
-        What could not be listed to its end is in the report's `incomplete`.
+        A member of a concurrency group is yielded uncounted: `settle` it once the others have been seen.
+        For a listed task *read* is called, and nothing else done, where reading the task may settle more.
         """
-        self._until = until
-        work: Work[Question, Page | Snapshot | None] = Work()
-        for function, its_rules in rules.items():
-            for query in queries(function, its_rules, now):
-                self._add(work, Question(query), until)
-        for done in self._crew.each(work, until):
-            its_rules = rules[done.tag.query.function]
-            answer = self._answer(done)
-            if isinstance(answer, Page):
-                yield from self._page(work, done.tag.query, answer, its_rules, until)
-            elif isinstance(answer, Snapshot):
-                yield from self.judge(answer.task, its_rules, answer.moment, read=True)
-
-    def judge(
-        self, task: Task, rules: FunctionPolicies, moment: Millis, *, read: bool
-    ) -> Iterator[Evaluation]:
-        """Judge one task for good: count it and tell it, and yield it when it is due.
-
-        A member of a population is yielded untold: `settle` it once the others have been seen.
-        """
-        verdict = self._claim(task, rules, moment, read=read)
-        stuck = (
-            stopping_too_long(task, self._stuck_after, moment, read=read) if task.status == STOPPING else None
-        )
+        try:
+            verdict = evaluate(task, policies, moment, read=read is None)
+        except Exception as error:  # a fault of ours about one task must not hide the others
+            why = f"a fault in fc-reaper itself: {type(error).__name__}"
+            verdict = Verdict(Kind.UNKNOWN, why, rule="status")
+        stuck = None
+        if task.status == STOPPING:
+            stuck = stopping_too_long(task, self._stuck_after, moment, read=read is None)
+        undecided = verdict.unread or (stuck is not None and stuck.unread)
+        if read is not None and undecided and (policies.has_expressions or not task.events):
+            read()
+            return
         if stuck is not None and stuck.holds is None and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
-        # What the task carries is read by now, and must not be kept.
+        # The record may hold a payload: it must not be kept.
         found = Evaluation(task._replace(record=None, events=task.events[:1]), verdict, moment)
         if verdict.members:
             yield found
             return
         self._report.evaluated(verdict)
         if stuck is not None and stuck.holds:
-            verdict = verdict._replace(
-                rule="stopping_for", age=stuck.age, limit=stuck.limit, clock=stuck.clock
+            since = verdict._replace(
+                reason="asked to stop, and still stopping",
+                rule="stopping_for",
+                age=stuck.age,
+                limit=stuck.limit,
+                clock=stuck.clock,
             )
-            self._report.is_stuck(
-                Evaluation(found.task, verdict._replace(reason="asked to stop, and still stopping"))
-            )
-        if found.verdict.kind is Kind.DUE:
+            self._report.is_stuck(found._replace(verdict=since))
+        if verdict.kind is Kind.DUE:
             yield found
         else:
             self._report.log_verdict(found)
 
     def settle(self, found: Evaluation) -> None:
-        """Count and tell a member of a population by its final verdict."""
+        """Count and log a member of a concurrency group by its final verdict."""
         self._report.evaluated(found.verdict)
         if found.verdict.kind is not Kind.DUE:
             self._report.log_verdict(found)
 
-    def remember(self, task: Task, *, named: bool = False) -> bool:
-        """Note that *task* was seen; False when it had been seen before. A *named* one is never forgotten."""
-        key = (task.function, task.invocation_id)
-        if key in self._named:
-            return False
-        if named:
-            self._named.add(key)
-        return self._seen.add(key)
-
-    def failed(self, function: Function, error: CloudError, status: str | None = None) -> None:
-        """Report a function that could not be listed, once for each kind of refusal."""
-        if self._clock.monotonic() >= self._until:
+    def _failed(self, query: Query, task: Task | None, error: CloudError, until: Deadline) -> None:
+        """Report what could not be listed or read; nothing follows from what was not seen."""
+        late = error.out_of_time
+        if late:
             self._report.partial = True
-        self._report.not_listed(function, error, status)
-
-    def _add(self, work: Work[Question, Page | Snapshot | None], ask: Question, until: Deadline) -> None:
-        work.add(ask, partial(self._ask, ask, until))
-
-    def _ask(self, ask: Question, until: Deadline) -> Page | Snapshot | None:
-        query = ask.query
-        if ask.task is not None:
-            return self._cloud.get(query.function, ask.task.invocation_id, deadline=until)
-        if query.function in self._dead or self._is_refused(query):
-            return None
-        return self._cloud.list_page(
-            query.function,
-            status=query.status,
-            started_before=query.started_before,
-            id_prefix=query.id_prefix,
-            include_payload=query.payload,
-            token=ask.token,
-            deadline=until,
-        )
-
-    def _answer(self, done: Done[Question, Page | Snapshot | None]) -> Page | Snapshot | None:
-        query, _, task = done.tag
-        if done.future is None:
-            self._late(query.function, task)
-            return None
-        try:
-            answer = done.result()
-        except CloudError as error:
-            self._refused(done.tag, error)
-            return None
-        except InvalidName as error:
-            self.failed(query.function, CloudError(str(error), error_code="InvalidName"), query.status)
-            return None
-        self._report.answered = self._report.answered or answer is not None
-        return answer
-
-    def _late(self, function: Function, task: Task | None) -> None:
-        self._report.late(function)
-        if task is not None:
-            self._unread(task, "the time was up before it could be read")
-
-    def _refused(self, ask: Question, error: CloudError) -> None:
-        query = ask.query
-        if error.out_of_time:
-            self._late(query.function, ask.task)
-        elif ask.task is not None:
-            self._unread(ask.task, "it could not be read", error)
-            self._report.failed(query.function, error)
             self._report.incomplete.add(query.function)
-        elif self._tolerated(ask, error):
-            self._not_listed.add(query.status)
-        else:
-            if error.http_status == 403 or error.missing:
-                self._dead.add(query.function)
-            self.failed(query.function, error, query.status)
-
-    def _tolerated(self, ask: Question, error: CloudError) -> bool:
-        """Whether the dialect has no such status to list: it is then neither listed nor asked for again."""
-        first = ask.token is None and ask.query.function.service is not None
-        refused = error.http_status == 400 and error.error_code == "InvalidArgument"
-        return first and refused and ask.query.status in self._may_refuse
-
-    def _is_refused(self, query: Query) -> bool:
-        return query.function.service is not None and query.status in self._not_listed
-
-    def _unread(self, task: Task, why: str, error: CloudError | None = None) -> None:
-        verdict = Verdict(Kind.UNKNOWN, why, rule="events")
-        self._report.unread(Evaluation(task, verdict), error)
-
-    def _page(
-        self,
-        work: Work[Question, Page | Snapshot | None],
-        query: Query,
-        page: Page,
-        rules: FunctionPolicies,
-        until: Deadline,
-    ) -> Iterator[Evaluation]:
-        if page.token is not None:
-            self._turn(work, query, page.token, until)
-        for task in page.tasks:
-            if not self.remember(task):
-                continue
-            if self._wants_reading(task, rules, page.moment):
-                self._add(work, Question(query, task=task), until)
-            else:
-                yield from self.judge(task, rules, page.moment, read=False)
-
-    def _turn(
-        self, work: Work[Question, Page | Snapshot | None], query: Query, token: str, until: Deadline
-    ) -> None:
-        turn = hash((query, token))
-        if turn in self._tokens:
-            error = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
-            self.failed(query.function, error, query.status)
-            return
-        self._tokens.add(turn)
-        self._add(work, Question(query, token), until)
-
-    def _wants_reading(self, task: Task, rules: FunctionPolicies, moment: Millis) -> bool:
-        if task.events and not rules.has_expressions:
-            return False
-        if task.status == STOPPING and stopping_too_long(task, self._stuck_after, moment, read=False).unread:
-            return True
-        return self._claim(task, rules, moment, read=False).unread
-
-    def _claim(self, task: Task, rules: FunctionPolicies, moment: Millis, *, read: bool) -> Verdict:
-        """Judge one task; should that fail by a fault of ours, it concerns this task alone."""
-        try:
-            return evaluate(task, rules, moment, read=read)
-        except Exception as error:
-            return Verdict(
-                Kind.UNKNOWN, f"a fault in fc-reaper itself: {type(error).__name__}", rule="status"
-            )
+        if task is not None:
+            why = "the time was up before it could be read" if late else "it could not be read"
+            verdict = Verdict(Kind.UNKNOWN, why, rule="events")
+            self._report.unread(Evaluation(task, verdict), None if late else error)
+        elif not late:
+            self._report.partial = self._report.partial or self._clock.monotonic() >= until
+            self._report.not_listed(query.function, error, query.status)

@@ -1,139 +1,130 @@
-"""Where a run looks: the policies' targets, narrowed by what the event asked for.
+"""Scope of a run: the policies' targets, narrowed by what the event requests, and the functions they mean.
 
 An event can only take away. Whatever it names must already be among the targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import NamedTuple
 
+from fc_reaper.clock import Deadline
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.errors import CloudError
 from fc_reaper.events import Note, Request, Selector
-from fc_reaper.models import Function
+from fc_reaper.models import Function, FunctionsPage, Snapshot
 from fc_reaper.policy import Policy
-from fc_reaper.rules.target import Target
+from fc_reaper.rules.target import Target, spellings
+from fc_reaper.sweep.pool import Jobs, Pool
+from fc_reaper.sweep.report import Report
 
-BY_HAND = Request("command", None, Selector(), "")
-"""What somebody at a command line asks, who narrows nothing."""
+EVERYTHING = Request("command", None, Selector(), "")
+"""The request of a command line that narrows nothing."""
+
+_MOST_PAGES = 1_000
+"""Pages of the list of functions that are read at most."""
 
 
 class Area(NamedTuple):
-    """What one ask leaves of one policy's targets."""
+    """What one request leaves of one policy's targets."""
 
-    ask: Request
+    request: Request
     policy: Policy
     targets: tuple[Target, ...]
+
+    def fits(self, function: Function) -> bool:
+        """Whether *function* is one of those meant."""
+        return any(target.fits(function) for target in self.targets)
 
 
 @dataclass
 class Scope:
-    """Which functions are looked at, and by which policies their tasks are judged."""
+    """Which functions a run is about, and by which policies their tasks are evaluated.
+
+    `watched` are targets of other policies: a timer lists them too, but only for stuck tasks, and an id must
+    not be known there either. `counted` are all targets of the `keep` policies that run: their tasks count,
+    also where an event is about fewer. `beside` are all targets of the other stop policies that run.
+    """
 
     areas: list[Area] = field(default_factory=list)
     watched: list[Area] = field(default_factory=list)
-    """Where other policies have their targets: a timer looks there too, but only for what is stuck, and an
-    id must not be known there either."""
     counted: list[Area] = field(default_factory=list)
-    """All targets of the `keep` policies that run: they count, also where an event asks about fewer."""
     beside: list[Area] = field(default_factory=list)
-    """All targets of the other stop policies that run."""
     notes: list[Note] = field(default_factory=list)
 
     @property
-    def everywhere(self) -> tuple[Area, ...]:
-        """All areas that are looked at for some reason."""
-        return (*self.areas, *self.counted, *self.watched)
-
-    def needs_discovery(self) -> set[bool]:
-        """The generations that must be asked what exists: True for services (2.0), False for 3.0."""
-        targets = (target for area in self.everywhere for target in area.targets)
-        return {target.service is not None for target in targets if target.needs_discovery}
-
-    def needing_discovery(self, *, services: bool) -> set[str]:
-        """The policies that look at fewer functions while that generation cannot be asked."""
-        return {
-            area.policy.name
-            for area in (*self.areas, *self.counted)
-            for target in area.targets
-            if target.needs_discovery and (target.service is not None) == services
-        }
-
-    def unmatched(self, existing: Sequence[Function]) -> list[Target]:
-        """The patterns that stand for no function of *existing*."""
-        patterns = {t: None for area in self.areas for t in area.targets if t.needs_discovery}
-        return [target for target in patterns if not any(target.fits(one) for one in existing)]
+    def targets(self) -> list[Target]:
+        """All targets that are listed for some reason."""
+        every = (*self.areas, *self.counted, *self.watched)
+        return list(dict.fromkeys(target for area in every for target in area.targets))
 
     def functions(self, existing: Iterable[Function]) -> list[Function]:
         """The functions meant, literal targets first; *existing* is what discovery found."""
-        found: dict[Function, None] = {}
-        targets = [target for area in self.everywhere for target in area.targets]
-        for target in targets:
-            if not target.needs_discovery:
-                found[target.literal()] = None
-        for function in existing:
-            if any(target.needs_discovery and target.fits(function) for target in targets):
-                found[function] = None
-        return list(found)
+        literal = [target.literal() for target in self.targets if not target.needs_discovery]
+        patterns = [target for target in self.targets if target.needs_discovery]
+        found = [one for one in existing if any(target.fits(one) for target in patterns)]
+        return list(dict.fromkeys(literal + found))
 
     def policies(self, function: Function) -> list[Policy]:
-        """The policies that judge *function* in this run, in the order of the file."""
-        fitting = [area.policy for area in self.areas if _fits(area, function)]
-        return sorted(set(fitting), key=lambda policy: policy.index)
+        """The policies by which the tasks of *function* are evaluated, in the order of the file."""
+        return _in_order(area.policy for area in self.areas if area.fits(function))
 
     def counting(self, function: Function) -> list[Policy]:
         """The policies for which the tasks of *function* only count, in the order of the file.
 
-        Those are `keep` policies that are asked about other functions, and beside them the stop policies to
-        which a task may belong, so that it counts for no `keep` policy.
+        Those are `keep` policies in whose targets the run is about other functions, and with them the stop
+        policies to which a task may belong, so that it counts for no `keep` policy.
         """
-        fitting = {area.policy for area in self.counted if _fits(area, function)}
-        if fitting:
-            fitting |= {area.policy for area in self.beside if _fits(area, function)}
-        return sorted(fitting.difference(self.policies(function)), key=lambda policy: policy.index)
+        found = [area.policy for area in self.counted if area.fits(function)]
+        if found:
+            found += [area.policy for area in self.beside if area.fits(function)]
+        return [policy for policy in _in_order(found) if policy not in self.policies(function)]
 
 
-def scope_of(asks: Sequence[Request], policies: Sequence[Policy]) -> Scope:
-    """Narrow the targets of *policies* by each of *asks*; what falls outside is refused in a note."""
+def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
+    """Narrow the targets of *policies* by each of *requests*; a note says what falls outside."""
     scope = Scope()
-    for ask in asks:
+    for request in requests:
         areas, counted, named = [], [], False
         for policy in policies:
-            targets = narrowed(policy.targets, ask.selector)
-            if policy.withholds and _runs(policy, ask):
-                scope.beside.append(Area(ask, policy, policy.targets))
+            whole = Area(request, policy, policy.targets)
+            targets = narrowed(policy.targets, request.selector)
             named = named or bool(targets)
-            if policy.keep is not None and _runs(policy, ask):
-                counted.append(Area(ask, policy, policy.targets))
-            if targets and _runs(policy, ask):
-                areas.append(Area(ask, policy, targets))
-            elif targets and (ask.kind == "task" or (ask.kind == "timer" and policy.stops)):
-                scope.watched.append(Area(ask, policy, targets))
+            # A policy that keeps so many of all says nothing about a task that is named.
+            runs = policy.fits_trigger(request.kind, request.name) and (
+                policy.keep is None or request.selector.invocation_id is None
+            )
+            if runs and policy.withholds:
+                scope.beside.append(whole)
+            if runs and policy.keep is not None:
+                counted.append(whole)
+            if runs and targets:
+                areas.append(Area(request, policy, targets))
+            elif targets and (request.kind == "task" or (request.kind == "timer" and policy.stops)):
+                scope.watched.append(Area(request, policy, targets))
         scope.areas += areas
         # Who is one too many for one of them counts for no later one, so all must be counted, or none.
         if any(one.policy.keep is not None for one in areas):
             scope.counted += counted
-        if not areas:
-            scope.notes.append(_left_out(ask, named))
+        if not areas and named:
+            why = f"no policy is run by {request.kind} {request.name or ''}".rstrip()
+            scope.notes.append(Note("trigger_ignored", why, request.part))
+        elif not areas:
+            why = "what it names is not among the targets of the policy"
+            scope.notes.append(Note("trigger_refused", why, request.part))
     return scope
-
-
-def _runs(policy: Policy, ask: Request) -> bool:
-    """Whether *ask* runs *policy*. One that keeps so many of all says nothing of a task that is named."""
-    named = ask.selector.invocation_id is not None
-    return policy.fits_trigger(ask.kind, ask.name) and not (named and policy.keep is not None)
 
 
 def narrowed(targets: Iterable[Target], selector: Selector) -> tuple[Target, ...]:
     """What *selector* leaves of *targets*; a part it names replaces the pattern that allows it."""
-    kept: dict[Target, None] = {}
-    for target in targets:
-        for spelling in _spellings(selector):
-            narrow = _narrow(target, spelling)
-            if narrow is not None:
-                kept[narrow] = None
-    return tuple(kept)
+    if not any(selector[:3]):
+        return tuple(dict.fromkeys(targets))
+    kept = [_narrow(target, spelling) for target in targets for spelling in _spellings(selector)]
+    return tuple(dict.fromkeys(target for target in kept if target is not None))
 
 
 def _narrow(target: Target, selector: Selector) -> Target | None:
@@ -172,24 +163,151 @@ def _spellings(selector: Selector) -> list[Selector]:
 
     https://help.aliyun.com/en/functioncompute/monitoring-data
     """
-    spellings = [selector]
     service, function = selector.service, selector.function
     if function is not None and "$" in function and service is None:
         service, _, name = function.partition("$")
-        spellings.append(selector._replace(service=service, function=name))
-    elif service is not None:
+        return [selector, selector._replace(service=service, function=name)]
+    if service is not None:
         name = "*" if function is None else function
-        spellings.append(selector._replace(service=None, function=f"{service}${name}"))
-    elif function is not None:
-        spellings.append(selector._replace(function=f"*${function}"))
-    return spellings
+        return [selector, selector._replace(service=None, function=f"{service}${name}")]
+    if function is not None:
+        return [selector, selector._replace(function=f"*${function}")]
+    return [selector]
 
 
-def _fits(area: Area, function: Function) -> bool:
-    return any(target.fits(function) for target in area.targets)
+def is_own(function: Function, own: Target | None) -> bool:
+    """Whether *function*, under any qualifier and either of its names, is the reaper's *own*."""
+    return own is not None and any(own.fits_path(one.service, one.name) for one in spellings(function))
 
 
-def _left_out(ask: Request, named: bool) -> Note:
-    if named:
-        return Note("trigger_ignored", f"no policy is run by {ask.kind} {ask.name or ''}".rstrip(), ask.part)
-    return Note("trigger_refused", "what it names is not among the targets of the policy", ask.part)
+def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until: Deadline) -> list[Function]:
+    """List all functions in task mode; *services* chooses Function Compute 2.0, else 3.0.
+
+    Raises:
+        CloudError: the list failed or did not end in time; nothing follows from a part of it.
+    """
+    found: dict[Function, None] = {}
+    page_of = partial(cloud.functions_page, services=services, deadline=until)
+    jobs: Jobs[int, FunctionsPage] = deque([(1, page_of)])
+    for done in pool.each(jobs, until):
+        page = done.result()
+        found.update(dict.fromkeys(page.functions))
+        if page.token is None:
+            return list(found)
+        if done.tag < _MOST_PAGES:
+            jobs.append((done.tag + 1, partial(page_of, token=page.token)))
+    raise CloudError("the functions could not be listed to their end", error_code="OutOfTime")
+
+
+class Finder:
+    """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
+
+    def __init__(
+        self, cloud: AsyncTaskClient, pool: Pool, report: Report, policies: Sequence[Policy]
+    ) -> None:
+        self._cloud, self._pool, self._report, self._policies = cloud, pool, report, policies
+        self._existing: dict[bool, list[Function] | None] = {}
+
+    def scope(self, requests: Sequence[Request]) -> Scope:
+        """The scope of *requests*; what falls outside the targets is reported."""
+        scope = scope_of(requests, self._policies)
+        for event, why, part in scope.notes:
+            if event == "trigger_refused":
+                self._report.refuse(why, part)
+            else:
+                self._report.note(event, why, part)
+        self._report.served += sum(area.request.selector.invocation_id is None for area in scope.areas)
+        return scope
+
+    def functions(self, scope: Scope, until: Deadline) -> list[Function]:
+        """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
+        wanted = sorted({target.service is not None for target in scope.targets if target.needs_discovery})
+        for services in wanted:
+            if services not in self._existing:
+                self._existing[services] = self._discover(scope, services, until)
+        known = [function for services in wanted for function in self._existing[services] or ()]
+        if not self._is_undiscovered(scope):
+            for target in (target for area in scope.areas for target in area.targets):
+                name = str(target)
+                if target.needs_discovery and name not in self._report.unmatched:
+                    self._report.unmatched += [] if any(map(target.fits, known)) else [name]
+        return scope.functions(known)
+
+    def everything(self, policy: Policy, until: Deadline) -> list[Function]:
+        """All functions in the targets of *policy*, whatever the event requested.
+
+        Raises:
+            CloudError: the functions that its patterns match could not be listed.
+        """
+        scope = Scope([Area(EVERYTHING, policy, policy.targets)])
+        functions = self.functions(scope, until)
+        if self._is_undiscovered(scope):
+            raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
+        return functions
+
+    def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
+        """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
+        scopes = {request: scope for request in requests if (scope := self.scope([request])).areas}
+        found: dict[Request, list[Snapshot]] = {request: [] for request in scopes}
+        jobs: Jobs[tuple[Request, Function], Snapshot] = deque()
+        for request, scope in scopes.items():
+            for function in self.functions(scope, until):
+                invocation_id = request.selector.invocation_id or ""
+                jobs.append(
+                    ((request, function), partial(self._cloud.get, function, invocation_id, deadline=until))
+                )
+        # While one function could not be read nobody knows that the task is the only one of its id.
+        uncertain = {request for request, scope in scopes.items() if self._is_undiscovered(scope)}
+        for done in self._pool.each(jobs, until):
+            request, function = done.tag
+            try:
+                found[request].append(done.result())
+                self._report.answered = True
+            except CloudError as error:
+                if error.missing:
+                    self._report.answered = True
+                else:
+                    uncertain.add(request)
+                    self._report.not_listed(function, error, None)
+        for request, snapshots in found.items():
+            if request in uncertain:
+                why = "it is not certain which task is meant"
+                why += ": not every function among the targets could be read"
+                self._report.unresolved += 1
+                self._report.note("trigger_refused", why, request.part)
+            elif len(snapshots) == 1:
+                self._report.served += 1
+                yield snapshots[0], scopes[request]
+            else:
+                self._report.refuse(_why_none(snapshots), request.part)
+
+    def _is_undiscovered(self, scope: Scope) -> bool:
+        needed = {target.service is not None for target in scope.targets if target.needs_discovery}
+        return any(self._existing.get(services) is None for services in needed)
+
+    def _discover(self, scope: Scope, services: bool, until: Deadline) -> list[Function] | None:
+        try:
+            known = list_functions(self._cloud, self._pool, services=services, until=until)
+        except CloudError as error:
+            self._report.failed("the functions in task mode", error)
+            self._report.undiscovered |= {
+                area.policy.name
+                for area in (*scope.areas, *scope.counted)
+                for target in area.targets
+                if target.needs_discovery and (target.service is not None) == services
+            }
+            self._report.log_refusal("*" if services else None, "*", "*", None, error)
+            return None
+        self._report.answered = True
+        return known
+
+
+def _why_none(snapshots: Sequence[Snapshot]) -> str:
+    if not snapshots:
+        return "no task of this invocation id among the targets"
+    places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
+    return f"several tasks have this invocation id: {places}; name service, function and qualifier"
+
+
+def _in_order(policies: Iterable[Policy]) -> list[Policy]:
+    return sorted(set(policies), key=lambda policy: policy.index)

@@ -1,51 +1,47 @@
-"""The story of a run, top to bottom: where to look, look, think, act, prove, tell."""
+"""One sweep, top to bottom: scope, scan, select, stop and verify, report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
 from fc_reaper.clock import Clock, Deadline
-from fc_reaper.evaluator.concurrency import Key, key_of
-from fc_reaper.evaluator.evaluate import FunctionPolicies
-from fc_reaper.evaluator.select import Selection, select
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.budget import Budgets, within_a_day
+from fc_reaper.evaluator.concurrency import key_of
+from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
+from fc_reaper.evaluator.select import Allowance, select
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.events import Request
-from fc_reaper.models import Function, Snapshot, Task
-from fc_reaper.policy import PolicyFile
+from fc_reaper.models import STOPPED, STOPPING, Function, Page
+from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.settings import Settings
-from fc_reaper.sweep.act import Executor, prove
-from fc_reaper.sweep.day import Allowances
-from fc_reaper.sweep.finding import Finder
+from fc_reaper.sweep.executor import Executor, StopAction, is_same
 from fc_reaper.sweep.pool import Pool
-from fc_reaper.sweep.ports import Cloud
-from fc_reaper.sweep.recount import Recount
-from fc_reaper.sweep.report import Outcome, Report
-from fc_reaper.sweep.rulebook import Rulebook
-from fc_reaper.sweep.scanner import Scanner
-from fc_reaper.sweep.scope import BY_HAND, Area, Scope
-from fc_reaper.sweep.stopper import StopAction
-from fc_reaper.sweep.stopping import Stopper, is_same
+from fc_reaper.sweep.report import Report
+from fc_reaper.sweep.scanner import Lister, Query, Scanner
+from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, is_own
 
-_PROOF_AFTER = 2.0
-"""Seconds between the last accepted stop and the one pass of proof."""
-
-_FOR_LOOKING = 0.6
-"""Share of the time that looking may take, so that what was found can still be acted upon."""
+_FOR_SCANNING = 0.6
+"""Share of the time that scanning may take, so that what was found can still be stopped."""
 
 _FOR_FINDING = 0.4
-"""Share of that share in which functions are discovered and named tasks are read: what hangs there must
-not keep the targets that are written out from being looked at."""
+"""Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
+without patterns are scanned all the same."""
 
 
 class Sweep:
-    """One run: over the tasks that an event asks about, or over those that a plan names."""
+    """One run over the tasks that an event requests, or over those that a plan names.
+
+    It is over by *end*. Once *interrupted* returns True nothing more is begun.
+    """
 
     def __init__(
         self,
-        cloud: Cloud,
-        hands: StopAction,
+        cloud: AsyncTaskClient,
+        stop_action: StopAction,
         policy: PolicyFile,
         settings: Settings,
         report: Report,
@@ -55,193 +51,218 @@ class Sweep:
         random: Random,
         interrupted: Callable[[], bool],
     ) -> None:
-        self._cloud, self._hands, self._policy, self._end = cloud, hands, policy, end
-        self._clock, self._random, self._interrupted = clock, random, interrupted
-        self._report = report
-        # More threads than calls a second would book all turns for reading, and leave none for a stop.
-        self._threads = min(settings.concurrency, max(1, int(settings.rate[0] / settings.rate[1])))
-        self._crew = Pool(self._threads, clock, interrupted)
-        self.finder = Finder(cloud, self._crew, report, policy.policies)
-        self._rules = Rulebook(policy, settings)
-        self._visited: set[Function] = set()
-        self._look = Scanner(
+        self._cloud, self._policy, self._settings, self._report = cloud, policy, settings, report
+        self._end, self._clock, self._random, self._interrupted = end, clock, random, interrupted
+        self._pool = Pool(settings.threads, clock, interrupted)
+        self._finder = Finder(cloud, self._pool, report, policy.policies)
+        self._scanner = Scanner(
             cloud,
-            self._crew,
+            self._pool,
             report,
-            clock=clock,
+            clock,
             stuck_after=settings.stuck_after,
-            may_refuse=frozenset(("Dequeued",) if settings.api_version == "2021-04-06" else ()),
+            may_refuse=settings.may_refuse,
         )
+        self._executor = Executor(
+            cloud,
+            stop_action,
+            report,
+            self._policies_of,
+            threads=settings.threads,
+            end=end,
+            clock=clock,
+            jitter=random.random,
+            interrupted=interrupted,
+        )
+        self._budgets = Budgets(policy.policies, self._functions_of, self._stopped_today)
+        self._policies: dict[Function, FunctionPolicies] = {}
+        self._of_named: dict[tuple[Function, str], FunctionPolicies] = {}
+        self._of_planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
 
-    def run(self, asks: Sequence[Request]) -> None:
-        """Do what *asks* are about; what happened is reported as it happens."""
-        until = self._looking_ends()
-        with self._under_way():
-            self._carry(self._asked(asks, until), spare=self._report.spare)
+    def run(self, requests: Sequence[Request]) -> None:
+        """Stop the due tasks that *requests* are about."""
+        with self._closing():
+            self._stop_due(self._requested(requests), room=self._report.room)
 
     def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
 
-        *most* bounds the stops of all policies together. An interruption ends it, but for the proof.
+        *most* bounds the stops of all policies together. An interruption ends it, but stops are verified.
 
-        A budget goes on to the next task for as long as there is one. The populations of `keep` policies are
-        looked at again; who is not one too many there any more is not told, for it is not due.
+        A budget goes on to the next task as long as there is one. The groups of `keep` policies are scanned
+        again; a task that is not one too many there any more is not due, and not logged.
         """
-        planned = [one for one in planned if self._is_watched(one)]
-        self._rules.plan(planned)
-        with self._under_way():
-            self._carry(self._planned(planned), spare=len(planned), endless=True, most=most)
+        planned = [one for one in planned if self._is_target(one)]
+        by_name = {policy.name: policy for policy in self._policy.policies}
+        for task, verdict, _ in planned:
+            key = verdict.policy, task.function
+            # Whether a task is one too many depends on the others, so it is evaluated as in any run.
+            if key not in self._of_planned and verdict.rule != KEEP:
+                self._of_planned[key] = self._compile(task.function, [by_name[verdict.policy or ""]])
+        with self._closing():
+            self._stop_due(self._still_due(planned), room=len(planned), planned=True, most=most)
 
-    def _carry(
-        self, claims: Iterable[Evaluation], *, spare: int, endless: bool = False, most: int | None = None
+    def _stop_due(
+        self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
     ) -> None:
-        """Choose, act, prove, and tell what is left."""
-        allowances = Allowances(
-            self._cloud,
-            self._crew,
-            self._report,
+        """Select among *due*, stop and verify, and report what is left."""
+        selections = select(
+            due,
             self._policy.policies,
-            lambda policy: self.finder.everything(policy, self._end),
-            now=self._clock.now(),
-            until=self._end,
+            room=room,
+            incomplete=self._is_incomplete,
+            settled=self._scanner.settle,
+            allowance=self._allowance,
         )
-        choices = select(
-            claims,
-            self._policy.policies,
-            room=spare,
-            incomplete=self._some_unseen,
-            allowance=allowances,
-            settled=self._look.settle,
-        )
-        for choice in choices:
-            self._report.unwanted(choice.policy.name, choice.duplicates)
-        tried = self._act(choices, endless=endless, most=most)
-        for choice in choices:
-            self._report.held_back(choice, tried[choice.policy.name])
+        for one in selections:
+            self._report.unwanted(one.policy.name, one.duplicates)
+        tried = self._executor.run(self._pool, selections, planned=planned, most=most)
+        for one in selections:
+            self._report.held_back(one, tried[one.policy.name])
 
     @contextmanager
-    def _under_way(self) -> Iterator[None]:
+    def _closing(self) -> Iterator[None]:
         try:
             yield
         finally:
-            self._crew.dismiss()
+            self._pool.close()
             self._cloud.close()
             if self._interrupted():
                 self._report.partial = True
             self._report.omitted()
 
-    def _asked(self, asks: Sequence[Request], until: Deadline) -> Iterator[Evaluation]:
-        """The claims of all tasks that *asks* are about."""
-        narrow = [ask for ask in asks if ask.selector.invocation_id is not None]
-        broad = [ask for ask in asks if ask.selector.invocation_id is None]
-        scope = self.finder.scope(broad)
-        begin = self._clock.monotonic()
+    def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
+        """The due tasks that *requests* are about, and the members of concurrency groups."""
+        begin, until = self._clock.monotonic(), self._scanning_ends()
         soon = begin + (until - begin) * _FOR_FINDING
-        rules = self._opened(scope, soon)
-        for named in self.finder.named(narrow, soon, self._look.failed):
-            yield from self._one(named.sighting, (named.scope, scope))
-        yield from self._look.claims(rules, self._clock.now(), until)
+        scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
+        functions = self._finder.functions(scope, soon)
+        # Begins anywhere, so that where time is short it is not always the same functions that go without.
+        start = self._random.randrange(len(functions)) if functions else 0
+        self._prepare(scope, functions[start:] + functions[:start])
+        named = [one for one in requests if one.selector.invocation_id is not None]
+        for snapshot, its_scope in self._finder.named(named, soon) if named else ():
+            task = snapshot.task
+            key = task.function, task.invocation_id
+            if task.function not in {*self._policies, *(function for function, _ in self._of_named)}:
+                self._report.functions += 1
+            policies = {one for its in (its_scope, scope) for one in its.policies(task.function)}
+            counting = {one for its in (its_scope, scope) for one in its.counting(task.function)}
+            compiled = self._compile(task.function, _in_order(policies), _in_order(counting - policies))
+            self._of_named[key] = compiled
+            yield from self._scanner.scan_one(snapshot, compiled)
+        yield from self._scanner.scan(self._policies, until)
 
-    def _opened(self, scope: Scope, until: Deadline) -> Mapping[Function, FunctionPolicies]:
-        functions = self._rotated(self.finder.functions(scope, until))
-        self._report.functions = len(functions)
-        return self._rules.open(scope, functions)
-
-    def _one(self, sighting: Snapshot, scopes: Sequence[Scope]) -> Iterator[Evaluation]:
-        """Judge one task that was named by its id."""
-        task, moment = sighting
-        if task.function not in self._rules.functions and task.function not in self._visited:
-            self._visited.add(task.function)
-            self._report.functions += 1
-        rules = self._rules.name(task, scopes)
-        if self._look.remember(task, named=True):
-            yield from self._look.judge(task, rules, moment, read=True)
-
-    def _planned(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
-        """The planned claims; those of `keep` policies only as far as the population bears them out."""
+    def _still_due(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
+        """The planned tasks; those of `keep` policies only if they are still one too many."""
         self._report.functions = len({one.task.function for one in planned})
         keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
         if keeps:
-            yield from self._population(keeps, {key_of(one.task): one.task for one in planned})
+            yield from self._members(keeps, planned)
         for one in planned:
             if one.verdict.rule != KEEP:
                 self._report.evaluated(one.verdict)
                 yield one
 
-    def _population(self, keeps: Collection[str | None], planned: Mapping[Key, Task]) -> Iterator[Evaluation]:
-        """All members of the populations of *keeps*; only who is *planned* may be chosen."""
-        until = self._looking_ends()
-        # Who belongs to another policy does not count, so all are asked that run without a task being named.
+    def _members(self, keeps: Collection[str | None], planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
+        """All members of the groups of *keeps*; only those *planned* may be selected."""
+        until = self._scanning_ends()
+        by_key = {key_of(one.task): one.task for one in planned}
+        # A task of another policy counts for none of *keeps*, so all are scanned that need no named task.
         running = [one for one in self._policy.policies if set(one.triggers) != {"task"}]
-        every = [Area(BY_HAND, one, one.targets) for one in running]
-        scope = Scope([area for area in every if area.policy.name in keeps])
-        rules = self._rules.open(Scope(every), self.finder.functions(scope, until))
-        for found in self._look.claims(rules, self._clock.now(), until):
+        every = [Area(EVERYTHING, one, one.targets) for one in running]
+        functions = self._finder.functions(Scope([one for one in every if one.policy.name in keeps]), until)
+        reported = self._report.functions
+        self._prepare(Scope(every), functions)
+        self._report.functions = reported
+        for found in self._scanner.scan(self._policies, until):
             if not found.verdict.members:
                 self._report.unwanted(found.verdict.policy or "", 1)
                 continue
-            its = planned.get(key_of(found.task))
-            asked = its is not None and is_same(its, found.task)
+            its = by_key.get(key_of(found.task))
+            wanted = its is not None and is_same(its, found.task)
             members = tuple(
-                one._replace(in_scope=asked and one.policy in keeps) for one in found.verdict.members
+                one._replace(in_scope=wanted and one.policy in keeps) for one in found.verdict.members
             )
             yield found._replace(verdict=found.verdict._replace(members=members))
 
-    def _act(self, choices: Sequence[Selection], *, endless: bool, most: int | None) -> Mapping[str, int]:
-        """Spend the budgets and prove the stops; answer how many tasks of each policy were tried."""
-        recount = Recount(self._cloud, choices, self._rules.of, self._clock, self._threads)
-        stopper = Stopper(
-            self._cloud,
-            self._hands,
-            recount,
-            self._clock,
-            self._random.random,
-            self._interrupted,
-            same_rule=endless,
+    def _prepare(self, scope: Scope, functions: Sequence[Function]) -> None:
+        """Compile the policies of each of *functions*."""
+        self._report.functions = len(functions)
+        for one in functions:
+            self._policies[one] = self._compile(one, scope.policies(one), scope.counting(one))
+
+    def _compile(
+        self, function: Function, policies: Sequence[Policy], counted: Sequence[Policy] = ()
+    ) -> FunctionPolicies:
+        return compile_policies(
+            function,
+            policies,
+            self._policy.exempt,
+            started_time=self._settings.started_time,
+            own_function=is_own(function, self._settings.ourselves),
+            counted=counted,
         )
-        # Keeps time for the proof, but never more than a third of what is left.
-        now = self._clock.monotonic()
-        reserve = min(_PROOF_AFTER + 1.0, (self._end - now) / 3)
-        executor = Executor(choices, self._rules.of, stopper, endless=endless, most=most)
-        try:
-            awaiting = executor.act(self._crew, self._report, self._end - reserve)
-        finally:
-            recount.close()
-        if awaiting:
-            self._prove(awaiting, whatever=endless)
-        return executor.tried
 
-    def _prove(self, awaiting: Sequence[Outcome], *, whatever: bool) -> None:
-        """Read again who was asked to stop; *whatever* happens, also after an interruption."""
-        left = self._end - self._clock.monotonic()
-        crew = Pool(self._threads, self._clock, lambda: False) if whatever else self._crew
-        if not crew.interrupted():
-            self._clock.sleep(max(0.0, min(_PROOF_AFTER, left)))
-        try:
-            prove(awaiting, self._cloud, crew, self._report, self._end)
-        finally:
-            crew.dismiss()
+    def _policies_of(self, one: Evaluation) -> FunctionPolicies:
+        """The policies by which the task was evaluated, and is evaluated again."""
+        function = one.task.function
+        planned = self._of_planned.get((one.verdict.policy, function))
+        named = self._of_named.get((function, one.task.invocation_id))
+        return planned or named or self._policies[function]
 
-    def _is_watched(self, claim: Evaluation) -> bool:
-        """Whether the policy of *claim* stops anything and has the task among its targets."""
+    def _is_target(self, one: Evaluation) -> bool:
+        """Whether the policy that a plan names stops anything, and has the task among its targets."""
         return any(
-            policy.stops and any(target.fits(claim.task.function) for target in policy.targets)
+            policy.stops and any(target.fits(one.task.function) for target in policy.targets)
             for policy in self._policy.policies
-            if policy.name == claim.verdict.policy
-            and (policy.keep is not None) == (claim.verdict.rule == KEEP)
+            if policy.name == one.verdict.policy and (policy.keep is not None) == (one.verdict.rule == KEEP)
         )
 
-    def _looking_ends(self) -> Deadline:
-        begin = self._clock.monotonic()
-        return begin + (self._end - begin) * _FOR_LOOKING
+    def _allowance(self, policy: Policy, due: int) -> Allowance:
+        """How many of the *due* tasks of *policy* may be stopped; none while its day cannot be counted."""
+        if all(one.per_day is None for one in self._policy.policies):
+            return Allowance(policy.per_run)
+        try:
+            return self._budgets(policy, due)
+        except CloudError as error:
+            self._report.failed(f"the stops of the last day ({policy.name})", error)
+            why = "nobody knows how many of its tasks were stopped within a day"
+            return Allowance(0, f"{why}: {error.error_code}")
 
-    def _some_unseen(self, policy: str) -> bool:
-        """Whether tasks of *policy* may have escaped this run's look."""
+    def _functions_of(self, policy: Policy) -> frozenset[Function]:
+        try:
+            return frozenset(self._finder.everything(policy, self._end))
+        except CloudError:
+            if policy.per_day is not None:
+                raise
+            return frozenset()
+
+    def _stopped_today(self, policy: Policy, functions: Iterable[Function]) -> int:
+        """Count what was stopped within a day, by the platform's own records: no memory is needed."""
+        now, found = self._clock.now(), set[tuple[Function, str]]()
+        wanted = [Query(function, status) for function in functions for status in (STOPPED, STOPPING)]
+        for query, answer, _ in Lister(self._cloud, self._pool, until=self._end).each(wanted):
+            if isinstance(answer, Page):
+                tasks = [task for task in answer.tasks if within_a_day(task, now)]
+                found |= {(query.function, task.invocation_id) for task in tasks}
+                if len(found) >= (policy.per_day or 0):
+                    break
+            elif isinstance(answer, CloudError) and not answer.missing:
+                raise answer
+        return len(found)
+
+    def _is_incomplete(self, policy: str) -> bool:
+        """Whether some tasks of *policy* may not have been seen in this run."""
         if policy in self._report.undiscovered:
             return True
-        return any(self._rules.concerns(policy, function) for function in self._report.incomplete)
+        evaluated = (self._policies[one] for one in self._report.incomplete if one in self._policies)
+        return any(one.policy.name == policy for policies in evaluated for one in policies.every)
 
-    def _rotated(self, functions: list[Function]) -> list[Function]:
-        """Begin anywhere, so that where time is short it is not always the same ones that go without."""
-        start = self._random.randrange(len(functions)) if functions else 0
-        return functions[start:] + functions[:start]
+    def _scanning_ends(self) -> Deadline:
+        begin = self._clock.monotonic()
+        return begin + (self._end - begin) * _FOR_SCANNING
+
+
+def _in_order(policies: Collection[Policy]) -> list[Policy]:
+    return sorted(policies, key=lambda policy: policy.index)

@@ -11,7 +11,7 @@ from fc_reaper.models import STOPPING, Function, Millis
 from fc_reaper.policy import Carried, Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.expression import AGES, Expression
-from fc_reaper.sweep.queries import Query, queries
+from fc_reaper.sweep.scanner import Query, queries
 
 PAGE = WITH_PAYLOAD
 """Tasks that one call lists where each brings its payload."""

@@ -10,8 +10,8 @@ from fc_reaper.cli.planning.planfile import SPARED, Planned
 from fc_reaper.evaluator.verdict import KEEP
 from fc_reaper.log import ResultTask
 from fc_reaper.models import STOPPED, STOPPING, Function
+from fc_reaper.sweep.executor import REPLACED as REPLACED_ID
 from fc_reaper.sweep.report import place_fields
-from fc_reaper.sweep.stopping import REPLACED as REPLACED_ID
 
 STOPPED_NOW = "stopped"
 STOPPED_BEFORE = "stopped_before"

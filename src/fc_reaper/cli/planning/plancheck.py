@@ -13,7 +13,7 @@ from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile, spell_duration
 from fc_reaper.policy.fingerprint import file_fingerprint, fingerprint
 from fc_reaper.settings import Settings, endpoint
-from fc_reaper.sweep.stopper import TRUSTED_SKEW
+from fc_reaper.sweep.executor import TRUSTED_SKEW
 
 _ACCOUNT_HOST = re.compile(
     r"(?P<account>[0-9]+)\.(?P<region>[a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com"

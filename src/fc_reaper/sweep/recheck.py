@@ -1,7 +1,7 @@
-"""The second count of a `keep` policy: right before its stops, those who stay are read again.
+"""The second count of a `keep` policy: right before its stops the tasks that stay are read again.
 
-Whoever came since the first count can only make more tasks too many, never fewer; so a task is one too many
-as long as enough of those who stand before it still count.
+Tasks that came since the first count can only make more tasks too many, never fewer; so a task is one too
+many as long as enough of those that stand before it still count.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import islice
 from threading import Lock
 
 from fc_reaper.clock import Clock, Deadline
+from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
@@ -20,7 +21,6 @@ from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
 from fc_reaper.models import Snapshot, Task
 from fc_reaper.policy import Policy
-from fc_reaper.sweep.ports import Cloud
 
 FRESH = 5.0
 """Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
@@ -31,7 +31,7 @@ Counted = list[tuple[Member, Task]]
 
 @dataclass
 class _Group:
-    """A group, first those of it who stay, and which of them still counted when they were last read."""
+    """A concurrency group, first the tasks that stay, and which of them counted when last read."""
 
     order: Sequence[Task]
     lock: Lock = field(default_factory=Lock)
@@ -39,52 +39,49 @@ class _Group:
     until: Deadline = float("-inf")
 
 
-class Recount:
-    """Judges due tasks again, in the light of the others where their policy keeps so many of all.
+class Recheck:
+    """Evaluates tasks that are one too many again, in the light of the others.
 
-    Reads at most *hands* tasks at the same time.
+    Reads at most *threads* tasks at the same time.
     """
 
     def __init__(
         self,
-        cloud: Cloud,
-        choices: Sequence[Selection],
-        rules_of: Callable[[Evaluation], FunctionPolicies],
+        cloud: AsyncTaskClient,
+        selections: Sequence[Selection],
+        policies_of: Callable[[Evaluation], FunctionPolicies],
         clock: Clock,
-        hands: int,
+        threads: int,
     ) -> None:
-        self._cloud, self._rules_of, self._clock = cloud, rules_of, clock
-        self._policies = {one.policy.name: one.policy for one in choices}
-        self._stays = {one.policy.name: one.group_order for one in choices}
+        self._cloud, self._policies_of, self._clock = cloud, policies_of, clock
+        self._selections = {one.policy.name: one for one in selections}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = Lock()
-        # StopAction of its own: those of the run are busy with the stops that wait for this count.
-        self._pool = ThreadPoolExecutor(hands, thread_name_prefix="fc-reaper-count")
+        # Threads of its own: those of the run are busy with the stops that wait for this count.
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="fc-reaper-recheck")
 
     def close(self) -> None:
-        """Let nothing more be begun."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Begin nothing more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def prepare(self, due: Evaluation, until: Deadline) -> None:
-        """Count again, where that is what *due* depends on and the last count is not fresh any more.
+        """Count the group of *due* again if the last count is not fresh any more.
 
         Raises:
-            CloudError: one of those who stay could not be read.
+            CloudError: one of the tasks that stay could not be read.
         """
-        if due.verdict.rule != KEEP:
-            return
         group = self._group(due)
         with group.lock:
             begin = self._clock.monotonic()
             if begin >= group.until:
-                group.counted = self._count(self._policy(due), due, group.order, until)
+                group.counted = self._count(due, group.order, until)
                 took = self._clock.monotonic() - begin
                 group.until = begin + max(FRESH, 2 * took)
 
-    def verdict(self, due: Evaluation, seen: Snapshot, rules: FunctionPolicies) -> Verdict:
-        """The verdict of the task of *due* as it was just read."""
-        fresh = evaluate(seen.task, rules, seen.moment)
-        if due.verdict.rule != KEEP or fresh.kind is Kind.DUE:
+    def verdict(self, due: Evaluation, seen: Snapshot, policies: FunctionPolicies) -> Verdict:
+        """The verdict on the task of *due* as it was just read."""
+        fresh = evaluate(seen.task, policies, seen.moment)
+        if fresh.kind is Kind.DUE:
             return fresh
         policy = self._policy(due)
         member = next((one for one in fresh.members if one.policy == policy.name), None)
@@ -100,39 +97,40 @@ class Recount:
         return too_many(policy, member, fresh)
 
     def _policy(self, due: Evaluation) -> Policy:
-        return self._policies[due.verdict.policy or ""]
+        return self._selections[due.verdict.policy or ""].policy
 
     def _group(self, due: Evaluation) -> _Group:
-        policy = due.verdict.policy or ""
+        selection = self._selections[due.verdict.policy or ""]
+        key = selection.policy.name, due.verdict.members[0].group
         with self._lock:
-            key = policy, due.verdict.members[0].group
             if key not in self._groups:
-                self._groups[key] = _Group(self._stays[policy].get(key_of(due.task), ()))
+                self._groups[key] = _Group(selection.group_order.get(key_of(due.task), ()))
             return self._groups[key]
 
-    def _count(self, policy: Policy, due: Evaluation, order: Sequence[Task], until: Deadline) -> Counted:
-        """As many of the group as are needed, read in its order; nobody is read in vain."""
+    def _count(self, due: Evaluation, order: Sequence[Task], until: Deadline) -> Counted:
+        """As many of the group as are needed, read in its order; no task is read in vain."""
         counted: Counted = []
         rest = iter(order)
-        while wanted := _at_most(policy) - len(counted):
+        while wanted := _at_most(self._policy(due)) - len(counted):
             batch = list(islice(rest, wanted))
             if not batch:
                 break
-            answers = [self._pool.submit(self._read, policy, due, task, until) for task in batch]
+            answers = [self._executor.submit(self._read, due, task, until) for task in batch]
             counted += [one for answer in answers for one in answer.result()]
         return counted
 
-    def _read(self, policy: Policy, due: Evaluation, task: Task, until: Deadline) -> Counted:
-        """The task as a member of the population, if it still is one."""
+    def _read(self, due: Evaluation, task: Task, until: Deadline) -> Counted:
+        """The task as a member of the group, if it still is one."""
         try:
             seen = self._cloud.get(task.function, task.invocation_id, deadline=until)
         except CloudError as error:
             if error.missing:
                 return []
             raise
-        rules = self._rules_of(Evaluation(task, due.verdict))
-        members = evaluate(seen.task, rules, seen.moment).members
-        return [(one, seen.task._replace(record=None)) for one in members if one.policy == policy.name]
+        policies = self._policies_of(Evaluation(task, due.verdict))
+        members = evaluate(seen.task, policies, seen.moment).members
+        record = seen.task._replace(record=None)
+        return [(one, record) for one in members if one.policy == due.verdict.policy]
 
 
 def _at_most(policy: Policy) -> int:
