@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 from uuid import UUID
 
+from pydantic import Field
 from typer import Option
 
 from fc_reaper.cli.hints import advice_for
@@ -19,6 +20,8 @@ from fc_reaper.cli.options import Api, Endpoint, EventFile, PolicyFile, environm
 from fc_reaper.cli.output import (
     CommandError,
     LogStream,
+    View,
+    inner,
     interruptible,
     print_error,
     print_json,
@@ -28,13 +31,13 @@ from fc_reaper.cli.output import (
 )
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.dependencies import Dependencies
-from fc_reaper.events import Note, Request, Trigger, parse_event
+from fc_reaper.events import parse_event
 from fc_reaper.log import Lines, Listener
 from fc_reaper.models import Exit
 from fc_reaper.policy_files import read_policy
 from fc_reaper.run import PlannedRun, RunResult, own_account, run
 from fc_reaper.settings import Context, connect, read_settings
-from fc_reaper.sweep.scope import Scope, scope_of
+from fc_reaper.sweep.scope import scope_of
 
 _MOST_BYTES = 1_048_577
 """Bytes of an event that are read at most; an event of that size is refused anyway."""
@@ -124,57 +127,78 @@ def run_local(
     return run(event, context, dependencies, planned_run)
 
 
+# --explain
+
+
+class ReadingView(View):
+    part: str
+    layers: list[str]
+    source: str
+    state: str | None
+
+
+class RequestView(View):
+    kind: str
+    name: str | None
+    part: str
+    service: str | None = inner("selector", "service")
+    function: str | None = inner("selector", "function")
+    qualifier: str | None = inner("selector", "qualifier")
+    invocation_id: str | None = inner("selector", "invocation_id")
+    policies: list[str] = Field(default_factory=list)
+
+
+class NoteView(View):
+    event: str
+    why: str
+    part: str
+
+
+class EventView(View):
+    """How an event is read: what its parts are wrapped in, what they request, and the targets of the run."""
+
+    readings: list[ReadingView]
+    requests: list[RequestView]
+    targets: list[str]
+    notes: list[NoteView]
+    dry_run: bool
+
+
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
-    """Show what the event is wrapped in, who sent it, what it asks for, and the policies that would run."""
     trigger = parse_event(raw, own_account(env, Context()))
     policies = read_policy(read_settings(env, Context())).policies
     scope = scope_of(trigger.requests, policies)
-    notes = [*trigger.notes, *scope.notes]
-    targets = list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets))
+    view = EventView(
+        readings=list(map(ReadingView.model_validate, trigger.readings)),
+        requests=list(map(RequestView.model_validate, trigger.requests)),
+        targets=list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets)),
+        notes=[NoteView.model_validate(note) for note in (*trigger.notes, *scope.notes)],
+        dry_run=trigger.dry_run,
+    )
+    for shown, request in zip(view.requests, trigger.requests, strict=True):
+        shown.policies = [area.policy.name for area in scope.areas if area.request == request]
     if as_json:
-        print_json(
-            {
-                "readings": [one._asdict() for one in trigger.readings],
-                "requests": [_request_json(request, scope) for request in trigger.requests],
-                "targets": targets,
-                "notes": [note._asdict() for note in notes],
-                "dry_run": trigger.dry_run,
-            }
-        )
+        print_json(view)
     else:
-        _show_trigger(trigger, scope, notes)
-        show(*_sentences(trigger, scope, targets, [one.name for one in policies]))
+        watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
+        _show(view, list(watched) if trigger.kind == "timer" else [], [one.name for one in policies])
     refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
     return Exit.REFUSED if refused and not scope.areas else Exit.DONE
 
 
-def _request_json(request: Request, scope: Scope) -> dict[str, Any]:
-    selector, policies = request.selector._asdict(), _policies(request, scope)
-    return {
-        "kind": request.kind,
-        "name": request.name,
-        "part": request.part,
-        **selector,
-        "policies": policies,
-    }
-
-
-def _show_trigger(trigger: Trigger, scope: Scope, notes: list[Note]) -> None:
+def _show(view: EventView, watched: Sequence[str], policies: Sequence[str]) -> None:
     readings = [
         (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
-        for one in trigger.readings
+        for one in view.readings
     ]
     requests = [
         (
             one.part or "whole",
             one.kind if one.name is None else f"{one.kind}:{one.name}",
-            ", ".join(
-                f"{key.replace('_', ' ')} {value}" for key, value in one.selector._asdict().items() if value
-            )
-            or "all targets",
-            ", ".join(_policies(one, scope)) or "none",
+            _selected(one),
+            ", ".join(one.policies) or "none",
         )
-        for one in trigger.requests
+        for one in view.requests
     ]
     for heads, rows in (
         (("part", "wrapped in", "understood as", "state"), readings),
@@ -182,23 +206,20 @@ def _show_trigger(trigger: Trigger, scope: Scope, notes: list[Note]) -> None:
     ):
         if rows:
             show(table(heads, [[printable(cell) for cell in row] for row in rows]), "")
-    for note in notes:
+    for note in view.notes:
         show(printable(f"{note.event}{f' {note.part}' if note.part else ''}: {note.why}"))
+    show(f"Targets of the run: {', '.join(view.targets) or 'none'}.")
+    only_stuck = [target for target in watched if target not in view.targets]
+    if only_stuck:
+        show(f"Only for tasks that are stuck: {', '.join(only_stuck)}.")
+    if view.dry_run:
+        show("The event asks for a dry run, so nothing would be stopped whatever the mode.")
+    running = {name for one in view.requests for name in one.policies}
+    if running and (idle := [name for name in policies if name not in running]):
+        show(f"Policies that do not run: {', '.join(idle)}.")
 
 
-def _sentences(trigger: Trigger, scope: Scope, targets: list[str], policies: list[str]) -> Iterator[str]:
-    yield f"Targets of the run: {', '.join(targets) or 'none'}."
-    watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
-    only_stuck = [target for target in watched if target not in targets]
-    if only_stuck and trigger.kind == "timer":
-        yield f"Only for tasks that are stuck: {', '.join(only_stuck)}."
-    if trigger.dry_run:
-        yield "The event asks for a dry run, so nothing would be stopped whatever the mode."
-    running = {area.policy.name for area in scope.areas}
-    idle = [name for name in policies if name not in running]
-    if idle and running:
-        yield f"Policies that do not run: {', '.join(idle)}."
-
-
-def _policies(request: Request, scope: Scope) -> list[str]:
-    return [area.policy.name for area in scope.areas if area.request == request]
+def _selected(request: RequestView) -> str:
+    names = ("service", "function", "qualifier", "invocation_id")
+    found = [f"{name.replace('_', ' ')} {getattr(request, name)}" for name in names if getattr(request, name)]
+    return ", ".join(found) or "all targets"
