@@ -155,6 +155,27 @@ def test_a_reader_who_goes_away_is_no_trouble(folder: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_one_line_and_exit_1() -> None:
+    """As in `fc-reaper schema > FILE`."""
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [*COMMAND, "schema"], env=environment(), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (1, b"fc-reaper: standard output: No space left on device\n")
+
+
+def test_a_closed_standard_output_is_no_trouble() -> None:
+    """As a scheduler may start it."""
+    ran = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "schema"],
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_an_output_that_speaks_only_ascii_gets_escapes(tmp_path: Path) -> None:
     """A reason in Chinese does not end in an error of encoding."""
     text = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
@@ -37,11 +38,13 @@ app = typer.Typer(
 
 def main(args: list[str] | None = None) -> int:
     """Run the command that *args* name, those of the process by default; return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A reason in Chinese must not break a table where the output knows only ASCII.
-        reconfigure: Any = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:  # closed before we were started
+            setattr(sys, name, io.StringIO())
+        else:
+            # A reason in Chinese must not break a table where the output knows only ASCII.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args, prog_name="fc-reaper")
     except SystemExit as end:
