@@ -6,7 +6,8 @@ from typing import Any
 
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
 from fc_reaper.models import Function, Millis, Task, TaskEvent
-from fc_reaper.policy import PolicyFile, load_policy, parse_duration
+from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.rules.duration import parse_duration
 
 NOON: Millis = 1_795_000_000_000
 TRANSCODE = Function("media", "transcode", "prod")

@@ -10,7 +10,7 @@ ReaperError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class ReaperError(Exception):
@@ -37,12 +37,39 @@ class EventRefused(ReaperError):
         self.dry_run = dry_run
 
 
-class PolicyError(ReaperError):
-    """The policy cannot be used. `findings` holds one line per fault: `FILE:LINE: path: what; remedy`."""
+class Issue(NamedTuple):
+    """What is wrong, or odd, at one place in a policy file or its lock, and what to write.
 
-    def __init__(self, findings: Sequence[str]) -> None:
-        super().__init__("\n".join(findings))
-        self.findings = tuple(findings)
+    `line` counts from 1; it and `path` (`policies[0].match`) are None where the whole file is meant.
+    `lint` is the name of the check that warns; empty for a fault.
+    """
+
+    source: str
+    line: int | None
+    path: str | None
+    what: str
+    remedy: str = ""
+    lint: str = ""
+
+    @property
+    def text(self) -> str:
+        """`FILE:LINE: path: what; remedy` on one printable line, which editors know how to jump to."""
+        place = self.source if self.line is None else f"{self.source}:{self.line}"
+        sentence = f"{self.what}; {self.remedy}" if self.remedy else self.what
+        return ": ".join(part for part in (" ".join(place.split()), self.path, _one_line(sentence)) if part)
+
+
+class PolicyError(ReaperError):
+    """The policy, or its lock, cannot be used; `issues` holds every fault that was found."""
+
+    def __init__(self, *issues: Issue) -> None:
+        super().__init__("\n".join(issue.text for issue in issues))
+        self.issues = issues
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The text of each issue."""
+        return tuple(issue.text for issue in self.issues)
 
 
 class CloudError(ReaperError):
@@ -93,3 +120,9 @@ class CloudError(ReaperError):
     def __str__(self) -> str:
         where = f"HTTP {self.http_status} " if self.http_status is not None else ""
         return f"{where}{self.error_code or 'refused'}: {self.detail}"
+
+
+def _one_line(text: str) -> str:
+    """*text* with what cannot be printed escaped, at most 500 characters long."""
+    line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in text[:500])
+    return line if len(text) <= 500 else f"{line}…"

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
-from fc_reaper.errors import PolicyError
+from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.policy.lock import Lock, load_lock, unapproved, unapproved_by_broken_lock
 from fc_reaper.settings import Settings
-
-if TYPE_CHECKING:
-    from fc_reaper.policy.lock import Lock
 
 _LOCK = "policy.lock"
 
@@ -21,25 +18,25 @@ def read_policy(settings: Settings) -> PolicyFile:
     """Load the policy that the settings name: a path, or the text itself when it holds a newline.
 
     Raises:
-        PolicyError: it is missing, unreadable, wrong, or its examples fail; every finding at once.
+        PolicyError: it is missing, unreadable or wrong, or its examples fail.
     """
     if "\n" in settings.policy:
-        return _kept_word(load_policy(settings.policy, source="REAPER_POLICY"))
+        return _tried(load_policy(settings.policy, source="REAPER_POLICY"))
     try:
         text = _text(settings.folder / settings.policy, settings.policy)
     except FileNotFoundError:
-        where = f"{settings.policy}: there is no such file"
-        raise PolicyError([f"{where}; set REAPER_POLICY or --policy"]) from None
-    return _kept_word(load_policy(text, source=settings.policy))
+        what, remedy = "there is no such file", "set REAPER_POLICY or --policy"
+        raise PolicyError(Issue(settings.policy, None, None, what, remedy)) from None
+    return _tried(load_policy(text, source=settings.policy))
 
 
-def _kept_word(file: PolicyFile) -> PolicyFile:
+def _tried(file: PolicyFile) -> PolicyFile:
     """The file, if it does what its examples say."""
     if any(policy.examples for policy in file.policies):
         from fc_reaper.evaluator.examples import failing
 
-        if findings := failing(file):
-            raise PolicyError(findings)
+        if issues := failing(file):
+            raise PolicyError(*issues)
     return file
 
 
@@ -51,19 +48,14 @@ def read_lock(settings: Settings) -> Lock | None:
     Raises:
         PolicyError: it is there and cannot be used. No stop policy is approved by it.
     """
-    if "\n" in settings.policy:
-        return None
-    from fc_reaper.policy.lock import load_lock
-
-    for source in _beside(settings):
+    for source in () if "\n" in settings.policy else _beside(settings):
         path = settings.folder / source
         try:
             return load_lock(_text(path, source), source)
         except FileNotFoundError:
             if path.is_symlink():
-                raise PolicyError(
-                    [f"{source}: it points to a file that is not there; run fc-reaper approve"]
-                ) from None
+                what, remedy = "it points to a file that is not there", "run fc-reaper approve"
+                raise PolicyError(Issue(source, None, None, what, remedy)) from None
     return None
 
 
@@ -77,21 +69,16 @@ def _beside(settings: Settings) -> Iterator[str]:
 
 
 def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
-    """Answer why which stop policies of *file* may only report, by name; empty without a lock.
-
-    A lock that cannot be used approves nothing.
-    """
-    from fc_reaper.policy.lock import unapproved, unapproved_by_a_broken_lock
-
+    """Answer why which stop policies of *file* may only report, by name; empty without a lock."""
     try:
         lock = read_lock(settings)
     except PolicyError as error:
-        return unapproved_by_a_broken_lock(file, error)
+        return unapproved_by_broken_lock(file, error)
     return {} if lock is None else unapproved(file, lock)
 
 
 def _text(path: Path, source: str) -> str:
-    """The text of a file; that it is missing is the caller's to tell.
+    """The text of a file; *source* is how messages call it.
 
     Raises:
         FileNotFoundError: there is none.
@@ -103,8 +90,7 @@ def _text(path: Path, source: str) -> str:
         raise
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise PolicyError(
-            [f"{source}:{line}: byte {error.start} is not UTF-8; save the file as UTF-8"]
-        ) from None
+        what = f"byte {error.start} is not UTF-8"
+        raise PolicyError(Issue(source, line, None, what, "save the file as UTF-8")) from None
     except OSError as error:
-        raise PolicyError([f"{source}: it cannot be read: {error.strerror}"]) from None
+        raise PolicyError(Issue(source, None, None, f"it cannot be read: {error.strerror}")) from None

@@ -20,8 +20,9 @@ from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Credentials as Credentials
 from fc_reaper.models import Millis
-from fc_reaper.policy import PolicyFile, parse_duration
+from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.duration import parse_duration
 from fc_reaper.rules.target import Target, parse_target
 
 Mode = Literal["dry-run", "enforce"]

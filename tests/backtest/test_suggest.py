@@ -9,7 +9,7 @@ from fc_reaper.backtest.history import History
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import percentile, smallest_limit, suggest
 from fc_reaper.models import Function, Task, TaskEvent
-from fc_reaper.policy import spell_duration
+from fc_reaper.rules.duration import spell_duration
 from tests.backtest.lives import MIDNIGHT, history, lived, policies
 from tests.builders import TRANSCODE, ms
 

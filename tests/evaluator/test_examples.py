@@ -8,10 +8,10 @@ from hypothesis import given
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.examples import NOW, failing, task_of
 from fc_reaper.models import Task
-from fc_reaper.policy import CLOCKS, load_policy
-from fc_reaper.policy.duration import LONGEST
+from fc_reaper.policy import load_policy
 from fc_reaper.policy_files import read_policy
-from fc_reaper.rules.ages import age, inconsistency
+from fc_reaper.rules.ages import CLOCKS, age, inconsistency
+from fc_reaper.rules.duration import LONGEST
 from fc_reaper.settings import Context, read_settings
 from tests.builders import ms
 from tests.policy import strategies
@@ -132,7 +132,7 @@ def test_a_failing_example_says_what_was_given_and_what_came_out(
     text = a_file(
         **{**keys, "examples": f"\n      - {{given: {{id: z}}, expect: keep}}\n      - {{given: {given}}}"}
     )
-    found = failing(loaded(text))[-1]
+    found = failing(loaded(text))[-1].text
     line = next(at for at, written in enumerate(text.splitlines(), 1) if given in written)
     assert found.startswith(f"policy.yaml:{line}: policies[0].examples[1]: expected ")
     assert words in found
@@ -142,7 +142,7 @@ def test_what_is_said_of_a_failing_example_holds_no_payload() -> None:
     """A finding ends up in a log."""
     examples = "[{given: {payload: {tier: hunter2}}, expect: stop}]"
     (found,) = failing(loaded(a_file(examples=examples, match="{where: payload.tier == 'x', alive_for: 1h}")))
-    assert "hunter2" not in found
+    assert "hunter2" not in found.text
 
 
 def test_all_failing_examples_are_told_at_once() -> None:
@@ -151,7 +151,7 @@ def test_all_failing_examples_are_told_at_once() -> None:
         examples="[{given: {alive_for: 3h}, expect: keep}, {given: {alive_for: 1h}, expect: stop}]"
     )
     text = entry + entry.partition("policies:\n")[2].replace("name: runaway", "name: other")
-    assert [line.split(": ")[1] for line in failing(loaded(text))] == [
+    assert [one.path for one in failing(loaded(text))] == [
         f"policies[{policy}].examples[{at}]" for policy in (0, 1) for at in (0, 1)
     ]
 
@@ -216,7 +216,7 @@ def test_the_task_of_any_example_is_sound_and_as_old_as_is_said(tree: dict[str, 
         for example in read.examples:
             task = task_of(read, example)
             assert inconsistency(task) is None
-            for clock, length in example.ages:
+            for clock, length in example.given.ages.items():
                 known = age(clock, task, NOW, "unknown")
                 assert task.status in CLOCKS[clock]
                 assert known is not None
@@ -227,9 +227,9 @@ def test_the_task_of_any_example_is_sound_and_as_old_as_is_said(tree: dict[str, 
 def test_any_example_comes_out_or_is_told(text: str) -> None:
     """Evaluating the examples of a file that loads never fails otherwise."""
     for found in failing(load_policy(text, source="x")):
-        assert found.startswith("x:")
-        assert "; " in found
-        assert found.isprintable()
+        assert found.text.startswith("x:")
+        assert found.remedy
+        assert found.text.isprintable()
 
 
 def test_a_file_whose_examples_fail_is_refused() -> None:

@@ -11,7 +11,7 @@ from fc_reaper.evaluator.explain import Explanation, explain
 from fc_reaper.evaluator.verdict import Kind, Member
 from fc_reaper.models import Millis, Task
 from fc_reaper.policy import PolicyFile
-from fc_reaper.rules.matcher import RuleResult
+from fc_reaper.rules.rules import RuleResult
 from tests.builders import NOON, TRANSCODE, a_policy, ms, running_for
 from tests.evaluator.small_files import files, old_tasks
 from tests.evaluator.test_laws import meanings, tasks

@@ -328,11 +328,11 @@ def test_nobody_is_read_for_what_no_reading_brings(record: dict[str, Any], expre
 
 def test_each_side_of_a_comparison_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However deep they are nested: sixteen levels are seventeen questions, and not 131,071."""
-    from fc_reaper.rules import asking
+    from fc_reaper.rules import interpreter
 
     asked: list[object] = []
 
-    class Counting(asking._Strict):
+    class Counting(interpreter.Interpreter):
         def visit_literal(self, node: Mapping[str, Any], value: Any) -> Any:
             asked.append(node)
             return super().visit_literal(node, value)
@@ -340,6 +340,6 @@ def test_each_side_of_a_comparison_is_asked_once(monkeypatch: pytest.MonkeyPatch
     expression = "payload.n == `5`"
     for _ in range(16):
         expression = f"({expression}) == `true`"
-    monkeypatch.setattr(asking, "_STRICT", Counting())
+    monkeypatch.setattr(interpreter, "INTERPRETER", Counting())
     assert evaluated(carrying(ORDER), where(expression)).kind is DUE
     assert len(asked) == 17

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from fc_reaper.evaluator.select import Allowance, Selection, select
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.models import Function, Task
-from fc_reaper.policy import Carried, PolicyFile
+from fc_reaper.policy import PolicyFile
+from fc_reaper.rules.fields import CarriedLimit
 from tests.builders import NOON
 from tests.evaluator import worlds
 from tests.evaluator.naive import budget, key_of, record_of, what_happens
@@ -203,7 +204,9 @@ def happening(some: list[Task], file: PolicyFile) -> Iterator[str]:
             yield f"{kind} budget reached"
         if selection.held_out:
             yield f"{kind} held out"
-        if selection.due and any(isinstance(limit, Carried) for _, limit in selection.policy.match.limits):
+        if selection.due and any(
+            isinstance(limit, CarriedLimit) for _, limit in selection.policy.match.limits
+        ):
             yield "due by a limit of its own"
     if any(len(one.verdict.members) > 1 for one in evaluations(some, file)):
         yield "in two groups"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fc_reaper.cli.checking.cost import costs
-from fc_reaper.cli.checking.lint import warnings
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.evaluator.examples import failing
 from fc_reaper.events import Request, Selector, parse_event
 from fc_reaper.models import Function, Millis
-from fc_reaper.policy import Carried, Example, Limit, Matcher, Policy, PolicyFile, load_policy
+from fc_reaper.policy import Example, Matcher, Policy, PolicyFile, load_policy
+from fc_reaper.policy.lint import lint
 from fc_reaper.policy_files import read_policy
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.rules import Clock, IdRule, RetriesOver, Rule, StatusRule
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.scanner import queries
 from fc_reaper.sweep.scope import scope_of
@@ -70,7 +70,7 @@ def test_a_recipe_is_a_whole_policy_that_does_what_its_examples_say(part: str, t
 
 @recipes
 def test_check_has_nothing_against_it(part: str) -> None:
-    assert warnings(policy_of(part), text_of(part)) == []
+    assert lint(policy_of(part)) == []
 
 
 @recipes
@@ -101,45 +101,50 @@ def test_an_example_that_expects_something_else_fails(part: str, tmp_path: Path)
             read_policy(read_settings({"REAPER_POLICY": str(path)}, Context()))
 
 
-def moved(limit: Limit) -> Iterator[Limit]:
+def moved(limit: Millis | CarriedLimit) -> Iterator[Millis | CarriedLimit]:
     """A limit that is a second shorter or longer."""
-    if not isinstance(limit, Carried):
+    if not isinstance(limit, CarriedLimit):
         yield from (limit - SECOND, limit + SECOND)
         return
-    yield replace(limit, at_most=limit.at_most + SECOND)
+    yield limit.model_copy(update={"at_most": limit.at_most + SECOND})
     if limit.otherwise is not None:
-        yield from (replace(limit, otherwise=limit.otherwise + by) for by in (-SECOND, SECOND))
+        for by in (-SECOND, SECOND):
+            yield limit.model_copy(update={"otherwise": limit.otherwise + by})
 
 
 def other_matches(match: Matcher) -> Iterator[Matcher]:
     """A `match` with one condition that is a little different, or gone."""
-    for clock, limit in match.limits:
-        for other in moved(limit):
-            changed: dict[str, Any] = {clock: other}
-            yield replace(match, **changed)
-    if match.retries_over is not None:
-        yield from (replace(match, retries_over=match.retries_over + by) for by in (-1, 1))
-    if match.ids and match.ids != ("*",):
-        yield replace(match, ids=("*",))
-    for status in match.statuses or ():
-        yield replace(match, statuses=tuple(one for one in match.statuses or () if one != status))
+    for rule in match.rules:
+        for other in other_values(rule):
+            yield match.model_copy(update={rule.key: other})
+
+
+def other_values(rule: Rule) -> Iterator[object]:
+    if isinstance(rule, Clock):
+        yield from moved(rule.wanted)
+    elif isinstance(rule, RetriesOver):
+        yield from (rule.wanted - 1, rule.wanted + 1)
+    elif isinstance(rule, IdRule) and rule.wanted != ("*",):
+        yield ("*",)
+    elif isinstance(rule, StatusRule):
+        yield from (tuple(one for one in rule.wanted if one != status) for status in rule.wanted)
 
 
 def mutants(file: PolicyFile) -> Iterator[PolicyFile]:
     """Files with one thing that is a little different."""
     for at in range(len(file.exempt)):
-        yield replace(file, exempt=(*file.exempt[:at], *file.exempt[at + 1 :]))
+        yield file.model_copy(update={"exempt": (*file.exempt[:at], *file.exempt[at + 1 :])})
     for number, policy in enumerate(file.policies):
         for other in other_policies(policy):
-            yield replace(file, policies=(*file.policies[:number], other, *file.policies[number + 1 :]))
+            yield file.only(*file.policies[:number], other, *file.policies[number + 1 :])
 
 
 def other_policies(policy: Policy) -> Iterator[Policy]:
     if not policy.examples:
         return
-    yield from (replace(policy, match=match) for match in other_matches(policy.match))
+    yield from (policy.model_copy(update={"match": match}) for match in other_matches(policy.match))
     for at in range(len(policy.unless)):
-        yield replace(policy, unless=(*policy.unless[:at], *policy.unless[at + 1 :]))
+        yield policy.model_copy(update={"unless": (*policy.unless[:at], *policy.unless[at + 1 :])})
 
 
 @recipes
@@ -205,5 +210,5 @@ def test_an_example_without_anything_to_notice_is_noticed() -> None:
     loose = load_policy(text_of(next(iter(RECIPES.values()))), source="policy.yaml")
     (policy,) = loose.policies
     only: tuple[Example, ...] = policy.examples[1:2]
-    mild = replace(loose, policies=(replace(policy, examples=only),))
+    mild = loose.only(policy.model_copy(update={"examples": only}))
     assert [mutant for mutant in mutants(mild) if not failing(mutant)]

@@ -77,7 +77,7 @@ def _first_day(history: History, cloud: EmulatorProcess) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "policy.yaml")
         path.write_text(POLICY)
-        Path(folder, "policy.lock").write_text(dump_lock(Lock((), ())))
+        Path(folder, "policy.lock").write_text(dump_lock(Lock(version=1, exempt=(), policies=())))
         history.add(start + 6000, reap(cloud.endpoint, path, TIMER))
 
 

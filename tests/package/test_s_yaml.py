@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fc_reaper.events import parse_event
-from fc_reaper.policy import parse_duration
+from fc_reaper.rules.duration import parse_duration
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "s.yaml").read_text("utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.errors import PolicyError
+from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, Policy, PolicyFile, load_policy
 
 KEYS = {
@@ -43,15 +43,15 @@ def spared(text: str) -> tuple[Matcher, ...]:
     return policy(unless=text).unless
 
 
-def refused(text: str) -> list[str]:
-    """The findings for a text that must be refused."""
+def issues(text: str) -> list[Issue]:
+    """The issues of a text that must be refused."""
     with pytest.raises(PolicyError) as caught:
         loaded(text)
-    return list(caught.value.findings)
+    return list(caught.value.issues)
 
 
-def finding(**keys: str) -> str:
-    """The only finding for a file whose policy has these *keys*."""
-    findings = refused(a_file(**keys))
-    assert len(findings) == 1, findings
-    return findings[0]
+def issue(**keys: str) -> Issue:
+    """The only issue of a file whose policy has these *keys*."""
+    found = issues(a_file(**keys))
+    assert len(found) == 1, found
+    return found[0]

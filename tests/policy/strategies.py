@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fc_reaper.policy import spell_duration
-from fc_reaper.policy.duration import LONGEST
+from fc_reaper.policy.load import write_yaml
+from fc_reaper.rules.duration import LONGEST, spell_duration
 
 WORD = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=8)
 GLOB = st.text(alphabet="abcXYZ019_-*?", min_size=1, max_size=8)
@@ -174,9 +174,7 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
 
 def as_yaml(tree: Any) -> str:
     """Plain data as YAML in block style, quoted where YAML needs it."""
-    import yaml
-
-    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+    return write_yaml(tree)
 
 
 def as_json(tree: Any) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.policy.fingerprint import exemptions, file_fingerprint, fingerprint
+from fc_reaper.policy import Keep, Policy
+from fc_reaper.policy.load import policy_models
+from fc_reaper.policy.lock import BESIDE_THE_MEANING, exemptions, file_fingerprint, fingerprint
+from fc_reaper.rules.fields import CarriedLimit, keys_of
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy
 
@@ -113,8 +119,57 @@ def test_a_carried_limit_is_part_of_the_meaning(match: str, same: bool) -> None:
 
 def test_a_fingerprint_stays_what_it_is() -> None:
     """A lock outlives releases: if this changes, every approved policy is unapproved."""
-    written = "sha256:b73827ca512f16e44a8dc8f176c294186d7828872d77bd53538c6b37649bfa01"
+    written = "sha256:054582f30f1e13627e2d721f572c260cea6fe12806c786240b2c7892e7373f7a"
     assert fingerprint(policy(**USUAL)) == written
+
+
+OTHER: dict[str, object] = {
+    "name": "other", "targets": ["other"], "unless": ["a", "b"], "stop": "other", "report": "other",
+    "triggers": ["command"], "keep": {"at_most": 7}, "budget": "7/run", "halt_over": 7, "holdout": "7%",
+    "examples": [{"given": {"id": "a-7"}, "expect": "keep"}], "match": {"status": "Running", "id": "a"},
+    "status": "Enqueued", "id": "other-*", "target": "other", "queued_for": "7h", "running_for": "7h",
+    "alive_for": "7h", "stopping_for": "7h", "retries_over": 7, "where": "payload.other",
+    "at_most": "5h", "stop_first": "oldest", "per": "qualifier", "from": "payload.other", "else": "1m",
+}  # fmt: skip
+"""Another value for each key of the language; a new key fails below until it has one here."""
+
+
+CARRIED_KEYS = {"from": "payload.max", "at_most": "6h", "else": "2h"}
+BASE: dict[str, Any] = {
+    "name": "a",
+    "targets": ["media/transcode"],
+    "match": {"alive_for": CARRIED_KEYS},
+    "unless": [{"running_for": "1h"}],
+    "report": "why",
+}
+
+
+def variants() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The policy above with one key changed or added: every key of every model of a policy."""
+    models = policy_models()
+    yield from ((key, {**BASE, key: OTHER[key]}) for key in keys_of(Policy) if key != "stop")
+    for key in keys_of(models["match"]):
+        yield f"match.{key}", {**BASE, "match": {key: OTHER[key]}}
+    for key in keys_of(models["unless"]):
+        yield f"unless.{key}", {**BASE, "unless": [{key: OTHER[key]}]}
+    for key in keys_of(CarriedLimit):
+        yield f"carried.{key}", {**BASE, "match": {"alive_for": {**CARRIED_KEYS, key: OTHER[key]}}}
+    for key in keys_of(Keep):
+        yield f"keep.{key}", {**BASE, "keep": {"at_most": 7, key: 8 if key == "at_most" else OTHER[key]}}
+
+
+def test_every_key_that_decides_changes_the_fingerprint() -> None:
+    """Whatever keys there are, each in its own way; those that do not decide are named once."""
+    seen = {fingerprint(Policy.model_validate(BASE)): "nothing"}
+    for path, tree in variants():
+        after = fingerprint(Policy.model_validate(tree))
+        if path in BESIDE_THE_MEANING:
+            assert seen[after] == "nothing", path
+        else:
+            assert after not in seen, (path, seen[after])
+            seen[after] = path
+    stop = {key: value for key, value in BASE.items() if key != "report"} | {"stop": "why"}
+    assert fingerprint(Policy.model_validate(stop)) not in seen
 
 
 def test_exemptions_are_spelt_in_one_way() -> None:

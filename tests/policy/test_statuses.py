@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fc_reaper.models import ALIVE
-from tests.policy.builders import a_file, match, refused, spared
+from tests.policy.builders import issue, match, spared
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.policy.builders import a_file, match, refused, spared
 )
 def test_a_match_holds_where_all_its_keys_can(written: str, statuses: tuple[str, ...]) -> None:
     """A task that is Stopping is meant only where it is named."""
-    assert match(written).condition_statuses == statuses
+    assert match(written).match_statuses == statuses
 
 
 def test_mercy_without_a_status_reaches_every_status() -> None:
@@ -47,9 +47,9 @@ def test_mercy_without_a_status_reaches_every_status() -> None:
 )
 @pytest.mark.parametrize("key", ["match", "unless"])
 def test_conditions_that_no_status_can_meet_are_refused(written: str, key: str) -> None:
-    """A match that never holds stops nothing; a mercy that never holds spares nobody."""
-    (finding,) = refused(a_file(**{key: written if key == "match" else f"[{written}]"}))
-    assert "no task can fit" in finding
+    """A match that never holds stops nothing; an exemption that never holds spares nobody."""
+    found = issue(**{key: written if key == "match" else f"[{written}]"})
+    assert "no task can fit" in found.what
 
 
 def test_limits_are_the_clocks_that_are_stated() -> None:

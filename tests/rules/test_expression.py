@@ -72,7 +72,7 @@ def test_what_must_be_fetched_for_it(text: str, payload: bool, ages: bool) -> No
 )
 def test_names_that_no_record_has_are_found(text: str, names: tuple[str, ...]) -> None:
     """Most of them are texts that want other quotes."""
-    assert parse_expression(text).strange_roots == names
+    assert parse_expression(text).unknown_roots == names
 
 
 def test_two_expressions_of_one_text_are_equal() -> None:

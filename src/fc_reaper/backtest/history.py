@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent
-from fc_reaper.policy import CLOCKS
-from fc_reaper.rules.ages import inconsistency
+from fc_reaper.rules.ages import CLOCKS, inconsistency
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 

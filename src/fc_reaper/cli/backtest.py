@@ -56,8 +56,8 @@ from fc_reaper.cli.output import (
 from fc_reaper.clock import iso
 from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy import format_duration, spell_duration
 from fc_reaper.policy_files import read_policy
+from fc_reaper.rules.duration import format_duration, spell_duration
 from fc_reaper.settings import Context, Settings, read_settings
 
 _SHOWN = 5

@@ -10,7 +10,9 @@ from fc_reaper.backtest.replay import run_by_timer
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.output import CommandError, printable
 from fc_reaper.models import Millis, Task
-from fc_reaper.policy import Carried, Policy, PolicyFile, spell_duration
+from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.fields import CarriedLimit
 
 _MARKS = {
     "succeeded": ("succeeded", ".", "tab:blue"),
@@ -82,8 +84,8 @@ def draw(history: History, replayed: Replay, policy: Policy, source: str) -> str
                     label=f"{label}: {len(found):,}",
                 )  # fmt: skip
         if limit is not None:
-            longest_limit: Millis = limit.at_most if isinstance(limit, Carried) else limit
-            what = "at most" if isinstance(limit, Carried) else "limit"
+            longest_limit: Millis = limit.at_most if isinstance(limit, CarriedLimit) else limit
+            what = "at most" if isinstance(limit, CarriedLimit) else "limit"
             axes.axhline(
                 longest_limit / 1000,
                 color="tab:red",

@@ -34,7 +34,8 @@ from fc_reaper.cli.output import (
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log import Lines, TaskLine
 from fc_reaper.models import FINISHED, Exit, Millis
-from fc_reaper.policy import format_duration, load_policy
+from fc_reaper.policy import load_policy
+from fc_reaper.rules.duration import format_duration
 
 Record = Mapping[str, Any]
 

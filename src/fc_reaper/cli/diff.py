@@ -52,9 +52,10 @@ from fc_reaper.cli.output import (
     table,
 )
 from fc_reaper.clock import iso
-from fc_reaper.errors import PolicyError
-from fc_reaper.policy import PolicyFile, format_duration
+from fc_reaper.errors import Issue, PolicyError
+from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
+from fc_reaper.rules.duration import format_duration
 from fc_reaper.settings import Context, read_settings
 
 ROWS = 20
@@ -124,20 +125,21 @@ def _read_policies(names: Iterable[str], env: Mapping[str, str]) -> list[PolicyF
         PolicyError: every fault in either of them.
     """
     files: list[PolicyFile] = []
-    findings: list[str] = []
+    issues: list[Issue] = []
     for name in names:
         if not name.strip() or "\n" in name:
             raise CommandError("OLD and NEW are files with a policy; name them")
         if not Path(name).exists():
-            findings.append(f"{name}: there is no such file; diff compares two policy files, OLD and NEW")
+            remedy = "diff compares two policy files, OLD and NEW"
+            issues.append(Issue(name, None, None, "there is no such file", remedy))
             continue
         own = {**env, "REAPER_POLICY": environment(policy=name)["REAPER_POLICY"]}
         try:
             files.append(read_policy(read_settings(own, Context())))
         except PolicyError as error:
-            findings += error.findings
-    if findings:
-        raise PolicyError(findings)
+            issues += error.issues
+    if issues:
+        raise PolicyError(*issues)
     return files
 
 

@@ -34,9 +34,10 @@ from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Step
 from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import ALIVE, UNFINISHED, Exit, Function, Millis, Snapshot, Task
-from fc_reaper.policy import Keep, format_duration
+from fc_reaper.policy import Keep
 from fc_reaper.policy_files import read_policy, read_unapproved
-from fc_reaper.rules.matcher import RuleResult
+from fc_reaper.rules.duration import format_duration
+from fc_reaper.rules.rules import RuleResult
 from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
 from fc_reaper.sweep.scope import is_own
 

@@ -29,7 +29,8 @@ from fc_reaper.cli.output import (
 from fc_reaper.clock import iso
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.models import Exit, Function, Millis, Task
-from fc_reaper.policy import PolicyFile, parse_duration, spell_duration
+from fc_reaper.policy import PolicyFile
+from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
 from fc_reaper.sweep.scope import is_own

@@ -27,7 +27,7 @@ from rich.text import Text
 
 from fc_reaper.errors import PolicyError, ReaperError
 from fc_reaper.models import LATEST, Exit
-from fc_reaper.policy import format_duration
+from fc_reaper.rules.duration import format_duration
 
 WIDTH = 80
 

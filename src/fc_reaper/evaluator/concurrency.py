@@ -14,7 +14,7 @@ from fc_reaper.evaluator.verdict import KEEP, Kind, Member, Verdict
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Keep, Policy
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.matcher import Moment, RuleResult
+from fc_reaper.rules.rules import Moment, RuleResult
 from fc_reaper.rules.subject import Subject
 
 MOST = 50_000
@@ -76,11 +76,11 @@ def _group(keep: Keep, task: Task, moment: Moment) -> str | RuleResult:
 
 
 def _group_by(per: Expression, task: Task, moment: Moment) -> str | RuleResult:
-    from fc_reaper.rules.asking import Undecided, ask
+    from fc_reaper.rules.expression import Undecided, ask
 
-    subject = moment.facts or Subject(task, moment.now, moment.started_time)
+    subject = moment.subject or Subject(task, moment.now, moment.started_time)
     try:
-        return _digest(_canonical(ask(per, subject.subject(per))))
+        return _digest(_canonical(ask(per, subject.record_for(per))))
     except Undecided as undecided:
         unread = not moment.read and subject.lacks(per)
         return RuleResult(None, KEEP, why=f"per: {undecided.why}", unread=unread)

@@ -12,10 +12,17 @@ from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Age, StartedTime, inconsistency, is_exact
-from fc_reaper.rules.matcher import CompiledMatcher, Moment, RuleResult, evaluate_matcher, ready
+from fc_reaper.rules.rules import (
+    CompiledMatcher,
+    Moment,
+    RuleResult,
+    StoppingFor,
+    compile_matcher,
+    evaluate_matcher,
+)
 from fc_reaper.rules.subject import Subject
 
 
@@ -85,7 +92,7 @@ def compile_policies(
     """
     compiled: list[CompiledPolicy] = []
     for policy, in_scope in (*((one, True) for one in policies), *((one, False) for one in counted)):
-        match = ready(policy.match, function, as_match=True)
+        match = compile_matcher(policy.match, function, as_match=True)
         if match is not None:
             compiled.append(CompiledPolicy(policy, match, _compiled(policy.unless, function), in_scope))
     return FunctionPolicies(
@@ -104,7 +111,7 @@ def compile_policies(
 
 
 def _compiled(matchers: Sequence[Matcher], function: Function) -> tuple[CompiledMatcher, ...]:
-    compiled = (ready(matcher, function, as_match=False) for matcher in matchers)
+    compiled = (compile_matcher(matcher, function, as_match=False) for matcher in matchers)
     return tuple(one for one in compiled if one is not None)
 
 
@@ -164,10 +171,9 @@ def membership(compiled: CompiledPolicy, task: Task, moment: Moment) -> Member |
 
 def stopping_too_long(task: Task, limit: Millis, now: Millis, *, read: bool = True) -> RuleResult:
     """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
-    matcher = CompiledMatcher(0, frozenset((STOPPING,)), None, (("stopping_for", limit),), None, "stuck")
     if inconsistency(task) is not None:
-        return RuleResult(None, "stopping_for", why="its record contradicts itself")
-    return evaluate_matcher(matcher, task, Moment(now, "unknown", read))
+        return RuleResult(None, StoppingFor.key, why="its record contradicts itself")
+    return StoppingFor(limit).evaluate(task, Moment(now, "unknown", read))
 
 
 def _without_groups(

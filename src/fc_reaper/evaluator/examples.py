@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fc_reaper.errors import Issue
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate, evaluate_policy
 from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent
-from fc_reaper.policy import CLOCKS, Example, Policy, PolicyFile, format_duration
-from fc_reaper.policy.duration import LONGEST
-from fc_reaper.policy.findings import Findings
-from fc_reaper.rules.matcher import Moment, RuleResult
+from fc_reaper.policy import Example, Policy, PolicyFile
+from fc_reaper.rules.ages import CLOCKS
+from fc_reaper.rules.duration import LONGEST, format_duration
+from fc_reaper.rules.rules import Moment, RuleResult
 from fc_reaper.rules.subject import Subject
 from fc_reaper.rules.target import Target
 
@@ -28,18 +29,17 @@ _FOREVER = LONGEST + 1000
 _MOST_RETRIES_SHOWN = 100
 
 
-def failing(file: PolicyFile) -> list[str]:
-    """Evaluate every example of *file*; a message for each that does not meet its expectation.
-
-    A message reads as the loader's do, `SOURCE:LINE: policies[0].examples[1]: what is wrong; what to write`.
-    """
-    findings = Findings()
+def failing(file: PolicyFile) -> list[Issue]:
+    """Evaluate every example of *file*; an issue for each that does not meet its expectation."""
+    issues: list[Issue] = []
     for policy in file.policies:
         for at, example in enumerate(policy.examples):
             fault = _fault(file, policy, example)
             if fault is not None:
-                findings.add(example.line, f"policies[{policy.index}].examples[{at}]", fault)
-    return findings.written(file.source)
+                what, _, remedy = fault.rpartition("; ")
+                path = f"policies[{policy.index}].examples[{at}]"
+                issues.append(Issue(file.source, example.line, path, what, remedy))
+    return issues
 
 
 def task_of(policy: Policy, example: Example) -> Task:
@@ -48,15 +48,15 @@ def task_of(policy: Policy, example: Example) -> Task:
     The status is the first in which the given clocks can run and `match` can hold. Ages that are not given
     are as long as the given ones allow; an age that none of them bounds is over every limit.
     """
-    function = _literal(example.target or policy.targets[0])
-    status = example.status or _status(policy, example)
-    ages = _ages(status, dict(example.ages))
-    retries = example.retries or 0
+    function = _literal(example.given.target or policy.targets[0])
+    status = example.given.status or _status(policy, example)
+    ages = _ages(status, example.given.ages)
+    retries = example.given.retries or 0
     events = tuple(_events(status, ages, retries))
-    invocation_id = example.id or _filled((*policy.match.ids, "example")[0])
+    invocation_id = example.given.id or _filled((*policy.match.ids, "example")[0])
     started = NOW - ages.get("running_for", ages["alive_for"])
     record = {
-        **_names(function, invocation_id, example.payload),
+        **_names(function, invocation_id, example.given.payload),
         "qualifier": function.qualifier,
         "requestId": "example",
         "status": status,
@@ -88,9 +88,9 @@ def _filled(glob: str) -> str:
 
 
 def _status(policy: Policy, example: Example) -> str:
-    clocks = [frozenset(CLOCKS[name]) for name, _ in example.ages]
+    clocks = [frozenset(CLOCKS[name]) for name in example.given.ages]
     can_be = [status for status in UNFINISHED if all(status in clock for clock in clocks)]
-    fits = [status for status in can_be if status in policy.match.condition_statuses]
+    fits = [status for status in can_be if status in policy.match.match_statuses]
     return (fits or can_be)[0]
 
 
@@ -163,9 +163,9 @@ def _measured(result: Verdict | RuleResult) -> str:
 
 def _given(example: Example, task: Task) -> str:
     """The whole task in a few words, never its payload."""
-    ages = _ages(task.status, dict(example.ages))
+    ages = _ages(task.status, example.given.ages)
     parts = [f"{name} {format_duration(age)}" for name, age in ages.items() if task.status in CLOCKS[name]]
     parts += [f"id {task.invocation_id}", str(task.function), f"retries {task.retries}"]
     return ", ".join(
-        ["given " + task.status, *parts, "no payload" if example.payload is None else "a payload"]
+        ["given " + task.status, *parts, "no payload" if example.given.payload is None else "a payload"]
     )

@@ -21,10 +21,18 @@ from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Task
-from fc_reaper.policy import Carried, Limit, Matcher, Policy, PolicyFile, spell_duration
+from fc_reaper.names import kind_of
+from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime, inconsistency
 from fc_reaper.rules.expression import Expression, spelt, step_into
-from fc_reaper.rules.matcher import CompiledMatcher, Moment, RuleResult, evaluate_matcher, ready
+from fc_reaper.rules.rules import (
+    CompiledMatcher,
+    Moment,
+    RuleResult,
+    StatusRule,
+    compile_matcher,
+    evaluate_matcher,
+)
 from fc_reaper.rules.subject import Subject
 
 TASK = "task"
@@ -139,7 +147,7 @@ def explain(
     in_sweep = _only(every, lambda policy: policy.triggers != (TASK,))
     verdict = evaluate(task, in_sweep, now)
     why = inconsistency(task) if task.status not in FINISHED else None
-    moment = Moment(now, started_time, read=True, facts=Subject(task, now, started_time))
+    moment = Moment(now, started_time, read=True, subject=Subject(task, now, started_time))
     # An end, an exemption or an inconsistent record decides before any policy.
     decided = task.status not in UNFINISHED or why is not None
     decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
@@ -198,7 +206,7 @@ def _step(policy: Policy, compiled: CompiledPolicy | None, task: Task, moment: M
     per = None if policy.keep is None else policy.keep.per
     return Step(
         policy,
-        _matcher(policy.match, compiled.match, task, moment, as_match=True),
+        _matcher(policy.match, compiled.match, task, moment),
         tuple(_exemptions(policy.unless, task, moment)),
         evaluate_policy(compiled, task, moment),
         None if policy.keep is None else membership(compiled, task, moment),
@@ -212,62 +220,31 @@ def _step(policy: Policy, compiled: CompiledPolicy | None, task: Task, moment: M
 def _exemptions(matchers: Sequence[Matcher], task: Task, moment: Moment) -> Iterator[MatcherResult]:
     """The results of the matchers that concern the task's function."""
     for matcher in matchers:
-        compiled = ready(matcher, task.function, as_match=False)
+        compiled = compile_matcher(matcher, task.function, as_match=False)
         if compiled is not None:
-            yield _matcher(matcher, compiled, task, moment, as_match=False)
+            yield _matcher(matcher, compiled, task, moment)
 
 
-def _matcher(
-    matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Moment, *, as_match: bool
-) -> MatcherResult:
+def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Moment) -> MatcherResult:
+    rules = matcher.rules
+    if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
+        # A `match` without any word on status means these.
+        rules = (StatusRule(matcher.match_statuses), *rules)
     keys = (
-        KeyResult(key, wanted, evaluate_matcher(alone, task, moment), _fields_of(alone, task, moment))
-        for key, wanted, alone in _keys(matcher, compiled, as_match=as_match)
+        KeyResult(
+            rule.key,
+            str(rule),
+            rule.evaluate(task, moment),
+            tuple(field for one in rule.expressions for field in _fields(one, task, moment)),
+        )
+        for rule in rules
     )
     return MatcherResult(matcher.line, tuple(keys), evaluate_matcher(compiled, task, moment).holds)
 
 
-def _keys(
-    matcher: Matcher, whole: CompiledMatcher, *, as_match: bool
-) -> Iterator[tuple[str, str, CompiledMatcher]]:
-    """Each key as it is written, with a matcher of that key alone."""
-    nothing = CompiledMatcher(matcher.line, None, None, (), None, "target")
-    if matcher.target:
-        yield "target", ", ".join(map(str, matcher.target)), nothing
-    statuses = matcher.statuses
-    if statuses is None and as_match and not matcher.demands:
-        statuses = matcher.condition_statuses
-    if statuses is not None:
-        yield "status", ", ".join(statuses), nothing._replace(statuses=frozenset(statuses), rule="status")
-    if matcher.ids:
-        yield "id", ", ".join(matcher.ids), nothing._replace(ids=whole.ids, rule="id")
-    for clock, limit in matcher.limits:
-        yield clock, _spelt(limit), nothing._replace(limits=((clock, limit),))
-    if matcher.retries_over is not None:
-        yield "retries_over", str(matcher.retries_over), nothing._replace(retries_over=matcher.retries_over)
-    if matcher.where is not None:
-        yield "where", str(matcher.where), nothing._replace(where=matcher.where)
-
-
-def _spelt(limit: Limit) -> str:
-    if not isinstance(limit, Carried):
-        return spell_duration(limit)
-    other = "" if limit.otherwise is None else f", else {spell_duration(limit.otherwise)}"
-    return f"from {limit.expression}, at most {spell_duration(limit.at_most)}{other}"
-
-
-def _fields_of(alone: CompiledMatcher, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
-    """The fields that the one expression of a matcher reads, if it has one."""
-    limits = (limit.expression for _, limit in alone.limits if isinstance(limit, Carried))
-    expression = alone.where or next(limits, None)
-    return () if expression is None else _fields(expression, task, moment)
-
-
 def _fields(expression: Expression, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
-    from fc_reaper.rules.asking import kind_of
-
-    subject: Any = (moment.facts or Subject(task, moment.now, moment.started_time)).subject(expression)
-    found = ((path, reduce(step_into, path, subject)) for path in expression.paths)
+    record: Any = (moment.subject or Subject(task, moment.now, moment.started_time)).record_for(expression)
+    found = ((path, reduce(step_into, path, record)) for path in expression.paths)
     return tuple(
         FieldRead(spelt(path) or "@", None if value is None else kind_of(value)) for path, value in found
     )

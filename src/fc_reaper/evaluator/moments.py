@@ -7,10 +7,11 @@ from math import floor
 from typing import Any, NamedTuple
 
 from fc_reaper.models import Millis, Task
-from fc_reaper.policy import CLOCKS, Carried, Matcher, Policy
-from fc_reaper.rules.ages import StartedTime, age
+from fc_reaper.policy import Matcher, Policy
+from fc_reaper.rules.ages import CLOCKS, StartedTime, age
 from fc_reaper.rules.expression import AGES, Expression
-from fc_reaper.rules.matcher import Moment, carried_limit
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.rules import Moment, carried_limit
 
 _LONGEST = 10**11
 """Seconds that no task lives."""
@@ -24,7 +25,7 @@ class Moments(NamedTuple):
     """
 
     ages: tuple[tuple[str, Millis], ...]
-    carried: tuple[tuple[str, Carried], ...]
+    carried: tuple[tuple[str, CarriedLimit], ...]
     any_time: bool
 
     def after(self, task: Task, now: Millis, started_time: StartedTime) -> Iterator[Millis]:
@@ -57,7 +58,7 @@ def moments_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Moments
     compared = [_compared_ages(one.tree) for one in expressions if one.needs_ages]
     return Moments(
         tuple(dict.fromkeys([*ages, *(one for found in compared for one in found or ())])),
-        tuple((clock, limit) for clock, limit in limits if isinstance(limit, Carried)),
+        tuple((clock, limit) for clock, limit in limits if isinstance(limit, CarriedLimit)),
         any_time=None in compared,
     )
 

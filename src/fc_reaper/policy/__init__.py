@@ -1,24 +1,6 @@
-"""From the text of a policy file to values that a judge can use; nothing is opened or looked up.
+"""The policy language: the models of a policy file, its loader, the lock beside it, and the lints."""
 
-What only commands need, the schema, dumps and fingerprints, is imported from its own module: it would cost
-every cold start of the function.
-"""
+from fc_reaper.policy.load import load_policy
+from fc_reaper.policy.model import Example, Given, Keep, Matcher, Policy, PolicyFile
 
-from fc_reaper.policy.duration import format_duration, parse_duration, spell_duration
-from fc_reaper.policy.file import load_policy
-from fc_reaper.policy.model import CLOCKS, Carried, Example, Keep, Limit, Matcher, Policy, PolicyFile
-
-__all__ = [
-    "CLOCKS",
-    "Carried",
-    "Example",
-    "Keep",
-    "Limit",
-    "Matcher",
-    "Policy",
-    "PolicyFile",
-    "format_duration",
-    "load_policy",
-    "parse_duration",
-    "spell_duration",
-]
+__all__ = ["Example", "Given", "Keep", "Matcher", "Policy", "PolicyFile", "load_policy"]

@@ -7,78 +7,138 @@ reports. So does every stop policy while an exemption is gone that was there whe
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
+from typing import Annotated, Any
 
-from fc_reaper.errors import PolicyError
-from fc_reaper.policy.document import Node, Scalar, read_document
-from fc_reaper.policy.dump import spell_budget, written
-from fc_reaper.policy.file import load_policy
-from fc_reaper.policy.findings import Findings, Place, shown
-from fc_reaper.policy.fingerprint import exemptions, fingerprint
-from fc_reaper.policy.forms import Form, Wrong, form, kind_of, list_of, text_of
-from fc_reaper.policy.keys import Fields, Key, KeyTable, mapping
-from fc_reaper.policy.model import Matcher, Policy, PolicyFile
-from fc_reaper.policy.values import whole_number
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
+from fc_reaper.errors import Issue, PolicyError
+from fc_reaper.policy.load import load, write_yaml
+from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
+from fc_reaper.rules.fields import TRIGGERS, Fault, Part, Version
+
+BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
+"""The keys of a policy that decide nothing: changing one does not un-approve it."""
+
+SEMANTICS = 2
+"""Counts up whenever a key, or leaving one out, comes to mean something else: then nothing stays approved."""
+
+_LOCK = "policy.lock"
 _AGAIN = "write the file anew with fc-reaper approve"
+_REVIEW = "look at the change, then run fc-reaper approve"
 _HEAD = """\
 # Written by fc-reaper approve, to be read in review. A stop policy that is not in this list, or that changed
 # in meaning since, only reports; so do all of them while an exemption of this list is gone from the policy.
 """
 
-
-@dataclass(frozen=True)
-class Approved:
-    """A stop policy as approved: its fingerprint, the day (`2026-05-01`), and its budget as written."""
-
-    name: str
-    fingerprint: str
-    approved: str
-    budget: str
+_Text = Annotated[str, Field(strict=True, min_length=1)]
+_Fingerprint = Annotated[_Text, Field(pattern="^sha256:[0-9a-f]{64}$")]
+_Day = Annotated[_Text, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
-@dataclass(frozen=True)
-class Lock:
+class Approved(Part):
+    """A stop policy as approved: its fingerprint, the day, and its budget as written."""
+
+    model_config = ConfigDict(title="an approved policy")
+    name: _Text = Field(examples=["runaway-transcodes"])
+    fingerprint: _Fingerprint = Field(examples=["sha256:…"])
+    approved: _Day = Field(examples=["2026-05-01"])
+    budget: _Text = Field(examples=["20/run"])
+
+
+class Lock(Part):
     """What is approved. `exempt` are the exemptions that were there then, as `exemptions` spells them."""
 
-    exempt: tuple[str, ...]
-    policies: tuple[Approved, ...]
-    source: str = field(default="policy.lock", compare=False)
+    model_config = ConfigDict(title="the lock")
+    version: Version = Field(examples=[1])
+    exempt: tuple[_Text, ...] = Field(examples=[[]])
+    policies: tuple[Approved, ...] = Field(examples=[[]])
+    _source: str = PrivateAttr(_LOCK)
+
+    @property
+    def source(self) -> str:
+        """How messages call the file."""
+        return self._source
+
+    @model_validator(mode="after")
+    def _has_unique_names(self) -> Lock:
+        if len({one.name for one in self.policies}) < len(self.policies):
+            raise Fault((("policies",), f"two of them have one name; {_AGAIN}"))
+        return self
+
+
+# What a policy means.
+
+
+def fingerprint(policy: Policy) -> str:
+    """The fingerprint of one policy's meaning, `sha256:` and 64 hexadecimal digits.
+
+    Equal for policies that decide alike: the order of keys and of lists, the spelling of values, and a key
+    that is left out or written with its default change nothing.
+    """
+    plain = policy.model_dump(mode="json", exclude_defaults=True, exclude=set(BESIDE_THE_MEANING))
+    plain["unless"], plain["triggers"] = _texts(policy.unless), _runs_by(policy)
+    return _digest(_sorted({**plain, "does": "stop" if policy.stops else "report"}))
+
+
+def file_fingerprint(file: PolicyFile) -> str:
+    """The fingerprint of a whole file: its exemptions, and each policy by its name, in their order."""
+    policies = [(policy.name, fingerprint(policy)) for policy in file.policies]
+    return _digest({"exempt": exemptions(file), "policies": policies})
+
+
+def exemptions(file: PolicyFile) -> tuple[str, ...]:
+    """The exemptions of a file, each in one line and one spelling, sorted: patterns for ids as they are."""
+    return _texts(file.exempt)
+
+
+def _runs_by(policy: Policy) -> list[str]:
+    """The triggers of a policy: none where all of them run it, and no single timer beside every one."""
+    timer = "timer" in policy.triggers
+    kinds = {one for one in policy.triggers if not (timer and one.startswith("timer:"))}
+    return [] if kinds == set(TRIGGERS) else sorted(kinds)
+
+
+def _texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:
+    return tuple(sorted({text for matcher in matchers for text in _spelt(matcher)}))
+
+
+def _spelt(matcher: Matcher) -> Iterator[str]:
+    """A list of patterns spares what each of them does."""
+    plain = matcher.model_dump(mode="json", exclude_defaults=True)
+    yield from matcher.ids if set(plain) == {"id"} else (_canonical(plain),)
+
+
+def _canonical(plain: Any) -> str:
+    return json.dumps(_sorted(plain), sort_keys=True)
+
+
+def _sorted(plain: Any) -> Any:
+    """The order of no list in a policy decides anything."""
+    if isinstance(plain, dict):
+        return {key: _sorted(value) for key, value in plain.items()}
+    if isinstance(plain, (list, tuple)):
+        return sorted((_sorted(item) for item in plain), key=lambda item: json.dumps(item, sort_keys=True))
+    return plain
+
+
+def _digest(meaning: Any) -> str:
+    text = json.dumps({"semantics": SEMANTICS, "meaning": meaning}, sort_keys=True)
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+
+# What is approved.
 
 
 def lock_of(file: PolicyFile, today: str, *, only: Collection[str] | None = None) -> Lock:
     """The lock that approves the stop policies of *file*, or those of the names *only*, on *today*."""
-    approved = [
-        Approved(policy.name, fingerprint(policy), today, spell_budget(policy))
+    approved = tuple(
+        Approved(name=policy.name, fingerprint=fingerprint(policy), approved=today, budget=str(policy.budget))
         for policy in file.policies
         if policy.stops and (only is None or policy.name in only)
-    ]
-    return Lock(exemptions(file), tuple(approved))
-
-
-def dump_lock(lock: Lock) -> str:
-    """Write a lock as YAML, with two lines that say what it is."""
-    policies = [
-        {"name": one.name, "fingerprint": one.fingerprint, "approved": one.approved, "budget": one.budget}
-        for one in lock.policies
-    ]
-    return _HEAD + written({"version": 1, "exempt": list(lock.exempt), "policies": policies}, width=10**6)
-
-
-def load_lock(text: str, source: str) -> Lock:
-    """Read the text of a lock; *source* is how messages call it.
-
-    Raises:
-        PolicyError: anything at all is wrong with it; every finding at once.
-    """
-    findings = Findings("lock")
-    root = read_document(text, findings)
-    lock = None if root is None else _LOCK.read(root, Place(findings))
-    if lock is None or findings:
-        raise PolicyError(findings.written(source))
-    return replace(lock, source=source)
+    )
+    return Lock(version=1, exempt=exemptions(file), policies=approved)
 
 
 def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
@@ -86,101 +146,63 @@ def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
     gone = [exemption for exemption in lock.exempt if exemption not in exemptions(file)]
     stops = {policy.name: policy for policy in file.policies if policy.stops}
     approved = {one.name: one for one in lock.policies}
-    other = [
+    changed = [
         name for name, one in approved.items() if name not in stops or not _is_as_approved(stops[name], one)
     ]
-    unapproved: dict[str, str] = {}
+    found: dict[str, str] = {}
     for name, policy in stops.items():
         if name not in approved:
-            unapproved[name] = f"it is not in {lock.source}; look at it, then run fc-reaper approve"
-        elif not _is_as_approved(policy, approved[name]):
-            unapproved[name] = f"it was changed since it was approved on {approved[name].approved}; {_REVIEW}"
+            found[name] = f"it is not in {lock.source}; look at it, then run fc-reaper approve"
+        elif name in changed:
+            found[name] = f"it was changed since it was approved on {approved[name].approved}; {_REVIEW}"
         elif gone:
-            unapproved[name] = f"the exemption {gone[0][:200]} is gone since it was approved; {_REVIEW}"
-        elif other and policy.keep is not None:
-            # Whose tasks they were is not known any more, and for this one they would count.
-            unapproved[name] = (
-                f"{other[0]} is not as it was approved, and what it took may count here; {_REVIEW}"
+            found[name] = f"the exemption {gone[0][:200]} is gone since it was approved; {_REVIEW}"
+        elif changed and policy.keep is not None:
+            # Which tasks the other took is not known any more, and for this one they would count.
+            found[name] = (
+                f"{changed[0]} is not as it was approved, and what it took may count here; {_REVIEW}"
             )
-    return unapproved
-
-
-_REVIEW = "look at the change, then run fc-reaper approve"
+    return found
 
 
 def _is_as_approved(policy: Policy, approved: Approved) -> bool:
-    return (approved.fingerprint, approved.budget) == (fingerprint(policy), spell_budget(policy))
+    return (approved.fingerprint, approved.budget) == (fingerprint(policy), str(policy.budget))
 
 
 def spared_by(lock: Lock) -> tuple[Matcher, ...]:
-    """Whom the exemptions of *lock* spare.
+    """The exemptions of *lock*.
 
     Raises:
-        PolicyError: somebody wrote one into it that is none.
+        PolicyError: one of them cannot be read.
     """
     try:
-        spelt = [json.loads(one) if one.startswith("{") else one for one in lock.exempt]
+        spelt = [json.loads(one) if one.startswith("{") else {"id": one} for one in lock.exempt]
+        return tuple(matcher_model(in_match=False).model_validate(one) for one in spelt)
     except (ValueError, RecursionError):
-        raise PolicyError([f"{lock.source}: an exemption of it cannot be read; {_AGAIN}"]) from None
-    policy = {"name": "any", "targets": ["any/any"], "match": {"status": "Running"}, "report": "any"}
-    tree = {"version": 1, **({"exempt": spelt} if spelt else {}), "policies": [policy]}
-    return load_policy(json.dumps(tree), source=lock.source).exempt
+        what = "an exemption of it cannot be read"
+        raise PolicyError(Issue(lock.source, None, None, what, _AGAIN)) from None
 
 
-def unapproved_by_a_broken_lock(file: PolicyFile, error: PolicyError) -> dict[str, str]:
-    """Every stop policy of *file*, each with the first finding of the lock that cannot be used."""
-    why = f"the lock cannot be used: {error.findings[0]}"
+# The file.
+
+
+def dump_lock(lock: Lock) -> str:
+    """Write a lock as YAML, with two lines that say what it is."""
+    return _HEAD + write_yaml(lock.model_dump(mode="json"), width=10**6)
+
+
+def load_lock(text: str, source: str) -> Lock:
+    """Read the text of a lock; *source* is how messages call it.
+
+    Raises:
+        PolicyError: anything at all is wrong with it.
+    """
+    lock, _ = load(Lock, {"": Lock, "policies": Approved}, text, source, "lock")
+    lock._source = source
+    return lock
+
+
+def unapproved_by_broken_lock(file: PolicyFile, error: PolicyError) -> dict[str, str]:
+    """Every stop policy of *file*: a lock that cannot be used approves nothing."""
+    why = f"the lock cannot be used: {error.issues[0].text}"
     return {policy.name: why for policy in file.policies if policy.stops}
-
-
-def _fingerprint(node: Node) -> str:
-    text = text_of(node, "a fingerprint")
-    if not re.fullmatch("sha256:[0-9a-f]{64}", text):
-        raise Wrong(f"{shown(text)} is no fingerprint; {_AGAIN}")
-    return text
-
-
-def _day(node: Node) -> str:
-    # Without quotes YAML takes it for a date, which is what it is.
-    if isinstance(node, Scalar) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", node.text):
-        return node.text
-    what = shown(node.text) if isinstance(node, Scalar) else kind_of(node)
-    raise Wrong(f"{what} is no day such as 2026-05-01; {_AGAIN}")
-
-
-def _one_name(fields: Fields, place: Place) -> Lock | None:
-    policies: tuple[Approved, ...] = fields.values["policies"]
-    if len({one.name for one in policies}) < len(policies):
-        place.key("policies", fields.lines["policies"]).wrong(f"two of them have one name; {_AGAIN}")
-        return None
-    return Lock(fields.values["exempt"], policies)
-
-
-_TEXT = form(lambda node: text_of(node, "a text"), {})
-_ARMED: Form[Approved] = mapping(
-    KeyTable(
-        "an approved policy",
-        (
-            Key("name", _TEXT, "name: runaway-transcodes", "The policy."),
-            Key("fingerprint", form(_fingerprint, {}), "fingerprint: sha256:…", "What it meant."),
-            Key("approved", form(_day, {}), "approved: 2026-05-01", "The day."),
-            Key("budget", _TEXT, "budget: 20/run", "Its budget then."),
-        ),
-        required=("name", "fingerprint", "approved", "budget"),
-    ),
-    lambda fields, place: Approved(**fields.values),
-    _AGAIN,
-)
-_LOCK: Form[Lock] = mapping(
-    KeyTable(
-        "the lock",
-        (
-            Key("version", whole_number(1, _AGAIN, most=1), "version: 1", "The version of this format."),
-            Key("exempt", list_of(_TEXT, _AGAIN, may_be_empty=True), "exempt: []", "The exemptions then."),
-            Key("policies", list_of(_ARMED, _AGAIN, may_be_empty=True), "policies: []", "What is approved."),
-        ),
-        required=("version", "exempt", "policies"),
-    ),
-    _one_name,
-    _AGAIN,
-)

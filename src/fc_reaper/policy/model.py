@@ -1,182 +1,314 @@
-"""What a policy file says, once it has been read: plain values that never change.
+"""The policy file as pydantic models: they validate, document, dump, and give the JSON schema.
 
-Lengths of time are milliseconds. `line` is the line of the file, counted from 1, where the thing
-begins, so that a verdict can point at it; 0 when the value was not read from a file.
+Lengths of time are milliseconds. `line` is the line of the file where a part stands, so that a verdict can
+point at it. The keys of a matcher are the rules that are registered in `rules.rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, create_model, model_validator
+from typing_extensions import TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Millis
+from fc_reaper.rules.ages import CLOCKS
+from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.target import Target
+from fc_reaper.rules.fields import (
+    Budget,
+    BudgetField,
+    CarriedLimit,
+    Count,
+    CountOrZero,
+    Duration,
+    Fault,
+    FunctionField,
+    Holdout,
+    IdGlob,
+    InvocationId,
+    Name,
+    Part,
+    Path,
+    Payload,
+    Per,
+    Reason,
+    Several,
+    Status,
+    TargetField,
+    Trigger,
+    Version,
+    key,
+)
+from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
-CLOCKS: dict[str, tuple[str, ...]] = {
-    "queued_for": ("Enqueued", "Dequeued"),
-    "running_for": ("Running",),
-    "alive_for": ALIVE,
-    "stopping_for": (STOPPING,),
-}
-"""The matcher keys that limit a length of time, and the statuses in which each of them can hold."""
-
-STATUSES_WITH_RETRIES = ALIVE
-"""The statuses in which `retries_over` can hold."""
-
-DEFAULT_PER_RUN = 20
-"""Tasks that a policy without `budget` may stop in one run."""
-
-
-@dataclass(frozen=True)
-class Carried:
-    """A limit that the task carries itself, at most *at_most*.
-
-    `otherwise` is the limit of a task that carries none that can be read; None: then nobody can tell.
-    """
-
-    expression: Expression
-    at_most: Millis
-    otherwise: Millis | None = None
-
-
-Limit = Millis | Carried
-"""Up to where a length of time is fine: the policy's own number, or the task's."""
+R = TypeVar("R", bound=Rule)
 
 
-@dataclass(frozen=True)
-class Matcher:
-    """Conditions on a task, joined by *and*. What is None (`ids`: empty) was not stated and asks nothing.
-
-    `ids` are globs on the invocation id (`*` and `?`, with case); one of them must fit.
-    `target` holds patterns for the function; one of them must fit.
-    A clock (`queued_for` and so on) holds when the time is *over* the limit; exactly at it is not over.
-    `retries_over` holds when the task was retried *more* than so many times. `where` holds when the
-    expression answers true.
-    """
-
-    statuses: tuple[str, ...] | None = None
-    ids: tuple[str, ...] = ()
-    target: tuple[Target, ...] | None = None
-    queued_for: Limit | None = None
-    running_for: Limit | None = None
-    alive_for: Limit | None = None
-    stopping_for: Limit | None = None
-    retries_over: int | None = None
-    where: Expression | None = None
-    line: int = field(default=0, compare=False)
+class Matcher(Part):
+    """Conditions on a task, joined by and. Its fields are the rules of the registry (`matcher_model`)."""
 
     @cached_property
-    def limits(self) -> tuple[tuple[str, Limit], ...]:
+    def rules(self) -> tuple[Rule, ...]:
+        """A rule for each key that is stated, in the order in which they are evaluated."""
+        stated = ((rule, getattr(self, key, None)) for key, rule in RULES.items())
+        return tuple(rule(value) for rule, value in stated if value is not None)
+
+    def rule(self, kind: type[R]) -> R | None:
+        """The rule of that class, None where its key is not stated."""
+        return next((rule for rule in self.rules if isinstance(rule, kind)), None)
+
+    @property
+    def limits(self) -> tuple[tuple[str, Millis | CarriedLimit], ...]:
         """The clocks that are stated, by name, each with its limit."""
-        stated = ((name, getattr(self, name)) for name in CLOCKS)
-        return tuple((name, limit) for name, limit in stated if limit is not None)
+        return tuple((rule.key, rule.wanted) for rule in self.rules if isinstance(rule, Clock))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The patterns for the invocation id; empty where none is stated."""
+        rule = self.rule(IdRule)
+        return () if rule is None else rule.wanted
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
-        """Every expression that it asks, in `where` or as a limit."""
-        carried = tuple(limit.expression for _, limit in self.limits if isinstance(limit, Carried))
-        return carried if self.where is None else (*carried, self.where)
+        """Every expression that it evaluates."""
+        return tuple(expression for rule in self.rules for expression in rule.expressions)
 
-    @cached_property
+    @property
     def stated_statuses(self) -> tuple[str, ...] | None:
-        """The statuses in which every stated condition can hold; None when any status will do.
+        """The statuses in which every stated rule can hold; None when any status will do."""
+        return common_statuses(self.rules)
 
-        Empty when the conditions contradict each other; a policy file that says so is refused.
-        """
-        demands = self.demands.values()
-        if not demands:
-            return None
-        return tuple(status for status in UNFINISHED if all(status in demand for demand in demands))
-
-    @cached_property
-    def demands(self) -> dict[str, tuple[str, ...]]:
-        """The statuses that each stated condition asks for by itself, by matcher key."""
-        demands = {name: CLOCKS[name] for name, _ in self.limits}
-        if self.statuses is not None:
-            demands["status"] = self.statuses
-        if self.retries_over is not None:
-            demands["retries_over"] = STATUSES_WITH_RETRIES
-        return demands
-
-    @cached_property
-    def condition_statuses(self) -> tuple[str, ...]:
+    @property
+    def match_statuses(self) -> tuple[str, ...]:
         """The statuses in which this can hold as a policy's `match`.
 
-        A `match` that names neither a status nor a clock means the tasks that are alive: one that is
+        A `match` that states neither a status nor a clock means the tasks that are alive: one that is
         Stopping already is meant only where `status` or `stopping_for` says so.
         """
-        return ALIVE if self.stated_statuses is None else self.stated_statuses
+        stated = self.stated_statuses
+        return ALIVE if stated is None else stated
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> Matcher:
+        if self.stated_statuses == ():
+            demands = " and ".join(
+                f"{rule.key} ({', '.join(rule.statuses)})" for rule in self.rules if rule.statuses is not None
+            )
+            raise ValueError(
+                f"no task can fit {demands} at once; keep one, and give the other a matcher of its own"
+            )
+        return self
 
 
-@dataclass(frozen=True)
-class Keep:
-    """How many of what matches may be alive at once, and which of them go first.
+class _MatchKeys(Matcher):
+    """The `match` of a policy."""
 
-    `per` makes groups, each with its own *at_most*: by function (under all qualifiers), by function and
+    model_config = ConfigDict(title="`match`")
+
+
+class _ExemptionKeys(Matcher):
+    """An entry of `exempt` or `unless`."""
+
+    model_config = ConfigDict(title="an entry of `exempt` or `unless`")
+
+
+def matcher_model(*, in_match: bool) -> type[Matcher]:
+    """The model of a `match`, or of an entry of `exempt` and `unless`, with the rules registered by now."""
+    return _matcher_model(tuple(RULES.values()), in_match)
+
+
+@lru_cache(maxsize=4)
+def _matcher_model(rules: tuple[type[Rule], ...], in_match: bool) -> type[Matcher]:
+    fields: dict[str, Any] = {
+        rule.key: (rule.field | None, Field(None, description=rule.description, examples=[rule.example]))
+        for rule in rules
+        if rule.in_match or not in_match
+    }
+    base = _MatchKeys if in_match else _ExemptionKeys
+    return create_model("Match" if in_match else "Matcher", __base__=base, __module__=__name__, **fields)
+
+
+class _OfRules:
+    """In an annotation: the matcher model of the rules that are registered when the schema is built."""
+
+    def __init__(self, *, in_match: bool) -> None:
+        self.in_match = in_match
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler.generate_schema(matcher_model(in_match=self.in_match))
+
+
+def _bare(given: Any) -> Any:
+    """In `exempt` and `unless` a bare text is a pattern for the invocation id."""
+    return given if isinstance(given, (dict, Matcher)) else {"id": [given]}
+
+
+Match = Annotated[Matcher, _OfRules(in_match=True)]
+Exemption = TypeAliasType(
+    "Exemption",
+    Annotated[
+        Matcher,
+        _OfRules(in_match=False),
+        BeforeValidator(_bare, json_schema_input_type=IdGlob | Annotated[Matcher, _OfRules(in_match=False)]),
+    ],
+)
+
+
+class Keep(Part):
+    """How many of what matches may be alive at once, and which of the others are stopped first.
+
+    `per` makes groups, each with its own `at_most`: by function (under all qualifiers), by function and
     qualifier, or by what an expression answers; None is one group of all that the policy watches.
     """
 
-    at_most: int
-    stop_first: Literal["newest", "oldest"] = "newest"
-    per: Literal["function", "qualifier"] | Expression | None = None
+    model_config = ConfigDict(title="`keep`")
+    at_most: Count = key("How many may be alive at once, in each group.", 10)
+    stop_first: Literal["newest", "oldest"] = key(
+        "Which of the others are stopped first, by their first enqueueing. Default newest.",
+        "oldest",
+        "newest",
+    )
+    per: Per | None = key(
+        "The groups: function (under all qualifiers), qualifier, or an expression such as "
+        "payload.order_id. Default one group of all.",
+        "payload.order_id",
+        None,
+    )
 
 
-@dataclass(frozen=True)
-class Example:
-    """A task that somebody thought of, and what the policy must make of it.
+class Given(Part):
+    """The task of an example. What is None was not given."""
 
-    `ages` holds clocks with their lengths, in the order of `CLOCKS`. `payload` is JSON text. What is None
-    (`ages`: empty) was not given.
-    """
+    model_config = ConfigDict(title="`given`")
+    id: InvocationId | None = key(
+        "Its invocation id. Left out: one that the policy's match fits.", "job-17", None
+    )
+    target: FunctionField | None = key(
+        "Its function. Left out: the first target.", "media/transcode@prod", None
+    )
+    status: Status | None = key("Its status. Left out: one in which the rest can be.", "Running", None)
+    queued_for: Duration | None = key("How long ago it was last enqueued.", "3h", None)
+    running_for: Duration | None = key("How long its present attempt has been running.", "3h", None)
+    alive_for: Duration | None = key("How long ago it was first enqueued.", "3h", None)
+    stopping_for: Duration | None = key("How long ago it was asked to stop.", "3h", None)
+    retries: CountOrZero | None = key("How often it was retried.", 3, None)
+    payload: Payload | None = key("What it was invoked with: any JSON.", {"tier": "gold"}, None)
 
-    expect: Literal["stop", "report", "keep"]
-    id: str | None = None
-    target: Target | None = None
-    status: str | None = None
-    ages: tuple[tuple[str, Millis], ...] = ()
-    retries: int | None = None
-    payload: str | None = None
-    line: int = field(default=0, compare=False)
+    @property
+    def ages(self) -> dict[str, Millis]:
+        """The clocks that are given, with their lengths."""
+        stated = ((clock, getattr(self, clock)) for clock in CLOCKS)
+        return {clock: length for clock, length in stated if length is not None}
+
+    @model_validator(mode="after")
+    def _can_exist(self) -> Given:
+        statuses = UNFINISHED if self.status is None else (self.status,)
+        if self.ages and not any(all(one in CLOCKS[clock] for clock in self.ages) for one in statuses):
+            stated = [*([] if self.status is None else [f"status {self.status}"]), *self.ages]
+            raise ValueError(f"no task can have {' and '.join(stated)} at once; delete one of them")
+        for clock, length in self.ages.items():
+            if self.alive_for is not None and length > self.alive_for:
+                spelt = spell_duration(length)
+                what = f"it is less than {clock} {spelt}, a part of it; write alive_for: {spelt} or more"
+                raise Fault((("alive_for",), what))
+        return self
 
 
-@dataclass(frozen=True)
-class Policy:
-    """One entry of `policies`: whom it watches, when a task is due, and what then happens.
+class Example(Part):
+    """A task that somebody thought of, and what the policy must make of it."""
 
-    `stops` is False for a `report`, which never stops anything. `triggers` empty means all.
-    `per_run` is how many tasks it may stop in one run, `per_day` how many of its targets' tasks may have
-    been stopped within a day, whoever stopped them (None: no such limit), `halt_over` how many may be due at
-    once before it stops none of them (exactly that many is still fine; None: no such limit). `holdout` is
-    the share of tasks that is spared, in hundredths of a percent.
-    `index` is its place in the file, from 0. `approved` is False for
-    a stop policy that only reports because a lock does not approve it.
-    """
+    model_config = ConfigDict(title="an example")
+    given: Given = key("The task. What is left out fits the first target.", {"running_for": "3h"})
+    expect: Literal["stop", "report", "keep"] = key(
+        "What becomes of it by this policy and `exempt` alone.", "stop"
+    )
 
-    name: str
-    targets: tuple[Target, ...]
-    match: Matcher
-    stops: bool
-    reason: str
-    unless: tuple[Matcher, ...] = ()
-    triggers: tuple[str, ...] = ()
-    keep: Keep | None = None
-    per_run: int = DEFAULT_PER_RUN
-    per_day: int | None = None
-    halt_over: int | None = None
-    holdout: int | None = None
-    examples: tuple[Example, ...] = ()
-    line: int = field(default=0, compare=False)
-    index: int = 0
-    approved: bool = True
+
+class Policy(Part):
+    """One entry of `policies`: which tasks it watches, when one is due, and what then happens."""
+
+    model_config = ConfigDict(
+        title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
+    )
+    name: Name = key("What logs call it. Unique in the file.", "runaway-transcodes")
+    targets: Several[TargetField] = key(
+        "The functions it watches: [service/]function[@qualifier], with * and ?. No @ means @LATEST, "
+        "@* every qualifier; without service/ a function of FC 3.0.",
+        ["media/transcode@prod"],
+    )
+    match: Match = key("Which tasks are due; the keys are joined by and.", {"alive_for": "2h"})
+    unless: tuple[Exemption, ...] = key(
+        "Any of these spares a task. A bare text is an id pattern.", ["keep-*"], ()
+    )
+    stop: Reason | None = key(
+        "Stop what matches, for this reason.", "A task takes 40 minutes at worst.", None
+    )
+    report: Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
+    triggers: Several[Trigger] = key(
+        "What runs it: timer, timer:NAME, alert, command, task (an event that names the task). Default all.",
+        ["timer"],
+        (),
+    )
+    keep: Keep | None = key(
+        "How many of what matches may be alive at once; those beyond are due.", {"at_most": 10}, None
+    )
+    budget: BudgetField = key(
+        f"Most stops in one run, and perhaps within 24 hours. Default {Budget()}.",
+        "20/run, 200/day",
+        Budget(),
+    )
+    halt_over: Count | None = key(
+        "More than this many due at once looks like a mistake: stop none of them.", 100, None
+    )
+    holdout: Holdout | None = key(
+        "Spare this share of what is due, so that wrong stops can be counted.", "2%", None
+    )
+    examples: Annotated[tuple[Example, ...], Field(min_length=1)] = key(
+        "Tasks, and what becomes of them. A file whose examples fail is refused.",
+        [{"given": {"running_for": "3h"}, "expect": "stop"}],
+        (),
+    )
+    _index: int = PrivateAttr(0)
+    _approved: bool = PrivateAttr(True)
+
+    @property
+    def index(self) -> int:
+        """Its place in the file, from 0."""
+        return self._index
+
+    @property
+    def approved(self) -> bool:
+        """False for a stop policy that only reports because a lock does not approve it."""
+        return self._approved
+
+    @property
+    def stops(self) -> bool:
+        """Whether it stops what is due; a report never does."""
+        return self.stop is not None and self._approved
+
+    @property
+    def reason(self) -> str:
+        """Why, in words, for whoever asks why a task was stopped or reported."""
+        return self.stop or self.report or ""
+
+    @property
+    def per_run(self) -> int:
+        """How many tasks it may stop in one run."""
+        return self.budget.per_run
+
+    @property
+    def per_day(self) -> int | None:
+        """How many tasks of its targets may have been stopped within a day, by anybody; None: no limit."""
+        return self.budget.per_day
 
     @property
     def withholds(self) -> bool:
-        """Whether a task that it claims belongs to it, so that it counts for no `keep` policy beside it.
+        """Whether a task that it claims counts for no `keep` policy beside it.
 
-        One that lost its approves keeps this: else a change not approved would make another policy stop.
+        One that is not approved any more keeps this: else a change would make another policy stop.
         """
         return self.keep is None and (self.stops or not self.approved)
 
@@ -188,24 +320,142 @@ class Policy:
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
-        """Every expression that it asks of a task."""
+        """Every expression that it evaluates."""
         per = () if self.keep is None or not isinstance(self.keep.per, Expression) else (self.keep.per,)
-        return (*self.match.expressions, *(one for mercy in self.unless for one in mercy.expressions), *per)
+        return (
+            *self.match.expressions,
+            *(one for matcher in self.unless for one in matcher.expressions),
+            *per,
+        )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Policy:
+        faults = [*self._verdict_faults(), *self._limit_faults(), *self._keep_faults()]
+        if faults:
+            raise Fault(*faults)
+        return self
+
+    def _verdict_faults(self) -> Iterator[tuple[Path, str]]:
+        """Exactly one of stop and report; and no task can show what the policy never does."""
+        if self.stop is not None and self.report is not None:
+            yield ("report",), "it stands beside `stop`; keep one of the two"
+        elif self.stop is None and self.report is None:
+            yield (), "it neither stops nor reports; write `stop:` or `report:` with the reason in words"
+        else:
+            does, never = ("stop", "report") if self.report is None else ("report", "stop")
+            for at, example in enumerate(self.examples):
+                if example.expect == never:
+                    yield (
+                        ("examples", at),
+                        f"expect is {never}, which this policy never does; write expect: {does} or keep",
+                    )
+
+    def _limit_faults(self) -> Iterator[tuple[Path, str]]:
+        """Without a limit a stop would take every task it sees, unless an event names the one."""
+        if self.stop is None or self.keep is not None or self.triggers == ("task",):
+            return
+        if not any(rule.is_limit for rule in self.match.rules):
+            limits = ", ".join(rule.key for rule in RULES.values() if rule.is_limit)
+            yield (
+                ("match",),
+                f"a stop without a limit would take every such task; add one of {limits}, "
+                "or beside `match` write keep: {at_most: 10} or triggers: [task]",
+            )
+
+    def _keep_faults(self) -> Iterator[tuple[Path, str]]:
+        """Only a run that sees all tasks can tell which of them are too many."""
+        if self.keep is None:
+            return
+        if self.triggers == ("task",):
+            yield (
+                ("keep",),
+                "an event that names one task counts no others; delete `keep`, or write other triggers",
+            )
+        if self.match.match_statuses == (STOPPING,):
+            yield (
+                ("keep",),
+                f"a task that is {STOPPING} does not count, and `match` holds for no other; delete `keep`, "
+                "or let `match` fit tasks that are alive",
+            )
 
 
-@dataclass(frozen=True)
-class PolicyFile:
+class Place(NamedTuple):
+    """A place in a file: its path, such as `policies[0].match`, and the line of the key or item there."""
+
+    path: str
+    line: int
+
+
+class PolicyFile(Part):
     """A whole policy file. `exempt` is above every policy; `source` names the file in messages."""
 
-    version: int
-    exempt: tuple[Matcher, ...]
-    policies: tuple[Policy, ...]
-    source: str = field(compare=False)
+    model_config = ConfigDict(title="the file")
+    version: Version = key("The version of this format: 1.", 1)
+    exempt: tuple[Exemption, ...] = key(
+        "Tasks that no policy may touch. A bare text is an id pattern.", ["keep-*"], ()
+    )
+    policies: Annotated[tuple[Policy, ...], Field(min_length=1)] = key(
+        "What is watched and stopped. The strongest claim wins: stop over report, then this order.",
+        [
+            {
+                "name": "runaway-transcodes",
+                "targets": ["media/transcode@prod"],
+                "match": {"alive_for": "2h"},
+                "stop": "why",
+            }
+        ],
+    )
+    _source: str = PrivateAttr("policy")
+    _find: Callable[[Path], Place] | None = PrivateAttr(None)
+
+    @property
+    def source(self) -> str:
+        """How messages call the file."""
+        return self._source
+
+    def place(self, *path: str | int) -> Place:
+        """Where in its file a part stands, such as `("policies", 0, "match")`; line 0 without a file."""
+        return Place("", 0) if self._find is None else self._find(path)
+
+    @model_validator(mode="after")
+    def _has_unique_names(self) -> PolicyFile:
+        names = [policy.name for policy in self.policies]
+        faults = [
+            (("policies", at, "name"), f"policies[{names.index(name)}] has the same name; give each its own")
+            for at, name in enumerate(names)
+            if names.index(name) < at
+        ]
+        if faults:
+            raise Fault(*faults)
+        for at, policy in enumerate(self.policies):
+            policy._index = at
+        return self
+
+    def only(self, *policies: Policy) -> PolicyFile:
+        """This file with these policies in place of its own."""
+        copies = tuple(policy.model_copy() for policy in policies)
+        for at, policy in enumerate(copies):
+            policy._index = at
+        return self.model_copy(update={"policies": copies})
 
     def report_only(self, names: Collection[str]) -> PolicyFile:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
-        policies = (
-            replace(one, stops=False, approved=False) if one.stops and one.name in names else one
-            for one in self.policies
-        )
-        return replace(self, policies=tuple(policies))
+        policies = []
+        for policy in self.policies:
+            if policy.stops and policy.name in names:
+                policy = policy.model_copy()
+                policy._approved = False
+            policies.append(policy)
+        return self.model_copy(update={"policies": tuple(policies)})
+
+
+def policy_file_model() -> type[PolicyFile]:
+    """`PolicyFile`, with every rule that is registered by now as a key of its matchers."""
+    return _policy_file_model(tuple(RULES.values()))
+
+
+@lru_cache(maxsize=1)
+def _policy_file_model(rules: tuple[type[Rule], ...]) -> type[PolicyFile]:
+    for model in (Policy, PolicyFile):
+        model.model_rebuild(force=True)
+    return PolicyFile

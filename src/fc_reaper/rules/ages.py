@@ -1,18 +1,26 @@
 """How old a task is, by which clock, and when that cannot be known.
 
-The platform dates every change of status (`events`). `startedTime` is not documented well enough
-to condemn anybody: no page says whether it is the moment of enqueueing or of execution, so it is
-believed only where every reading of it is on the task's side.
+The platform dates every change of status (`events`). `startedTime` is not documented well enough to stop a
+task by: no page says whether it is the moment of enqueueing or of execution, so it is used only where every
+reading of it is on the task's side.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fc_reaper.models import FINISHED, STOPPING, Millis, Task
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, Millis, Task
 
 StartedTime = Literal["unknown", "enqueue", "execution"]
 """What this account's `startedTime` is known to mean."""
+
+CLOCKS: dict[str, tuple[str, ...]] = {
+    "queued_for": ("Enqueued", "Dequeued"),
+    "running_for": ("Running",),
+    "alive_for": ALIVE,
+    "stopping_for": (STOPPING,),
+}
+"""The clocks, and the statuses in which each of them runs."""
 
 _LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
 
@@ -26,14 +34,14 @@ _COARSENESS: Millis = 1000
 
 
 class Age(NamedTuple):
-    """How long a clock has been ticking, in milliseconds, and what it was read from."""
+    """How long a clock has been running, in milliseconds, and what it was read from."""
 
     ms: Millis
     source: Literal["events", "started_time"]
 
 
 def inconsistency(task: Task) -> str | None:
-    """Say what in the record speaks against itself; None when nothing does.
+    """Say in what the record contradicts itself; None when it does not.
 
     The latest event must name the present status, no event of an unfinished task may be an end, and
     no attempt can have started long after the latest event.

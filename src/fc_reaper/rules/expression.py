@@ -1,6 +1,8 @@
-"""Expressions over a task's record: JMESPath, compiled once, and what it reads, by its parse tree.
+"""Expressions over a task's record: JMESPath, compiled once and evaluated with three values.
 
 https://jmespath.org/specification.html
+
+jmespath is imported only where a policy has an expression.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from functools import cached_property
 from typing import Any
 
 from fc_reaper.errors import ReaperError
+from fc_reaper.names import kind_of
 
 LONGEST = 1000
 """Characters of an expression, itself allowed."""
 
 DEEPEST = 60
-"""Steps within each other, itself allowed: whoever walks the tree calls himself as often."""
+"""Levels of the parse tree, itself allowed: whoever walks the tree calls himself as often."""
 
 PAYLOAD, AGES = "payload", "ages"
 RAW_PAYLOADS = ("invocationPayload", "taskPayload")
@@ -33,16 +36,24 @@ RECORD_FIELDS = (
 """The wire names of a record, those of 2.0 and of 3.0:
 https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/api-fc-open-2021-04-06-struct-statefulasyncinvocation"""
 
+Path = tuple[str | int, ...]
+Node = Mapping[str, Any]
+
 _STEPS = ("field", "index", "current", "identity")
 _CHAINS = ("subexpression", "index_expression", "pipe")
-_AFTER_A_DOT = ("subexpression", "index_expression", "value_projection")
 _PROJECTIONS = ("projection", "value_projection", "filter_projection", "flatten")
-
-Path = tuple[str | int, ...]
 
 
 class BadExpression(ReaperError, ValueError):
-    """The text is no expression that can be used; its own text says why and what to write."""
+    """The text cannot be used as an expression; its message says why and what to write."""
+
+
+class Undecided(Exception):
+    """An expression has no answer for this task; `why` names fields and types, never a value."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Expression:
     """A compiled expression. Two are equal when their texts are."""
 
     text: str
-    tree: Mapping[str, Any] = field(compare=False, repr=False)
+    tree: Node = field(compare=False, repr=False)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -73,32 +84,70 @@ class Expression:
         return not self.roots.isdisjoint((AGES, "@"))
 
     @property
-    def strange_roots(self) -> tuple[str, ...]:
+    def unknown_roots(self) -> tuple[str, ...]:
         """The names that no record has, so that the expression never has an answer."""
-        known = {*RECORD_FIELDS, PAYLOAD, AGES, "@"}
-        return tuple(sorted(self.roots - known))
+        return tuple(sorted(self.roots.difference(RECORD_FIELDS, (PAYLOAD, AGES, "@"))))
 
     def __str__(self) -> str:
         return self.text
 
 
+def ask(expression: Expression, record: Mapping[str, Any]) -> Any:
+    """Evaluate *expression* over *record*; the answer is never None.
+
+    Raises:
+        Undecided: a field that it reads is absent or null, types do not fit, or anything else fails.
+    """
+    from fc_reaper.rules.interpreter import INTERPRETER
+
+    # Before anything else, so that neither ! nor || can make an answer of what is absent.
+    for path in expression.paths:
+        here: Any = record
+        for number, step in enumerate(path, 1):
+            here = step_into(here, step)
+            if here is None:
+                raise Undecided(f"{spelt(path[:number])} is absent")
+    try:
+        answer = INTERPRETER.visit(expression.tree, record)
+    except Undecided:
+        raise
+    except Exception as error:
+        # jmespath puts values into its messages; only names may go on.
+        name, actual = getattr(error, "function_name", None), getattr(error, "actual_type", None)
+        why = f"{name}() does not take {actual}" if name and actual else "it cannot be computed"
+        raise Undecided(why) from None
+    if answer is None:
+        raise Undecided("it answers nothing")
+    return answer
+
+
+def holds(expression: Expression, record: Mapping[str, Any]) -> bool:
+    """Evaluate *expression* where its answer is true or false.
+
+    Raises:
+        Undecided: as `ask`, or the answer is anything else.
+    """
+    answer = ask(expression, record)
+    if not isinstance(answer, bool):
+        raise Undecided(f"it answers {kind_of(answer)}, neither true nor false")
+    return answer
+
+
 def spelt(path: Path) -> str:
-    """A path as it is written, such as `events[0].status`."""
+    """Write a path as an expression does, such as `events[0].status`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")
 
 
 def step_into(value: Any, step: str | int) -> Any:
-    """The field or the place *step* of *value*; None where it is absent or null."""
+    """The field or the element *step* of *value*; None where it is absent or null."""
     if isinstance(step, int):
         return value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
     return value.get(step) if isinstance(value, Mapping) else None
 
 
 def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
-    """Compile *text*, and look at whatever can be seen to be wrong before there is a task.
-
-    *example* is one that messages may show.
+    """Compile *text*; *example* is one that messages may show.
 
     Raises:
         BadExpression: it is empty, too long, no JMESPath, calls an unknown function or with a wrong number
@@ -112,11 +161,7 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
     if _is_deeper(tree, DEEPEST):
         raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
     for node in _nodes(tree):
-        if node["type"] == "function_expression":
-            _check_call(node)
-        _check_not(node)
-        if node["type"] == "literal":
-            _check_literal(node["value"])
+        _check(node)
     expression = Expression(text, tree)
     if not expression.paths:
         raise BadExpression(
@@ -125,30 +170,28 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
     return expression
 
 
-def _parsed(text: str, example: str) -> Mapping[str, Any]:
-    import jmespath  # only a policy with an expression needs it
+def _parsed(text: str, example: str) -> Node:
+    import jmespath
     from jmespath.exceptions import JMESPathError
 
     try:
         with warnings.catch_warnings():
-            # `gold` between backticks is deprecated, and read as text although no JSON.
+            # `gold` between backticks is deprecated, and read as text although it is no JSON.
             warnings.simplefilter("error", PendingDeprecationWarning)
-            tree: Mapping[str, Any] = jmespath.compile(text).parsed
+            tree: Node = jmespath.compile(text).parsed
     except PendingDeprecationWarning:
         raise BadExpression("between backticks stands JSON; write text in single quotes, 'gold'") from None
     except (JMESPathError, RecursionError, ValueError) as error:
-        raise BadExpression(f"it is no JMESPath{_where(error, text)}; {_remedy(text, example)}") from None
+        at = getattr(error, "lex_position", None)
+        where = ""
+        if isinstance(at, int) and 0 <= at <= len(text):
+            where = f" near {text[at : at + 20]!r}" if text[at : at + 20].strip() else ", it ends too early"
+        raise BadExpression(f"it is no JMESPath{where}; {_remedy(text, example)}") from None
     return tree
 
 
-def _where(error: Exception, text: str) -> str:
-    at = getattr(error, "lex_position", None)
-    if not isinstance(at, int) or not 0 <= at <= len(text):
-        return ""
-    return f" near {text[at : at + 20]!r}" if text[at : at + 20].strip() else ", it ends too early"
-
-
 _MISTAKES = (
+    (r"[<>=]\s*-?[0-9]", "write a number between backticks, as in payload.size > `5`"),
     ("[\u2018\u2019\u201c\u201d]", "write straight quotes, as in payload.tier == 'gold'"),
     (r"^\$", "leave $ out, the record is meant already"),
     (r"===|<>|=~|!==", "write one of == != < <= > >= to compare"),
@@ -157,44 +200,38 @@ _MISTAKES = (
     (r"\[\s*['\"]", 'write payload.name, or with quotes payload."odd name"'),
     (r"\bis\s+(not\s+)?(null|none)\b", "write nothing about null: what is absent is unknown, and kept"),
     (r"[A-Za-z0-9_]-[A-Za-z]|[^\x00-\x7f]", 'quote a name that holds other characters, payload."order-id"'),
+    (r"(?i)\s(and|or)\s|(^|\s)not\s", "write && || ! for and, or, not"),
+    (r"(?s)^(?!.*==).*=", "write == to compare"),
 )
 """What people write who know other languages, and what to write instead."""
 
 
 def _remedy(text: str, example: str) -> str:
-    if re.search(r"[<>=]\s*-?[0-9]", text):
-        return "write a number between backticks, as in payload.size > `5`"
-    for mistake, remedy in _MISTAKES:
-        if re.search(mistake, text):
-            return remedy
-    if re.search(r"(?i)\s(and|or)\s|(^|\s)not\s", text):
-        return "write && || ! for and, or, not"
-    if "==" not in text and "=" in text:
-        return "write == to compare"
-    return f"write something like {example} (https://jmespath.org)"
+    found = (remedy for mistake, remedy in _MISTAKES if re.search(mistake, text))
+    return next(found, f"write something like {example} (https://jmespath.org)")
 
 
-def _check_not(node: Mapping[str, Any]) -> None:
-    """In jmespath.py `!a.b` is `(!a).b`, which nobody means and which never has an answer."""
-    first = node["children"][0] if node["children"] else None
-    if node["type"] in _AFTER_A_DOT and isinstance(first, Mapping) and first["type"] == "not_expression":
+def _check(node: Node) -> None:
+    """Refuse what jmespath compiles although it never has the answer that people expect."""
+    kind, children = node["type"], node["children"]
+    if kind == "function_expression":
+        _check_call(node["value"], len(children))
+    if kind in ("subexpression", "index_expression", "value_projection") and (
+        isinstance(children[0], Mapping) and children[0]["type"] == "not_expression"
+    ):
         raise BadExpression(
             "! takes only the name that follows it; write !(payload.vip) instead of !payload.vip"
         )
+    if kind == "literal":
+        try:
+            json.dumps(node["value"], allow_nan=False)
+        except ValueError:
+            raise BadExpression("between backticks stands JSON, which has no NaN and no Infinity") from None
 
 
-def _check_literal(value: Any) -> None:
-    """Python reads NaN and Infinity, which JSON has not, and which differ from every number."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        raise BadExpression("between backticks stands JSON, which has no NaN and no Infinity") from None
-
-
-def _check_call(node: Mapping[str, Any]) -> None:
+def _check_call(name: str, given: int) -> None:
     from jmespath.functions import Functions
 
-    name, given = node["value"], len(node["children"])
     known: Mapping[str, Any] = Functions.FUNCTION_TABLE
     if name not in known:
         from difflib import get_close_matches
@@ -210,34 +247,37 @@ def _check_call(node: Mapping[str, Any]) -> None:
         raise BadExpression(f"{name}() takes {wanted}, not {given}; see https://jmespath.org")
 
 
-def _is_deeper(tree: Mapping[str, Any], levels: int) -> bool:
+def _is_deeper(tree: Node, levels: int) -> bool:
     floor = [tree]
     for _ in range(levels):
-        floor = [child for node in floor for child in node["children"] if isinstance(child, Mapping)]
+        floor = [child for node in floor for child in _children(node)]
     return bool(floor)
 
 
-def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _nodes(node: Node) -> Iterator[Node]:
     yield node
-    for child in node["children"]:
-        if isinstance(child, Mapping):
-            yield from _nodes(child)
+    for child in _children(node):
+        yield from _nodes(child)
 
 
-def _paths(node: Mapping[str, Any]) -> Iterator[Path]:
+def _children(node: Node) -> list[Node]:
+    return [child for child in node["children"] if isinstance(child, Mapping)]
+
+
+def _paths(node: Node) -> Iterator[Path]:
     """The fields that *node* reads from the record itself."""
-    kind, children = node["type"], [child for child in node["children"] if isinstance(child, Mapping)]
+    kind, children = node["type"], _children(node)
     if kind in _STEPS:
         yield (node["value"],) if kind in ("field", "index") else ()
     elif kind in _CHAINS:
         yield from _chained(children)
     elif kind != "expref":
-        # Of a projection only the first part is asked of the record, the others of what comes out of it.
+        # The first part of a projection reads the record, the others read what comes out of it.
         for child in children[:1] if kind in _PROJECTIONS else children:
             yield from _paths(child)
 
 
-def _chained(children: list[Mapping[str, Any]]) -> Iterator[Path]:
+def _chained(children: list[Node]) -> Iterator[Path]:
     """Each part of a chain reads from what the part before it answers."""
     before: Path = ()
     for number, child in enumerate(children, 1):
@@ -248,7 +288,7 @@ def _chained(children: list[Mapping[str, Any]]) -> Iterator[Path]:
         before = (*before, *paths[0])
 
 
-def _is_straight(node: Mapping[str, Any]) -> bool:
+def _is_straight(node: Node) -> bool:
     """Whether it is a plain chain such as `payload.items[0].id`."""
     return node["type"] in _STEPS or (
         node["type"] in _CHAINS and all(_is_straight(child) for child in node["children"])

@@ -1,4 +1,4 @@
-"""Targets: the `[service/]function[@qualifier]` patterns of a policy, and whom they mean."""
+"""Targets: the `[service/]function[@qualifier]` patterns of a policy, and the functions that they mean."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import NamedTuple
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import LATEST, Function
 
-_GLOB = re.compile(r"[*?]")
-_PART = re.compile(r"[A-Za-z0-9_$*?-]+")
+PART = "[A-Za-z0-9_$*?-]+"
 _TARGET = re.compile(r"(?:(?P<service>[^/@]+)/)?(?P<name>[^/@]+)(?:@(?P<qualifier>[^/@]+))?")
 
 
@@ -30,13 +29,13 @@ class Target(NamedTuple):
 
     @property
     def names_a_glob(self) -> bool:
-        """Whether service or function is a pattern, so that only discovery can tell whom it means."""
-        return _is_glob(self.name) or (self.service is not None and _is_glob(self.service))
+        """Whether service or function is a pattern, so that only discovery can tell which are meant."""
+        return is_glob(self.name) or (self.service is not None and is_glob(self.service))
 
     @property
     def needs_discovery(self) -> bool:
-        """Whether any part is a pattern. A literal target is looked at without asking what exists."""
-        return self.names_a_glob or _is_glob(self.qualifier)
+        """Whether any part is a pattern. A literal target is listed without asking what exists."""
+        return self.names_a_glob or is_glob(self.qualifier)
 
     def fits_path(self, service: str | None, name: str) -> bool:
         """Whether a function of that service and name is meant under some qualifier."""
@@ -55,6 +54,11 @@ class Target(NamedTuple):
     def literal(self) -> Function:
         """The one function that a target without patterns names."""
         return Function(self.service, self.name, self.qualifier)
+
+
+def is_glob(part: str) -> bool:
+    """Whether a name or id is a pattern."""
+    return "*" in part or "?" in part
 
 
 def spellings(function: Function) -> tuple[Function, ...]:
@@ -76,16 +80,16 @@ def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
     """
     match = _TARGET.fullmatch(text)
     if match is None:
-        raise InvalidName(f"{text!r} is not a target; write [service/]function[@qualifier]")
-    parts = match.groupdict()
-    for part in parts.values():
-        if part is not None and not _PART.fullmatch(part):
+        raise InvalidName(f"{_shown(text)} is not a target; write [service/]function[@qualifier]")
+    service, name, qualifier = match.groups()
+    for part in (service, name, qualifier):
+        if part is not None and not re.fullmatch(PART, part):
             raise InvalidName(
-                f"{text!r} is not a target: {part!r} holds a character no name has; "
+                f"{_shown(text)} is not a target: {_shown(part)} holds a character no name has; "
                 "use letters, digits, _ - and the patterns * ?"
             )
-    return Target(parts["service"], parts["name"] or "", parts["qualifier"] or default_qualifier)
+    return Target(service, name, qualifier or default_qualifier)
 
 
-def _is_glob(part: str) -> bool:
-    return _GLOB.search(part) is not None
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import takewhile
 from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.evaluate import CompiledPolicy, FunctionPolicies, evaluate, stopping_too_long
+from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Page, Snapshot, Task
-from fc_reaper.policy import Carried
-from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep.pool import Jobs, Pool
 from fc_reaper.sweep.report import Report
-
-_SLACK: Millis = 1000
-"""The cloud tells its time in seconds."""
 
 _GENERATION = 10_000
 
@@ -45,41 +39,16 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
     One for each status that some policy is about, and always one for Stopping: stuck tasks are reported in
     every run. Where policies differ, the weakest filter is used: a task that is due is never filtered out.
     """
-    filters: dict[str, tuple[Millis | None, str]] = {STOPPING: (None, "")}
+    filters = {STOPPING: PushDown()}
     with_payload: set[str] = set()
     for compiled in policies.every:
-        bound = _started_before(compiled, now, policies.started_time)
-        prefix = _common_start([re.split(r"[*?]", glob, maxsplit=1)[0] for glob in compiled.policy.match.ids])
+        strongest = compiled.match.push_down(now, policies.started_time)
         for status in compiled.match.statuses or ():
-            if status in filters:
-                other, other_prefix = filters[status]
-                weaker = None if bound is None or other is None else max(bound, other)
-                filters[status] = weaker, _common_start([prefix, other_prefix])
-            else:
-                filters[status] = bound, prefix
+            filters[status] = strongest.weaker(filters[status]) if status in filters else strongest
             if policies.exempt_needs_payload or any(one.needs_payload for one in compiled.policy.expressions):
                 with_payload.add(status)
     statuses = [status for status in UNFINISHED if status in filters]
     return [Query(function, status, *filters[status], status in with_payload) for status in statuses]
-
-
-def _started_before(compiled: CompiledPolicy, now: Millis, started_time: StartedTime) -> Millis | None:
-    """`running_for` bounds `startedTime` under every reading of it, since an attempt cannot begin
-    before it; the clocks that count from enqueueing only where it is known to be the enqueueing."""
-    sound = [
-        limit
-        for clock, limit in compiled.match.limits
-        if not isinstance(limit, Carried)  # a task may carry any
-        if clock == "running_for" or (started_time == "enqueue" and clock in ("alive_for", "queued_for"))
-    ]
-    return now - max(sound) + _SLACK if sound else None
-
-
-def _common_start(texts: list[str]) -> str:
-    """The longest text that all of *texts* begin with; empty when there are none."""
-    shortest, longest = min(texts, default=""), max(texts, default="")
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(shortest, longest, strict=False))
-    return "".join(letter for letter, _ in same)
 
 
 class Listed(NamedTuple):

@@ -18,8 +18,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy, PolicyFile
-from fc_reaper.policy.fingerprint import exemptions
-from fc_reaper.policy.lock import Lock, dump_lock, lock_of, unapproved
+from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
 from fc_reaper.policy_files import read_lock, read_policy
 from fc_reaper.settings import Context, Settings, read_settings
 
@@ -122,7 +121,8 @@ def _lock_after(file: PolicyFile, before: Lock | None, chosen: Sequence[Policy])
     old = {one.name: one for one in before.policies if one.name in still}
     new = {one.name: one for one in fresh.policies if one.name not in old}
     order = [one.name for one in file.policies]
-    return Lock(fresh.exempt, tuple(sorted({**new, **old}.values(), key=lambda one: order.index(one.name))))
+    approved = sorted({**new, **old}.values(), key=lambda one: order.index(one.name))
+    return Lock(version=1, exempt=fresh.exempt, policies=tuple(approved))
 
 
 def _dropped(file: PolicyFile, before: Lock | None, after: Lock) -> dict[str, str]:

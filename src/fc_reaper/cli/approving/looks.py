@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from fc_reaper.backtest.stats import Replay
@@ -21,8 +20,8 @@ from fc_reaper.cli.planning.plan import every_timer
 from fc_reaper.cli.planning.planview import KEPT_LINES
 from fc_reaper.log import Line, Lines, Listener, TaskLine
 from fc_reaper.models import UNFINISHED, Exit, Function
-from fc_reaper.policy import Matcher, Policy, PolicyFile
-from fc_reaper.policy.dump import dump_policy
+from fc_reaper.policy import Policy, PolicyFile
+from fc_reaper.policy.load import dump_policy
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings
 
@@ -95,7 +94,7 @@ def evidence(
 
 def _alone(file: PolicyFile, policy: Policy) -> PolicyFile:
     """The file with *policy* alone, as if everything ran it."""
-    return replace(file, policies=(replace(policy, triggers=(), index=0),))
+    return file.only(policy.model_copy(update={"triggers": ()}))
 
 
 def _dry_run_line(file: PolicyFile, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
@@ -106,7 +105,14 @@ def _dry_run_line(file: PolicyFile, env: Mapping[str, str]) -> tuple[RunResult, 
 def _census(file: PolicyFile, policies: Sequence[Policy], env: Mapping[str, str]) -> Census:
     """Count what is unfinished; a dry run by itself lists no more than what could be due."""
     targets = tuple(dict.fromkeys(target for policy in policies for target in policy.targets))
-    all_of_it = Policy("census", targets, Matcher(UNFINISHED), stops=False, reason="How many are there?")
+    all_of_it = Policy.model_validate(
+        {
+            "name": "census",
+            "targets": targets,
+            "match": {"status": UNFINISHED},
+            "report": "How many are there?",
+        }
+    )
     tasks: Counter[Function] = Counter()
 
     failed = Lines("list_failed")
@@ -116,7 +122,7 @@ def _census(file: PolicyFile, policies: Sequence[Policy], env: Mapping[str, str]
         if isinstance(line, TaskLine) and line.event in ("reported", "unknown"):
             tasks[Function(line.service, line.function, line.qualifier)] += 1
 
-    finished = _swept(replace(file, exempt=(), policies=(all_of_it,)), env, listener, failed)
+    finished = _swept(file.model_copy(update={"exempt": ()}).only(all_of_it), env, listener, failed)
     return Census(tasks, not finished.result.partial and not failed)
 
 

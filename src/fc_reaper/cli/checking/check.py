@@ -12,9 +12,6 @@ from rich.text import Text
 
 from fc_reaper.cli.checking.cost import Cost, costs, generations
 from fc_reaper.cli.checking.idle import idle_by_trigger, idle_sentence
-from fc_reaper.cli.checking.lint import warnings
-from fc_reaper.cli.checking.lint.unlisted import DEQUEUED, WITHOUT, unlisted
-from fc_reaper.cli.checking.remarks import remarks_of
 from fc_reaper.cli.explain import keep_text as kept
 from fc_reaper.cli.output import (
     STRONG,
@@ -27,10 +24,12 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.errors import PolicyError
+from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.models import Exit
-from fc_reaper.policy import Keep, Policy, PolicyFile, spell_duration
+from fc_reaper.policy import Keep, Policy, PolicyFile
+from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
 from fc_reaper.policy_files import read_lock, read_policy, read_unapproved
+from fc_reaper.rules.duration import spell_duration
 from fc_reaper.settings import Context, Settings, read_settings
 
 
@@ -42,12 +41,11 @@ def check(env: Mapping[str, str], *, as_json: bool) -> int:
     except PolicyError as error:
         print_issues(error)
         if as_json:
-            findings = remarks_of(error.findings, source_of(settings))
-            print_line(json.dumps({"valid": False, "findings": [one.as_json() for one in findings]}))
+            print_line(json.dumps({"valid": False, "findings": [_issue_json(one) for one in error.issues]}))
         return int(Exit.REFUSED)
-    odd = warnings(file, _text(settings), settings.api_version)
+    odd = lint(file, settings.api_version)
     if as_json:
-        print_line(json.dumps({**_as_json(file, settings), "warnings": [one.as_json() for one in odd]}))
+        print_line(json.dumps({**_as_json(file, settings), "warnings": [_issue_json(one) for one in odd]}))
     else:
         _show(file, settings)
     for warning in odd:
@@ -55,19 +53,10 @@ def check(env: Mapping[str, str], *, as_json: bool) -> int:
     return int(Exit.DONE)
 
 
-def source_of(settings: Settings) -> str:
-    """What messages call the policy: its path as it was given, or the variable that holds its text."""
-    return "REAPER_POLICY" if "\n" in settings.policy else settings.policy
-
-
-def _text(settings: Settings) -> str:
-    """What the policy was read from; empty if it is gone since."""
-    if "\n" in settings.policy:
-        return settings.policy
-    try:
-        return (settings.folder / settings.policy).read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return ""
+def _issue_json(issue: Issue) -> dict[str, Any]:
+    values = {"file": issue.source, "line": issue.line, "path": issue.path, "cause": issue.what,
+              "remedy": issue.remedy, "lint": issue.lint, "text": issue.text}  # fmt: skip
+    return {key: value for key, value in values.items() if key != "lint" or value}
 
 
 def _show(file: PolicyFile, settings: Settings) -> None:
@@ -156,7 +145,7 @@ def _sentences(file: PolicyFile, settings: Settings) -> Iterator[str]:
     if idle:
         yield idle
     if any(unlisted(one, settings.api_version) for one in file.policies if one.triggers != ("task",)):
-        yield f"FC 2.0 does not list what is {DEQUEUED} by {WITHOUT}: that call is refused."
+        yield f"FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}: that call is refused."
     for generation in generations(file):
         yield f"Patterns: {generation} is asked once a run which functions have task mode, 100 a call."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.models import STOPPING, Function, Millis
-from fc_reaper.policy import Carried, Matcher, Policy, PolicyFile
+from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.expression import AGES, Expression
+from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.sweep.scanner import Query, queries
 
 PAGE = WITH_PAYLOAD
@@ -72,7 +73,7 @@ def _cost(policy: Policy, exempt: Sequence[Matcher], started_time: StartedTime) 
     asked = [
         one
         for one in questions(Function(*target), [policy], exempt, started_time)
-        if one.status != STOPPING or STOPPING in policy.match.condition_statuses
+        if one.status != STOPPING or STOPPING in policy.match.match_statuses
     ]
     bounded = [
         (one.status, _SOME_DAY - one.started_before) for one in asked if one.started_before is not None
@@ -135,8 +136,8 @@ def _why_everything(policy: Policy, started_time: StartedTime) -> str:
     """Why the cloud cannot be asked for what is overdue alone."""
     if policy.keep is not None:
         return "`keep` must see all that matches, so everything in those statuses is listed."
-    carried = [clock for clock, limit in policy.match.limits if isinstance(limit, Carried)]
-    clocks = [clock for clock, limit in policy.match.limits if not isinstance(limit, Carried)]
+    carried = [clock for clock, limit in policy.match.limits if isinstance(limit, CarriedLimit)]
+    clocks = [clock for clock, limit in policy.match.limits if not isinstance(limit, CarriedLimit)]
     if set(clocks) & {"alive_for", "queued_for"} and started_time != "enqueue":
         clock = next(clock for clock in clocks if clock in ("alive_for", "queued_for"))
         return (

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fc_reaper.cli.checking.cost import questions
-from fc_reaper.cli.checking.neighbours import Neighbours
 from fc_reaper.cli.output import counted
 from fc_reaper.events import Request, Selector
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.ages import StartedTime
-from fc_reaper.rules.target import Target
 from fc_reaper.sweep.scope import scope_of
 
 _MOST = 20
@@ -22,10 +20,9 @@ def idle_calls(
 ) -> int:
     """Listings that a run by *kind* makes of all literal targets when nothing is alive, one call each."""
     scope = scope_of([Request(kind, name, Selector(), "")], file.policies)
-    asked = Neighbours({area.policy.index: area.policy for area in scope.areas}.values())
+    policies = list({area.policy.index: area.policy for area in scope.areas}.values())
     return sum(
-        len(questions(function, asked.of([Target(*function)]), file.exempt, started_time))
-        for function in scope.functions(())
+        len(questions(function, policies, file.exempt, started_time)) for function in scope.functions(())
     )
 
 

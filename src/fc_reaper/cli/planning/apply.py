@@ -29,8 +29,9 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.log import Line, Lines, TaskLine
 from fc_reaper.models import Exit, Millis
-from fc_reaper.policy import PolicyFile, parse_duration
+from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
+from fc_reaper.rules.duration import parse_duration
 from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, Settings, read_settings
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from fc_reaper.cli.output import CommandError
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
-from fc_reaper.policy.dump import dump_policy
-from fc_reaper.policy.fingerprint import exemptions
-from fc_reaper.policy.lock import spared_by
+from fc_reaper.policy.load import dump_policy
+from fc_reaper.policy.lock import exemptions, spared_by
 from fc_reaper.policy_files import read_lock, read_policy
 from fc_reaper.settings import Context, read_settings
 
@@ -126,7 +124,7 @@ def incident_policy(incident: Incident, exempt: tuple[Matcher, ...]) -> str:
         file = load_policy(_text(incident), source=NAME)
     except PolicyError as error:
         raise CommandError("\n".join(_in_options(finding) for finding in error.findings)) from None
-    return dump_policy(replace(file, exempt=exempt))
+    return dump_policy(file.model_copy(update={"exempt": exempt}))
 
 
 def _text(incident: Incident) -> str:
@@ -149,7 +147,7 @@ def load_incident(text: str, exempt: tuple[Matcher, ...]) -> PolicyFile:
         PolicyError: it is none.
     """
     file = load_policy(text, source=NAME)
-    return replace(file, exempt=joined(file.exempt, exempt))
+    return file.model_copy(update={"exempt": joined(file.exempt, exempt)})
 
 
 def joined(one: tuple[Matcher, ...], other: tuple[Matcher, ...]) -> tuple[Matcher, ...]:

@@ -10,8 +10,9 @@ from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planning.planfile import Basis, Plan, Whereabouts
 from fc_reaper.cloud import parse_endpoint
 from fc_reaper.models import Millis
-from fc_reaper.policy import PolicyFile, spell_duration
-from fc_reaper.policy.fingerprint import file_fingerprint, fingerprint
+from fc_reaper.policy import PolicyFile
+from fc_reaper.policy.lock import file_fingerprint, fingerprint
+from fc_reaper.rules.duration import spell_duration
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep.executor import TRUSTED_SKEW
 

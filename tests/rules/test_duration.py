@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.policy import format_duration, parse_duration, spell_duration
-from fc_reaper.policy.duration import LONGEST, NotADuration
+from fc_reaper.rules.duration import LONGEST, NotADuration, format_duration, parse_duration, spell_duration
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 
@@ -50,20 +49,15 @@ def test_a_length_of_time_has_units(text: str, length: int) -> None:
         ("2 h", "write 2h"),
         ("2H", "write 2h"),
         ("2 hours", "write 2h"),
-        ("2h30", "write 2h30m"),
-        ("1h5", "write 1h5m"),
         ("1M", "write a length such as"),
         ("P1M", "write a length such as"),
         ("90M", "write a length such as"),
         ("1h30m20", "write a length such as"),
         ("010", "write 10s"),
-        ("90min", "write 1h30m"),
-        ("1.5h", "write 1h30m"),
-        ("12h1d", "write 1d12h"),
-        ("1h1h", "write 2h"),
+        ("90min", "write 90m"),
+        ("12h1d", "write a length such as"),
         ("1d, 12h", "write 1d12h"),
-        ("12:30", "write 12h30m"),
-        ("1:30:00", "write 1h30m"),
+        ("12:30", "write a length such as"),
         ("500ms", "write a length such as"),
         ("1y", "write a length such as"),
         ("P1Y", "write a length such as"),

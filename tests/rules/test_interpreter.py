@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.rules.asking import Undecided, ask, holds
-from fc_reaper.rules.expression import parse_expression
+from fc_reaper.rules.expression import Undecided, ask, holds, parse_expression
 from tests.policy.strategies import PAYLOADS
 
 SUBJECT: dict[str, Any] = {
@@ -102,7 +101,7 @@ def test_what_is_there_is_answered(text: str, answer: bool) -> None:
         ("payload.flags == `[1]`", "it compares true or false with a number"),
         ("payload.flags != `[1]`", "it compares true or false with a number"),
         ('payload.deep != `{"a": {"b": 1}}`', "it compares text with a number"),
-        ("payload.tier == `null`", "it compares text with nothing"),
+        ("payload.tier == `null`", "it compares text with null"),
         ("payload.tier > 'a'", "it asks whether text is more or less"),
         ("payload.vip > `false`", "it asks whether true or false is more or less"),
         ("!contains(payload.tags, `1`)", "it compares text with a number"),
@@ -131,7 +130,7 @@ def test_what_is_there_is_answered(text: str, answer: bool) -> None:
         ("payload.tier && payload.vip", "&& is asked of text"),
         ("payload.vip && payload.tier", "&& is asked of text"),
         ("payload.blank || payload.vip", "|| is asked of text"),
-        ("!(contains(payload.holes, 'vip'))", "it compares nothing with text"),
+        ("!(contains(payload.holes, 'vip'))", "it compares null with text"),
         ("!(contains(payload.holes[*], 'vip'))", "one of several is null"),
         ("!(contains(payload.holes[], 'vip'))", "one of several is null"),
         ("!(contains(payload.hole.*, 'vip'))", "one of several is null"),

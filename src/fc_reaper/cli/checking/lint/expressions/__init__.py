@@ -1,1 +1,0 @@
-"""What can be known of an expression before there is a task: what it reads, and what it may answer."""

@@ -1,0 +1,278 @@
+"""What is valid in a policy file and yet probably not meant; what cannot be told for certain is not said.
+
+Timeout: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits
+Queue age and retries in FC 2.0:
+https://help.aliyun.com/zh/fc/developer-reference/api-fc-open-2021-04-06-putfunctionasyncinvokeconfig
+In FC 3.0: https://alibabacloud.com/help/en/functioncompute/api-fc-2023-03-30-struct-putasyncinvokeconfiginput
+What is not listed:
+https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-liststatefulasyncinvocations
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from fc_reaper.errors import Issue
+from fc_reaper.models import Millis
+from fc_reaper.policy.model import Matcher, Policy, PolicyFile
+from fc_reaper.rules.ages import CLOCKS
+from fc_reaper.rules.duration import parse_duration, spell_duration
+from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
+from fc_reaper.rules.fields import CarriedLimit, Path, nearest
+from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
+from fc_reaper.rules.target import Target
+
+DEQUEUED = "Dequeued"
+BLIND_API = "2021-04-06"
+"""The API of FC 2.0 that refuses to list what is Dequeued."""
+
+LONGEST_ATTEMPT = parse_duration("24h")
+MOST_RETRIES = 8
+LONGEST_QUEUE = {True: parse_duration("30d"), False: parse_duration("7d")}
+"""How long a task may wait at most (maxAsyncEventAgeInSeconds), in FC 2.0 and in FC 3.0."""
+
+_Said = tuple[Path, str, str]
+"""Where, what is odd, and what to write."""
+
+
+def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
+    """Everything odd in *file*, in the order of its lines; *api_version* is the one for FC 2.0."""
+    found = {
+        "unknown-field": _unknown_fields(file),
+        "above-maximum": _above_maximum(file),
+        "spares-nobody": _spares_nobody(file),
+        "never-listed": _never_listed(file, api_version),
+        "native-limit": _native_limits(file),
+        "always-beaten": _always_beaten(file),
+    }
+    issues = [
+        Issue(file.source, file.place(*path).line, file.place(*path).path, what, remedy, name)
+        for name, said in found.items()
+        for path, what, remedy in said
+    ]
+    return sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0)
+
+
+def _matchers(file: PolicyFile) -> Iterator[tuple[Path, Matcher, Sequence[Target], str]]:
+    """Every matcher with its path, the targets that it is about, and what follows if it never holds."""
+    everywhere = [target for policy in file.policies for target in policy.targets]
+    for at, matcher in enumerate(file.exempt):
+        yield ("exempt", at), matcher, everywhere, "it spares nobody"
+    for number, policy in enumerate(file.policies):
+        yield ("policies", number, "match"), policy.match, policy.targets, "the policy never matches"
+        for at, matcher in enumerate(policy.unless):
+            yield ("policies", number, "unless", at), matcher, policy.targets, "it spares nobody for certain"
+
+
+def _unknown_fields(file: PolicyFile) -> Iterator[_Said]:
+    """An expression that reads a field which no record has is never answered."""
+    for path, matcher, _, so in _matchers(file):
+        for rule in matcher.rules:
+            for expression in rule.expressions:
+                inner = (*path, rule.key, "from") if isinstance(rule, Clock) else (*path, rule.key)
+                yield from _unknown(inner, expression, so)
+    for number, policy in enumerate(file.policies):
+        if policy.keep is not None and isinstance(policy.keep.per, Expression):
+            path = ("policies", number, "keep", "per")
+            yield from _unknown(path, policy.keep.per, "no task has a group, and none is counted")
+
+
+def _unknown(path: Path, expression: Expression, so: str) -> Iterator[_Said]:
+    for name in expression.unknown_roots[:1]:
+        near = nearest(name, (*RECORD_FIELDS, PAYLOAD, AGES))
+        remedy = f"write {PAYLOAD}.{name} for a field of the payload, '{name}' in single quotes for text"
+        if name in CLOCKS:
+            remedy = f"write {AGES}.{name}, which is in seconds"
+        elif name in ("true", "false", "null"):
+            remedy = f"write `{name}` between backticks for the value"
+        elif near is not None:
+            remedy = f"did you mean {near}?"
+        yield path, f"no record has a field {name}, so {so}", remedy
+
+
+def maximum(clock: str, *, services: bool) -> tuple[Millis, str] | None:
+    """How far *clock* can get in FC 2.0 (*services*) or 3.0, and what sets the bound; None for no bound."""
+    queue = LONGEST_QUEUE[services]
+    age = f"maxAsyncEventAgeInSeconds is at most {queue // 1000} in FC {'2.0' if services else '3.0'}"
+    if clock == "running_for":
+        return LONGEST_ATTEMPT, "a function's timeout, which ends an attempt, is at most 86400 seconds"
+    if clock == "queued_for":
+        return queue, age
+    if clock == "alive_for":
+        attempts = MOST_RETRIES + 1
+        return queue + attempts * LONGEST_ATTEMPT, f"{age}, and then come at most {attempts} attempts of 24h"
+    return None
+
+
+def _above_maximum(file: PolicyFile) -> Iterator[_Said]:
+    """A limit that no task can be over, because the platform ends it before."""
+    for path, matcher, targets, so in _matchers(file):
+        for clock, limit in matcher.limits:
+            for key, length, exact, follows in _lengths(limit, so):
+                for what, most in _beyond(clock, length, exact, targets):
+                    remedy = (
+                        f"write {'less than ' if exact else ''}{_spelt(most)}{'' if exact else ' or less'}"
+                    )
+                    yield (*path, clock, *key), f"{what}, so {follows}", remedy
+        retries = matcher.rule(RetriesOver)
+        if retries is not None and retries.wanted >= MOST_RETRIES:
+            what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
+            yield (*path, "retries_over"), what, f"write {MOST_RETRIES - 1} or less"
+
+
+def _lengths(limit: Millis | CarriedLimit, so: str) -> Iterator[tuple[Path, Millis, bool, str]]:
+    """The lengths of a limit, whether the maximum itself is too long as well, and what follows."""
+    if not isinstance(limit, CarriedLimit):
+        yield (), limit, True, so
+        return
+    yield ("at_most",), limit.at_most, False, "it bounds nothing"
+    if limit.otherwise is not None:
+        yield ("else",), limit.otherwise, True, f"{so} where the task carries none"
+
+
+def _beyond(
+    clock: str, length: Millis, exact: bool, targets: Sequence[Target]
+) -> Iterator[tuple[str, Millis]]:
+    for services in sorted({_is_of_2_0(target) for target in targets}, reverse=True):
+        bound = maximum(clock, services=services)
+        if bound is not None and length + exact > bound[0]:
+            most, why = bound
+            more = f"more than the {_spelt(most)} that are" if length > most else "all that is"
+            yield f"{_spelt(length)} is {more} possible ({why})", most
+            return
+
+
+def _is_of_2_0(target: Target) -> bool:
+    """Whether it means functions that were made in FC 2.0, by either of their names."""
+    return target.service is not None or "$" in target.name
+
+
+def _spelt(length: Millis) -> str:
+    """A length of time; up to two days in hours, as people speak of a function's timeout."""
+    hours, rest = divmod(length, 3_600_000)
+    return f"{hours}h" if not rest and hours <= 48 else spell_duration(length)
+
+
+def _spares_nobody(file: PolicyFile) -> Iterator[_Said]:
+    """An exemption of functions that no target means; above all one without `@`, which means `@LATEST`."""
+    for path, matcher, targets, _ in _matchers(file):
+        rule = matcher.rule(TargetRule)
+        for spared in () if rule is None else rule.wanted:
+            wide = spared._replace(qualifier="*")
+            if any(_meet(spared, target) for target in targets):
+                continue
+            if any(_meet(wide, target) for target in targets):
+                what, remedy = f"{spared} spares nothing under the qualifiers of the targets", f"write {wide}"
+            else:
+                what, remedy = f"{spared} meets none of the targets", "is it spelt right?"
+            yield (*path, "target"), what, remedy
+
+
+def _meet(one: Target, other: Target) -> bool:
+    """Whether both can mean one function, under either of its names."""
+    return any(
+        (a.service is None) == (b.service is None)
+        and all(overlap(part, its) for part, its in zip(a, b, strict=True) if part and its)
+        for a in _names(one)
+        for b in _names(other)
+    )
+
+
+def _names(target: Target) -> Iterator[Target]:
+    yield target
+    if target.service is not None:
+        yield Target(None, f"{target.service}${target.name}", target.qualifier)
+
+
+@lru_cache(maxsize=10_000)
+def overlap(one: str, other: str) -> bool:
+    """Whether some text fits both patterns; True also where they are too long to tell."""
+    if len(one) + len(other) > 400 or one == other:
+        return True
+    if one.startswith("*"):
+        return overlap(one[1:], other) or (other != "" and overlap(one, other[1:]))
+    if other.startswith("*"):
+        return overlap(other, one)
+    alike = one != "" and other != "" and (one[0] == other[0] or "?" in (one[0], other[0]))
+    return alike and overlap(one[1:], other[1:])
+
+
+def unlisted(policy: Policy, api_version: str) -> Sequence[Target]:
+    """The targets of which what is Dequeued is asked for and not listed."""
+    if api_version != BLIND_API or DEQUEUED not in policy.match.match_statuses:
+        return ()
+    return [target for target in policy.targets if target.service is not None]
+
+
+def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Said]:
+    """A policy that asks for Dequeued alone, where only an event could name such a task."""
+    for number, policy in enumerate(file.policies):
+        blind = unlisted(policy, api_version)
+        if blind and policy.match.match_statuses == (DEQUEUED,) and policy.triggers != ("task",):
+            only = "" if len(blind) == len(policy.targets) else f" at {', '.join(map(str, blind))}"
+            what = f"no run finds such a task{only}: FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}"
+            remedy = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"
+            yield ("policies", number, "match", "status"), what, remedy
+
+
+def _native_limits(file: PolicyFile) -> Iterator[_Said]:
+    """A stop that does no more than a setting of the function itself does, the same for every caller."""
+    for number, policy in enumerate(file.policies):
+        limit = None if file.exempt else _only_limit(policy)
+        if limit is None:
+            continue
+        clock, length = limit
+        bounds = [maximum(clock, services=_is_of_2_0(target)) for target in policy.targets]
+        if any(bound is not None and length >= bound[0] for bound in bounds):
+            continue
+        seconds, path = length // 1000, ("policies", number, "match")
+        if clock == "running_for":
+            yield (
+                path,
+                f"a native limit would do: a function timeout of {seconds} seconds bounds each attempt alike",
+                f"set `timeout: {seconds}`; keep the policy if some callers need longer (`unless`), or if no "
+                "retry may follow: after a timeout come those of maxAsyncRetryAttempts",
+            )
+        else:
+            yield (
+                path,
+                f"a native limit would do: maxAsyncEventAgeInSeconds {seconds} drops what waits for longer",
+                f"set `maxAsyncEventAgeInSeconds: {seconds}` in the asynchronous configuration; keep the "
+                "policy if it must not hold for all callers (`unless`)",
+            )
+
+
+def _only_limit(policy: Policy) -> tuple[str, Millis] | None:
+    """The clock that is all there is to a policy: no exception, no group, no share, no event."""
+    kinds = {trigger.partition(":")[0] for trigger in policy.triggers}
+    by_timer = not kinds or (kinds == {"timer"} and "timer" in policy.triggers)
+    if not policy.stops or policy.unless or policy.keep or policy.holdout or not by_timer:
+        return None
+    rules = [rule for rule in policy.match.rules if rule.key != "status"]
+    if len(rules) != 1 or rules[0].key not in ("running_for", "queued_for"):
+        return None
+    clock, length = rules[0].key, rules[0].wanted
+    whole = set(policy.match.match_statuses) == set(CLOCKS[clock])
+    return (clock, length) if whole and isinstance(length, int) else None
+
+
+def _always_beaten(file: PolicyFile) -> Iterator[_Said]:
+    """A policy of the same targets and match as an earlier one that claims at least as much."""
+    earlier: dict[tuple[frozenset[Target], Matcher], list[Policy]] = {}
+    for number, policy in enumerate(file.policies):
+        alike = earlier.setdefault((frozenset(policy.targets), policy.match), [])
+        winner = next((one for one in alike if _beats(one, policy)), None)
+        if winner is not None:
+            what = f"{winner.name} (line {winner.line}) claims every task that it matches"
+            remedy = "put it above, narrow the other, or delete it"
+            yield ("policies", number), f"{what}, and what stands first wins", remedy
+        alike.append(policy)
+
+
+def _beats(one: Policy, other: Policy) -> bool:
+    """Whether *one*, which stands first, claims whatever *other* claims."""
+    if one.keep is not None or (other.stops and not one.stops):
+        return False
+    runs = not one.triggers or (bool(other.triggers) and set(other.triggers) <= set(one.triggers))
+    return runs and all(matcher in other.unless for matcher in one.unless)

@@ -1,0 +1,123 @@
+"""jmespath's interpreter, except that absence, null, other types and failures leave an expression undecided.
+
+JMESPath answers null where a field is absent, and `!null` is true. Here both are undecided.
+Imports jmespath, so `rules.expression` imports this only when it evaluates an expression.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from jmespath.visitor import TreeInterpreter
+
+from fc_reaper.names import kind_of
+from fc_reaper.rules.expression import Node, Undecided
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+"""A number as JSON writes it."""
+
+_MAY_FIND_NOTHING = ("index", "slice", "flatten", "multi_select_list", "multi_select_dict")
+
+
+class Interpreter(TreeInterpreter):  # type: ignore[misc]
+    def visit(self, node: Node, value: Any, *args: Any, **kwargs: Any) -> Any:
+        kind = node["type"]
+        answer = super().visit(node, value, *args, **kwargs)
+        if answer is not None:
+            return answer
+        if kind == "field":
+            raise Undecided(f"{node['value']} is absent")
+        if kind in _MAY_FIND_NOTHING:
+            raise Undecided(f"{kind.replace('_', ' ')} finds nothing in {kind_of(value)}")
+        return None
+
+    def visit_comparator(self, node: Node, value: Any) -> Any:
+        left, right = (self.visit(child, value) for child in node["children"])
+        _must_be_alike(left, right)
+        if node["value"] not in ("eq", "ne") and kind_of(left) != "a number":
+            raise Undecided(f"it asks whether {kind_of(left)} is more or less")
+        return self.COMPARATOR_FUNC[node["value"]](left, right)
+
+    def visit_not_expression(self, node: Node, value: Any) -> bool:
+        return not self._truth("!", node["children"][0], value)
+
+    def visit_and_expression(self, node: Node, value: Any) -> bool:
+        one, other = node["children"]
+        return self._truth("&&", one, value) and self._truth("&&", other, value)
+
+    def visit_or_expression(self, node: Node, value: Any) -> bool:
+        one, other = node["children"]
+        return self._truth("||", one, value) or self._truth("||", other, value)
+
+    def visit_filter_projection(self, node: Node, value: Any) -> list[Any]:
+        _, projected, condition = node["children"]
+        elements = self._elements(node, value, list)
+        return self._each(projected, [one for one in elements if self._truth("[? ]", condition, one)])
+
+    def visit_projection(self, node: Node, value: Any) -> list[Any]:
+        return self._each(node["children"][1], self._elements(node, value, list))
+
+    def visit_value_projection(self, node: Node, value: Any) -> list[Any]:
+        return self._each(node["children"][1], self._elements(node, value, dict))
+
+    def visit_function_expression(self, node: Node, value: Any) -> Any:
+        name, given = node["value"], [self.visit(child, value) for child in node["children"]]
+        _check_arguments(name, given)
+        answer = self._functions.call_function(name, given)
+        if answer is None or (isinstance(answer, float) and not isfinite(answer)):
+            raise Undecided(f"{name}() answers nothing")
+        return answer
+
+    def _elements(self, node: Node, value: Any, kind: type[list[Any] | dict[str, Any]]) -> list[Any]:
+        found = self.visit(node["children"][0], value)
+        if not isinstance(found, kind):
+            raise Undecided(f"{node['type'].replace('_', ' ')} finds nothing in {kind_of(found)}")
+        return [_present(one) for one in (found.values() if isinstance(found, dict) else list(found))]
+
+    def _each(self, node: Node, elements: Sequence[Any]) -> list[Any]:
+        return [_present(self.visit(node, one)) for one in elements]
+
+    def _truth(self, operator: str, node: Node, value: Any) -> bool:
+        """Whether *node* holds. Text is neither true nor false, the text `false` least of all."""
+        answer = self.visit(node, value)
+        if not isinstance(answer, bool):
+            raise Undecided(f"{operator} is asked of {kind_of(answer)}")
+        return answer
+
+
+def _present(value: Any) -> Any:
+    """A value in a list or an object, where null is as absent as elsewhere."""
+    if value is None:
+        raise Undecided("one of several is null")
+    return value
+
+
+def _must_be_alike(left: Any, right: Any) -> None:
+    """Different kinds are not compared, nor lists and objects that hold them: Python takes true for 1."""
+    if kind_of(left) != kind_of(right):
+        raise Undecided(f"it compares {kind_of(left)} with {kind_of(right)}")
+    if isinstance(left, list):
+        for one, other in zip(left, right, strict=False):
+            _must_be_alike(one, other)
+    elif isinstance(left, Mapping):
+        for name in left.keys() & right.keys():
+            _must_be_alike(left[name], right[name])
+
+
+def _check_arguments(name: str, given: Sequence[Any]) -> None:
+    """What jmespath itself lets pass: Python takes an empty list for an object, and `1_0` for ten."""
+    if name == "contains" and isinstance(given[0], list):
+        for item in given[0]:
+            _must_be_alike(item, given[1])
+    if name == "merge":
+        for one in given:
+            if not isinstance(one, Mapping):
+                raise Undecided(f"merge() does not take {kind_of(one)}")
+    if name == "to_number" and isinstance(given[0], str) and not _NUMBER.fullmatch(given[0]):
+        raise Undecided("to_number() answers nothing")
+
+
+INTERPRETER = Interpreter()

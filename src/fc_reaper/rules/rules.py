@@ -1,0 +1,429 @@
+"""The keys of a matcher: one class a key, which says all that is to be known of it.
+
+The policy's models, dump and fingerprint, the JSON schema, `explain`, the filters of a listing and the key
+table of docs/policy.md read `RULES`, so a new key is a new class here:
+
+    @register
+    class OnInstance(Rule):
+        key = "on_instance"
+        field = IdGlob
+        description = "The task runs on an instance whose id fits this pattern."
+        example = "c-65*"
+
+        def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+            instance = (task.record or {}).get("instanceId")
+            return RuleResult(None if instance is None else fnmatchcase(instance, self.wanted), self.key)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from itertools import takewhile
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+
+from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.rules.ages import CLOCKS, StartedTime, age, cannot_exceed
+from fc_reaper.rules.duration import NotADuration, parse_duration, spell_duration
+from fc_reaper.rules.expression import Expression, Undecided, ask, holds
+from fc_reaper.rules.fields import (
+    CarriedLimit,
+    CountOrZero,
+    ExpressionField,
+    IdGlob,
+    Limit,
+    OneOrMore,
+    Status,
+    TargetField,
+)
+from fc_reaper.rules.subject import Subject
+from fc_reaper.rules.target import spellings
+
+SLACK: Millis = 1000
+"""The clocks of the cloud and of a run may differ by the second in which the cloud tells its time."""
+
+
+class Moment(NamedTuple):
+    """The circumstances in which a task is evaluated.
+
+    `read` is true if the task was read by itself (Get), so that what its record lacks does not exist.
+    `subject` is the task's, where some rule evaluates an expression.
+    """
+
+    now: Millis
+    started_time: StartedTime
+    read: bool
+    subject: Subject | None = None
+
+
+class RuleResult(NamedTuple):
+    """Whether a condition holds (None: unknown), which rule decided, and by how much.
+
+    `rule` is the key that decided; where several clocks are exceeded, the one exceeded least.
+    Ages, limits and excess are milliseconds; None where the rule has none. `why` explains an unknown,
+    `unread` marks one that reading the task by itself may settle.
+    """
+
+    holds: bool | None
+    rule: str | None = None
+    age: Millis | None = None
+    limit: Millis | None = None
+    clock: str | None = None
+    why: str = ""
+    unread: bool = False
+
+    @property
+    def over(self) -> Millis | None:
+        """By how much the limit is exceeded; negative while there is time left."""
+        return None if self.age is None or self.limit is None else self.age - self.limit
+
+
+class PushDown(NamedTuple):
+    """What a listing may be asked for without losing a task for which a rule holds.
+
+    Tasks that started before a moment (None: at any time), and whose ids begin with a text.
+    """
+
+    started_before: Millis | None = None
+    id_prefix: str = ""
+
+    def weaker(self, other: PushDown) -> PushDown:
+        """A filter that passes whatever either passes."""
+        bounds = (self.started_before, other.started_before)
+        bound = None if bounds[0] is None or bounds[1] is None else max(bounds[0], bounds[1])
+        return PushDown(bound, _common_start((self.id_prefix, other.id_prefix)))
+
+
+def _common_start(texts: Iterable[str]) -> str:
+    """The longest text that all of *texts* begin with; empty when there are none."""
+    texts = list(texts)
+    shortest, longest = min(texts, default=""), max(texts, default="")
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(shortest, longest, strict=False))
+    return "".join(letter for letter, _ in same)
+
+
+class Rule:
+    """One key of a matcher with the value that a policy gives it (`wanted`).
+
+    `field` is the pydantic type of that value, `example` one as it is written. `statuses` are those in which
+    the rule can hold, None for any. A rule that `selects` says which tasks are meant and measures nothing; it
+    names a verdict only where no other rule does. `in_match` is False for one that only `exempt` and `unless`
+    may state. `is_limit` is true for one that is limit enough for a policy that stops.
+    """
+
+    key: ClassVar[str]
+    field: ClassVar[Any]
+    description: ClassVar[str]
+    example: ClassVar[Any]
+    statuses: tuple[str, ...] | None = None
+    selects: ClassVar[bool] = False
+    in_match: ClassVar[bool] = True
+    is_limit: ClassVar[bool] = False
+
+    def __init__(self, wanted: Any) -> None:
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        """What is wanted, in the policy's own words."""
+        return ", ".join(map(str, self.wanted)) if isinstance(self.wanted, tuple) else str(self.wanted)
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions that it evaluates."""
+        return (self.wanted,) if isinstance(self.wanted, Expression) else ()
+
+    def concerns(self, function: Function) -> bool:
+        """Whether it can hold for tasks of *function*."""
+        return True
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        """Whether it holds for *task*. Exactly at a limit is within it."""
+        raise NotImplementedError
+
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        """What a listing at *now* may be asked for."""
+        return PushDown()
+
+
+RULES: dict[str, type[Rule]] = {}
+"""Every rule by its key, in the order in which they are evaluated; the selecting ones come first."""
+
+R = TypeVar("R", bound=Rule)
+
+
+def register(rule: type[R]) -> type[R]:
+    """Make *rule* a key of every matcher."""
+    RULES[rule.key] = rule
+    return rule
+
+
+@register
+class TargetRule(Rule):
+    key = "target"
+    field = OneOrMore[TargetField]
+    description = (
+        "The function fits this target: [service/]function[@qualifier]; without @ the qualifier is LATEST."
+    )
+    example = "media/transcode@prod"
+    selects = True
+    in_match = False
+
+    def concerns(self, function: Function) -> bool:
+        # An exemption knows a function by both its names, `media/transcode` and `media$transcode`.
+        return any(target.fits(name) for target in self.wanted for name in spellings(function))
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        return RuleResult(self.concerns(task.function), self.key)
+
+
+@register
+class StatusRule(Rule):
+    key = "status"
+    field = OneOrMore[Status]
+    description = "The task has this status, or one of these."
+    example = "Running"
+    selects = True
+
+    def __init__(self, wanted: tuple[str, ...]) -> None:
+        super().__init__(wanted)
+        self.statuses = wanted
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        return RuleResult(task.status in self.wanted, self.key)
+
+
+@register
+class IdRule(Rule):
+    key = "id"
+    field = OneOrMore[IdGlob]
+    description = "The invocation id fits this pattern (* and ?, with case), or one of these."
+    example = "nightly-*"
+    selects = True
+
+    def __init__(self, wanted: tuple[str, ...]) -> None:
+        super().__init__(wanted)
+        self._pattern = re.compile("|".join(translate(glob) for glob in wanted))
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        return RuleResult(self._pattern.match(task.invocation_id) is not None, self.key)
+
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        return PushDown(
+            id_prefix=_common_start(re.split(r"[*?]", glob, maxsplit=1)[0] for glob in self.wanted)
+        )
+
+
+class Clock(Rule):
+    """A limit of time; `rules.ages` reads the clock of its name."""
+
+    field = Limit
+    is_limit = True
+
+    def __init__(self, wanted: Millis | CarriedLimit) -> None:
+        super().__init__(wanted)
+        self.statuses = CLOCKS[self.key]
+
+    def __str__(self) -> str:
+        return str(self.wanted) if isinstance(self.wanted, CarriedLimit) else spell_duration(self.wanted)
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return (self.wanted.expression,) if isinstance(self.wanted, CarriedLimit) else ()
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        clock = self.key
+        if task.status not in CLOCKS[clock]:
+            return RuleResult(False, "status")
+        limit = self.wanted
+        if isinstance(limit, CarriedLimit):
+            carried = carried_limit(limit, task, moment)
+            if isinstance(carried, RuleResult):
+                return carried._replace(rule=clock)
+            limit = carried
+        known = None
+        if task.events or moment.read:
+            known = age(clock, task, moment.now, moment.started_time)
+        if known is not None:
+            return RuleResult(known.ms > limit, clock, known.ms, limit, known.source)
+        if cannot_exceed(clock, task, limit, moment.now, moment.started_time):
+            return RuleResult(False, clock, limit=limit)
+        if not task.events and not moment.read:
+            return RuleResult(None, clock, limit=limit, why="its events were not listed", unread=True)
+        return RuleResult(None, clock, limit=limit, why=f"nothing dated tells {clock}")
+
+    def _started_before(self, now: Millis) -> PushDown:
+        """A task may carry any limit up to the policy's, so only a plain one bounds the start."""
+        return PushDown() if isinstance(self.wanted, CarriedLimit) else PushDown(now - self.wanted + SLACK)
+
+
+def carried_limit(limit: CarriedLimit, task: Task, moment: Moment) -> Millis | RuleResult:
+    """The limit that *task* carries, at most the policy's; an unknown result if it cannot be told."""
+    expression = limit.expression
+    subject = moment.subject or Subject(task, moment.now, moment.started_time)
+    try:
+        answer = ask(expression, subject.record_for(expression))
+        if isinstance(answer, str):
+            return min(parse_duration(answer), limit.at_most)
+        why = "it is no text; a length of time needs a unit"
+    except NotADuration:
+        why = "it is no length of time"
+    except Undecided as undecided:
+        why = undecided.why
+    if not moment.read and subject.lacks(expression):
+        return RuleResult(None, why=f"from: {why}", unread=True)
+    if limit.otherwise is not None:
+        return limit.otherwise
+    return RuleResult(None, why=f"from: {why}")
+
+
+@register
+class QueuedFor(Clock):
+    key = "queued_for"
+    description = "The task waits (Enqueued, Dequeued) for longer than this since it was last enqueued."
+    example = "2h"
+
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        return self._started_before(now) if started_time == "enqueue" else PushDown()
+
+
+@register
+class RunningFor(Clock):
+    key = "running_for"
+    description = "The task is Running for longer than this in its present attempt."
+    example = "2h"
+
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        # No attempt begins before startedTime, whatever that means.
+        return self._started_before(now)
+
+
+@register
+class AliveFor(Clock):
+    key = "alive_for"
+    description = "The task is alive for longer than this since it was first enqueued, all attempts together."
+    example = "2h"
+
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        return self._started_before(now) if started_time == "enqueue" else PushDown()
+
+
+@register
+class StoppingFor(Clock):
+    key = "stopping_for"
+    description = "The task is Stopping for longer than this since it was asked to stop."
+    example = "2h"
+
+
+@register
+class RetriesOver(Rule):
+    key = "retries_over"
+    field = CountOrZero
+    description = "The task is alive and was retried more than this many times."
+    example = 3
+    statuses = ALIVE
+    is_limit = True
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        if task.status not in ALIVE:
+            return RuleResult(False, "status")
+        if task.retries is None:
+            return RuleResult(None, self.key, why="the record does not count retries")
+        return RuleResult(task.retries > self.wanted, self.key)
+
+
+@register
+class Where(Rule):
+    key = "where"
+    field = ExpressionField
+    description = (
+        "This JMESPath over the record, payload and ages answers true; unknown where what it reads is absent."
+    )
+    example = "payload.tier == 'gold'"
+
+    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+        subject = moment.subject or Subject(task, moment.now, moment.started_time)
+        try:
+            return RuleResult(holds(self.wanted, subject.record_for(self.wanted)), self.key)
+        except Undecided as undecided:
+            unread = not moment.read and subject.lacks(self.wanted)
+            return RuleResult(None, self.key, why=f"where: {undecided.why}", unread=unread)
+
+
+class Stated(Protocol):
+    """A matcher as a policy states it."""
+
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+
+    @property
+    def line(self) -> int: ...
+
+
+class CompiledMatcher(NamedTuple):
+    """A matcher compiled for one function: what selects functions and statuses is settled.
+
+    `rule` is the key that decides where nothing is measured.
+    """
+
+    line: int
+    statuses: frozenset[str] | None
+    rules: tuple[Rule, ...]
+    rule: str
+
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        """The strongest filter of a listing that no task passes by for which all of the rules hold."""
+        filters = [rule.push_down(now, started_time) for rule in self.rules]
+        bounds = [one.started_before for one in filters if one.started_before is not None]
+        prefix = max((one.id_prefix for one in filters), key=len, default="")
+        return PushDown(min(bounds, default=None), prefix)
+
+
+def common_statuses(rules: Iterable[Rule]) -> tuple[str, ...] | None:
+    """The statuses in which all of *rules* can hold, None for any; empty where they exclude each other."""
+    demands = [rule.statuses for rule in rules if rule.statuses is not None]
+    if not demands:
+        return None
+    return tuple(status for status in UNFINISHED if all(status in demand for demand in demands))
+
+
+def compile_matcher(matcher: Stated, function: Function, *, as_match: bool) -> CompiledMatcher | None:
+    """Compile *matcher* for the tasks of *function*; None when it means other functions.
+
+    With *as_match* it is a policy's `match`, which without any word on status means the alive ones:
+    a task that is being stopped already is matched only by a policy that says so.
+    """
+    if not all(rule.concerns(function) for rule in matcher.rules):
+        return None
+    statuses = common_statuses(matcher.rules)
+    if statuses is None and as_match:
+        statuses = ALIVE
+    selecting = [rule.key for rule in matcher.rules if rule.selects]
+    return CompiledMatcher(
+        matcher.line,
+        None if statuses is None else frozenset(statuses),
+        tuple(rule for rule in matcher.rules if not isinstance(rule, (TargetRule, StatusRule))),
+        selecting[-1] if selecting else "target",
+    )
+
+
+def evaluate_matcher(matcher: CompiledMatcher, task: Task, moment: Moment) -> RuleResult:
+    """Evaluate every rule of *matcher*: one that does not hold settles it, else one unknown is an unknown."""
+    if matcher.statuses is not None and task.status not in matcher.statuses:
+        return RuleResult(False, "status")
+    binding: RuleResult | None = None
+    unknown: RuleResult | None = None
+    for rule in matcher.rules:
+        result = rule.evaluate(task, moment)
+        if result.holds is False:
+            return result
+        if result.holds is None:
+            unknown = result
+        elif not rule.selects and (binding is None or _binds(result, binding)):
+            binding = result
+    return unknown or binding or RuleResult(True, matcher.rule)
+
+
+def _binds(result: RuleResult, binding: RuleResult) -> bool:
+    """Whether *result* is exceeded by less, so that it is the reason why a task is due only now."""
+    return result.over is not None and binding.over is not None and result.over < binding.over
