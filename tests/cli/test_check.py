@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fc_reaper.cli.checking.cost import costs
-from fc_reaper.cli.checking.idle import idle_by_trigger, idle_calls, idle_sentence
-from fc_reaper.policy import load_policy
 from tests.cli.command import a_policy_file, environment, fc_reaper
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_process import running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, operations, seeded
 
@@ -106,22 +103,22 @@ def test_warnings_have_their_place_and_do_not_spoil_the_exit_code(tmp_path: Path
         ("{id: 'j*', where: ages.alive_for > `5`}", "    triggers: [task]\n", False, ["nothing is listed"]),
     ],
 )
-def test_the_cost_says_why(match: str, more: str, payload: bool, why: list[str]) -> None:
+def test_the_cost_says_why(match: str, more: str, payload: bool, why: list[str], tmp_path: Path) -> None:
     """What is pushed down, what is carried along, and what comes before a stop."""
-    (cost,) = costs(load_policy(a_file(match, more=more), source="p"), "unknown")
-    assert (cost.payload, cost.page_bytes) == (payload, 25 * 128 * 1024 if payload else None)
-    assert len(cost.whys) == len(why)
-    for sentence, words in zip(cost.whys, why, strict=True):
+    cost = cost_in(tmp_path, a_file(match, more=more))
+    assert (cost["payload"], cost["page_bytes_most"]) == (payload, 25 * 128 * 1024 if payload else None)
+    assert len(cost["why"]) == len(why)
+    for sentence, words in zip(cost["why"], why, strict=True):
         assert words in sentence
 
 
-def test_of_a_task_that_is_named_no_page_is_told() -> None:
+def test_of_a_task_that_is_named_no_page_is_told(tmp_path: Path) -> None:
     """It alone brings its payload."""
     more = "    triggers: [task]\n"
-    (cost,) = costs(load_policy(a_file("{id: 'j*', where: payload.x}", more=more), source="p"), "unknown")
-    assert (cost.payload, cost.page_bytes) == (True, None)
-    assert "listed" not in cost.whys[1]
-    assert "the task that is read brings its own" in cost.whys[1]
+    cost = cost_in(tmp_path, a_file("{id: 'j*', where: payload.x}", more=more))
+    assert (cost["payload"], cost["page_bytes_most"]) == (True, None)
+    assert "listed" not in cost["why"][1]
+    assert "the task that is read brings its own" in cost["why"][1]
 
 
 def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None:
@@ -175,6 +172,13 @@ def test_a_policy_is_beside_the_person_and_not_beside_the_code(folder: Path, tmp
     assert fc_reaper("check", "policy.yaml", env=env, cwd=folder).code == 0
 
 
+def cost_in(folder: Path, text: str, **settings: str) -> Any:
+    """The cost of the one policy of a file, as `check --json` prints it."""
+    a_policy_file(folder, text)
+    (policy,) = fc_reaper("check", "--json", env=environment(**settings), cwd=folder).json["policies"]
+    return policy["cost"]
+
+
 def a_file(match: str, targets: str = "[media/transcode@prod]", more: str = "") -> str:
     return (
         f"version: 1\npolicies:\n  - name: one\n    targets: {targets}\n"
@@ -185,21 +189,21 @@ def a_file(match: str, targets: str = "[media/transcode@prod]", more: str = "") 
 @pytest.mark.parametrize(
     ("match", "started_time", "everything", "overdue"),
     [
-        ("{running_for: 2h}", "unknown", (), ("Running",)),
-        ("{alive_for: 2h}", "unknown", ("Enqueued", "Dequeued", "Running", "Retrying"), ()),
-        ("{alive_for: 2h}", "enqueue", (), ("Enqueued", "Dequeued", "Running", "Retrying")),
-        ("{queued_for: 2h}", "unknown", ("Enqueued", "Dequeued"), ()),
-        ("{stopping_for: 5m}", "unknown", ("Stopping",), ()),
-        ("{retries_over: 3, status: Retrying}", "unknown", ("Retrying",), ()),
+        ("{running_for: 2h}", "unknown", [], ["Running"]),
+        ("{alive_for: 2h}", "unknown", ["Enqueued", "Dequeued", "Running", "Retrying"], []),
+        ("{alive_for: 2h}", "enqueue", [], ["Enqueued", "Dequeued", "Running", "Retrying"]),
+        ("{queued_for: 2h}", "unknown", ["Enqueued", "Dequeued"], []),
+        ("{stopping_for: 5m}", "unknown", ["Stopping"], []),
+        ("{retries_over: 3, status: Retrying}", "unknown", ["Retrying"], []),
     ],
 )
 def test_the_cost_follows_what_can_be_asked_of_a_list(
-    match: str, started_time: str, everything: tuple[str, ...], overdue: tuple[str, ...]
+    match: str, started_time: str, everything: list[str], overdue: list[str], tmp_path: Path
 ) -> None:
     """Whatever is pushed down makes calls follow what is overdue."""
-    (cost,) = costs(load_policy(a_file(match), source="p"), started_time)  # type: ignore[arg-type]
-    assert (cost.everything, tuple(status for status, _ in cost.overdue)) == (everything, overdue)
-    assert cost.follows_overdue == (not everything)
+    cost = cost_in(tmp_path, a_file(match), REAPER_STARTED_TIME=started_time, REAPER_API_VERSION="2016-08-15")
+    assert (cost["lists_all"], list(cost["lists_overdue"])) == (everything, overdue)
+    assert cost["calls_follow"] == ("what is alive" if everything else "what is overdue")
 
 
 def test_the_limit_that_is_told_is_the_policy_s_own(tmp_path: Path) -> None:
@@ -207,68 +211,35 @@ def test_the_limit_that_is_told_is_the_policy_s_own(tmp_path: Path) -> None:
     a_policy_file(tmp_path, a_file("{running_for: 2h}"))
     ran = fc_reaper("check", cwd=tmp_path)
     assert "Running started 2h ago what is overdue" in ran.text
-    assert "the literal targets take 2 calls a run" in ran.text
+    assert "While nothing is alive, a run by a timer takes 2 calls" in ran.text
 
 
-def test_ten_literal_targets_and_one_limit_take_twenty_calls_when_idle() -> None:
+def test_ten_literal_targets_and_one_limit_take_twenty_calls_when_idle(tmp_path: Path) -> None:
     """Running and Stopping, once for each function."""
     targets = "[" + ", ".join(f"media/f{number}" for number in range(10)) + "]"
-    assert idle_calls(load_policy(a_file("{running_for: 2h}", targets), source="p"), "unknown") == 20
+    a_policy_file(tmp_path, a_file("{running_for: 2h}", targets))
+    assert fc_reaper("check", "--json", cwd=tmp_path).json["idle_calls"] == 20
 
 
 @pytest.mark.parametrize(
-    ("triggers", "does", "idle", "spoken"),
+    ("keys", "idle"),
     [
-        ("", "stop", [2, 2, 2], "take 2 calls a run."),
-        ("[timer]", "stop", [2, 0, 0], "take 2 calls in a run by a timer, none by an alert or a command."),
-        ("[alert]", "stop", [1, 2, 0], "2 calls in a run by an alert, 1 call by a timer, none by a command."),
-        ("[task]", "stop", [1, 0, 0], "take 1 call in a run by a timer, none by an alert or a command."),
-        ("[task]", "report", [0, 0, 0], None),
-        (
-            "['timer:morning']", "stop", [2, 1, 0, 0],
-            "2 calls in a run by timer:morning, 1 call by any other timer, none by an alert or a command.",
-        ),
-        ("['timer:a', 'timer:b']", "report", [2, 2, 0, 0, 0], "a run by timer:a or timer:b, none by"),
+        ("", 2),
+        ("    triggers: [timer]\n", 2),
+        ("    triggers: [alert]\n", 1),
+        ("    triggers: ['timer:morning']\n", 1),
     ],
-)  # fmt: skip
-def test_idle_calls_are_told_by_what_rings_and_a_run_makes_them(
-    triggers: str, does: str, idle: list[int], spoken: str | None, nobody: EmulatorProcess
-) -> None:
-    """As the cloud counts them, run by run; an event that names a task reads, and lists nothing."""
-    match = "{running_for: 2h}" if triggers != "[task]" else "{id: 'job-*', status: Running}"
-    text = a_file(match, more=f"    triggers: {triggers}\n" if triggers else "").replace(
-        "stop: why", f"{does}: why"
-    )
-    told = idle_by_trigger(load_policy(text, source="p"), "unknown")
-    sentence = idle_sentence(told)
-    assert (list(told.values()), sentence is None) == (idle, spoken is None)
-    assert spoken is None or (sentence is not None and spoken in sentence)
-    for ring, calls in told.items():
-        nobody.reset()
-        reap(nobody.endpoint, text, an_event(ring))
-        assert sum(operations(nobody).values()) == calls, ring
-    nobody.reset()
-    reap(nobody.endpoint, text, {**COMMAND, "invocationId": "job-1"})
-    assert operations(nobody) == ({"GetStatefulAsyncInvocation": 1} if triggers in ("", "[task]") else {})
-
-
-COMMAND = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
-
-
-def an_event(ring: str) -> dict[str, str]:
-    kind, _, name = ring.partition(":")
-    if kind == "timer":
-        return {"triggerTime": "2026-01-01T00:00:00Z", "triggerName": name or "another", "payload": ""}
-    return COMMAND if kind == "command" else {"eventType": "something"}
-
-
-@pytest.fixture(scope="module")
-def nobody() -> Iterator[EmulatorProcess]:
-    """An account in which no task is alive."""
+)
+def test_idle_calls_are_those_that_a_timer_s_run_makes(keys: str, idle: int, tmp_path: Path) -> None:
+    """As the cloud counts them; a policy that no timer runs costs only the listing of what is stuck."""
+    text = a_file("{running_for: 2h}", more=keys)
+    a_policy_file(tmp_path, text)
+    assert fc_reaper("check", "--json", cwd=tmp_path).json["idle_calls"] == idle
     with running_emulator(
         seed={"invocations": [seeded("done-1", "Succeeded", enqueued="-9h", ends="-4h")]}
-    ) as one:
-        yield one
+    ) as nobody:
+        reap(nobody.endpoint, text, {"triggerTime": "", "triggerName": "another", "payload": ""})
+        assert sum(operations(nobody).values()) == idle
 
 
 @pytest.mark.parametrize(
@@ -304,7 +275,7 @@ def test_patterns_are_told_to_need_discovery_and_a_name(tmp_path: Path) -> None:
     assert "set REAPER_SELF" not in knows.text
 
 
-def test_a_policy_that_only_named_tasks_wake_lists_only_what_is_stuck(tmp_path: Path) -> None:
+def test_a_policy_that_only_named_tasks_run_lists_only_what_is_stuck(tmp_path: Path) -> None:
     """Its calls follow events."""
     a_policy_file(tmp_path, a_file("{status: Running}", more="    triggers: [task]\n"))
     ran = fc_reaper("check", "--json", cwd=tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.checking.cost import costs
+from fc_reaper.cli.check import cost_of
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.evaluator.examples import failing
@@ -179,7 +179,8 @@ def test_the_cost_that_is_told_is_what_a_run_lists(part: str) -> None:
     else:
         assert re.search(r"[Ii]dle (\d+) calls?\b", told), told
         assert f"dle {idle_calls(file)} call" in told
-    assert ("payload" in told) == any(cost.payload for cost in costs(file, "unknown"))
+    settings = read_settings({}, Context())
+    assert ("payload" in told) == any(cost_of(one, file, settings).payload for one in file.policies)
 
 
 def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:

@@ -39,10 +39,10 @@ app = typer.Typer(
 def main(args: list[str] | None = None) -> int:
     """Run the command that *args* name, those of the process by default; return its exit code."""
     for name in ("stdout", "stderr"):
-        stream: Any = getattr(sys, name)
+        stream = getattr(sys, name)
         if stream is None:  # closed before we were started
             setattr(sys, name, io.StringIO())
-        else:
+        elif isinstance(stream, io.TextIOWrapper):
             # A reason in Chinese must not break a table where the output knows only ASCII.
             stream.reconfigure(errors="backslashreplace")
     try:

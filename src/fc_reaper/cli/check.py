@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field
+from rich.text import Text
 from typer import Argument
 
-from fc_reaper.cli.checking.check import check as check_policy
+from fc_reaper.cli.explain import keep_text
+from fc_reaper.cli.explanation import OrNone
 from fc_reaper.cli.options import AsJson, PolicyFile, environment
-from fc_reaper.cli.output import CommandError, print_line
-from fc_reaper.models import Exit
+from fc_reaper.cli.output import (
+    STRONG,
+    CommandError,
+    View,
+    counted,
+    inner,
+    percent,
+    print_issues,
+    print_json,
+    print_line,
+    printable,
+    short,
+    show,
+    table,
+)
+from fc_reaper.cloud.client import WITH_PAYLOAD
+from fc_reaper.errors import PolicyError, SettingsError
+from fc_reaper.evaluator.evaluate import compile_policies
+from fc_reaper.events import Request, Selector
+from fc_reaper.models import STOPPING, Exit, Function, Millis
+from fc_reaper.policy import Policy
+from fc_reaper.policy import PolicyFile as LoadedFile
+from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
+from fc_reaper.policy.schema import policy_schema
+from fc_reaper.policy_files import read_policy, read_unapproved
+from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.expression import AGES
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_self
+from fc_reaper.sweep.scanner import Query, queries
+from fc_reaper.sweep.scope import scope_of
+
+MOST_PAYLOAD = 128 * 1024
+"""Bytes that an asynchronous invocation may carry:
+https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
+
+_NOW: Millis = 1_700_000_000_000
+"""Any moment will do: of a query it only matters how long before it tasks must have started."""
 
 
 def check(
@@ -32,7 +74,24 @@ def check(
             f"check takes one policy, and {policy} and --policy {policy_option} are two; "
             f"write: fc-reaper check {policy}"
         )
-    return check_policy(environment(policy=policy if policy is not None else policy_option), as_json=as_json)
+    settings = read_settings(environment(policy=policy_option if policy is None else policy), Context())
+    try:
+        file = read_policy(settings)
+    except PolicyError as error:
+        print_issues(error)
+        if as_json:
+            print_json(InvalidReport(findings=list(map(IssueView.model_validate, error.issues))))
+        return Exit.REFUSED
+    warnings = lint(file, settings.api_version)
+    report = _report(file, settings)
+    if as_json:
+        report.warnings = list(map(WarningView.model_validate, warnings))
+        print_json(report)
+    else:
+        _show(report, file, settings)
+    for warning in warnings:
+        print_line(f"{warning.text} (a warning)", sys.stderr)
+    return Exit.DONE
 
 
 def schema() -> int:
@@ -42,9 +101,274 @@ def schema() -> int:
     Example:
       fc-reaper schema > policy.schema.json
     """
-    import json
-
-    from fc_reaper.policy.schema import policy_schema
-
     print_line(json.dumps(policy_schema(), indent=2))
     return Exit.DONE
+
+
+# What is reported, which --json prints
+
+
+class IssueView(View):
+    file: str = inner("source")
+    line: int | None
+    path: str | None
+    cause: str = inner("what")
+    remedy: str
+    text: str
+
+
+class WarningView(IssueView):
+    lint: str
+
+
+class InvalidReport(View):
+    valid: Literal[False] = False
+    findings: list[IssueView]
+
+
+class CostView(View):
+    """The calls that one policy makes for each function in a run.
+
+    `lists_all` are the statuses that are listed whole, `lists_overdue` those of which only tasks are listed
+    that started longer ago than a limit.
+    """
+
+    lists_all: list[str]
+    lists_overdue: dict[str, str]
+    id_prefix: str
+    calls_follow: Literal["events", "what is overdue", "what is alive"]
+    discovery: bool
+    payload: bool
+    page_bytes_most: int | None
+    why: list[str]
+
+
+class KeepView(View):
+    at_most: int
+    stop_first: str
+    per: OrNone
+
+
+class PolicyView(View):
+    name: str
+    line: int
+    does: Literal["stop", "report"]
+    reason: str
+    targets: list[str]
+    triggers: list[str]
+    keep: KeepView | None
+    budget_per_run: int | None
+    budget_per_day: int | None
+    halt_over: int | None
+    holdout_percent: float | None
+    examples: int
+    cost: CostView
+
+
+class CheckReport(View):
+    """`idle_calls` are the calls of a timer's run for all literal targets while nothing is alive."""
+
+    valid: Literal[True] = True
+    source: str
+    exempt: int
+    policies: list[PolicyView]
+    discovery: list[str]
+    idle_calls: int
+    not_approved: dict[str, str]
+    warnings: list[WarningView] = Field(default_factory=list)
+
+
+def _report(file: LoadedFile, settings: Settings) -> CheckReport:
+    patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
+    generations = {"FC 2.0" if target.service is not None else "FC 3.0" for target in patterns}
+    return CheckReport(
+        source=file.source,
+        exempt=len(file.exempt),
+        policies=[_policy_view(policy, file, settings) for policy in file.policies],
+        discovery=sorted(generations),
+        idle_calls=_idle_calls(file, settings),
+        not_approved=read_unapproved(settings, file),
+    )
+
+
+def _policy_view(policy: Policy, file: LoadedFile, settings: Settings) -> PolicyView:
+    return PolicyView(
+        name=policy.name,
+        line=policy.line,
+        does="stop" if policy.stops else "report",
+        reason=policy.reason,
+        targets=list(map(str, policy.targets)),
+        triggers=list(policy.triggers) or ["all"],
+        keep=None if policy.keep is None else KeepView.model_validate(policy.keep),
+        budget_per_run=policy.per_run if policy.stops else None,
+        budget_per_day=policy.per_day if policy.stops else None,
+        halt_over=policy.halt_over,
+        holdout_percent=None if policy.holdout is None else policy.holdout / 100,
+        examples=len(policy.examples),
+        cost=cost_of(policy, file, settings),
+    )
+
+
+# What it costs
+
+
+def cost_of(policy: Policy, file: LoadedFile, settings: Settings) -> CostView:
+    """What *policy* costs by itself."""
+    listed = [
+        query
+        for query in _queries(Function(*policy.targets[0]), [policy], file, settings)
+        if query.status != STOPPING or STOPPING in policy.match.match_statuses
+    ]
+    payload, id_prefix = any(query.payload for query in listed), listed[0].id_prefix if listed else ""
+    only_named = policy.triggers == ("task",)
+    if only_named:
+        listed = []
+    elif len(unlisted(policy, settings.api_version)) == len(policy.targets):
+        listed = [query for query in listed if query.status != DEQUEUED]
+    everything = [query.status for query in listed if query.started_before is None]
+    return CostView(
+        lists_all=everything,
+        # A query is a second weaker than the limit.
+        lists_overdue={
+            query.status: spell_duration(_NOW - query.started_before + 1000)
+            for query in listed
+            if query.started_before is not None
+        },
+        id_prefix=id_prefix,
+        calls_follow="events" if only_named else "what is alive" if everything else "what is overdue",
+        discovery=any(target.needs_discovery for target in policy.targets),
+        payload=payload,
+        page_bytes_most=WITH_PAYLOAD * MOST_PAYLOAD if payload and not only_named else None,
+        why=list(_whys(policy, file, settings, everything=bool(everything), payload=payload)),
+    )
+
+
+def _queries(
+    function: Function, policies: Sequence[Policy], file: LoadedFile, settings: Settings
+) -> list[Query]:
+    """The listings of *function* in a run of *policies*, some of which may be about other functions."""
+    fitting = [one for one in policies if any(target.fits(function) for target in one.targets)]
+    compiled = compile_policies(function, fitting, file.exempt, started_time=settings.started_time)
+    return queries(function, compiled, _NOW)
+
+
+def _idle_calls(file: LoadedFile, settings: Settings) -> int:
+    scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
+    policies = list({area.policy.index: area.policy for area in scope.areas}.values())
+    return sum(len(_queries(function, policies, file, settings)) for function in scope.functions(()))
+
+
+def _whys(
+    policy: Policy, file: LoadedFile, settings: Settings, *, everything: bool, payload: bool
+) -> Iterator[str]:
+    only_named = policy.triggers == ("task",)
+    expressions = [*policy.expressions, *(one for matcher in file.exempt for one in matcher.expressions)]
+    if only_named:
+        yield (
+            "Only an event that names a task runs it: nothing is listed for it, and the task is read, 1 call "
+            "for each function that the event may mean."
+        )
+    elif everything:
+        yield _why_everything(policy, settings)
+    if payload:
+        reading = next(str(one) for one in expressions if one.needs_payload)
+        megabytes = WITH_PAYLOAD * MOST_PAYLOAD / 1024**2
+        brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be {megabytes:.1f} MB"
+        if only_named:
+            brings = "the task that is read brings its own"
+        yield f"`{reading}` reads the payload, up to 128 KB: {brings}. Nothing of it is logged."
+    if not only_named and any(one.needs_ages for one in expressions):
+        yield f"{AGES} needs dated events: a listed task without them is read by itself, one call each."
+    if policy.keep is not None and policy.stops:
+        calls = "1 call" if policy.keep.at_most == 1 else f"up to {policy.keep.at_most} calls"
+        yield f"Before the stops of a group those who stay in it are read again: {calls} a group."
+    if policy.per_day is not None and policy.stops:
+        yield (
+            "Only when something is due, Stopped and Stopping tasks of each function are listed, to count "
+            "those of the day: calls follow all such records that are kept, until "
+            f"{policy.per_day} are found."
+        )
+
+
+def _why_everything(policy: Policy, settings: Settings) -> str:
+    """Why the cloud cannot be asked for what is overdue alone."""
+    if policy.keep is not None:
+        return "`keep` must see all that matches, so everything in those statuses is listed."
+    carried = [clock for clock, limit in policy.match.limits if isinstance(limit, CarriedLimit)]
+    clocks = [clock for clock, limit in policy.match.limits if not isinstance(limit, CarriedLimit)]
+    from_enqueueing = [clock for clock in clocks if clock in ("alive_for", "queued_for")]
+    if from_enqueueing and settings.started_time != "enqueue":
+        return (
+            f"{from_enqueueing[0]} counts from enqueueing, and startedTime may be another moment: everything "
+            "is listed. If it is that of enqueueing in this account, set REAPER_STARTED_TIME=enqueue."
+        )
+    if carried:
+        return f"Each task carries its own limit for {carried[0]}, so all of them must be seen."
+    if "stopping_for" in clocks:
+        return "No listing can be asked for how long a task is Stopping, so all of those are listed."
+    return "No listing can be asked for that, so everything in those statuses is listed."
+
+
+# Tables
+
+
+def _show(report: CheckReport, file: LoadedFile, settings: Settings) -> None:
+    exempt = f", {counted(report.exempt, 'exemption')} above them all" if report.exempt else ""
+    title = f"{report.source} is valid: {counted(len(report.policies), 'policy', 'policies')}{exempt}."
+    meaning = [
+        (
+            policy.name,
+            "stop" if policy.stops else "report",
+            ", ".join(short(*target) for target in policy.targets),
+            ", ".join(policy.triggers) or "all",
+            _bounds(policy),
+        )
+        for policy in file.policies
+    ]
+    costs = [(one.name, _lists(one.cost, one.does), one.cost.calls_follow) for one in report.policies]
+    show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
+    show(Text("Calls of one run, for each function", STRONG))
+    show(table(("policy", "lists", "so that calls follow"), costs), "")
+    show(*_sentences(report, file, settings))
+
+
+def _bounds(policy: Policy) -> str:
+    parts = [] if policy.keep is None else [f"keeps {keep_text(policy.keep)}"]
+    if policy.stops:
+        parts.append(f"{policy.per_run}/run")
+        parts += [f"{policy.per_day}/day"] if policy.per_day is not None else []
+        if policy.holdout is not None:
+            parts.append(f"{percent(policy.holdout)} held out")
+        if policy.halt_over is not None:
+            parts.append(f"none if over {policy.halt_over} are due")
+    return ", ".join(parts) or "-"
+
+
+def _lists(cost: CostView, does: str) -> str:
+    if cost.calls_follow == "events":
+        return f"nothing{' but Stopping' if does == 'stop' else ''}: an event names the task"
+    overdue = [f"{status} started {limit} ago" for status, limit in cost.lists_overdue.items()]
+    prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
+    return ", ".join([*overdue, *cost.lists_all]) + prefix or "nothing but Stopping"
+
+
+def _sentences(report: CheckReport, file: LoadedFile, settings: Settings) -> Iterator[str]:
+    yield from (f"{policy.name}: {why}" for policy in report.policies for why in policy.cost.why)
+    yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
+    yield "Policies that share a function share its listings, by the weaker filter."
+    if report.idle_calls:
+        calls = counted(report.idle_calls, "call")
+        yield f"While nothing is alive, a run by a timer takes {calls} for the literal targets."
+    if any(unlisted(one, settings.api_version) for one in file.policies if one.triggers != ("task",)):
+        yield f"FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}: that call is refused."
+    for generation in report.discovery:
+        yield f"Patterns: {generation} is asked once a run which functions have task mode, 100 a call."
+    yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
+    for name, why in report.not_approved.items():
+        yield f"{name} only reports: {printable(why)}."
+    if not report.not_approved and (settings.folder / settings.policy).with_name("policy.lock").exists():
+        yield "policy.lock approves every stop policy of the file as it is."
+    try:
+        refuse_unknown_self(settings.model_copy(update={"mode": "enforce"}), file)
+    except SettingsError as error:
+        yield f"To enforce from here: {error}."

@@ -1,1 +1,0 @@
-"""`check`: is a policy valid, what does it say, what does it cost."""
