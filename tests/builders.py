@@ -49,6 +49,6 @@ def a_policy(match: str = "{running_for: 2h}", *, exempt: str = "", **keys: str)
     return load_policy("\n".join(lines), source="policy.yaml")
 
 
-def rules(file: PolicyFile, **options: Any) -> FunctionPolicies:
-    """The rules of *file* for the tasks of media/transcode@prod."""
+def compiled(file: PolicyFile, **options: Any) -> FunctionPolicies:
+    """The policies of *file* for the tasks of media/transcode@prod."""
     return compile_policies(TRANSCODE, file.policies, file.exempt, **options)

@@ -1,4 +1,4 @@
-"""Histories with known answers. All of them begin at midnight; a timer rings every five minutes."""
+"""Histories with known answers. All of them begin at midnight; a timer runs every five minutes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.models import Function, Task
+from fc_reaper.rules.fields import Duration
+from fc_reaper.rules.rules import RULES, Moment, Rule, RuleResult
 from tests.backtest.lives import at, history, lived, policies, replayed
 from tests.builders import TRANSCODE, ms
 
@@ -221,7 +223,7 @@ def test_keep_counts_who_is_alive_at_each_tick() -> None:
 
 
 def test_what_no_timer_runs_is_not_replayed_and_named() -> None:
-    """An event cannot be replayed; every timer rings at every tick."""
+    """An event cannot be replayed; every timer runs at every tick."""
     result = replayed(
         history(SLOW),
         "match: {running_for: 1h}, triggers: [task]",
@@ -398,3 +400,22 @@ def test_an_id_that_was_used_again_is_another_task() -> None:
     second = second._replace(request_id="r-2")
     result = replayed(history(first, second), "match: {running_for: 10m}")
     assert [stop.at for stop in result.stops] == [at("15m"), at("2h15m")]
+
+
+def test_a_rule_that_reads_the_time_in_its_own_way_is_evaluated_at_every_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When its result may change is not known."""
+
+    class EnqueuedFor(Rule):
+        key = "enqueued_for"
+        field = Duration
+        description = "The task was enqueued longer ago than this."
+        example = "2h"
+        is_limit = True
+
+        def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+            return RuleResult(moment.now - task.events[0].at > self.wanted, self.key)
+
+    monkeypatch.setitem(RULES, EnqueuedFor.key, EnqueuedFor)
+    assert stops(replayed(history(SLOW), "match: {enqueued_for: 2h}")) == {"slow": "125m"}

@@ -10,7 +10,7 @@ from fc_reaper.evaluator.explain import Explanation, explain
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import FINISHED, UNFINISHED, Millis, Task
 from fc_reaper.policy import PolicyFile, load_policy
-from tests.builders import NOON, a_policy, a_task, ms, rules, running_for
+from tests.builders import NOON, a_policy, a_task, compiled, ms, running_for
 
 STUCK_AFTER = ms("3m")
 OTHERS = load_policy(
@@ -52,7 +52,7 @@ def test_the_explanation_comes_to_the_verdict_of_a_run(
 ) -> None:
     """Nobody is told another reason than the log has."""
     file = a_policy(match, exempt=exempt, unless=unless)
-    assert explained(task, file).verdict == evaluate(task, rules(file), NOON)
+    assert explained(task, file).verdict == evaluate(task, compiled(file), NOON)
 
 
 @given(tasks(), MATCHES, EXEMPTIONS, EXEMPTIONS)
@@ -63,8 +63,8 @@ def test_due_in_is_the_first_moment_at_which_it_is_due(
     file = a_policy(match, exempt=exempt, unless=unless)
     wait = explained(task, file).due_in
     if wait is not None:
-        assert evaluate(task, rules(file), NOON + wait).kind is Kind.DUE
-        assert evaluate(task, rules(file), NOON + wait - 1).kind is not Kind.DUE
+        assert evaluate(task, compiled(file), NOON + wait).kind is Kind.DUE
+        assert evaluate(task, compiled(file), NOON + wait - 1).kind is not Kind.DUE
 
 
 def test_a_task_an_hour_below_its_limit_is_due_in_an_hour() -> None:

@@ -23,7 +23,7 @@ def explained(task: Task, file: PolicyFile, started_time: str = "unknown", **opt
     return explain(task, file, NOON, stuck_after=ms("3m"), started_time=started_time, **options)  # type: ignore[arg-type]
 
 
-def rules(file: PolicyFile, unapproved: dict[str, str], started_time: str) -> FunctionPolicies:
+def sweeping(file: PolicyFile, unapproved: dict[str, str], started_time: str) -> FunctionPolicies:
     policies = file.report_only(unapproved).policies
     return compile_policies(TRANSCODE, policies, file.exempt, started_time=started_time)  # type: ignore[arg-type]
 
@@ -34,7 +34,7 @@ def test_the_verdict_is_that_of_a_run(
 ) -> None:
     """With expressions, groups and a lock, too."""
     assert explained(task, file, meaning, unapproved=unapproved).verdict == evaluate(
-        task, rules(file, unapproved, meaning), NOON
+        task, sweeping(file, unapproved, meaning), NOON
     )
 
 
@@ -43,8 +43,8 @@ def test_due_in_is_the_first_moment_at_which_it_is_due(file: PolicyFile, task: T
     """Also where the limit is the task's own; a millisecond before, it is not due."""
     wait = explained(task, file, meaning).due_in
     if wait is not None:
-        assert evaluate(task, rules(file, {}, meaning), NOON + wait).kind is Kind.DUE
-        assert evaluate(task, rules(file, {}, meaning), NOON + wait - 1).kind is not Kind.DUE
+        assert evaluate(task, sweeping(file, {}, meaning), NOON + wait).kind is Kind.DUE
+        assert evaluate(task, sweeping(file, {}, meaning), NOON + wait - 1).kind is not Kind.DUE
 
 
 @given(files(), old_tasks(), st.integers(1, ms("5h")))
@@ -52,7 +52,7 @@ def test_a_task_becomes_due_no_sooner_than_explained(file: PolicyFile, task: Tas
     """And one that is said never to become due does not."""
     explanation = explained(task, file)
     if explanation.verdict.kind is not Kind.DUE and (explanation.due_in is None or wait < explanation.due_in):
-        assert evaluate(task, rules(file, {}, "unknown"), NOON + wait).kind is not Kind.DUE
+        assert evaluate(task, sweeping(file, {}, "unknown"), NOON + wait).kind is not Kind.DUE
 
 
 @given(files(), old_tasks())

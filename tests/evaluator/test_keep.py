@@ -15,7 +15,7 @@ from fc_reaper.evaluator.select import Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, rules, running_for
+from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
 
 ALIVE = "{status: [Enqueued, Running, Retrying]}"
 
@@ -337,7 +337,7 @@ def test_halt_over_counts_after_the_holdout_and_before_the_budget() -> None:
 def test_the_reaper_itself_counts_and_is_never_selected() -> None:
     """Under a pattern that takes it in."""
     file = keeping("{at_most: 1}")
-    verdict = evaluate(FOUR[0], rules(file, own_function=True), NOON)
+    verdict = evaluate(FOUR[0], compiled(file, own_function=True), NOON)
     assert verdict.kind is Kind.EXEMPT
     assert [member.selectable for member in verdict.members] == [False]
 
@@ -346,12 +346,12 @@ def test_without_dated_events_only_a_known_started_time_tells_who_came_first() -
     """`startedTime` settles it where it is known to be the enqueueing."""
     task = Task(TRANSCODE, "job-1", "Running", started_at=ago("3h"), retries=0)
     file = keeping("{at_most: 1}")
-    assert evaluate(task, rules(file), NOON, read=False).unread
-    assert evaluate(task, rules(file), NOON).kind is Kind.UNKNOWN
-    (member,) = evaluate(task, rules(file, started_time="enqueue"), NOON, read=False).members
+    assert evaluate(task, compiled(file), NOON, read=False).unread
+    assert evaluate(task, compiled(file), NOON).kind is Kind.UNKNOWN
+    (member,) = evaluate(task, compiled(file, started_time="enqueue"), NOON, read=False).members
     assert member.since == ago("3h")
     future = a_task("Running", invocation_id="f")._replace(events=(TaskEvent(NOON + 5, 1, "Enqueued"),))
-    assert evaluate(future, rules(file), NOON).members == ()
+    assert evaluate(future, compiled(file), NOON).members == ()
 
 
 def test_one_task_under_both_names_of_its_function_counts_once() -> None:

@@ -10,14 +10,14 @@ from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.sweep.scanner import Query, queries
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, ms, rules
+from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms
 
 ALIVE = {"Enqueued", "Dequeued", "Running", "Retrying"}
 
 
 def asked(match: str, meaning: StartedTime = "unknown") -> dict[str, Query]:
     """The queries for one policy, by status."""
-    judged = rules(a_policy(match), started_time=meaning)
+    judged = compiled(a_policy(match), started_time=meaning)
     return {query.status: query for query in queries(TRANSCODE, judged, NOON)}
 
 
@@ -69,8 +69,8 @@ def test_where_policies_differ_the_weakest_filter_is_used() -> None:
     """One listing serves all policies of a function, so it must show what any of them could want."""
     file = a_policy("{running_for: 2h, id: 'batch-*'}")
     more = a_policy("{running_for: 1h, id: 'bat*'}")
-    judged = rules(file)
-    both = judged._replace(policies=(*judged.policies, *rules(more).policies))
+    judged = compiled(file)
+    both = judged._replace(policies=(*judged.policies, *compiled(more).policies))
     (running,) = [query for query in queries(TRANSCODE, both, NOON) if query.status == "Running"]
     assert (running.started_before, running.id_prefix) == (ago("1h") + 1000, "bat")
 
@@ -91,7 +91,7 @@ def test_no_due_task_is_ever_filtered_out(
     started = NOON - ms(events[0][1] if truth == "enqueue" else events[-1][1])
     task = a_task(events[-1][0], *events, started_at=started)
     for told in ("unknown", truth):
-        judged = rules(a_policy(f"{{{clock}: {limit}m}}"), started_time=told)
+        judged = compiled(a_policy(f"{{{clock}: {limit}m}}"), started_time=told)
         if evaluate(task, judged, NOON).kind is not Kind.DUE:
             continue
         shown = [query for query in queries(TRANSCODE, judged, NOON) if query.status == task.status]

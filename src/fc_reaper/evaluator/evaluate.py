@@ -16,6 +16,7 @@ from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Age, StartedTime, inconsistency, is_exact
 from fc_reaper.rules.rules import (
+    RULES,
     CompiledMatcher,
     Moment,
     RuleResult,
@@ -262,7 +263,7 @@ def _kept(results: Sequence[PolicyResult]) -> Verdict:
         if spared_by is not None:
             return Verdict(Kind.KEPT, "spared by unless", policy.name, "unless", line=spared_by.line)
     for policy, _, result, _ in results:
-        if result.limit is not None or result.rule == "retries_over":
+        if result.rule in RULES and RULES[result.rule].is_limit:
             return _by(result, Kind.KEPT, "within its limit", policy.name, policy.line)
     return Verdict(Kind.KEPT, "no policy matches it", rule="status")
 

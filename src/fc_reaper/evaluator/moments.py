@@ -11,7 +11,7 @@ from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age
 from fc_reaper.rules.expression import AGES, Expression
 from fc_reaper.rules.fields import CarriedLimit
-from fc_reaper.rules.rules import Moment, carried_limit
+from fc_reaper.rules.rules import Clock, Moment, carried_limit
 
 _LONGEST = 10**11
 """Seconds that no task lives."""
@@ -21,7 +21,7 @@ class Moments(NamedTuple):
     """What the verdict on a task depends on as time goes on.
 
     `ages` are the ages, by clock, at which a result may change; `carried` are the limits that tasks carry.
-    `any_time` says that an expression uses ages in another way, so that every moment may change its result.
+    `any_time` says that a rule or an expression uses the time in another way, so that any moment may count.
     """
 
     ages: tuple[tuple[str, Millis], ...]
@@ -47,19 +47,17 @@ def moments_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Moments
     """All that may change the verdict on a task by *policies* and *exempt*."""
     policies = list(policies)
     matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
-    limits = dict.fromkeys(pair for matcher in matchers for pair in matcher.limits)
-    expressions = dict.fromkeys(
-        [
-            *(one for matcher in matchers for one in matcher.expressions),
-            *(one for policy in policies for one in policy.expressions),
-        ]
-    )
-    ages = [(clock, limit + 1) for clock, limit in limits if isinstance(limit, int)]
-    compared = [_compared_ages(one.tree) for one in expressions if one.needs_ages]
+    rules = [rule for matcher in matchers for rule in matcher.rules]
+    clocks = dict.fromkeys((rule.key, rule.wanted) for rule in rules if isinstance(rule, Clock))
+    expressions = [one for matcher in exempt for one in matcher.expressions]
+    expressions += [one for policy in policies for one in policy.expressions]
+    compared = [_compared_ages(one.tree) for one in dict.fromkeys(expressions)]
+    ages = [(clock, limit + 1) for clock, limit in clocks if isinstance(limit, int)]
+    ages += [one for found in compared for one in found or ()]
     return Moments(
-        tuple(dict.fromkeys([*ages, *(one for found in compared for one in found or ())])),
-        tuple((clock, limit) for clock, limit in limits if isinstance(limit, CarriedLimit)),
-        any_time=None in compared,
+        ages=tuple(dict.fromkeys(ages)),
+        carried=tuple((clock, limit) for clock, limit in clocks if isinstance(limit, CarriedLimit)),
+        any_time=None in compared or any(not rule.timeless and not isinstance(rule, Clock) for rule in rules),
     )
 
 

@@ -109,7 +109,9 @@ class Rule:
     `field` is the pydantic type of that value, `example` one as it is written. `statuses` are those in which
     the rule can hold, None for any. A rule that `selects` says which tasks are meant and measures nothing; it
     names a verdict only where no other rule does. `in_match` is False for one that only `exempt` and `unless`
-    may state. `is_limit` is true for one that is limit enough for a policy that stops.
+    may state. `is_limit` is true for one that is limit enough for a policy that stops. `timeless` is true for
+    one whose result changes only with the record and with the ages in its expression; a replay evaluates
+    others at every tick.
     """
 
     key: ClassVar[str]
@@ -120,6 +122,7 @@ class Rule:
     selects: ClassVar[bool] = False
     in_match: ClassVar[bool] = True
     is_limit: ClassVar[bool] = False
+    timeless: ClassVar[bool] = False
 
     def __init__(self, wanted: Any) -> None:
         self.wanted = wanted
@@ -168,6 +171,7 @@ class TargetRule(Rule):
     example = "media/transcode@prod"
     selects = True
     in_match = False
+    timeless = True
 
     def concerns(self, function: Function) -> bool:
         # An exemption knows a function by both its names, `media/transcode` and `media$transcode`.
@@ -184,6 +188,7 @@ class StatusRule(Rule):
     description = "The task has this status, or one of these."
     example = "Running"
     selects = True
+    timeless = True
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
         super().__init__(wanted)
@@ -200,6 +205,7 @@ class IdRule(Rule):
     description = "The invocation id fits this pattern (* and ?, with case), or one of these."
     example = "nightly-*"
     selects = True
+    timeless = True
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
         super().__init__(wanted)
@@ -323,6 +329,7 @@ class RetriesOver(Rule):
     example = 3
     statuses = ALIVE
     is_limit = True
+    timeless = True
 
     def evaluate(self, task: Task, moment: Moment) -> RuleResult:
         if task.status not in ALIVE:
@@ -340,6 +347,7 @@ class Where(Rule):
         "This JMESPath over the record, payload and ages answers true; unknown where what it reads is absent."
     )
     example = "payload.tier == 'gold'"
+    timeless = True
 
     def evaluate(self, task: Task, moment: Moment) -> RuleResult:
         subject = moment.subject or Subject(task, moment.now, moment.started_time)
