@@ -1,43 +1,50 @@
-# make demo and make test are all it takes: each prepares its own .venv first.
-# Works with the make of GNU since 3.81 and needs no more than a Python 3.10 or newer beside it.
+# make demo and make test need no preparation: each installs what it needs into .venv first.
+# Requires GNU make 3.81 or newer and Python 3.10 or newer.
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Two times quiet: only errors. What is being done is said by us, before.
+# pip prints errors only; the targets say what is being installed.
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 FAILED := { echo "make: installing failed, see above. Behind a mirror: PIP_INDEX_URL=... make" >&2; exit 1; }
-# A Python of your choice for .venv: make PYTHON=/path/to/python3 demo
+# The Python for .venv: make PYTHON=/path/to/python3 demo
 PYTHON ?=
 export PYTHON
 # The Python of the deployed function, as in s.yaml: make package PY=3.12
 PY     ?= 3.10
-# Files of tests at the same time; most of them wait for an emulator: make test HANDS=0 for one after the other
-HANDS  ?= 3
-# More for pytest: make test ARGS="-k budget -x"
+# Processes that run tests: make test WORKERS=0 for one file after the other
+WORKERS ?= 3
+# Arguments for pytest: make test ARGS="-k budget -x"
 ARGS   ?=
+# The tests of make quick: all modules that need no network, and whole runs against the emulator
+QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evaluator tests/backtest tests/cloud \
+          tests/sweep tests/run/test_promises.py tests/cli/test_check.py tests/project/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports readme check matrix package clean FORCE
+.PHONY: help demo test quick lint format types imports readme check matrix package clean FORCE
 
 help:
-	@echo "make demo      a careless cron and fc-reaper on the same small account, and then the truth"
-	@echo "make test      the whole suite"
-	@echo "make check     lint, types, imports, then the whole suite"
-	@echo "make lint      ruff"
-	@echo "make format    ruff, mending what it can"
-	@echo "make types     mypy, strict"
-	@echo "make imports   the arrows between the modules point one way"
-	@echo "make readme    what the README shows is what its commands print"
-	@echo "make matrix    the suite on the other Pythons of this machine, 3.10 and 3.12"
-	@echo "make package   build/function, ready to be deployed (PY=3.12 for that runtime)"
-	@echo "make clean     takes away everything that make has made"
+	@echo "make demo      a careless cron job and fc-reaper on the same emulated account, compared"
+	@echo "make test      the whole test suite, in under three minutes on two cores"
+	@echo "make quick     the tests for everyday work, in under 30 seconds"
+	@echo "make check     lint, types, imports, then the whole test suite"
+	@echo "make lint      check with ruff"
+	@echo "make format    format with ruff, and fix what it can fix"
+	@echo "make types     check with mypy, strict"
+	@echo "make imports   check that imports go down the layers of pyproject.toml"
+	@echo "make readme    check that the commands of the README print what it shows"
+	@echo "make matrix    the tests on the other Pythons of this machine, 3.10 and 3.12"
+	@echo "make package   fill build/function for the deployment (PY=3.12 for that runtime)"
+	@echo "make clean     delete everything that make has made"
 
-# The demo needs little; whoever has the tools of a developer already need not install twice.
+# The demo needs fewer packages; the environment for development has them too.
 demo: $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
 	@$(BIN)/python -m fc_reaper demo
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest -n $(HANDS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+quick: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --hypothesis-profile brief $(QUICK) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
@@ -54,7 +61,7 @@ imports: $(VENV)/installed-dev
 	@$(BIN)/lint-imports
 
 readme: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest tests/house/test_readme.py
+	@$(BIN)/python -m pytest tests/project/test_readme.py
 
 check: lint types imports test
 
@@ -68,19 +75,19 @@ clean:
 	rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# `made` holds the folder it was made in: a checkout that has moved, or whose Python is gone, begins anew.
+# `made` contains the folder of .venv: where that was moved or its Python is gone, .venv is made again.
 usable = $(shell [ "`cat $(VENV)/made 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c "print(1)" 2>/dev/null)
 
 $(VENV)/made: $(if $(usable),,FORCE)
 	@python=`sh scripts/find-python` && rm -rf $(VENV) && "$$python" -m venv $(VENV) && echo "$(CURDIR)" > $@
 
 $(VENV)/installed-demo: pyproject.toml $(VENV)/made
-	@echo "Installing into $(VENV), once: this takes most of the time, up to a minute ..."
+	@echo "Installing into $(VENV), once; this takes up to a minute ..."
 	@$(PIP) install -e ".[cli,emulator]" || $(FAILED)
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml $(VENV)/made
-	@echo "Installing into $(VENV), once: this takes most of the time, a minute or two ..."
+	@echo "Installing into $(VENV), once; this takes a minute or two ..."
 	@$(PIP) install -e ".[dev]" || $(FAILED)
 	@touch $@
 

@@ -3,10 +3,10 @@
     make package            for the runtime python3.10
     make package PY=3.12    for the runtime python3.12
 
-No docker: Function Compute runs on x86_64 and a glibc that manylinux2014 wheels ask less of, so pip can
-gather the wheels of that platform on any other. aliyun-fc2 exists as a source archive only; it is pure
-Python, so its wheel is made here first. The versions are those of constraints/function.txt. The same
-inputs give the same bytes: nothing that records a time, a tool or a folder of this machine goes in.
+No docker: the runtimes of Function Compute take manylinux2014 wheels for x86_64, which pip can download on
+any other machine. aliyun-fc2 exists as a source archive only; it is pure Python, so its wheel is built here.
+The versions are those of constraints/function.txt. The same inputs give the same bytes: nothing that records
+a time, a tool or a folder of this machine goes in.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RUNTIMES = ("3.10", "3.12")
 SOURCE_ONLY = "aliyun-fc2"
 OUT = ROOT / "build" / "function"
 MOST_BYTES = 25_000_000
-"""Unpacked. More would be felt at every cold start."""
+"""Unpacked. A larger package makes every cold start slower."""
 
 LEFT_OUT = (
     *("bin", "*.dist-info", "**/py.typed"),
@@ -40,9 +40,9 @@ LEFT_OUT = (
     *("fc_reaper/evaluator/explain.py", "fc_reaper/evaluator/moments.py"),
     *("fc_reaper/policy/schema.py", "fc_reaper/__main__.py", "fc_reaper/log_schema.py"),
 )
-"""What the wheels bring along and the function has no use for."""
+"""What the wheels contain and the function does not need."""
 
-INDEX = '''"""The name that the platform calls: index.handler."""
+INDEX = '''"""The platform calls index.handler."""
 
 from fc_reaper.handler import handler
 
@@ -51,18 +51,20 @@ __all__ = ["handler"]
 
 
 class PackageError(Exception):
-    """The package cannot be made; the text is one line and says what to do."""
+    """The package cannot be made. The text is one line and says what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the package; 0 when it is there, 1 with one line when it was refused."""
+    """Make the package and return 0, or print one line and return 1."""
     parser = argparse.ArgumentParser(description="Fills build/function for Function Compute.")
     parser.add_argument("--python", choices=RUNTIMES, default=RUNTIMES[0], help="the function's runtime")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder to fill")
     parser.add_argument("--policy", type=Path, default=ROOT / "policy.yaml", help="the policy to deploy")
     options = parser.parse_args(arguments)
     if not may_be_emptied(options.out):
-        parser.error(f"{options.out} holds something that is no package; name a folder that may be emptied")
+        parser.error(
+            f"{options.out} contains something other than a package; name a folder that may be emptied"
+        )
     try:
         make_package(options.out, python=options.python, policy=options.policy)
     except PackageError as refused:
@@ -73,33 +75,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_package(out: Path, *, python: str, policy: Path) -> None:
-    """Fill *out*, which is emptied first, and write *out*.zip beside it.
+    """Empty *out*, fill it, and write *out*.zip beside it.
 
     Raises:
-        PackageError: a wheel or a pin is missing, there is no policy, its lock is no file, or the result is
-            too large.
+        PackageError: a wheel, a pin or the policy is missing, the lock is not a file, or the package is too
+            large.
     """
     if not policy.is_file():
         raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
     lock = policy.with_name("policy.lock")
     if not os.path.lexists(lock):
-        # As when it runs: a lock beside the file that a link points to counts as well.
+        # As in a run, a lock beside the file that a link points to counts too.
         lock = policy.resolve().with_name("policy.lock")
     if os.path.lexists(lock) and not lock.is_file():
         raise PackageError(
-            f"{shown(lock)} is no file that could go with the policy; run fc-reaper approve, or delete it to "
-            "let every policy stop"
+            f"{shown(lock)} is not a file; run fc-reaper approve, or delete it to let every policy stop"
         )
     clear(out)
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as wheels:
-        gather(Path(wheels), out, python)
+        build_wheels(Path(wheels))
+        install(Path(wheels), out, python)
     trim(out)
     (out / "index.py").write_text(INDEX, encoding="utf-8")
     shutil.copyfile(policy, out / "policy.yaml")
     if lock.is_file():
         shutil.copyfile(lock, out / lock.name)
-    even_out(out)
+    set_modes(out)
     unpacked = sum(path.stat().st_size for path in files(out))
     if unpacked > MOST_BYTES:
         raise PackageError(f"{megabytes(unpacked)} unpacked is over the limit of {megabytes(MOST_BYTES)}")
@@ -108,14 +110,18 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     print(f"{shown(archive)}: {megabytes(archive.stat().st_size)}, sha256 {digest(archive)}")
 
 
-def gather(wheels: Path, out: Path, python: str) -> None:
-    """Install fc-reaper and every pinned package into *out*, as wheels for the function's platform."""
+def build_wheels(wheels: Path) -> None:
+    """Build the wheels of fc-reaper and of the package that has none."""
     # Without --use-pep517 an older pip builds with the setuptools it finds, which may lack bdist_wheel.
     pip("wheel", ["--use-pep517", "--no-deps", "--wheel-dir", wheels, ROOT, source_only_pin()])
+
+
+def install(wheels: Path, out: Path, python: str) -> None:
+    """Install fc-reaper and every pinned package into *out*, from wheels for the function's platform."""
     target = ["--platform", PLATFORM, "--python-version", python, "--implementation", "cp"]
     target += ["--only-binary", ":all:", "--find-links", str(wheels)]
     pip("download", ["--no-deps", *target, "--dest", wheels, "--requirement", PINS])
-    # Now without an index: whatever is needed and was not pinned is missing, and is refused.
+    # Without an index: a package that is needed and not pinned is missing, and pip fails.
     pip("install", ["--no-index", "--no-compile", *target, "--target", out, *sorted(wheels.glob("*.whl"))])
 
 
@@ -135,20 +141,20 @@ def pip(step: str, arguments: Sequence[str | Path]) -> None:
         raise PackageError(why_pip_failed(step, done.stdout + done.stderr))
 
 
-def why_pip_failed(step: str, said: str) -> str:
-    """What pip's many lines come down to."""
-    if "Retrying (" in said:
+def why_pip_failed(step: str, output: str) -> str:
+    """The cause in one line, with what to do."""
+    if "Retrying (" in output:
         return "the package index could not be reached; try again, or set PIP_INDEX_URL to one you can reach"
-    missing = re.search(r"No matching distribution found for (\S+)", said)
+    missing = re.search(r"No matching distribution found for (\S+)", output)
     if missing and step == "install":
         return f"{missing[1]} is needed and not pinned; add it to {shown(PINS)}"
     if missing:
         return f"no wheel of {missing[1]} for this runtime and {PLATFORM}; pin another in {shown(PINS)}"
-    conflict = re.findall(r"^ {4}(.+ depends on .+)$", said, re.MULTILINE)
+    conflict = re.findall(r"^ {4}(.+ depends on .+)$", output, re.MULTILINE)
     if conflict:
         return f"the pins in {shown(PINS)} contradict each other: {'; '.join(dict.fromkeys(conflict))}"
-    errors = [line for line in said.splitlines() if line.startswith("ERROR:")]
-    return f"pip {step} failed: {' '.join(errors[-1:]) or repr(said[-400:])}"
+    errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
+    return f"pip {step} failed: {' '.join(errors[-1:]) or repr(output[-400:])}"
 
 
 def trim(out: Path) -> None:
@@ -157,14 +163,14 @@ def trim(out: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def even_out(out: Path) -> None:
-    """Give every file and folder the same rights whatever the umask: the platform must read all."""
+def set_modes(out: Path) -> None:
+    """Let everybody read every file and folder, whatever the umask: the platform uses another user."""
     for path in [out, *out.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def write_zip(out: Path) -> Path:
-    """Zip *out*: sorted, without times, so that equal files give equal bytes."""
+    """Zip *out*: sorted and without times, so that equal files give equal bytes."""
     archive = out.with_name(out.name + ".zip")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for path in files(out):
@@ -181,12 +187,12 @@ def files(out: Path) -> Iterator[Path]:
 
 
 def may_be_emptied(out: Path) -> bool:
-    """Whether *out* is ours: the usual folder, an earlier package, or nothing yet."""
+    """Whether *out* is the usual folder, an earlier package, empty or absent."""
     return out == OUT or (out / "index.py").is_file() or not out.exists() or not any(out.iterdir())
 
 
 def clear(out: Path) -> None:
-    """Leave nothing of an earlier package that could be deployed for a newer one."""
+    """Delete an earlier package, so that nobody deploys it for a newer one."""
     shutil.rmtree(out, ignore_errors=True)
     out.with_name(out.name + ".zip").unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.command import COMMAND, Ran, a_policy_file, at, fc_reaper
 from tests.emulator_process import EmulatorProcess, running_emulator
-from tests.house.our_files import ROOT
+from tests.project.files import ROOT
 from tests.run.account import operations, policy, seeded, stopped
 
 EVENTS = ROOT / "events"

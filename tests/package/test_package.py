@@ -1,8 +1,7 @@
 """The package is all that the deployed function needs, and nothing else.
 
 It is made as `make package` makes it, then run by a clean interpreter of the target's version, whose own
-site-packages are switched off, against the emulator. Making it asks a package index; where none can be
-reached, these tests are left out, except on a machine that says CI=true.
+site-packages are switched off, against the emulator.
 """
 
 from __future__ import annotations
@@ -16,31 +15,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from scripts import package as script
 
-from fc_reaper.policy import load_policy
-from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.package.conftest import POLICY, RUNTIMES, Packages, skip_without_index, use_wheels
 from tests.package.fc_runtime import PLATFORMS
+from tests.project.files import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = Path(__file__).with_name("fc_runtime.py")
-RUNTIMES = ("3.10", "3.12")
 LONGEST = 600
 
-POLICY = """\
-version: 1
-policies:
-  - name: runaway
-    targets: [media/transcode@prod]
-    match: {alive_for: 2h}
-    stop: A transcode takes 40 minutes at worst.
-"""
 SEED = {
     "invocations": [
         {
@@ -60,51 +49,9 @@ STALE = {**RIGHT, "access_key_secret": "of-yesterday"}
 TIMER = '{"triggerTime": "2023-12-26T07:49:00Z", "triggerName": "schedule"}'
 
 
-def make_package(*arguments: str | Path, project: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, project / "scripts" / "package.py", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
-    if "index could not be reached" in done.stderr and os.environ.get("CI") != "true":
-        pytest.skip("no package index can be reached, and the package is made from one")
-    return done
-
-
 @pytest.fixture(scope="session", params=RUNTIMES)
-def runtime(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("policy") / "policy.yaml"
-    path.write_text(POLICY, "utf-8")
-    lock = lock_of(load_policy(POLICY, source="policy.yaml"), "2026-11-20")
-    path.with_name("policy.lock").write_text(dump_lock(lock), "utf-8")
-    return path
-
-
-Packages = dict[str, Path]
-AGAIN = "3.10, once more"
-
-
-@pytest.fixture(scope="session")
-def packages(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """The folder that would be deployed for each runtime, and for one of them a second time elsewhere."""
-
-    def made(name: str) -> Path:
-        out = folder / name.replace(", ", "/") / "function"
-        done = make_package("--python", name[:4], "--policy", policy, "--out", out)
-        assert done.returncode == 0, done.stderr
-        return out
-
-    folder = tmp_path_factory.mktemp("package")
-    names = [*RUNTIMES, AGAIN]
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(names, pool.map(made, names), strict=True))
-
-
-@pytest.fixture(scope="session")
-def package(packages: Packages, runtime: str) -> Path:
-    return packages[runtime]
+def package(request: pytest.FixtureRequest, packages: Packages) -> Path:
+    return packages[request.param]
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -141,7 +88,7 @@ def test_it_holds_the_function_its_policy_and_its_dependencies(package: Path, po
 
 
 def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> None:
-    """Else what nobody approved would stop where nobody looks."""
+    """Without it a policy that nobody approved would stop tasks."""
     assert (package / "policy.lock").read_bytes() == policy.with_name("policy.lock").read_bytes()
 
 
@@ -160,7 +107,7 @@ def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> N
         "tests",
     ],
 )
-def test_it_holds_nothing_that_the_function_has_no_use_for(package: Path, unwanted: str) -> None:
+def test_it_holds_nothing_that_the_function_does_not_need(package: Path, unwanted: str) -> None:
     assert not list(package.glob(unwanted))
 
 
@@ -174,10 +121,11 @@ def test_everybody_may_read_it(package: Path) -> None:
     assert modes == {0o644}
 
 
-def test_the_same_inputs_give_the_same_bytes(packages: Packages) -> None:
-    once, again = packages[RUNTIMES[0]], packages[AGAIN]
-    assert tree(again) == tree(once)
-    assert again.with_suffix(".zip").read_bytes() == once.with_suffix(".zip").read_bytes()
+def test_equal_files_give_equal_bytes(package: Path, tmp_path: Path) -> None:
+    """Whatever the folder and the times of the files are."""
+    again = shutil.copytree(package, tmp_path / "function", copy_function=shutil.copyfile)
+    script.set_modes(again)
+    assert script.write_zip(again).read_bytes() == package.with_suffix(".zip").read_bytes()
 
 
 def test_no_byte_of_it_names_a_folder_of_this_machine(package: Path) -> None:
@@ -190,66 +138,96 @@ def test_no_byte_of_it_names_a_folder_of_this_machine(package: Path) -> None:
     assert not found
 
 
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[object, str]:
+    """The status and the standard error of `make package`."""
+    try:
+        status: object = script.main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        status = end.code
+    return status, capsys.readouterr().err
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of what a package is made from, to be spoiled."""
-    for name in ("src", "scripts", "constraints"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
-    return tmp_path
+def pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the pins that the package is made by."""
+    copy = Path(shutil.copy(script.PINS, tmp_path))
+    monkeypatch.setattr(script, "PINS", copy)
+    return copy
 
 
 SPOILT = [
-    (r"^PyYAML==.*$", "PyYAML==6.0", r"no wheel of PyYAML==6\.0 .* pin another in constraints/function\.txt"),
-    (r"^idna==.*\n", "", r"idna\S* is needed and not pinned; add it to constraints/function\.txt"),
-    (r"^aliyun-fc2==.*$", "", r"constraints/function\.txt must pin aliyun-fc2"),
-    (r"^requests==.*$", "requests==2.27.0", r"the pins in constraints/function\.txt contradict each other: "),
+    (r"^PyYAML==.*$", "PyYAML==6.0", r"no wheel of PyYAML==6\.0 .* pin another in \S+function\.txt"),
+    (r"^idna==.*\n", "", r"idna\S* is needed and not pinned; add it to \S+function\.txt"),
+    (r"^requests==.*$", "requests==2.27.0", r"the pins in \S+function\.txt contradict each other: "),
 ]
 
 
-@pytest.mark.parametrize(("pin", "instead", "says"), SPOILT, ids=["no-wheel", "no-pin", "no-fc2", "conflict"])
-def test_it_is_refused_in_one_line(project: Path, pin: str, instead: str, says: str) -> None:
-    """A refusal leaves no package of an earlier day behind that could be deployed by mistake."""
-    pins = project / "constraints" / "function.txt"
+@pytest.mark.parametrize(("pin", "instead", "says"), SPOILT, ids=["no-wheel", "no-pin", "conflict"])
+def test_wrong_pins_are_refused_in_one_line(
+    pins: Path,
+    pin: str,
+    instead: str,
+    says: str,
+    policy: Path,
+    wheels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No package of an earlier day is left that could be deployed by mistake."""
     text, changed = re.subn(pin, instead, pins.read_text("utf-8"), flags=re.MULTILINE)
     assert changed == 1
     pins.write_text(text, "utf-8")
-    (project / "build" / "function").mkdir(parents=True)
-    done = make_package("--python", "3.12", project=project)
-    assert done.returncode == 1
-    assert re.fullmatch(rf"make package: {says}.*\n", done.stderr)
-    assert not (project / "build" / "function").exists()
+    use_wheels(monkeypatch, wheels)
+    out = tmp_path / "function"
+    out.mkdir()
+    (out / "index.py").touch()
+    status, err = refused(capsys, "--python", "3.12", "--policy", policy, "--out", out)
+    skip_without_index(err)
+    assert status == 1
+    assert re.fullmatch(rf"make package: {says}.*\n", err)
+    assert not out.exists()
 
 
-def test_it_is_refused_without_a_policy(tmp_path: Path) -> None:
-    done = make_package("--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "no policy at" in done.stderr
+def test_the_package_without_a_wheel_must_be_pinned(
+    pins: Path, policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pins.write_text(re.sub("(?m)^aliyun-fc2==.*$", "", pins.read_text("utf-8")), "utf-8")
+    status, err = refused(capsys, "--policy", policy, "--out", tmp_path / "function")
+    assert status == 1
+    assert re.fullmatch(r"make package: \S+function\.txt must pin aliyun-fc2.*\n", err)
+
+
+def test_it_is_refused_without_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, err = refused(capsys, "--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "no policy at" in err
 
 
 @pytest.mark.parametrize("kind", ["link to nothing", "folder", "loop"])
-def test_it_is_refused_with_a_lock_that_is_no_file(kind: str, tmp_path: Path) -> None:
-    """Left out it would let everything stop that somebody had locked."""
+def test_it_is_refused_with_a_lock_that_is_no_file(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the lock every policy would be allowed to stop."""
     (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
     lock = tmp_path / "policy.lock"
     if kind == "folder":
         lock.mkdir()
     else:
         lock.symlink_to(lock.name if kind == "loop" else "nowhere")
-    done = make_package("--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "policy.lock is no file that could go with the policy" in done.stderr
+    status, err = refused(capsys, "--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "policy.lock is not a file; run fc-reaper approve" in err
     assert not (tmp_path / "function").exists()
 
 
-def test_it_empties_no_folder_that_is_not_its_own(project: Path) -> None:
-    before = tree(project)
-    done = make_package("--out", project)
-    assert done.returncode == 2
-    assert "holds something that is no package" in done.stderr
-    assert tree(project) == before
+def test_it_empties_no_folder_that_is_not_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    before = tree(tmp_path)
+    status, err = refused(capsys, "--out", tmp_path)
+    assert status == 2
+    assert "contains something other than a package" in err
+    assert tree(tmp_path) == before
 
 
 def invocation(number: int, keys: dict[str, str], **environment: str) -> dict[str, Any]:
@@ -296,9 +274,9 @@ def emulator() -> Iterator[EmulatorProcess]:
 def test_one_instance_sweeps_as_the_platform_would_run_it(
     packages: Packages, platform: str, emulator: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Keys of yesterday, then fresh ones, then approved: each invocation takes what it was given.
+    """Keys of yesterday, then fresh ones, then enforcement: each invocation uses what it is given.
 
-    The code folder cannot be written to, and the runtime's own logger is there before us.
+    The code folder is read-only, and the runtime has configured its own logger before.
     """
     package = packages[platform.partition("python")[2]]
     before = tree(package)
@@ -313,9 +291,9 @@ def test_one_instance_sweeps_as_the_platform_would_run_it(
         ],
         tmp_path,
     )
-    refused, dry_run, enforced = (result["counts"] for result in results)
+    denied, dry_run, enforced = (result["counts"] for result in results)
     assert results[0]["errors"]
-    assert refused["listed"] == 0
+    assert denied["listed"] == 0
     assert (dry_run["listed"], dry_run["kept"], dry_run["would_stop"]) == (2, 1, 1)
     assert (enforced["due"], enforced["confirmed"] + enforced["accepted"]) == (1, 1)
     asked = {entry["invocationId"] for entry in emulator.journal() if entry["cause"] == "stop"}

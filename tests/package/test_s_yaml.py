@@ -16,7 +16,7 @@ from fc_reaper.rules.duration import parse_duration
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "s.yaml").read_text("utf-8")
 FILES = ("s.yaml", "s-prod.yaml", "deploy/s-fc2.yaml")
-THREE = FILES[:2]
+FC3 = FILES[:2]
 """Those for Function Compute 3.0."""
 
 
@@ -48,21 +48,21 @@ class Deployment:
 
     def __init__(self, name: str) -> None:
         document = filled(source(name))
-        self.two = "services" in document
-        (self.resource,) = document["services" if self.two else "resources"].values()
+        self.is_fc2 = "services" in document
+        (self.resource,) = document["services" if self.is_fc2 else "resources"].values()
         props = self.resource["props"]
-        self.function = props["function"] if self.two else props
-        self.code = self.function["codeUri" if self.two else "code"]
-        self.log = (props["service"] if self.two else props)["logConfig"]
-        self.role = (props["service"] if self.two else props)["role"]
-        self.asynchronous = self.function["asyncConfiguration" if self.two else "asyncInvokeConfig"]
+        self.function = props["function"] if self.is_fc2 else props
+        self.code = self.function["codeUri" if self.is_fc2 else "code"]
+        self.log = (props["service"] if self.is_fc2 else props)["logConfig"]
+        self.role = (props["service"] if self.is_fc2 else props)["role"]
+        self.asynchronous = self.function["asyncConfiguration" if self.is_fc2 else "asyncInvokeConfig"]
         self.triggers = props["triggers"]
         self.environment = self.function["environmentVariables"]
 
     @property
     def timer(self) -> dict[str, Any]:
         """The configuration of the first trigger."""
-        config: dict[str, Any] = self.triggers[0]["config" if self.two else "triggerConfig"]
+        config: dict[str, Any] = self.triggers[0]["config" if self.is_fc2 else "triggerConfig"]
         return config
 
 
@@ -71,7 +71,7 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
     return Deployment(request.param)
 
 
-@pytest.mark.parametrize("name", THREE)
+@pytest.mark.parametrize("name", FC3)
 def test_the_component_is_pinned(name: str) -> None:
     assert re.fullmatch(r"fc3@\d+\.\d+\.\d+", Deployment(name).resource["component"])
 
@@ -86,13 +86,13 @@ def test_it_is_a_dry_run_until_somebody_enforces(name: str, mode: str) -> None:
     assert Deployment(name).environment["REAPER_MODE"] == mode
 
 
-def test_arming_changes_nothing_but_the_mode() -> None:
-    """Otherwise what was dry_run is not what is approved."""
-    dry_run, approved = (filled(source(name)) for name in THREE)
-    assert approved.pop("extend") == "s.yaml"
-    approved["vars"]["mode"] = "dry-run"
-    approved["resources"]["reaper"]["props"]["environmentVariables"]["REAPER_MODE"] = "dry-run"
-    assert approved == dry_run
+def test_enforcement_changes_nothing_but_the_mode() -> None:
+    """So that what is enforced is what the dry run showed."""
+    dry_run, enforced = (filled(source(name)) for name in FC3)
+    assert enforced.pop("extend") == "s.yaml"
+    enforced["vars"]["mode"] = "dry-run"
+    enforced["resources"]["reaper"]["props"]["environmentVariables"]["REAPER_MODE"] = "dry-run"
+    assert enforced == dry_run
 
 
 def test_it_packs_before_it_deploys_what_it_packed(deployment: Deployment) -> None:
@@ -132,7 +132,7 @@ def test_memory_and_processor_are_a_pair_that_the_platform_sells(deployment: Dep
 
 def test_the_timer_comes_first_and_its_schedule_parses(deployment: Deployment) -> None:
     trigger = deployment.triggers[0]
-    assert trigger["type" if deployment.two else "triggerType"] == "timer"
+    assert trigger["type" if deployment.is_fc2 else "triggerType"] == "timer"
     assert deployment.timer["enable"] is True
     assert re.fullmatch(r"@every [1-9][0-9]*[smh]", deployment.timer["cronExpression"])
 
@@ -150,10 +150,10 @@ def test_an_event_waits_no_longer_than_two_ticks_and_is_repeated_once(deployment
 
 
 def test_the_reaper_is_no_task_itself(deployment: Deployment) -> None:
-    assert deployment.asynchronous["statefulInvocation" if deployment.two else "asyncTask"] is False
+    assert deployment.asynchronous["statefulInvocation" if deployment.is_fc2 else "asyncTask"] is False
 
 
-@pytest.mark.parametrize("name", THREE)
+@pytest.mark.parametrize("name", FC3)
 def test_one_sweep_runs_at_a_time(name: str) -> None:
     assert Deployment(name).function["concurrencyConfig"] == {"reservedConcurrency": 1}
 
@@ -168,7 +168,7 @@ def test_a_log_line_is_a_record(deployment: Deployment) -> None:
 def test_the_role_is_spelt_as_the_component_will_spell_it(deployment: Deployment) -> None:
     """fc3 makes it lower case, and knows no `auto`; the older component takes a whole ARN."""
     assert deployment.role == deployment.role.lower() != "auto"
-    assert deployment.two == deployment.role.startswith("acs:ram::")
+    assert deployment.is_fc2 == deployment.role.startswith("acs:ram::")
 
 
 def test_the_older_fragment_differs_only_where_the_platform_does() -> None:
@@ -187,25 +187,25 @@ def test_every_file_that_it_names_is_there(name: str) -> None:
 
 
 def eventbridge_trigger() -> dict[str, Any]:
-    """The waiting trigger, after the first # was taken from each of its lines, as it says."""
+    """The trigger that is commented out, with the first # of each of its lines removed, as it says."""
     head, block = TEXT.split("        # - triggerName: on-event")
-    awake = (
+    uncommented = (
         head + "        - triggerName: on-event" + re.sub(r"^        # ", " " * 8, block, flags=re.MULTILINE)
     )
-    triggers = filled(awake)["resources"]["reaper"]["props"]["triggers"]
+    triggers = filled(uncommented)["resources"]["reaper"]["props"]["triggers"]
     assert [trigger["triggerType"] for trigger in triggers] == ["timer", "eventbridge"]
     config: dict[str, Any] = triggers[1]["triggerConfig"]
     return config
 
 
-def test_the_waiting_eventbridge_trigger_can_be_woken() -> None:
+def test_the_eventbridge_trigger_can_be_uncommented() -> None:
     config = eventbridge_trigger()
     assert config["triggerEnable"] is True
     assert config["asyncInvocationType"] is True
     assert config["eventSinkConfig"]["deliveryOption"]["eventSchema"] == "CloudEvents"
 
 
-def test_what_it_lets_through_is_an_event_that_names_a_function() -> None:
+def test_its_filter_passes_an_event_that_names_a_function() -> None:
     """The sample of such an event, with the type of the filter, narrows the sweep to that function."""
     pattern = json.loads(eventbridge_trigger()["eventRuleFilterPattern"])
     sample = json.loads(source("events/eventbridge-fc-event.json"))
@@ -222,7 +222,7 @@ def actions(name: str) -> set[str]:
 
 def test_the_role_may_call_every_operation_that_the_client_calls() -> None:
     calls = r'(?:stop|get|list|functions)="(\w+)"'
-    operations = set(re.findall(calls, source("src/fc_reaper/cloud/dialects.py")))
+    operations = set(re.findall(calls, source("src/fc_reaper/cloud/api.py")))
     assert operations
     assert {f"fc:{operation}" for operation in operations} <= actions("policy-enforce")
 

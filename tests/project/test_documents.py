@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.our_files import ROOT, our_files
+from tests.project.files import ROOT, project_files
 
 # Written so that no pattern finds itself.
 STRAY = {
@@ -22,7 +22,7 @@ def test_no_file_holds(what: str) -> None:
     pattern = re.compile(STRAY[what])
     found = [
         f"{path}:{number}: {line.strip()[:120]}"
-        for path in our_files()
+        for path in project_files()
         for number, line in enumerate(
             (ROOT / path).read_text("utf-8", errors="replace").splitlines(), start=1
         )
@@ -44,7 +44,7 @@ def test_the_scan_sees(what: str, line: str) -> None:
 
 
 def documents() -> list[Path]:
-    return [path for path in our_files() if path.suffix == ".md"]
+    return [path for path in project_files() if path.suffix == ".md"]
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:
@@ -74,7 +74,7 @@ def test_the_version_stands_in_one_place() -> None:
     assert version is not None
     repeated = [
         path
-        for path in our_files()
+        for path in project_files()
         if path.suffix in {".toml", ".py", ".yaml"} and f'"{version[1]}"' in (ROOT / path).read_text("utf-8")
     ]
     assert repeated == [Path("src/fc_reaper/__init__.py")]

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from fc_reaper.cli.app import app
-from tests.house.marked import code, fences
+from tests.project.markdown import code, fences
 
 
 def commands_in(markdown: str) -> list[str]:

@@ -16,9 +16,9 @@ from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.expression import RECORD_FIELDS, parse_expression
 from fc_reaper.rules.fields import TRIGGERS, keys_of
 from fc_reaper.settings import Context, read_settings
-from tests.house.commands import commands_in, refusal_of
-from tests.house.marked import code, fences, plain, sections, tables
-from tests.house.our_files import ROOT
+from tests.project.commands import commands_in, refusal_of
+from tests.project.files import ROOT
+from tests.project.markdown import code, fences, plain, sections, tables
 
 TEXT = (ROOT / "docs" / "policy.md").read_text("utf-8")
 PARTS = sections(TEXT)

@@ -23,9 +23,9 @@ from fc_reaper.rules.rules import Clock, IdRule, RetriesOver, Rule, StatusRule
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.scanner import queries
 from fc_reaper.sweep.scope import scope_of
-from tests.house.commands import commands_in, refusal_of
-from tests.house.marked import fences, sections
-from tests.house.our_files import ROOT
+from tests.project.commands import commands_in, refusal_of
+from tests.project.files import ROOT
+from tests.project.markdown import fences, sections
 
 TEXT = (ROOT / "docs" / "cookbook.md").read_text("utf-8")
 RECIPES = {title: part for title, part in sections(TEXT).items() if fences(part, "yaml")}
