@@ -18,7 +18,6 @@ from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import LONGEST, format_duration
 from fc_reaper.rules.rules import Moment, RuleResult
 from fc_reaper.rules.subject import Subject
-from fc_reaper.rules.target import Target
 
 NOW: Millis = 1_800_000_000_000
 """The moment of every example; no rule looks at the calendar."""
@@ -33,11 +32,13 @@ def failing(file: PolicyFile) -> list[Issue]:
     """Evaluate every example of *file*; an issue for each that does not meet its expectation."""
     issues: list[Issue] = []
     for policy in file.policies:
-        for at, example in enumerate(policy.examples):
-            fault = _fault(file, policy, example)
-            if fault is not None:
-                what, _, remedy = fault.rpartition("; ")
-                path = f"policies[{policy.index}].examples[{at}]"
+        for number, example in enumerate(policy.examples):
+            task = task_of(policy, example)
+            does, why = _outcome(file, policy, task)
+            if does != example.expect:
+                path = f"policies[{policy.index}].examples[{number}]"
+                what = f"expected {example.expect}, got {does}: {why} (given {_given(example, task)})"
+                remedy = f"change the policy, or write expect: {does}"
                 issues.append(Issue(file.source, example.line, path, what, remedy))
     return issues
 
@@ -48,7 +49,9 @@ def task_of(policy: Policy, example: Example) -> Task:
     The status is the first in which the given clocks can run and `match` can hold. Ages that are not given
     are as long as the given ones allow; an age that none of them bounds is over every limit.
     """
-    function = _literal(example.given.target or policy.targets[0])
+    target = example.given.target or policy.targets[0]
+    service = None if target.service is None else _filled(target.service)
+    function = Function(service, _filled(target.name), _filled(target.qualifier))
     status = example.given.status or _status(policy, example)
     ages = _ages(status, example.given.ages)
     retries = example.given.retries or 0
@@ -69,22 +72,19 @@ def task_of(policy: Policy, example: Example) -> Task:
     )
 
 
-def _names(function: Function, invocation_id: str, payload: str | None) -> dict[str, Any]:
-    if function.service is None:
-        arn = f"acs:fc:::functions/{function.name}/{function.qualifier}"
-        return {"functionArn": arn, "taskId": invocation_id} | ({"taskPayload": payload} if payload else {})
-    names = {"serviceName": function.service, "functionName": function.name, "invocationId": invocation_id}
-    return names | ({"invocationPayload": payload} if payload else {})
-
-
-def _literal(target: Target) -> Function:
-    service = None if target.service is None else _filled(target.service)
-    return Function(service, _filled(target.name), _filled(target.qualifier))
-
-
 def _filled(glob: str) -> str:
     """A text that the pattern fits."""
     return glob.replace("*", "x").replace("?", "x")
+
+
+def _names(function: Function, invocation_id: str, payload: str | None) -> dict[str, Any]:
+    if function.service is None:
+        arn = f"acs:fc:::functions/{function.name}/{function.qualifier}"
+        names = {"functionArn": arn, "taskId": invocation_id, "taskPayload": payload}
+    else:
+        names = {"serviceName": function.service, "functionName": function.name}
+        names |= {"invocationId": invocation_id, "invocationPayload": payload}
+    return {name: value for name, value in names.items() if value is not None}
 
 
 def _status(policy: Policy, example: Example) -> str:
@@ -122,17 +122,6 @@ _LAST_STEPS = {
 }
 
 
-def _fault(file: PolicyFile, policy: Policy, example: Example) -> str | None:
-    task = task_of(policy, example)
-    does, why = _outcome(file, policy, task)
-    if does == example.expect:
-        return None
-    given = _given(example, task)
-    return (
-        f"expected {example.expect}, got {does}: {why} ({given}); change the policy, or write expect: {does}"
-    )
-
-
 def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
     """What happens to *task*, and why."""
     if not any(target.fits(task.function) for target in policy.targets):
@@ -165,7 +154,6 @@ def _given(example: Example, task: Task) -> str:
     """The whole task in a few words, never its payload."""
     ages = _ages(task.status, example.given.ages)
     parts = [f"{name} {format_duration(age)}" for name, age in ages.items() if task.status in CLOCKS[name]]
-    parts += [f"id {task.invocation_id}", str(task.function), f"retries {task.retries}"]
-    return ", ".join(
-        ["given " + task.status, *parts, "no payload" if example.given.payload is None else "a payload"]
-    )
+    payload = "no payload" if example.given.payload is None else "a payload"
+    parts += [f"id {task.invocation_id}", str(task.function), f"retries {task.retries}", payload]
+    return ", ".join([task.status, *parts])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -141,22 +141,24 @@ def explain(
     unapproved = unapproved or {}
     policies = file.report_only(unapproved).policies
     fitting = [one for one in policies if any(target.fits(task.function) for target in one.targets)]
-    every = compile_policies(
-        task.function, fitting, file.exempt, started_time=started_time, own_function=own_function
-    )
-    in_sweep = _only(every, lambda policy: policy.triggers != (TASK,))
+
+    def compiled(some: Iterable[Policy]) -> FunctionPolicies:
+        return compile_policies(
+            task.function, list(some), file.exempt, started_time=started_time, own_function=own_function
+        )
+
+    in_sweep = compiled(one for one in fitting if one.triggers != (TASK,))
+    named = compiled(one for one in fitting if one.fits_trigger(TASK))
     verdict = evaluate(task, in_sweep, now)
     why = inconsistency(task) if task.status not in FINISHED else None
     moment = Moment(now, started_time, read=True, subject=Subject(task, now, started_time))
     # An end, an exemption or an inconsistent record decides before any policy.
     decided = task.status not in UNFINISHED or why is not None
     decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
-    compiled = {one.policy.index: one for one in every.every}
+    by_index = {one.policy.index: one for one in compiled(fitting).every}
     steps = [
-        _step(policy, compiled.get(policy.index), task, moment)._replace(
-            unapproved=unapproved.get(policy.name)
-        )
-        for policy in file.policies
+        _step(one, by_index.get(one.index), task, moment)._replace(unapproved=unapproved.get(one.name))
+        for one in file.policies
     ]
     wait = _due_in(task, file, in_sweep, now)
     return Explanation(
@@ -166,19 +168,10 @@ def explain(
         exempt=tuple(_exemptions(file.exempt, task, moment)),
         steps=() if decided else tuple(steps),
         verdict=verdict,
-        if_named=evaluate(task, _only(every, lambda policy: policy.fits_trigger(TASK)), now),
+        if_named=evaluate(task, named, now),
         due_in=wait,
         stuck=stopping_too_long(task, stuck_after, now) if task.status == STOPPING else None,
         due_by=None if wait is None else evaluate(task, in_sweep, now + wait).policy,
-    )
-
-
-def _only(policies: FunctionPolicies, wanted: Callable[[Policy], bool]) -> FunctionPolicies:
-    def some(compiled: Iterable[CompiledPolicy]) -> tuple[CompiledPolicy, ...]:
-        return tuple(one for one in compiled if wanted(one.policy))
-
-    return policies._replace(
-        policies=some(policies.policies), keeps=some(policies.keeps), withholding=some(policies.withholding)
     )
 
 
