@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from rich.text import Text
 from typer import Argument
 
 from fc_reaper.cli.explain import keep_text
-from fc_reaper.cli.explanation import OrNone
+from fc_reaper.cli.explanation import Does, OrNone
 from fc_reaper.cli.options import AsJson, PolicyFile, environment
 from fc_reaper.cli.output import (
     STRONG,
@@ -152,17 +152,19 @@ class KeepView(View):
 class PolicyView(View):
     name: str
     line: int
-    does: Literal["stop", "report"]
+    does: Does = inner("stops")
     reason: str
-    targets: list[str]
+    targets: list[Annotated[str, BeforeValidator(str)]]
     triggers: list[str]
     keep: KeepView | None
-    budget_per_run: int | None
-    budget_per_day: int | None
+    budget_per_run: int | None = inner("per_run")
+    budget_per_day: int | None = inner("per_day")
     halt_over: int | None
-    holdout_percent: float | None
-    examples: int
-    cost: CostView
+    holdout_percent: Annotated[float | None, BeforeValidator(lambda share: share and share / 100)] = inner(
+        "holdout"
+    )
+    examples: Annotated[int, BeforeValidator(len)]
+    cost: CostView = inner("cost")
 
 
 class CheckReport(View):
@@ -192,21 +194,12 @@ def _report(file: LoadedFile, settings: Settings) -> CheckReport:
 
 
 def _policy_view(policy: Policy, file: LoadedFile, settings: Settings) -> PolicyView:
-    return PolicyView(
-        name=policy.name,
-        line=policy.line,
-        does="stop" if policy.stops else "report",
-        reason=policy.reason,
-        targets=list(map(str, policy.targets)),
-        triggers=list(policy.triggers) or ["all"],
-        keep=None if policy.keep is None else KeepView.model_validate(policy.keep),
-        budget_per_run=policy.per_run if policy.stops else None,
-        budget_per_day=policy.per_day if policy.stops else None,
-        halt_over=policy.halt_over,
-        holdout_percent=None if policy.holdout is None else policy.holdout / 100,
-        examples=len(policy.examples),
-        cost=cost_of(policy, file, settings),
-    )
+    view = PolicyView.model_validate(policy)
+    view.triggers = view.triggers or ["all"]
+    if not policy.stops:
+        view.budget_per_run = view.budget_per_day = None
+    view.cost = cost_of(policy, file, settings)
+    return view
 
 
 # What it costs

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Annotated
 
 from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.cli.explanation import explanation_view
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment
+from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
 from fc_reaper.cli.output import (
     BAD,
     GOOD,
@@ -27,8 +26,7 @@ from fc_reaper.cli.output import (
     table,
 )
 from fc_reaper.cli.records import literal_function, task_in_file
-from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud.records import read_moment
+from fc_reaper.clock import SYSTEM_CLOCK, iso
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Step
@@ -72,7 +70,7 @@ def explain(
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
     file = read_policy(settings)
-    moment = None if at is None else _moment(at)
+    moment = parse_moment("--at", at)
     words = [word for word in (target, invocation_id) if word is not None]
     if record is not None:
         snapshot = Snapshot(task_in_file(record, words), SYSTEM_CLOCK.now())
@@ -125,31 +123,19 @@ def _read_task(
         cloud.close()
 
 
-def _moment(text: str) -> Millis:
-    moment = read_moment(text)
-    if moment is None:
-        raise CommandError(
-            f"--at is {text!r}; write it with its zone, as 2026-05-01T12:00:00Z, or as epoch milliseconds"
-        )
-    return moment
-
-
 def _refuse_earlier(task: Task, moment: Millis) -> None:
-    """Refuse a moment at which the task was something else, of which its record tells nothing."""
-    known = [(event.at, f"is {event.status}") for event in task.events[-1:]]
-    if task.started_at is not None:
-        known.append((task.started_at, "has started"))
-    for at, what in known:
-        if at > moment + 1000:
-            raise CommandError(
-                f"--at {_spelt(moment)} is before {_spelt(at)}, since when the task {what}: "
-                "its record does not tell how it was then; write a later moment"
-            )
+    """Refuse a moment, to the second, at which the task was different: its record does not tell how."""
+    changed = max((*(event.at for event in task.events), task.started_at or 0))
+    if changed > moment + 1000:
+        raise CommandError(
+            f"--at {_spelt(moment)} is before the record's last change, {_spelt(changed)}; "
+            "write a later moment"
+        )
 
 
 def _spelt(moment: Millis) -> str:
     """A moment in UTC, to the second."""
-    return datetime.fromtimestamp(moment // 1000, timezone.utc).isoformat().replace("+00:00", "Z")
+    return f"{iso(moment)[:19]}Z"
 
 
 # Tables
@@ -289,7 +275,7 @@ def _conclusion(explained: Explanation, source: str) -> Iterator[Text | str]:
     verdict, named, due = explained.verdict, explained.if_named, explained.verdict.kind is Kind.DUE
     word, style = _WORDS[verdict.kind]
     keepers = [step for step in explained.steps if _may_choose(step, explained)]
-    stopping = any(step.policy.stops and step.unapproved is None for step in keepers)
+    stopping = any(map(_stops, keepers))
     unless = ", unless it is one too many" if stopping else ""
     reason = _reason(verdict, word)
     if verdict.kind is Kind.KEPT and verdict.policy is None and explained.task.status in UNFINISHED:
@@ -304,9 +290,7 @@ def _conclusion(explained: Explanation, source: str) -> Iterator[Text | str]:
     if explained.stuck is not None and explained.stuck.holds:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
     for step in keepers:
-        reported = (
-            "" if step.policy.stops and step.unapproved is None else "; it would be reported, not stopped"
-        )
+        reported = "" if _stops(step) else "; it would be reported, not stopped"
         place = f"counts for {step.policy.name} ({source}:{step.policy.line})"
         yield f"{place}: whether it is one too many depends on the other tasks{reported}"
     if explained.due_in is not None:
@@ -334,6 +318,10 @@ def _reason(verdict: Verdict, word: str) -> str:
     if verdict.over is not None and verdict.over > 0:
         parts.append(f", {format_duration(verdict.over)} over")
     return "".join(parts) + ("" if verdict.reason == word else f": {printable(verdict.reason)}")
+
+
+def _stops(step: Step) -> bool:
+    return step.policy.stops and step.unapproved is None
 
 
 def _may_choose(step: Step, explained: Explanation) -> bool:

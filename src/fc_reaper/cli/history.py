@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import BrokenLine, Listing, Refused, list_tasks, read_file
 from fc_reaper.backtest.stats import PolicyReplay, Replay
 from fc_reaper.cli.hints import advice
+from fc_reaper.cli.options import parse_moment
 from fc_reaper.cli.output import (
     CommandError,
     check_writable,
@@ -27,7 +27,6 @@ from fc_reaper.cli.output import (
     progress_bar,
 )
 from fc_reaper.clock import iso
-from fc_reaper.cloud.records import read_moment
 from fc_reaper.models import Exit, Function, Millis, Task
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import parse_duration, spell_duration
@@ -35,7 +34,6 @@ from fc_reaper.rules.target import Target
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
 from fc_reaper.sweep.scope import is_own
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHOWN = 5
 
 
@@ -137,7 +135,7 @@ def replay_options(options: HistoryOptions, settings: Settings) -> ReplayOptions
         CommandError: an option cannot be read.
     """
     own = settings.ourselves
-    since, until = _moment("--since", options.since), _moment("--until", options.until)
+    since, until = parse_moment("--since", options.since), parse_moment("--until", options.until)
     if since is not None and until is not None and since > until:
         raise CommandError("--since is later than --until, so that nothing lies between them; exchange them")
     try:
@@ -151,16 +149,6 @@ def replay_options(options: HistoryOptions, settings: Settings) -> ReplayOptions
         started_time=settings.started_time,
         own_function=lambda function: is_own(function, own),
     )
-
-
-def _moment(option: str, text: str | None) -> Millis | None:
-    moment = None if text is None else read_moment(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
-    if text is not None and moment is None:
-        raise CommandError(
-            f"{option} is {text!r}; write a day such as 2026-05-01 (UTC), a moment with its zone such as "
-            "2026-05-01T12:00:00Z, or epoch milliseconds"
-        )
-    return moment
 
 
 def replay_file(file: PolicyFile, loaded: Loaded, options: ReplayOptions) -> Replay:

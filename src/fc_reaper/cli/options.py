@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Option
 
 from fc_reaper.cli.output import CommandError
+from fc_reaper.cloud.records import read_moment
+from fc_reaper.models import Millis
 
 ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 EventFile = Annotated[str, Argument(metavar="EVENT", help="File with the event's bytes; - reads stdin.")]
 PolicyFile = Annotated[
@@ -60,6 +65,21 @@ def environment(
         "REAPER_MODE": None if enforce is None else ("enforce" if enforce else "dry-run"),
     }
     return {**os.environ, **{name: value for name, value in overrides.items() if value is not None}}
+
+
+def parse_moment(option: str, text: str | None) -> Millis | None:
+    """Read the moment that *option* names; None where it was not given.
+
+    Raises:
+        CommandError: it is none.
+    """
+    moment = None if text is None else read_moment(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+    if text is not None and moment is None:
+        raise CommandError(
+            f"{option} is {text!r}; write a day such as 2026-05-01 (UTC), a moment with its zone such as "
+            "2026-05-01T12:00:00Z, or epoch milliseconds"
+        )
+    return moment
 
 
 def _policy_path(policy: str | None) -> str | None:

@@ -103,20 +103,11 @@ def _target_and_id(words: Sequence[str], records: Sequence[Record]) -> tuple[Fun
 
 
 def _only_one(records: Sequence[Record], target: Function | None, wanted: str | None, source: str) -> Record:
-    if not records:
-        raise CommandError(f"{source}: there is no record in it")
     named = [one for one in records if wanted in (None, one.id)]
     # Its qualifier may be an alias here and a version there, so a target that fits none excludes none.
     fitting = [one for one in named if target is None or one.function in (None, target)] or named
     if len(fitting) == 1:
         return fitting[0]
-    shown = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:5])
-    if not fitting:
-        raise CommandError(f"{source}: there is no task {wanted} in it; it has {shown}")
-    if wanted is None:
-        raise CommandError(
-            f"{source} has {counted(len(fitting), 'task')}; name one by its id, such as {shown}"
-        )
-    raise CommandError(
-        f"{source} has {len(fitting)} records of {wanted}; add TARGET, or keep one of them in the file"
-    )
+    ids = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:5])
+    found = counted(len(fitting), "record fits", "records fit") if fitting else "no record fits"
+    raise CommandError(f"{source}: {found}; name one with TARGET and ID{f': it has {ids}' if ids else ''}")
