@@ -20,7 +20,7 @@ QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evalua
           tests/sweep tests/run/test_promises.py tests/cli/test_check.py tests/project/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format types imports readme check matrix package clean FORCE
+.PHONY: help demo test quick lint format types imports schemas readme check matrix package clean FORCE
 
 help:
 	@echo "make demo      a careless cron job and fc-reaper on the same emulated account, compared"
@@ -31,6 +31,7 @@ help:
 	@echo "make format    format with ruff, and fix what it can fix"
 	@echo "make types     check with mypy, strict"
 	@echo "make imports   check that imports go down the layers of pyproject.toml"
+	@echo "make schemas   write the generated files under docs"
 	@echo "make readme    check that the commands of the README print what it shows"
 	@echo "make matrix    the tests on the other Pythons of this machine, 3.10 and 3.12"
 	@echo "make package   fill build/function for the deployment (PY=3.12 for that runtime)"
@@ -59,6 +60,9 @@ types: $(VENV)/installed-dev
 
 imports: $(VENV)/installed-dev
 	@$(BIN)/lint-imports
+
+schemas: $(VENV)/installed-dev
+	@$(BIN)/python scripts/schemas.py
 
 readme: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest tests/project/test_readme.py

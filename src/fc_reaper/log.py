@@ -1,7 +1,7 @@
 """The log: one JSON object a line, and a pydantic model for each kind of line.
 
 The logger is our own, so that the runtime's root handler never sees a line. docs/log-schema.json is written
-from the models by scripts/log_schema.py. To add a field: add it to the model, pass it where the line is
+from the models by scripts/schemas.py. To add a field: add it to the model, pass it where the line is
 emitted, and run that script.
 """
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,22 +24,8 @@ from tests.monitoring.published import SCHEMA, must_be_published
 from tests.reaping import KEYS
 from tests.run.account import POLICY, SEED
 
-ROOT = Path(__file__).parents[2]
-
-
 EVENTS = {event: kind for kind in LINES for event in kind.events()}
 """Every kind of line by each event it is about."""
-
-
-def test_the_published_files_are_what_the_models_say() -> None:
-    """After a change of a model: python scripts/log_schema.py."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts/log_schema.py", "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_schema_is_one() -> None:

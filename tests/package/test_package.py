@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pytest
 import yaml
 from scripts import package as script
@@ -93,22 +94,18 @@ def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "unwanted",
-    [
-        "fc_emulator*",
-        "fc_reaper/cli*",
-        "fc_reaper/demo*",
-        "fc_reaper/backtest*",
-        "fc_reaper/evaluator/explain.py",
-        "**/__pycache__",
-        "**/*.pyc",
-        "*.dist-info",
-        "bin",
-        "tests",
-    ],
+    "unwanted", ["fc_emulator*", "**/__pycache__", "**/*.pyc", "*.dist-info", "bin", "tests"]
 )
 def test_it_holds_nothing_that_the_function_does_not_need(package: Path, unwanted: str) -> None:
     assert not list(package.glob(unwanted))
+
+
+def test_it_holds_those_modules_of_fc_reaper_that_the_handler_imports(package: Path) -> None:
+    imports = grimp.build_graph("fc_reaper", cache_dir=None)
+    needed = {"fc_reaper.handler", *imports.find_upstream_modules("fc_reaper.handler")}
+    folders = {name.rpartition(".")[0] for name in needed}
+    modules = {path.relative_to(package).with_suffix("") for path in package.glob("fc_reaper/**/*.py")}
+    assert {".".join(path.parts).removesuffix(".__init__") for path in modules} == needed | folders - {""}
 
 
 def test_it_is_small_enough_to_start_fast(package: Path) -> None:

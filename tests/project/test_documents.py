@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from scripts.schemas import out_of_date
 
 from tests.project.files import ROOT, project_files
 
@@ -78,3 +79,8 @@ def test_the_version_stands_in_one_place() -> None:
         if path.suffix in {".toml", ".py", ".yaml"} and f'"{version[1]}"' in (ROOT / path).read_text("utf-8")
     ]
     assert repeated == [Path("src/fc_reaper/__init__.py")]
+
+
+def test_the_generated_files_are_what_the_models_say() -> None:
+    """After a change of a model: make schemas."""
+    assert list(out_of_date()) == []

@@ -1,7 +1,7 @@
-"""Writes docs/log-schema.json and docs/monitoring/index.json from the models of the log lines.
+"""Writes the generated files under docs: the JSON schemas, and the index of the log lines.
 
-python scripts/log_schema.py            write both
-python scripts/log_schema.py --check    say which is out of date, and fail
+python scripts/schemas.py            write them
+python scripts/schemas.py --check    name each file that is out of date, and fail
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from fc_reaper.log import LEVELS, LINES, Line  # noqa: E402
+from fc_reaper.policy.schema import policy_schema  # noqa: E402
 
 Schema = dict[str, Any]
 
@@ -33,27 +34,31 @@ INDEXED = {"string": "text", "boolean": "text", "integer": "long", "number": "do
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or with --check compare them; 1 when one differs."""
-    parser = argparse.ArgumentParser(
-        description="Writes the published schema of the log lines, and the index."
-    )
+    """Write the files, or with --check compare them and return 1 when one differs."""
+    parser = argparse.ArgumentParser(description="Writes the generated files under docs.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is out of date")
     check = parser.parse_args(arguments).check
-    stale = [path for path, text in texts().items() if not path.exists() or path.read_text("utf-8") != text]
-    for path in stale:
+    outdated = out_of_date()
+    for path, text in outdated.items():
         if check:
-            print(
-                f"{path.relative_to(ROOT)} is out of date; run: python scripts/log_schema.py", file=sys.stderr
-            )
+            print(f"{path} is out of date; run: make schemas", file=sys.stderr)
         else:
-            path.write_text(texts()[path], "utf-8")
-    return 1 if check and stale else 0
+            (ROOT / path).write_text(text, "utf-8")
+    return 1 if check and outdated else 0
 
 
-def texts() -> dict[Path, str]:
-    """Every file that is written from the models, with what belongs in it."""
-    contents = {"docs/log-schema.json": schema(), "docs/monitoring/index.json": index()}
-    return {ROOT / path: json.dumps(content, indent=1) + "\n" for path, content in contents.items()}
+def out_of_date() -> dict[str, str]:
+    """The files that differ from what the models say, with the text to write."""
+    generated = {
+        "docs/policy.schema.json": json.dumps(policy_schema(), indent=2) + "\n",
+        "docs/log-schema.json": json.dumps(log_schema(), indent=1) + "\n",
+        "docs/monitoring/index.json": json.dumps(log_index(), indent=1) + "\n",
+    }
+    return {path: text for path, text in generated.items() if _read(ROOT / path) != text}
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.exists() else None
 
 
 class _Plain(GenerateJsonSchema):
@@ -77,7 +82,7 @@ class _Plain(GenerateJsonSchema):
         return found
 
 
-def schema() -> Schema:
+def log_schema() -> Schema:
     """The JSON schema (2020-12) of one log line; a field that it does not name is not in any line."""
     mode: JsonSchemaMode = "serialization"
     _, found = models_json_schema([(Line, mode), *((kind, mode) for kind in LINES)], schema_generator=_Plain)
@@ -104,7 +109,7 @@ def schema() -> Schema:
     }
 
 
-def index() -> Schema:
+def log_index() -> Schema:
     """The index of a logstore, as the operation CreateIndex wants it.
 
     https://www.alibabacloud.com/help/en/sls/developer-reference/api-sls-2020-12-30-struct-index
@@ -115,7 +120,7 @@ def index() -> Schema:
         "chn": False,
         "token": DELIMITERS,
         "doc_value": True,
-        # Only what is named below: what else there is has names that nobody knows before.
+        # Only the fields below: the names of the others, such as ids of policies, are not known in advance.
         "index_all": False,
         "max_depth": -1,
         "json_keys": {path: {"type": kind, "doc_value": True} for path, kind in leaves().items()},
@@ -132,7 +137,7 @@ def leaves() -> dict[str, str]:
     Simple Log Service indexes leaves only, neither arrays nor objects whose names are not known before,
     and true and false as text: https://www.alibabacloud.com/help/doc-detail/69357.html
     """
-    whole = schema()
+    whole = log_schema()
     models = whole["$defs"]
     lines = [whole, *(models[kind.__name__] for kind in LINES)]
     return dict(sorted(leaf for line in lines for leaf in _leaves(models, line["properties"])))
