@@ -106,7 +106,7 @@ def _checked(ran: Ran) -> Ran:
 
 
 def shown_on(terminal: int) -> str:
-    """Everything that is written to the other side of a pseudo-terminal until nobody holds that any more."""
+    """Everything that is written to the other side of a pseudo-terminal until it is closed."""
     shown = b""
     while True:
         try:

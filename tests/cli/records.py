@@ -38,7 +38,7 @@ def from_file(
     stdin: bytes = b"",
     env: dict[str, str] = NOWHERE,
 ) -> Ran:
-    """explain --record, judged three hours later unless *at* says when.
+    """explain --record, evaluated three hours later unless *at* says when.
 
     *record* is text, bytes or a value to write as JSON.
     """

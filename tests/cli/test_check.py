@@ -50,7 +50,7 @@ def test_every_finding_has_its_own_line(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_has_no_line(tmp_path: Path) -> None:
     """Nor has anything a path of which no word could be read."""
-    for name, line in (("nobody.yaml", None), ("bytes.yaml", 1)):
+    for name, line in (("missing.yaml", None), ("bytes.yaml", 1)):
         (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
         ran = fc_reaper("check", name, "--json", cwd=tmp_path)
         (finding,) = ran.json["findings"]
@@ -76,9 +76,9 @@ def test_warnings_have_their_place_and_do_not_spoil_the_exit_code(tmp_path: Path
     (line,) = ran.errors
     assert line.startswith("policy.yaml:6: policies[0].match.running_for: 25h is more than the 24h")
     assert line.endswith("(a warning)")
-    told = fc_reaper("check", "--json", cwd=tmp_path)
-    (warning,) = told.json["warnings"]
-    assert (ran.code, told.code, told.errors) == (0, 0, ran.errors)
+    printed = fc_reaper("check", "--json", cwd=tmp_path)
+    (warning,) = printed.json["warnings"]
+    assert (ran.code, printed.code, printed.errors) == (0, 0, ran.errors)
     assert f"{warning['text']} (a warning)" == line
     assert warning["lint"] == "above-maximum"
     assert warning["text"] == (f"policy.yaml:6: {warning['path']}: {warning['cause']}; {warning['remedy']}")
@@ -112,7 +112,7 @@ def test_the_cost_says_why(match: str, more: str, payload: bool, why: list[str],
         assert words in sentence
 
 
-def test_of_a_task_that_is_named_no_page_is_told(tmp_path: Path) -> None:
+def test_of_a_task_that_is_named_there_is_no_page(tmp_path: Path) -> None:
     """It alone brings its payload."""
     more = "    triggers: [task]\n"
     cost = cost_in(tmp_path, a_file("{id: 'j*', where: payload.x}", more=more))
@@ -138,7 +138,7 @@ def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None
     assert policy["cost"]["payload"] is True
 
 
-def test_a_lock_beside_the_policy_is_told(folder: Path) -> None:
+def test_a_lock_beside_the_policy_is_mentioned(folder: Path) -> None:
     """What it does not approve only reports; without a lock nothing is said."""
     assert "only reports" not in fc_reaper("check", cwd=folder).text
     (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
@@ -237,9 +237,9 @@ def test_idle_calls_are_those_that_a_timer_s_run_makes(keys: str, idle: int, tmp
     assert fc_reaper("check", "--json", cwd=tmp_path).json["idle_calls"] == idle
     with running_emulator(
         seed={"invocations": [seeded("done-1", "Succeeded", enqueued="-9h", ends="-4h")]}
-    ) as nobody:
-        reap(nobody.endpoint, text, {"triggerTime": "", "triggerName": "another", "payload": ""})
-        assert sum(operations(nobody).values()) == idle
+    ) as idle_account:
+        reap(idle_account.endpoint, text, {"triggerTime": "", "triggerName": "another", "payload": ""})
+        assert sum(operations(idle_account).values()) == idle
 
 
 @pytest.mark.parametrize(
@@ -268,8 +268,8 @@ def test_patterns_are_told_to_need_discovery_and_a_name(tmp_path: Path) -> None:
     """Both generations are named where both are meant; REAPER_SELF is asked for where it is unknown."""
     a_policy_file(tmp_path, a_file("{running_for: 2h}", "['media/*', resize@*]"))
     ran = fc_reaper("check", cwd=tmp_path)
-    assert "FC 2.0 is asked" in ran.text
-    assert "FC 3.0 is asked" in ran.text
+    assert "functions of FC 2.0" in ran.text
+    assert "functions of FC 3.0" in ran.text
     assert "set REAPER_SELF" in ran.text
     knows = fc_reaper("check", env=environment(REAPER_SELF="ops/reaper"), cwd=tmp_path)
     assert "set REAPER_SELF" not in knows.text

@@ -82,26 +82,26 @@ def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(
 
 def test_as_json_every_step_is_a_value(cloud: EmulatorProcess, folder: Path) -> None:
     """Record, exemptions, policies key by key, verdict."""
-    told = fc_reaper("explain", PROD, "over-1", "--json", env=at(cloud), cwd=folder).json
-    assert told["record"]["status"] == "Running"
-    assert told["exempt"][0]["holds"] is False
-    (step,) = told["policies"]
+    said = fc_reaper("explain", PROD, "over-1", "--json", env=at(cloud), cwd=folder).json
+    assert said["record"]["status"] == "Running"
+    assert said["exempt"][0]["holds"] is False
+    (step,) = said["policies"]
     (key,) = step["match"]["keys"]
     assert (key["key"], key["wanted"], key["holds"], key["limit_s"]) == ("running_for", "2h", True, 7200)
-    assert (told["verdict"]["kind"], told["verdict"]["line"]) == ("due", 4)
+    assert (said["verdict"]["kind"], said["verdict"]["line"]) == ("due", 4)
 
 
 def test_a_policy_that_the_lock_does_not_approve_only_reports(cloud: EmulatorProcess, folder: Path) -> None:
     """As in a run."""
     (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
-    told = fc_reaper("explain", PROD, "over-1", env=at(cloud), cwd=folder).text
-    assert "runaway (stop, not approved)" in told
-    assert "reported, not stopped, runaway, running_for 3h of 2h" in told
+    said = fc_reaper("explain", PROD, "over-1", env=at(cloud), cwd=folder).text
+    assert "runaway (stop, not approved)" in said
+    assert "reported, not stopped, runaway, running_for 3h of 2h" in said
 
 
 @pytest.mark.parametrize(
     ("target", "task"),
-    [(PROD, "nobody"), ("media/nobody@prod", "over-1"), ("media/transcode", "over-1"), ("nobody", "over-1")],
+    [(PROD, "absent"), ("media/absent@prod", "over-1"), ("media/transcode", "over-1"), ("absent", "over-1")],
 )
 def test_a_task_that_is_not_there_is_one_line_and_exit_1(
     target: str, task: str, cloud: EmulatorProcess, folder: Path
@@ -120,7 +120,7 @@ def test_a_task_that_is_not_there_is_one_line_and_exit_1(
         ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
         ({"REAPER_ENDPOINT": "http://127.0.0.1:9"}, "check the endpoint"),
     ],
-    ids=["wrong keys", "nobody there"],
+    ids=["wrong keys", "no answer"],
 )
 def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
     changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
@@ -180,8 +180,8 @@ def test_a_record_of_3_0_is_read_as_one(tmp_path: Path) -> None:
     assert ran.out.startswith("job-8 at resize@prod, ")
     assert "due, runaway, alive_for 3h of 1h30m" in ran.text
     assert "payload.most present: text" in ran.text
-    told = json.loads(from_file(tmp_path, THREE, "--json").out)
-    (question,) = told["policies"][0]["match"]["keys"]
+    said = json.loads(from_file(tmp_path, THREE, "--json").out)
+    (question,) = said["policies"][0]["match"]["keys"]
     assert question["reads"] == [{"field": "payload.most", "present": True, "kind": "text"}]
     assert question["limit_s"] == 5400
 
@@ -225,7 +225,7 @@ def test_of_several_records_one_is_named(folder: Path) -> None:
 
 
 def test_a_record_without_a_function_takes_the_target_that_is_given(folder: Path) -> None:
-    """Otherwise nobody could tell which policies are about it."""
+    """Otherwise it is unknown which policies are about it."""
     bare = {
         key: value for key, value in TWO.items() if key not in ("serviceName", "functionName", "qualifier")
     }
@@ -274,7 +274,7 @@ def test_a_file_that_cannot_be_used_is_one_line(
     [
         ((), "give TARGET and ID"),
         ((PROD,), "give TARGET and ID"),
-        (("--record", "nobody.json"), "nobody.json: there is no such file"),
+        (("--record", "missing.json"), "missing.json: there is no such file"),
         (("--record", "."), ".: it cannot be read"),
         (("--record", "policy.yaml", "--at", "yesterday"), "--at is 'yesterday'; write a day"),
         (("--record", "policy.yaml", "--at", "2026-05-01T12:00:00"), "with its zone"),
@@ -372,9 +372,9 @@ def test_a_task_of_a_policy_that_is_not_approved_does_not_count(tmp_path: Path) 
     """As in a run: a policy that is no longer approved keeps its tasks."""
     a_policy_file(tmp_path, policy(match="{running_for: 2h}") + FEW)
     (tmp_path / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
-    told = from_file(tmp_path, TWO).text
-    assert "does not count: runaway claims it" in told
-    assert "counts for few" not in told
+    said = from_file(tmp_path, TWO).text
+    assert "does not count: runaway claims it" in said
+    assert "counts for few" not in said
     keep = from_file(tmp_path, TWO, "--json").json["policies"][1]["keep"]
     assert (keep["counts"], keep["may_be_chosen"]) == (False, False)
 
@@ -388,9 +388,9 @@ def test_one_too_many_for_a_report_is_reported(tmp_path: Path) -> None:
 def test_an_unknown_names_the_expression_once(tmp_path: Path) -> None:
     """`where` is the rule, and the reason begins with it."""
     a_policy_file(tmp_path, policy(match="{running_for: 2h, where: payload.vip}"))
-    told = from_file(tmp_path, TWO).text
-    assert "unknown, so it is kept, runaway: where: payload.vip is absent" in told
-    assert "where: where:" not in told
+    said = from_file(tmp_path, TWO).text
+    assert "unknown, so it is kept, runaway: where: payload.vip is absent" in said
+    assert "where: where:" not in said
 
 
 def test_a_report_has_no_holdout(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, tmp_path: Path)
         ({"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}, "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
         ({"REAPER_ENDPOINT": "http://127.0.0.1:9"}, "check the endpoint"),
     ],
-    ids=["wrong keys", "nobody there"],
+    ids=["wrong keys", "no answer"],
 )
 def test_a_cloud_that_refuses_or_is_silent_is_exit_3_with_what_to_check(
     changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
@@ -120,7 +120,7 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3_with_what_to_check(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 def test_an_interrupted_run_ends_by_itself_with_a_true_summary(how: signal.Signals, tmp_path: Path) -> None:
-    """In the middle of stopping: what was begun is told, nothing more is begun, exit 1, no traceback."""
+    """In the middle of stopping: what was begun is logged, nothing more is begun, exit 1, no traceback."""
     seed = {"invocations": [seeded("over-{n}", "Running", count=40, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(budget="40/run"))
     with running_emulator("--latency", "50ms", seed=seed) as cloud:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import stat
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from fc_reaper.cli.output import CommandError, check_writable, interruptible, on_signals, write_file
-from tests.cli.command import Ran, fc_reaper
-from tests.run.account import POLICY
 
 
 def test_a_file_is_written_whole_and_over_another_one_only_by_force(tmp_path: Path) -> None:
@@ -57,7 +54,7 @@ def test_a_link_is_followed_and_rights_stay(text: str, tmp_path: Path) -> None:
 
 
 def test_a_link_to_nothing_is_followed_by_force_only(tmp_path: Path) -> None:
-    """It is somebody's name already."""
+    """The name is taken."""
     link = tmp_path / "plan.json"
     link.symlink_to("target.json")
     with pytest.raises(CommandError, match="the file exists"):
@@ -77,7 +74,7 @@ def test_a_link_to_nothing_is_followed_by_force_only(tmp_path: Path) -> None:
     ids=["folder", "pipe", "no folder", "long name"],
 )
 def test_what_cannot_be_a_file_is_refused_in_one_line(name: str, said: str, tmp_path: Path) -> None:
-    """Also by force: a device must not become a file. Nobody is told to add what would not help."""
+    """Also by force: a device must not become a file. The message does not suggest what would not help."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     before = sorted(tmp_path.iterdir())
@@ -92,47 +89,6 @@ def test_a_name_that_is_free_is_fine(tmp_path: Path) -> None:
     """Asking does not take it."""
     check_writable(str(tmp_path / "plan.json"))
     assert list(tmp_path.iterdir()) == []
-
-
-def backtest(folder: Path, *args: str) -> Ran:
-    """`fc-reaper backtest` of a policy over a history of one record."""
-    (folder / "policy.yaml").write_text(POLICY, "utf-8")
-    (folder / "history.jsonl").write_text(
-        '{"serviceName": "media", "functionName": "transcode", "qualifier": "prod", "invocationId": "a", '
-        '"status": "Succeeded", "events": [{"eventId": 1, "status": "Enqueued", "timestamp": 1795000000000}, '
-        '{"eventId": 2, "status": "Succeeded", "timestamp": 1795000060000}]}\n',
-        "utf-8",
-    )
-    return fc_reaper("backtest", "--history", "history.jsonl", *args, cwd=folder)
-
-
-def test_a_picture_takes_the_place_of_no_other_file(tmp_path: Path) -> None:
-    """It is refused before anything is replayed; with --force it may."""
-    path = tmp_path / "picture.svg"
-    path.write_text("mine")
-    ran = backtest(tmp_path, "--svg", path.name)
-    assert (ran.code, ran.out, path.read_text()) == (2, "", "mine")
-    assert "picture.svg: the file exists; choose another name, or add --force" in ran.err
-    ran = backtest(tmp_path, "--svg", path.name, "--force")
-    assert ran.code == 0, ran.err
-    assert re.match("<svg .*</svg>", path.read_text("utf-8"), re.DOTALL)
-    assert not list(tmp_path.glob(".*"))
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        (["--force"], "--force makes sense with --svg FILE only"),
-        (["--svg", "no/such.svg"], "there is no folder no"),
-        (["--svg", "."], "this is not a regular file"),
-    ],
-    ids=" ".join,
-)
-def test_a_picture_that_could_not_be_written_is_not_drawn(args: list[str], said: str, tmp_path: Path) -> None:
-    """Exit 2 with one line."""
-    ran = backtest(tmp_path, *args)
-    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
-    assert said in ran.err
 
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]

@@ -1,4 +1,4 @@
-"""`fc-reaper check` and `schema`: what a policy means and costs, and its JSON schema. Both ask no cloud."""
+"""`fc-reaper check` and `schema`: what a policy means and costs, and its JSON schema."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check(
 ) -> int:
     """Validate a policy; show what it means and what it costs.
 
-    Its examples are run, and what is probably not meant is warned of. No cloud is asked.
+    Its examples are run, and what is probably not meant gets a warning. The cloud is not contacted.
 
     \b
     Example:
@@ -284,7 +284,7 @@ def _whys(
 
 
 def _why_everything(policy: Policy, settings: Settings) -> str:
-    """Why the cloud cannot be asked for what is overdue alone."""
+    """Why what is overdue cannot be listed alone."""
     if policy.keep is not None:
         return "`keep` must see all that matches, so everything in those statuses is listed."
     carried = [clock for clock, limit in policy.match.limits if isinstance(limit, CarriedLimit)]
@@ -298,8 +298,8 @@ def _why_everything(policy: Policy, settings: Settings) -> str:
     if carried:
         return f"Each task carries its own limit for {carried[0]}, so all of them must be seen."
     if "stopping_for" in clocks:
-        return "No listing can be asked for how long a task is Stopping, so all of those are listed."
-    return "No listing can be asked for that, so everything in those statuses is listed."
+        return "No listing can filter by how long a task is Stopping, so all of those are listed."
+    return "No listing can filter by that, so everything in those statuses is listed."
 
 
 # Tables
@@ -355,7 +355,7 @@ def _sentences(report: CheckReport, file: LoadedFile, settings: Settings) -> Ite
     if any(unlisted(one, settings.api_version) for one in file.policies if one.triggers != ("task",)):
         yield f"FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}: that call is refused."
     for generation in report.discovery:
-        yield f"Patterns: {generation} is asked once a run which functions have task mode, 100 a call."
+        yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
     for name, why in report.not_approved.items():
         yield f"{name} only reports: {printable(why)}."

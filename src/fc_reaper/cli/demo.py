@@ -188,7 +188,7 @@ def _attempt(endpoint: str, reaper: Reaper, *, lose_answer: bool = True) -> Atte
 
 
 def _run_cron(endpoint: str) -> dict[str, Any]:
-    # A default entry in somebody's .netrc would replace fc2's signature.
+    # A default entry in a .netrc would replace fc2's signature.
     settings = {"ENDPOINT": endpoint, "KEY": _KEYS[0], "SECRET": _KEYS[1], "NETRC": os.devnull}
     command = [sys.executable, str(DATA / "careless_cron.py")]
     env = {**_clean_environment(), **settings}

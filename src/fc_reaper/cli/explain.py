@@ -47,7 +47,7 @@ def explain(
     target: Annotated[str | None, Argument(metavar="TARGET", help="[service/]function[@qualifier]")] = None,
     invocation_id: Annotated[str | None, Argument(metavar="ID", help="Invocation id of the task.")] = None,
     record: Annotated[
-        str | None, Option("--record", metavar="FILE", help="Take the task from a file; ask no cloud.")
+        str | None, Option("--record", metavar="FILE", help="Take the task from a file, not the cloud.")
     ] = None,
     at: Annotated[
         str | None, Option("--at", metavar="TIME", help="Evaluate as of then: ISO 8601 or epoch ms.")
@@ -124,7 +124,7 @@ def _read_task(
 
 
 def _refuse_earlier(task: Task, moment: Millis) -> None:
-    """Refuse a moment, to the second, at which the task was different: its record does not tell how."""
+    """Refuse a moment, to the second, at which the task was different: its record does not show how."""
     changed = max((*(event.at for event in task.events), task.started_at or 0))
     if changed > moment + 1000:
         raise CommandError(

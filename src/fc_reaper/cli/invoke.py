@@ -55,7 +55,7 @@ def invoke(
         float,
         Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600."),
     ] = 600,
-    explained: Annotated[bool, Option("--explain", help="Show how the event is read; ask no cloud.")] = False,
+    explained: Annotated[bool, Option("--explain", help="Only show how the event is read.")] = False,
     as_json: Annotated[bool, Option("--json", help="With --explain: print one JSON object.")] = False,
 ) -> int:
     """Run the handler on an event, as the platform would.
@@ -213,7 +213,7 @@ def _show(view: EventView, watched: Sequence[str], policies: Sequence[str]) -> N
     if only_stuck:
         show(f"Only for tasks that are stuck: {', '.join(only_stuck)}.")
     if view.dry_run:
-        show("The event asks for a dry run, so nothing would be stopped whatever the mode.")
+        show("The event requests a dry run, so nothing would be stopped whatever the mode.")
     running = {name for one in view.requests for name in one.policies}
     if running and (idle := [name for name in policies if name not in running]):
         show(f"Policies that do not run: {', '.join(idle)}.")

@@ -30,7 +30,7 @@ Api = Annotated[
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
 History = Annotated[
-    str | None, Option("--history", metavar="FILE", help="Records as JSON lines; default: ask the cloud.")
+    str | None, Option("--history", metavar="FILE", help="Records as JSON lines; default: from the cloud.")
 ]
 Read = Annotated[bool, Option("--read", help="Read each task that is listed without events.")]
 Save = Annotated[str | None, Option("--save", metavar="FILE", help="Write the records to a new file.")]

@@ -104,8 +104,8 @@ def print_error(*texts: str) -> None:
 
 def print_issues(error: PolicyError) -> None:
     """Write each issue of a policy to standard error as `FILE:LINE: …`, where editors can jump to."""
-    for issue in error.findings:
-        print_line(printable(issue), sys.stderr)
+    for issue in error.issues:
+        print_line(printable(issue.text), sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -248,7 +248,7 @@ def new_file(name: str, *, force: bool = False, private: bool = False) -> Iterat
         if path.exists():
             shutil.copymode(path, beside)
         if not force:
-            path.open("x").close()  # reserves the name: nobody else can create the file from here on
+            path.open("x").close()  # reserves the name: no other process can create the file from here on
         beside.replace(path)
     except (OSError, UnicodeError) as error:
         raise CommandError(
