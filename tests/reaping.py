@@ -14,9 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
-from fc_reaper.dependencies import Dependencies
 from fc_reaper.log import Lines
-from fc_reaper.run import RunResult, run
+from fc_reaper.run import Dependencies, RunResult, run
 from fc_reaper.settings import connect
 from tests.monitoring.published import must_be_published
 

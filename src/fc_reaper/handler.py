@@ -9,9 +9,8 @@ from random import Random
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Dependencies
 from fc_reaper.errors import ReaperError
-from fc_reaper.run import run
+from fc_reaper.run import Dependencies, run
 from fc_reaper.settings import connect
 
 

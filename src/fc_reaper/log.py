@@ -312,7 +312,7 @@ class JsonLog:
         clock: Clock,
         *,
         verbose: bool = False,
-        listener: Listener = lambda line: None,
+        listener: Listener | None = None,
         **bound: Any,
     ) -> None:
         self.verbose = verbose
@@ -334,7 +334,8 @@ class JsonLog:
         line = kind.model_validate({**head, **fields})
         if self.verbose or level != "DEBUG":
             self._logger.log(getattr(logging, level), fitted(line.fields()))
-            self._listener(line)
+            if self._listener is not None:
+                self._listener(line)
         return line
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from random import Random
+from threading import Event
+from typing import Any, TextIO
 from uuid import UUID
 
-from fc_reaper.dependencies import Dependencies
+from fc_reaper.clock import Clock
+from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.verdict import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
-from fc_reaper.log import JsonLog, NotApproved, Result, RunStarted
+from fc_reaper.log import JsonLog, Listener, NotApproved, Result, RunStarted
 from fc_reaper.models import Exit
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import (
     Context,
+    Credentials,
     Settings,
     read_context,
     read_credentials,
@@ -26,9 +30,30 @@ from fc_reaper.settings import (
     refuse_no_time,
     refuse_unknown_self,
 )
-from fc_reaper.sweep.executor import TRUSTED_SKEW, DryRun, Stopper
+from fc_reaper.sweep.executor import TRUSTED_SKEW
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep
+
+Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], AsyncTaskClient]
+"""Makes a client: settings, keys, the run's id, and what to call with the name of each operation."""
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Everything outside that a run touches.
+
+    Log lines are written to *stream* (None: nowhere), and handed to *listener* as values. Once *interrupted*
+    returns True the run comes to its end. *shown* bounds the tasks in the result.
+    """
+
+    env: Mapping[str, str]
+    stream: TextIO | None
+    clock: Clock
+    random: Random
+    connect: Connect
+    interrupted: Callable[[], bool] = Event().is_set
+    shown: int = 100
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +104,8 @@ def run(
     report = Report(log, settings, shown=dependencies.shown)
     try:
         if settings is None:
-            report.notes(trigger.notes)
+            for note in trigger.notes:
+                report.note(*note)
             raise refused or SettingsError("there are no settings")
         end = began + settings.time_left
         _sweep(trigger, context, settings, dependencies, report, planned_run, approved, end)
@@ -146,7 +172,8 @@ def _sweep(
             dry_run_asked=trigger.dry_run,
         )
     finally:
-        report.notes(trigger.notes)
+        for note in trigger.notes:
+            report.note(*note)
     for name, why in unapproved.items():
         log(NotApproved, "not_approved", policy=name, why=why)
     policy = policy.report_only(unapproved)
@@ -156,10 +183,10 @@ def _sweep(
     cloud = dependencies.connect(settings, credentials, log.bound["run_id"], report.called)
     sweep = Sweep(
         cloud,
-        Stopper(cloud) if log.bound["mode"] == "enforce" else DryRun(),
         policy,
         settings,
         report,
+        enforce=log.bound["mode"] == "enforce",
         end=end,
         clock=dependencies.clock,
         random=dependencies.random,
@@ -168,9 +195,7 @@ def _sweep(
     if planned_run is None:
         sweep.run(trigger.requests)
     else:
-        stopping = {one.name for one in policy.policies if one.stops}
-        planned = [one for one in planned_run.planned if one.verdict.policy in stopping]
-        sweep.carry_out(planned, planned_run.most)
+        sweep.carry_out(planned_run.planned, planned_run.most)
     report.concluded()
     if cloud.skew_ms > TRUSTED_SKEW:
         # Ages are too young by then, so a quiet run would look like one in which nothing is due.

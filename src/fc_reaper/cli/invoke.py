@@ -30,12 +30,11 @@ from fc_reaper.cli.output import (
     table,
 )
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.dependencies import Dependencies
 from fc_reaper.events import parse_event
 from fc_reaper.log import Lines, Listener
 from fc_reaper.models import Exit
 from fc_reaper.policy_files import read_policy
-from fc_reaper.run import PlannedRun, RunResult, own_account, run
+from fc_reaper.run import Dependencies, PlannedRun, RunResult, own_account, run
 from fc_reaper.settings import Context, connect, read_settings
 from fc_reaper.sweep.scope import scope_of
 
@@ -108,7 +107,7 @@ def run_local(
     stream: TextIO | None = None,
     *,
     timeout: float,
-    listener: Listener = lambda line: None,
+    listener: Listener | None = None,
     shown: int = 100,
     interrupted: Callable[[], bool] = lambda: False,
     planned_run: PlannedRun | None = None,

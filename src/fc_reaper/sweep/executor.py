@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from operator import attrgetter
 
 from fc_reaper.clock import Clock, Deadline, Retry
 from fc_reaper.cloud import AsyncTaskClient
@@ -32,66 +32,27 @@ _VERIFY_AFTER = 2.0
 """Seconds between the last accepted stop and the one pass of verification."""
 
 
-class StopAction(Protocol):
-    """What is done with a task that is still due. `calls` is the number of requests that a stop takes."""
-
-    calls: int
-
-    def refusal(self) -> str | None:
-        """Why nothing may be stopped just now; None when it may."""
-        ...
-
-    def stop(self, task: Task, deadline: Deadline) -> str:
-        """Act on *task* and name the outcome. Raises `CloudError` when the cloud refuses."""
-        ...
-
-
-class Stopper:
-    """Sends one stop request for a task, under the qualifier it was found with."""
-
-    calls = 1
-
-    def __init__(self, cloud: AsyncTaskClient) -> None:
-        self._cloud = cloud
-
-    def refusal(self) -> str | None:
-        return "clock" if self._cloud.skew_ms > TRUSTED_SKEW else None
-
-    def stop(self, task: Task, deadline: Deadline) -> str:
-        self._cloud.stop(task.function, task.invocation_id, deadline=deadline)
-        return "accepted"
-
-
-class DryRun:
-    """Changes nothing: a dry run is the same sweep with this."""
-
-    calls = 0
-
-    def refusal(self) -> str | None:
-        return None
-
-    def stop(self, task: Task, deadline: Deadline) -> str:
-        return "would_stop"
-
-
 class Executor:
-    """Stops tasks until *end*; *policies_of* returns the policies by which a due task is evaluated."""
+    """Stops tasks until *end*; without *enforce* it does all but send the stop requests.
+
+    *policies_of* returns the policies by which a due task is evaluated.
+    """
 
     def __init__(
         self,
         cloud: AsyncTaskClient,
-        stop_action: StopAction,
         report: Report,
         policies_of: Callable[[Evaluation], FunctionPolicies],
         *,
+        enforce: bool,
         threads: int,
         end: Deadline,
         clock: Clock,
         jitter: Callable[[], float],
         interrupted: Callable[[], bool],
     ) -> None:
-        self._cloud, self._action, self._report = cloud, stop_action, report
-        self._policies_of, self._threads, self._end = policies_of, threads, end
+        self._cloud, self._report, self._policies_of = cloud, report, policies_of
+        self._enforce, self._threads, self._end = enforce, threads, end
         self._clock, self._interrupted = clock, interrupted
         self._retry = Retry(clock, jitter, self._check, first=1.0, longest=8.0)
 
@@ -108,13 +69,18 @@ class Executor:
         # Keeps time to verify, but never more than a third of what is left.
         now = self._clock.monotonic()
         until = self._end - min(_VERIFY_AFTER + 1.0, (self._end - now) / 3)
-        waiting = {one.policy.name: deque(_in_turn(one, planned)) for one in selections}
         room = {one.policy.name: len(one.selected) for one in selections}
+        waiting: dict[str, deque[Evaluation]] = {}
+        for one in selections:
+            others = one.waiting if planned and one.allowed.most else one.reserve
+            waiting[one.policy.name] = deque((*one.selected, *others))
         places = sum(room.values()) if most is None else most
         tried = dict.fromkeys(waiting, 0)
         unverified: list[Outcome] = []
         jobs: Jobs[Evaluation, Outcome] = deque()
-        recheck = Recheck(self._cloud, selections, self._policies_of, self._clock, self._threads)
+        recheck = None
+        if any(one.selected and one.policy.keep is not None for one in selections):
+            recheck = Recheck(self._cloud, selections, self._policies_of, self._clock, self._threads)
         stop = partial(self._stop, recheck, until, planned)
 
         def fill() -> None:
@@ -123,7 +89,7 @@ class Executor:
                 heads = [queue[0] for name, queue in waiting.items() if queue and room[name] > 0]
                 if not heads:
                     return
-                due = min(heads, key=lambda one: one.order)
+                due = min(heads, key=attrgetter("order"))
                 name = due.verdict.policy or ""
                 waiting[name].popleft()
                 tried[name] += 1
@@ -146,12 +112,13 @@ class Executor:
                     places += 1
                     fill()
         finally:
-            recheck.close()
+            if recheck is not None:
+                recheck.close()
         if unverified:
             self._verify(pool, unverified, planned)
         return tried
 
-    def _stop(self, recheck: Recheck, until: Deadline, planned: bool, due: Evaluation) -> Outcome:
+    def _stop(self, recheck: Recheck | None, until: Deadline, planned: bool, due: Evaluation) -> Outcome:
         """Stop one task if, read again, it is still due by the same policy.
 
         Every attempt begins with a fresh reading and evaluation. After an answer that leaves open whether the
@@ -163,18 +130,21 @@ class Executor:
         def attempt() -> Outcome:
             nonlocal refused, unclear
             try:
-                if due.verdict.rule == KEEP:
+                if recheck is not None and due.verdict.rule == KEEP:
                     recheck.prepare(due, until)
                 # The stop's turn is waited for before the reading, which would be old news after it.
-                self._cloud.take_turns(1 + self._action.calls, until)
+                self._cloud.take_turns(2 if self._enforce else 1, until)
                 seen = self._cloud.get(due.task.function, due.task.invocation_id, deadline=until)
             except CloudError as error:
                 return _unread(due, error, refused, unclear)
             decided = self._decide(recheck, due, seen, until, unclear, planned)
             if isinstance(decided, Outcome):
                 return decided
+            if not self._enforce:
+                return Outcome("would_stop", decided)
             try:
-                return Outcome(self._action.stop(seen.task, until), decided)
+                self._cloud.stop(seen.task.function, seen.task.invocation_id, deadline=until)
+                return Outcome("accepted", decided)
             except CloudError as error:
                 if error.out_of_time and not unclear:
                     return _unread(due, error, refused, unclear)
@@ -188,7 +158,7 @@ class Executor:
 
     def _decide(
         self,
-        recheck: Recheck,
+        recheck: Recheck | None,
         due: Evaluation,
         seen: Snapshot,
         until: Deadline,
@@ -202,7 +172,7 @@ class Executor:
         if not is_same(due.task, seen.task):
             return Outcome("skipped", due, "spared", REPLACED)
         policies = self._policies_of(due)
-        if due.verdict.rule == KEEP:
+        if recheck is not None and due.verdict.rule == KEEP:
             verdict = recheck.verdict(due, seen, policies)
         else:
             verdict = evaluate(seen.task, policies, seen.moment)
@@ -211,9 +181,8 @@ class Executor:
         now = Evaluation(seen.task, verdict)
         if planned and verdict.rule != due.verdict.rule:
             return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.rule}")
-        refusal = self._action.refusal()
-        if refusal is not None:
-            return Outcome("skipped", now, refusal, "our clock and the cloud's differ by more than 30s")
+        if self._enforce and self._cloud.skew_ms > TRUSTED_SKEW:
+            return Outcome("skipped", now, "clock", "our clock and the cloud's differ by more than 30s")
         if self._interrupted() or self._clock.monotonic() >= until:
             return Outcome("skipped", now, "margin", "the time was up")
         return now
@@ -263,12 +232,6 @@ def is_same(one: Task, other: Task) -> bool:
         return False
     begins = [task.events[0] for task in (one, other) if task.events and task.events[0].status == "Enqueued"]
     return len(begins) < 2 or begins[0].at == begins[1].at
-
-
-def _in_turn(selection: Selection, planned: bool) -> Sequence[Evaluation]:
-    """Every task that may be tried, most overdue first."""
-    others = selection.waiting if planned and selection.allowed.most else selection.reserve
-    return (*selection.selected, *others)
 
 
 def _is_place_free(outcome: Outcome) -> bool:

@@ -7,15 +7,14 @@ due = would_stop + confirmed + accepted + ended + skipped + failed
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.events import Note
 from fc_reaper.log import (
+    Counts,
     HeldBack,
     JsonLog,
     LinesOmitted,
@@ -32,17 +31,15 @@ from fc_reaper.settings import Settings
 HELD_OUT = "holdout spares its share of the tasks"
 """The detail of a due task that is spared for good, so that false stops can be measured."""
 
-OUTCOMES = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
-
 _MOST_ERRORS = 20
 
 
 class Outcome(NamedTuple):
     """What became of one due task.
 
-    `name` is one of OUTCOMES; or unclear, which only the task's own status can settle. `due` is the task as
-    last read, with the verdict that made it due. `why` is one constant word for a skipped task, `detail` says
-    more in words, `error` is the refusal that a failure ended with.
+    `name` is would_stop, accepted, confirmed, ended, skipped or failed; or unclear, which only the task's own
+    status can settle. `due` is the task as last read, with the verdict that made it due. `why` is one
+    constant word for a skipped task, `detail` says more, `error` is the refusal that a failure ended with.
     """
 
     name: str
@@ -55,43 +52,34 @@ class Outcome(NamedTuple):
 class Report:
     """Counts and logs what happens in a run; *settings* are None where they cannot be read.
 
-    `tasks` holds the first *shown* due tasks. `incomplete` are functions of which not all tasks were seen,
-    `undiscovered` the policies whose functions could not be listed, `unmatched` the targets that stand for
-    no function. `served` counts the requests of the event that were followed, `unresolved` those that could
-    not be for want of answers.
+    `tasks` holds the first *shown* due tasks, `room` is how many of a policy beyond its budget are logged or
+    shown one by one. `incomplete` are functions of which not all tasks were seen, `undiscovered` the policies
+    whose functions could not be listed, `unmatched` the targets that match no function. `served` counts the
+    requests of the event that were followed, `unresolved` those that could not be for want of answers.
     """
 
     def __init__(self, log: JsonLog, settings: Settings | None, *, shown: int) -> None:
         self.log = log
         self.exit = Exit.DONE
-        self.functions = self.stuck = self.served = self.unresolved = 0
+        self.counts: Counter[str] = Counter()
+        self.served = self.unresolved = self._refused = 0
         self.partial = self.limited = self.answered = False
         self.errors: list[str] = []
         self.tasks: list[ResultTask] = []
         self.incomplete: set[Function] = set()
         self.undiscovered: set[str] = set()
         self.unmatched: list[str] = []
-        self.outcomes: Counter[str] = Counter()
-        self._listed: Counter[Kind] = Counter()
-        self._policies: dict[str, Counter[str]] = {}
+        self._policies: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._calls: Counter[str] = Counter()
-        self._failures: list[CloudError] = []
-        self._troubles: list[str] = []
+        self._failures: dict[str, CloudError] = {}
         self._refusals: list[str] = []
-        self._refused_requests = 0
         self._not_listed: set[Function] = set()
         self._shown = shown
         self._log_tasks = settings.log_tasks if settings else 0
         self._interval = settings.interval if settings else 0
+        self.room = max(self._log_tasks, shown)
         self._lines: Counter[str | None] = Counter()
         self._admitted: set[tuple[Function, str]] = set()
-
-    # What the run was asked.
-
-    def notes(self, notes: Iterable[Note]) -> None:
-        """Log the parts of the event that ask for nothing."""
-        for one in notes:
-            self.note(*one)
 
     def note(self, event: str, why: str, part: str) -> None:
         """Log what becomes of a part of the event that starts nothing."""
@@ -101,74 +89,58 @@ class Report:
 
     def refuse(self, why: str, part: str) -> None:
         """Log a request of the event that cannot be followed, whatever the cloud answers."""
-        self._refused_requests += 1
+        self._refused += 1
         self.note("trigger_refused", why, part)
-
-    # What the cloud answered.
 
     def called(self, operation: str) -> None:
         """Count a call to the cloud."""
         self._calls[operation] += 1
 
-    def failed(self, place: object, error: CloudError) -> None:
-        """Note that something about *place* could not be learnt from the cloud."""
-        self._failures.append(error)
-        self._troubles.append(f"{place}: {error}")
+    def failed(self, what: object, error: CloudError) -> None:
+        """Note that something could not be learnt from the cloud."""
+        self._failures[f"{what}: {error}"] = error
 
-    def not_listed(self, function: Function, error: CloudError, status: str | None) -> None:
-        """Note that the tasks of *function* could not be listed to their end; logged once a function."""
-        self.failed(function, error)
+    def not_listed(self, function: Function, status: str | None, error: CloudError, what: str = "") -> None:
+        """Note that *function* could not be listed to its end; logged once a function."""
+        self.failed(what or function, error)
         # The cloud's own word that there is no such function means that nothing there is due.
         if not error.missing:
             self.incomplete.add(function)
         if function not in self._not_listed:
             self._not_listed.add(function)
-            self.log_refusal(function.service, function.name, function.qualifier, status, error)
+            self.log(ListFailed, "list_failed", **place_fields(function), status=status, **_refusal(error))
 
-    def log_refusal(
-        self, service: str | None, function: str, qualifier: str, status: str | None, error: CloudError
-    ) -> None:
-        """Log that a list was refused."""
-        place = {"service": service, "function": function, "qualifier": qualifier}
-        self.log(ListFailed, "list_failed", **place, status=status, **_refusal(error))
-
-    # What became of tasks.
-
-    def evaluated(self, verdict: Verdict) -> None:
-        """Count a listed task by its verdict."""
-        self._listed[verdict.kind] += 1
+    def evaluated(self, verdict: Verdict, number: int = 1) -> None:
+        """Count listed tasks by their verdict. A negative number takes back what was counted in vain."""
+        kind = verdict.kind.value
+        self.counts[kind] += number
+        self.counts["listed"] += number
         if verdict.policy is not None and verdict.kind is not Kind.KEPT:
-            self._of(verdict.policy)[verdict.kind.value] += 1
-
-    def unwanted(self, policy: str, number: int) -> None:
-        """Take back what was counted of due tasks that were listed twice, or are not this run's business."""
-        if number:
-            self._listed[Kind.DUE] -= number
-            self._of(policy)[Kind.DUE.value] -= number
+            self._policies[verdict.policy][kind] += number
 
     def log_verdict(self, one: Evaluation) -> None:
-        """Log a task that is not due: whether it is reported or unknown, and at DEBUG why it is kept."""
+        """Log a task that is not due: that it is reported or unknown, and at DEBUG why it is kept."""
         if one.verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
-            self._task(one.verdict.kind.value, one, {})
+            self.log_task(one.verdict.kind.value, one)
         elif self.log.verbose:
             self.log(TaskLine, one.verdict.kind.value, **self._fields(one))
 
-    def unread(self, one: Evaluation, error: CloudError | None) -> None:
-        """Count and log a task that could not be read."""
-        if error is not None:
-            self.failed(one.task.function, error)
-            self.incomplete.add(one.task.function)
-        self.evaluated(one.verdict)
-        self._task("unknown", one, _refusal(error))
+    def log_task(self, event: str, one: Evaluation, error: CloudError | None = None, **more: Any) -> None:
+        """Log a line about a task, unless its policy has had its lines.
 
-    def is_stuck(self, one: Evaluation) -> None:
-        """Count and log a task that was asked to stop long ago."""
-        self.stuck += 1
-        self._task("stuck", one, {})
+        A task that had its first line gets its later ones too, so that no story ends in the middle.
+        """
+        policy, key = one.verdict.policy, (one.task.function, one.task.invocation_id)
+        if key not in self._admitted:
+            self._lines[policy] += 1
+            if self._lines[policy] > self._log_tasks:
+                return
+            self._admitted.add(key)
+        self.log(TaskLine, event, **self._fields(one), **more, **_refusal(error))
 
     def accepted(self, outcome: Outcome) -> None:
         """Log a stop that was accepted; it is counted when it has been verified or not."""
-        self._task("accepted", outcome.due, _more(outcome))
+        self.log_task("accepted", outcome.due, **_more(outcome))
 
     def settled(self, outcome: Outcome, *, logged: bool = False) -> None:
         """Count and collect a due task by its final outcome; log it unless it was *logged* as accepted."""
@@ -176,57 +148,43 @@ class Report:
         self.partial = self.partial or outcome.why == "margin"
         self.limited = self.limited or outcome.why in ("clock", "unproven")
         event = "stop_failed" if outcome.name == "failed" else outcome.name
-        self._settle(
-            event,
-            outcome.due,
-            {**_more(outcome), **_refusal(outcome.error)},
-            silent=logged and outcome.name == "accepted" and outcome.why is None,
-        )
+        if not logged or outcome.name != "accepted" or outcome.why is not None:
+            self.log_task(event, outcome.due, outcome.error, **_more(outcome))
+        self._collect(event, outcome.due, {**_more(outcome), **_refusal(outcome.error)})
 
-    def held_back(self, choice: Selection, tried: int) -> None:
+    def held_back(self, selection: Selection, tried: int) -> None:
         """Report the due tasks of which *tried* were tried and the rest was left alone."""
-        name, halted = choice.policy.name, choice.halted
-        held = {"why": "spared", "detail": HELD_OUT}
-        self._skipped(name, choice.held_out_tasks, choice.held_out, held)
-        waiting = choice.due - choice.held_out - tried
+        name, halted, allowed = selection.policy.name, selection.halted, selection.allowed.most
+        held_out = {"why": "spared", "detail": HELD_OUT}
+        self._skipped(name, selection.held_out_tasks, selection.held_out, held_out)
+        waiting = selection.due - selection.held_out - tried
         if waiting:
             self.limited = True
-            allowed = choice.allowed.most if halted is None else choice.policy.halt_over or 0
-            self.log(
-                HeldBack,
-                "budget_spent" if halted is None else "halted",
-                policy=name,
-                due=choice.due,
-                allowed=allowed,
-                why=halted or choice.allowed.why,
-            )
-            left = (*choice.selected, *choice.waiting)[tried:]
-            self._skipped(name, left, waiting, {"why": "budget" if halted is None else "halted"})
-
-    # What it comes to.
+            if halted is not None:
+                allowed = selection.policy.halt_over or 0
+            event, why = ("halted", halted) if halted else ("budget_spent", selection.allowed.why)
+            self.log(HeldBack, event, policy=name, due=selection.due, allowed=allowed, why=why)
+            left = (*selection.selected, *selection.waiting)[tried:]
+            self._skipped(name, left, waiting, {"why": "halted" if halted else "budget"})
 
     def concluded(self) -> None:
         """Settle how a run ends that came to its end."""
-        self.errors += self._troubles
-        failed, missing = bool(self._failures), any(one.missing for one in self._failures)
+        self.errors += self._failures
+        failed, missing = bool(self._failures), any(one.missing for one in self._failures.values())
         if failed and not self.answered and not missing:
             self.exit = Exit.UNREACHABLE
-        elif self._refused_requests and not self.served and not self.unresolved:
+        elif self._refused and not self.served and not self.unresolved:
             self.exit = Exit.REFUSED
-        elif self.partial or self.limited or failed or self.stuck or self.outcomes["failed"]:
+        elif self.partial or self.limited or failed or self.counts["stuck"] or self.counts["failed"]:
             self.exit = Exit.ATTENTION
-
-    @property
-    def room(self) -> int:
-        """How many due tasks of a policy beyond its budget are logged or shown one by one."""
-        return max(self._log_tasks, self._shown)
 
     @property
     def curable(self) -> bool:
         """Whether the run did nothing, and only because of what may be gone the next time."""
+        failures = self._failures.values()
         in_vain = self.exit is Exit.UNREACHABLE or self.unresolved > 0
-        touched = self.outcomes["accepted"] or self.outcomes["confirmed"]
-        return in_vain and not touched and bool(self._failures) and all(e.retryable for e in self._failures)
+        touched = self.counts["accepted"] or self.counts["confirmed"]
+        return in_vain and not touched and bool(failures) and all(error.retryable for error in failures)
 
     def omitted(self) -> None:
         """Log how many task lines were left out, policy by policy."""
@@ -241,18 +199,10 @@ class Report:
         errors = list(dict.fromkeys(self.errors))
         if len(errors) > _MOST_ERRORS:
             errors[_MOST_ERRORS:] = [f"and {len(errors) - _MOST_ERRORS} more"]
-        kinds = {kind.value: self._listed[kind] for kind in Kind}
-        outcomes = {outcome: self.outcomes[outcome] for outcome in OUTCOMES}
         line = self.log(
             RunFinished,
             "run_finished",
-            counts={
-                "functions": self.functions,
-                "listed": sum(kinds.values()),
-                **kinds,
-                **outcomes,
-                "stuck": self.stuck,
-            },
+            counts={name: self.counts[name] for name in Counts.model_fields},
             policies={name: dict(counts) for name, counts in self._policies.items()},
             calls=dict(sorted(self._calls.items())),
             duration_ms=duration,
@@ -262,25 +212,20 @@ class Report:
         )
         return Result(**line.fields(), tasks=self.tasks)
 
-    def _of(self, policy: str) -> Counter[str]:
-        return self._policies.setdefault(policy, Counter())
-
     def _count(self, policy: str, outcome: str, number: int = 1) -> None:
-        self.outcomes[outcome] += number
-        self._of(policy)[outcome] += number
+        self.counts[outcome] += number
+        self._policies[policy][outcome] += number
 
     def _skipped(self, policy: str, shown: tuple[Evaluation, ...], number: int, more: dict[str, Any]) -> None:
         """Count *number* due tasks that were left alone; only those *shown* are known one by one."""
-        if number == 0:
-            return
-        self._count(policy, "skipped", number)
-        for one in shown:
-            self._settle("skipped", one, more)
-        self._lines[policy] += number - len(shown)
+        if number:
+            self._count(policy, "skipped", number)
+            for one in shown:
+                self.log_task("skipped", one, **more)
+                self._collect("skipped", one, more)
+            self._lines[policy] += number - len(shown)
 
-    def _settle(self, event: str, due: Evaluation, more: dict[str, Any], *, silent: bool = False) -> None:
-        if not silent:
-            self._task(event, due, more)
+    def _collect(self, event: str, due: Evaluation, more: dict[str, Any]) -> None:
         if len(self.tasks) < self._shown:
             task = due.task
             first = task.events[0].at if task.events and task.events[0].status == "Enqueued" else None
@@ -288,25 +233,10 @@ class Report:
             fields = {"event": event, **self._fields(due), **identity, **more}
             self.tasks.append(ResultTask.model_validate(fields))
 
-    def _task(self, event: str, one: Evaluation, more: dict[str, Any]) -> None:
-        """Log a line about a task, unless its policy has had its lines.
-
-        A task that had its first line gets its later ones too, so that no story ends in the middle.
-        """
-        policy, key = one.verdict.policy, (one.task.function, one.task.invocation_id)
-        if key not in self._admitted:
-            self._lines[policy] += 1
-            if self._lines[policy] > self._log_tasks:
-                return
-            self._admitted.add(key)
-        self.log(TaskLine, event, **self._fields(one), **more)
-
     def _fields(self, one: Evaluation) -> dict[str, Any]:
         task, verdict, over = one.task, one.verdict, one.verdict.over
         return {
-            "service": task.function.service,
-            "function": task.function.name,
-            "qualifier": task.function.qualifier,
+            **place_fields(task.function),
             "invocation_id": task.invocation_id,
             "status": task.status,
             "policy": verdict.policy,
@@ -321,23 +251,20 @@ class Report:
         }
 
 
+def place_fields(function: Function) -> dict[str, str | None]:
+    """The fields that say where a task is; `service` is null in FC 3.0."""
+    return {"service": function.service, "function": function.name, "qualifier": function.qualifier}
+
+
 def _refusal(error: CloudError | None) -> dict[str, Any]:
     """The fields that say how the cloud refused; none where it did not."""
     if error is None:
         return {}
-    return {
-        "http_status": error.http_status,
-        "error_code": error.error_code,
-        "fc_request_id": error.fc_request_id,
-        "error": error.detail,
-    }
+    code, request_id = error.error_code, error.fc_request_id
+    fields = {"http_status": error.http_status, "error_code": code, "fc_request_id": request_id}
+    return {**fields, "error": error.detail}
 
 
 def _more(outcome: Outcome) -> dict[str, Any]:
     why = {} if outcome.why is None or outcome.name != "skipped" else {"why": outcome.why}
     return why if outcome.detail is None else {**why, "detail": outcome.detail}
-
-
-def place_fields(function: Function) -> dict[str, str | None]:
-    """The fields that say where a task is; `service` is null in 3.0."""
-    return {"service": function.service, "function": function.name, "qualifier": function.qualifier}

@@ -237,7 +237,8 @@ class Scanner:
                 limit=stuck.limit,
                 clock=stuck.clock,
             )
-            self._report.is_stuck(found._replace(verdict=since))
+            self._report.counts["stuck"] += 1
+            self._report.log_task("stuck", found._replace(verdict=since))
         if verdict.kind is Kind.DUE:
             yield found
         else:
@@ -258,7 +259,11 @@ class Scanner:
         if task is not None:
             why = "the time was up before it could be read" if late else "it could not be read"
             verdict = Verdict(Kind.UNKNOWN, why, rule="events")
-            self._report.unread(Evaluation(task, verdict), None if late else error)
+            self._report.evaluated(verdict)
+            self._report.log_task("unknown", Evaluation(task, verdict), None if late else error)
+            if not late:
+                self._report.failed(query.function, error)
+                self._report.incomplete.add(query.function)
         elif not late:
             self._report.partial = self._report.partial or self._clock.monotonic() >= until
-            self._report.not_listed(query.function, error, query.status)
+            self._report.not_listed(query.function, query.status, error)

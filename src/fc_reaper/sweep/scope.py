@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 from fc_reaper.clock import Deadline
@@ -71,7 +72,7 @@ class Scope:
 
     def policies(self, function: Function) -> list[Policy]:
         """The policies by which the tasks of *function* are evaluated, in the order of the file."""
-        return _in_order(area.policy for area in self.areas if area.fits(function))
+        return in_order(area.policy for area in self.areas if area.fits(function))
 
     def counting(self, function: Function) -> list[Policy]:
         """The policies for which the tasks of *function* only count, in the order of the file.
@@ -82,7 +83,7 @@ class Scope:
         found = [area.policy for area in self.counted if area.fits(function)]
         if found:
             found += [area.policy for area in self.beside if area.fits(function)]
-        return [policy for policy in _in_order(found) if policy not in self.policies(function)]
+        return [policy for policy in in_order(found) if policy not in self.policies(function)]
 
 
 def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
@@ -221,12 +222,12 @@ class Finder:
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        wanted = sorted({target.service is not None for target in scope.targets if target.needs_discovery})
-        for services in wanted:
+        known: list[Function] = []
+        for services in sorted({one.service is not None for one in scope.targets if one.needs_discovery}):
             if services not in self._existing:
                 self._existing[services] = self._discover(scope, services, until)
-        known = [function for services in wanted for function in self._existing[services] or ()]
-        if not self._is_undiscovered(scope):
+            known += self._existing[services] or ()
+        if self._existing and not self._is_undiscovered(scope):
             for target in (target for area in scope.areas for target in area.targets):
                 name = str(target)
                 if target.needs_discovery and name not in self._report.unmatched:
@@ -268,7 +269,7 @@ class Finder:
                     self._report.answered = True
                 else:
                     uncertain.add(request)
-                    self._report.not_listed(function, error, None)
+                    self._report.not_listed(function, None, error)
         for request, snapshots in found.items():
             if request in uncertain:
                 why = "it is not certain which task is meant"
@@ -289,14 +290,14 @@ class Finder:
         try:
             known = list_functions(self._cloud, self._pool, services=services, until=until)
         except CloudError as error:
-            self._report.failed("the functions in task mode", error)
+            every = Function("*" if services else None, "*", "*")
+            self._report.not_listed(every, None, error, "the functions in task mode")
             self._report.undiscovered |= {
                 area.policy.name
                 for area in (*scope.areas, *scope.counted)
                 for target in area.targets
                 if target.needs_discovery and (target.service is not None) == services
             }
-            self._report.log_refusal("*" if services else None, "*", "*", None, error)
             return None
         self._report.answered = True
         return known
@@ -309,5 +310,6 @@ def _why_none(snapshots: Sequence[Snapshot]) -> str:
     return f"several tasks have this invocation id: {places}; name service, function and qualifier"
 
 
-def _in_order(policies: Iterable[Policy]) -> list[Policy]:
-    return sorted(set(policies), key=lambda policy: policy.index)
+def in_order(policies: Iterable[Policy]) -> list[Policy]:
+    """*policies*, each once, in the order of the file."""
+    return sorted(set(policies), key=attrgetter("index"))

@@ -13,16 +13,16 @@ from fc_reaper.evaluator.budget import Budgets, within_a_day
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
 from fc_reaper.evaluator.select import Allowance, select
-from fc_reaper.evaluator.verdict import KEEP, Evaluation
+from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
 from fc_reaper.models import STOPPED, STOPPING, Function, Page
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.settings import Settings
-from fc_reaper.sweep.executor import Executor, StopAction, is_same
+from fc_reaper.sweep.executor import Executor, is_same
 from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
-from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, is_own
+from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, in_order, is_own
 
 _FOR_SCANNING = 0.6
 """Share of the time that scanning may take, so that what was found can still be stopped."""
@@ -35,17 +35,18 @@ without patterns are scanned all the same."""
 class Sweep:
     """One run over the tasks that an event requests, or over those that a plan names.
 
-    It is over by *end*. Once *interrupted* returns True nothing more is begun.
+    It is over by *end*. Once *interrupted* returns True nothing more is begun. Without *enforce* nothing is
+    stopped.
     """
 
     def __init__(
         self,
         cloud: AsyncTaskClient,
-        stop_action: StopAction,
         policy: PolicyFile,
         settings: Settings,
         report: Report,
         *,
+        enforce: bool,
         end: Deadline,
         clock: Clock,
         random: Random,
@@ -53,6 +54,7 @@ class Sweep:
     ) -> None:
         self._cloud, self._policy, self._settings, self._report = cloud, policy, settings, report
         self._end, self._clock, self._random, self._interrupted = end, clock, random, interrupted
+        self._until = clock.monotonic() + (end - clock.monotonic()) * _FOR_SCANNING
         self._pool = Pool(settings.threads, clock, interrupted)
         self._finder = Finder(cloud, self._pool, report, policy.policies)
         self._scanner = Scanner(
@@ -65,9 +67,9 @@ class Sweep:
         )
         self._executor = Executor(
             cloud,
-            stop_action,
             report,
             self._policies_of,
+            enforce=enforce,
             threads=settings.threads,
             end=end,
             clock=clock,
@@ -115,7 +117,8 @@ class Sweep:
             allowance=self._allowance,
         )
         for one in selections:
-            self._report.unwanted(one.policy.name, one.duplicates)
+            if one.duplicates:
+                self._report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
         tried = self._executor.run(self._pool, selections, planned=planned, most=most)
         for one in selections:
             self._report.held_back(one, tried[one.policy.name])
@@ -133,29 +136,30 @@ class Sweep:
 
     def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
         """The due tasks that *requests* are about, and the members of concurrency groups."""
-        begin, until = self._clock.monotonic(), self._scanning_ends()
-        soon = begin + (until - begin) * _FOR_FINDING
+        begin = self._clock.monotonic()
+        soon = begin + (self._until - begin) * _FOR_FINDING
         scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
         functions = self._finder.functions(scope, soon)
         # Begins anywhere, so that where time is short it is not always the same functions that go without.
         start = self._random.randrange(len(functions)) if functions else 0
         self._prepare(scope, functions[start:] + functions[:start])
+        self._report.counts["functions"] = len(functions)
         named = [one for one in requests if one.selector.invocation_id is not None]
         for snapshot, its_scope in self._finder.named(named, soon) if named else ():
             task = snapshot.task
             key = task.function, task.invocation_id
             if task.function not in {*self._policies, *(function for function, _ in self._of_named)}:
-                self._report.functions += 1
+                self._report.counts["functions"] += 1
             policies = {one for its in (its_scope, scope) for one in its.policies(task.function)}
             counting = {one for its in (its_scope, scope) for one in its.counting(task.function)}
-            compiled = self._compile(task.function, _in_order(policies), _in_order(counting - policies))
+            compiled = self._compile(task.function, in_order(policies), in_order(counting - policies))
             self._of_named[key] = compiled
             yield from self._scanner.scan_one(snapshot, compiled)
-        yield from self._scanner.scan(self._policies, until)
+        yield from self._scanner.scan(self._policies, self._until)
 
     def _still_due(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
         """The planned tasks; those of `keep` policies only if they are still one too many."""
-        self._report.functions = len({one.task.function for one in planned})
+        self._report.counts["functions"] = len({one.task.function for one in planned})
         keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
         if keeps:
             yield from self._members(keeps, planned)
@@ -166,18 +170,15 @@ class Sweep:
 
     def _members(self, keeps: Collection[str | None], planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
         """All members of the groups of *keeps*; only those *planned* may be selected."""
-        until = self._scanning_ends()
         by_key = {key_of(one.task): one.task for one in planned}
         # A task of another policy counts for none of *keeps*, so all are scanned that need no named task.
         running = [one for one in self._policy.policies if set(one.triggers) != {"task"}]
         every = [Area(EVERYTHING, one, one.targets) for one in running]
-        functions = self._finder.functions(Scope([one for one in every if one.policy.name in keeps]), until)
-        reported = self._report.functions
-        self._prepare(Scope(every), functions)
-        self._report.functions = reported
-        for found in self._scanner.scan(self._policies, until):
+        scope = Scope([one for one in every if one.policy.name in keeps])
+        self._prepare(Scope(every), self._finder.functions(scope, self._until))
+        for found in self._scanner.scan(self._policies, self._until):
             if not found.verdict.members:
-                self._report.unwanted(found.verdict.policy or "", 1)
+                self._report.evaluated(found.verdict, -1)
                 continue
             its = by_key.get(key_of(found.task))
             wanted = its is not None and is_same(its, found.task)
@@ -188,7 +189,6 @@ class Sweep:
 
     def _prepare(self, scope: Scope, functions: Sequence[Function]) -> None:
         """Compile the policies of each of *functions*."""
-        self._report.functions = len(functions)
         for one in functions:
             self._policies[one] = self._compile(one, scope.policies(one), scope.counting(one))
 
@@ -258,11 +258,3 @@ class Sweep:
             return True
         evaluated = (self._policies[one] for one in self._report.incomplete if one in self._policies)
         return any(one.policy.name == policy for policies in evaluated for one in policies.every)
-
-    def _scanning_ends(self) -> Deadline:
-        begin = self._clock.monotonic()
-        return begin + (self._end - begin) * _FOR_SCANNING
-
-
-def _in_order(policies: Collection[Policy]) -> list[Policy]:
-    return sorted(policies, key=lambda policy: policy.index)
