@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
+from fc_reaper.cli.planfile import Plan  # noqa: E402
 from fc_reaper.log import LEVELS, LINES, Line  # noqa: E402
 from fc_reaper.policy.schema import policy_schema  # noqa: E402
 
@@ -51,10 +52,17 @@ def out_of_date() -> dict[str, str]:
     """The files that differ from what the models say, with the text to write."""
     generated = {
         "docs/policy.schema.json": json.dumps(policy_schema(), indent=2) + "\n",
+        "docs/plan.schema.json": json.dumps(plan_schema(), indent=1) + "\n",
         "docs/log-schema.json": json.dumps(log_schema(), indent=1) + "\n",
         "docs/monitoring/index.json": json.dumps(log_index(), indent=1) + "\n",
     }
     return {path: text for path, text in generated.items() if _read(ROOT / path) != text}
+
+
+def plan_schema() -> Schema:
+    """The JSON schema of a plan file."""
+    schema = Plan.model_json_schema(mode="serialization", schema_generator=_Plain)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _read(path: Path) -> str | None:

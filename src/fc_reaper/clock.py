@@ -33,8 +33,8 @@ SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.mon
 
 def iso(moment: Millis) -> str:
     """A moment in UTC as ISO 8601 with milliseconds."""
-    text = datetime.fromtimestamp(moment / 1000, timezone.utc).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    seconds = datetime.fromtimestamp(moment // 1000, timezone.utc)
+    return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03}Z"
 
 
 Deadline = float

@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.cli.planning.bars import Counts
-from fc_reaper.log import TaskLine
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.cli.plans import HOME, a_plan, became, carried_out, edited, task_of, without
 from tests.emulator_process import EmulatorProcess, running_emulator
@@ -58,7 +56,7 @@ def test_nothing_is_stopped_without_enforce(args: list[str], cloud: EmulatorProc
     ran = fc_reaper("apply", plan.name, *args, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert (ran.code, ran.out) == (2, "")
     assert ran.errors == [
-        "fc-reaper: apply stops tasks, so it must be told to: fc-reaper apply plan.json --enforce"
+        "fc-reaper: apply stops tasks, so it needs --enforce: fc-reaper apply plan.json --enforce"
     ]
     assert stopped(cloud) == set()
 
@@ -488,7 +486,7 @@ def test_nothing_is_stopped_of_what_was_halted_when_it_was_planned(
         assert stopped(cloud) == set()
     (why,) = {task["why"] for task in as_json.json["tasks"]}
     assert set(became(as_json).values()) == {"waiting"}
-    assert why == "halted when it was planned; look, then make a new plan"
+    assert why == "halted when it was planned; look at the tasks, then make a new plan"
     assert "No task of the plan may be stopped: nothing was done." in ran.text
     assert (ran.code, as_json.code) == (1, 1)
 
@@ -571,7 +569,7 @@ def test_a_policy_that_is_not_armed_any_more_stops_nothing(cloud: EmulatorProces
 
 
 def test_a_terminal_sees_how_far_it_is(cloud: EmulatorProcess, folder: Path) -> None:
-    """Bars on standard error; standard output has the same lines as ever."""
+    """A bar on standard error; standard output has the same lines as ever."""
     plan = a_plan(cloud, folder)
     ours, theirs = pty.openpty()
     args = [*COMMAND, "apply", plan.name, "--enforce"]
@@ -584,13 +582,3 @@ def test_a_terminal_sees_how_far_it_is(cloud: EmulatorProcess, folder: Path) -> 
     assert "3/3" in seen
     assert "\x1b" not in told.decode()
     assert "3 stopped (3 confirmed)" in told.decode()
-
-
-def test_the_bars_count_turns_and_proofs() -> None:
-    """A task has its turn once; whoever was asked to stop is proven later."""
-    seen: list[tuple[int, int, int]] = []
-    counts = Counts(lambda now: seen.append((now.begun, now.asked, now.proven)))
-    task: dict[str, Any] = dict.fromkeys(TaskLine.model_fields)
-    for event, name in [("accepted", "a"), ("ended", "b"), ("confirmed", "a"), ("skipped", "c")]:
-        counts.hear(TaskLine.model_construct(None, **{**task, "event": event, "invocation_id": name}))
-    assert seen == [(1, 1, 0), (2, 1, 0), (2, 1, 1), (3, 1, 1)]

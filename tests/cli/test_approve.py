@@ -112,7 +112,7 @@ def test_yes_arms_only_what_nothing_speaks_against(cloud: EmulatorProcess, tmp_p
     ran = approve(cloud, tmp_path, "--yes", "--despite-objections", "--json")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
     (policy,) = ran.json["policies"]
-    assert (policy["name"], policy["approved"], len(policy["doubts"])) == ("runaway", True, 1)
+    assert (policy["name"], policy["approved"], len(policy["objections"])) == ("runaway", True, 1)
 
 
 ALERTED = """\
@@ -130,7 +130,7 @@ def test_what_no_timer_runs_is_looked_at_all_the_same(cloud: EmulatorProcess, tm
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
     assert (ran.code, approved(tmp_path)) == (1, [])
     assert "1 task that it would have stopped succeeded in truth" in " ".join(ran.err.split())
-    assert "alerted: only alert runs it; it was looked at as if every timer did." in ran.text
+    assert "alerted: only alert runs it; it was tried as if every timer did." in ran.text
     assert "alerted would have stopped 2 tasks" in ran.text
 
 
@@ -150,7 +150,7 @@ def test_what_only_a_named_task_wakes_is_armed_by_a_yes(cloud: EmulatorProcess, 
     """The application says which task; there is nothing to run dry, and that is said."""
     ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
-    said = "cancelled: only an event that names a task runs it, so nothing could be tried as a dry run."
+    said = "cancelled: only an event that names a task runs it, so it could not be tried."
     assert 0 < ran.text.index(said) + 1 < ran.text.index("Approve cancelled?")
 
 
@@ -203,12 +203,15 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("records", "doubt"),
     [
-        (FAIR[1:], "only 9 tasks of its functions ended by themselves in the history: too few to tell"),
-        (FAIR[:1], "only 1 task of its functions ended by itself in the history: too few to tell"),
-        ([("a", "Stopped", 1)], "no task of its functions ended by itself in the history: too few to tell"),
+        (FAIR[1:], "only 9 tasks of its functions ended without a stop in the history, too few to tell"),
+        (FAIR[:1], "only 1 task of its functions ended without a stop in the history, too few to tell"),
+        (
+            [("a", "Stopped", 1)],
+            "no task of its functions ended without a stop in the history, too few to tell",
+        ),
         (
             [*FAIR, *((f"late-{n}", "Failed", 5) for n in range(10))],
-            "it would have stopped 11 of the 20 tasks of its functions in the history, more than half",
+            "11 of the 20 tasks of its functions would have been stopped in the history, more than half",
         ),
         ([*FAIR, *((f"late-{n}", "Failed", 5) for n in range(8))], None),
     ],

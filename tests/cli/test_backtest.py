@@ -171,12 +171,10 @@ def test_the_runs_may_be_chosen(folder: Path) -> None:
             "2026-11-18T00:00:00.000Z to 2026-11-18T09:00:00.000Z",
         ),
         (["--until", "2026-11-17"], "--until is 2026-11-17T00:00:00.000Z, outside the history"),
-        (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
         (["--history", "nothing.jsonl"], "nothing.jsonl: there is no such file"),
         (["--read"], "--read is about the cloud's records"),
         (["--save", "more.jsonl"], "--save is about the cloud's records"),
         (["--policy", "nothing.yaml", "--suggest"], "nothing.yaml: there is no such file"),
-        (["--svg", "p.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(folder: Path, options: list[str], why: str) -> None:

@@ -53,6 +53,26 @@ def test_it_is_written_to_a_new_file(tmp_path: Path) -> None:
     assert (tmp_path / "chart.svg").read_text("utf-8") == svg
 
 
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (["--force"], "--force is about the chart; add --svg FILE"),
+        (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
+        (["--svg", "no/such.svg"], "there is no folder no"),
+        (["--svg", "."], "this is not a regular file"),
+        (["--svg", "chart.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
+    ],
+    ids=" ".join,
+)
+def test_a_chart_that_could_not_be_written_is_not_drawn(args: list[str], why: str, tmp_path: Path) -> None:
+    """Exit 2 with one line."""
+    a_policy_file(tmp_path, POLICY)
+    a_history(tmp_path)
+    ran = fc_reaper("backtest", "--history", "history.jsonl", *args, cwd=tmp_path)
+    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
+    assert why in ran.err
+
+
 def test_without_matplotlib_it_says_how_to_install_it(tmp_path: Path) -> None:
     """Exit 2, before anything is replayed."""
     a_policy_file(tmp_path, POLICY)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.cli.planning.incident import Incident, incident_policy, load_incident
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.lock import dump_lock, lock_of
+from fc_reaper.rules.rules import RULES
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.plans import a_plan, became, carried_out, edited
 from tests.emulator_process import EmulatorProcess, running_emulator
@@ -160,7 +160,7 @@ ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
         ([*TARGET, "--alive-for", "10m"], "--target needs --reason and --max as well; write: fc-reaper plan"),
         (
             [*TARGET, "--reason", "x", "--max", "3"],
-            "--target needs --alive-for, --running-for or --queued-for",
+            "--target needs --queued-for, --running-for, --alive-for, --stopping-for or --retries-over",
         ),
         (["event.json", *TARGET, *ALL], "cannot stand beside an EVENT: an incident has its own policy"),
         ([*TARGET, *ALL, "--alive-for", "10"], "--alive-for: 10 has no unit"),
@@ -188,7 +188,7 @@ def test_all_that_is_wrong_with_the_options_is_said_at_once(tmp_path: Path) -> N
     ran = fc_reaper("plan", *args, cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert [line.split(" ")[1] for line in ran.errors] == [
-        "--target", "--target:", "--alive-for:", "--status:", "--where:",
+        "--target", "--target:", "--status:", "--alive-for:", "--where:",
     ]  # fmt: skip
     assert "needs --reason and --max as well" in ran.errors[0]
     ran = fc_reaper("plan", "--id", "a[b]", "--reason", "x", cwd=tmp_path)
@@ -200,27 +200,29 @@ def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:
     assert fc_reaper("plan", *TARGET, *ALL, "--max", "0", cwd=tmp_path).code == 2
 
 
-def test_the_policy_is_made_by_all_rules_of_one() -> None:
+def test_the_policy_is_made_by_all_rules_of_one(cloud: EmulatorProcess, folder: Path) -> None:
     """Each option has its key, and whom the policy file spares stands in `exempt`."""
-    incident = Incident(
-        targets=("media/transcode@7", "resize"),
-        alive_for="10m",
-        statuses=("Running",),
-        ids=("a-*", "b-*"),
-        where="payload.tier == 'bulk'",
-        reason="yes: #1 'bad' deploy",
-        most=5000,
+    args = (
+        *("--target", "media/transcode@7", "--target", "resize", "--alive-for", "10m", "--status", "Running"),
+        *("--id", "a-*", "--id", "b-*", "--where", "payload.tier == 'bulk'", "--retries-over", "3"),
+        *("--reason", "yes: #1 'bad' deploy", "--max", "5000"),
     )
-    exempt = load_policy(policy(), source="policy.yaml").exempt
-    text = incident_policy(incident, exempt)
+    plan = json.loads(a_plan(cloud, folder, *args).read_text("utf-8"))
     expected = """\
 version: 1
 exempt: [keep-*]
 policies:
   - name: incident
     targets: [media/transcode@7, resize]
-    match: {status: Running, id: [a-*, b-*], alive_for: 10m, where: "payload.tier == 'bulk'"}
+    match: {status: Running, id: [a-*, b-*], alive_for: 10m, retries_over: 3, where: "payload.tier == 'bulk'"}
     stop: "yes: #1 'bad' deploy"
     budget: 5000/run
 """
-    assert load_incident(text, exempt) == load_policy(expected, source="incident")
+    assert load_policy("\n".join(plan["policy"]["text"]), source="x") == load_policy(expected, source="x")
+
+
+def test_every_key_of_a_match_is_an_option() -> None:
+    """They come from the registry of the rules."""
+    words = fc_reaper("plan", "--help").out.split()
+    for key, rule in RULES.items():
+        assert (f"--{key.replace('_', '-')}" in words) == (rule.in_match or key == "target")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.planning.plan import every_timer
+from fc_reaper.cli.plan import every_timer
 from fc_reaper.events import parse_event
 from fc_reaper.policy import load_policy
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
@@ -163,14 +163,14 @@ def test_a_policy_that_the_event_does_not_wake_is_named(cloud: EmulatorProcess, 
     """So that nobody takes its silence for an answer."""
     a_policy_file(tmp_path, policy(triggers="[alert, task]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
-    assert "runaway was not asked: only alert or task runs it." in ran.text
+    assert "runaway did not run: only alert or task runs it." in ran.text
 
 
 def test_a_plan_can_be_written_for_apply(cloud: EmulatorProcess, folder: Path) -> None:
     """The tables as ever, then what to do with the file; a plan without a due task is one, too."""
     ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
     assert "over-1 media/transcode@prod running_for 3h 2h 1h would stop" in ran.text
-    assert "Written to plan.json: 3 tasks, 3 to be stopped at the first go." in ran.text
+    assert "Written to plan.json: 3 tasks, 3 to be stopped by the first apply." in ran.text
     assert "fc-reaper apply plan.json --enforce" in ran.text
     plan = json.loads((folder / "plan.json").read_text("utf-8"))
     assert {task["invocation_id"] for task in plan["tasks"]} == {"over-1", "over-2", "over-3"}

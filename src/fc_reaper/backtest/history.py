@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent
 from fc_reaper.rules.ages import CLOCKS, inconsistency
@@ -46,6 +46,13 @@ class History:
         return max(self.last_event, self.taken or 0)
 
 
+class Inconsistent(NamedTuple):
+    """A record that contradicts itself, and how."""
+
+    task: Task
+    why: str
+
+
 @dataclass
 class Sifted:
     """The records of a history: those that can be replayed (`tasks`), and why the others cannot.
@@ -59,7 +66,7 @@ class Sifted:
     records: int = 0
     undated: int = 0
     undated_functions: dict[Function, int] = field(default_factory=dict)
-    inconsistent: list[tuple[Task, str]] = field(default_factory=list)
+    inconsistent: list[Inconsistent] = field(default_factory=list)
     repeated: int = 0
     unseen_retries: int = 0
     latest: Millis | None = None
@@ -77,7 +84,7 @@ class Sifted:
         whole = _with_end(task)
         why = _contradiction(whole)
         if why is not None:
-            self.inconsistent.append((task, why))
+            self.inconsistent.append(Inconsistent(task, why))
             return
         self._extend(whole)
         self.tasks.append(whole)

@@ -239,7 +239,6 @@ def list_tasks(
 
     Raises:
         KeyboardInterrupt: *interrupted* returned True.
-        CloudError: nothing at all could be listed.
     """
     cloud = connect(settings, credentials, "backtest", lambda operation: None)
     pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
@@ -251,12 +250,7 @@ def list_tasks(
         cloud.close()
     if interrupted():
         raise KeyboardInterrupt
-    listed = history.listed
-    if listed.refused and not listed.answered:
-        what, error = listed.refused[0]
-        message = f"{what}: {error.detail}"
-        raise CloudError(message, http_status=error.http_status, error_code=error.error_code)
-    return listed
+    return history.listed
 
 
 class _History:

@@ -2,23 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import PurePath
+from typing import Annotated, NamedTuple, TextIO
 
+from rich.text import Text
 from typer import Option
 
-from fc_reaper.cli.approving.approve import Wanted
-from fc_reaper.cli.approving.approve import approve as approve_policies
-from fc_reaper.cli.history import HistoryOptions
-from fc_reaper.cli.options import (
-    Api,
-    AsJson,
-    Endpoint,
-    History,
-    Interval,
-    PolicyFile,
-    Read,
-    environment,
+from fc_reaper.backtest.history import outcome_of
+from fc_reaper.backtest.source import Listing, list_tasks
+from fc_reaper.backtest.stats import Replay
+from fc_reaper.cli.backtest import overview, summary
+from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.history import (
+    HistoryOptions,
+    Loaded,
+    headline,
+    left_out,
+    load_history,
+    print_refused,
+    replay_file,
+    replay_options,
 )
+from fc_reaper.cli.options import Api, AsJson, Endpoint, History, Interval, PolicyFile, Read, environment
+from fc_reaper.cli.output import (
+    BAD,
+    STRONG,
+    CommandError,
+    check_writable,
+    counted,
+    interruptible,
+    print_error,
+    print_json,
+    print_line,
+    printable,
+    progress,
+    show,
+    write_file,
+)
+from fc_reaper.cli.plan import ALL, DryRun, dry_run, every_timer, not_listed, show_plan
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.errors import PolicyError
+from fc_reaper.models import UNFINISHED, Exit, Function
+from fc_reaper.policy import Policy
+from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
+from fc_reaper.policy_files import read_lock, read_policy
+from fc_reaper.settings import Context, Settings, read_credentials, read_settings
+
+_FEW = 4
+"""Tasks of a policy's functions from which on a share says something."""
+
+_ENOUGH = 10
+"""Tasks that ended by themselves from which on a history says something."""
+
+
+class Evidence(NamedTuple):
+    """What one policy would do now and would have done, alone and as if every timer ran it.
+
+    Its triggers decide when it is evaluated, not how; and what an earlier policy takes today it would take
+    itself once that one is not approved. `unfinished` is how many tasks its functions have now.
+    """
+
+    policy: Policy
+    now: DryRun
+    past: Replay
+    history: Loaded
+    unfinished: int
+    complete: bool
 
 
 def approve(
@@ -46,6 +100,254 @@ def approve(
     Example:
       fc-reaper approve --policy policy.yaml
     """
-    given = HistoryOptions(history=history, read=read, interval=interval)
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
-    return approve_policies(env, given, Wanted(tuple(only or ()), yes, despite_objections, as_json))
+    settings = read_settings(env, Context())
+    if "\n" in settings.policy:
+        raise CommandError("the policy is text in REAPER_POLICY, and no lock can lie beside it; name a file")
+    if as_json and not yes:
+        raise CommandError("--json leaves no room for questions; add --yes, or leave it out")
+    file, before = read_policy(settings), _read_lock(settings)
+    candidates = _candidates(file, only or [], _approved(file, before))
+    lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
+    check_writable(str(settings.folder / lock_file), force=True)
+    shown = candidates or [one for one in file.policies if one.stops]
+    evidence = _look(file, shown, HistoryOptions(history, read, interval=interval), settings, env)
+    gone = [] if before is None else [one for one in before.exempt if one not in exemptions(file)]
+    objections = {one.name: list(_objections(evidence.get(one.name), gone)) for one in candidates}
+    if not as_json:
+        _show_evidence(list(evidence.values()), shown)
+    if yes:
+        chosen = [one for one in candidates if despite_objections or not objections[one.name]]
+    else:
+        chosen = list(_ask(candidates, objections))
+    after = _lock_after(file, before, chosen)
+    # Approving nothing leaves everything as it is, a missing lock included.
+    written = bool(chosen or not candidates) and after != before and bool(before or after.policies)
+    if written:
+        write_file(str(settings.folder / lock_file), dump_lock(after), force=True)
+    dropped = _dropped(file, before, after) if written else {}
+    left = [one.name for one in candidates if one not in chosen]
+    if as_json:
+        approved = ((name, name not in left, why) for name, why in objections.items())
+        policies = [dict(zip(("name", "approved", "objections"), one, strict=True)) for one in approved]
+        print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": list(dropped)})
+        return Exit.ATTENTION if left else Exit.DONE
+    if yes and left:
+        for name in left:
+            _show_objections(name, objections[name], sys.stderr)
+        print_error(f"not approved: {', '.join(left)}; change the policy, or add --despite-objections")
+    if written:
+        new = counted(len(chosen), "policy", "policies")
+        print_line(f"{lock_file}: written, {new} approved by you. Review it, and deploy it with the policy.")
+    else:
+        print_line(f"{lock_file}: nothing changed.")
+    for name, why in dropped.items():
+        print_line(f"{name} was approved, and has left {lock_file}: {why}.")
+    if not candidates:
+        print_line("Every stop policy is approved as it is.")
+    if left and not yes:
+        print_line(f"Not approved by you: {', '.join(left)}.")
+    return Exit.ATTENTION if left else Exit.DONE
+
+
+# The lock.
+
+
+def _read_lock(settings: Settings) -> Lock | None:
+    """The lock as it is; None where there is none that can be used."""
+    try:
+        return read_lock(settings)
+    except PolicyError as error:
+        print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
+        return None
+
+
+def _candidates(file: File, only: Sequence[str], approved: set[str]) -> list[Policy]:
+    """The stop policies that are named, or else those that are not approved yet."""
+    stops = {policy.name: policy for policy in file.policies if policy.stops}
+    for name in only:
+        if name not in stops:
+            known = ", ".join(stops) or "none"
+            raise CommandError(f"{name} is no stop policy of {file.source}; there is: {known}")
+    if not stops:
+        raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approval")
+    return [policy for name, policy in stops.items() if (name in only if only else name not in approved)]
+
+
+def _approved(file: File, lock: Lock | None) -> set[str]:
+    """The stop policies that *lock* approves as they are."""
+    stops = {policy.name for policy in file.policies if policy.stops}
+    return set() if lock is None else stops - set(unapproved(file, lock))
+
+
+def _lock_after(file: File, before: Lock | None, chosen: Sequence[Policy]) -> Lock:
+    """The *chosen* policies as approved today, and those that are approved already as they were.
+
+    Others leave the lock: else a change of the exemptions could approve them again unseen.
+    """
+    today = datetime.fromtimestamp(SYSTEM_CLOCK.now() / 1000, timezone.utc).date().isoformat()
+    still = _approved(file, before)
+    lock = lock_of(file, today, only={*still, *(one.name for one in chosen)})
+    old = {one.name: one for one in (before.policies if before else ()) if one.name in still}
+    return lock.model_copy(update={"policies": tuple(old.get(one.name, one) for one in lock.policies)})
+
+
+def _dropped(file: File, before: Lock | None, after: Lock) -> dict[str, str]:
+    """The entries that left the lock, by name, and why."""
+    kept = {one.name for one in after.policies}
+    gone = [one.name for one in (before.policies if before else ()) if one.name not in kept]
+    stops = {policy.name for policy in file.policies if policy.stops}
+    missing = f"{file.source} has no stop policy of that name"
+    return {name: "it or an exemption was changed since" if name in stops else missing for name in gone}
+
+
+# The evidence.
+
+
+def _look(
+    file: File,
+    policies: Sequence[Policy],
+    options: HistoryOptions,
+    settings: Settings,
+    env: Mapping[str, str],
+) -> dict[str, Evidence]:
+    """Run each policy dry, and replay the history under it, by its name.
+
+    One that only an event runs that names its task cannot be tried.
+    """
+    runs = replay_options(options, settings)
+    policies = [one for one in policies if one.triggers != ("task",)]
+    if not policies:
+        return {}
+    alone = [file.only(one.model_copy(update={"triggers": ()})) for one in policies]
+    now = [_dry_run(one, env) for one in alone]
+    targets = list(dict.fromkeys(target for one in policies for target in one.targets))
+    with progress("Counting the tasks ..."), interruptible() as interrupted:
+        listing = Listing(targets, statuses=[UNFINISHED])
+        listed = list_tasks(listing, settings, read_credentials(env, Context()), interrupted.is_set)
+    unfinished = dict.fromkeys((task.function, task.invocation_id) for task in listed.tasks)
+    history = load_history(options, alone, settings, env)
+    return {
+        policy.name: Evidence(
+            policy,
+            ran,
+            replay_file(one, history, runs),
+            history,
+            _watched(policy, (function for function, _ in unfinished)),
+            not listed.refused,
+        )
+        for policy, one, ran in zip(policies, alone, now, strict=True)
+    }
+
+
+def _dry_run(file: File, env: Mapping[str, str]) -> DryRun:
+    dry = {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(ALL)}
+    ran = dry_run(every_timer(file.policies), dry, file)
+    if ran.interrupted:
+        raise KeyboardInterrupt
+    if ran.finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
+        why = "; ".join([*ran.finished.result.errors, *advice_for(ran.lines.of("list_failed"))])
+        raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", ran.finished.exit)
+    return ran
+
+
+def _objections(evidence: Evidence | None, gone: Iterable[str]) -> Iterator[str]:
+    """What speaks against approving a policy, each with what to do; *gone* are exemptions of the lock."""
+    for exemption in gone:
+        yield f"the exemption {exemption} is gone since the lock was written; put it back, or be sure"
+    if evidence is None:
+        return
+    policy, (finished, lines, _), replayed, loaded, unfinished, complete = evidence
+    (past,) = replayed.policies
+    for line in lines.of("halted"):
+        yield f"right now it would be halted: {line.why}; see who is due, and change the policy"
+    if finished.result.partial or lines.of("list_failed") or not complete:
+        yield "not all tasks could be listed; see what fc-reaper plan cannot list, and try again"
+    counts = finished.result.policies.get(policy.name)
+    yield from _too_many(counts.due if counts else 0, unfinished, "unfinished tasks", "are due right now")
+    records = _watched(policy, (task.function for task in loaded.history.tasks))
+    by_itself = (task for task in loaded.history.tasks if outcome_of(task) in ("succeeded", "failed"))
+    ended = _watched(policy, (task.function for task in by_itself))
+    if records == 0:
+        yield "no task of its functions is in the history; give one with --history that has some"
+    elif ended < _ENOUGH:
+        number = f"only {counted(ended, 'task')}" if ended else "no task"
+        yield (
+            f"{number} of its functions ended without a stop in the history, too few to tell; wait for more, "
+            "or give a longer one with --history"
+        )
+    wrong = len(past.false_stops)
+    if wrong:
+        yield (
+            f"{counted(wrong, 'task')} that it would have stopped succeeded in truth; "
+            "fc-reaper backtest --suggest shows the smallest limit without a false stop"
+        )
+    yield from _too_many(len(past.stops), records, "tasks", "would have been stopped in the history")
+    if past.halted_runs:
+        runs = counted(past.halted_runs, "run")
+        yield f"it would have been halted in {runs} of the history; see fc-reaper backtest, and change it"
+    if loaded.refused:
+        yield "not all of the history could be read; try again, or give one with --history"
+
+
+def _too_many(number: int, of: int, tasks: str, what: str) -> Iterator[str]:
+    if of >= _FEW and number * 2 > of:
+        yield f"{number} of the {of} {tasks} of its functions {what}, more than half; check limit and unit"
+
+
+def _watched(policy: Policy, functions: Iterable[Function]) -> int:
+    """How many of *functions*, one for each task, *policy* watches."""
+    counts = Counter(functions).items()
+    return sum(tasks for one, tasks in counts if any(target.fits(one) for target in policy.targets))
+
+
+# What is shown and asked.
+
+
+def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> None:
+    """What the policies would do now, and would have done."""
+    several = len(evidence) > 1
+    for one in evidence:
+        show(Text(f"What {one.policy.name if several else 'it'} would do now", STRONG), "")
+        show_plan(one.now.finished, one.now.lines)
+        show(*map(not_listed, one.now.lines.of("list_failed")), "")
+    if evidence:
+        history, replays = evidence[0].history, [past for one in evidence for past in one.past.policies]
+        show(Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
+        show(*headline(history, evidence[0].past), "", overview(replays), "")
+        show(*(line for past in replays for line in summary(past)))
+        show(*left_out(history, [(one.policy.name if several else "", one.past) for one in evidence]), "")
+        print_refused(history)
+    for policy in policies:
+        if policy.triggers == ("task",):
+            show(f"{policy.name}: only an event that names a task runs it, so it could not be tried.", "")
+        elif policy.triggers:
+            triggers = " or ".join(policy.triggers)
+            show(f"{policy.name}: only {triggers} runs it; it was tried as if every timer did.", "")
+
+
+def _show_objections(name: str, objections: Iterable[str], stream: TextIO | None = None) -> None:
+    show(Text(f"{name} should not be approved as it is:", BAD), stream=stream)
+    show(*(f"- {printable(objection)}" for objection in objections), stream=stream)
+
+
+def _ask(candidates: Sequence[Policy], objections: Mapping[str, Sequence[str]]) -> Iterator[Policy]:
+    """The policies that a person approves: those without objections by a yes, the others by their names."""
+    sound = [one for one in candidates if not objections[one.name]]
+    if sound and _answer(f"Approve {', '.join(one.name for one in sound)}? [y/N] ").lower() in ("y", "yes"):
+        yield from sound
+    for one in candidates:
+        if objections[one.name]:
+            _show_objections(one.name, objections[one.name])
+            if _answer("To approve it all the same, type its name: ") == one.name:
+                yield one
+
+
+def _answer(question: str) -> str:
+    """The answer from standard input; empty where there is none."""
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
+    if not answer.endswith("\n"):
+        print_line("")
+    return answer.strip()

@@ -10,22 +10,18 @@ from rich.text import Text
 from typer import Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
-from fc_reaper.backtest.stats import PolicyReplay, Replay, Reported, Stop, Suggestion, suggest
+from fc_reaper.backtest.stats import PolicyReplay, Replay, Stop, Suggestion, suggest
 from fc_reaper.cli.chart import draw, drawn_policy
 from fc_reaper.cli.history import (
     HistoryOptions,
     Loaded,
-    function_json,
     headline,
-    history_json,
     left_out,
     load_history,
     minute,
     print_refused,
     replay_file,
-    replay_json,
     replay_options,
-    task_json,
 )
 from fc_reaper.cli.options import (
     Api,
@@ -46,6 +42,7 @@ from fc_reaper.cli.output import (
     CommandError,
     check_writable,
     counted,
+    dump,
     print_json,
     printable,
     short,
@@ -53,7 +50,7 @@ from fc_reaper.cli.output import (
     table,
     write_file,
 )
-from fc_reaper.clock import iso
+from fc_reaper.cli.replay_views import HistoryView, PolicyView, RunsView, SuggestionView
 from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy
@@ -183,12 +180,11 @@ def overview(replays: Sequence[PolicyReplay], memory: int | None = None) -> Tabl
         counts = [Text(str(one.outcomes[outcome])) for outcome in outcomes]
         if stops and one.outcomes["succeeded"]:
             counts[0].stylize(BAD)
-        cost = _gb_seconds(one.saved, memory)
         rows.append(
             [
                 *(one.policy.name, "stop" if stops else "report", str(len(one.found)), *counts),
                 format_duration(one.saved) if stops else "-",
-                *([] if cost is None else [f"{cost:,.0f}" if stops else "-"]),
+                *([] if memory is None else [f"{_gb_seconds(one.saved, memory):,.0f}" if stops else "-"]),
             ]
         )
     return table(heads, rows, right=heads[2:])
@@ -276,9 +272,6 @@ def _measures(suggestions: Iterable[Suggestion]) -> Iterator[str | Text | Table]
     )
 
 
-# JSON.
-
-
 def _json(
     loaded: Loaded,
     file: File | None,
@@ -286,79 +279,18 @@ def _json(
     suggestions: Iterable[Suggestion] | None,
     memory: int | None,
 ) -> dict[str, Any]:
-    whole: dict[str, Any] = {"history": history_json(loaded)}
+    whole: dict[str, Any] = {"history": dump(HistoryView, loaded)}
     if file is not None and replayed is not None:
-        whole["policy"] = file.source
-        whole["replay"] = replay_json(replayed)
-        whole["policies"] = [_policy_json(one, memory) for one in replayed.policies]
+        policies = [dump(PolicyView, one) for one in replayed.policies]
+        if memory is not None:
+            for policy, one in zip(policies, replayed.policies, strict=True):
+                policy["saved_gb_s"] = _gb_seconds(one.saved, memory)
+        whole |= {"policy": file.source, "replay": dump(RunsView, replayed), "policies": policies}
     if suggestions is not None:
-        whole["suggestions"] = [_suggestion_json(one) for one in suggestions]
+        whole["suggestions"] = [dump(SuggestionView, one) for one in suggestions]
     return whole
 
 
-def _policy_json(one: PolicyReplay, memory: int | None) -> dict[str, Any]:
-    stops, found = one.policy.stops, one.found
-    return {
-        "name": one.policy.name,
-        "line": one.policy.line,
-        "does": "stop" if stops else "report",
-        "tasks": len(found),
-        "first": iso(found[0].at) if found else None,
-        "last": iso(found[-1].at) if found else None,
-        "outcomes": {name: one.outcomes[name] for name in OUTCOMES},
-        "false_stops": one.outcomes["succeeded"] if stops else None,
-        "saved_s": one.saved / 1000,
-        **({} if memory is None else {"saved_gb_s": _gb_seconds(one.saved, memory)}),
-        "due": one.due if stops else None,
-        "held_back": one.held_back,
-        "halted_runs": one.halted_runs,
-        "unknown": {"tasks": one.unknown, "why": dict(one.unknown_why.most_common())},
-        "found": [_found_json(each) for each in found],
-    }
-
-
-def _found_json(found: Stop | Reported) -> dict[str, Any]:
-    verdict = found.verdict
-    whole = {
-        **task_json(found.task),
-        "at": iso(found.at),
-        "outcome": found.outcome,
-        "status": found.task.status,
-        "rule": verdict.rule,
-        "age_s": None if verdict.age is None else verdict.age / 1000,
-        "limit_s": None if verdict.limit is None else verdict.limit / 1000,
-    }
-    if isinstance(found, Stop):
-        whole |= {
-            "due_since": iso(found.due_since), "saved_s": found.saved / 1000, "ran_s": found.lost / 1000
-        }  # fmt: skip
-    return whole
-
-
-def _suggestion_json(one: Suggestion) -> dict[str, Any]:
-    return {
-        **function_json(one.function),
-        "ended": dict(sorted(one.ended.items())),
-        "stopped": one.stopped,
-        "alive": one.alive,
-        "unknown": one.unknown,
-        "measures": {
-            spread.measure: {
-                "clock": spread.clock,
-                "tasks": spread.tasks,
-                "p50_s": spread.p50 / 1000,
-                "p95_s": spread.p95 / 1000,
-                "p99_s": spread.p99 / 1000,
-                "max_s": spread.most / 1000,
-                "smallest_limit": None if spread.limit is None else spell_duration(spread.limit),
-                "smallest_limit_s": None if spread.limit is None else spread.limit / 1000,
-                "unit_s": spread.unit / 1000,
-            }
-            for spread in one.spreads
-        },
-    }
-
-
-def _gb_seconds(length: Millis, memory: int | None) -> float | None:
+def _gb_seconds(length: Millis, memory: int) -> float:
     """What running so long costs in a function of *memory* MB; a GB has 1024 of them."""
-    return None if memory is None else round(length / 1000 * memory / 1024, 3)
+    return round(length / 1000 * memory / 1024, 3)

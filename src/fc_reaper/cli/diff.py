@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -10,22 +11,19 @@ from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
-from fc_reaper.backtest.history import OUTCOMES
-from fc_reaper.backtest.stats import CHANGES, Change, Comparison, How, Replay, Stop, compare
+from fc_reaper.backtest.history import OUTCOMES, Outcome
+from fc_reaper.backtest.stats import CHANGES, Change, Comparison, Replay, Stop, compare
 from fc_reaper.cli.backtest import IN_TRUTH, outcome_columns
 from fc_reaper.cli.history import (
     HistoryOptions,
     Loaded,
     headline,
-    history_json,
     left_out,
     load_history,
     minute,
     print_refused,
     replay_file,
-    replay_json,
     replay_options,
-    task_json,
 )
 from fc_reaper.cli.options import (
     Api,
@@ -44,6 +42,7 @@ from fc_reaper.cli.output import (
     STRONG,
     CommandError,
     counted,
+    dump,
     print_json,
     print_line,
     printable,
@@ -51,7 +50,7 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.clock import iso
+from fc_reaper.cli.replay_views import ChangeView, HistoryView, RunsView
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
@@ -253,19 +252,19 @@ def _escaped(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in printable(text))
 
 
-# JSON.
-
-
 def _json(loaded: Loaded, sides: list[Side], comparison: Comparison) -> dict[str, Any]:
     old, new = map(_side_json, sides)
     return {
-        "history": history_json(loaded),
+        "history": dump(HistoryView, loaded),
         "old": old,
         "new": new,
-        "counts": {how: _counts_json(comparison, how) for how in CHANGES},
+        "counts": {
+            how: {"tasks": len(comparison.of(how)), **_by_outcome(comparison.outcomes(how))}
+            for how in CHANGES
+        },
         "same": comparison.same,
         "saved_s": comparison.saved / 1000,
-        "changes": [_change_json(change) for change in comparison.changes],
+        "changes": [dump(ChangeView, change) for change in comparison.changes],
     }
 
 
@@ -274,29 +273,13 @@ def _side_json(side: Side) -> dict[str, Any]:
     return {
         "policy": side.name,
         "stops": len(stops),
-        "outcomes": {outcome: sum(stop.outcome == outcome for stop in stops) for outcome in OUTCOMES},
+        "outcomes": _by_outcome(Counter(stop.outcome for stop in stops)),
         "reported": sum(len(one.reported) for one in policies),
         "unknown": {one.policy.name: one.unknown for one in policies if one.unknown},
         "saved_s": sum(stop.saved for stop in stops) / 1000,
-        "replay": replay_json(side.replayed),
+        "replay": dump(RunsView, side.replayed),
     }
 
 
-def _counts_json(comparison: Comparison, how: How) -> dict[str, int]:
-    outcomes = comparison.outcomes(how)
-    return {"tasks": len(comparison.of(how)), **{outcome: outcomes[outcome] for outcome in OUTCOMES}}
-
-
-def _change_json(change: Change) -> dict[str, Any]:
-    return {
-        "how": change.how,
-        **task_json(change.task),
-        "outcome": change.outcome,
-        "old": None if change.old is None else _stop_json(change.old),
-        "new": None if change.new is None else _stop_json(change.new),
-    }
-
-
-def _stop_json(stop: Stop) -> dict[str, Any]:
-    verdict = stop.verdict
-    return {"policy": verdict.policy, "rule": verdict.rule, "at": iso(stop.at), "saved_s": stop.saved / 1000}
+def _by_outcome(counts: Counter[Outcome]) -> dict[str, int]:
+    return {outcome: counts[outcome] for outcome in OUTCOMES}

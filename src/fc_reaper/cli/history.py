@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fc_reaper.backtest.history import History, Sifted, sift
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
@@ -27,7 +27,8 @@ from fc_reaper.cli.output import (
     progress_bar,
 )
 from fc_reaper.clock import iso
-from fc_reaper.models import Exit, Function, Millis, Task
+from fc_reaper.errors import CloudError
+from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.target import Target
@@ -60,6 +61,16 @@ class Loaded:
     unmatched: list[Target] = field(default_factory=list)
     saved: str | None = None
     payloads: bool = False
+
+    @property
+    def begin(self) -> Millis | None:
+        """The first moment of the history, None without a task."""
+        return self.history.begin if self.history.tasks else None
+
+    @property
+    def end(self) -> Millis | None:
+        """The last moment of the history, None without a task."""
+        return self.history.end if self.history.tasks else None
 
     @property
     def exit(self) -> Exit:
@@ -123,6 +134,10 @@ def _from_cloud(save: str | None, listing: Listing, settings: Settings, env: Map
         step = stack.enter_context(progress_bar("Listing the tasks", None))
         listing = replace(listing, save=write, step=step)
         listed = list_tasks(listing, settings, read_credentials(env, Context()), interrupted.is_set)
+        if listed.refused and not listed.answered:  # then there is nothing to save, either
+            what, error = listed.refused[0]
+            why = f"{what}: {error.detail}"
+            raise CloudError(why, http_status=error.http_status, error_code=error.error_code)
     sifted = sift(listed.tasks)
     history = History(tuple(sifted.tasks), sifted.latest if listed.taken is None else listed.taken)
     return Loaded("the cloud", history, sifted, [], listed.refused, listed.unmatched, save, listing.payloads)
@@ -245,62 +260,3 @@ def print_refused(loaded: Loaded) -> None:
     if len(loaded.refused) > 20:
         print_error(f"and {len(loaded.refused) - 20} more")
     print_error(*dict.fromkeys(advice(error.http_status, error.error_code) for _, error in loaded.refused))
-
-
-# As JSON.
-
-
-def history_json(loaded: Loaded) -> dict[str, Any]:
-    """What was read, and what was left out of it."""
-    history, sifted = loaded.history, loaded.sifted
-    return {
-        "source": loaded.source,
-        "records": sifted.records,
-        "replayed": len(history.tasks),
-        "begin": iso(history.begin) if history.tasks else None,
-        "end": iso(history.end) if history.tasks else None,
-        "undated": sifted.undated,
-        "contradicting": [{**task_json(task), "why": why} for task, why in sifted.inconsistent],
-        "repeated": sifted.repeated,
-        "retried_more_than_told": sifted.unseen_retries,
-        "broken_lines": [broken._asdict() for broken in loaded.broken],
-        "not_listed": [
-            {
-                "what": what,
-                "error": error.detail,
-                "http_status": error.http_status,
-                "error_code": error.error_code,
-            }
-            for what, error in loaded.refused
-        ],
-        "unmatched": [str(target) for target in loaded.unmatched],
-        "saved": loaded.saved,
-    }
-
-
-def replay_json(replayed: Replay) -> dict[str, Any]:
-    """The runs that were replayed, and what they left out."""
-    return {
-        "interval_s": replayed.interval / 1000,
-        "runs": replayed.runs,
-        "first_run": None if replayed.first is None else iso(replayed.first),
-        "last_run": None if replayed.last is None else iso(replayed.last),
-        "outside_targets": replayed.outside,
-        "not_replayed": [
-            {"name": policy.name, "triggers": list(policy.triggers)} for policy in replayed.not_replayed
-        ],
-    }
-
-
-def task_json(task: Task) -> dict[str, Any]:
-    """What tells a task from all others."""
-    return {
-        **function_json(task.function),
-        "invocation_id": task.invocation_id,
-        "request_id": task.request_id,
-    }
-
-
-def function_json(function: Function) -> dict[str, Any]:
-    """A function under its qualifier."""
-    return {"service": function.service, "function": function.name, "qualifier": function.qualifier}

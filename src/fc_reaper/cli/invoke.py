@@ -33,6 +33,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.events import parse_event
 from fc_reaper.log import Lines, Listener
 from fc_reaper.models import Exit
+from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy
 from fc_reaper.run import Dependencies, PlannedRun, RunResult, own_account, run
 from fc_reaper.settings import Context, connect, read_settings
@@ -111,19 +112,20 @@ def run_local(
     shown: int = 100,
     interrupted: Callable[[], bool] = lambda: False,
     planned_run: PlannedRun | None = None,
+    approved: File | None = None,
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
     Log lines go to *stream*, and as values to *listener*. The result holds at most *shown* due tasks. Once
     *interrupted* returns True the run comes to its end. A *planned_run* lists nothing: it is about the
-    planned tasks.
+    planned tasks. *approved* takes the place of the policy of *env*, as if policy.lock approved it.
     """
     random = Random()
     opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random)
     dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, opened, interrupted, shown, listener)
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))
-    return run(event, context, dependencies, planned_run)
+    return run(event, context, dependencies, planned_run, approved=approved)
 
 
 # --explain

@@ -119,9 +119,14 @@ class View(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-def inner(*names: str) -> Any:
+def inner(name: str, *further: str | int) -> Any:
     """A field that takes the attribute of another name, or one further inside; None where there is none."""
-    return Field(None, validation_alias=AliasPath(*names))
+    return Field(None, validation_alias=AliasPath(name, *further))
+
+
+def dump(view: type[View], value: object) -> dict[str, Any]:
+    """*value* as the JSON object that *view* makes of it."""
+    return view.model_validate(value).model_dump(mode="json")
 
 
 # Tables

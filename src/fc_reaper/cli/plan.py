@@ -2,16 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shlex import join
+from typing import Annotated, Any, NamedTuple
 
+from rich.table import Table
+from rich.text import Text
 from typer import Argument, Option
 
+from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.incident import make_incident, with_match_options
+from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment
-from fc_reaper.cli.planning.incident import Incident
-from fc_reaper.cli.planning.plan import Wanted
-from fc_reaper.cli.planning.plan import plan as make_plan
+from fc_reaper.cli.output import (
+    BAD,
+    SOFT,
+    STRONG,
+    CommandError,
+    check_writable,
+    counted,
+    format_seconds,
+    interruptible,
+    print_error,
+    print_json,
+    print_line,
+    printable,
+    progress,
+    short,
+    show,
+    table,
+    write_file,
+)
+from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.log import Lines, ListFailed, ResultTask, TaskLine
+from fc_reaper.models import Exit
+from fc_reaper.policy import Policy
+from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy_files import read_policy
+from fc_reaper.run import RunResult
+from fc_reaper.settings import Context, read_settings
+from fc_reaper.sweep.report import HELD_OUT
+
+ALL = 1_000_000
+"""Tasks that a result holds and log lines of one policy: more than any account has."""
+
+_TIMEOUT = 600.0
+_LINES = (
+    *("list_failed", "reported", "unknown", "stuck", "halted", "budget_spent", "not_approved"),
+    *("trigger_ignored", "trigger_refused", "trigger_unrecognised"),
+)
+_SHOWN = 20
+"""Tasks that are shown although they are not due; the rest is counted."""
+
+_NOT_DUE = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
+_SKIPPED = {
+    "budget": "beyond the budget",
+    "halted": "halted",
+    "spared": "no longer due",
+    "margin": "no time left",
+    "clock": "clocks differ",
+}
 
 
+@with_match_options
 def plan(
     event: Annotated[
         str | None, Argument(metavar="EVENT", help="As for invoke; default: every timer of the policy.")
@@ -27,28 +82,13 @@ def plan(
     target: Annotated[
         list[str] | None, Option("--target", metavar="TARGET", help="Without a policy: functions to stop in.")
     ] = None,
-    alive_for: Annotated[
-        str | None, Option("--alive-for", metavar="TIME", help="Tasks that are alive for longer.")
-    ] = None,
-    running_for: Annotated[
-        str | None, Option("--running-for", metavar="TIME", help="Tasks that run for longer.")
-    ] = None,
-    queued_for: Annotated[
-        str | None, Option("--queued-for", metavar="TIME", help="Tasks that are queued for longer.")
-    ] = None,
-    status: Annotated[
-        list[str] | None, Option("--status", metavar="STATUS", help="Tasks in this status.")
-    ] = None,
-    ids: Annotated[list[str] | None, Option("--id", metavar="GLOB", help="Tasks whose id matches.")] = None,
-    where: Annotated[
-        str | None, Option("--where", metavar="EXPR", help="Tasks for which this JMESPath is true.")
-    ] = None,
     reason: Annotated[
         str | None, Option("--reason", metavar="TEXT", help="Why, for the log line of every stop.")
     ] = None,
     most: Annotated[
         int | None, Option("--max", metavar="N", min=1, help="Stop at most N tasks at each apply.")
     ] = None,
+    **match: Any,
 ) -> int:
     """Show every task that is due, and why. Stops nothing.
 
@@ -62,12 +102,204 @@ def plan(
       fc-reaper plan --target media/transcode --queued-for 30m \\
         --reason "stale queue" --max 50 --out incident.json
     """
-    incident = Incident(
-        tuple(target or ()), alive_for, running_for, queued_for, tuple(status or ()), tuple(ids or ()), where,
-        reason, most,
-    )  # fmt: skip
-    given = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
-    options = tuple(word for name, value in given.items() if value is not None for word in (name, value))
-    wanted = Wanted(json=as_json, out=out, force=force, options=options)
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
-    return make_plan(event, env, wanted, incident if incident != Incident() else None)
+    file_name = None if out == "-" else out
+    _check_output(out, file_name, as_json=as_json, force=force)
+    env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), "REAPER_MODE": "dry-run"}
+    env["REAPER_LOG_TASKS"] = str(ALL)
+    settings = read_settings(env, Context())
+    incident = make_incident(target, reason, most, match, event, settings, env)
+    file = read_policy(settings) if incident is None else incident.file
+    place = None if out is None else whereabouts(settings)
+    raw = every_timer(file.policies) if event is None else read_event(event)
+    began = SYSTEM_CLOCK.now()
+    finished, lines, interrupted = dry_run(raw, env, None if incident is None else file)
+    if interrupted and out is not None:
+        raise KeyboardInterrupt
+    listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
+    if as_json:
+        print_json(finished.result.fields())
+    elif listed and out != "-":
+        show_plan(finished, lines, file.policies)
+    if listed and place is not None:
+        made = make_plan(began, place, file, finished, lines, incident)
+        if file_name is None:
+            print_line(dump_plan(made).removesuffix("\n"))
+        else:
+            write_file(file_name, dump_plan(made), force=force)
+            if not as_json:
+                given = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
+                options = [
+                    word for name, value in given.items() if value is not None for word in (name, value)
+                ]
+                print_line("\n".join(_written(made, file_name, options)))
+    failures = lines.of("list_failed")
+    print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
+    print_error(*advice_for(failures))
+    return finished.exit
+
+
+def _check_output(out: str | None, file_name: str | None, *, as_json: bool, force: bool) -> None:
+    if force and file_name is None:
+        raise CommandError("--force makes sense with --out FILE only; leave it out")
+    if out == "":
+        raise CommandError("--out is empty; give it a file, or - for standard output")
+    if out == "-" and as_json:
+        raise CommandError("--json and --out - both print to standard output; leave one of them out")
+    if file_name is not None:
+        check_writable(file_name, force=force)
+
+
+class DryRun(NamedTuple):
+    """A dry run, the lines that it logged, and whether it was interrupted."""
+
+    finished: RunResult
+    lines: Lines
+    interrupted: bool
+
+
+def dry_run(event: bytes, env: Mapping[str, str], approved: File | None = None) -> DryRun:
+    """Run once for *event* under the settings of *env*, whose mode is dry-run.
+
+    *approved* takes the place of the policy that they name, as if policy.lock approved it.
+    """
+    lines = Lines(*_LINES)
+    with progress("Listing the tasks ..."), interruptible() as interrupted:
+        finished = run_local(
+            event,
+            env,
+            timeout=_TIMEOUT,
+            listener=lines,
+            shown=ALL,
+            interrupted=interrupted.is_set,
+            approved=approved,
+        )
+        return DryRun(finished, lines, interrupted.is_set())
+
+
+def every_timer(policies: Iterable[Policy]) -> bytes:
+    """An event of every timer that *policies* name, and of one that they do not name.
+
+    That one only where it runs something, or where no timer is named at all.
+    """
+    policies = list(policies)
+    named = {one.partition(":")[2] for policy in policies for one in policy.triggers if ":" in one}
+    unnamed = [""] if not named or any(policy.fits_trigger("timer") for policy in policies) else []
+    timers = [{"triggerTime": "", "triggerName": name, "payload": ""} for name in [*unnamed, *sorted(named)]]
+    return json.dumps(timers).encode()
+
+
+def _written(made: Plan, name: str, options: Sequence[str]) -> Iterator[str]:
+    now = sum(task.fate == "would_stop" for task in made.tasks)
+    yield f"Written to {name}: {counted(len(made.tasks), 'task')}, {now} to be stopped by the first apply."
+    yield from (f"{policy} is halted, so apply will stop none of its tasks." for policy in made.policy.halted)
+    if not made.complete:
+        yield "It is not complete: not everything could be listed."
+    yield f"Review it, then within an hour: {join(['fc-reaper', 'apply', name, *options, '--enforce'])}"
+
+
+# Tables.
+
+
+def show_plan(finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()) -> None:
+    """Show the due tasks by policy, others that need a look, the counts, and policies that did not run."""
+    tasks = sorted(finished.result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
+    for policy in dict.fromkeys(task.policy for task in tasks):
+        its = [task for task in tasks if task.policy == policy]
+        show(Text.assemble((policy or "", STRONG), f": {printable(its[0].reason)}"), _due(its), "")
+    others = lines.of(*_NOT_DUE)
+    if others:
+        show("Not due, and worth a look:", _not_due(others[:_SHOWN]))
+        if len(others) > _SHOWN:
+            show(f"... and {len(others) - _SHOWN} more; fc-reaper invoke --dry-run logs them")
+        show("")
+    show(*_sentences(finished, lines))
+    requests = finished.trigger.requests
+    for one in policies:
+        if not any(one.fits_trigger(request.kind, request.name) for request in requests):
+            show(f"{one.name} did not run: only {' or '.join(one.triggers)} runs it.")
+    show("This was a dry run; nothing was touched.")
+
+
+def _due(tasks: Iterable[ResultTask]) -> Table:
+    rows: list[tuple[Text | str, ...]] = []
+    for task in tasks:
+        place = short(task.service, task.function, task.qualifier)
+        age, limit, over = map(format_seconds, (task.age_s, task.limit_s, task.over_s))
+        rows.append((task.invocation_id, place, task.rule or "-", age, limit, over, _fate(task)))
+    heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
+    return table(heads, rows, right=("age", "limit", "over"))
+
+
+def _fate(task: ResultTask) -> Text:
+    if task.event == "would_stop":
+        return Text("would stop", STRONG)
+    if task.event == "ended":
+        return Text("ended meanwhile", SOFT)
+    if task.event == "skipped" and task.why is not None:
+        return Text("spared by holdout" if task.detail == HELD_OUT else _SKIPPED[task.why], SOFT)
+    return Text(printable(f"{task.detail or 'failed'}: {task.error_code}"), BAD)
+
+
+def _not_due(lines: Iterable[TaskLine]) -> Table:
+    rows = (
+        (
+            line.invocation_id,
+            short(line.service, line.function, line.qualifier),
+            line.policy or "-",
+            format_seconds(line.age_s),
+            f"{_NOT_DUE[line.event]}: {printable(line.reason)}",
+        )
+        for line in lines
+    )
+    return table(("task", "function", "policy", "age", "what happens"), rows, right=("age",))
+
+
+def _sentences(finished: RunResult, lines: Lines) -> Iterator[str]:
+    result, counts = finished.result, finished.result.counts
+    listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
+    others = {
+        "kept": counts.kept,
+        "exempt": counts.exempt,
+        "reported": counts.reported,
+        "unknown": counts.unknown,
+    }
+    rest = _counted(others) or "none kept"
+    if counts.due:
+        due = {"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
+               "held back": counts.skipped, "failed": counts.failed}  # fmt: skip
+        yield f"{counts.due} due of {listed}: {_counted(due)}. The others: {rest}."
+    else:
+        yield f"Nothing is due: {listed}, {rest}."
+    if counts.stuck:
+        yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
+    for line in lines.of("halted"):
+        yield f"{line.policy} is halted: {printable(line.why)}."
+    for line in lines.of("budget_spent"):
+        allowed = f"its budget is {line.allowed}/run"
+        if line.why:
+            allowed = f"{line.allowed} may be stopped now ({printable(line.why)})"
+        yield f"{line.policy}: {line.due} {'is' if line.due == 1 else 'are'} due, {allowed}; the rest waits."
+    for line in lines.of("not_approved"):
+        yield f"{line.policy} is not approved, so it only reports: {printable(line.why)}."
+    for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
+        yield f"{line.event}: {printable(line.why)}."
+    if result.unmatched:
+        yield f"Targets that fit no function in task mode: {printable(', '.join(result.unmatched))}."
+    if result.partial:
+        yield "The run ended early: not everything was listed."
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
+
+
+def not_listed(line: ListFailed) -> str:
+    """What could not be listed, and why."""
+    return f"not listed: {short(line.service, line.function, line.qualifier)}: {refusal(line)}"
+
+
+def refusal(line: ListFailed | TaskLine) -> str:
+    """How the cloud refused, or that it did not answer."""
+    status = "no answer" if line.http_status is None else f"HTTP {line.http_status}"
+    request = f" (request {line.fc_request_id})" if line.fc_request_id else ""
+    return f"{status}, {line.error_code}: {line.error[:160]}{request}"

@@ -1,1 +1,0 @@
-"""`approve`: look at what a policy does, then let it stop tasks."""
