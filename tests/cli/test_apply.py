@@ -27,8 +27,8 @@ def hours_ago(hours: float) -> int:
     return int((time.time() - hours * 3600) * 1000)
 
 
-def test_what_is_planned_and_still_due_is_stopped_and_told(cloud: EmulatorProcess, folder: Path) -> None:
-    """Each task with what became of it; the exit code is 0, and nobody else was touched."""
+def test_what_is_planned_and_still_due_is_stopped_and_shown(cloud: EmulatorProcess, folder: Path) -> None:
+    """Each task with what became of it; the exit code is 0, and no other task was stopped."""
     ran = carried_out(cloud, a_plan(cloud, folder))
     assert stopped(cloud) == {"over-1", "over-2", "over-3"}
     assert "over-1 media/transcode@prod stopped confirmed by reading it again" in ran.text
@@ -61,7 +61,7 @@ def test_nothing_is_stopped_without_enforce(args: list[str], cloud: EmulatorProc
     assert stopped(cloud) == set()
 
 
-def test_what_has_changed_since_is_left_alone_and_told(tmp_path: Path) -> None:
+def test_what_has_changed_since_is_left_alone_and_shown(tmp_path: Path) -> None:
     """The account is another one by then: only what stayed as it was is stopped."""
     long_ago, begun, anew = hours_ago(5), hours_ago(3), hours_ago(0.1)
 
@@ -107,7 +107,7 @@ def test_what_has_changed_since_is_left_alone_and_told(tmp_path: Path) -> None:
 
 
 def test_a_budget_goes_on_where_the_last_apply_ended(tmp_path: Path) -> None:
-    """Three hundred tasks, fifty at a time: nobody is stopped twice, and what is done counts as done."""
+    """Three hundred tasks, fifty at a time: no task is stopped twice, and what is done counts as done."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(budget="500/run"))
     with running_emulator("--stopping", "100ms", seed=seed) as cloud:
@@ -153,7 +153,7 @@ def stops(cloud: EmulatorProcess) -> dict[str, int]:
 
 
 def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -> None:
-    """What was accepted is proven; in the end each task was asked to stop once, and nobody else was."""
+    """What was accepted is proven; in the end each task was asked to stop once, and no other was."""
     seed = {
         "invocations": [
             seeded("job-{n}", "Running", count=120, enqueued="-5h", started="-3h"),
@@ -170,11 +170,11 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
             while len(stopped(cloud)) < 10:
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
-            told = " ".join(process.communicate(timeout=60)[0].split())
+            text = " ".join(process.communicate(timeout=60)[0].split())
         first = stopped(cloud)
         assert process.returncode == 1
-        assert "Interrupted:" in told
-        assert f"{len(first)} stopped ({len(first)} confirmed)" in told
+        assert "Interrupted:" in text
+        assert f"{len(first)} stopped ({len(first)} confirmed)" in text
         again = carried_out(cloud, plan)
         assert len(first) < 120
         assert stops(cloud) == {f"job-{n}": 1 for n in range(1, 121)}
@@ -231,7 +231,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another region": (lambda plan: plan.update(region="cn-beijing"), "the plan is for region cn-beijing"),
     "another endpoint": (
         lambda plan: plan.update(account=None, endpoint="https://example.com"),
-        "nobody can tell whether that is the same account",
+        "which may be another account",
     ),
     "old": (lambda plan: plan.update(time="2026-01-01T00:00:00Z"), "more than 1h; make a new one"),
     "from the future": (lambda plan: plan.update(time="2099-01-01T00:00:00Z"), "from now; check the clocks"),
@@ -289,7 +289,7 @@ def test_an_old_plan_is_carried_out_by_somebody_who_says_so(cloud: EmulatorProce
 
 
 def test_log_lines_are_appended_to_a_file(cloud: EmulatorProcess, folder: Path) -> None:
-    """The same lines as of any run, woken by a command; one apply after the other."""
+    """The same lines as of any run that a command starts; one apply after the other."""
     plan = a_plan(cloud, folder)
     for _ in range(2):
         carried_out(cloud, plan, "--log", "trail.jsonl")
@@ -311,8 +311,8 @@ def test_a_log_that_cannot_be_written_stops_nothing(cloud: EmulatorProcess, fold
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_log_that_breaks_off_is_told(cloud: EmulatorProcess, folder: Path) -> None:
-    """The stops are done and told all the same; the exit code is 1."""
+def test_a_log_that_breaks_off_is_reported(cloud: EmulatorProcess, folder: Path) -> None:
+    """The stops are done and shown all the same; the exit code is 1."""
     ran = carried_out(cloud, a_plan(cloud, folder), "--log", "/dev/full")
     assert ran.code == 1
     assert "the log could not be written to its end" in ran.err
@@ -338,8 +338,8 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
     assert stopped(cloud) == set()
 
 
-def test_where_the_cloud_answers_nobody_not_every_task_is_tried(tmp_path: Path) -> None:
-    """Five thousand vain attempts would help nobody."""
+def test_where_the_cloud_does_not_answer_not_every_task_is_tried(tmp_path: Path) -> None:
+    """Five thousand failures would not help."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(budget="500/run"))
     with running_emulator(seed=seed) as cloud:
@@ -354,7 +354,7 @@ def test_where_the_cloud_answers_nobody_not_every_task_is_tried(tmp_path: Path) 
 def test_one_task_that_cannot_be_stopped_does_not_hide_the_others(
     cloud: EmulatorProcess, folder: Path
 ) -> None:
-    """It is told with the cloud's own words; exit 1."""
+    """It is shown with the cloud's own words; exit 1."""
     plan = a_plan(cloud, folder)
     cloud.faults(
         [
@@ -372,7 +372,7 @@ def test_one_task_that_cannot_be_stopped_does_not_hide_the_others(
     assert ran.code == 1
 
 
-def test_keep_looks_at_the_population_again(tmp_path: Path) -> None:
+def test_keep_counts_its_tasks_again(tmp_path: Path) -> None:
     """Three of five are too many by the plan; by then two others have ended, so one is."""
     keep = policy(match="{status: Running}", keep="{at_most: 2}")
     a_policy_file(tmp_path, keep)
@@ -406,8 +406,8 @@ def test_keep_leaves_another_task_of_the_same_id_alone(tmp_path: Path, changed: 
     assert became(ran) == {"second": "not_due"}
 
 
-def test_who_left_the_plan_still_counts_for_no_other_policy(tmp_path: Path) -> None:
-    """Who is one too many for the first policy does not count for the second, stopped or not."""
+def test_a_task_that_left_the_plan_still_counts_for_no_other_policy(tmp_path: Path) -> None:
+    """A task that is one too many for the first policy does not count for the second, stopped or not."""
     one, two = ("{status: Running}, keep: {at_most: 1}", "{status: Running}, keep: {at_most: 3}")
     head = "version: 1\npolicies:\n"
     text = head + "".join(
@@ -477,7 +477,7 @@ HALTED: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_nothing_is_stopped_of_what_was_halted_when_it_was_planned(
     change: Callable[[dict[str, Any]], object], tmp_path: Path
 ) -> None:
-    """A look that says \"this looks like a mistake\" is no leave to stop the first five of it."""
+    """A dry run that says \"this looks like a mistake\" does not allow to stop the first five of it."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=6, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(halt_over="5"))
     with running_emulator(seed=seed) as cloud:
@@ -486,13 +486,13 @@ def test_nothing_is_stopped_of_what_was_halted_when_it_was_planned(
         assert stopped(cloud) == set()
     (why,) = {task["why"] for task in as_json.json["tasks"]}
     assert set(became(as_json).values()) == {"waiting"}
-    assert why == "halted when it was planned; look at the tasks, then make a new plan"
+    assert why == "halted when it was planned; check the tasks, then make a new plan"
     assert "No task of the plan may be stopped: nothing was done." in ran.text
     assert (ran.code, as_json.code) == (1, 1)
 
 
 def test_a_halted_policy_says_so_when_its_plan_is_written(tmp_path: Path) -> None:
-    """The plan names it, and whoever made it reads what that means."""
+    """The plan names it, and the output says what that means."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=6, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(halt_over="5"))
     with running_emulator(seed=seed) as cloud:
@@ -533,10 +533,10 @@ def test_a_plan_that_was_not_halted_may_be_cut(cloud: EmulatorProcess, tmp_path:
     ],
     ids=["neither", "halt_over", "keep"],
 )
-def test_who_goes_by_a_number_stops_nothing_by_half_a_look(
+def test_what_depends_on_a_number_stops_nothing_by_an_incomplete_plan(
     keys: dict[str, str], gone: set[str], cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Where not everything could be looked at nobody knows the number."""
+    """Where not everything could be listed the number is unknown."""
     a_policy_file(tmp_path, policy(targets="[media/transcode@prod, media/nobody@prod]", **keys))
     ran = carried_out(cloud, a_plan(cloud, tmp_path))
     assert stopped(cloud) == gone
@@ -553,7 +553,7 @@ def test_what_a_plan_says_does_not_steer_a_terminal(cloud: EmulatorProcess, fold
     )
 
 
-def test_a_policy_that_is_not_armed_any_more_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_policy_that_is_not_approved_any_more_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:
     """A lock beside it counts at the moment of the stop; an incident stands in no lock."""
     plan = a_plan(cloud, folder)
     (folder / "policy.lock").write_text("version: 1\nexempt: [keep-*]\npolicies: []\n")
@@ -577,8 +577,8 @@ def test_a_terminal_sees_how_far_it_is(cloud: EmulatorProcess, folder: Path) -> 
     with subprocess.Popen(args, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         seen = shown_on(ours)
-        told, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=60)
     assert "Stopping" in seen
     assert "3/3" in seen
-    assert "\x1b" not in told.decode()
-    assert "3 stopped (3 confirmed)" in told.decode()
+    assert "\x1b" not in out.decode()
+    assert "3 stopped (3 confirmed)" in out.decode()

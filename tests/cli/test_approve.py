@@ -86,14 +86,14 @@ def test_the_evidence_comes_before_the_question(cloud: EmulatorProcess, tmp_path
 
 
 @pytest.mark.parametrize("answers", ["", "n\n", "\n", "what?\n", "runaway\n"])
-def test_anything_but_a_yes_arms_nothing(cloud: EmulatorProcess, tmp_path: Path, answers: str) -> None:
-    """Nor does it write a lock, which would disarm what stops today."""
+def test_anything_but_a_yes_approves_nothing(cloud: EmulatorProcess, tmp_path: Path, answers: str) -> None:
+    """Nor does it write a lock, beside which all that stops today would only report."""
     ran = approve(cloud, tmp_path, answers=answers)
     assert (ran.code, approved(tmp_path), list(tmp_path.glob("policy.lock*"))) == (1, [], [])
     assert "Not approved by you: runaway, cancelled." in ran.text
 
 
-def test_a_policy_with_false_stops_is_armed_only_by_its_name(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_false_stops_are_approved_only_by_name(cloud: EmulatorProcess, tmp_path: Path) -> None:
     """A yes is not enough for what would have stopped tasks that succeeded."""
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, answers="y\ny\n")
@@ -103,8 +103,8 @@ def test_a_policy_with_false_stops_is_armed_only_by_its_name(cloud: EmulatorProc
     assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
 
 
-def test_yes_arms_only_what_nothing_speaks_against(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """For a pipeline: doubts are exit 1, unless somebody wrote that they do not count."""
+def test_yes_approves_only_what_has_no_objections(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """For a pipeline: objections are exit 1, unless an option says that they do not count."""
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, "--yes")
     assert (ran.code, approved(tmp_path)) == (1, ["cancelled"])
@@ -124,8 +124,8 @@ ALERTED = """\
 """
 
 
-def test_what_no_timer_runs_is_looked_at_all_the_same(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """An alert decides when it judges, not how: its false stops are as false."""
+def test_what_no_timer_runs_is_tried_all_the_same(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """An alert decides when it is evaluated, not how: its false stops are as false."""
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
     assert (ran.code, approved(tmp_path)) == (1, [])
@@ -146,8 +146,8 @@ def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path
     assert places == sorted(places)
 
 
-def test_what_only_a_named_task_wakes_is_armed_by_a_yes(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """The application says which task; there is nothing to run dry, and that is said."""
+def test_what_only_a_named_task_triggers_is_approved_by_a_yes(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The application names the task; there is nothing to try, and the output says so."""
     ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
     said = "cancelled: only an event that names a task runs it, so it could not be tried."
@@ -170,7 +170,7 @@ def test_an_entry_that_leaves_the_lock_is_named(cloud: EmulatorProcess, tmp_path
     assert ran.json["dropped"] == ["runaway"]
 
 
-def test_a_policy_that_would_stop_most_of_what_is_alive_is_doubtful(tmp_path: Path) -> None:
+def test_a_policy_that_would_stop_most_of_what_is_alive_has_an_objection(tmp_path: Path) -> None:
     """A wrong unit, or a pattern that is too wide, shows before it is approved."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=20, enqueued="-10m", started="-10m")]}
     with running_emulator(seed=seed) as cloud:
@@ -201,7 +201,7 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "doubt"),
+    ("records", "objection"),
     [
         (FAIR[1:], "only 9 tasks of its functions ended without a stop in the history, too few to tell"),
         (FAIR[:1], "only 1 task of its functions ended without a stop in the history, too few to tell"),
@@ -217,32 +217,32 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
     ],
     ids=["nine", "one", "stopped ones", "more than half", "half"],
 )
-def test_a_history_that_says_too_little_or_too_much_is_doubtful(
-    records: list[tuple[str, str, int]], doubt: str | None, cloud: EmulatorProcess, tmp_path: Path
+def test_a_history_that_says_too_little_or_too_much_is_an_objection(
+    records: list[tuple[str, str, int]], objection: str | None, cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Ten that ended by themselves are the least; who was stopped says nothing."""
+    """Ten that ended by themselves are the least; one that was stopped says nothing."""
     a_history(tmp_path, *records)
     ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
-    assert approved(tmp_path) == ([] if doubt else ["runaway"])
-    assert (doubt or "") in " ".join(ran.err.split())
+    assert approved(tmp_path) == ([] if objection else ["runaway"])
+    assert (objection or "") in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize(
-    ("key", "doubt"),
+    ("key", "objection"),
     [
         ("halt_over: 1", "it would be halted"),
         ("keep: {at_most: 2}\n    halt_over: 1", "it would be halted"),
     ],
 )
-def test_a_halt_is_a_doubt(cloud: EmulatorProcess, tmp_path: Path, key: str, doubt: str) -> None:
-    """Nobody approves in good faith what stops itself."""
+def test_a_halt_is_an_objection(cloud: EmulatorProcess, tmp_path: Path, key: str, objection: str) -> None:
+    """Now, or in the history."""
     ran = approve(cloud, tmp_path, "--yes", text=f"{POLICY}    {key}\n")
     assert (ran.code, approved(tmp_path)) == (1, [])
-    assert doubt in " ".join(ran.err.split())
+    assert objection in " ".join(ran.err.split())
 
 
-def test_without_a_history_of_its_functions_nobody_knows(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """No record is no proof of innocence."""
+def test_no_history_of_its_functions_is_an_objection(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """No record proves nothing."""
     ran = approve(
         cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@prod, media/other")
     )
@@ -252,8 +252,8 @@ def test_without_a_history_of_its_functions_nobody_knows(cloud: EmulatorProcess,
     assert "no task of its functions is in the history" in " ".join(ran.err.split())
 
 
-def test_what_is_armed_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """Until it means something else; then it only reports until somebody has looked again."""
+def test_what_is_approved_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Until it means something else; then it only reports until it is approved again."""
     approve(cloud, tmp_path, "--yes")
     assert would_stop(cloud, tmp_path) == (3, 2)
     before = (tmp_path / "policy.lock").read_bytes()
@@ -267,8 +267,8 @@ def test_what_is_armed_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path
     assert would_stop(cloud, tmp_path) == (3, 2)
 
 
-def test_arming_one_policy_arms_no_other(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """One that lost its approves with an exemption does not get them back by the approving of another."""
+def test_approving_one_policy_approves_no_other(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """One that lost its approval with an exemption does not get it back when another is approved."""
     approve(cloud, tmp_path, "--yes")
     bare = TWO.replace("exempt: [keep-*]\n", "")
     ran = approve(cloud, tmp_path, "--yes", "--despite-objections", "--only", "cancelled", text=bare)
@@ -276,8 +276,8 @@ def test_arming_one_policy_arms_no_other(cloud: EmulatorProcess, tmp_path: Path)
     assert would_stop(cloud, tmp_path)[0] == 0
 
 
-def test_a_new_exemption_is_remembered_by_the_next_arming(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """So that its going un-approves."""
+def test_a_new_exemption_is_remembered_by_the_next_approval(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """So that deleting it un-approves."""
     approve(cloud, tmp_path, "--yes")
     more = TWO.replace("[keep-*]", "[keep-*, gold-*]")
     assert approve(cloud, tmp_path, "--yes", text=more).code == 0
@@ -311,7 +311,7 @@ def test_a_policy_as_text_has_no_lock(cloud: EmulatorProcess, tmp_path: Path) ->
     assert (ran.code, "name a file" in ran.err) == (2, True)
 
 
-def test_nothing_is_armed_that_could_not_be_looked_at(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_nothing_is_approved_that_could_not_be_tried(cloud: EmulatorProcess, tmp_path: Path) -> None:
     """Without an answer of the cloud there is nothing to approve by."""
     a_policy_file(tmp_path, TWO)
     a_history(tmp_path, *FAIR)
@@ -327,7 +327,7 @@ def test_a_broken_lock_is_written_anew(cloud: EmulatorProcess, tmp_path: Path) -
     assert (ran.code, approved(tmp_path)) == (0, ["runaway"])
 
 
-def test_a_lock_that_cannot_be_written_is_said(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_an_error(cloud: EmulatorProcess, tmp_path: Path) -> None:
     """Where and why."""
     (tmp_path / "policy.lock").mkdir()
     ran = approve(cloud, tmp_path, "--yes")
@@ -343,8 +343,8 @@ def test_the_api_s_own_history_will_do(cloud: EmulatorProcess, tmp_path: Path) -
     assert "the cloud:" in ran.out
 
 
-def test_a_policy_is_looked_at_by_itself(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """What another one claims before it today it would claim once that one is refused."""
+def test_a_policy_is_tried_alone(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """What an earlier one takes today it would take once that one is not approved."""
     a_history(tmp_path, *FALSE)
     again = POLICY.partition("policies:\n")[2].replace("runaway", "shadowed").replace("2h", "150m")
     ran = approve(cloud, tmp_path, "--yes", text=POLICY + again)
@@ -359,8 +359,8 @@ def test_a_no_leaves_the_lock_as_it_is(cloud: EmulatorProcess, tmp_path: Path) -
     assert (ran.code, (tmp_path / "policy.lock").read_bytes()) == (1, before)
 
 
-def test_an_exemption_that_is_gone_is_a_doubt(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """The lock's guard does not vanish in one silent step."""
+def test_an_exemption_that_is_gone_is_an_objection(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """The lock must not lose it silently."""
     approve(cloud, tmp_path, "--yes")
     before = (tmp_path / "policy.lock").read_bytes()
     ran = approve(cloud, tmp_path, "--yes", text=TWO.replace("exempt: [keep-*]\n", ""))

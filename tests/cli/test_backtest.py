@@ -66,18 +66,18 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     assert "1 still alive when the history ends" in ran.text
     assert "unknown status" not in ran.text
     assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.text
-    assert "1 record has no dated events" in ran.text
-    assert "1 record is inconsistent and cannot be replayed: strange" in ran.text
-    assert "1 task is outside the targets." in ran.text
+    assert "Records without dated events, not replayed: 1;" in ran.text
+    assert "Records that contradict themselves, not replayed: 1 (strange: status" in ran.text
+    assert "Tasks outside the targets: 1." in ran.text
 
 
 def test_broken_lines_are_counted_and_named(folder: Path) -> None:
-    """The rest is replayed, and exit 1 says that something is lacking; exit 2 where nothing is left."""
+    """The rest is replayed, and exit 1 says that something is missing; exit 2 where nothing is left."""
     a_history(folder, [RECORDS[0], "{", "", "[]", RECORDS[1]])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
     assert "runaway would have stopped 2 tasks" in ran.text
-    assert "2 lines are no record: line 2: it is not JSON" in ran.text
+    assert "Lines that are no record: 2 (line 2: it is not JSON" in ran.text
     assert "line 4: it is not a JSON object" in ran.text
     a_history(folder, ["{", "x"])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
@@ -85,7 +85,7 @@ def test_broken_lines_are_counted_and_named(folder: Path) -> None:
     assert "there is no record in it, first: line 1" in ran.err
 
 
-def test_a_status_that_nobody_knows_is_said_to_be_one(folder: Path) -> None:
+def test_an_unknown_status_is_shown_as_unknown(folder: Path) -> None:
     """It is neither alive nor any of the ends; a column for it stands there only then."""
     odd = record("odd", ("Enqueued", "0s"), ("Running", "1m"), ("Pondering", "9h"))
     a_history(folder, [RECORDS[1], odd])
@@ -101,7 +101,7 @@ def test_a_status_that_nobody_knows_is_said_to_be_one(folder: Path) -> None:
 
 
 def test_nothing_is_replayed_beyond_the_end_of_the_history(folder: Path) -> None:
-    """A task that is alive then is not stopped in a future that nobody has seen."""
+    """A task that is alive then is not stopped in a future that is unknown."""
     young = record("young", ("Enqueued", "4h"), ("Running", "241m"))
     a_history(folder, [RECORDS[0], young])
     ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder)
@@ -115,13 +115,13 @@ def test_nothing_is_replayed_beyond_the_end_of_the_history(folder: Path) -> None
 
 
 def test_a_history_without_the_payloads_that_a_policy_reads_does_not_look_harmless(folder: Path) -> None:
-    """Nothing would have been stopped, because nobody could tell."""
+    """Nothing would have been stopped, because nothing could be decided."""
     a_policy_file(
         folder, POLICY.replace("{running_for: 2h}", "{running_for: 2h, where: payload.tier == 'x'}")
     )
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 0
-    assert "4 tasks could not be evaluated by runaway: where: payload is absent; if it was saved" in ran.text
+    assert "Tasks that runaway could not decide: 4 (where: payload is absent); if payloads" in ran.text
     (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
     assert one["unknown"] == {"tasks": 4, "why": {"where: payload is absent": 4}}
 
@@ -134,8 +134,8 @@ def test_standard_input_is_a_history_too(folder: Path) -> None:
     assert "standard input: 9 records" in ran.text
 
 
-def test_policies_that_no_timer_runs_and_reports_are_told_apart(folder: Path) -> None:
-    """A report has no savings, and who only runs by an event is not replayed."""
+def test_policies_that_no_timer_runs_and_reports_are_kept_apart(folder: Path) -> None:
+    """A report has no savings, and what only an event runs is not replayed."""
     more = """\
   - {name: long-waits, targets: [media/transcode@prod], match: {alive_for: 1h}, report: They wait.}
   - {name: asked, targets: [media/transcode@prod], match: {status: Running}, triggers: [task], stop: Asked.}
@@ -196,10 +196,10 @@ def test_suggestions_measure_each_function(folder: Path) -> None:
     run = one["measures"]["run"]
     assert (run["tasks"], run["p50_s"], run["max_s"]) == (4, 299 * 60, 539 * 60)
     assert (run["smallest_limit"], run["smallest_limit_s"], run["unit_s"]) == ("4h59m", 299 * 60, 60)
-    told = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder).text
-    assert "media/transcode@prod: 4 tasks ended by themselves (2 Failed, 2 Succeeded)." in told
-    assert "Not measured: 1 stopped by somebody, 1 still alive." in told
-    assert "run running_for 4 4h59m 8h59m 8h59m 8h59m 4h59m" in told
+    text = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder).text
+    assert "media/transcode@prod: 4 tasks ended by themselves (2 Failed, 2 Succeeded)." in text
+    assert "Not measured: 1 stopped by somebody, 1 still alive." in text
+    assert "run running_for 4 4h59m 8h59m 8h59m 8h59m 4h59m" in text
 
 
 def test_suggestions_need_no_policy(folder: Path) -> None:
@@ -213,7 +213,7 @@ def test_suggestions_need_no_policy(folder: Path) -> None:
     assert (ran.code, "there is no such file" in ran.err) == (2, True)
 
 
-def test_payloads_are_read_by_expressions_and_never_told(folder: Path) -> None:
+def test_payloads_are_read_by_expressions_and_never_shown(folder: Path) -> None:
     """Limits that a task carries count in a replay too."""
     records = [
         record(
@@ -325,7 +325,7 @@ def test_what_cannot_be_listed_is_named_and_the_rest_is_replayed(tmp_path: Path)
 
 
 def test_a_function_without_tasks_has_answered(tmp_path: Path) -> None:
-    """Another one that is refused makes it exit 1, not 3: something could be looked at."""
+    """Another one that is refused makes it exit 1, not 3: something could be listed."""
     a_policy_file(tmp_path, POLICY.replace("[media/transcode@prod]", "[media/transcode@prod, media/nobody]"))
     empty = {"functions": [{"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}]}
     with running_emulator(seed=empty) as cloud:

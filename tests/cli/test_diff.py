@@ -104,7 +104,7 @@ def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
 
 
 def test_a_history_with_broken_lines_is_exit_1(folder: Path) -> None:
-    """Something of it is lacking on both sides."""
+    """Something of it is missing on both sides."""
     a_history(folder, [RECORDS[0], '{"status": "Running'])
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
@@ -115,7 +115,7 @@ def test_what_neither_could_evaluate_is_said_of_each(folder: Path) -> None:
     """Else a comparison of two policies that read payloads looks like no change."""
     (folder / "new.yaml").write_text(POLICY.replace("2h}", "2h, where: payload.a}"), encoding="utf-8")
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
-    assert "4 tasks could not be evaluated by runaway of new.yaml: where: payload is absent" in ran.text
+    assert "Tasks that runaway of new.yaml could not decide: 4 (where: payload is absent)" in ran.text
     shown = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--json", cwd=folder).json
     assert (shown["old"]["unknown"], shown["new"]["unknown"]) == ({}, {"runaway": 4})
 

@@ -20,7 +20,7 @@ TARGET = ("--target", "media/transcode@prod")
 BAD_DEPLOY = (*TARGET, "--running-for", "1h", "--reason", "bad deploy", "--max", "5000")
 
 
-def test_it_stops_what_the_options_say_and_spares_whom_the_policy_file_spares(
+def test_it_stops_what_the_options_say_and_spares_what_the_policy_file_spares(
     cloud: EmulatorProcess, folder: Path
 ) -> None:
     """`exempt` is above an incident, `unless` of another policy is not."""
@@ -46,7 +46,7 @@ def test_the_plan_holds_the_whole_policy_and_no_payload(tmp_path: Path) -> None:
     assert "hush" not in text
 
 
-def test_without_a_policy_file_nobody_is_exempt(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_without_a_policy_file_nothing_is_exempt(cloud: EmulatorProcess, tmp_path: Path) -> None:
     """An incident needs none; that is said, and stands in the plan."""
     ran = fc_reaper("plan", *BAD_DEPLOY, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
     plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
@@ -64,7 +64,7 @@ def test_the_plan_names_the_file_whose_exemptions_are_in_it(cloud: EmulatorProce
 def test_a_pattern_that_may_mean_the_reaper_is_refused_before_the_plan_is_reviewed(
     cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Not only when somebody wants to carry it out."""
+    """Not only when it is carried out."""
     args = ("--target", "media/*@prod", *BAD_DEPLOY[2:])
     ran = fc_reaper("plan", *args, env=at(cloud), cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
@@ -77,7 +77,7 @@ def test_a_pattern_that_may_mean_the_reaper_is_refused_before_the_plan_is_review
 def test_a_policy_file_that_was_named_or_is_broken_is_an_error(
     cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """It may hold exemptions that nobody can read."""
+    """It may hold exemptions."""
     named = fc_reaper("plan", *BAD_DEPLOY, "--policy", "other.yaml", env=at(cloud), cwd=tmp_path)
     a_policy_file(tmp_path, "version: 2\n")
     broken = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud), cwd=tmp_path)
@@ -86,8 +86,8 @@ def test_a_policy_file_that_was_named_or_is_broken_is_an_error(
     assert "policy.yaml:1: version" in broken.err
 
 
-def test_who_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """Whom the policy file spares now, and whom it spared then."""
+def test_what_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """What the policy file spares now, and what it spared then."""
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
     plan = a_plan(cloud, tmp_path, *BAD_DEPLOY)
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[keep-*, over-1]"))
@@ -100,7 +100,7 @@ def test_who_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_
 def test_an_exemption_that_only_the_lock_has_holds_and_is_named(
     cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """An incident needs no approving, yet it does not stop whom an approved policy had spared."""
+    """An incident needs no approval, yet it does not stop what an approved policy spared."""
     file = load_policy(policy(), source="policy.yaml")
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
     (tmp_path / "policy.lock").write_text(dump_lock(lock_of(file, "2026-11-20")), encoding="utf-8")
@@ -176,7 +176,7 @@ ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
 def test_options_that_make_no_incident_are_refused_with_what_to_write(
     args: list[str], said: str, cloud: EmulatorProcess, tmp_path: Path
 ) -> None:
-    """Exit 2, before anybody is asked."""
+    """Exit 2, before any call."""
     ran = fc_reaper("plan", *args, env=at(cloud), cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
@@ -201,7 +201,7 @@ def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:
 
 
 def test_the_policy_is_made_by_all_rules_of_one(cloud: EmulatorProcess, folder: Path) -> None:
-    """Each option has its key, and whom the policy file spares stands in `exempt`."""
+    """Each option has its key, and what the policy file spares stands in `exempt`."""
     args = (
         *("--target", "media/transcode@7", "--target", "resize", "--alive-for", "10m", "--status", "Running"),
         *("--id", "a-*", "--id", "b-*", "--where", "payload.tier == 'bulk'", "--retries-over", "3"),

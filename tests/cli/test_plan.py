@@ -148,7 +148,7 @@ def test_an_event_narrows_the_plan_as_it_narrows_a_run(cloud: EmulatorProcess, f
     assert "over-1" not in ran.out
 
 
-def test_without_an_event_every_timer_rings() -> None:
+def test_without_an_event_every_timer_runs() -> None:
     """Those that the policy names, and one that it does not where that runs anything."""
     text = POLICY + "    triggers: ['timer:nightly', 'timer:hourly']\n"
     policies = load_policy(text, source="policy.yaml").policies
@@ -159,8 +159,8 @@ def test_without_an_event_every_timer_rings() -> None:
     assert {ask.kind for ask in asks} == {"timer"}
 
 
-def test_a_policy_that_the_event_does_not_wake_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """So that nobody takes its silence for an answer."""
+def test_a_policy_that_the_event_does_not_run_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """So that its silence is not taken for an answer."""
     a_policy_file(tmp_path, policy(triggers="[alert, task]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
     assert "runaway did not run: only alert or task runs it." in ran.text
@@ -200,7 +200,7 @@ def test_a_plan_can_go_to_standard_output_alone(cloud: EmulatorProcess, folder: 
 
 
 def test_a_plan_is_never_written_over_another_file(cloud: EmulatorProcess, folder: Path) -> None:
-    """Unless with --force; and nobody is asked in vain."""
+    """Unless with --force; and the cloud is not asked in vain."""
     (folder / "plan.json").write_text("mine")
     before = operations(cloud)
     ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
@@ -231,7 +231,7 @@ def test_a_plan_that_could_not_be_written_is_not_made(
     assert said in ran.err
 
 
-def test_a_plan_of_what_could_not_be_looked_at_is_not_written(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_plan_of_what_could_not_be_listed_is_not_written(cloud: EmulatorProcess, folder: Path) -> None:
     """Where the cloud refuses there is none; where it refuses a part the plan says so."""
     wrong = {**at(cloud), "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}
     assert fc_reaper("plan", "--out", "plan.json", env=wrong, cwd=folder).code == 3
@@ -242,7 +242,7 @@ def test_a_plan_of_what_could_not_be_looked_at_is_not_written(cloud: EmulatorPro
     assert json.loads((folder / "plan.json").read_text("utf-8"))["complete"] is False
 
 
-def test_whom_holdout_spares_is_shown_and_planned_as_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_holdout_spares_is_shown_and_planned_as_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
     """And no apply stops it."""
     a_policy_file(tmp_path, policy(holdout="99.99%"))
     ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=tmp_path)

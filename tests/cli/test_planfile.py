@@ -17,6 +17,8 @@ from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planfile import (
     Plan,
     Whereabouts,
+    check_age,
+    check_place,
     dump_plan,
     load_plan,
     read_plan,
@@ -257,7 +259,7 @@ def test_other_texts_are_refused_in_plain_words(text: str, error: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "error"),
-    [(None, "there is no such file"), (b"\xff\xfe", "byte 0 is not UTF-8"), (b"{}", "this is not a plan")],
+    [(None, "there is no such file"), (b"\xff\xfe", "this is not JSON"), (b"{}", "this is not a plan")],
     ids=["missing", "binary", "another JSON"],
 )
 def test_a_file_that_is_no_plan_says_how_to_make_one(
@@ -289,10 +291,10 @@ def test_a_file_that_is_no_plan_says_how_to_make_one(
 def test_a_plan_keeps_for_an_hour(age: int, error: str | None) -> None:
     """Exactly an hour is fine; the future is not, but for the seconds by which two clocks may differ."""
     if error is None:
-        plan().check_age(NOON + age, ms("1h"))
+        check_age(plan(), NOON + age, ms("1h"))
         return
     with pytest.raises(CommandError, match=error):
-        plan().check_age(NOON + age, ms("1h"))
+        check_age(plan(), NOON + age, ms("1h"))
 
 
 HERE = Whereabouts("1", "cn-x", "https://one")
@@ -316,10 +318,10 @@ HERE = Whereabouts("1", "cn-x", "https://one")
 def test_a_plan_is_for_one_account_and_region(planned: Whereabouts, here: Whereabouts, fits: bool) -> None:
     """Where one of them is unknown, on either side, the endpoint must be the same."""
     if fits:
-        plan(**planned._asdict()).check_place(here)
+        check_place(plan(**planned._asdict()), here)
         return
     with pytest.raises(CommandError):
-        plan(**planned._asdict()).check_place(here)
+        check_place(plan(**planned._asdict()), here)
 
 
 HOST = "123.cn-hangzhou.fc.aliyuncs.com"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -20,8 +20,6 @@ from fc_reaper.cli.output import (
     LogStream,
     View,
     counted,
-    dump,
-    inner,
     interruptible,
     print_error,
     print_json,
@@ -32,10 +30,20 @@ from fc_reaper.cli.output import (
     table,
 )
 from fc_reaper.cli.plan import ALL, refusal
-from fc_reaper.cli.planfile import NOT_COMPLETE, WAS_HALTED, Plan, PlannedTask, read_plan, whereabouts
+from fc_reaper.cli.planfile import (
+    NOT_COMPLETE,
+    WAS_HALTED,
+    Plan,
+    PlannedTask,
+    check_age,
+    check_place,
+    check_policy,
+    read_plan,
+    whereabouts,
+)
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
-from fc_reaper.log import Line, Lines, ResultTask, TaskLine
+from fc_reaper.log import Line, Lines, ResultTask, TaskFields, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit, Function
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy
@@ -53,6 +61,7 @@ _COMMAND = b"{}"
 _GIVE_UP = 20
 """Tasks after which it is pointless to go on if the cloud has answered for none of them."""
 
+_LATE = "the run ended before its turn"
 _ROWS = 50
 """Tasks of one outcome that are shown; the rest is counted."""
 
@@ -70,32 +79,22 @@ OUTCOMES = {
 """What may become of a planned task, and in words."""
 
 
-class Outcome(NamedTuple):
+class Outcome(View):
     """What became of one planned task.
 
     `confirmed` is whether it was seen Stopped, None where nothing was stopped. `status` is its status when it
     was last read, None when it was not.
     """
 
-    task: PlannedTask
-    name: str
-    why: str
+    service: str | None
+    function: str
+    qualifier: str
+    invocation_id: str
+    policy: str
+    rule: str
+    outcome: str
     confirmed: bool | None = None
     status: str | None = None
-
-
-class OutcomeView(View):
-    """One planned task as `--json` prints it."""
-
-    service: str | None = inner("task", "service")
-    function: str = inner("task", "function")
-    qualifier: str = inner("task", "qualifier")
-    invocation_id: str = inner("task", "invocation_id")
-    policy: str = inner("task", "policy")
-    rule: str = inner("task", "rule")
-    outcome: str = inner("name")
-    confirmed: bool | None
-    status: str | None
     why: str
 
 
@@ -140,30 +139,35 @@ def apply(
     env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), "REAPER_MODE": "enforce"}
     env["REAPER_LOG_TASKS"] = str(ALL)
     settings = read_settings(env, Context())
-    plan.check_age(SYSTEM_CLOCK.now(), oldest)
-    plan.check_place(whereabouts(settings))
+    check_age(plan, SYSTEM_CLOCK.now(), oldest)
+    check_place(plan, whereabouts(settings))
     incident = None if plan.policy.incident is None else load_incident(plan.policy.incident, settings, env)
     file = incident or read_policy(settings)
-    plan.check_policy(file)
+    check_policy(plan, file)
     waiting = plan.withheld(file)
     planned = list(_evaluations(plan, file, waiting))
-    if not planned:
-        return _print_nothing(list(outcomes_of(plan, (), waiting)), as_json=as_json)
-    with _open_log(log) as stream:
-        finished, lines, interrupted = _carry_out(PlannedRun(file, planned, most), env, stream, incident)
-    result, unapproved = finished.result, lines.of("not_approved")
+    finished, lines, fault, interrupted = None, Lines(), None, False
+    if planned:
+        with _open_log(log) as stream:
+            planned_run = PlannedRun(file, planned, most)
+            finished, lines, interrupted = _carry_out(planned_run, env, stream, incident)
+            fault = stream and stream.fault
+    unapproved = lines.of("not_approved")
     waiting = {**{one.policy: f"{one.policy} is not approved: {one.why}" for one in unapproved}, **waiting}
-    outcomes = list(outcomes_of(plan, result.tasks, waiting, partial=result.partial))
+    outcomes = list(outcomes_of(plan, finished, waiting))
     if as_json:
-        print_json({**result.fields(), **_json(outcomes)})
-    elif finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
-        _show(outcomes, lines, interrupted=interrupted)
-    print_error(*result.errors, *_advice(finished, lines))
-    fault = None if stream is None else stream.fault
+        counts = Counter(one.outcome for one in outcomes)
+        whole = {"outcomes": {name: counts[name] for name in OUTCOMES},
+                "tasks": [one.model_dump() for one in outcomes]}  # fmt: skip
+        print_json({**({} if finished is None else finished.result.fields()), **whole})
+    elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
+        _show(outcomes, lines, done=finished is not None, interrupted=interrupted)
+    if finished is not None:
+        print_error(*finished.result.errors, *_advice(finished, lines))
     if fault is not None:
         print_error(f"the log could not be written to its end: {fault}")
-    attention = fault is not None or lines.of("not_approved") or _waits(outcomes)
-    return finished.exit or (Exit.ATTENTION if attention else Exit.DONE)
+    attention = fault is not None or unapproved or any(one.outcome == "waiting" for one in outcomes)
+    return (finished and finished.exit) or (Exit.ATTENTION if attention else Exit.DONE)
 
 
 def _evaluations(plan: Plan, file: File, withheld: Collection[str]) -> Iterator[Evaluation]:
@@ -174,18 +178,17 @@ def _evaluations(plan: Plan, file: File, withheld: Collection[str]) -> Iterator[
     """
     policies = {policy.name: policy for policy in file.policies if policy.stops}
     for at, task in enumerate(plan.tasks):
-        policy = policies.get(task.policy)
+        policy, why = policies.get(task.policy), None
         if policy is None:
-            raise CommandError(
-                f"tasks[{at}].policy: {task.policy} stops nothing in {file.source}; make a new plan"
-            )
-        if not any(target.fits(task.place) for target in policy.targets):
-            raise CommandError(f"tasks[{at}]: {task.place} is no target of {policy.name}; make a new plan")
-        if (policy.keep is not None) != (task.rule == KEEP):
-            keep = "`keep`" if policy.keep is not None else "no `keep`"
-            raise CommandError(f"tasks[{at}].rule: {policy.name} has {keep}; make a new plan")
-        if task.fate != "spared" and policy.name not in withheld:
+            why = f".policy: {task.policy} stops nothing in {file.source}"
+        elif not any(target.fits(task.place) for target in policy.targets):
+            why = f": {task.place} is no target of {policy.name}"
+        elif (policy.keep is not None) != (task.rule == KEEP):
+            why = f".rule: {policy.name} has {'no ' if policy.keep is None else ''}`keep`"
+        elif task.fate != "spared" and policy.name not in withheld:
             yield task.evaluation(policy.reason)
+        if why is not None:
+            raise CommandError(f"tasks[{at}]{why}; make a new plan")
 
 
 @contextmanager
@@ -210,17 +213,22 @@ def _carry_out(
 ) -> tuple[RunResult, Lines, bool]:
     """Stop what is still due; return the result, the lines of interest, and whether it was interrupted."""
     lines = Lines("list_failed", "halted", "budget_spent", "not_approved", "stop_failed")
-    answers, begun = Answers(), set[tuple[str | None, str, str, str]]()
+    begun: set[tuple[Function, str]] = set()
+    silent, answered = 0, False
+
+    def listen(line: Line) -> None:
+        nonlocal silent, answered
+        lines(line)
+        if not isinstance(line, TaskLine):
+            return
+        if line.event == "stop_failed" and line.http_status in (None, 401, 403):
+            silent += not answered
+        elif line.event in ("accepted", "ended", "stop_failed") or line.why in ("spared", "clock"):
+            silent, answered = 0, True
+        step(_key(line) not in begun)
+        begun.add(_key(line))
+
     with progress_bar("Stopping", len(planned_run.planned)) as step, interruptible() as interrupted:
-
-        def listen(line: Line) -> None:
-            lines(line)
-            if isinstance(line, TaskLine):
-                answers(line)
-                task = line.service, line.function, line.qualifier, line.invocation_id
-                step(task not in begun)
-                begun.add(task)
-
         finished = run_local(
             _COMMAND,
             env,
@@ -228,112 +236,95 @@ def _carry_out(
             timeout=_DAY,
             listener=listen,
             shown=ALL,
-            interrupted=lambda: interrupted.is_set() or answers.missing >= _GIVE_UP,
+            interrupted=lambda: interrupted.is_set() or silent >= _GIVE_UP,
             planned_run=planned_run,
             approved=incident,
         )
-        if answers.missing:
+        if silent:
             finished = replace(finished, exit=Exit.UNREACHABLE)
         return finished, lines, interrupted.is_set()
 
 
-class Answers:
-    """Whether the cloud answers: `missing` counts the tasks without an answer, until the first one."""
-
-    def __init__(self) -> None:
-        self.missing = 0
-        self._answered = False
-
-    def __call__(self, line: TaskLine) -> None:
-        """Take note of a line."""
-        if line.event == "stop_failed" and line.http_status in (None, 401, 403):
-            self.missing += not self._answered
-        elif line.event in ("accepted", "ended", "stop_failed") or line.why in ("spared", "clock"):
-            self._answered, self.missing = True, 0
+def _key(line: TaskFields) -> tuple[Function, str]:
+    return Function(line.service, line.function, line.qualifier), line.invocation_id
 
 
-# Outcomes.
-
-
-def outcomes_of(
-    plan: Plan, results: Iterable[ResultTask], waiting: Mapping[str, str], *, partial: bool = False
-) -> Iterator[Outcome]:
-    """What became of each task of *plan*, by the due tasks of a run.
-
-    *waiting* says why policies may stop nothing by this plan, by name; *partial* that the run ended early.
-    """
-    found = {(_place(one), one.invocation_id): one for one in results}
+def outcomes_of(plan: Plan, finished: RunResult | None, waiting: Mapping[str, str]) -> Iterator[Outcome]:
+    """What became of each task of *plan*; *waiting* says why policies may stop nothing by it, by name."""
+    results = {_key(one): one for one in finished.result.tasks} if finished else {}
     for task in plan.tasks:
-        result = found.get((task.place, task.invocation_id))
+        result = results.get((task.place, task.invocation_id))
         if task.fate == "spared":
-            yield Outcome(task, "not_due", "holdout spares it, as it did in the plan")
+            yield _outcome(task, "not_due", "holdout spares it, as it did in the plan")
         elif task.policy in waiting:
-            yield Outcome(task, "waiting", waiting[task.policy])
+            yield _outcome(task, "waiting", waiting[task.policy])
         elif result is not None:
-            yield Outcome(task, *_outcome(task, result))
-        elif task.rule == KEEP and not partial:
-            why = "it has ended, or another task has its id, or it is within `keep` by now"
-            yield Outcome(task, "not_due", why)
+            yield _outcome(task, *_became(task, result))
+        elif task.rule == KEEP and finished and not finished.result.partial:
+            yield _outcome(task, "not_due", "it is gone, or replaced, or within `keep` by now")
         else:
-            yield Outcome(task, "not_begun", "the run ended before its turn")
+            yield _outcome(task, "not_begun", _LATE)
 
 
-def _outcome(task: PlannedTask, result: ResultTask) -> tuple[str, str, bool | None, str | None]:
-    """The fields of an Outcome after its task."""
-    event, why, status, detail = result.event, result.why, result.status, result.detail
-    if event == "confirmed":
-        return "stopped", detail or "confirmed by reading it again", True, status
-    if event == "accepted":
-        return "stopped", detail or "accepted, and not seen Stopped yet", False, status
-    if event == "ended":
-        name = "stopped_before" if status == STOPPED else "ended"
-        return name, detail or f"it is {status}", None, status
-    if event == "skipped":
-        if why == "spared" and detail == REPLACED:
-            return "replaced", detail, None, None
-        if why == "spared" and status == STOPPING != task.status:
-            return "stopped_before", "it is Stopping already", None, status
-        if why in ("spared", "clock"):
-            return "not_due" if why == "spared" else "failed", detail, None, status
-        if why == "margin":
-            return "not_begun", "the run ended before its turn", None, None
+def _outcome(
+    task: PlannedTask, outcome: str, why: str, status: str | None = None, confirmed: bool | None = None
+) -> Outcome:
+    same = task.model_dump(include=set(Outcome.model_fields))
+    return Outcome(**{**same, "outcome": outcome, "why": why, "status": status, "confirmed": confirmed})
+
+
+def _became(task: PlannedTask, result: ResultTask) -> tuple[str, str, str | None, bool | None]:
+    """Outcome, reason, status and confirmation of a task that a run came to."""
+    why, status, detail = result.why, result.status, result.detail
+    if result.event == "confirmed":
+        return "stopped", detail or "confirmed by reading it again", status, True
+    if result.event == "accepted":
+        return "stopped", detail or "accepted, and not seen Stopped yet", status, False
+    if result.event == "ended":
+        return "stopped_before" if status == STOPPED else "ended", detail or f"it is {status}", status, None
+    if why == "spared" and detail == REPLACED:
+        return "replaced", detail, None, None
+    if why == "spared" and status == STOPPING != task.status:
+        return "stopped_before", "it is Stopping already", status, None
+    if why in ("spared", "clock"):
+        return "not_due" if why == "spared" else "failed", detail, status, None
+    if why == "margin":
+        return "not_begun", _LATE, None, None
+    if why is not None:
         return "waiting", "the policy is halted" if why == "halted" else "beyond the budget", None, None
     if result.http_status == 404 and result.error_code.endswith("NotFound"):
         return "not_found", f"HTTP 404, {result.error_code}", None, None
-    return "failed", ": ".join(filter(None, (detail, result.error))) or "failed", None, status
+    return "failed", ": ".join(filter(None, (detail, result.error))) or "failed", status, None
 
 
-def _place(task: ResultTask) -> Function:
-    return Function(task.service, task.function, task.qualifier)
-
-
-def _waits(outcomes: Iterable[Outcome]) -> bool:
-    return any(one.name == "waiting" for one in outcomes)
-
-
-# What is printed.
-
-
-def _print_nothing(outcomes: Sequence[Outcome], *, as_json: bool) -> Exit:
-    """Say that nothing was done, since none of the planned tasks may be stopped."""
-    if as_json:
-        print_json(_json(outcomes))
-    elif outcomes:
-        _show_table(outcomes)
-        show("No task of the plan may be stopped: nothing was done.")
-    else:
-        show("The plan names no task to stop: nothing was done.")
-    return Exit.ATTENTION if _waits(outcomes) else Exit.DONE
-
-
-def _json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    counts = Counter(one.name for one in outcomes)
-    tasks = [dump(OutcomeView, one) for one in outcomes]
-    return {"outcomes": {name: counts[name] for name in OUTCOMES}, "tasks": tasks}
-
-
-def _show(outcomes: Sequence[Outcome], lines: Lines, *, interrupted: bool) -> None:
-    _show_table(outcomes)
+def _show(outcomes: Sequence[Outcome], lines: Lines, *, done: bool, interrupted: bool) -> None:
+    groups = {name: [one for one in outcomes if one.outcome == name] for name in OUTCOMES}
+    rows = (
+        (
+            one.invocation_id,
+            short(one.service, one.function, one.qualifier),
+            OUTCOMES[name],
+            printable(one.why),
+        )
+        for name, group in groups.items()
+        for one in group[:_ROWS]
+    )
+    if outcomes:
+        show(table(("task", "function", "what became of it", "why"), rows), "")
+        for name, group in groups.items():
+            if len(group) > _ROWS:
+                show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
+        confirmed = sum(bool(one.confirmed) for one in groups["stopped"])
+        parts = [f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group]
+        if groups["stopped"]:
+            parts[0] += f" ({confirmed} confirmed)"
+        else:
+            parts.insert(0, "none stopped")
+        show(f"Of {counted(len(outcomes), 'planned task')}: {', '.join(parts)}.")
+    if not done:
+        no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
+        show(f"{no_task}: nothing was done.")
+        return
     for line in lines.of("halted"):
         show(f"{line.policy} is halted: {printable(line.why)}.")
     for line in lines.of("budget_spent"):
@@ -342,36 +333,15 @@ def _show(outcomes: Sequence[Outcome], lines: Lines, *, interrupted: bool) -> No
     for line in lines.of("not_approved"):
         show(f"{line.policy} is not approved: {printable(line.why)}.")
     if interrupted:
-        show(f"Interrupted: {counted(sum(one.name == 'not_begun' for one in outcomes), 'task')} not begun.")
-    if any(
-        one.name in ("waiting", "not_begun", "failed") and one.why not in (WAS_HALTED, NOT_COMPLETE)
-        for one in outcomes
-    ):
+        show(f"Interrupted: {counted(len(groups['not_begun']), 'task')} not begun.")
+    left = [*groups["waiting"], *groups["not_begun"], *groups["failed"]]
+    if any(one.why not in (WAS_HALTED, NOT_COMPLETE) for one in left):
         show("Run the same command again to go on; what is stopped already counts as done.")
-
-
-def _show_table(outcomes: Sequence[Outcome]) -> None:
-    groups = {name: [one for one in outcomes if one.name == name] for name in OUTCOMES}
-    rows = (
-        (one.task.invocation_id, short(*one.task.place), OUTCOMES[one.name], printable(one.why))
-        for group in groups.values()
-        for one in group[:_ROWS]
-    )
-    show(table(("task", "function", "what became of it", "why"), rows), "")
-    for name, group in groups.items():
-        if len(group) > _ROWS:
-            show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
-    stopped = groups.pop("stopped")
-    confirmed = sum(bool(one.confirmed) for one in stopped)
-    parts = [f"{len(stopped)} stopped ({confirmed} confirmed)" if stopped else "none stopped"]
-    parts += [f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group]
-    show(f"Of {counted(len(outcomes), 'planned task')}: {', '.join(parts)}.")
 
 
 def _advice(finished: RunResult, lines: Lines) -> list[str]:
     """What to check; that one of many tasks could not be stopped says nothing about the keys."""
     if finished.exit is not Exit.UNREACHABLE:
         return advice_for(lines.of("list_failed"))
-    failures = lines.of("list_failed", "stop_failed")
-    refusals = {line.error_code: refusal(line) for line in failures if line.error}
-    return [*refusals.values(), *advice_for(line for line in failures if line.error)]
+    failures = [line for line in lines.of("list_failed", "stop_failed") if line.error]
+    return [*{line.error_code: refusal(line) for line in failures}.values(), *advice_for(failures)]

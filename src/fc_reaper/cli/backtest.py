@@ -203,15 +203,15 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
         yield f"{name} would have {does} {counted(len(found), 'task')}, {when} UTC: {'; '.join(ends)}."
     else:
         yield f"{name} would have {does} nothing."
-    if held["budget"]:
-        never = one.due - len(one.stops) - held["holdout"]
-        rest = f"; {never} of all that were due would never have been stopped" if never > 0 else ""
-        yield f"{name}: {counted(held['budget'], 'task')} would have waited for its budget{rest}."
-    if one.halted_runs:
-        runs, tasks = counted(one.halted_runs, "run"), counted(held["halted"], "task")
-        yield f"{name} would have been halted in {runs} by too many due tasks; {tasks} would have waited."
-    if held["holdout"]:
-        yield f"{name}: holdout would have spared {counted(held['holdout'], 'due task')}."
+    waited = {
+        "waited for its budget": held["budget"],
+        f"waited while it was halted ({counted(one.halted_runs, 'run')})": held["halted"],
+        "were spared by holdout": held["holdout"],
+        "were never stopped": max(0, one.due - len(one.stops) - held["holdout"]) if one.policy.stops else 0,
+    }
+    if any(waited.values()):
+        due = ", ".join(f"{tasks} {what}" for what, tasks in waited.items() if tasks)
+        yield f"Of {counted(one.due, 'task')} that would have been due by {name}, {due}."
     wrong = one.false_stops
     if wrong:
         yield Text(f"False stops of {name}, those that had run longest first:", BAD)

@@ -96,7 +96,7 @@ def draw(history: History, replayed: Replay, policy: Policy, source: str) -> str
         axes.set_yticks(_TICKS, labels=[spell_duration(seconds * 1000) for seconds in _TICKS])
         axes.set_ylim(seen)
         axes.minorticks_off()
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=3)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
     return file.getvalue()

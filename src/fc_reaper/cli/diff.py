@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
-from fc_reaper.backtest.stats import CHANGES, Change, Comparison, Replay, Stop, compare
+from fc_reaper.backtest.stats import CHANGES, Change, Comparison, Replay, compare
 from fc_reaper.cli.backtest import IN_TRUTH, outcome_columns
 from fc_reaper.cli.history import (
     HistoryOptions,
@@ -59,6 +59,8 @@ from fc_reaper.settings import Context, read_settings
 
 ROWS = 20
 """Tasks in a table; the rest is counted."""
+
+_HEADS = ("", "task", "function", "policy", "old, UTC", "new, UTC", "in truth")
 
 
 class Side(NamedTuple):
@@ -110,7 +112,7 @@ def diff(
     elif as_markdown:
         print_line("\n".join(_markdown(sides, comparison, [*head, *missing])))
     else:
-        show(*head, "", _counts(comparison), "", *_details(comparison), *_sentences(sides, comparison))
+        show(*head, "", *_tables(comparison), *_sentences(sides, comparison))
         if missing:
             show("", *missing)
     print_refused(loaded)
@@ -142,52 +144,43 @@ def _read_policies(names: Iterable[str], env: Mapping[str, str]) -> list[PolicyF
     return files
 
 
-def _counts(comparison: Comparison) -> Table:
-    """One row for each kind of change."""
-    outcomes = outcome_columns(map(comparison.outcomes, CHANGES))
-    rows: list[list[Text | str]] = []
-    for how in CHANGES:
-        counts = [Text(str(comparison.outcomes(how)[outcome])) for outcome in outcomes]
-        if how in ("more", "earlier") and comparison.outcomes(how)["succeeded"]:
-            counts[0].stylize(BAD)
-        rows.append([f"stopped {how}", str(len(comparison.of(how))), *counts])
-    heads = ("", "tasks", *outcomes)
-    return table(heads, rows, right=heads[1:])
+def _counts(comparison: Comparison) -> tuple[Sequence[str], list[list[str]]]:
+    """Heads and rows of a table with one row for each kind of change."""
+    counts = {how: comparison.outcomes(how) for how in CHANGES}
+    outcomes = outcome_columns(counts.values())
+    rows = [
+        [f"stopped {how}", str(of.total()), *(str(of[outcome]) for outcome in outcomes)]
+        for how, of in counts.items()
+    ]
+    return ("", "tasks", *outcomes), rows
 
 
-def _details(comparison: Comparison) -> Iterator[str | Text | Table]:
-    """The tasks themselves, those that succeeded in truth first."""
+def _row(change: Change) -> list[str]:
+    """A change as the cells of a table; dates without their year."""
+    stops = [stop for stop in (change.old, change.new) if stop is not None]
+    policies = " > ".join(dict.fromkeys(stop.verdict.policy or "" for stop in stops))
+    old, new = ("-" if stop is None else minute(stop.at)[5:] for stop in (change.old, change.new))
+    task = change.task
+    return [change.how, task.invocation_id, short(*task.function), policies, old, new, change.outcome]
+
+
+def _tables(comparison: Comparison) -> Iterator[str | Text | Table]:
+    heads, counts = _counts(comparison)
+    yield table(heads, counts, right=heads[1:])
+    yield ""
     for how in CHANGES:
         changes = comparison.of(how)
         if changes:
             yield Text(f"Stopped {how}:", STRONG)
-            rows = (_cells(change) for change in changes[:ROWS])
-            yield table(("task", "function", "policy", "old, UTC", "new, UTC", "in truth"), rows)
+            rows = map(_row, changes[:ROWS])
+            yield table(_HEADS[1:], ([_styled(cell) for cell in row[1:]] for row in rows))
             if len(changes) > ROWS:
                 yield f"... and {len(changes) - ROWS} more; --json names them all"
             yield ""
 
 
-def _cells(change: Change) -> list[Text | str]:
-    old, new = (_when(stop)[5:] or "-" for stop in (change.old, change.new))
-    outcome = Text(change.outcome, BAD if change.outcome == "succeeded" else "")
-    return [
-        printable(change.task.invocation_id),
-        short(*change.task.function),
-        _policies(change),
-        old,
-        new,
-        outcome,
-    ]
-
-
-def _policies(change: Change) -> str:
-    names = (stop.verdict.policy or "" for stop in (change.old, change.new) if stop is not None)
-    return " > ".join(dict.fromkeys(names))
-
-
-def _when(stop: Stop | None) -> str:
-    return "" if stop is None else minute(stop.at)
+def _styled(cell: str) -> Text:
+    return Text(printable(cell), BAD if cell == "succeeded" else "")
 
 
 def _sentences(sides: Iterable[Side], comparison: Comparison) -> Iterator[str]:
@@ -204,23 +197,17 @@ def _sentences(sides: Iterable[Side], comparison: Comparison) -> Iterator[str]:
         yield f"{format_duration(abs(comparison.saved))} {more} of task time is saved by the new one."
 
 
-# Markdown.
-
-
 def _markdown(sides: list[Side], comparison: Comparison, remarks: Iterable[str]) -> Iterator[str]:
-    outcomes = outcome_columns(map(comparison.outcomes, CHANGES))
-    yield from (f"### What `{_code(sides[1].name)}` changes against `{_code(sides[0].name)}`", "")
-    yield from _markdown_table(
-        ("", "tasks", *outcomes),
-        (
-            [f"stopped {how}", len(comparison.of(how)), *(comparison.outcomes(how)[one] for one in outcomes)]
-            for how in CHANGES
-        ),
-    )
+    yield from (f"### What {_code(sides[1].name)} changes against {_code(sides[0].name)}", "")
+    yield from _markdown_table(*_counts(comparison))
     yield from ("", *(f"- {_escaped(sentence)}" for sentence in _sentences(sides, comparison)), "")
     if comparison.changes:
-        heads = ("", "task", "function", "policy", "old", "new", "in truth")
-        yield from _markdown_table(heads, map(_markdown_cells, comparison.changes[:ROWS]))
+        rows = map(_row, comparison.changes[:ROWS])
+        yield from _markdown_table(
+            _HEADS,
+            ([how, *map(_code, cells), old, new, f"**{end}**" if end == "succeeded" else end]
+             for how, *cells, old, new, end in rows),
+        )  # fmt: skip
         if len(comparison.changes) > ROWS:
             yield from ("", f"... and {len(comparison.changes) - ROWS} more.")
         yield ""
@@ -229,22 +216,14 @@ def _markdown(sides: list[Side], comparison: Comparison, remarks: Iterable[str])
     yield from (f"- {_escaped(remark)}" for remark in remarks)
 
 
-def _markdown_table(heads: Iterable[object], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    lines = [list(map(str, row)) for row in (heads, *rows)]
-    lines.insert(1, ["---:" if row.isdigit() else "---" for row in lines[1]])
-    return (f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _markdown_cells(change: Change) -> list[str]:
-    task = f"`{_code(change.task.invocation_id)}`", f"`{_code(short(*change.task.function))}`"
-    times = _when(change.old) or "-", _when(change.new) or "-"
-    bold = "**" if change.outcome == "succeeded" else ""
-    return [change.how, *task, f"`{_code(_policies(change))}`", *times, f"{bold}{change.outcome}{bold}"]
+def _markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for cells in (heads, ["---"] * len(heads), *rows):
+        yield f"| {' | '.join(cells)} |"
 
 
 def _code(text: str) -> str:
-    """*text* for a code span in a table, which nothing in it may end."""
-    return printable(text).replace("`", "'").replace("|", "\\|")
+    """*text* as a code span, which nothing in it may end, nor the cell of a table."""
+    return "`" + printable(text).replace("`", "'").replace("|", "\\|") + "`"
 
 
 def _escaped(text: str) -> str:

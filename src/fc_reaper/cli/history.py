@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fc_reaper.backtest.history import History, Sifted, sift
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import BrokenLine, Listing, Refused, list_tasks, read_file
-from fc_reaper.backtest.stats import PolicyReplay, Replay
+from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.hints import advice
 from fc_reaper.cli.options import parse_moment
 from fc_reaper.cli.output import (
@@ -205,30 +205,27 @@ def headline(loaded: Loaded, replayed: Replay | None) -> Iterator[str]:
 
 def left_out(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
     """What was left out, and why; the names of *replays* tell several apart."""
-    sifted = loaded.sifted
-    if loaded.broken:
-        said = counted(len(loaded.broken), "line is", "lines are")
-        yield printable(f"{said} no record: {_first(f'line {line}: {why}' for line, why in loaded.broken)}.")
-    if sifted.undated:
-        said = counted(sifted.undated, "record has", "records have")
-        yield f"{said} no dated events, or not only, and cannot be replayed; --read asks the cloud for each."
-    if sifted.inconsistent:
-        said = counted(len(sifted.inconsistent), "record is", "records are")
-        each = _first(f"{task.invocation_id}: {why}" for task, why in sifted.inconsistent)
-        yield printable(f"{said} inconsistent and cannot be replayed: {each}.")
-    if sifted.repeated:
-        said = counted(sifted.repeated, "record is", "records are")
-        yield f"{said} about a task that has another one; the most complete one counts."
-    if sifted.unseen_retries:
-        said = counted(sifted.unseen_retries, "task was", "tasks were")
-        yield f"{said} retried more often than dated events show; retries_over sees only those."
+    sifted, broken = loaded.sifted, [f"line {one.line}: {one.why}" for one in loaded.broken]
+    inconsistent = [f"{task.invocation_id}: {why}" for task, why in sifted.inconsistent]
+    found: list[tuple[str, int, str]] = [
+        ("Lines that are no record", len(broken), _first(broken)),
+        ("Records without dated events, not replayed", sifted.undated, "; --read asks the cloud for each"),
+        ("Records that contradict themselves, not replayed", len(inconsistent), _first(inconsistent)),
+        ("Records of a task that has a more complete one", sifted.repeated, ""),
+        ("Tasks with more retries than dated events show", sifted.unseen_retries, ""),
+    ]
     for name, replayed in replays:
         of = f" of {name}" if name else ""
-        if replayed.outside:
-            yield f"{counted(replayed.outside, 'task is', 'tasks are')} outside the targets{of}."
+        found.append((f"Tasks outside the targets{of}", replayed.outside, ""))
         for policy in replayed.not_replayed:
             yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
-        yield from (printable(_unknown(one, of)) for one in replayed.policies if one.unknown)
+        for one in replayed.policies:
+            (why, _), *others = [*one.unknown_why.most_common(2), ("", 0)]
+            more = ", among other reasons" if len(others) > 1 else ""
+            remedy = "; if payloads were not saved, save them with this policy" if "payload" in why else ""
+            undecided = f"Tasks that {one.policy.name}{of} could not decide"
+            found.append((undecided, one.unknown, f" ({why}{more}){remedy}"))
+    yield from (printable(f"{what}: {number}{more}.") for what, number, more in found if number)
     if loaded.unmatched:
         targets = ", ".join(map(str, loaded.unmatched))
         yield printable(f"Targets that fit no function in task mode: {targets}.")
@@ -238,18 +235,9 @@ def left_out(loaded: Loaded, replays: Iterable[tuple[str, Replay]]) -> Iterator[
         yield printable(f"{loaded.saved}: {saved} {payloads} payloads, for --history.")
 
 
-def _first(items: Iterable[str]) -> str:
-    every = list(items)
-    more = f"; and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return "; ".join(every[:_SHOWN]) + more
-
-
-def _unknown(one: PolicyReplay, of: str) -> str:
-    (why, _), *others = one.unknown_why.most_common(2)
-    more = ", among other reasons" if others else ""
-    remedy = "; if it was saved without payloads, save it again with this policy" if "payload" in why else ""
-    tasks = counted(one.unknown, "task")
-    return f"{tasks} could not be evaluated by {one.policy.name}{of}: {why}{more}{remedy}."
+def _first(items: Sequence[str]) -> str:
+    more = f"; and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return f" ({'; '.join(items[:_SHOWN])}{more})"
 
 
 def print_refused(loaded: Loaded) -> None:

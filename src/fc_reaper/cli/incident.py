@@ -74,7 +74,7 @@ def make_incident(
     Raises:
         CommandError: the options make none; the text has a line for each thing that is wrong.
         PolicyError: the policy file, whose exemptions count, or the lock beside it cannot be read.
-        SettingsError: nobody could enforce the plan.
+        SettingsError: the plan could not be enforced.
     """
     match = {key: value for key, value in match.items() if value not in (None, [])}
     stated = {"targets": targets, **match, "stop": reason, "budget": most}

@@ -201,14 +201,14 @@ def _written(made: Plan, name: str, options: Sequence[str]) -> Iterator[str]:
 
 
 def show_plan(finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()) -> None:
-    """Show the due tasks by policy, others that need a look, the counts, and policies that did not run."""
+    """Show the due tasks by policy, others of note, the counts, and policies that did not run."""
     tasks = sorted(finished.result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     for policy in dict.fromkeys(task.policy for task in tasks):
         its = [task for task in tasks if task.policy == policy]
         show(Text.assemble((policy or "", STRONG), f": {printable(its[0].reason)}"), _due(its), "")
     others = lines.of(*_NOT_DUE)
     if others:
-        show("Not due, and worth a look:", _not_due(others[:_SHOWN]))
+        show("Not due, for your information:", _not_due(others[:_SHOWN]))
         if len(others) > _SHOWN:
             show(f"... and {len(others) - _SHOWN} more; fc-reaper invoke --dry-run logs them")
         show("")

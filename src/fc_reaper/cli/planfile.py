@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_args
 
 from pydantic import (
     BaseModel,
@@ -41,14 +41,17 @@ from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep.executor import TRUSTED_SKEW
 
-WAS_HALTED = "halted when it was planned; look at the tasks, then make a new plan"
+WAS_HALTED = "halted when it was planned; check the tasks, then make a new plan"
 NOT_COMPLETE = "not all tasks were listed when it was planned, so their number is unknown; make a new plan"
 
-_FORMAT = "fc-reaper plan"
-_FATES = ("would_stop", "budget", "halted", "spared")
-_LARGEST = 256 * 1024 * 1024
-"""Bytes of a plan file, itself allowed: some hundred thousand tasks."""
+Fate = Literal["would_stop", "budget", "halted", "spared"]
+"""What the dry run did with a due task.
 
+It would have stopped it; left it for the next run; left its whole policy alone, since too many were due; or
+spared it by holdout.
+"""
+
+_FORMAT = "fc-reaper plan"
 _ACCOUNT_HOST = re.compile(r"([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com")
 
 
@@ -75,11 +78,7 @@ class _Model(BaseModel):
 
 
 class PlannedTask(_Model):
-    """A task that was due, and what the dry run did with it.
-
-    It would have stopped it, left it for the next run (budget), left all tasks of its policy alone because
-    they are too many (halted), or spared it by holdout.
-    """
+    """A task that was due, and what the dry run did with it."""
 
     service: Text | None = Field(description="Null in FC 3.0, which has no services.")
     function: Text
@@ -95,7 +94,7 @@ class PlannedTask(_Model):
     over_s: Seconds | None
     clock: Literal["events", "started_time"] | None
     reason: Text
-    fate: Literal["would_stop", "budget", "halted", "spared"]
+    fate: Fate
 
     @model_validator(mode="after")
     def _has_possible_names(self) -> PlannedTask:
@@ -188,62 +187,55 @@ class Plan(_Model):
         counting = () if self.complete else (one.name for one in file.policies if one.halt_over or one.keep)
         return {**dict.fromkeys(counting, NOT_COMPLETE), **dict.fromkeys(halted, WAS_HALTED)}
 
-    def check_age(self, now: Millis, max_age: Millis) -> None:
-        """Refuse a plan that is older than *max_age*, or from the future by more than two clocks may differ.
 
-        Raises:
-            CommandError: it is.
-        """
-        age = now - self.time
-        if age < -TRUSTED_SKEW:
-            raise CommandError(
-                f"the plan was made {spell_duration(-age)} from now; check the clocks of this machine and of "
-                "the one it was made on"
-            )
-        if age > max_age:
-            raise CommandError(
-                f"the plan is {spell_duration(age)} old, more than {spell_duration(max_age)}; "
-                "make a new one, or allow it by --max-age"
-            )
+def check_age(plan: Plan, now: Millis, max_age: Millis) -> None:
+    """Refuse a plan that is older than *max_age*, or from the future by more than two clocks may differ."""
+    age = now - plan.time
+    if age < -TRUSTED_SKEW:
+        raise CommandError(
+            f"the plan was made {spell_duration(-age)} from now; check the clocks of this machine and of the "
+            "one it was made on"
+        )
+    if age > max_age:
+        raise CommandError(
+            f"the plan is {spell_duration(age)} old, more than {spell_duration(max_age)}; make a new one, or "
+            "allow it by --max-age"
+        )
 
-    def check_place(self, here: Whereabouts) -> None:
-        """Refuse a plan for another account or region; where one is unknown the endpoint must be the same.
 
-        Raises:
-            CommandError: it is for another place, or that cannot be told.
-        """
-        for what, planned, ours in (
-            ("account", self.account, here.account),
-            ("region", self.region, here.region),
-        ):
-            if planned is not None and ours is not None and planned != ours:
-                raise CommandError(
-                    f"the plan is for {what} {planned}, and the settings are for {what} {ours}"
-                )
-        unknown = None in (self.account, self.region, here.account, here.region)
-        if unknown and self.endpoint != here.endpoint:
-            raise CommandError(
-                f"the plan was made at {self.endpoint or 'an unknown endpoint'}, and calls would go to "
-                f"{here.endpoint}; nobody can tell whether that is the same account: set the same endpoint"
-            )
+def check_place(plan: Plan, here: Whereabouts) -> None:
+    """Refuse a plan for another account or region; where one is unknown the endpoint must be the same."""
+    there = Whereabouts(plan.account, plan.region, plan.endpoint)
+    for what in ("account", "region"):
+        planned, ours = getattr(there, what), getattr(here, what)
+        if None not in (planned, ours) and planned != ours:
+            raise CommandError(f"the plan is for {what} {planned}, and the settings are for {what} {ours}")
+    if None in (*there[:2], *here[:2]) and there.endpoint != here.endpoint:
+        raise CommandError(
+            f"the plan was made at {there.endpoint or 'an unknown endpoint'}, and calls would go to "
+            f"{here.endpoint}; which may be another account: set the same endpoint"
+        )
 
-    def check_policy(self, file: PolicyFile) -> None:
-        """Refuse a plan whose policy has changed in meaning; of an incident, in any letter.
 
-        Raises:
-            CommandError: it has; the text says what of it.
-        """
-        if self.policy.incident is not None:
-            if _digest(self.policy.incident) != self.policy.fingerprint:
-                raise CommandError(
-                    "the policy in the plan was changed after the plan was made; make a new plan"
-                )
-        elif file_fingerprint(file) != self.policy.fingerprint:
-            changes = "; ".join(_changes(self.policy.policies, _fingerprints(file)))
-            raise CommandError(
-                f"{file.source} is not the policy of the plan any more: "
-                f"{changes or 'its exempt, or the order of its policies'}; make a new plan"
-            )
+def check_policy(plan: Plan, file: PolicyFile) -> None:
+    """Refuse a plan whose policy file has changed in meaning, or whose incident in any letter."""
+    basis, now = plan.policy, _fingerprints(file)
+    if basis.incident is not None and _digest(basis.incident) != basis.fingerprint:
+        raise CommandError("the policy in the plan was changed after the plan was made; make a new plan")
+    if basis.incident is None and file_fingerprint(file) != basis.fingerprint:
+        old = basis.policies
+        changes = {
+            "changed": [name for name in old if name in now and old[name] != now[name]],
+            "gone": [name for name in old if name not in now],
+            "new": [name for name in now if name not in old],
+        }
+        said = [
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {what}"
+            for what, names in changes.items()
+            if names
+        ]
+        what = "; ".join(said) or "its exempt, or the order of its policies"
+        raise CommandError(f"{file.source} is not the policy of the plan any more: {what}; make a new plan")
 
 
 def whereabouts(settings: Settings) -> Whereabouts:
@@ -294,7 +286,7 @@ def _planned(tasks: list[ResultTask]) -> Iterator[PlannedTask]:
     """The due tasks, without those that have ended meanwhile."""
     for task in tasks:
         fate = task.why if task.event == "skipped" else task.event
-        if fate in _FATES:
+        if fate in get_args(Fate):
             first = None if task.first_enqueue_ms is None else iso(task.first_enqueue_ms)
             own = {"request_id": task.task_request_id, "first_enqueue": first, "fate": fate}
             values = {name: getattr(task, name) for name in PlannedTask.model_fields if name not in own}
@@ -304,6 +296,14 @@ def _planned(tasks: list[ResultTask]) -> Iterator[PlannedTask]:
 def _order(task: PlannedTask) -> tuple[int, int, str, str]:
     """Most overdue first; to the second, since each was read at another moment."""
     return -int(task.over_s or 0), -int(task.age_s or 0), str(task.place), task.invocation_id
+
+
+def _fingerprints(file: PolicyFile) -> dict[str, str]:
+    return {policy.name: fingerprint(policy) for policy in file.policies}
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
 def dump_plan(plan: Plan) -> str:
@@ -318,10 +318,7 @@ def read_plan(name: str) -> Plan:
         CommandError: it cannot be read, or is no plan.
     """
     try:
-        if name == "-":
-            return load_plan(sys.stdin.buffer.read(_LARGEST + 1))
-        with Path(name).open("rb") as file:
-            return load_plan(file.read(_LARGEST + 1))
+        return load_plan(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
     except FileNotFoundError:
         why = "there is no such file"
     except OSError as error:
@@ -337,13 +334,9 @@ def load_plan(raw: bytes) -> Plan:
     Raises:
         ValueError: they are no plan; the text says where and why.
     """
-    if len(raw) > _LARGEST:
-        raise ValueError(f"it has more than {_LARGEST // 1024**2} MiB")
     try:
         root = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is not UTF-8") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"this is not JSON: {str(error)[:100]}") from None
     if not isinstance(root, dict) or root.get("format") != _FORMAT:
         raise ValueError("this is not a plan of fc-reaper")
@@ -361,32 +354,12 @@ def load_plan(raw: bytes) -> Plan:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {json.dumps(twice)[:60]} stands twice in one object")
-    return found
+    names = [name for name, _ in pairs]
+    for name in names if len(set(names)) < len(names) else ():
+        if names.count(name) > 1:
+            raise ValueError(f"the key {json.dumps(name)[:60]} stands twice in one object")
+    return dict(pairs)
 
 
 def _no_number(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
-
-
-def _fingerprints(file: PolicyFile) -> dict[str, str]:
-    return {policy.name: fingerprint(policy) for policy in file.policies}
-
-
-def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
-    changes = {
-        "changed": [name for name in old if name in new and old[name] != new[name]],
-        "gone": [name for name in old if name not in new],
-        "new": [name for name in new if name not in old],
-    }
-    for change, names in changes.items():
-        if names:
-            yield f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {change}"
-
-
-def _digest(text: str) -> str:
-    return f"sha256:{sha256(text.encode()).hexdigest()}"
