@@ -113,6 +113,7 @@ POLICIES = [
     ({"unless": "[{}]"}, 8, "unless[0]", "the mapping is empty"),
     ({"unless": "['']"}, 8, "unless[0]", "it is empty"),
     ({"unless": "[media/x]"}, 8, "unless[0]", "fits no invocation id"),
+    ({"unless": "[[]]"}, 8, "unless[0]", "a list stands where"),
     ({"unless": "[[a]]"}, 8, "unless[0][0]", "a list stands where"),
     ({"unless": "[{target: []}]"}, 8, "unless[0].target", "the list is empty"),
     ({"triggers": ""}, 8, "triggers", "it has no value"),

@@ -322,7 +322,7 @@ def _found(root: Node, path: Path) -> _Found:
             pairs = ((key, value) for key, value in node.value if key.value == step)
             for key, value in list(pairs)[:1]:
                 found = _Found((*found.path, step), _line(key), value)
-        elif isinstance(node, SequenceNode) and isinstance(step, int):
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
             found = _Found((*found.path, step), _line(node.value[step]), node.value[step])
     return found
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, create_model, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
+from pydantic_core import core_schema
 from typing_extensions import TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Millis
@@ -18,6 +19,7 @@ from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
 from fc_reaper.rules.fields import (
+    ID_GLOB,
     Budget,
     BudgetField,
     CarriedLimit,
@@ -27,7 +29,6 @@ from fc_reaper.rules.fields import (
     Fault,
     FunctionField,
     Holdout,
-    IdGlob,
     InvocationId,
     Name,
     Part,
@@ -103,18 +104,6 @@ class Matcher(Part):
         return self
 
 
-class _MatchKeys(Matcher):
-    """The `match` of a policy."""
-
-    model_config = ConfigDict(title="`match`")
-
-
-class _ExemptionKeys(Matcher):
-    """An entry of `exempt` or `unless`."""
-
-    model_config = ConfigDict(title="an entry of `exempt` or `unless`")
-
-
 def matcher_model(*, in_match: bool) -> type[Matcher]:
     """The model of a `match`, or of an entry of `exempt` and `unless`, with the rules registered by now."""
     return _matcher_model(tuple(RULES.values()), in_match)
@@ -127,18 +116,25 @@ def _matcher_model(rules: tuple[type[Rule], ...], in_match: bool) -> type[Matche
         for rule in rules
         if rule.in_match or not in_match
     }
-    base = _MatchKeys if in_match else _ExemptionKeys
-    return create_model("Match" if in_match else "Matcher", __base__=base, __module__=__name__, **fields)
+    name, title = ("Match", "`match`") if in_match else ("Matcher", "an entry of `exempt` or `unless`")
+    return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **fields)
 
 
 class _OfRules:
     """In an annotation: the matcher model of the rules that are registered when the schema is built."""
 
     def __init__(self, *, in_match: bool) -> None:
-        self.in_match = in_match
+        self._in_match = in_match
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        return handler.generate_schema(matcher_model(in_match=self.in_match))
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        matcher = handler.generate_schema(matcher_model(in_match=self._in_match))
+        return matcher if self._in_match else core_schema.no_info_before_validator_function(_bare, matcher)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        matcher: dict[str, Any] = handler(schema)
+        return (
+            matcher if self._in_match else {"anyOf": [{"type": "string", "pattern": f"^{ID_GLOB}$"}, matcher]}
+        )
 
 
 def _bare(given: Any) -> Any:
@@ -147,14 +143,7 @@ def _bare(given: Any) -> Any:
 
 
 Match = Annotated[Matcher, _OfRules(in_match=True)]
-Exemption = TypeAliasType(
-    "Exemption",
-    Annotated[
-        Matcher,
-        _OfRules(in_match=False),
-        BeforeValidator(_bare, json_schema_input_type=IdGlob | Annotated[Matcher, _OfRules(in_match=False)]),
-    ],
-)
+Exemption = TypeAliasType("Exemption", Annotated[Matcher, _OfRules(in_match=False)])
 
 
 class Keep(Part):
@@ -234,7 +223,7 @@ class Policy(Part):
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
     )
     name: Name = key("What logs call it. Unique in the file.", "runaway-transcodes")
-    targets: Several[TargetField] = key(
+    targets: Annotated[tuple[TargetField, ...], Several()] = key(
         "The functions it watches: [service/]function[@qualifier], with * and ?. No @ means @LATEST, "
         "@* every qualifier; without service/ a function of FC 3.0.",
         ["media/transcode@prod"],
@@ -247,7 +236,7 @@ class Policy(Part):
         "Stop what matches, for this reason.", "A task takes 40 minutes at worst.", None
     )
     report: Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
-    triggers: Several[Trigger] = key(
+    triggers: Annotated[tuple[Trigger, ...], Several()] = key(
         "What runs it: timer, timer:NAME, alert, command, task (an event that names the task). Default all.",
         ["timer"],
         (),
@@ -266,7 +255,7 @@ class Policy(Part):
     holdout: Holdout | None = key(
         "Spare this share of what is due, so that wrong stops can be counted.", "2%", None
     )
-    examples: Annotated[tuple[Example, ...], Field(min_length=1)] = key(
+    examples: Annotated[tuple[Example, ...], Several(distinct=False)] = key(
         "Tasks, and what becomes of them. A file whose examples fail is refused.",
         [{"given": {"running_for": "3h"}, "expect": "stop"}],
         (),
@@ -394,7 +383,7 @@ class PolicyFile(Part):
     exempt: tuple[Exemption, ...] = key(
         "Tasks that no policy may touch. A bare text is an id pattern.", ["keep-*"], ()
     )
-    policies: Annotated[tuple[Policy, ...], Field(min_length=1)] = key(
+    policies: Annotated[tuple[Policy, ...], Several(distinct=False)] = key(
         "What is watched and stopped. The strongest claim wins: stop over report, then this order.",
         [
             {
@@ -457,5 +446,6 @@ def policy_file_model() -> type[PolicyFile]:
 @lru_cache(maxsize=1)
 def _policy_file_model(rules: tuple[type[Rule], ...]) -> type[PolicyFile]:
     for model in (Policy, PolicyFile):
-        model.model_rebuild(force=True)
+        if model.__pydantic_complete__:
+            model.model_rebuild(force=True)
     return PolicyFile

@@ -8,25 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    PrivateAttr,
-    Tag,
-    WithJsonSchema,
-    WrapSerializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import FINISHED, UNFINISHED, Millis
@@ -139,8 +125,59 @@ def text_of(value: Any, what: str) -> str:
     raise ValueError(f"it {'is empty' if isinstance(value, str) else 'has no value'}; write {what}")
 
 
-def _like(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"})
+class Plain:
+    """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
+
+    def __init__(
+        self,
+        validate: Callable[[Any], Any],
+        schema: dict[str, Any],
+        write: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self._validate, self._schema, self._write = validate, schema, write
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        write = self._write and core_schema.plain_serializer_function_ser_schema(self._write)
+        return core_schema.no_info_plain_validator_function(self._validate, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return dict(self._schema)
+
+
+class Several:
+    """In the annotation of a tuple: a list of at least one, in which what is written twice counts once.
+
+    With *or_one* one item may stand for the list of it, and is written so again.
+    """
+
+    def __init__(self, *, or_one: bool = False, distinct: bool = True) -> None:
+        self._or_one, self._distinct = or_one, distinct
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        listed = core_schema.no_info_after_validator_function(self._once, handler(source))
+        write = core_schema.wrap_serializer_function_ser_schema(self._written) if self._or_one else None
+        return core_schema.no_info_before_validator_function(self._listed, listed, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        several = {**handler(schema), "minItems": 1}
+        return {"anyOf": [several["items"], several]} if self._or_one else several
+
+    def _listed(self, given: Any) -> Any:
+        if isinstance(given, (list, tuple)) and not given:
+            raise ValueError("the list is empty; write at least one, or delete the key")
+        return (given,) if self._or_one and not isinstance(given, (list, tuple)) else given
+
+    def _once(self, listed: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(listed)) if self._distinct else listed
+
+    @staticmethod
+    def _written(listed: Any, write: Callable[[Any], Any]) -> Any:
+        written = write(listed)
+        return written[0] if len(written) == 1 else written
+
+
+def _like(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
 # Lengths of time and targets.
@@ -174,12 +211,11 @@ def _function(value: Any) -> Target:
 
 
 _TARGETS = f"({PART}/)?{PART}(@{PART})?"
-_Duration = Annotated[Millis, PlainValidator(_duration), PlainSerializer(spell_duration), _like(PATTERN)]
+_Duration = Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)]
 Duration = TypeAliasType("Duration", _Duration)
-_Target = Annotated[Target, PlainValidator(_target), PlainSerializer(str), _like(_TARGETS)]
+_Target = Annotated[Target, Plain(_target, _like(_TARGETS), str)]
 TargetField = TypeAliasType("TargetField", _Target)
-_NO_GLOBS = _like(_TARGETS.replace("*?", ""))
-FunctionField = Annotated[Target, PlainValidator(_function), PlainSerializer(str), _NO_GLOBS]
+FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
 
 
 # Ids, statuses and triggers.
@@ -187,7 +223,7 @@ FunctionField = Annotated[Target, PlainValidator(_function), PlainSerializer(str
 TRIGGERS = ("timer", "alert", "command", "task")
 
 _ID = "[A-Za-z0-9_-]{1,128}"
-_ID_GLOB = "[A-Za-z0-9_*?-]{1,128}"
+ID_GLOB = "[A-Za-z0-9_*?-]{1,128}"
 _TIMER = "timer:[A-Za-z0-9_-]{1,128}"
 
 
@@ -202,7 +238,7 @@ def _id(value: Any) -> str:
 
 def _id_glob(value: Any) -> str:
     text = text_of(value, "a pattern for the invocation id such as 'nightly-*'")
-    if re.fullmatch(_ID_GLOB, text):
+    if re.fullmatch(ID_GLOB, text):
         return text
     instead = "write letters, digits, _ and -, with * and ? as patterns"
     if re.search(r"[\[\]]", text):
@@ -234,12 +270,12 @@ def _trigger(value: Any) -> str:
     raise ValueError(f"{shown(text)} is no trigger; {one_of(text, (*TRIGGERS, 'timer:NAME'))}")
 
 
-InvocationId = Annotated[str, PlainValidator(_id), _like(_ID)]
-_IdGlob = Annotated[str, PlainValidator(_id_glob), _like(_ID_GLOB)]
+InvocationId = Annotated[str, Plain(_id, _like(_ID))]
+_IdGlob = Annotated[str, Plain(_id_glob, _like(ID_GLOB))]
 IdGlob = TypeAliasType("IdGlob", _IdGlob)
-_Status = Annotated[str, PlainValidator(_status), WithJsonSchema({"enum": list(UNFINISHED)})]
+_Status = Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})]
 Status = TypeAliasType("Status", _Status)
-Trigger = Annotated[str, PlainValidator(_trigger), _like(f"{'|'.join(TRIGGERS)}|{_TIMER}")]
+Trigger = Annotated[str, Plain(_trigger, _like(f"{'|'.join(TRIGGERS)}|{_TIMER}"))]
 
 
 # Words and numbers.
@@ -249,26 +285,27 @@ Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 
 
-def _strange(text: str, allowed: str = "") -> str | None:
-    """The first character that cannot be shown, None without one."""
-    return next((char for char in text if char not in allowed and unicodedata.category(char) in ("Cc", "Cs")),
-                None)  # fmt: skip
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _printable(text: str) -> str:
+    strange = _CONTROL.search(text)
+    if strange is not None:
+        raise ValueError(f"the character {strange[0]!a} cannot be shown; delete it")
+    return text
 
 
 def _line(value: Any, what: str, longest: int) -> str:
     """A line for people: blanks and line breaks are folded into one blank."""
-    line = " ".join(text_of(value, what).split())
-    strange = _strange(line)
-    if strange is not None:
-        raise ValueError(f"the character {strange!a} cannot be shown; delete it")
+    line = _printable(" ".join(text_of(value, what).split()))
     if len(line) > longest:
         raise ValueError(f"it has {len(line)} characters; write at most {longest}")
     return line
 
 
-_TEXT = WithJsonSchema({"type": "string", "minLength": 1})
-Name = Annotated[str, PlainValidator(lambda value: _line(value, "a name", 100)), _TEXT]
-Reason = Annotated[str, PlainValidator(lambda value: _line(value, "the reason in words", 500)), _TEXT]
+_TEXT = {"type": "string", "minLength": 1}
+Name = Annotated[str, Plain(lambda value: _line(value, "a name", 100), _TEXT)]
+Reason = Annotated[str, Plain(lambda value: _line(value, "the reason in words", 500), _TEXT)]
 
 
 class Budget(NamedTuple):
@@ -300,7 +337,7 @@ def _budget(value: Any) -> Budget:
     return Budget(**counts)
 
 
-BudgetField = Annotated[Budget, PlainValidator(_budget), PlainSerializer(str), _like(_BUDGET)]
+BudgetField = Annotated[Budget, Plain(_budget, _like(_BUDGET), str)]
 
 _SHARE = r"(0|[1-9][0-9]?)(?:\.([0-9]{1,2}))?%"
 
@@ -324,7 +361,7 @@ def spell_share(hundredths: int) -> str:
     return f"{whole}.{rest:02}".rstrip("0").rstrip(".") + "%"
 
 
-Holdout = Annotated[int, PlainValidator(_share), PlainSerializer(spell_share), _like(_SHARE)]
+Holdout = Annotated[int, Plain(_share, _like(_SHARE), spell_share)]
 
 
 def _payload(value: Any) -> str:
@@ -335,7 +372,7 @@ def _payload(value: Any) -> str:
         raise ValueError("JSON has no infinite numbers; quote it, or write another number") from None
 
 
-Payload = Annotated[str, PlainValidator(_payload), PlainSerializer(json.loads), WithJsonSchema({})]
+Payload = Annotated[str, Plain(_payload, {}, json.loads)]
 
 
 # Expressions, and limits that hold one.
@@ -345,9 +382,7 @@ def _expression(value: Any, example: str) -> Expression:
     if isinstance(value, Expression):
         return value
     text = text_of(value, f"an expression such as {example}").strip()
-    strange = _strange(text, "\t\n\r")
-    if strange is not None:
-        raise ValueError(f"the character {strange!a} cannot be shown; delete it")
+    _printable(re.sub(r"\s", " ", text))
     try:
         return parse_expression(text, example)
     except BadExpression as error:
@@ -367,16 +402,14 @@ def _per(value: Any) -> str | Expression:
     return per
 
 
-def _expression_like(example: str) -> PlainValidator:
-    return PlainValidator(lambda value: _expression(value, example))
+def _expression_like(example: str) -> Plain:
+    return Plain(lambda value: _expression(value, example), _TEXT, str)
 
 
-_Expression = Annotated[Expression, _expression_like("payload.tier == 'gold'"), PlainSerializer(str), _TEXT]
+_Expression = Annotated[Expression, _expression_like("payload.tier == 'gold'")]
 ExpressionField = TypeAliasType("ExpressionField", _Expression)
-_From = Annotated[Expression, _expression_like("payload.max_run"), PlainSerializer(str), _TEXT]
-Per = Annotated[
-    Literal["function", "qualifier"] | Expression, PlainValidator(_per), PlainSerializer(str), _TEXT
-]
+_From = Annotated[Expression, _expression_like("payload.max_run")]
+Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT, str)]
 
 
 class CarriedLimit(Part):
@@ -417,41 +450,3 @@ Limit = TypeAliasType(
         Discriminator(lambda given: "(carried)" if isinstance(given, (dict, CarriedLimit)) else "(length)"),
     ],
 )
-
-
-T = TypeVar("T")
-
-
-def _once(listed: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(listed))
-
-
-def _listed(given: Any) -> Any:
-    return given if isinstance(given, (list, tuple)) else (given,)
-
-
-def _one_or_list(listed: Any, write: Callable[[Any], Any]) -> Any:
-    written = write(listed)
-    return written[0] if len(written) == 1 else written
-
-
-class _OrOne:
-    """In the JSON schema of a list: one item may stand for the list of it."""
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
-        several = handler(schema)
-        return {"anyOf": [several["items"], several]}
-
-
-Several = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_once)]
-"""A list of at least one; what is written twice counts once."""
-
-OneOrMore = Annotated[
-    tuple[T, ...],
-    Field(min_length=1),
-    AfterValidator(_once),
-    BeforeValidator(_listed),
-    WrapSerializer(_one_or_list),
-    _OrOne(),
-]
-"""One, or a list of at least one."""

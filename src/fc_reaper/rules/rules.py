@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterable
 from fnmatch import translate
 from itertools import takewhile
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, cannot_exceed
@@ -33,7 +33,7 @@ from fc_reaper.rules.fields import (
     ExpressionField,
     IdGlob,
     Limit,
-    OneOrMore,
+    Several,
     Status,
     TargetField,
 )
@@ -164,7 +164,7 @@ def register(rule: type[R]) -> type[R]:
 @register
 class TargetRule(Rule):
     key = "target"
-    field = OneOrMore[TargetField]
+    field = Annotated[tuple[TargetField, ...], Several(or_one=True)]
     description = (
         "The function fits this target: [service/]function[@qualifier]; without @ the qualifier is LATEST."
     )
@@ -184,7 +184,7 @@ class TargetRule(Rule):
 @register
 class StatusRule(Rule):
     key = "status"
-    field = OneOrMore[Status]
+    field = Annotated[tuple[Status, ...], Several(or_one=True)]
     description = "The task has this status, or one of these."
     example = "Running"
     selects = True
@@ -201,7 +201,7 @@ class StatusRule(Rule):
 @register
 class IdRule(Rule):
     key = "id"
-    field = OneOrMore[IdGlob]
+    field = Annotated[tuple[IdGlob, ...], Several(or_one=True)]
     description = "The invocation id fits this pattern (* and ?, with case), or one of these."
     example = "nightly-*"
     selects = True
