@@ -51,6 +51,12 @@ class Issue(NamedTuple):
     remedy: str = ""
     lint: str = ""
 
+    @classmethod
+    def of(cls, source: str, line: int | None, path: str | None, sentence: str) -> Issue:
+        """An issue of a sentence that reads `what is wrong; what to write`."""
+        what, _, remedy = sentence.rpartition("; ")
+        return cls(source, line, path, what, remedy) if what else cls(source, line, path, remedy)
+
     @property
     def text(self) -> str:
         """`FILE:LINE: path: what; remedy` on one printable line, which editors know how to jump to."""

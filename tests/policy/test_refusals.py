@@ -56,7 +56,7 @@ NOT_YAML = [
     ("{a: " * 30_000, 1, "near a", "more than 24 levels"),
     ("- " * 60_000, 1, "policy", "more than 24 levels"),
     ("? " * 60_000, 1, "policy", "more than 24 levels"),
-    ("a: &a [*a]", 1, "policy", "more than 24 levels"),
+    ("a: &a [*a]", 1, "near a", "more than 24 levels"),
     ("- a\n" * 30_000, 20_000, "policy", "more than 20000 keys"),
     ("a" * 131_073, 1, "policy", "it has 131073 characters"),
 ]

@@ -20,7 +20,7 @@ from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import exemptions, spared_by
 from fc_reaper.policy.model import policy_file_model
 from fc_reaper.policy_files import read_lock, read_policy
-from fc_reaper.rules.fields import Fault
+from fc_reaper.rules.parts import Fault
 from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, refuse_unknown_self
 

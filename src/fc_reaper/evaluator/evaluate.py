@@ -15,15 +15,8 @@ from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Age, StartedTime, inconsistency, is_exact
-from fc_reaper.rules.rules import (
-    RULES,
-    CompiledMatcher,
-    Moment,
-    RuleResult,
-    StoppingFor,
-    compile_matcher,
-    evaluate_matcher,
-)
+from fc_reaper.rules.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
+from fc_reaper.rules.rules import RULES, Moment, RuleResult, StoppingFor
 from fc_reaper.rules.subject import Subject
 
 

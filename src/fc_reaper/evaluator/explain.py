@@ -25,14 +25,8 @@ from fc_reaper.names import kind_of
 from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime, inconsistency
 from fc_reaper.rules.expression import Expression, spelt, step_into
-from fc_reaper.rules.rules import (
-    CompiledMatcher,
-    Moment,
-    RuleResult,
-    StatusRule,
-    compile_matcher,
-    evaluate_matcher,
-)
+from fc_reaper.rules.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
+from fc_reaper.rules.rules import Moment, RuleResult, StatusRule
 from fc_reaper.rules.subject import Subject
 
 TASK = "task"

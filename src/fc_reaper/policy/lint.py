@@ -10,7 +10,7 @@ https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from fc_reaper.errors import Issue
@@ -19,7 +19,8 @@ from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
-from fc_reaper.rules.fields import CarriedLimit, Path, nearest
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.parts import Path, nearest
 from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
 from fc_reaper.rules.target import Target
 
@@ -32,13 +33,13 @@ MOST_RETRIES = 8
 LONGEST_QUEUE = {True: parse_duration("30d"), False: parse_duration("7d")}
 """How long a task may wait at most (maxAsyncEventAgeInSeconds), in FC 2.0 and in FC 3.0."""
 
-_Said = tuple[Path, str, str]
-"""Where, what is odd, and what to write."""
+_Odd = tuple[Path, str]
+"""A path, and a sentence that reads `what is odd; what to write`."""
 
 
 def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
     """Everything odd in *file*, in the order of its lines; *api_version* is the one for FC 2.0."""
-    found = {
+    odd = {
         "unknown-field": _unknown_fields(file),
         "above-maximum": _above_maximum(file),
         "spares-nobody": _spares_nobody(file),
@@ -46,11 +47,11 @@ def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
         "native-limit": _native_limits(file),
         "always-beaten": _always_beaten(file),
     }
-    issues = [
-        Issue(file.source, file.place(*path).line, file.place(*path).path, what, remedy, name)
-        for name, said in found.items()
-        for path, what, remedy in said
-    ]
+    issues = []
+    for name, found in odd.items():
+        for steps, sentence in found:
+            path, line = file.place(*steps)
+            issues.append(Issue.of(file.source, line, path, sentence)._replace(lint=name))
     return sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0)
 
 
@@ -65,20 +66,21 @@ def _matchers(file: PolicyFile) -> Iterator[tuple[Path, Matcher, Sequence[Target
             yield ("policies", number, "unless", at), matcher, policy.targets, "it spares nobody for certain"
 
 
-def _unknown_fields(file: PolicyFile) -> Iterator[_Said]:
+def _unknown_fields(file: PolicyFile) -> Iterator[_Odd]:
     """An expression that reads a field which no record has is never answered."""
     for path, matcher, _, so in _matchers(file):
         for rule in matcher.rules:
             for expression in rule.expressions:
                 inner = (*path, rule.key, "from") if isinstance(rule, Clock) else (*path, rule.key)
-                yield from _unknown(inner, expression, so)
+                yield from ((inner, f"{what}, so {so}; {write}") for what, write in _unknown(expression))
     for number, policy in enumerate(file.policies):
         if policy.keep is not None and isinstance(policy.keep.per, Expression):
-            path = ("policies", number, "keep", "per")
-            yield from _unknown(path, policy.keep.per, "no task has a group, and none is counted")
+            for what, write in _unknown(policy.keep.per):
+                path = ("policies", number, "keep", "per")
+                yield path, f"{what}, so no task has a group, and none is counted; {write}"
 
 
-def _unknown(path: Path, expression: Expression, so: str) -> Iterator[_Said]:
+def _unknown(expression: Expression) -> Iterator[tuple[str, str]]:
     for name in expression.unknown_roots[:1]:
         near = nearest(name, (*RECORD_FIELDS, PAYLOAD, AGES))
         remedy = f"write {PAYLOAD}.{name} for a field of the payload, '{name}' in single quotes for text"
@@ -88,64 +90,55 @@ def _unknown(path: Path, expression: Expression, so: str) -> Iterator[_Said]:
             remedy = f"write `{name}` between backticks for the value"
         elif near is not None:
             remedy = f"did you mean {near}?"
-        yield path, f"no record has a field {name}, so {so}", remedy
+        yield f"no record has a field {name}", remedy
 
 
-def maximum(clock: str, *, services: bool) -> tuple[Millis, str] | None:
-    """How far *clock* can get in FC 2.0 (*services*) or 3.0, and what sets the bound; None for no bound."""
-    queue = LONGEST_QUEUE[services]
-    age = f"maxAsyncEventAgeInSeconds is at most {queue // 1000} in FC {'2.0' if services else '3.0'}"
+def maximum(clock: str, target: Target) -> tuple[Millis, str] | None:
+    """How far *clock* can get in functions of *target*, and what sets the bound; None for no bound."""
+    # A function that was made in FC 2.0 is service$function in FC 3.0.
+    is_of_2_0 = target.service is not None or "$" in target.name
+    queue = LONGEST_QUEUE[is_of_2_0]
+    age = f"maxAsyncEventAgeInSeconds is at most {queue // 1000} in FC {'2.0' if is_of_2_0 else '3.0'}"
+    attempts = MOST_RETRIES + 1
     if clock == "running_for":
         return LONGEST_ATTEMPT, "a function's timeout, which ends an attempt, is at most 86400 seconds"
     if clock == "queued_for":
         return queue, age
     if clock == "alive_for":
-        attempts = MOST_RETRIES + 1
         return queue + attempts * LONGEST_ATTEMPT, f"{age}, and then come at most {attempts} attempts of 24h"
     return None
 
 
-def _above_maximum(file: PolicyFile) -> Iterator[_Said]:
+def _above_maximum(file: PolicyFile) -> Iterator[_Odd]:
     """A limit that no task can be over, because the platform ends it before."""
     for path, matcher, targets, so in _matchers(file):
         for clock, limit in matcher.limits:
-            for key, length, exact, follows in _lengths(limit, so):
-                for what, most in _beyond(clock, length, exact, targets):
-                    remedy = (
-                        f"write {'less than ' if exact else ''}{_spelt(most)}{'' if exact else ' or less'}"
-                    )
-                    yield (*path, clock, *key), f"{what}, so {follows}", remedy
+            here = (*path, clock)
+            if not isinstance(limit, CarriedLimit):
+                yield from _beyond(here, clock, limit, targets, so)
+                continue
+            yield from _beyond(
+                (*here, "at_most"), clock, limit.at_most, targets, "it bounds nothing", bound=True
+            )
+            if limit.otherwise is not None:
+                never = f"{so} where the task carries none"
+                yield from _beyond((*here, "else"), clock, limit.otherwise, targets, never)
         retries = matcher.rule(RetriesOver)
         if retries is not None and retries.wanted >= MOST_RETRIES:
             what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
-            yield (*path, "retries_over"), what, f"write {MOST_RETRIES - 1} or less"
-
-
-def _lengths(limit: Millis | CarriedLimit, so: str) -> Iterator[tuple[Path, Millis, bool, str]]:
-    """The lengths of a limit, whether the maximum itself is too long as well, and what follows."""
-    if not isinstance(limit, CarriedLimit):
-        yield (), limit, True, so
-        return
-    yield ("at_most",), limit.at_most, False, "it bounds nothing"
-    if limit.otherwise is not None:
-        yield ("else",), limit.otherwise, True, f"{so} where the task carries none"
+            yield (*path, "retries_over"), f"{what}; write {MOST_RETRIES - 1} or less"
 
 
 def _beyond(
-    clock: str, length: Millis, exact: bool, targets: Sequence[Target]
-) -> Iterator[tuple[str, Millis]]:
-    for services in sorted({_is_of_2_0(target) for target in targets}, reverse=True):
-        bound = maximum(clock, services=services)
-        if bound is not None and length + exact > bound[0]:
-            most, why = bound
+    path: Path, clock: str, length: Millis, targets: Iterable[Target], so: str, *, bound: bool = False
+) -> Iterator[_Odd]:
+    """Why *length* is too long: no age is over the maximum itself, though one may be bounded by it."""
+    for most, why in filter(None, (maximum(clock, target) for target in targets)):
+        if length > most or (length == most and not bound):
             more = f"more than the {_spelt(most)} that are" if length > most else "all that is"
-            yield f"{_spelt(length)} is {more} possible ({why})", most
+            write = f"{_spelt(most)} or less" if bound else f"less than {_spelt(most)}"
+            yield path, f"{_spelt(length)} is {more} possible ({why}), so {so}; write {write}"
             return
-
-
-def _is_of_2_0(target: Target) -> bool:
-    """Whether it means functions that were made in FC 2.0, by either of their names."""
-    return target.service is not None or "$" in target.name
 
 
 def _spelt(length: Millis) -> str:
@@ -154,7 +147,7 @@ def _spelt(length: Millis) -> str:
     return f"{hours}h" if not rest and hours <= 48 else spell_duration(length)
 
 
-def _spares_nobody(file: PolicyFile) -> Iterator[_Said]:
+def _spares_nobody(file: PolicyFile) -> Iterator[_Odd]:
     """An exemption of functions that no target means; above all one without `@`, which means `@LATEST`."""
     for path, matcher, targets, _ in _matchers(file):
         rule = matcher.rule(TargetRule)
@@ -162,11 +155,10 @@ def _spares_nobody(file: PolicyFile) -> Iterator[_Said]:
             wide = spared._replace(qualifier="*")
             if any(_meet(spared, target) for target in targets):
                 continue
+            what = f"{spared} meets none of the targets; is it spelt right?"
             if any(_meet(wide, target) for target in targets):
-                what, remedy = f"{spared} spares nothing under the qualifiers of the targets", f"write {wide}"
-            else:
-                what, remedy = f"{spared} meets none of the targets", "is it spelt right?"
-            yield (*path, "target"), what, remedy
+                what = f"{spared} spares nothing under the qualifiers of the targets; write {wide}"
+            yield (*path, "target"), what
 
 
 def _meet(one: Target, other: Target) -> bool:
@@ -205,42 +197,40 @@ def unlisted(policy: Policy, api_version: str) -> Sequence[Target]:
     return [target for target in policy.targets if target.service is not None]
 
 
-def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Said]:
+def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Odd]:
     """A policy that asks for Dequeued alone, where only an event could name such a task."""
     for number, policy in enumerate(file.policies):
         blind = unlisted(policy, api_version)
         if blind and policy.match.match_statuses == (DEQUEUED,) and policy.triggers != ("task",):
             only = "" if len(blind) == len(policy.targets) else f" at {', '.join(map(str, blind))}"
             what = f"no run finds such a task{only}: FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}"
-            remedy = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"
-            yield ("policies", number, "match", "status"), what, remedy
+            write = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"
+            yield ("policies", number, "match", "status"), f"{what}; {write}"
 
 
-def _native_limits(file: PolicyFile) -> Iterator[_Said]:
+_NATIVE = {
+    "running_for": (
+        "a native limit would do: a function timeout of {0} seconds bounds each attempt alike; set "
+        "`timeout: {0}`, and keep the policy if some callers need longer (`unless`), or if no retry may "
+        "follow: after a timeout come those of maxAsyncRetryAttempts"
+    ),
+    "queued_for": (
+        "a native limit would do: maxAsyncEventAgeInSeconds {0} drops what waits for longer; set "
+        "`maxAsyncEventAgeInSeconds: {0}` in the asynchronous configuration, and keep the policy if it must "
+        "not hold for all callers (`unless`)"
+    ),
+}
+
+
+def _native_limits(file: PolicyFile) -> Iterator[_Odd]:
     """A stop that does no more than a setting of the function itself does, the same for every caller."""
     for number, policy in enumerate(file.policies):
         limit = None if file.exempt else _only_limit(policy)
-        if limit is None:
-            continue
-        clock, length = limit
-        bounds = [maximum(clock, services=_is_of_2_0(target)) for target in policy.targets]
-        if any(bound is not None and length >= bound[0] for bound in bounds):
-            continue
-        seconds, path = length // 1000, ("policies", number, "match")
-        if clock == "running_for":
-            yield (
-                path,
-                f"a native limit would do: a function timeout of {seconds} seconds bounds each attempt alike",
-                f"set `timeout: {seconds}`; keep the policy if some callers need longer (`unless`), or if no "
-                "retry may follow: after a timeout come those of maxAsyncRetryAttempts",
-            )
-        else:
-            yield (
-                path,
-                f"a native limit would do: maxAsyncEventAgeInSeconds {seconds} drops what waits for longer",
-                f"set `maxAsyncEventAgeInSeconds: {seconds}` in the asynchronous configuration; keep the "
-                "policy if it must not hold for all callers (`unless`)",
-            )
+        if limit is not None:
+            clock, length = limit
+            bounds = filter(None, (maximum(clock, target) for target in policy.targets))
+            if all(length < most for most, _ in bounds):
+                yield ("policies", number, "match"), _NATIVE[clock].format(length // 1000)
 
 
 def _only_limit(policy: Policy) -> tuple[str, Millis] | None:
@@ -250,23 +240,23 @@ def _only_limit(policy: Policy) -> tuple[str, Millis] | None:
     if not policy.stops or policy.unless or policy.keep or policy.holdout or not by_timer:
         return None
     rules = [rule for rule in policy.match.rules if rule.key != "status"]
-    if len(rules) != 1 or rules[0].key not in ("running_for", "queued_for"):
+    if len(rules) != 1 or rules[0].key not in _NATIVE:
         return None
     clock, length = rules[0].key, rules[0].wanted
     whole = set(policy.match.match_statuses) == set(CLOCKS[clock])
     return (clock, length) if whole and isinstance(length, int) else None
 
 
-def _always_beaten(file: PolicyFile) -> Iterator[_Said]:
+def _always_beaten(file: PolicyFile) -> Iterator[_Odd]:
     """A policy of the same targets and match as an earlier one that claims at least as much."""
     earlier: dict[tuple[frozenset[Target], Matcher], list[Policy]] = {}
     for number, policy in enumerate(file.policies):
         alike = earlier.setdefault((frozenset(policy.targets), policy.match), [])
         winner = next((one for one in alike if _beats(one, policy)), None)
         if winner is not None:
-            what = f"{winner.name} (line {winner.line}) claims every task that it matches"
-            remedy = "put it above, narrow the other, or delete it"
-            yield ("policies", number), f"{what}, and what stands first wins", remedy
+            claims = f"{winner.name} (line {winner.line}) claims every task that it matches"
+            write = "put it above, narrow the other, or delete it"
+            yield ("policies", number), f"{claims}, and what stands first wins; {write}"
         alike.append(policy)
 
 

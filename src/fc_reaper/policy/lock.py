@@ -14,9 +14,11 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.policy.load import load, write_yaml
+from fc_reaper.policy.document import write_yaml
+from fc_reaper.policy.load import load
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
-from fc_reaper.rules.fields import TRIGGERS, Fault, Part, Version
+from fc_reaper.rules.fields import TRIGGERS, Version
+from fc_reaper.rules.parts import Fault, Part
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 """The keys of a policy that decide nothing: changing one does not un-approve it."""

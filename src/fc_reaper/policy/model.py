@@ -6,15 +6,16 @@ point at it. The keys of a matcher are the rules that are registered in `rules.r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
 from pydantic_core import core_schema
 from typing_extensions import TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Millis
+from fc_reaper.policy.document import Document, spelt
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
@@ -26,24 +27,21 @@ from fc_reaper.rules.fields import (
     Count,
     CountOrZero,
     Duration,
-    Fault,
     FunctionField,
     Holdout,
     InvocationId,
     Name,
-    Part,
-    Path,
     Payload,
     Per,
     Reason,
-    Several,
     Status,
     TargetField,
     Trigger,
     Version,
-    key,
 )
-from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
+from fc_reaper.rules.matcher import common_statuses
+from fc_reaper.rules.parts import Fault, Part, Path, Several, key
+from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule
 
 R = TypeVar("R", bound=Rule)
 
@@ -368,13 +366,6 @@ class Policy(Part):
             )
 
 
-class Place(NamedTuple):
-    """A place in a file: its path, such as `policies[0].match`, and the line of the key or item there."""
-
-    path: str
-    line: int
-
-
 class PolicyFile(Part):
     """A whole policy file. `exempt` is above every policy; `source` names the file in messages."""
 
@@ -395,16 +386,16 @@ class PolicyFile(Part):
         ],
     )
     _source: str = PrivateAttr("policy")
-    _find: Callable[[Path], Place] | None = PrivateAttr(None)
+    _document: Document | None = PrivateAttr(None)
 
     @property
     def source(self) -> str:
         """How messages call the file."""
         return self._source
 
-    def place(self, *path: str | int) -> Place:
-        """Where in its file a part stands, such as `("policies", 0, "match")`; line 0 without a file."""
-        return Place("", 0) if self._find is None else self._find(path)
+    def place(self, *path: str | int) -> tuple[str, int]:
+        """The path, such as `policies[0].match`, and the line of a key or item; line 0 without a file."""
+        return (spelt(path), 0) if self._document is None else self._document.find(path)[:2]
 
     @model_validator(mode="after")
     def _has_unique_names(self) -> PolicyFile:

@@ -21,9 +21,9 @@ import re
 from collections.abc import Iterable
 from fnmatch import translate
 from itertools import takewhile
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import ALIVE, Function, Millis, Task
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, cannot_exceed
 from fc_reaper.rules.duration import NotADuration, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, Undecided, ask, holds
@@ -33,10 +33,10 @@ from fc_reaper.rules.fields import (
     ExpressionField,
     IdGlob,
     Limit,
-    Several,
     Status,
     TargetField,
 )
+from fc_reaper.rules.parts import Several
 from fc_reaper.rules.subject import Subject
 from fc_reaper.rules.target import spellings
 
@@ -221,10 +221,15 @@ class IdRule(Rule):
 
 
 class Clock(Rule):
-    """A limit of time; `rules.ages` reads the clock of its name."""
+    """A limit of time; `rules.ages` reads the clock of its name.
+
+    `bounds_start` says when every task over the limit started, by `startedTime`, longer ago than the limit.
+    """
 
     field = Limit
+    example = "2h"
     is_limit = True
+    bounds_start: ClassVar[tuple[StartedTime, ...]] = ("enqueue",)
 
     def __init__(self, wanted: Millis | CarriedLimit) -> None:
         super().__init__(wanted)
@@ -238,29 +243,29 @@ class Clock(Rule):
         return (self.wanted.expression,) if isinstance(self.wanted, CarriedLimit) else ()
 
     def evaluate(self, task: Task, moment: Moment) -> RuleResult:
-        clock = self.key
+        clock, limit = self.key, self.wanted
         if task.status not in CLOCKS[clock]:
             return RuleResult(False, "status")
-        limit = self.wanted
         if isinstance(limit, CarriedLimit):
             carried = carried_limit(limit, task, moment)
             if isinstance(carried, RuleResult):
                 return carried._replace(rule=clock)
             limit = carried
-        known = None
         if task.events or moment.read:
             known = age(clock, task, moment.now, moment.started_time)
-        if known is not None:
-            return RuleResult(known.ms > limit, clock, known.ms, limit, known.source)
+            if known is not None:
+                return RuleResult(known.ms > limit, clock, known.ms, limit, known.source)
         if cannot_exceed(clock, task, limit, moment.now, moment.started_time):
             return RuleResult(False, clock, limit=limit)
         if not task.events and not moment.read:
             return RuleResult(None, clock, limit=limit, why="its events were not listed", unread=True)
         return RuleResult(None, clock, limit=limit, why=f"nothing dated tells {clock}")
 
-    def _started_before(self, now: Millis) -> PushDown:
-        """A task may carry any limit up to the policy's, so only a plain one bounds the start."""
-        return PushDown() if isinstance(self.wanted, CarriedLimit) else PushDown(now - self.wanted + SLACK)
+    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
+        # A task may carry any limit up to the policy's.
+        if started_time not in self.bounds_start or isinstance(self.wanted, CarriedLimit):
+            return PushDown()
+        return PushDown(now - self.wanted + SLACK)
 
 
 def carried_limit(limit: CarriedLimit, task: Task, moment: Moment) -> Millis | RuleResult:
@@ -287,38 +292,26 @@ def carried_limit(limit: CarriedLimit, task: Task, moment: Moment) -> Millis | R
 class QueuedFor(Clock):
     key = "queued_for"
     description = "The task waits (Enqueued, Dequeued) for longer than this since it was last enqueued."
-    example = "2h"
-
-    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
-        return self._started_before(now) if started_time == "enqueue" else PushDown()
 
 
 @register
 class RunningFor(Clock):
     key = "running_for"
     description = "The task is Running for longer than this in its present attempt."
-    example = "2h"
-
-    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
-        # No attempt begins before startedTime, whatever that means.
-        return self._started_before(now)
+    bounds_start = ("unknown", "enqueue", "execution")  # no attempt begins before it, whatever it means
 
 
 @register
 class AliveFor(Clock):
     key = "alive_for"
     description = "The task is alive for longer than this since it was first enqueued, all attempts together."
-    example = "2h"
-
-    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
-        return self._started_before(now) if started_time == "enqueue" else PushDown()
 
 
 @register
 class StoppingFor(Clock):
     key = "stopping_for"
     description = "The task is Stopping for longer than this since it was asked to stop."
-    example = "2h"
+    bounds_start = ()
 
 
 @register
@@ -356,82 +349,3 @@ class Where(Rule):
         except Undecided as undecided:
             unread = not moment.read and subject.lacks(self.wanted)
             return RuleResult(None, self.key, why=f"where: {undecided.why}", unread=unread)
-
-
-class Stated(Protocol):
-    """A matcher as a policy states it."""
-
-    @property
-    def rules(self) -> tuple[Rule, ...]: ...
-
-    @property
-    def line(self) -> int: ...
-
-
-class CompiledMatcher(NamedTuple):
-    """A matcher compiled for one function: what selects functions and statuses is settled.
-
-    `rule` is the key that decides where nothing is measured.
-    """
-
-    line: int
-    statuses: frozenset[str] | None
-    rules: tuple[Rule, ...]
-    rule: str
-
-    def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
-        """The strongest filter of a listing that no task passes by for which all of the rules hold."""
-        filters = [rule.push_down(now, started_time) for rule in self.rules]
-        bounds = [one.started_before for one in filters if one.started_before is not None]
-        prefix = max((one.id_prefix for one in filters), key=len, default="")
-        return PushDown(min(bounds, default=None), prefix)
-
-
-def common_statuses(rules: Iterable[Rule]) -> tuple[str, ...] | None:
-    """The statuses in which all of *rules* can hold, None for any; empty where they exclude each other."""
-    demands = [rule.statuses for rule in rules if rule.statuses is not None]
-    if not demands:
-        return None
-    return tuple(status for status in UNFINISHED if all(status in demand for demand in demands))
-
-
-def compile_matcher(matcher: Stated, function: Function, *, as_match: bool) -> CompiledMatcher | None:
-    """Compile *matcher* for the tasks of *function*; None when it means other functions.
-
-    With *as_match* it is a policy's `match`, which without any word on status means the alive ones:
-    a task that is being stopped already is matched only by a policy that says so.
-    """
-    if not all(rule.concerns(function) for rule in matcher.rules):
-        return None
-    statuses = common_statuses(matcher.rules)
-    if statuses is None and as_match:
-        statuses = ALIVE
-    selecting = [rule.key for rule in matcher.rules if rule.selects]
-    return CompiledMatcher(
-        matcher.line,
-        None if statuses is None else frozenset(statuses),
-        tuple(rule for rule in matcher.rules if not isinstance(rule, (TargetRule, StatusRule))),
-        selecting[-1] if selecting else "target",
-    )
-
-
-def evaluate_matcher(matcher: CompiledMatcher, task: Task, moment: Moment) -> RuleResult:
-    """Evaluate every rule of *matcher*: one that does not hold settles it, else one unknown is an unknown."""
-    if matcher.statuses is not None and task.status not in matcher.statuses:
-        return RuleResult(False, "status")
-    binding: RuleResult | None = None
-    unknown: RuleResult | None = None
-    for rule in matcher.rules:
-        result = rule.evaluate(task, moment)
-        if result.holds is False:
-            return result
-        if result.holds is None:
-            unknown = result
-        elif not rule.selects and (binding is None or _binds(result, binding)):
-            binding = result
-    return unknown or binding or RuleResult(True, matcher.rule)
-
-
-def _binds(result: RuleResult, binding: RuleResult) -> bool:
-    """Whether *result* is exceeded by less, so that it is the reason why a task is due only now."""
-    return result.over is not None and binding.over is not None and result.over < binding.over
