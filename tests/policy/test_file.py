@@ -134,7 +134,7 @@ def test_keep_says_how_many_who_goes_first_and_in_which_groups(written: str, mea
     ("written", "json"),
     [
         ("{a: [1, -2.5, 1.0e+3], b: {c: null}}", '{"a":[1,-2.5,1000.0],"b":{"c":null}}'),
-        ("[true, false, on, 12:30, '1e3', 1e3, 0x1f]", '[true,false,"on","12:30","1e3",1000.0,31]'),
+        ("[true, on, 12:30, '1e3', 1e3, 0x1f, 017]", '[true,"on","12:30","1e3",1000.0,"0x1f","017"]'),
         ("[2026-05-01, yes, 1_000, ~, {n: }]", '["2026-05-01","yes","1_000",null,{"n":null}]'),
         ("null", "null"),
         ("plain text", '"plain text"'),

@@ -179,7 +179,7 @@ POLICIES = [
     ({"examples": "[]"}, 8, "examples", "the list is empty"),
     ({"examples": "{given: {id: a}, expect: keep}"}, 8, "examples", "a mapping stands where"),
     (
-        {"examples": "\n      - given: {payload: {n: .inf}}\n        expect: keep"},
+        {"examples": "\n      - given: {payload: {n: 1e999}}\n        expect: keep"},
         9,
         "examples[0].given.payload",
         "JSON has no infinite",
@@ -225,7 +225,6 @@ POLICIES = [
     ({"match": "{id: ?x, alive_for: 2h}"}, 6, "near id", "a ? does not"),
     ({"unless": "[?x]"}, 8, "unless[0].x", "an entry of `exempt`"),
     ({"unless": "[17]"}, 8, "unless[0]", "is a number, not"),
-    ({"unless": "[0x11]"}, 8, "unless[0]", "is a number, not"),
     ({"unless": "[12:30]"}, 8, "unless[0]", "fits no invocation id"),
     ({"unless": "[1.5]"}, 8, "unless[0]", "is a number, not"),
     ({"unless": "[=]"}, 8, "unless[0]", "fits no invocation id"),

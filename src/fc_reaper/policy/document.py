@@ -24,11 +24,10 @@ _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("null", "
 _KINDS = {
     _NULL: ("~|null|Null|NULL|", ["~", "n", "N", ""]),
     _BOOL: ("true|True|TRUE|false|False|FALSE", list("tTfF")),
-    _INT: ("[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}", list("-+0123456789")),
-    _FLOAT: (r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE][-+]?[0-9]{1,3})?"
-             r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.0123456789")),
+    _INT: ("-?(?:0|[1-9][0-9]{0,39})", list("-0123456789")),
+    _FLOAT: (r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?", list("-0123456789")),
 }  # fmt: skip
-"""What is no text without quotes, by its tag in YAML 1.2: a pattern, and its first characters."""
+"""What is no text without quotes, by its tag: a pattern, and its first characters. Numbers are as in JSON."""
 
 _SAID = (
     (r"<block end>, but found '\?'", "a key stands where an item belongs; indent it as its neighbours are"),
@@ -199,11 +198,7 @@ def _scalar(node: Node) -> Any:
         return NOTHING
     if node.tag == _BOOL:
         return text.lower() == "true"
-    if node.tag == _INT:
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    if node.tag == _FLOAT:
-        return float(text.replace(".", "") if "n" in text.lower() else text)
-    return text
+    return {_INT: int, _FLOAT: float}.get(node.tag, str)(text)
 
 
 def spelt(path: Path) -> str:

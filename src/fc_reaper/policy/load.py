@@ -56,9 +56,9 @@ def policy_models() -> Models:
     """The models of a policy file, by the keys at which their mappings stand."""
     exemption = matcher_model(in_match=False)
     return {
-        "": policy_file_model(), "policies": Policy, "match": matcher_model(in_match=True),
+        "": policy_file_model(), "policies": Policy, "keep": Keep, "match": matcher_model(in_match=True),
         "(carried)": CarriedLimit, "unless": exemption, "exempt": exemption,
-        "keep": Keep, "examples": Example, "given": Given,
+        "examples": Example, "given": Given,
     }  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _faults(error: ValidationError, document: Document, models: Models) -> Itera
     """Line, path and sentence of each thing that pydantic found wrong."""
     said = error.errors(include_url=False)
     unknown = [(one["loc"][:-1], str(one["loc"][-1])) for one in said if one["type"] == "extra_forbidden"]
-    meant = {(loc, nearest(key, keys_of(_model_of(loc, models)))) for loc, key in unknown}
+    meant = {(loc, _meant(key, _model_of(loc, models), models)) for loc, key in unknown}
     for one in said:
         loc, kind, given = one["loc"], one["type"], one["input"]
         found = document.find(loc)
@@ -131,17 +131,24 @@ def _unknown_key(key: str, loc: Path, models: Models) -> str:
     name, colon, rest = key.partition(":")
     if colon and name in names:
         return f"a blank must follow the colon; write {name}: {shown(rest.strip())[1:-1]}"
-    near = nearest(key, names)
-    if near is not None:
-        return f"{title} has no such key; did you mean {near}?"
-    if key == "target":
+    if key == "target" and key not in names and "targets" not in names:
         return f"it does not belong in {title}; write it in `targets`, beside `match`"
-    others = list(models.values())
-    at = others.index(model)
-    for other in others[at + 1 :] + others[:at]:
-        if key in keys_of(other):
-            return f"it does not belong in {title}; write it in {other.model_config.get('title')}"
+    meant = _meant(key, model, models)
+    if meant in names and key not in keys_of(models.get(meant, model)):
+        return f"{title} has no such key; did you mean {meant}?"
+    if meant is not None:
+        return f"it does not belong in {title}; write it in {models[meant].model_config.get('title')}"
     return f"{title} has no such key; the keys are {', '.join(names)}"
+
+
+def _meant(key: str, model: type[Part], models: Models) -> str | None:
+    """The key of *model* that a strange one stands for, or the key of the mapping that has it."""
+    near = nearest(key, keys_of(model))
+    if near is not None:
+        return near
+    places = list(models)
+    at = next(number for number, place in enumerate(places) if models[place] is model)
+    return next((place for place in places[at + 1 :] + places[:at] if key in keys_of(models[place])), None)
 
 
 def _model_of(loc: Path, models: Models) -> type[Part]:
