@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from fc_reaper.backtest import source
 from fc_reaper.cli import explain, invoke
 from fc_reaper.cli.app import main
+from fc_reaper.clock import Clock
 from tests.emulator_process import EmulatorProcess
 from tests.reaping import FAULT, HASTY, KEYS
 from tests.run.account import POLICY
@@ -59,9 +61,13 @@ def at(emulator: EmulatorProcess, **extra: str) -> dict[str, str]:
 
 
 def fc_reaper(
-    *args: str | Path, env: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path | None = None
+    *args: str | Path,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    clock: Clock = HASTY,
 ) -> Ran:
-    """Run a command to its end in this process, with streams, environment and folder of its own."""
+    """Run a command to its end in this process, with its own streams, environment, folder and clock."""
     inputs, out, err = (io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8") for raw in (stdin, b"", b""))
     before = Path.cwd()
     with (
@@ -69,8 +75,9 @@ def fc_reaper(
         patch.object(sys, "stdout", out),
         patch.object(sys, "stderr", err),
         patch.dict(os.environ, environment() if env is None else env, clear=True),
-        patch.object(invoke, "SYSTEM_CLOCK", HASTY),
-        patch.object(explain, "SYSTEM_CLOCK", HASTY),
+        patch.object(invoke, "SYSTEM_CLOCK", clock),
+        patch.object(explain, "SYSTEM_CLOCK", clock),
+        patch.object(source, "SYSTEM_CLOCK", clock),
     ):
         os.chdir(cwd or before)
         try:

@@ -86,7 +86,7 @@ def test_what_has_changed_since_is_left_alone_and_shown(tmp_path: Path) -> None:
     a_policy_file(tmp_path)
     with running_emulator(seed=then) as cloud:
         plan = a_plan(cloud, tmp_path, **HOME)
-    with running_emulator("--stopping", "300ms", seed=now) as cloud:
+    with running_emulator("--stopping", "50ms", seed=now) as cloud:
         ran = carried_out(cloud, plan, "--json", **HOME)
         table = carried_out(cloud, plan, **HOME)
         assert stopped(cloud) == {"stays"}
@@ -110,7 +110,7 @@ def test_a_budget_goes_on_where_the_last_apply_ended(tmp_path: Path) -> None:
     """Three hundred tasks, fifty at a time: no task is stopped twice, and what is done counts as done."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(budget="500/run"))
-    with running_emulator("--stopping", "100ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
         plan = a_plan(cloud, tmp_path)
         once = carried_out(cloud, plan, "--max", "50")
         assert len(stopped(cloud)) == 50
@@ -156,12 +156,12 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
     """What was accepted is proven; in the end each task was asked to stop once, and no other was."""
     seed = {
         "invocations": [
-            seeded("job-{n}", "Running", count=120, enqueued="-5h", started="-3h"),
+            seeded("job-{n}", "Running", count=60, enqueued="-5h", started="-3h"),
             seeded("young-{n}", "Running", count=20, enqueued="-1h", started="-1h"),
         ]
     }
     a_policy_file(tmp_path, policy(budget="500/run"))
-    with running_emulator("--stopping", "100ms", "--latency", "100ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "50ms", "--latency", "50ms", seed=seed) as cloud:
         plan = a_plan(cloud, tmp_path)
         args = [*COMMAND, "apply", plan.name, "--enforce"]
         with subprocess.Popen(
@@ -176,9 +176,9 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
         assert "Interrupted:" in text
         assert f"{len(first)} stopped ({len(first)} confirmed)" in text
         again = carried_out(cloud, plan)
-        assert len(first) < 120
-        assert stops(cloud) == {f"job-{n}": 1 for n in range(1, 121)}
-    rest = 120 - len(first)
+        assert len(first) < 60
+        assert stops(cloud) == {f"job-{n}": 1 for n in range(1, 61)}
+    rest = 60 - len(first)
     assert f"{rest} stopped ({rest} confirmed), {len(first)} stopped before" in again.text
     assert again.code == 0
 
@@ -385,7 +385,7 @@ def test_keep_counts_its_tasks_again(tmp_path: Path) -> None:
         shown = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
         plan = a_plan(cloud, tmp_path, **HOME)
     now = [a_task(n, "Succeeded", ends="-1m") if n < 3 else a_task(n) for n in times]
-    with running_emulator("--stopping", "100ms", seed={"invocations": now}) as cloud:
+    with running_emulator("--stopping", "50ms", seed={"invocations": now}) as cloud:
         ran = carried_out(cloud, plan, "--json", **HOME)
         assert stopped(cloud) == {"job-5"}
     assert "job-5 media/transcode@prod keep 1h - - would stop" in shown.text

@@ -49,7 +49,7 @@ def test_apply_stops_whom_the_plan_would_have_stopped_and_nobody_of_a_halted_pol
     account: Account, review: bool
 ) -> None:
     """Else only who was beyond the budget takes a place; nobody is stopped whom the plan spares or lacks."""
-    with TemporaryDirectory() as folder, running_emulator("--stopping", "100ms", seed=account.seed) as cloud:
+    with TemporaryDirectory() as folder, running_emulator("--stopping", "50ms", seed=account.seed) as cloud:
         a_policy_file(Path(folder), json.dumps(account.tree))
         path = a_plan(cloud, Path(folder), REAPER_SELF="ops/fc-reaper")
         planned = json.loads(path.read_text("utf-8"))

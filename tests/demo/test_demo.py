@@ -7,11 +7,14 @@ import os
 import re
 import signal
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fc_reaper.cli.demo import Score, Stops, score_of, stops_in
+from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.policy import load_policy
 from tests.cli.command import COMMAND, Ran, environment, fc_reaper, fc_reaper_process
 
@@ -41,7 +44,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         "ALIBABA_CLOUD_ACCESS_KEY_ID": "not-the-emulators",
         "http_proxy": "http://127.0.0.1:9",
     }
-    return fc_reaper("demo", env=environment(**wrong), cwd=tmp_path_factory.mktemp("elsewhere"))
+    folder = tmp_path_factory.mktemp("elsewhere")
+    # The tasks of the demo take 300 ms to stop; what waits 2 s for that waits 400 ms.
+    clock = replace(SYSTEM_CLOCK, sleep=lambda seconds: time.sleep(seconds / 5))
+    return fc_reaper("demo", env=environment(**wrong), cwd=folder, clock=clock)
 
 
 def test_the_table_is_what_happened(played: Ran) -> None:

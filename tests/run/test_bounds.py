@@ -39,7 +39,7 @@ def test_lines_beyond_the_limit_are_counted_instead() -> None:
 
 def test_a_story_that_was_begun_is_told_to_its_end() -> None:
     """Whoever had an `accepted` line gets the `confirmed` one, too."""
-    with running_emulator("--stopping", "100ms", seed=MANY) as cloud:
+    with running_emulator("--stopping", "50ms", seed=MANY) as cloud:
         reaped = reap(cloud.endpoint, policy(budget="50/run"), enforce=True, log_tasks="5")
     assert reaped.ids("accepted") == reaped.ids("confirmed")
     assert len(reaped.ids("accepted")) == 5

@@ -135,7 +135,7 @@ def test_no_wrong_stop_and_none_missed(
     """Whatever the cloud turns out to be: what is stopped was over its limit, what was over is stopped."""
     number = UNKNOWNS.index((meaning, events, qualifier, finished, stopping))
     options = ["--started-time", meaning, "--events", events, "--record-qualifier", qualifier]
-    options += ["--stop-finished", finished, "--stop-stopping", stopping, "--stopping", "100ms"]
+    options += ["--stop-finished", finished, "--stop-stopping", stopping, "--stopping", "50ms"]
     told = ("unknown", meaning)[(number + number // 2 + number // 4) % 2]
     version = ("2021-04-06", "2016-08-15")[number // 2 % 2]
     with running_emulator(*options, seed=an_account(number)) as cloud:
@@ -163,7 +163,7 @@ def test_no_wrong_stop_while_everything_goes_wrong(seed: int) -> None:
         {"date": "+2h"},
     ]
     operations = ["ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation", "StopStatefulAsyncInvocation"]
-    with running_emulator("--stopping", "100ms", seed=an_account(100 + seed)) as cloud:
+    with running_emulator("--stopping", "50ms", seed=an_account(100 + seed)) as cloud:
         cloud.faults([{"operation": dice.choice(operations), **dice.choice(wounds)} for _ in range(30)])
         reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=30)
         assert wrongly_stopped(cloud) == []

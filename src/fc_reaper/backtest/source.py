@@ -240,7 +240,7 @@ def list_tasks(
     Raises:
         KeyboardInterrupt: *interrupted* returned True.
     """
-    cloud = connect(settings, credentials, "backtest", lambda operation: None)
+    cloud = connect(settings, credentials, "backtest", lambda operation: None, clock=SYSTEM_CLOCK)
     pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
     history = _History(cloud, pool, listing, settings.may_refuse)
     try:
