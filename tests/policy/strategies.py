@@ -115,7 +115,7 @@ def _one_or_list(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def matches(draw: st.DrawFn, *, mercy: bool = False) -> dict[str, Any]:
+def matches(draw: st.DrawFn, *, exemption: bool = False) -> dict[str, Any]:
     """A matcher with at most one clock and a status that agrees with it."""
     clock = draw(st.sampled_from(sorted(CLOCK_STATUSES)))
     matcher: dict[str, Any] = {clock: draw(limits())}
@@ -127,12 +127,12 @@ def matches(draw: st.DrawFn, *, mercy: bool = False) -> dict[str, Any]:
         matcher["retries_over"] = draw(st.integers(0, 9))
     if draw(st.booleans()):
         matcher["where"] = draw(EXPRESSIONS)
-    if mercy and draw(st.booleans()):
+    if exemption and draw(st.booleans()):
         matcher["target"] = draw(_one_or_list(targets()))
     return matcher
 
 
-MERCIES = st.lists(GLOB | matches(mercy=True), max_size=3)
+EXEMPTIONS = st.lists(GLOB | matches(exemption=True), max_size=3)
 TRIGGERS = st.sampled_from(["timer", "alert", "command", "task"]) | WORD.map(lambda name: f"timer:{name}")
 
 
@@ -147,7 +147,7 @@ def policies(draw: st.DrawFn, name: str = "a") -> dict[str, Any]:
         does: draw(REASON),
     }
     optional = {
-        "unless": MERCIES,
+        "unless": EXEMPTIONS,
         "triggers": st.lists(TRIGGERS, min_size=1, max_size=3),
         "keep": keeps(),
         "budget": BUDGETS,
@@ -168,7 +168,7 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
     names = draw(st.lists(WORD, min_size=1, max_size=3, unique=True))
     tree: dict[str, Any] = {"version": 1, "policies": [draw(policies(name)) for name in names]}
     if draw(st.booleans()):
-        tree["exempt"] = draw(MERCIES)
+        tree["exempt"] = draw(EXEMPTIONS)
     return tree
 
 

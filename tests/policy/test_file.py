@@ -110,7 +110,7 @@ def test_a_budget_is_a_number_a_run_and_perhaps_a_day(
     [("2%", 200), ("0.01%", 1), ("0.5%", 50), ("2.50%", 250), ("99.99%", 9999), ("10%", 1000)],
 )
 def test_a_holdout_is_a_share_down_to_a_hundredth_of_a_percent(written: str, hundredths: int) -> None:
-    """Between nobody and everybody, neither of which is a share."""
+    """Between nothing and everything, neither of which is a share."""
     assert policy(holdout=written).holdout == hundredths
 
 
@@ -161,7 +161,7 @@ def test_a_report_does_not_stop() -> None:
 
 
 @pytest.mark.parametrize("written", ["[]", "\n      []"])
-def test_an_empty_list_of_mercies_spares_nobody(written: str) -> None:
+def test_an_empty_list_of_mercies_spares_nothing(written: str) -> None:
     """Unlike a key with nothing under it, `[]` cannot be an accident."""
     assert spared(written) == ()
 

@@ -74,9 +74,9 @@ ODD: list[tuple[dict[str, str], str, str]] = [
     ({"match": "{running_for: 2h}"}, "native-limit", MATCH),
     ({"match": "{running_for: 2h, status: Running}", "triggers": "[timer]"}, "native-limit", MATCH),
     ({"match": "{queued_for: 30m}", "budget": "50/run", "halt_over": "99"}, "native-limit", MATCH),
-    ({"unless": "[{target: media/transcode}]"}, "spares-nobody", f"{UNLESS}.target"),
-    ({"unless": "[{target: 'media/a*@*'}]"}, "spares-nobody", f"{UNLESS}.target"),
-    ({"top": "exempt: [{target: media/transcode}]"}, "spares-nobody", "exempt[0].target"),
+    ({"unless": "[{target: media/transcode}]"}, "spares-nothing", f"{UNLESS}.target"),
+    ({"unless": "[{target: 'media/a*@*'}]"}, "spares-nothing", f"{UNLESS}.target"),
+    ({"top": "exempt: [{target: media/transcode}]"}, "spares-nothing", "exempt[0].target"),
     ({"match": "{queued_for: 1h, status: Dequeued}"}, "never-listed", f"{MATCH}.status"),
     (
         {"match": "{status: Dequeued}", "keep": "{at_most: 3}", "targets": "[resize, media/transcode]"},
@@ -137,7 +137,7 @@ def test_a_sane_policy_is_left_alone(keys: dict[str, str]) -> None:
     "path", [ROOT / "policy.yaml", *sorted((ROOT / "src/fc_reaper/demo").glob("*.yaml"))]
 )
 def test_the_policies_of_this_project_are_sane(path: Path) -> None:
-    """Nobody starts from a file that is warned of."""
+    """No one starts from a file with warnings."""
     assert odd(path.read_text(encoding="utf-8")) == []
 
 

@@ -56,7 +56,7 @@ def test_a_lock_that_cannot_be_used_is_refused(text: str, line: int, path: str) 
 
 @pytest.mark.parametrize("exemption", ["{", '{"when": "2h"}', "a b", "[" * 100_000])
 def test_an_exemption_that_cannot_be_read_is_refused(exemption: str) -> None:
-    """Nobody is stopped for an exemption that somebody broke."""
+    """No task is stopped for a broken exemption."""
     lock = lock_of(loaded(a_file()), "2026-05-01").model_copy(update={"exempt": (exemption,)})
     with pytest.raises(PolicyError):
         spared_by(lock)

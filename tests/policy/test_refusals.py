@@ -167,8 +167,8 @@ POLICIES = [
     ({"holdout": ""}, 8, "holdout", "it has no value"),
     ({"holdout": "2"}, 8, "holdout", "has no %"),
     ({"holdout": "0.02"}, 8, "holdout", "has no %"),
-    ({"holdout": "0%"}, 8, "holdout", "0% spares nobody"),
-    ({"holdout": "0.00%"}, 8, "holdout", "0.00% spares nobody"),
+    ({"holdout": "0%"}, 8, "holdout", "0% spares no task"),
+    ({"holdout": "0.00%"}, 8, "holdout", "0.00% spares no task"),
     ({"holdout": "100%"}, 8, "holdout", "is no share"),
     ({"holdout": "-2%"}, 8, "holdout", "is no share"),
     ({"holdout": "0.125%"}, 8, "holdout", "is no share"),
@@ -339,7 +339,7 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only comments\n", "---\n", "null", "~", "---\n...\n"])
 def test_an_empty_file_is_refused(text: str) -> None:
-    """Nothing to watch is nothing anybody means."""
+    """An empty file is never meant."""
     assert issues(text) == [Issue("policy.yaml", 1, "policy", "the policy is empty", "start with version: 1")]
 
 

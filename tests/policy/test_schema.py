@@ -106,6 +106,6 @@ def test_every_key_is_explained() -> None:
 
 
 def test_the_schema_is_the_callers_own() -> None:
-    """Changing the answer changes nobody else's."""
+    """Changing the answer changes no other."""
     policy_schema()["properties"].clear()
     assert "version" in policy_schema()["properties"]

@@ -27,7 +27,7 @@ def test_a_match_holds_where_all_its_keys_can(written: str, statuses: tuple[str,
     assert match(written).match_statuses == statuses
 
 
-def test_mercy_without_a_status_reaches_every_status() -> None:
+def test_an_exemption_without_a_status_reaches_every_status() -> None:
     """What is exempt by its id is exempt while it is Stopping, too."""
     by_id, by_clock = spared("[keep-*, {running_for: 1h}]")
     assert by_id.stated_statuses is None
@@ -47,7 +47,7 @@ def test_mercy_without_a_status_reaches_every_status() -> None:
 )
 @pytest.mark.parametrize("key", ["match", "unless"])
 def test_conditions_that_no_status_can_meet_are_refused(written: str, key: str) -> None:
-    """A match that never holds stops nothing; an exemption that never holds spares nobody."""
+    """A match that never holds stops nothing; an exemption that never holds spares no task."""
     found = issue(**{key: written if key == "match" else f"[{written}]"})
     assert "no task can fit" in found.what
 

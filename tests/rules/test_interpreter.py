@@ -1,4 +1,4 @@
-"""What an expression answers, and when it has no answer: nobody is condemned by what is not there."""
+"""What an expression answers, and when it has no answer: what is absent decides nothing."""
 
 from __future__ import annotations
 

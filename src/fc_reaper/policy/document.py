@@ -153,7 +153,7 @@ def read_document(text: str, source: str, whole: str) -> Document:
     """Read the one document in *text*; *whole* is what messages call the file where there is no path.
 
     Raises:
-        PolicyError: it is no YAML, empty, or larger than anybody needs.
+        PolicyError: it is no YAML, empty, or larger than a policy needs.
     """
     what, line, at = "", 1, 0
     try:

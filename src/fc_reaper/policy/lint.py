@@ -42,7 +42,7 @@ def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
     odd = {
         "unknown-field": _unknown_fields(file),
         "above-maximum": _above_maximum(file),
-        "spares-nobody": _spares_nobody(file),
+        "spares-nothing": _spares_nothing(file),
         "never-listed": _never_listed(file, api_version),
         "native-limit": _native_limits(file),
         "always-beaten": _always_beaten(file),
@@ -59,11 +59,11 @@ def _matchers(file: PolicyFile) -> Iterator[tuple[Path, Matcher, Sequence[Target
     """Every matcher with its path, the targets that it is about, and what follows if it never holds."""
     everywhere = [target for policy in file.policies for target in policy.targets]
     for at, matcher in enumerate(file.exempt):
-        yield ("exempt", at), matcher, everywhere, "it spares nobody"
+        yield ("exempt", at), matcher, everywhere, "it spares nothing"
     for number, policy in enumerate(file.policies):
         yield ("policies", number, "match"), policy.match, policy.targets, "the policy never matches"
         for at, matcher in enumerate(policy.unless):
-            yield ("policies", number, "unless", at), matcher, policy.targets, "it spares nobody for certain"
+            yield ("policies", number, "unless", at), matcher, policy.targets, "it spares nothing for certain"
 
 
 def _unknown_fields(file: PolicyFile) -> Iterator[_Odd]:
@@ -147,7 +147,7 @@ def _spelt(length: Millis) -> str:
     return f"{hours}h" if not rest and hours <= 48 else spell_duration(length)
 
 
-def _spares_nobody(file: PolicyFile) -> Iterator[_Odd]:
+def _spares_nothing(file: PolicyFile) -> Iterator[_Odd]:
     """An exemption of functions that no target means; above all one without `@`, which means `@LATEST`."""
     for path, matcher, targets, _ in _matchers(file):
         rule = matcher.rule(TargetRule)

@@ -205,7 +205,7 @@ class Given(Part):
 
 
 class Example(Part):
-    """A task that somebody thought of, and what the policy must make of it."""
+    """A task to try the policy on, and what must become of it."""
 
     model_config = ConfigDict(title="an example")
     given: Given = key("The task. What is left out fits the first target.", {"running_for": "3h"})
@@ -288,7 +288,7 @@ class Policy(Part):
 
     @property
     def per_day(self) -> int | None:
-        """How many tasks of its targets may have been stopped within a day, by anybody; None: no limit."""
+        """How many tasks of its targets may have been stopped within a day, by whatever; None: no limit."""
         return self.budget.per_day
 
     @property

@@ -68,7 +68,7 @@ def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age |
 
     Meaningful only in the clock's own statuses (`CLOCKS`). Once a record has dated events they alone
     count; `startedTime` never fills a gap in them. A date in the future is no date, and while one event
-    has none nobody knows which is the latest.
+    has none it is unknown which is the latest.
     """
     if task.events:
         if task.undated or task.events[-1].at > now + _COARSENESS:
@@ -82,7 +82,7 @@ def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age |
 def is_exact(clock: str, known: Age, started_time: StartedTime) -> bool:
     """Whether *known* is neither too young nor too old.
 
-    `alive_for` by a `startedTime` that nobody knows the meaning of may be too young: that may keep a task
+    `alive_for` by a `startedTime` of unknown meaning may be too young: that may keep a task
     from being due, but must not keep it from being spared.
     """
     return known.source == "events" or clock != "alive_for" or started_time == "enqueue"

@@ -195,7 +195,7 @@ def _share(value: Any) -> int:
         raise ValueError(f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%")
     hundredths = int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
     if hundredths == 0:
-        raise ValueError(f"{text} spares nobody; write a share such as 2%, or delete the key")
+        raise ValueError(f"{text} spares no task; write a share such as 2%, or delete the key")
     return hundredths
 
 
