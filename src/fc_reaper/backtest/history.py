@@ -65,7 +65,6 @@ class Sifted:
     tasks: list[Task] = field(default_factory=list)
     records: int = 0
     undated: int = 0
-    undated_functions: dict[Function, int] = field(default_factory=dict)
     inconsistent: list[Inconsistent] = field(default_factory=list)
     repeated: int = 0
     unseen_retries: int = 0
@@ -79,7 +78,6 @@ class Sifted:
         if task.inconsistency is None and (not task.events or task.undated):
             self._extend(task)
             self.undated += 1
-            self.undated_functions[task.function] = self.undated_functions.get(task.function, 0) + 1
             return
         whole = _with_end(task)
         why = _contradiction(whole)

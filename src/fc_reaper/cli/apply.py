@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from typer import Argument, Option
 
 from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment
+from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.output import (
     CommandError,
     LogStream,
@@ -47,7 +47,6 @@ from fc_reaper.log import Line, Lines, ResultTask, TaskFields, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit, Function
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy
-from fc_reaper.rules.duration import parse_duration
 from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.executor import REPLACED
@@ -79,6 +78,23 @@ OUTCOMES = {
 """What may become of a planned task, and in words."""
 
 
+class Applied(NamedTuple):
+    """A run over the planned tasks and what it logged; nothing where none of them may be stopped.
+
+    `fault` says why the log could not be written, None if it could.
+    """
+
+    finished: RunResult | None = None
+    lines: Lines = Lines()
+    interrupted: bool = False
+    fault: str | None = None
+
+    @property
+    def began(self) -> bool:
+        """Whether the run was not refused, by us or by the cloud."""
+        return self.finished is None or self.finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
+
+
 class Outcome(View):
     """What became of one planned task.
 
@@ -96,6 +112,11 @@ class Outcome(View):
     confirmed: bool | None = None
     status: str | None = None
     why: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether its policy may not stop it now."""
+        return self.outcome == "waiting"
 
 
 def apply(
@@ -131,10 +152,7 @@ def apply(
     """
     if not enforce:
         raise CommandError(f"apply stops tasks, so it needs --enforce: fc-reaper apply {plan_file} --enforce")
-    try:
-        oldest = parse_duration(max_age)
-    except ValueError as error:
-        raise CommandError(f"--max-age: {error}") from None
+    oldest = parse_length("--max-age", max_age)
     plan = read_plan(plan_file)
     env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), "REAPER_MODE": "enforce"}
     env["REAPER_LOG_TASKS"] = str(ALL)
@@ -144,30 +162,25 @@ def apply(
     incident = None if plan.policy.incident is None else load_incident(plan.policy.incident, settings, env)
     file = incident or read_policy(settings)
     check_policy(plan, file)
-    waiting = plan.withheld(file)
-    planned = list(_evaluations(plan, file, waiting))
-    finished, lines, fault, interrupted = None, Lines(), None, False
+    withheld = plan.withheld(file)
+    planned = list(_evaluations(plan, file, withheld))
     if planned:
         with _open_log(log) as stream:
-            planned_run = PlannedRun(file, planned, most)
-            finished, lines, interrupted = _carry_out(planned_run, env, stream, incident)
-            fault = stream and stream.fault
-    unapproved = lines.of("not_approved")
-    waiting = {**{one.policy: f"{one.policy} is not approved: {one.why}" for one in unapproved}, **waiting}
-    outcomes = list(outcomes_of(plan, finished, waiting))
+            applied = _carry_out(PlannedRun(file, planned, most), env, stream, incident)
+    else:
+        applied = Applied()
+    outcomes = list(_outcomes(plan, applied, withheld))
     if as_json:
+        result = {} if applied.finished is None else applied.finished.result.fields()
         counts = Counter(one.outcome for one in outcomes)
-        whole = {"outcomes": {name: counts[name] for name in OUTCOMES},
-                "tasks": [one.model_dump() for one in outcomes]}  # fmt: skip
-        print_json({**({} if finished is None else finished.result.fields()), **whole})
-    elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
-        _show(outcomes, lines, done=finished is not None, interrupted=interrupted)
-    if finished is not None:
-        print_error(*finished.result.errors, *_advice(finished, lines))
-    if fault is not None:
-        print_error(f"the log could not be written to its end: {fault}")
-    attention = fault is not None or unapproved or any(one.outcome == "waiting" for one in outcomes)
-    return (finished and finished.exit) or (Exit.ATTENTION if attention else Exit.DONE)
+        totals = {name: counts[name] for name in OUTCOMES}
+        print_json({**result, "outcomes": totals, "tasks": [one.model_dump() for one in outcomes]})
+    elif applied.began:
+        _show(outcomes, applied)
+    print_error(*_errors(applied))
+    attention = applied.fault or applied.lines.of("not_approved") or any(one.waits for one in outcomes)
+    failed = applied.finished is not None and applied.finished.exit
+    return failed or (Exit.ATTENTION if attention else Exit.DONE)
 
 
 def _evaluations(plan: Plan, file: File, withheld: Collection[str]) -> Iterator[Evaluation]:
@@ -210,8 +223,8 @@ def _open_log(name: str | None) -> Iterator[LogStream | None]:
 
 def _carry_out(
     planned_run: PlannedRun, env: Mapping[str, str], stream: LogStream | None, incident: File | None
-) -> tuple[RunResult, Lines, bool]:
-    """Stop what is still due; return the result, the lines of interest, and whether it was interrupted."""
+) -> Applied:
+    """Stop what is still due."""
     lines = Lines("list_failed", "halted", "budget_spent", "not_approved", "stop_failed")
     begun: set[tuple[Function, str]] = set()
     silent, answered = 0, False
@@ -242,15 +255,18 @@ def _carry_out(
         )
         if silent:
             finished = replace(finished, exit=Exit.UNREACHABLE)
-        return finished, lines, interrupted.is_set()
+        fault = None if stream is None else stream.fault
+        return Applied(finished, lines, interrupted.is_set(), fault)
 
 
 def _key(line: TaskFields) -> tuple[Function, str]:
     return Function(line.service, line.function, line.qualifier), line.invocation_id
 
 
-def outcomes_of(plan: Plan, finished: RunResult | None, waiting: Mapping[str, str]) -> Iterator[Outcome]:
-    """What became of each task of *plan*; *waiting* says why policies may stop nothing by it, by name."""
+def _outcomes(plan: Plan, applied: Applied, withheld: Mapping[str, str]) -> Iterator[Outcome]:
+    """What became of each task of *plan*; *withheld* says why policies may stop nothing by it, by name."""
+    finished, unapproved = applied.finished, applied.lines.of("not_approved")
+    waiting = {**{one.policy: f"{one.policy} is not approved: {one.why}" for one in unapproved}, **withheld}
     results = {_key(one): one for one in finished.result.tasks} if finished else {}
     for task in plan.tasks:
         result = results.get((task.place, task.invocation_id))
@@ -297,8 +313,28 @@ def _became(task: PlannedTask, result: ResultTask) -> tuple[str, str, str | None
     return "failed", ": ".join(filter(None, (detail, result.error))) or "failed", status, None
 
 
-def _show(outcomes: Sequence[Outcome], lines: Lines, *, done: bool, interrupted: bool) -> None:
+def _show(outcomes: Sequence[Outcome], applied: Applied) -> None:
     groups = {name: [one for one in outcomes if one.outcome == name] for name in OUTCOMES}
+    if outcomes:
+        _show_table(groups)
+    if applied.finished is None:
+        no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
+        show(f"{no_task}: nothing was done.")
+    for line in applied.lines.of("halted"):
+        show(f"{line.policy} is halted: {printable(line.why)}.")
+    for line in applied.lines.of("budget_spent"):
+        if line.why:
+            show(f"{line.policy}: {line.allowed} at this time, {printable(line.why)}.")
+    for line in applied.lines.of("not_approved"):
+        show(f"{line.policy} is not approved: {printable(line.why)}.")
+    if applied.interrupted:
+        show(f"Interrupted: {counted(len(groups['not_begun']), 'task')} not begun.")
+    left = [*groups["waiting"], *groups["not_begun"], *groups["failed"]]
+    if applied.finished is not None and any(one.why not in (WAS_HALTED, NOT_COMPLETE) for one in left):
+        show("Run the same command again to go on; what is stopped already counts as done.")
+
+
+def _show_table(groups: Mapping[str, Sequence[Outcome]]) -> None:
     rows = (
         (
             one.invocation_id,
@@ -309,39 +345,31 @@ def _show(outcomes: Sequence[Outcome], lines: Lines, *, done: bool, interrupted:
         for name, group in groups.items()
         for one in group[:_ROWS]
     )
-    if outcomes:
-        show(table(("task", "function", "what became of it", "why"), rows), "")
-        for name, group in groups.items():
-            if len(group) > _ROWS:
-                show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
-        confirmed = sum(bool(one.confirmed) for one in groups["stopped"])
-        parts = [f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group]
-        if groups["stopped"]:
-            parts[0] += f" ({confirmed} confirmed)"
-        else:
-            parts.insert(0, "none stopped")
-        show(f"Of {counted(len(outcomes), 'planned task')}: {', '.join(parts)}.")
-    if not done:
-        no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
-        show(f"{no_task}: nothing was done.")
-        return
-    for line in lines.of("halted"):
-        show(f"{line.policy} is halted: {printable(line.why)}.")
-    for line in lines.of("budget_spent"):
-        if line.why:
-            show(f"{line.policy}: {line.allowed} at this time, {printable(line.why)}.")
-    for line in lines.of("not_approved"):
-        show(f"{line.policy} is not approved: {printable(line.why)}.")
-    if interrupted:
-        show(f"Interrupted: {counted(len(groups['not_begun']), 'task')} not begun.")
-    left = [*groups["waiting"], *groups["not_begun"], *groups["failed"]]
-    if any(one.why not in (WAS_HALTED, NOT_COMPLETE) for one in left):
-        show("Run the same command again to go on; what is stopped already counts as done.")
+    show(table(("task", "function", "what became of it", "why"), rows), "")
+    for name, group in groups.items():
+        if len(group) > _ROWS:
+            show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
+    confirmed = sum(bool(one.confirmed) for one in groups["stopped"])
+    stopped = (
+        f"{len(groups['stopped'])} stopped ({confirmed} confirmed)" if groups["stopped"] else "none stopped"
+    )
+    others = [
+        f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group and name != "stopped"
+    ]
+    total = sum(map(len, groups.values()))
+    show(f"Of {counted(total, 'planned task')}: {', '.join([stopped, *others])}.")
 
 
-def _advice(finished: RunResult, lines: Lines) -> list[str]:
-    """What to check; that one of many tasks could not be stopped says nothing about the keys."""
-    if finished.exit is not Exit.UNREACHABLE:
-        return advice_for(lines.of("list_failed"))
-    failures = [line for line in lines.of("list_failed", "stop_failed") if line.error]
-    return [*{line.error_code: refusal(line) for line in failures}.values(), *advice_for(failures)]
+def _errors(applied: Applied) -> Iterator[str]:
+    """What went wrong, and what to check; that one task could not be stopped says nothing about the keys."""
+    finished, lines = applied.finished, applied.lines
+    if finished is not None:
+        yield from finished.result.errors
+        unreachable = finished.exit is Exit.UNREACHABLE
+        failures = lines.of("list_failed", *(["stop_failed"] if unreachable else []))
+        failures = [line for line in failures if line.error]
+        if unreachable:
+            yield from {line.error_code: refusal(line) for line in failures}.values()
+        yield from advice_for(failures)
+    if applied.fault is not None:
+        yield f"the log could not be written to its end: {applied.fault}"

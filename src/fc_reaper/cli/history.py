@@ -15,7 +15,7 @@ from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import BrokenLine, Listing, Refused, list_tasks, read_file
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.hints import advice
-from fc_reaper.cli.options import parse_moment
+from fc_reaper.cli.options import parse_length, parse_moment
 from fc_reaper.cli.output import (
     CommandError,
     check_writable,
@@ -30,7 +30,7 @@ from fc_reaper.clock import iso
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import PolicyFile
-from fc_reaper.rules.duration import parse_duration, spell_duration
+from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
 from fc_reaper.sweep.scope import is_own
@@ -153,12 +153,10 @@ def replay_options(options: HistoryOptions, settings: Settings) -> ReplayOptions
     since, until = parse_moment("--since", options.since), parse_moment("--until", options.until)
     if since is not None and until is not None and since > until:
         raise CommandError("--since is later than --until, so that nothing lies between them; exchange them")
-    try:
-        interval = settings.interval if options.interval is None else parse_duration(options.interval)
-    except ValueError as error:
-        raise CommandError(f"--interval: {error}") from None
     return ReplayOptions(
-        interval=interval,
+        interval=settings.interval
+        if options.interval is None
+        else parse_length("--interval", options.interval),
         since=since,
         until=until,
         started_time=settings.started_time,

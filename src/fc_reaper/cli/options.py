@@ -12,6 +12,7 @@ from typer import Argument, Option
 from fc_reaper.cli.output import CommandError
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.models import Millis
+from fc_reaper.rules.duration import parse_duration
 
 ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
 
@@ -80,6 +81,18 @@ def parse_moment(option: str, text: str | None) -> Millis | None:
             "2026-05-01T12:00:00Z, or epoch milliseconds"
         )
     return moment
+
+
+def parse_length(option: str, text: str) -> Millis:
+    """Read the length of time that *option* names.
+
+    Raises:
+        CommandError: it is none.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}") from None
 
 
 def _policy_path(policy: str | None) -> str | None:

@@ -126,12 +126,10 @@ def plan(
             print_line(dump_plan(made).removesuffix("\n"))
         else:
             write_file(file_name, dump_plan(made), force=force)
-            if not as_json:
-                given = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
-                options = [
-                    word for name, value in given.items() if value is not None for word in (name, value)
-                ]
-                print_line("\n".join(_written(made, file_name, options)))
+        if file_name is not None and not as_json:
+            given = (("--policy", policy), ("--endpoint", endpoint), ("--api-version", api_version))
+            options = [word for option in given if option[1] is not None for word in option if word]
+            print_line("\n".join(_written(made, file_name, options)))
     failures = lines.of("list_failed")
     print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
     print_error(*advice_for(failures))
