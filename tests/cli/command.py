@@ -18,7 +18,7 @@ from fc_reaper.cli import explain, invoke
 from fc_reaper.cli.app import main
 from fc_reaper.clock import Clock
 from tests.emulator_process import EmulatorProcess
-from tests.reaping import FAULT, HASTY, KEYS
+from tests.reaping import FASTER, FAULT, KEYS
 from tests.run.account import POLICY
 
 COMMAND = [sys.executable, "-m", "fc_reaper"]
@@ -65,7 +65,7 @@ def fc_reaper(
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     cwd: Path | None = None,
-    clock: Clock = HASTY,
+    clock: Clock = FASTER,
 ) -> Ran:
     """Run a command to its end in this process, with its own streams, environment, folder and clock."""
     inputs, out, err = (io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8") for raw in (stdin, b"", b""))

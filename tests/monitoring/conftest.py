@@ -1,4 +1,4 @@
-"""The lines that the queries are asked of, printed once by real runs against the emulator."""
+"""The lines that the queries search, printed once by real runs against the emulator."""
 
 from __future__ import annotations
 

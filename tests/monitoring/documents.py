@@ -15,7 +15,7 @@ _TEN, _, _OWNERS = _TEXT.partition("## The ten queries")[2].partition("## For th
 QUERIES: dict[str, str] = dict(re.findall(r"### \d+\. (.+?)\n.+?```sql\n(.+?)```", _TEN, re.DOTALL))
 """The ten queries by their headings."""
 
-STORY = re.findall(r"```sql\n(.+?)```", _OWNERS, re.DOTALL)[0]
+OF_ONE_TASK = re.findall(r"```sql\n(.+?)```", _OWNERS, re.DOTALL)[0]
 """The query of the owner of one task."""
 
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "monitoring/dashboard.json").read_text("utf-8"))
@@ -26,7 +26,7 @@ S_YAML = Path(__file__).parents[2] / "s.yaml"
 
 
 def alert_query(alert: dict[str, Any]) -> dict[str, Any]:
-    """The one query of an alert: what is asked, of which store, from when to when."""
+    """The one query of an alert: its text, the store, from when to when."""
     (query,) = alert["configuration"]["queryList"]
     return dict(query)
 
@@ -34,4 +34,4 @@ def alert_query(alert: dict[str, Any]) -> dict[str, Any]:
 def every_query() -> dict[str, str]:
     """All there are: the ten, the owner's, and those of the alerts."""
     alerts = {f"alert {name}": str(alert_query(alert)["query"]) for name, alert in ALERTS.items()}
-    return {**QUERIES, "the owner's": STORY, **alerts}
+    return {**QUERIES, "the owner's": OF_ONE_TASK, **alerts}

@@ -30,7 +30,7 @@ LATE = {"invocations": [
 
 
 class History:
-    """Runs, told as records of a logstore. What a run said is its own; when is ours to choose."""
+    """The lines of runs as records of a logstore, at times of our choice."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -65,12 +65,12 @@ def quiet() -> History:
 
 
 def _first_day(history: History, cloud: EmulatorProcess) -> None:
-    """Dry runs: by the timer, and by whatever else rang."""
+    """Dry runs: by the timer, and by other events."""
     start = MIDNIGHT - 86_400
     for number in range(3):
         history.add(start + number * INTERVAL, reap(cloud.endpoint, POLICY, TIMER, log_level="DEBUG"))
-    rang = ["eventbridge-oss.json", "cloudmonitor-callback-recovered.txt", "refused/misspelt-key.json"]
-    for name in rang:
+    others = ["eventbridge-oss.json", "cloudmonitor-callback-recovered.txt", "refused/misspelt-key.json"]
+    for name in others:
         history.add(start + 4000, reap(cloud.endpoint, POLICY, (EVENTS / name).read_bytes()))
     text = policy().replace("    stop:", "    report:")
     history.add(start + 5000, reap(cloud.endpoint, text, TIMER, log_tasks="1"))

@@ -1,4 +1,4 @@
-"""What is published about the log lines: their schema and their index, read as a stranger would."""
+"""What is published about the log lines: their schema and their index, as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""As much of Simple Log Service as the documented queries ask of it: a search, then SQL.
+"""As much of Simple Log Service as the documented queries need: a search, then SQL.
 
 SQLite reads the same SQL; the few functions that it lacks are added here. It sees what the index lets
 Simple Log Service see: the indexed leaves of `message`, each by its type, and `__time__`.
@@ -18,7 +18,7 @@ from tests.monitoring.published import INDEX
 KEYS: dict[str, str] = {
     f"message.{path}": key["type"] for path, key in INDEX["keys"]["message"]["json_keys"].items()
 }
-"""What can be asked for, by the name that a query calls it."""
+"""The fields that a query can use, by their names in it."""
 
 _TERM = re.compile(r'(message\.[\w.]+): *(?:"([^"]+)"|([\w-]+))')
 
@@ -37,7 +37,7 @@ def answer(query: str, records: Iterable[Record]) -> list[dict[str, Any]]:
     return _run(sql, [row for row in log if _matches(search.strip(), row)])
 
 
-def asked_for(query: str) -> set[str]:
+def fields_of(query: str) -> set[str]:
     """Every field of a line that *query* names, in its search or in its SQL."""
     return set(re.findall(r"message\.\w+(?:\.\w+)*", query))
 

@@ -76,7 +76,7 @@ def test_every_alert_stands_in_the_documentation() -> None:
 
 
 def fires(name: str, records: list[Record], now: int) -> bool:
-    """Whether an alert that looks at *now* fires: on any row, or on a row of which its condition holds."""
+    """Whether an alert evaluated at *now* fires: on any row, or on a row of which its condition holds."""
     query = alert_query(ALERTS[name])
     start = now + int(query["start"].rstrip("s"))
     rows = answer(query["query"], [record for record in records if start <= record.time < now])
@@ -129,7 +129,7 @@ def test_what_a_notice_says_is_in_the_row(history: History, name: str) -> None:
 
 
 def test_only_silence_of_the_runs_is_an_alert_by_itself() -> None:
-    """No line at all is what a reaper that is gone looks like; elsewhere it is good news."""
+    """A reaper that is gone logs no line; elsewhere no line is good news."""
     silent = {name for name, alert in ALERTS.items() if alert["configuration"]["noDataFire"]}
     assert silent == {"missing-runs"}
     assert fires("missing-runs", [], MIDNIGHT)

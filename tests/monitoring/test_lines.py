@@ -63,7 +63,7 @@ def out_of_time() -> dict[str, Any]:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_line_has_its_level(history: History, event: str) -> None:
-    """Alerts look at levels; only the last line may have one of two."""
+    """Alerts filter by level; only the last line may have one of two."""
     levels = {line["level"] for line in history.lines(event)}
     assert levels == ({"INFO", "WARNING"} if event == "run_finished" else {LEVELS.get(event, "INFO")})
 
@@ -86,7 +86,7 @@ BREACHES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("breach", BREACHES)
 def test_the_schema_refuses(history: History, breach: str) -> None:
-    """A schema that allows everything would prove nothing."""
+    """A schema that allows everything would be useless."""
     line = history.lines("would_stop")[0]
     must_be_published(line)
     with pytest.raises(AssertionError):
@@ -95,7 +95,7 @@ def test_the_schema_refuses(history: History, breach: str) -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_line_without_one_of_its_fields_is_refused(history: History, event: str) -> None:
-    """Whoever reads a line may rely on every field that is said to be always there."""
+    """Whoever reads a line may rely on every field that is required."""
     line = history.lines(event)[0]
     for name in [name for name, field in EVENTS[event].model_fields.items() if field.is_required()]:
         with pytest.raises(AssertionError):

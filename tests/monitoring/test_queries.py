@@ -1,4 +1,4 @@
-"""Each documented query, asked of lines of real runs: its fields exist, and it answers what the docs say.
+"""Each documented query, run on lines of real runs: its fields exist, and it answers as documented.
 
 What is expected is reckoned here a second time, in Python, from the lines themselves.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring.documents import QUERIES, STORY, every_query
+from tests.monitoring.documents import OF_ONE_TASK, QUERIES, every_query
 from tests.monitoring.history import INTERVAL, MIDNIGHT, TIMER, History
 from tests.monitoring.published import SCHEMA
-from tests.monitoring.sls import KEYS, Record, answer, asked_for, percentile
+from tests.monitoring.sls import KEYS, Record, answer, fields_of, percentile
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ def hour(record: Record) -> str:
     return datetime.fromtimestamp(record.time, timezone.utc).strftime("%Y-%m-%d %H:00:00.000")
 
 
-def told(history: History, *events: str) -> list[Record]:
+def logged(history: History, *events: str) -> list[Record]:
     return [record for record in history.records if record.line["event"] in events]
 
 
@@ -49,7 +49,7 @@ def tasks(records: Iterable[Record]) -> int:
 
 
 def stopped(history: History) -> list[Row]:
-    groups = grouped(told(history, "confirmed", "accepted"), lambda one: (day(one), one.line["policy"]))
+    groups = grouped(logged(history, "confirmed", "accepted"), lambda one: (day(one), one.line["policy"]))
     return [
         {
             "day": when,
@@ -63,7 +63,7 @@ def stopped(history: History) -> list[Row]:
 
 def lateness(history: History) -> list[Row]:
     rows = []
-    for (policy,), records in grouped(told(history, "confirmed"), named("policy")).items():
+    for (policy,), records in grouped(logged(history, "confirmed"), named("policy")).items():
         over = [record.line["over_s"] for record in records]
         p50, p95 = percentile(over, 0.5), percentile(over, 0.95)
         rows.append(
@@ -73,7 +73,7 @@ def lateness(history: History) -> list[Row]:
 
 
 def stuck(history: History) -> list[Row]:
-    groups = grouped(told(history, "stuck"), named("service", "function", "qualifier", "invocation_id"))
+    groups = grouped(logged(history, "stuck"), named("service", "function", "qualifier", "invocation_id"))
     return [
         {
             **dict(zip(("service", "function_name", "qualifier", "invocation_id"), key, strict=True)),
@@ -86,7 +86,7 @@ def stuck(history: History) -> list[Row]:
 
 
 def failed_stops(history: History) -> list[Row]:
-    groups = grouped(told(history, "stop_failed"), named("policy", "error_code", "http_status"))
+    groups = grouped(logged(history, "stop_failed"), named("policy", "error_code", "http_status"))
     return [
         {
             **dict(zip(("policy", "error_code", "http_status"), key, strict=True)),
@@ -106,12 +106,12 @@ def failed_lists(history: History) -> list[Row]:
             "times": len(records),
             "last_seen": max(record.time for record in records),
         }
-        for key, records in grouped(told(history, "list_failed"), named(*fields)).items()
+        for key, records in grouped(logged(history, "list_failed"), named(*fields)).items()
     ]
 
 
 def missing_runs(history: History) -> list[Row]:
-    ran = [record.time for record in told(history, "run_finished") if record.line["trigger"] == "timer"]
+    ran = [record.time for record in logged(history, "run_finished") if record.line["trigger"] == "timer"]
     pauses = [(later, later - earlier) for earlier, later in pairwise(ran)]
     long = [(time, pause) for time, pause in pauses if pause > 3 * INTERVAL]
     return [{"next_run": f"{utc(time)}.000", "pause_s": pause} for time, pause in long]
@@ -122,7 +122,7 @@ def utc(time: int) -> str:
 
 
 def dry_run_and_stopped(history: History) -> list[Row]:
-    groups = grouped(told(history, "would_stop", "confirmed"), lambda one: (day(one), one.line["policy"]))
+    groups = grouped(logged(history, "would_stop", "confirmed"), lambda one: (day(one), one.line["policy"]))
     return [
         {
             "day": when,
@@ -144,7 +144,7 @@ def held_back(history: History) -> list[Row]:
             "allowed": max(record.line["allowed"] for record in records),
         }
         for (policy, event), records in grouped(
-            told(history, "halted", "budget_spent"), named("policy", "event")
+            logged(history, "halted", "budget_spent"), named("policy", "event")
         ).items()
     ]
 
@@ -153,13 +153,13 @@ def unknown(history: History) -> list[Row]:
     return [
         {"policy": policy or "-", "rule": rule, "reason": reason, "tasks": tasks(records)}
         for (policy, rule, reason), records in grouped(
-            told(history, "unknown"), named("policy", "rule", "reason")
+            logged(history, "unknown"), named("policy", "rule", "reason")
         ).items()
     ]
 
 
 def health(history: History) -> list[Row]:
-    groups = grouped(told(history, "run_finished"), lambda one: (hour(one), one.line["mode"]))
+    groups = grouped(logged(history, "run_finished"), lambda one: (hour(one), one.line["mode"]))
     return [
         {
             "hour": when,
@@ -210,13 +210,13 @@ def test_a_query_answers_what_the_documentation_says(history: History, name: str
 
 
 @pytest.mark.parametrize("name", every_query())
-def test_a_query_asks_only_for_what_is_indexed_and_told(history: History, name: str) -> None:
+def test_a_query_uses_only_fields_that_are_indexed_and_logged(history: History, name: str) -> None:
     """A field outside of the index is an error of the service, one that no line carries an empty column."""
     query = every_query()[name]
     published = {key for line in (SCHEMA, *SCHEMA["$defs"].values()) for key in line["properties"]}
-    assert asked_for(query) <= set(KEYS)
-    assert {key.split(".")[1] for key in asked_for(query)} <= published
-    for key in asked_for(query):
+    assert fields_of(query) <= set(KEYS)
+    assert {key.split(".")[1] for key in fields_of(query)} <= published
+    for key in fields_of(query):
         search = query.partition("|")[0]
         found = answer(f'{search}| select "{key}" as it from log where "{key}" is not null', history.records)
         assert found, f"no line that the query finds has {key}"
@@ -224,23 +224,23 @@ def test_a_query_asks_only_for_what_is_indexed_and_told(history: History, name: 
 
 def test_a_pause_of_exactly_three_intervals_is_not_missing(history: History) -> None:
     """More than three are; the first run of all follows no pause."""
-    line = told(history, "run_finished")[0].line
+    line = logged(history, "run_finished")[0].line
     for pause, number in ((3 * INTERVAL, 0), (3 * INTERVAL + 1, 1)):
         records = [Record(MIDNIGHT, line), Record(MIDNIGHT + pause, line)]
         assert len(answer(QUERIES["Missing runs"], records)) == number
 
 
-def test_the_story_of_a_task_is_told_in_order(history: History) -> None:
+def test_the_story_of_a_task_is_logged_in_order(history: History) -> None:
     """Dry run, held back, and in the end stopped: every line about it, with its reason."""
-    told_of = [record for record in history.records if record.line.get("invocation_id") == "over-1"]
-    rows = answer(STORY, history.records)
-    assert [row["event"] for row in rows] == [record.line["event"] for record in told_of]
+    logged_of = [record for record in history.records if record.line.get("invocation_id") == "over-1"]
+    rows = answer(OF_ONE_TASK, history.records)
+    assert [row["event"] for row in rows] == [record.line["event"] for record in logged_of]
     assert {row["reason"] for row in rows if row["event"] == "confirmed"} == {
         "A transcode takes forty minutes at worst."
     }
 
 
-def test_a_timer_is_told_as_one(history: History) -> None:
+def test_a_timer_is_logged_as_one(history: History) -> None:
     """Missing runs are counted by this word alone."""
     assert b"triggerTime" in TIMER
     assert {"timer", "alert"} <= {record.line["trigger"] for record in history.records}

@@ -80,4 +80,4 @@ def test_a_whole_run_stops_by_it_and_spares_by_it() -> None:
     with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
         reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.ids("confirmed") == {"over-1", "waited-1", "young-1", "queue-1"}
-    assert {line["rule"] for line in reaped.said("confirmed")} == {"id_ends_with"}
+    assert {line["rule"] for line in reaped.logged("confirmed")} == {"id_ends_with"}

@@ -1,4 +1,4 @@
-"""A small account in which everything happens that a reaper must tell apart."""
+"""A small account with every kind of task that a reaper must distinguish."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ from tests.run.account import POLICY, operations, policy, seeded, stopped
 MANY = {"invocations": [seeded("over-{n}", "Running", count=30, enqueued="-5h", started="-3h")]}
 
 
-def test_a_spent_budget_is_told_with_its_numbers(cloud: EmulatorProcess) -> None:
+def test_a_spent_budget_is_logged_with_its_numbers(cloud: EmulatorProcess) -> None:
     """How many were due, and how many were allowed."""
     reaped = reap(cloud.endpoint, policy(budget="2/run"))
-    (line,) = reaped.said("budget_spent")
+    (line,) = reaped.logged("budget_spent")
     assert (line["policy"], line["due"], line["allowed"]) == ("runaway", 3, 2)
 
 
@@ -31,13 +31,13 @@ def test_lines_beyond_the_limit_are_counted_instead() -> None:
     """Ten task lines, and one that says how many there would have been."""
     with running_emulator(seed=MANY) as cloud:
         reaped = reap(cloud.endpoint, policy(budget="50/run"), log_tasks="10")
-    (line,) = reaped.said("lines_omitted")
-    assert len(reaped.said("would_stop")) == 10
+    (line,) = reaped.logged("lines_omitted")
+    assert len(reaped.logged("would_stop")) == 10
     assert (line["due"], line["allowed"]) == (30, 10)
     assert reaped.counts["would_stop"] == 30
 
 
-def test_a_story_that_was_begun_is_told_to_its_end() -> None:
+def test_a_story_that_was_begun_is_logged_to_its_end() -> None:
     """Whoever had an `accepted` line gets the `confirmed` one, too."""
     with running_emulator("--stopping", "50ms", seed=MANY) as cloud:
         reaped = reap(cloud.endpoint, policy(budget="50/run"), enforce=True, log_tasks="5")
@@ -68,10 +68,12 @@ def test_targets_rotate(cloud: EmulatorProcess) -> None:
     assert len(first) > 2
 
 
-def test_kept_tasks_are_told_at_debug(cloud: EmulatorProcess) -> None:
+def test_kept_tasks_are_logged_at_debug(cloud: EmulatorProcess) -> None:
     """Each with the rule that keeps it."""
     reaped = reap(cloud.endpoint, POLICY, log_level="debug")
-    rules = {line["invocation_id"]: line["rule"] for line in (*reaped.said("kept"), *reaped.said("exempt"))}
+    rules = {
+        line["invocation_id"]: line["rule"] for line in (*reaped.logged("kept"), *reaped.logged("exempt"))
+    }
     assert (rules["vip-1"], rules["keep-1"], rules["stuck-1"]) == ("unless", "exempt", "status")
 
 
@@ -80,7 +82,7 @@ def test_a_task_that_was_not_due_two_ticks_ago_is_new(over: str, new: bool) -> N
     """The timer's interval is a setting."""
     seed = {"invocations": [seeded("t-1", "Running", enqueued=f"-{over}", started=f"-{over}")]}
     with running_emulator(seed=seed) as cloud:
-        assert reap(cloud.endpoint, POLICY, interval="5m").said("would_stop")[0]["new"] is new
+        assert reap(cloud.endpoint, POLICY, interval="5m").logged("would_stop")[0]["new"] is new
 
 
 class FakeTime:
@@ -102,10 +104,10 @@ class FakeTime:
 def test_in_no_second_are_there_more_calls_than_the_rate(rate: int, calls: int) -> None:
     """As many as the rate may begin at once; then each waits for its turn."""
     time = FakeTime()
-    pace = RateLimiter(rate, 1.0, time.clock())
+    limiter = RateLimiter(rate, 1.0, time.clock())
     begun = []
     for _ in range(calls):
-        pace(None)
+        limiter(None)
         begun.append(time.now)
     for number in range(len(begun) - rate):
         assert begun[number + rate] - begun[number] >= 1.0 - 1e-9
@@ -114,10 +116,10 @@ def test_in_no_second_are_there_more_calls_than_the_rate(rate: int, calls: int) 
 
 def test_no_turn_is_waited_for_that_comes_too_late() -> None:
     """Nothing was sent, and the error says so."""
-    pace = RateLimiter(1, 1.0, FakeTime().clock())
-    pace(None)
+    limiter = RateLimiter(1, 1.0, FakeTime().clock())
+    limiter(None)
     with pytest.raises(CloudError) as caught:
-        pace(0.5)
+        limiter(0.5)
     assert caught.value.out_of_time
 
 
@@ -130,9 +132,9 @@ def test_a_stop_follows_its_reading_at_once(cloud: EmulatorProcess) -> None:
     assert calls[stop]["at"] - calls[stop - 1]["at"] < 400
 
 
-def test_a_memory_does_not_grow() -> None:
+def test_the_recent_set_does_not_grow() -> None:
     """It forgets the oldest, and never the last ten thousand."""
-    memory = RecentSet()
-    assert all(memory.add(number) for number in range(30_000))
-    assert not any(memory.add(number) for number in range(20_000, 30_000))
-    assert memory.add(0)
+    recent = RecentSet()
+    assert all(recent.add(number) for number in range(30_000))
+    assert not any(recent.add(number) for number in range(20_000, 30_000))
+    assert recent.add(0)

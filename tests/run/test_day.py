@@ -47,13 +47,13 @@ def test_whoever_stopped_them_they_are_taken_off(budget: str, number: int) -> No
 def test_the_line_says_what_the_day_has_left() -> None:
     """With the reason."""
     with running_emulator(seed=ACCOUNT) as cloud:
-        (line,) = run(cloud, "20/run, 3/day").said("budget_spent")
+        (line,) = run(cloud, "20/run, 3/day").logged("budget_spent")
         assert (line["allowed"], line["due"]) == (1, 5)
         assert line["why"] == "2 of its tasks were stopped within a day, 3 are allowed"
 
 
 def test_runs_of_one_day_share_its_budget() -> None:
-    """Without any memory: the second run sees what the first one stopped, even while it is Stopping."""
+    """Nothing is remembered: the second run sees what the first one stopped, even while it is Stopping."""
     for stopping in ("100ms", "never"):
         with running_emulator("--stopping", stopping, seed=ACCOUNT) as cloud:
             for _ in range(3):
@@ -84,7 +84,7 @@ def test_what_cannot_be_counted_is_taken_for_spent() -> None:
         reaped = run(cloud, "20/run, 100/day")
         assert stopped(cloud) == set()
         assert reaped.finished.exit is Exit.ATTENTION
-        (line,) = reaped.said("budget_spent")
+        (line,) = reaped.logged("budget_spent")
         assert "AccessDenied" in line["why"]
 
 
@@ -134,7 +134,7 @@ def test_a_dry_run_counts_the_day_as_an_enforcement_does() -> None:
 
 
 def test_a_share_is_held_out_of_every_run() -> None:
-    """The held-out tasks are due and spared; that is nothing to wake anybody for."""
+    """The held-out tasks are due and spared; that needs no attention."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=60, enqueued="-5h", started="-3h")]}
     with running_emulator(seed=seed) as cloud:
         text = policy(holdout="25%", budget="100/run")
@@ -142,7 +142,7 @@ def test_a_share_is_held_out_of_every_run() -> None:
         held = reaped.ids("skipped")
         assert adds_up(reaped)
         assert reaped.finished.exit is Exit.DONE
-        assert {line["why"] for line in reaped.said("skipped")} == {"spared"}
+        assert {line["why"] for line in reaped.logged("skipped")} == {"spared"}
         assert 5 < len(held) < 25
         assert stopped(cloud) == {f"job-{n}" for n in range(1, 61)} - held
         again = reap(cloud.endpoint, text, enforce=True)

@@ -25,10 +25,10 @@ policies:
     match: {running_for: 2h}
     stop: forty minutes at worst
 """
-LOOKED_AT = {"transcode", "resize"}
+EXPECTED = {"transcode", "resize"}
 
 
-def looked_at(cloud: EmulatorProcess) -> set[str]:
+def listed_functions(cloud: EmulatorProcess) -> set[str]:
     """The functions whose tasks were listed or read, by the emulator's own account."""
     paths = [call["path"].split("/") for call in cloud.calls()["recent"]]
     return {path[path.index("functions") + 1] for path in paths if "functions" in path}
@@ -36,22 +36,22 @@ def looked_at(cloud: EmulatorProcess) -> set[str]:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_makes_a_run(cloud: EmulatorProcess, sample: Path) -> None:
-    """It is understood or ignored, it never fails, and no function outside the targets is asked about."""
+    """It is understood or ignored, it never fails, and no other function than the targets is listed."""
     reaped = reap(cloud.endpoint, POLICY, sample.read_bytes(), enforce=True)
-    refused = {line["why"] for line in reaped.said("trigger_refused")}
+    refused = {line["why"] for line in reaped.logged("trigger_refused")}
     assert refused <= {"no task of this invocation id among the targets"}
     assert reaped.finished.result.errors == [] or refused
-    assert looked_at(cloud) <= LOOKED_AT
+    assert listed_functions(cloud) <= EXPECTED
     assert stopped(cloud) <= {"over-1", "over-2", "over-3", "keep-1", "vip-1", "three-1"}
 
 
 @pytest.mark.parametrize("sample", REFUSED, ids=lambda path: path.name)
-def test_a_refused_sample_looks_at_nothing(cloud: EmulatorProcess, sample: Path) -> None:
-    """The reason is said, nothing is asked of the cloud, and the platform is given no reason to retry."""
+def test_a_refused_sample_lists_nothing(cloud: EmulatorProcess, sample: Path) -> None:
+    """The reason is logged, nothing is requested of the cloud, and the platform is given no reason to retry."""
     reaped = reap(cloud.endpoint, POLICY, sample.read_bytes(), enforce=True)
     assert reaped.finished.exit is Exit.REFUSED
     assert not reaped.finished.curable
-    assert reaped.said("trigger_refused")
+    assert reaped.logged("trigger_refused")
     assert operations(cloud) == {}
 
 
@@ -69,8 +69,8 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=mutated() | st.binary(max_size=200))
 def test_no_event_leads_outside_the_targets(cloud: Any, raw: bytes) -> None:
-    """Whatever the bytes, a run or a refusal: one last line, no fault, and no stranger asked about."""
+    """Whatever the bytes, a run or a refusal: one last line, no fault, and no other function listed."""
     reaped = reap(cloud.endpoint, POLICY, raw)
     assert [line["event"] for line in reaped.lines].count("run_finished") == 1
     assert not any("fault" in error for error in reaped.finished.result.errors)
-    assert looked_at(cloud) <= LOOKED_AT
+    assert listed_functions(cloud) <= EXPECTED

@@ -45,12 +45,12 @@ def run(cloud: EmulatorProcess, text: str = LATEST_ORDER, event: object = b"", *
 @pytest.mark.parametrize("events", ["list", "get"])
 @pytest.mark.parametrize("version", ["2021-04-06", "2016-08-15"])
 def test_the_older_tasks_of_an_order_make_room(events: str, version: str) -> None:
-    """An exempt one counts; one without the key is unknown; the payload is never told."""
+    """An exempt one counts; one without the key is unknown; the payload is never logged."""
     with running_emulator("--events", events, seed=ORDERS) as cloud:
         reaped = run(cloud, api_version=version)
         assert stopped(cloud) == {"a-old", "a-mid"}
         assert reaped.ids("unknown") == {"none"}
-        (line,) = [line for line in reaped.said("accepted") if line["invocation_id"] == "a-old"]
+        (line,) = [line for line in reaped.logged("accepted") if line["invocation_id"] == "a-old"]
         assert (line["rule"], line["limit_s"], line["over_s"], line["age_s"] > 10_000) == (
             "keep",
             None,
@@ -77,7 +77,7 @@ def test_who_stays_is_read_again_before_anybody_goes() -> None:
         cloud.advance("55s")
         reaped = run(cloud, text)
         assert stopped(cloud) == set()
-        (line,) = reaped.said("skipped")
+        (line,) = reaped.logged("skipped")
         assert (line["why"], line["detail"]) == ("spared", "it is not one too many any more")
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_concluded_where_the_second_count_fails() -> None:
         reaped = run(cloud)
         assert stopped(cloud) == set()
         assert reaped.finished.exit is Exit.ATTENTION
-        assert {line["error_code"] for line in reaped.said("stop_failed")} == {"AccessDenied"}
+        assert {line["error_code"] for line in reaped.logged("stop_failed")} == {"AccessDenied"}
 
 
 def test_nothing_is_concluded_from_a_listing_that_breaks_off() -> None:
@@ -117,7 +117,7 @@ def test_nothing_is_concluded_from_a_listing_that_breaks_off() -> None:
         }
         cloud.faults([{**fault, "match": {"status": "Enqueued"}}])
         reaped = run(cloud)
-        (halted,) = reaped.said("halted")
+        (halted,) = reaped.logged("halted")
         assert (stopped(cloud), halted["due"], halted["allowed"]) == (set(), 2, 0)
         assert reaped.finished.exit is Exit.ATTENTION
 
@@ -135,7 +135,7 @@ PER_FUNCTION = policy(
 
 
 def test_an_event_narrows_who_may_go_and_not_who_counts() -> None:
-    """All qualifiers count, though the event asks about one of them."""
+    """All qualifiers count, though the event is about one of them."""
     about = {"serviceName": "media", "functionName": "transcode"}
     with running_emulator(seed=TWO_PLACES) as cloud:
         run(cloud, PER_FUNCTION, {**about, "qualifier": "canary"})
@@ -149,7 +149,7 @@ def test_an_event_that_names_a_task_runs_no_keep_policy() -> None:
     with running_emulator(seed=ORDERS) as cloud:
         reaped = run(cloud, event={"invocationId": "a-old"})
         assert stopped(cloud) == set()
-        assert [line["why"] for line in reaped.said("trigger_ignored")] == ["no policy is run by task"]
+        assert [line["why"] for line in reaped.logged("trigger_ignored")] == ["no policy is run by task"]
 
 
 def test_a_budget_cuts_the_list_and_the_next_run_goes_on() -> None:
@@ -216,7 +216,7 @@ policies:
 
 
 def test_who_belongs_to_another_policy_does_not_count_wherever_the_event_looks() -> None:
-    """An event that asks about fewer functions makes nobody due whom a timer would have left alone."""
+    """An event about fewer functions makes no task due that a timer would have left alone."""
     seed = {
         "invocations": [
             seeded("p{n}", "Running", count=2, enqueued="-5h", started="-5h"),

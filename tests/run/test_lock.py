@@ -46,11 +46,11 @@ def changed(path: Path, old: str, new: str) -> Path:
 
 def refused(reaped: Reaped) -> dict[str, str]:
     """What the run says is not approved, and why."""
-    return {line["policy"]: line["why"] for line in reaped.said("not_approved")}
+    return {line["policy"]: line["why"] for line in reaped.logged("not_approved")}
 
 
 def test_without_a_lock_nothing_changes(cloud: EmulatorProcess, folder: Path) -> None:
-    """A policy in a folder by itself stops, and nothing is said of locks."""
+    """A policy in a folder by itself stops, and nothing is logged about locks."""
     path = folder / "policy.yaml"
     path.write_text(POLICY)
     reaped = reap(cloud.endpoint, path, enforce=True)
@@ -86,7 +86,7 @@ def test_a_policy_that_is_not_in_the_lock_only_reports(
     assert reaped.ids("reported") == OVER
     assert reaped.ids("confirmed" if enforce else "would_stop") == QUEUE
     assert stopped(cloud) == (QUEUE if enforce else set())
-    (line,) = reaped.said("not_approved")
+    (line,) = reaped.logged("not_approved")
     assert (line["policy"], line["level"]) == ("runaway", "WARNING")
     assert "it is not in " in line["why"]
     assert reaped.finished.exit is Exit.ATTENTION  # for the stuck one, as without a lock
@@ -109,7 +109,7 @@ def test_a_policy_that_is_not_in_the_lock_only_reports(
 def test_a_policy_that_was_changed_in_meaning_only_reports(
     cloud: EmulatorProcess, folder: Path, old: str, new: str
 ) -> None:
-    """In whatever direction; somebody has to look at it again."""
+    """In whatever direction; a person has to review it again."""
     reaped = reap(cloud.endpoint, changed(approved(folder, POLICY), old, new), enforce=True)
     assert stopped(cloud) == set()
     assert len(refused(reaped)) == 1
@@ -145,7 +145,7 @@ def test_comments_words_order_and_spellings_do_not_matter(
 def test_while_an_exemption_is_gone_nothing_is_approved(
     cloud: EmulatorProcess, folder: Path, new: str
 ) -> None:
-    """Whoever approved the file relied on it; that another is wider, no fingerprint can tell."""
+    """Whoever approved the file relied on it; that another is wider, no fingerprint shows."""
     reaped = reap(cloud.endpoint, changed(approved(folder, TWO), "exempt: [keep-*]", new), enforce=True)
     assert stopped(cloud) == set()
     assert refused(reaped).keys() == {"runaway", "waiting"}
@@ -236,7 +236,7 @@ def test_a_lock_names_no_payload_and_fits_a_review(folder: Path) -> None:
     ]
 
 
-CROWD = {
+MANY = {
     "invocations": [
         seeded("old-{n}", "Running", count=2, enqueued="-5h", started="-5h"),
         seeded("new-{n}", "Running", count=3, enqueued="-10m", started="-10m"),
@@ -266,7 +266,7 @@ FEW = """\
 )
 def test_what_lost_its_arms_makes_no_other_policy_stop_more(folder: Path, edit: tuple[str, str]) -> None:
     """What it took may count for a `keep` policy now, so that one only reports as well."""
-    with running_emulator(seed=CROWD) as emulator:
+    with running_emulator(seed=MANY) as emulator:
         path = approved(folder, POLICY + FEW)
         assert reap(emulator.endpoint, path).ids("would_stop") == {"old-1", "old-2"}
         path.write_text(path.read_text().replace(*edit, 1))

@@ -114,11 +114,11 @@ def reaped_at(reaped: Reaped) -> int:
     return int(datetime.fromisoformat(reaped.lines[0]["timestamp"].replace("Z", "+00:00")).timestamp() * 1000)
 
 
-def known(events: str, meaning: str, told: str) -> set[str]:
+def known(events: str, meaning: str, configured: str) -> set[str]:
     """The rules that can be decided at all: without dated events only some of them."""
     if events != "no":
         return set(LIMITS)
-    return {"alive_for"} if told == "enqueue" and meaning == "enqueue" else set()
+    return {"alive_for"} if configured == "enqueue" and meaning == "enqueue" else set()
 
 
 UNKNOWNS = list(
@@ -136,19 +136,19 @@ def test_no_wrong_stop_and_none_missed(
     number = UNKNOWNS.index((meaning, events, qualifier, finished, stopping))
     options = ["--started-time", meaning, "--events", events, "--record-qualifier", qualifier]
     options += ["--stop-finished", finished, "--stop-stopping", stopping, "--stopping", "50ms"]
-    told = ("unknown", meaning)[(number + number // 2 + number // 4) % 2]
+    configured = ("unknown", meaning)[(number + number // 2 + number // 4) % 2]
     version = ("2021-04-06", "2016-08-15")[number // 2 % 2]
     with running_emulator(*options, seed=an_account(number)) as cloud:
-        reaped = reap(cloud.endpoint, POLICY, enforce=True, started_time=told, api_version=version)
+        reaped = reap(cloud.endpoint, POLICY, enforce=True, started_time=configured, api_version=version)
         assert wrongly_stopped(cloud) == []
-        assert missed(cloud, reaped, known(events, meaning, told)) == set()
+        assert missed(cloud, reaped, known(events, meaning, configured)) == set()
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_wrong_stop_while_everything_goes_wrong(seed: int) -> None:
-    """Refusals, silence, lost answers, foreign bodies and wrong dates cost stops, never a wrong one."""
+    """Refusals, time-outs, lost answers, foreign bodies and wrong dates cost stops, never a wrong one."""
     dice = Random(seed)
-    wounds: list[dict[str, Any]] = [
+    broken: list[dict[str, Any]] = [
         {"status": 500, "code": "InternalServerError"},
         {"status": 503, "code": "ResourceThrottled"},
         {"status": 429, "code": "ResourceExhausted"},
@@ -164,7 +164,7 @@ def test_no_wrong_stop_while_everything_goes_wrong(seed: int) -> None:
     ]
     operations = ["ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation", "StopStatefulAsyncInvocation"]
     with running_emulator("--stopping", "50ms", seed=an_account(100 + seed)) as cloud:
-        cloud.faults([{"operation": dice.choice(operations), **dice.choice(wounds)} for _ in range(30)])
+        cloud.faults([{"operation": dice.choice(operations), **dice.choice(broken)} for _ in range(30)])
         reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=30)
         assert wrongly_stopped(cloud) == []
         counts = reaped.finished.result.counts.fields()

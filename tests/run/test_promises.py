@@ -23,7 +23,7 @@ def adds_up(reaped: Reaped) -> bool:
 
 
 def test_a_dry_run_changes_nothing_and_names_what_would_be_stopped(cloud: EmulatorProcess) -> None:
-    """Dry run is what one gets without asking; it reads, judges and tells, and keeps its hands off."""
+    """Dry run is the default; it reads, evaluates and logs, and stops nothing."""
     reaped = reap(cloud.endpoint, POLICY)
     assert reaped.ids("would_stop") == OVER
     assert "StopStatefulAsyncInvocation" not in operations(cloud)
@@ -57,7 +57,7 @@ def test_running_twice_stops_nothing_new(cloud: EmulatorProcess) -> None:
     ],
 )
 def test_an_event_can_turn_a_run_into_a_dry_run(cloud: EmulatorProcess, event: Any) -> None:
-    """One word of dryRun anywhere ties the hands of the whole run."""
+    """One dryRun anywhere makes the whole run a dry run."""
     reaped = reap(cloud.endpoint, POLICY, event, enforce=True)
     assert reaped.ids("would_stop") == OVER
     assert stopped(cloud) == set()
@@ -72,7 +72,7 @@ def test_an_event_can_turn_a_run_into_a_dry_run(cloud: EmulatorProcess, event: A
     ],
 )
 def test_no_event_arms_a_run(cloud: EmulatorProcess, event: Any) -> None:
-    """Enforcing needs the environment; an event cannot ask for it."""
+    """Enforcing needs the environment; an event cannot do it."""
     assert reap(cloud.endpoint, POLICY, event).ids("would_stop") == OVER
     assert stopped(cloud) == set()
 
@@ -90,7 +90,7 @@ def test_no_event_arms_a_run(cloud: EmulatorProcess, event: Any) -> None:
 def test_no_event_widens_the_targets(cloud: EmulatorProcess, event: Any) -> None:
     """What is named outside the targets is refused, and nothing of it is even listed."""
     reaped = reap(cloud.endpoint, POLICY, event, enforce=True)
-    assert reaped.said("trigger_refused")
+    assert reaped.logged("trigger_refused")
     assert reaped.finished.exit is Exit.REFUSED
     assert stopped(cloud) == set()
     assert "ListStatefulAsyncInvocations" not in operations(cloud)
@@ -125,14 +125,14 @@ def test_an_application_can_cancel_its_own_task(cloud: EmulatorProcess) -> None:
 
 def test_an_id_that_two_functions_know_is_refused() -> None:
     """Only exactly one task may be meant; naming its function settles it."""
-    twins = [{**SEED["invocations"][0], "functionName": name, "count": 1} for name in ("transcode", "resize")]
-    with running_emulator("--stopping", "50ms", seed={"invocations": twins}) as cloud:
+    pair = [{**SEED["invocations"][0], "functionName": name, "count": 1} for name in ("transcode", "resize")]
+    with running_emulator("--stopping", "50ms", seed={"invocations": pair}) as cloud:
         text = policy(targets="[media/transcode@prod, media/resize@prod]")
         refused = reap(cloud.endpoint, text, {"invocationId": "over-1"}, enforce=True)
-        assert "several" in refused.said("trigger_refused")[0]["why"]
+        assert "several" in refused.logged("trigger_refused")[0]["why"]
         assert (refused.finished.exit, stopped(cloud)) == (Exit.REFUSED, set())
         named = reap(cloud.endpoint, text, {"invocationId": "over-1", "functionName": "resize"}, enforce=True)
-        assert named.said("confirmed")[0]["function"] == "resize"
+        assert named.logged("confirmed")[0]["function"] == "resize"
 
 
 def test_an_id_is_not_certain_while_one_function_cannot_be_read(cloud: EmulatorProcess) -> None:
@@ -143,7 +143,7 @@ def test_an_id_is_not_certain_while_one_function_cannot_be_read(cloud: EmulatorP
     text = policy(targets="[media/transcode@prod, media/transcode@other]")
     reaped = reap(cloud.endpoint, text, {"invocationId": "over-1"}, enforce=True)
     assert stopped(cloud) == set()
-    assert reaped.said("trigger_refused")
+    assert reaped.logged("trigger_refused")
 
 
 def test_the_qualifier_received_is_the_qualifier_sent(cloud: EmulatorProcess) -> None:
@@ -174,7 +174,7 @@ def test_functions_of_3_0_are_reaped_alike(cloud: EmulatorProcess) -> None:
         cloud.reset()
         reaped = reap(cloud.endpoint, policy(targets=targets), enforce=True)
         assert reaped.ids("confirmed") == stopped(cloud) == {"three-1"}
-        assert reaped.said("confirmed")[0]["service"] is None
+        assert reaped.logged("confirmed")[0]["service"] is None
 
 
 @pytest.mark.parametrize("version", ["2021-04-06", "2016-08-15"])
@@ -205,21 +205,21 @@ def test_a_listing_that_failed_proves_nothing(cloud: EmulatorProcess) -> None:
     )
     reaped = reap(cloud.endpoint, policy(halt_over="5", match="{alive_for: 4h}"), enforce=True)
     assert stopped(cloud) == set()
-    assert reaped.said("list_failed")
+    assert reaped.logged("list_failed")
     assert reaped.finished.exit is Exit.ATTENTION
 
 
 def test_more_than_halt_over_stops_none(cloud: EmulatorProcess) -> None:
-    """Exactly so many are stopped; one more looks like a mistake."""
+    """Exactly so many are stopped; one more halts the policy."""
     halted = reap(cloud.endpoint, policy(halt_over="2"), enforce=True)
     assert (halted.counts["skipped"], stopped(cloud)) == (3, set())
-    assert (halted.said("halted")[0]["due"], halted.said("halted")[0]["allowed"]) == (3, 2)
+    assert (halted.logged("halted")[0]["due"], halted.logged("halted")[0]["allowed"]) == (3, 2)
     reap(cloud.endpoint, policy(halt_over="3"), enforce=True)
     assert stopped(cloud) == OVER
 
 
 def test_the_budget_stops_the_most_overdue_first(cloud: EmulatorProcess) -> None:
-    """What is beyond the budget waits for the next run, and is said."""
+    """What is beyond the budget waits for the next run, and is logged."""
     text = policy(match="{alive_for: 1h}", budget="2/run", unless="[over-*, queue-*]")
     reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.ids("confirmed") == {"vip-1", "waited-1"}
@@ -229,7 +229,7 @@ def test_the_budget_stops_the_most_overdue_first(cloud: EmulatorProcess) -> None
     )
     assert reaped.ids("confirmed") == {"vip-1"}
     assert reaped.counts["skipped"] == 4
-    assert {line["why"] for line in reaped.said("skipped")} == {"budget"}
+    assert {line["why"] for line in reaped.logged("skipped")} == {"budget"}
     assert reaped.finished.exit is Exit.ATTENTION
 
 
@@ -252,7 +252,7 @@ def test_an_answer_that_was_lost_is_settled_by_reading(cloud: EmulatorProcess) -
 
 
 def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: EmulatorProcess) -> None:
-    """Before each attempt the task is read and judged again."""
+    """Before each attempt the task is read and evaluated again."""
     cloud.faults(
         [{"operation": "StopStatefulAsyncInvocation", "times": 2, "status": 503, "code": "ResourceThrottled"}]
     )
@@ -263,12 +263,12 @@ def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: EmulatorProcess) -
 
 
 def test_a_refused_stop_is_a_failure_with_its_reason(cloud: EmulatorProcess) -> None:
-    """A refusal that no patience cures is sent once and told with status, code and request id."""
+    """A refusal that no retry cures is sent once and logged with status, code and request id."""
     cloud.faults(
         [{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "code": "AccessDenied"}]
     )
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
-    line = reaped.said("stop_failed")[0]
+    line = reaped.logged("stop_failed")[0]
     assert (line["http_status"], line["error_code"], bool(line["fc_request_id"])) == (
         403,
         "AccessDenied",
@@ -287,7 +287,7 @@ def test_an_accepted_stop_is_confirmed_only_when_it_was_seen(stopping: str, outc
 
 
 def test_a_task_that_stops_for_too_long_is_reported_in_every_run(cloud: EmulatorProcess) -> None:
-    """It is not stopped again, since no policy says so; somebody is told."""
+    """It is not stopped again, since no policy says so; it is reported."""
     for _ in range(2):
         reaped = reap(cloud.endpoint, POLICY, enforce=True)
         assert reaped.ids("stuck") == {"stuck-1"}
@@ -320,7 +320,7 @@ def test_one_missing_function_does_not_hinder_the_others(cloud: EmulatorProcess)
     reaped = reap(
         cloud.endpoint, policy(targets="[media/nobody, gone/at-all, media/transcode@prod]"), enforce=True
     )
-    assert {line["error_code"] for line in reaped.said("list_failed")} == {
+    assert {line["error_code"] for line in reaped.logged("list_failed")} == {
         "FunctionNotFound",
         "ServiceNotFound",
     }
@@ -349,13 +349,13 @@ def test_a_cloud_that_is_down_can_be_cured_by_trying_again() -> None:
 def test_every_run_ends_with_exactly_one_last_line(cloud: EmulatorProcess, event: bytes) -> None:
     """Any bytes give a run or a refusal, and either way one `run_finished`."""
     reaped = reap(cloud.endpoint, POLICY, event)
-    assert len(reaped.said("run_finished")) == 1
+    assert len(reaped.logged("run_finished")) == 1
     assert reaped.lines[-1]["event"] == "run_finished"
 
 
 @pytest.mark.parametrize("text", ["\n", "version: 2\n", "nonsense\n", "version: 1\npolicies: []\n"])
 def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, text: str) -> None:
-    """Nothing is looked at, and every finding stands in the result."""
+    """Nothing is listed, and every issue stands in the result."""
     reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.finished.exit is Exit.REFUSED
     assert reaped.finished.result.errors
@@ -367,7 +367,7 @@ def test_secrets_never_reach_a_line(cloud: EmulatorProcess) -> None:
     body = '{"Code": "AccessDenied", "Message": "you sent emulator-secret"}'
     cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "foreign": body}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
-    assert "you sent" in reaped.said("stop_failed")[0]["error"]
+    assert "you sent" in reaped.logged("stop_failed")[0]["error"]
     assert "emulator-secret" not in str(reaped.lines)
 
 
@@ -386,11 +386,11 @@ def test_somebody_who_interrupts_gets_a_true_summary(cloud: EmulatorProcess) -> 
 
 
 def test_what_time_does_not_allow_is_left_alone(cloud: EmulatorProcess) -> None:
-    """Where each call takes long, looking ends early and what is due is skipped for `margin`."""
+    """Where each call takes long, scanning ends early and what is due is skipped for `margin`."""
     cloud.faults([{"operation": "GetStatefulAsyncInvocation", "times": 99, "delay": "5s"}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=3, margin="1s", concurrency="1")
     assert reaped.finished.result.partial
     assert stopped(cloud) == set()
     assert reaped.counts["due"] == 3
-    assert {line["why"] for line in reaped.said("skipped")} == {"margin"}
+    assert {line["why"] for line in reaped.logged("skipped")} == {"margin"}
     assert adds_up(reaped)

@@ -131,8 +131,8 @@ def test_a_fault_says_which_variable_has_which_value_and_what_to_write(
     assert "mine" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once() -> None:
-    """Nobody mends an environment one deployment at a time."""
+def test_all_faults_are_logged_at_once() -> None:
+    """An environment is not corrected one deployment at a time."""
     with pytest.raises(SettingsError) as caught:
         read_settings({"REAPER_MODE": "x", "REAPER_RATE": "y", "REAPER_POLCY": "z"})
     assert len(str(caught.value).splitlines()) == 3

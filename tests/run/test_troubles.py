@@ -11,32 +11,32 @@ from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, policy, seeded, stopped
 
-TWINS: dict[str, Any] = {
+PAIR: dict[str, Any] = {
     "invocations": [
-        seeded("twin", "Running", enqueued="-5h", started="-3h"),
-        {**seeded("twin", "Running", enqueued="-5h", started="-3h"), "functionName": "resize"},
+        seeded("same-id", "Running", enqueued="-5h", started="-3h"),
+        {**seeded("same-id", "Running", enqueued="-5h", started="-3h"), "functionName": "resize"},
     ]
 }
 BOTH = policy(targets="[media/transcode@prod, 'media/*@*']")
 
 
-def get_fault(**wound: Any) -> dict[str, Any]:
-    return {"operation": "GetStatefulAsyncInvocation", "times": 99, **wound}
+def get_fault(**broken: Any) -> dict[str, Any]:
+    return {"operation": "GetStatefulAsyncInvocation", "times": 99, **broken}
 
 
 def test_an_id_is_not_certain_while_nobody_knows_which_functions_there_are() -> None:
     """The pattern might mean another function that knows the id as well."""
-    with running_emulator(seed=TWINS) as cloud:
+    with running_emulator(seed=PAIR) as cloud:
         cloud.faults([{"operation": "ListStatefulAsyncInvocationFunctions", "times": 9, "status": 403}])
-        reaped = reap(cloud.endpoint, BOTH, {"invocationId": "twin"}, enforce=True)
-        assert (stopped(cloud), len(reaped.said("trigger_refused"))) == (set(), 1)
+        reaped = reap(cloud.endpoint, BOTH, {"invocationId": "same-id"}, enforce=True)
+        assert (stopped(cloud), len(reaped.logged("trigger_refused"))) == (set(), 1)
 
 
 def test_a_404_of_somebody_on_the_way_proves_no_absence() -> None:
     """Only the cloud's own code says that there is no such task or function."""
-    with running_emulator(seed=TWINS) as cloud:
+    with running_emulator(seed=PAIR) as cloud:
         cloud.faults([get_fault(status=404, foreign="<html>", match={"functionName": "resize"})])
-        reap(cloud.endpoint, BOTH, {"invocationId": "twin"}, enforce=True)
+        reap(cloud.endpoint, BOTH, {"invocationId": "same-id"}, enforce=True)
         assert stopped(cloud) == set()
 
 
@@ -55,7 +55,7 @@ def test_what_the_time_did_not_allow_is_skipped_not_failed() -> None:
         text = policy(budget="1000/run")
         reaped = reap(cloud.endpoint, text, enforce=True, timeout=8, margin="2s", rate="20/s")
         assert "failed" not in reaped.counts
-        assert {line["why"] for line in reaped.said("skipped")} == {"margin"}
+        assert {line["why"] for line in reaped.logged("skipped")} == {"margin"}
         assert reaped.finished.result.partial
         assert len(stopped(cloud)) == reaped.counts.get("confirmed", 0) + reaped.counts.get("accepted", 0) > 5
 
@@ -75,7 +75,7 @@ def test_discovery_that_hangs_does_not_starve_what_is_written_out(cloud: Emulato
     )
     reaped = reap(cloud.endpoint, text, enforce=True, timeout=10, margin="1s", self="reaper")
     assert {"over-1", "over-2", "over-3"} <= stopped(cloud)
-    assert reaped.said("list_failed")
+    assert reaped.logged("list_failed")
 
 
 def test_only_the_dialect_that_lacks_a_status_may_refuse_it() -> None:
@@ -86,12 +86,12 @@ def test_only_the_dialect_that_lacks_a_status_may_refuse_it() -> None:
     with running_emulator(seed=seed) as cloud:
         cloud.faults([{"operation": "ListAsyncTasks", "times": 9, "status": 400, "code": "InvalidArgument"}])
         reaped = reap(cloud.endpoint, text, enforce=True)
-        assert reaped.said("list_failed")
+        assert reaped.logged("list_failed")
         assert stopped(cloud) == set()
         assert reaped.finished.exit is Exit.UNREACHABLE
 
 
-def test_stuck_tasks_of_named_policies_are_told_by_the_timer(cloud: EmulatorProcess) -> None:
+def test_stuck_tasks_of_named_policies_are_logged_by_the_timer(cloud: EmulatorProcess) -> None:
     """What a policy stopped that only runs for named tasks is watched all the same."""
     text = policy(triggers="[task]", match="{status: Running}")
     timer = {"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "schedule"}
@@ -132,7 +132,7 @@ def test_a_budget_is_never_exceeded(cloud: EmulatorProcess) -> None:
 
 @pytest.mark.parametrize("shift", ["-1h", "+1h"])
 def test_clocks_that_disagree_are_not_silent(cloud: EmulatorProcess, shift: str) -> None:
-    """When all answers are dated an hour ago nothing looks due; that must not look like peace."""
+    """When all answers are dated an hour ago nothing seems due; the run must say so."""
     cloud.faults([{"operation": "*", "times": 99, "date": shift}])
     reaped = reap(cloud.endpoint, policy(match="{running_for: 150m}"), enforce=True)
     assert reaped.finished.exit is Exit.ATTENTION
@@ -145,7 +145,7 @@ def test_a_stop_that_changed_nothing_needs_attention(cloud: EmulatorProcess) -> 
     cloud.faults([fault])
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
     assert reaped.counts["accepted"] == 3
-    assert "still Running" in reaped.said("accepted")[-1]["detail"]
+    assert "still Running" in reaped.logged("accepted")[-1]["detail"]
     assert reaped.finished.exit is Exit.ATTENTION
 
 
@@ -157,7 +157,7 @@ def test_a_record_about_another_task_settles_nothing(cloud: EmulatorProcess) -> 
 
 
 def test_a_lost_second_stop_of_a_stopping_task_is_not_taken_for_granted() -> None:
-    """It was Stopping before, so that it is Stopping proves nothing: it is asked again."""
+    """It was Stopping before, so that it is Stopping is no evidence: it is requested again."""
     seed = {"invocations": [seeded("s-1", "Stopping", enqueued="-9h", started="-9h", stopping="-1h")]}
     with running_emulator(seed=seed) as cloud:
         cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 1, "drop": "before"}])
@@ -177,25 +177,25 @@ def test_an_event_never_makes_a_pattern_wider() -> None:
 
 def test_a_role_that_may_list_but_not_read_is_not_silent() -> None:
     """Where a list shows no events every task must be read; if none can be, somebody must know."""
-    with running_emulator("--events", "get", seed=TWINS) as cloud:
+    with running_emulator("--events", "get", seed=PAIR) as cloud:
         cloud.faults([get_fault(status=403, code="AccessDenied")])
         reaped = reap(cloud.endpoint, policy(match="{alive_for: 2h}"))
         assert reaped.finished.exit is Exit.ATTENTION
-        assert reaped.said("unknown")[0]["error_code"] == "AccessDenied"
+        assert reaped.logged("unknown")[0]["error_code"] == "AccessDenied"
         assert "media/transcode@prod" in reaped.finished.result.errors[0]
 
 
-def test_a_refusal_is_told_in_the_result_with_its_reason(cloud: EmulatorProcess) -> None:
+def test_a_refusal_is_logged_in_the_result_with_its_reason(cloud: EmulatorProcess) -> None:
     """And only refusals: an alert that is over is none."""
     over = {"alertState": "OK", "metricName": "m", "dimensions": "{functionName=transcode}", "ruleId": "r"}
-    reaped = reap(cloud.endpoint, POLICY, [{"functionName": "stranger"}, over])
+    reaped = reap(cloud.endpoint, POLICY, [{"functionName": "unknown"}, over])
     assert reaped.finished.exit is Exit.REFUSED
     assert reaped.finished.result.errors == [
         "the event was refused: what it names is not among the targets of the policy"
     ]
 
 
-def test_what_was_made_of_the_event_is_told_also_when_the_policy_is_wrong(cloud: EmulatorProcess) -> None:
+def test_what_was_made_of_the_event_is_logged_also_when_the_policy_is_wrong(cloud: EmulatorProcess) -> None:
     """Two faults at once are two things to know."""
     reaped = reap(cloud.endpoint, "version: 2\n", {"dry_run": True})
     assert [line["event"] for line in reaped.lines] == ["trigger_refused", "run_finished"]
@@ -208,7 +208,7 @@ def test_a_refused_element_may_come_again_mended(cloud: EmulatorProcess) -> None
     reaped = reap(cloud.endpoint, POLICY, [{**envelope, "data": bad}, {**envelope, "data": good}])
     assert reaped.counts["due"] == 3
     again = reap(cloud.endpoint, POLICY, [{**envelope, "data": good}, {**envelope, "data": good}])
-    assert "same source and id" in again.said("trigger_ignored")[0]["why"]
+    assert "same source and id" in again.logged("trigger_ignored")[0]["why"]
 
 
 def test_a_pattern_that_stands_for_nothing_is_named(cloud: EmulatorProcess) -> None:
@@ -219,18 +219,18 @@ def test_a_pattern_that_stands_for_nothing_is_named(cloud: EmulatorProcess) -> N
 
 def test_an_id_must_not_be_known_to_another_target_either() -> None:
     """Also where the policy of that target does not run for named tasks."""
-    with running_emulator(seed=TWINS) as cloud:
+    with running_emulator(seed=PAIR) as cloud:
         other = "  - {name: o, targets: [media/resize@prod], match: {running_for: 9h}, "
         text = POLICY + other + "triggers: [timer], stop: slow}\n"
-        reaped = reap(cloud.endpoint, text, {"invocationId": "twin"}, enforce=True)
+        reaped = reap(cloud.endpoint, text, {"invocationId": "same-id"}, enforce=True)
         assert (stopped(cloud), reaped.finished.exit) == (set(), Exit.REFUSED)
 
 
 def test_secrets_in_an_answer_do_not_reach_the_log(cloud: EmulatorProcess) -> None:
     """Also where the cloud repeats them in disguise."""
     body = '{"Code": "SignatureNotMatch", "Message": "you sent emulator\\u002dsecret"}'
-    wound = {"times": 9, "status": 403, "foreign": body, "headers": {"X-Fc-Request-Id": "emulator-secret"}}
-    cloud.faults([{"operation": "*", **wound}])
+    broken = {"times": 9, "status": 403, "foreign": body, "headers": {"X-Fc-Request-Id": "emulator-secret"}}
+    cloud.faults([{"operation": "*", **broken}])
     reaped = reap(cloud.endpoint, POLICY)
-    assert reaped.said("list_failed")
+    assert reaped.logged("list_failed")
     assert "emulator-secret" not in str(reaped.lines)

@@ -30,7 +30,7 @@ SERVICES = ["media", "video", "sound"]
 
 
 WITHOUT_SHRINKING = [Phase.explicit, Phase.reuse, Phase.generate]
-"""What fails is told as it was found: to make it smaller takes minutes of starting emulators."""
+"""A failure is shown as it was found: to make it smaller takes minutes of starting emulators."""
 
 
 class Account(NamedTuple):
@@ -47,7 +47,7 @@ class Account(NamedTuple):
 
 @st.composite
 def accounts(draw: st.DrawFn) -> Account:
-    """Small worlds under one policy file, each in a service of its own; the mercy of one is for all."""
+    """Small worlds under one policy file, each in a service of its own; what one exempts is exempt in all."""
     dice = worlds.Dice(draw, len(SERVICES))
     trees = [_at(service, worlds.a_tree(dice)) for service in SERVICES]
     tree = {**trees[0], "policies": [policy for one in trees for policy in one["policies"]]}
@@ -97,7 +97,7 @@ def _ago(at: Millis) -> str:
 
 
 def expected(account: Account) -> dict[str, list[Task]]:
-    """Whom each stop policy stops, by the plainest reading, with what is left of its day."""
+    """What each stop policy stops, by the simplest reading, with what is left of its day."""
     fates = what_happens(account.some, account.tree).fates
     granted: list[tuple[set[Function], int]] = []
     stops: dict[str, list[Task]] = {}
@@ -146,9 +146,9 @@ def which(line: Mapping[str, Any]) -> Record:
     return line["service"], line["function"], line["qualifier"], line["invocation_id"]
 
 
-def said(reaped: Reaped, event: str) -> Counter[tuple[str, Record]]:
+def logged(reaped: Reaped, event: str) -> Counter[tuple[str, Record]]:
     """By which policy each task went, by the log lines of one kind."""
-    return Counter((line["policy"], which(line)) for line in reaped.said(event))
+    return Counter((line["policy"], which(line)) for line in reaped.logged(event))
 
 
 def really_stopped(cloud: EmulatorProcess) -> Counter[Record]:
@@ -162,11 +162,11 @@ def really_stopped(cloud: EmulatorProcess) -> Counter[Record]:
 
 def halted(reaped: Reaped) -> set[str]:
     """The policies that found too much due."""
-    return {line["policy"] for line in reaped.said("halted")}
+    return {line["policy"] for line in reaped.logged("halted")}
 
 
 def hastily(seconds: float) -> None:
-    """A twentieth of the time that a run waits for a proof: what is not proven by then, the journal tells."""
+    """A twentieth of the time that a run waits to verify: what is not verified by then, the journal shows."""
     time.sleep(seconds / 20)
 
 
@@ -181,8 +181,8 @@ def both(tree: Mapping[str, Any], seed: Mapping[str, Any], *, events: str, versi
         assert not really_stopped(cloud)
         enforced = reap(cloud.endpoint, text, enforce=True, clock=HASTIER, api_version=version)
         done = really_stopped(cloud)
-    assert said(dry_run, "would_stop") == said(enforced, "accepted")
-    assert done == Counter(map(which, enforced.said("accepted")))
+    assert logged(dry_run, "would_stop") == logged(enforced, "accepted")
+    assert done == Counter(map(which, enforced.logged("accepted")))
     assert max(done.values(), default=1) == 1
     assert adds_up(dry_run)
     assert adds_up(enforced)
@@ -202,14 +202,14 @@ def test_an_enforcement_stops_the_tasks_that_a_dry_run_names(
 ) -> None:
     """On the same state: the same tasks, each once, within every budget; the halted stop none; it adds up."""
     enforced = both(account.tree, account.seed, events=events, version=version)
-    assert said(enforced, "accepted") == named(expected(account))
+    assert logged(enforced, "accepted") == named(expected(account))
     fates = what_happens(account.some, account.tree).fates
     assert halted(enforced) == {name for name, fate in fates.items() if fate.halted}
     assert enforced.counts.get("due", 0) == sum(len(fate.due) for fate in fates.values())
 
 
 def test_in_a_world_in_which_everything_happens_each_policy_does_its_own() -> None:
-    """One is halted, one spends its day, one its run; and one keeps two of those whom none of them claims."""
+    """One is halted, one spends its day, one its run; and one keeps two of the tasks that are due by none of them."""
 
     def a_policy(name: str, ids: str, **keys: Any) -> dict[str, Any]:
         return {"name": name, "targets": ["media/*@*"], "match": {"id": ids, "alive_for": "1h"}, "stop": "x",
@@ -237,8 +237,8 @@ def test_in_a_world_in_which_everything_happens_each_policy_does_its_own() -> No
     ]}  # fmt: skip
     enforced = both(tree, seed, events="list", version="2021-04-06")
     assert halted(enforced) == {"halting"}
-    # Of three a day one is gone; six are alive of whom two may stay, and the two that are spared are those.
-    stops = said(enforced, "accepted")
+    # Of three a day one is gone; six are alive of which two may stay, and the two that are spared are those.
+    stops = logged(enforced, "accepted")
     assert Counter(policy for policy, _ in stops) == {"daily": 2, "running": 2, "keeping": 4}
 
 
@@ -293,8 +293,8 @@ def test_in_these_accounts_something_happens() -> None:
 
     @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
     @given(accounts())
-    def look(account: Account) -> None:
+    def check(account: Account) -> None:
         seen.update(set(happening(account)))
 
-    look()
+    check()
     assert {what: seen[what] for what, least in LEAST.items() if seen[what] < least} == {}

@@ -1,4 +1,4 @@
-"""What is asked of a listing: as little as is sound."""
+"""The queries of a scan: as few as are sound."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms
 ALIVE = {"Enqueued", "Dequeued", "Running", "Retrying"}
 
 
-def asked(match: str, meaning: StartedTime = "unknown") -> dict[str, Query]:
+def wanted(match: str, meaning: StartedTime = "unknown") -> dict[str, Query]:
     """The queries for one policy, by status."""
-    judged = compiled(a_policy(match), started_time=meaning)
-    return {query.status: query for query in queries(TRANSCODE, judged, NOON)}
+    policies = compiled(a_policy(match), started_time=meaning)
+    return {query.status: query for query in queries(TRANSCODE, policies, NOON)}
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def asked(match: str, meaning: StartedTime = "unknown") -> dict[str, Query]:
 )
 def test_only_the_statuses_that_matter_are_listed(match: str, statuses: set[str]) -> None:
     """And always Stopping, since stuck tasks are reported in every run."""
-    assert set(asked(match)) == statuses
+    assert set(wanted(match)) == statuses
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_only_the_statuses_that_matter_are_listed(match: str, statuses: set[str]
 def test_started_time_is_pushed_down_only_where_it_is_sound(
     match: str, meaning: StartedTime, bound: str | None
 ) -> None:
-    """With a second of slack, since the cloud tells its time in seconds."""
+    """With a second of slack, since the cloud gives its time in seconds."""
     expected = None if bound is None else ago(bound) + 1000
-    assert asked(match, meaning)["Running"].started_before == expected
-    assert asked(match, meaning)["Stopping"].started_before is None
+    assert wanted(match, meaning)["Running"].started_before == expected
+    assert wanted(match, meaning)["Stopping"].started_before is None
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ def test_started_time_is_pushed_down_only_where_it_is_sound(
 )
 def test_a_common_beginning_of_the_ids_is_pushed_down(ids: str, prefix: str) -> None:
     """Only what every glob begins with."""
-    assert asked(f"{{running_for: 1h, id: {ids}}}")["Running"].id_prefix == prefix
+    assert wanted(f"{{running_for: 1h, id: {ids}}}")["Running"].id_prefix == prefix
 
 
 def test_where_policies_differ_the_weakest_filter_is_used() -> None:
     """One listing serves all policies of a function, so it must show what any of them could want."""
     file = a_policy("{running_for: 2h, id: 'batch-*'}")
     more = a_policy("{running_for: 1h, id: 'bat*'}")
-    judged = compiled(file)
-    both = judged._replace(policies=(*judged.policies, *compiled(more).policies))
+    policies = compiled(file)
+    both = policies._replace(policies=(*policies.policies, *compiled(more).policies))
     (running,) = [query for query in queries(TRANSCODE, both, NOON) if query.status == "Running"]
     assert (running.started_before, running.id_prefix) == (ago("1h") + 1000, "bat")
 
@@ -90,10 +90,10 @@ def test_no_due_task_is_ever_filtered_out(
     events = [(name, "0s" if when == "0m" else when) for name, when in events]
     started = NOON - ms(events[0][1] if truth == "enqueue" else events[-1][1])
     task = a_task(events[-1][0], *events, started_at=started)
-    for told in ("unknown", truth):
-        judged = compiled(a_policy(f"{{{clock}: {limit}m}}"), started_time=told)
-        if evaluate(task, judged, NOON).kind is not Kind.DUE:
+    for setting in ("unknown", truth):
+        policies = compiled(a_policy(f"{{{clock}: {limit}m}}"), started_time=setting)
+        if evaluate(task, policies, NOON).kind is not Kind.DUE:
             continue
-        shown = [query for query in queries(TRANSCODE, judged, NOON) if query.status == task.status]
+        shown = [query for query in queries(TRANSCODE, policies, NOON) if query.status == task.status]
         assert shown
         assert all(query.started_before is None or started <= query.started_before for query in shown)

@@ -1,4 +1,4 @@
-"""Where a run looks, and what an event can take away from that."""
+"""The scope of a run, and what an event can take away from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ANYTHING = Selector()
         (["media$?@*"], Selector(service="media"), ["media$?@*"]),
     ],
 )
-def test_a_narrowing_only_takes_away(targets: list[str], selector: Selector, left: list[str]) -> None:
+def test_a_selector_only_takes_away(targets: list[str], selector: Selector, left: list[str]) -> None:
     """What remains is a part of the targets, in either spelling of a function's name."""
     assert [str(target) for target in narrowed(map(parse_target, targets), selector)] == left
 
@@ -52,7 +52,7 @@ policies:
 
 
 @pytest.mark.parametrize(
-    ("ask", "names"),
+    ("request_", "names"),
     [
         (Request("timer", "hourly", ANYTHING, ""), ["hourly", "any"]),
         (Request("timer", "daily", ANYTHING, ""), ["any"]),
@@ -60,14 +60,14 @@ policies:
         (Request("timer", "hourly", Selector(function="b"), ""), ["any"]),
     ],
 )
-def test_a_policy_runs_only_on_its_triggers(ask: Request, names: list[str]) -> None:
-    """A timer's own name can be asked for."""
-    scope = scope_of([ask], TWO.policies)
+def test_a_policy_runs_only_on_its_triggers(request_: Request, names: list[str]) -> None:
+    """A trigger may be one timer's name."""
+    scope = scope_of([request_], TWO.policies)
     assert [area.policy.name for area in scope.areas] == names
 
 
 def test_what_is_outside_is_refused_and_what_nobody_runs_is_ignored() -> None:
-    """Naming a stranger is a mistake; ringing where no policy listens is not."""
+    """To name an unknown function is a mistake; a trigger that runs no policy is not."""
     (one, _) = TWO.policies
     refused = scope_of([Request("command", None, Selector("zzz", "a"), "[1]")], TWO.policies)
     ignored = scope_of([Request("alert", None, Selector(function="a"), "")], [one])
@@ -75,10 +75,10 @@ def test_what_is_outside_is_refused_and_what_nobody_runs_is_ignored() -> None:
     assert [note.event for note in ignored.notes] == ["trigger_ignored"]
 
 
-def test_each_ask_keeps_its_own_narrowing() -> None:
-    """Two commands in one event look at two functions, each for its own reasons."""
-    asks = [Request("command", None, Selector(function=name), "") for name in ("a", "b")]
-    scope = scope_of(asks, TWO.policies)
+def test_each_request_keeps_its_own_selector() -> None:
+    """Two commands in one event are about two functions, each by itself."""
+    requests = [Request("command", None, Selector(function=name), "") for name in ("a", "b")]
+    scope = scope_of(requests, TWO.policies)
     existing = [Function("media", name, "LATEST") for name in ("a", "b", "c")]
     found = scope.functions(existing)
     assert Function("media", "c", "LATEST") not in found
