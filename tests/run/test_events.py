@@ -47,7 +47,7 @@ def test_a_sample_makes_a_run(cloud: EmulatorProcess, sample: Path) -> None:
 
 @pytest.mark.parametrize("sample", REFUSED, ids=lambda path: path.name)
 def test_a_refused_sample_lists_nothing(cloud: EmulatorProcess, sample: Path) -> None:
-    """The reason is logged, nothing is requested of the cloud, and the platform is given no reason to retry."""
+    """The reason is logged, no call is made, and the platform is given no reason to retry."""
     reaped = reap(cloud.endpoint, POLICY, sample.read_bytes(), enforce=True)
     assert reaped.finished.exit is Exit.REFUSED
     assert not reaped.finished.curable
