@@ -30,7 +30,9 @@ from fc_reaper.settings import (
     refuse_no_time,
     refuse_unknown_self,
 )
+from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.executor import TRUSTED_SKEW
+from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep
 
@@ -182,15 +184,18 @@ def _sweep(
         return
     cloud = dependencies.connect(settings, credentials, log.bound["run_id"], report.called)
     sweep = Sweep(
-        cloud,
-        policy,
-        settings,
-        report,
-        enforce=log.bound["mode"] == "enforce",
-        end=end,
-        clock=dependencies.clock,
-        random=dependencies.random,
-        interrupted=dependencies.interrupted,
+        SweepContext(
+            cloud,
+            Pool(settings.threads, dependencies.clock, dependencies.interrupted),
+            report,
+            policy,
+            settings,
+            dependencies.clock,
+            dependencies.random,
+            dependencies.interrupted,
+            enforce=log.bound["mode"] == "enforce",
+            end=end,
+        )
     )
     if planned_run is None:
         sweep.run(trigger.requests)

@@ -209,7 +209,7 @@ def test_an_enforcement_stops_the_tasks_that_a_dry_run_names(
 
 
 def test_in_a_world_in_which_everything_happens_each_policy_does_its_own() -> None:
-    """One is halted, one spends its day, one its run; and one keeps two tasks that are due by none of them."""
+    """One is halted, one spends its day, one its run; and one keeps two tasks that are not due by others."""
 
     def a_policy(name: str, ids: str, **keys: Any) -> dict[str, Any]:
         return {"name": name, "targets": ["media/*@*"], "match": {"id": ids, "alive_for": "1h"}, "stop": "x",

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
 
-from fc_reaper.clock import Clock, Deadline, Retry
-from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.clock import Deadline, Retry
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Millis, Snapshot, Task
+from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.pool import Done, Jobs, Pool
 from fc_reaper.sweep.recheck import Recheck
-from fc_reaper.sweep.report import Outcome, Report
+from fc_reaper.sweep.report import Outcome
 
 TRUSTED_SKEW: Millis = 30_000
 """Difference between the local clock and the cloud's up to which (itself included) a run may enforce: beyond
@@ -33,31 +33,15 @@ _VERIFY_AFTER = 2.0
 
 
 class Executor:
-    """Stops tasks until *end*; without *enforce* it does all but send the stop requests.
+    """Stops tasks; *policies_of* returns the policies by which a due task is evaluated."""
 
-    *policies_of* returns the policies by which a due task is evaluated.
-    """
-
-    def __init__(
-        self,
-        cloud: AsyncTaskClient,
-        report: Report,
-        policies_of: Callable[[Evaluation], FunctionPolicies],
-        *,
-        enforce: bool,
-        threads: int,
-        end: Deadline,
-        clock: Clock,
-        jitter: Callable[[], float],
-        interrupted: Callable[[], bool],
-    ) -> None:
-        self._cloud, self._report, self._policies_of = cloud, report, policies_of
-        self._enforce, self._threads, self._end = enforce, threads, end
-        self._clock, self._interrupted = clock, interrupted
-        self._retry = Retry(clock, jitter, self._check, first=1.0, longest=8.0)
+    def __init__(self, context: SweepContext, policies_of: Callable[[Evaluation], FunctionPolicies]) -> None:
+        self._context, self._policies_of = context, policies_of
+        self._cloud, self._clock, self._report = context.cloud, context.clock, context.report
+        self._retry = Retry(context.clock, context.random.random, self._check, first=1.0, longest=8.0)
 
     def run(
-        self, pool: Pool, selections: Sequence[Selection], *, planned: bool = False, most: int | None = None
+        self, selections: Sequence[Selection], *, planned: bool = False, most: int | None = None
     ) -> dict[str, int]:
         """Spend the budgets, most overdue first; return how many tasks of each policy were tried.
 
@@ -68,7 +52,7 @@ class Executor:
         """
         # Keeps time to verify, but never more than a third of what is left.
         now = self._clock.monotonic()
-        until = self._end - min(_VERIFY_AFTER + 1.0, (self._end - now) / 3)
+        until = self._context.end - min(_VERIFY_AFTER + 1.0, (self._context.end - now) / 3)
         room = {one.policy.name: len(one.selected) for one in selections}
         waiting: dict[str, deque[Evaluation]] = {}
         for one in selections:
@@ -80,7 +64,7 @@ class Executor:
         jobs: Jobs[Evaluation, Outcome] = deque()
         recheck = None
         if any(one.selected and one.policy.keep is not None for one in selections):
-            recheck = Recheck(self._cloud, selections, self._policies_of, self._clock, self._threads)
+            recheck = Recheck(self._context, selections, self._policies_of)
         stop = partial(self._stop, recheck, until, planned)
 
         def fill() -> None:
@@ -99,7 +83,7 @@ class Executor:
 
         fill()
         try:
-            for done in pool.each(jobs, until):
+            for done in self._context.pool.each(jobs, until):
                 outcome = _outcome(done)
                 if outcome.name == "accepted":
                     self._report.accepted(outcome)
@@ -115,7 +99,7 @@ class Executor:
             if recheck is not None:
                 recheck.close()
         if unverified:
-            self._verify(pool, unverified, planned)
+            self._verify(unverified, planned)
         return tried
 
     def _stop(self, recheck: Recheck | None, until: Deadline, planned: bool, due: Evaluation) -> Outcome:
@@ -133,14 +117,14 @@ class Executor:
                 if recheck is not None and due.verdict.rule == KEEP:
                     recheck.prepare(due, until)
                 # The stop's turn is waited for before the reading, which would be old news after it.
-                self._cloud.take_turns(2 if self._enforce else 1, until)
+                self._cloud.take_turns(2 if self._context.enforce else 1, until)
                 seen = self._cloud.get(due.task.function, due.task.invocation_id, deadline=until)
             except CloudError as error:
                 return _unread(due, error, refused, unclear)
             decided = self._decide(recheck, due, seen, until, unclear, planned)
             if isinstance(decided, Outcome):
                 return decided
-            if not self._enforce:
+            if not self._context.enforce:
                 return Outcome("would_stop", decided)
             try:
                 self._cloud.stop(seen.task.function, seen.task.invocation_id, deadline=until)
@@ -181,9 +165,9 @@ class Executor:
         now = Evaluation(seen.task, verdict)
         if planned and verdict.rule != due.verdict.rule:
             return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.rule}")
-        if self._enforce and self._cloud.skew_ms > TRUSTED_SKEW:
+        if self._context.enforce and self._cloud.skew_ms > TRUSTED_SKEW:
             return Outcome("skipped", now, "clock", "our clock and the cloud's differ by more than 30s")
-        if self._interrupted() or self._clock.monotonic() >= until:
+        if self._context.interrupted() or self._clock.monotonic() >= until:
             return Outcome("skipped", now, "margin", "the time was up")
         return now
 
@@ -203,26 +187,27 @@ class Executor:
             return Outcome("skipped", now, "spared", "somebody else is stopping it")
         return Outcome("failed", now, error=refused)
 
-    def _verify(self, pool: Pool, unverified: Sequence[Outcome], planned: bool) -> None:
+    def _verify(self, unverified: Sequence[Outcome], planned: bool) -> None:
         """Read every stopped task once more; what is not seen Stopped stays `accepted`."""
+        pool = self._context.pool
         if planned:
-            pool = Pool(self._threads, self._clock, lambda: False)
-        if planned or not self._interrupted():
-            left = self._end - self._clock.monotonic()
+            pool = Pool(self._context.settings.threads, self._clock, lambda: False)
+        if planned or not self._context.interrupted():
+            left = self._context.end - self._clock.monotonic()
             self._clock.sleep(max(0.0, min(_VERIFY_AFTER, left)))
         jobs: Jobs[Outcome, Snapshot] = deque()
         for outcome in unverified:
             task = outcome.due.task
-            get = partial(self._cloud.get, task.function, task.invocation_id, deadline=self._end)
+            get = partial(self._cloud.get, task.function, task.invocation_id, deadline=self._context.end)
             jobs.append((outcome, get))
         try:
-            for done in pool.each(jobs, self._end):
+            for done in pool.each(jobs, self._context.end):
                 self._report.settled(_verified(done), logged=done.tag.name == "accepted")
         finally:
             pool.close()
 
     def _check(self) -> None:
-        if self._interrupted():
+        if self._context.interrupted():
             raise CloudError("the run was interrupted", error_code="Aborted")
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock
 
-from fc_reaper.clock import Clock, Deadline
-from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
@@ -21,6 +20,7 @@ from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
 from fc_reaper.models import Snapshot, Task
 from fc_reaper.policy import Policy
+from fc_reaper.sweep.context import SweepContext
 
 FRESH = 5.0
 """Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
@@ -40,25 +40,20 @@ class _Group:
 
 
 class Recheck:
-    """Evaluates tasks that are one too many again, in the light of the others.
-
-    Reads at most *threads* tasks at the same time.
-    """
+    """Evaluates tasks that are one too many again, in the light of the others."""
 
     def __init__(
         self,
-        cloud: AsyncTaskClient,
+        context: SweepContext,
         selections: Sequence[Selection],
         policies_of: Callable[[Evaluation], FunctionPolicies],
-        clock: Clock,
-        threads: int,
     ) -> None:
-        self._cloud, self._policies_of, self._clock = cloud, policies_of, clock
+        self._cloud, self._clock, self._policies_of = context.cloud, context.clock, policies_of
         self._selections = {one.policy.name: one for one in selections}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = Lock()
-        # Threads of its own: those of the run are busy with the stops that wait for this count.
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="fc-reaper-recheck")
+        # Threads of its own: those of the pool are busy with the stops that wait for this count.
+        self._executor = ThreadPoolExecutor(context.settings.threads, thread_name_prefix="fc-reaper-recheck")
 
     def close(self) -> None:
         """Begin nothing more."""

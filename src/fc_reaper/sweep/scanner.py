@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from functools import partial
 from typing import NamedTuple
 
-from fc_reaper.clock import Clock, Deadline
+from fc_reaper.clock import Deadline
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Page, Snapshot, Task
 from fc_reaper.rules.rules import PushDown
+from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
-from fc_reaper.sweep.report import Report
 
 _GENERATION = 10_000
 
@@ -151,30 +151,17 @@ class RecentSet:
 
 
 class Scanner:
-    """Evaluates tasks, each once, and reports those that are not due.
+    """Evaluates tasks, each once, and reports those that are not due."""
 
-    *stuck_after* is how long a task may be Stopping, *may_refuse* what the API version may not list.
-    """
-
-    def __init__(
-        self,
-        cloud: AsyncTaskClient,
-        pool: Pool,
-        report: Report,
-        clock: Clock,
-        *,
-        stuck_after: Millis,
-        may_refuse: Collection[str],
-    ) -> None:
-        self._cloud, self._pool, self._report, self._clock = cloud, pool, report, clock
-        self._stuck_after, self._may_refuse = stuck_after, may_refuse
+    def __init__(self, context: SweepContext) -> None:
+        self._context, self._report = context, context.report
         self._seen = RecentSet()
         self._named: set[tuple[Function, str]] = set()
 
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
         """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
-        now = self._clock.now()
-        lister = Lister(self._cloud, self._pool, until=until, may_refuse=self._may_refuse)
+        context, now = self._context, self._context.clock.now()
+        lister = Lister(context.cloud, context.pool, until=until, may_refuse=context.settings.may_refuse)
         wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
         for query, answer, listed in lister.each(wanted):
             its = policies[query.function]
@@ -216,7 +203,7 @@ class Scanner:
             verdict = Verdict(Kind.UNKNOWN, why, rule="status")
         stuck = None
         if task.status == STOPPING:
-            stuck = stopping_too_long(task, self._stuck_after, moment, read=read is None)
+            stuck = stopping_too_long(task, self._context.settings.stuck_after, moment, read=read is None)
         undecided = verdict.unread or (stuck is not None and stuck.unread)
         if read is not None and undecided and (policies.has_expressions or not task.events):
             read()
@@ -265,5 +252,5 @@ class Scanner:
                 self._report.failed(query.function, error)
                 self._report.incomplete.add(query.function)
         elif not late:
-            self._report.partial = self._report.partial or self._clock.monotonic() >= until
+            self._report.partial = self._report.partial or self._context.clock.monotonic() >= until
             self._report.not_listed(query.function, query.status, error)

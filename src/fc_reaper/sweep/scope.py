@@ -20,8 +20,8 @@ from fc_reaper.events import Note, Request, Selector
 from fc_reaper.models import Function, FunctionsPage, Snapshot
 from fc_reaper.policy import Policy
 from fc_reaper.rules.target import Target, spellings
+from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
-from fc_reaper.sweep.report import Report
 
 EVERYTHING = Request("command", None, Selector(), "")
 """The request of a command line that narrows nothing."""
@@ -203,10 +203,9 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
 
-    def __init__(
-        self, cloud: AsyncTaskClient, pool: Pool, report: Report, policies: Sequence[Policy]
-    ) -> None:
-        self._cloud, self._pool, self._report, self._policies = cloud, pool, report, policies
+    def __init__(self, context: SweepContext) -> None:
+        self._cloud, self._pool, self._report = context.cloud, context.pool, context.report
+        self._policies = context.policy.policies
         self._existing: dict[bool, list[Function] | None] = {}
 
     def scope(self, requests: Sequence[Request]) -> Scope:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from random import Random
 
-from fc_reaper.clock import Clock, Deadline
-from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.budget import Budgets, within_a_day
 from fc_reaper.evaluator.concurrency import key_of
@@ -16,11 +13,9 @@ from fc_reaper.evaluator.select import Allowance, select
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
 from fc_reaper.models import STOPPED, STOPPING, Function, Page
-from fc_reaper.policy import Policy, PolicyFile
-from fc_reaper.settings import Settings
+from fc_reaper.policy import Policy
+from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.executor import Executor, is_same
-from fc_reaper.sweep.pool import Pool
-from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
 from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, in_order, is_own
 
@@ -33,50 +28,15 @@ without patterns are scanned all the same."""
 
 
 class Sweep:
-    """One run over the tasks that an event requests, or over those that a plan names.
+    """One run over the tasks that an event requests, or over those that a plan names."""
 
-    It is over by *end*. Once *interrupted* returns True nothing more is begun. Without *enforce* nothing is
-    stopped.
-    """
-
-    def __init__(
-        self,
-        cloud: AsyncTaskClient,
-        policy: PolicyFile,
-        settings: Settings,
-        report: Report,
-        *,
-        enforce: bool,
-        end: Deadline,
-        clock: Clock,
-        random: Random,
-        interrupted: Callable[[], bool],
-    ) -> None:
-        self._cloud, self._policy, self._settings, self._report = cloud, policy, settings, report
-        self._end, self._clock, self._random, self._interrupted = end, clock, random, interrupted
-        self._until = clock.monotonic() + (end - clock.monotonic()) * _FOR_SCANNING
-        self._pool = Pool(settings.threads, clock, interrupted)
-        self._finder = Finder(cloud, self._pool, report, policy.policies)
-        self._scanner = Scanner(
-            cloud,
-            self._pool,
-            report,
-            clock,
-            stuck_after=settings.stuck_after,
-            may_refuse=settings.may_refuse,
-        )
-        self._executor = Executor(
-            cloud,
-            report,
-            self._policies_of,
-            enforce=enforce,
-            threads=settings.threads,
-            end=end,
-            clock=clock,
-            jitter=random.random,
-            interrupted=interrupted,
-        )
-        self._budgets = Budgets(policy.policies, self._functions_of, self._stopped_today)
+    def __init__(self, context: SweepContext) -> None:
+        self._context, self._policy, self._report = context, context.policy, context.report
+        now = context.clock.monotonic()
+        self._until = now + (context.end - now) * _FOR_SCANNING
+        self._finder, self._scanner = Finder(context), Scanner(context)
+        self._executor = Executor(context, self._policies_of)
+        self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
         self._policies: dict[Function, FunctionPolicies] = {}
         self._of_named: dict[tuple[Function, str], FunctionPolicies] = {}
         self._of_planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
@@ -119,7 +79,7 @@ class Sweep:
         for one in selections:
             if one.duplicates:
                 self._report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
-        tried = self._executor.run(self._pool, selections, planned=planned, most=most)
+        tried = self._executor.run(selections, planned=planned, most=most)
         for one in selections:
             self._report.held_back(one, tried[one.policy.name])
 
@@ -128,20 +88,20 @@ class Sweep:
         try:
             yield
         finally:
-            self._pool.close()
-            self._cloud.close()
-            if self._interrupted():
+            self._context.pool.close()
+            self._context.cloud.close()
+            if self._context.interrupted():
                 self._report.partial = True
             self._report.omitted()
 
     def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
         """The due tasks that *requests* are about, and the members of concurrency groups."""
-        begin = self._clock.monotonic()
+        begin = self._context.clock.monotonic()
         soon = begin + (self._until - begin) * _FOR_FINDING
         scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
         functions = self._finder.functions(scope, soon)
         # Begins anywhere, so that where time is short it is not always the same functions that go without.
-        start = self._random.randrange(len(functions)) if functions else 0
+        start = self._context.random.randrange(len(functions)) if functions else 0
         self._prepare(scope, functions[start:] + functions[:start])
         self._report.counts["functions"] = len(functions)
         named = [one for one in requests if one.selector.invocation_id is not None]
@@ -199,8 +159,8 @@ class Sweep:
             function,
             policies,
             self._policy.exempt,
-            started_time=self._settings.started_time,
-            own_function=is_own(function, self._settings.ourselves),
+            started_time=self._context.settings.started_time,
+            own_function=is_own(function, self._context.settings.ourselves),
             counted=counted,
         )
 
@@ -227,12 +187,12 @@ class Sweep:
             return self._budgets(policy, due)
         except CloudError as error:
             self._report.failed(f"the stops of the last day ({policy.name})", error)
-            why = "nobody knows how many of its tasks were stopped within a day"
+            why = "it is not known how many of its tasks were stopped within a day"
             return Allowance(0, f"{why}: {error.error_code}")
 
     def _functions_of(self, policy: Policy) -> frozenset[Function]:
         try:
-            return frozenset(self._finder.everything(policy, self._end))
+            return frozenset(self._finder.everything(policy, self._context.end))
         except CloudError:
             if policy.per_day is not None:
                 raise
@@ -240,9 +200,11 @@ class Sweep:
 
     def _stopped_today(self, policy: Policy, functions: Iterable[Function]) -> int:
         """Count what was stopped within a day, by the platform's own records: no memory is needed."""
-        now, found = self._clock.now(), set[tuple[Function, str]]()
+        now, found = self._context.clock.now(), set[tuple[Function, str]]()
         wanted = [Query(function, status) for function in functions for status in (STOPPED, STOPPING)]
-        for query, answer, _ in Lister(self._cloud, self._pool, until=self._end).each(wanted):
+        for query, answer, _ in Lister(self._context.cloud, self._context.pool, until=self._context.end).each(
+            wanted
+        ):
             if isinstance(answer, Page):
                 tasks = [task for task in answer.tasks if within_a_day(task, now)]
                 found |= {(query.function, task.invocation_id) for task in tasks}

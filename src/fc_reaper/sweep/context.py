@@ -1,0 +1,33 @@
+"""What all parts of a sweep work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from fc_reaper.clock import Clock, Deadline
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.policy import PolicyFile
+from fc_reaper.settings import Settings
+from fc_reaper.sweep.pool import Pool
+from fc_reaper.sweep.report import Report
+
+
+@dataclass(frozen=True)
+class SweepContext:
+    """One sweep is over by *end*. Once *interrupted* returns True nothing more is begun.
+
+    Without *enforce* nothing is stopped. *pool* has as many threads as calls may be in flight.
+    """
+
+    cloud: AsyncTaskClient
+    pool: Pool
+    report: Report
+    policy: PolicyFile
+    settings: Settings
+    clock: Clock
+    random: Random
+    interrupted: Callable[[], bool]
+    enforce: bool
+    end: Deadline
