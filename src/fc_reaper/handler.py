@@ -24,7 +24,7 @@ def handler(event: bytes, context: Any) -> str:
     Everything is built anew from the environment and *context*, so that keys are never stale.
 
     Raises:
-        CloudUnreachable: the cloud did not answer, or asked for patience, and nothing was done.
+        CloudUnreachable: the cloud did not answer, or refused only for now, and nothing was done.
     """
     dependencies = Dependencies(os.environ, sys.stdout, SYSTEM_CLOCK, Random(), connect)
     finished = run(event, context, dependencies)

@@ -60,13 +60,13 @@ class Line(_Model):
         str,
         Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"}),
     ] = Field(description="When the line was written: UTC, ISO 8601, milliseconds.")
-    level: Literal["DEBUG", "INFO", "WARNING"] = Field(description="DEBUG only if REAPER_LOG_LEVEL says so.")
+    level: Literal["DEBUG", "INFO", "WARNING"] = Field(description="DEBUG only with REAPER_LOG_LEVEL=DEBUG.")
     event: str
     run_id: str = Field(description="The run; also sent with every call to the cloud, as X-Fc-Trace-Id.")
     request_id: Text = Field(description="The platform's id of this invocation; empty outside of it.")
     mode: Literal["dry-run", "enforce"] = Field(description="Whether this run may stop anything.")
     trigger: Literal["timer", "alert", "command", "task"] = Field(
-        description="What started the run; the broadest kind of all that the event asks."
+        description="What started the run: the broadest kind among the requests of the event."
     )
     cut: Texts = Field([], description="Fields that were shortened to fit the line into one log record.")
 
@@ -77,7 +77,7 @@ class Line(_Model):
 
 
 class RequestFields(_Model):
-    """One thing that the event asks for; null means all."""
+    """One request of the event; null means all."""
 
     kind: str = Field(description="timer, alert, command or task.")
     name: Text | None = Field(description="The timer's name.")
@@ -96,8 +96,8 @@ class RunStarted(Line):
     event: Literal["run_started"]
     targets: Texts = Field(description="Every target of the policy.")
     policies: Texts = Field(description="The names of the policies, in the order of the file.")
-    requests: list[RequestFields] = Field(description="What the event asks for.")
-    dry_run_asked: bool = Field(description="Whether the event itself asked for a dry run.")
+    requests: list[RequestFields] = Field(description="The requests of the event.")
+    dry_run_asked: bool = Field(description="Whether the event itself requests a dry run.")
 
 
 class NotApproved(Line):
@@ -109,7 +109,7 @@ class NotApproved(Line):
 
 
 class TriggerNote(Line):
-    """Part of the event asks for nothing, has no known shape but starts a run, or asks what no event may."""
+    """A part of the event that requests nothing, has no known shape but starts a run, or is refused."""
 
     event: Literal["trigger_ignored", "trigger_unrecognised", "trigger_refused"]
     why: Text = Field(description="One sentence, without values of the payload.")
@@ -121,7 +121,7 @@ class TriggerNote(Line):
 class _Place(_Model):
     service: Text | None = Field(description="The service; null in Function Compute 3.0, which has none.")
     function: Text = Field(description="The function; * where discovery itself failed.")
-    qualifier: Text = Field(description="The qualifier that the cloud was asked with.")
+    qualifier: Text = Field(description="The qualifier that the call was made with.")
 
 
 HttpStatus = Annotated[int | None, Field(description="The cloud's answer; null when none came.")]
@@ -148,14 +148,14 @@ TaskEvent = Literal[
 
 
 class TaskFields(_Place):
-    """What is said of one task."""
+    """The fields of one task."""
 
     invocation_id: Text
     status: Text = Field(description="The platform's word for the state in which the task was last read.")
     policy: Text | None = Field(description="The policy that decided, or could not; null when none did.")
     rule: Text | None = Field(description="The key that decided: alive_for, retries_over, where, keep, …")
     reason: Text = Field(description="The policy's own words, or why nothing could be decided.")
-    age_s: float | None = Field(description="Seconds. The age that the rule looked at.")
+    age_s: float | None = Field(description="Seconds. The age that the rule compares.")
     limit_s: float | None = Field(description="Seconds. The limit of that age.")
     over_s: float | None = Field(
         description="Seconds. age_s less limit_s; negative while there is time left."
@@ -192,7 +192,7 @@ class HeldBack(Line):
     policy: Text
     due: Count = Field(description="Tasks of it that are due in this run.")
     allowed: Count = Field(description="How many it allows: its budget, or halt_over (0 where it has none).")
-    why: Text | None = Field(description="What makes it fewer than the budget, or what looks like a mistake.")
+    why: Text | None = Field(description="What makes it fewer than the budget, or what suggests a mistake.")
 
 
 class LinesOmitted(Line):
@@ -227,7 +227,7 @@ class Counts(_Model):
     due = would_stop + confirmed + accepted + ended + skipped + failed
     """
 
-    functions: Count = Field(description="Functions looked at, each qualifier by itself.")
+    functions: Count = Field(description="Functions listed or read, each qualifier by itself.")
     listed: Count
     kept: Count
     exempt: Count
@@ -259,11 +259,11 @@ class RunFinished(Line):
 
 
 class ResultTask(TaskFields):
-    """A due task in the result of a run, with what tells it from another task of its id."""
+    """A due task in the result of a run, with what distinguishes it from another task of its id."""
 
     event: TaskEvent
     task_request_id: Text | None
-    first_enqueue_ms: int | None = Field(description="Epoch milliseconds; null where nothing dated tells it.")
+    first_enqueue_ms: int | None = Field(description="Epoch milliseconds; null where it has no date.")
 
 
 class Result(RunFinished):
@@ -303,7 +303,7 @@ class Lines(list[Any]):
 class JsonLog:
     """Writes lines as JSON to *stream* (None: nowhere), and hands each to *listener*.
 
-    *bound* are the fields that every line of a run carries. *verbose* tells whether DEBUG lines are logged.
+    *bound* are the fields that every line of a run carries. With *verbose* DEBUG lines are logged as well.
     """
 
     def __init__(
@@ -319,7 +319,7 @@ class JsonLog:
         self.bound = bound
         self._clock = clock
         self._listener = listener
-        # Not from the registry: nobody else's handlers, levels or filters apply, and none are left behind.
+        # Not from logging's registry: no other handlers, levels or filters apply, and none are left behind.
         self._logger = logging.Logger("fc_reaper")
         handler = logging.NullHandler() if stream is None else logging.StreamHandler(stream)
         handler.setFormatter(_OnlyFields())

@@ -184,7 +184,7 @@ class Executor:
             return settled
         now = Evaluation(seen.task, due.verdict)
         if seen.task.status == STOPPING and due.task.status != STOPPING:
-            return Outcome("skipped", now, "spared", "somebody else is stopping it")
+            return Outcome("skipped", now, "spared", "another caller is stopping it")
         return Outcome("failed", now, error=refused)
 
     def _verify(self, unverified: Sequence[Outcome], planned: bool) -> None:
@@ -243,7 +243,7 @@ def _by_status(due: Evaluation, seen: Snapshot, unclear: bool) -> Outcome | None
 def _unread(due: Evaluation, error: CloudError, refused: CloudError | None, unclear: bool) -> Outcome:
     """The outcome of a task that cannot be read (any more)."""
     if unclear:
-        return Outcome("unclear", due, detail="nobody knows whether the stop took effect", error=refused)
+        return Outcome("unclear", due, detail="it is not known whether the stop took effect", error=refused)
     if error.out_of_time:
         return Outcome("skipped", due, "margin", "the time was up", error=refused)
     if refused is not None:
@@ -283,4 +283,6 @@ def _verified(done: Done[Outcome, Snapshot]) -> Outcome:
         return Outcome("ended", seen, detail=f"it is {task.status} already")
     if task.status == STOPPING:
         return Outcome("accepted", seen)
-    return unverified._replace(due=seen, why="unproven", detail=f"asked to stop, and still {task.status}")
+    return unverified._replace(
+        due=seen, why="unverified", detail=f"a stop was accepted, and it is still {task.status}"
+    )

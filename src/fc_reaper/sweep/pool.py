@@ -28,7 +28,7 @@ _POLL = 0.2
 class Done(Generic[Tag, Result]):
     """A job that is over. `future` is None if the deadline or an interruption came before its end.
 
-    `begun` then tells whether it was under way, so that its outcome is unknown.
+    `begun` then says whether it was under way, so that its outcome is unknown.
     """
 
     tag: Tag

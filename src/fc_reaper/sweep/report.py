@@ -146,7 +146,7 @@ class Report:
         """Count and collect a due task by its final outcome; log it unless it was *logged* as accepted."""
         self._count(outcome.due.verdict.policy or "", outcome.name)
         self.partial = self.partial or outcome.why == "margin"
-        self.limited = self.limited or outcome.why in ("clock", "unproven")
+        self.limited = self.limited or outcome.why in ("clock", "unverified")
         event = "stop_failed" if outcome.name == "failed" else outcome.name
         if not logged or outcome.name != "accepted" or outcome.why is not None:
             self.log_task(event, outcome.due, outcome.error, **_more(outcome))

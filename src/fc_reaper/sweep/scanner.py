@@ -23,7 +23,7 @@ _GENERATION = 10_000
 class Query(NamedTuple):
     """The tasks of *function* in *status*, perhaps only those that started before a moment.
 
-    `payload` asks for each task's payload as well.
+    `payload` requests each task's payload as well.
     """
 
     function: Function
@@ -62,8 +62,8 @@ class Listed(NamedTuple):
 class Lister:
     """Lists tasks page by page until a deadline, many queries at a time.
 
-    A function that is not found, or that may not be listed, is not asked again. A status of *may_refuse* that
-    the API version does not list is left out without an error.
+    A function that is not found, or whose list is forbidden, is not listed again. A status of *may_refuse*
+    that the API version does not list is left out without an error.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Lister:
         )
 
     def _is_unknown(self, query: Query, token: str | None, error: CloudError) -> bool:
-        """Whether the API version only does not know the status; note what need not be asked again."""
+        """Whether the API version only does not know the status; note what need not be listed again."""
         refused = error.http_status == 400 and error.error_code == "InvalidArgument"
         if refused and token is None and query.function.service and query.status in self._may_refuse:
             self._unknown_statuses.add(query.status)
@@ -218,7 +218,7 @@ class Scanner:
         self._report.evaluated(verdict)
         if stuck is not None and stuck.holds:
             since = verdict._replace(
-                reason="asked to stop, and still stopping",
+                reason="a stop was requested, and it is still Stopping",
                 rule="stopping_for",
                 age=stuck.age,
                 limit=stuck.limit,

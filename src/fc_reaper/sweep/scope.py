@@ -256,7 +256,7 @@ class Finder:
                 jobs.append(
                     ((request, function), partial(self._cloud.get, function, invocation_id, deadline=until))
                 )
-        # While one function could not be read nobody knows that the task is the only one of its id.
+        # While one function could not be read the task may not be the only one of its id.
         uncertain = {request for request, scope in scopes.items() if self._is_undiscovered(scope)}
         for done in self._pool.each(jobs, until):
             request, function = done.tag
