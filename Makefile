@@ -17,7 +17,8 @@ WORKERS ?= 3
 ARGS   ?=
 # The tests of make quick: all modules that need no network, and whole runs against the emulator
 QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evaluator tests/backtest tests/cloud \
-          tests/sweep tests/run/test_promises.py tests/cli/test_check.py tests/project/test_imports.py
+          tests/sweep tests/run/test_promises.py tests/cli/test_check.py tests/project/test_imports.py \
+          tests/project/test_documents.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint format types imports schemas readme check matrix package clean FORCE
@@ -87,12 +88,12 @@ $(VENV)/made: $(if $(usable),,FORCE)
 
 $(VENV)/installed-demo: pyproject.toml $(VENV)/made
 	@echo "Installing into $(VENV), once; this takes up to a minute ..."
-	@$(PIP) install -e ".[cli,emulator]" || $(FAILED)
+	@$(PIP) install --no-compile -e ".[cli,emulator]" || $(FAILED)
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml $(VENV)/made
 	@echo "Installing into $(VENV), once; this takes a minute or two ..."
-	@$(PIP) install -e ".[dev]" || $(FAILED)
+	@$(PIP) install --no-compile -e ".[dev]" || $(FAILED)
 	@touch $@
 
 FORCE:
