@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fc_reaper.models import Millis
+from fc_reaper.rules.parts import shown
 
 _UNITS: dict[str, Millis] = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 LONGEST: Millis = 366 * _UNITS["d"]
@@ -42,7 +43,7 @@ def parse_duration(text: str) -> Millis:
         raise NotADuration(f"{text} is zero, so every task would be over it; write {_LENGTH}")
     if length > LONGEST:
         raise NotADuration(
-            f"{_shown(text)} is longer than 366d, the longest that makes sense; write {_LENGTH}"
+            f"{shown(text)} is longer than 366d, the longest that makes sense; write {_LENGTH}"
         )
     return length
 
@@ -74,7 +75,7 @@ def _no_duration(text: str) -> str:
     if not text.strip():
         return f"the length of time is empty; write {_LENGTH}"
     if text.lstrip().startswith("-"):
-        return f"{_shown(text)} is negative; write {_LENGTH}"
+        return f"{shown(text)} is negative; write {_LENGTH}"
     if re.fullmatch("[0-9]{1,12}", text):
         seconds = int(text) * 1000
         if not 0 < seconds <= LONGEST:
@@ -84,12 +85,8 @@ def _no_duration(text: str) -> str:
     # `2 hours` can be understood, though not accepted; a capital M may be a month.
     plain = re.sub(r"\s*([A-Za-z]+)[\s,]*", _unit, text)
     meant = "M" not in text and len(text) <= 60 and re.fullmatch(_SHORT, plain) and re.search("[1-9]", plain)
-    return f"{_shown(text)} is not a length of time; write {plain if meant else _LENGTH}"
+    return f"{shown(text)} is not a length of time; write {plain if meant else _LENGTH}"
 
 
 def _unit(word: re.Match[str]) -> str:
     return word[1][0].lower() if _WORDS.fullmatch(word[1]) else "?"
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import LATEST, Function
+from fc_reaper.rules.parts import shown
 
 PART = "[A-Za-z0-9_$*?-]+"
 _TARGET = re.compile(r"(?:(?P<service>[^/@]+)/)?(?P<name>[^/@]+)(?:@(?P<qualifier>[^/@]+))?")
@@ -80,16 +81,12 @@ def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
     """
     match = _TARGET.fullmatch(text)
     if match is None:
-        raise InvalidName(f"{_shown(text)} is not a target; write [service/]function[@qualifier]")
+        raise InvalidName(f"{shown(text)} is not a target; write [service/]function[@qualifier]")
     service, name, qualifier = match.groups()
     for part in (service, name, qualifier):
         if part is not None and not re.fullmatch(PART, part):
             raise InvalidName(
-                f"{_shown(text)} is not a target: {_shown(part)} holds a character no name has; "
+                f"{shown(text)} is not a target: {shown(part)} holds a character no name has; "
                 "use letters, digits, _ - and the patterns * ?"
             )
     return Target(service, name, qualifier or default_qualifier)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
