@@ -301,7 +301,7 @@ class Lines(list[Any]):
 
 
 class JsonLog:
-    """Writes lines as JSON to *stream* (None: nowhere), and hands each to *listener*.
+    """Writes lines as JSON to *stream* (None: nowhere), and passes each to *listener*.
 
     *bound* are the fields that every line of a run carries. With *verbose* DEBUG lines are logged as well.
     """

@@ -10,7 +10,7 @@ from typing import Any
 from tests.cli.command import Ran, at, fc_reaper
 from tests.emulator_process import EmulatorProcess
 
-HOME = {"FC_ACCOUNT_ID": "123456789", "FC_REGION": "cn-hangzhou"}
+HERE = {"FC_ACCOUNT_ID": "123456789", "FC_REGION": "cn-hangzhou"}
 """An account and a region, so that a plan for it may be carried out at another endpoint."""
 
 

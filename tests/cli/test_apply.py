@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
-from tests.cli.plans import HOME, a_plan, became, carried_out, edited, task_of, without
+from tests.cli.plans import HERE, a_plan, became, carried_out, edited, task_of, without
 from tests.emulator_process import EmulatorProcess, running_emulator
 from tests.monitoring.published import must_be_published
 from tests.run.account import operations, policy, seeded, stopped
@@ -85,10 +85,10 @@ def test_what_has_changed_since_is_left_alone_and_shown(tmp_path: Path) -> None:
     }
     a_policy_file(tmp_path)
     with running_emulator(seed=then) as cloud:
-        plan = a_plan(cloud, tmp_path, **HOME)
+        plan = a_plan(cloud, tmp_path, **HERE)
     with running_emulator("--stopping", "50ms", seed=now) as cloud:
-        ran = carried_out(cloud, plan, "--json", **HOME)
-        table = carried_out(cloud, plan, **HOME)
+        ran = carried_out(cloud, plan, "--json", **HERE)
+        table = carried_out(cloud, plan, **HERE)
         assert stopped(cloud) == {"stays"}
     assert became(ran) == {
         "stays": "stopped",
@@ -252,9 +252,9 @@ def test_what_is_not_for_here_and_now_is_refused_before_any_call(
 ) -> None:
     """Exit 2, and a line that says why."""
     change, said = REFUSED[case]
-    plan = edited(a_plan(cloud, folder, **HOME), change)
+    plan = edited(a_plan(cloud, folder, **HERE), change)
     before = operations(cloud)
-    ran = carried_out(cloud, plan, **HOME)
+    ran = carried_out(cloud, plan, **HERE)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
     assert operations(cloud) == before
@@ -331,8 +331,8 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
     changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
 ) -> None:
     """With what happened and what to check."""
-    plan = a_plan(cloud, folder, **HOME)
-    ran = carried_out(cloud, plan, **{**HOME, **changes})
+    plan = a_plan(cloud, folder, **HERE)
+    ran = carried_out(cloud, plan, **{**HERE, **changes})
     assert (ran.code, ran.out) == (3, "")
     assert check in ran.errors[-1]
     assert stopped(cloud) == set()
@@ -383,10 +383,10 @@ def test_keep_counts_its_tasks_again(tmp_path: Path) -> None:
 
     with running_emulator(seed={"invocations": [a_task(n) for n in times]}) as cloud:
         shown = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
-        plan = a_plan(cloud, tmp_path, **HOME)
+        plan = a_plan(cloud, tmp_path, **HERE)
     now = [a_task(n, "Succeeded", ends="-1m") if n < 3 else a_task(n) for n in times]
     with running_emulator("--stopping", "50ms", seed={"invocations": now}) as cloud:
-        ran = carried_out(cloud, plan, "--json", **HOME)
+        ran = carried_out(cloud, plan, "--json", **HERE)
         assert stopped(cloud) == {"job-5"}
     assert "job-5 media/transcode@prod keep 1h - - would stop" in shown.text
     assert became(ran) == {"job-3": "not_due", "job-4": "not_due", "job-5": "stopped"}
@@ -399,9 +399,9 @@ def test_keep_leaves_another_task_of_the_same_id_alone(tmp_path: Path, changed: 
     first = seeded("first", "Running", enqueued=hours_ago(3), requestId="r-first")
     second = seeded("second", "Running", enqueued=hours_ago(2), requestId="r-second")
     with running_emulator(seed={"invocations": [first, second]}) as cloud:
-        plan = a_plan(cloud, tmp_path, **HOME)
+        plan = a_plan(cloud, tmp_path, **HERE)
     with running_emulator(seed={"invocations": [first, {**second, **changed}]}) as cloud:
-        ran = carried_out(cloud, plan, "--json", **HOME)
+        ran = carried_out(cloud, plan, "--json", **HERE)
         assert stopped(cloud) == set()
     assert became(ran) == {"second": "not_due"}
 
@@ -427,9 +427,9 @@ def test_a_task_that_left_the_plan_still_counts_for_no_other_policy(tmp_path: Pa
     ones = [a_task("one", f"x-{n}", n + 5) for n in range(4)]
     twos = [a_task("two", f"y-{n}", n + 1) for n in range(4)]
     with running_emulator(seed={"invocations": ones + twos}) as cloud:
-        plan = edited(a_plan(cloud, tmp_path, **HOME), leave_to_b)
+        plan = edited(a_plan(cloud, tmp_path, **HERE), leave_to_b)
     with running_emulator(seed={"invocations": ones + twos[:2]}) as cloud:
-        ran = carried_out(cloud, plan, "--json", **HOME)
+        ran = carried_out(cloud, plan, "--json", **HERE)
         assert stopped(cloud) == set()
     assert set(became(ran).values()) == {"not_due"}
 
@@ -546,8 +546,8 @@ def test_what_depends_on_a_number_stops_nothing_by_an_incomplete_plan(
 
 def test_what_a_plan_says_does_not_steer_a_terminal(cloud: EmulatorProcess, folder: Path) -> None:
     """A refusal quotes it, without its control characters."""
-    plan = edited(a_plan(cloud, folder, **HOME), lambda plan: plan.update(account="\x1b[2J\x9b7"))
-    ran = carried_out(cloud, plan, **HOME)
+    plan = edited(a_plan(cloud, folder, **HERE), lambda plan: plan.update(account="\x1b[2J\x9b7"))
+    ran = carried_out(cloud, plan, **HERE)
     assert (
         ran.err == "fc-reaper: the plan is for account  [2J 7, and the settings are for account 123456789\n"
     )

@@ -45,10 +45,10 @@ def reviewed(plan: dict[str, Any]) -> None:
     phases=WITHOUT_SHRINKING,
 )
 @given(accounts(), st.booleans())
-def test_apply_stops_whom_the_plan_would_have_stopped_and_nobody_of_a_halted_policy(
+def test_apply_stops_what_the_plan_would_have_stopped_and_nothing_of_a_halted_policy(
     account: Account, review: bool
 ) -> None:
-    """Else only who was beyond the budget takes a place; nobody is stopped whom the plan spares or lacks."""
+    """A task beyond the budget may take a place; what the plan spares or lacks is not stopped."""
     with TemporaryDirectory() as folder, running_emulator("--stopping", "50ms", seed=account.seed) as cloud:
         a_policy_file(Path(folder), json.dumps(account.tree))
         path = a_plan(cloud, Path(folder), REAPER_SELF="ops/fc-reaper")

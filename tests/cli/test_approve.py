@@ -142,7 +142,7 @@ def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path
     assert (ran.code, approved(tmp_path)) == (1, [])
     for name in ("alerted", "runaway"):
         assert f"{name} would have stopped 2 tasks" in ran.text
-    places = [ran.text.index(f"What {whom} would") for whom in ("alerted", "runaway", "they")]
+    places = [ran.text.index(f"What {name} would") for name in ("alerted", "runaway", "they")]
     assert places == sorted(places)
 
 

@@ -161,7 +161,7 @@ THREE: dict[str, Any] = {
     ],
     ids=["Get", "list", "List", "SDK", "BOM", "JSON lines"],
 )
-def test_a_record_in_a_file_is_judged_without_a_cloud(record: object, folder: Path) -> None:
+def test_a_record_in_a_file_is_evaluated_without_a_cloud(record: object, folder: Path) -> None:
     """Target and id are the record's; no keys are needed; the moment is the one that was given."""
     ran = from_file(folder, record)
     assert (ran.code, ran.err) == (0, "")
@@ -241,7 +241,7 @@ def test_a_record_of_another_function_than_asked_is_no_evidence(folder: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("record", "args", "complaint"),
+    ("record", "args", "message"),
     [
         ("", (), "task.json is empty"),
         ("{", (), "task.json:1: it is not JSON"),
@@ -260,17 +260,17 @@ def test_a_record_of_another_function_than_asked_is_no_evidence(folder: Path) ->
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(
-    record: object, args: tuple[str, ...], complaint: str, folder: Path
+    record: object, args: tuple[str, ...], message: str, folder: Path
 ) -> None:
     """Exit 2, and what is wrong with it."""
     ran = from_file(folder, record, *args)
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.errors
-    assert complaint in line
+    assert message in line
 
 
 @pytest.mark.parametrize(
-    ("args", "complaint"),
+    ("args", "message"),
     [
         ((), "give TARGET and ID"),
         ((PROD,), "give TARGET and ID"),
@@ -280,11 +280,11 @@ def test_a_file_that_cannot_be_used_is_one_line(
         (("--record", "policy.yaml", "--at", "2026-05-01T12:00:00"), "with its zone"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_2(args: tuple[str, ...], complaint: str, folder: Path) -> None:
+def test_wrong_usage_is_one_line_and_exit_2(args: tuple[str, ...], message: str, folder: Path) -> None:
     """Before anything is read."""
     ran = fc_reaper("explain", *args, env=NOWHERE, cwd=folder)
     assert (ran.code, ran.out) == (2, "")
-    assert complaint in ran.errors[0]
+    assert message in ran.errors[0]
 
 
 def explained(folder: Path, text: str) -> str:

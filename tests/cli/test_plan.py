@@ -160,7 +160,7 @@ def test_without_an_event_every_timer_runs() -> None:
 
 
 def test_a_policy_that_the_event_does_not_run_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """So that its silence is not taken for an answer."""
+    """So that no answer is not taken for one."""
     a_policy_file(tmp_path, policy(triggers="[alert, task]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
     assert "runaway did not run: only alert or task runs it." in ran.text

@@ -352,7 +352,7 @@ def test_an_endpoint_with_more_than_a_host_is_refused(text: str) -> None:
         ("a%2Fb", "/2016-08-15/services/media/functions/a%2Fb"),
     ],
 )
-def test_a_name_cannot_change_whom_a_request_is_about(name: str, sent_by_fc2: str) -> None:
+def test_a_name_cannot_change_what_a_request_is_about(name: str, sent_by_fc2: str) -> None:
     """fc2 escapes nothing; ours refuses before anything is sent."""
     with answering(GOOD) as server:
         with plain(server.endpoint) as client:

@@ -32,8 +32,8 @@ job-9   queued 5h, running 1m    STOPPED wrong   kept: running_for 1m of 2h
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The demo played once, in a folder without a policy and in an environment full of wrong settings."""
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The demo ran once, in a folder without a policy and in an environment full of wrong settings."""
     wrong = {
         "REAPER_ENDPOINT": "http://127.0.0.1:9",
         "REAPER_POLICY": "no-such.yaml",
@@ -50,42 +50,42 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return fc_reaper("demo", env=environment(**wrong), cwd=folder, clock=clock)
 
 
-def test_the_table_is_what_happened(played: Ran) -> None:
+def test_the_table_is_what_happened(ran: Ran) -> None:
     """Six tasks, two reapers; every cell is made of the journal and the log."""
-    assert TABLE in played.out
-    assert (played.code, played.err) == (0, "")
+    assert TABLE in ran.out
+    assert (ran.code, ran.err) == (0, "")
 
 
-def test_right_and_wrong_are_counted_on_both_sides(played: Ran) -> None:
+def test_right_and_wrong_are_counted_on_both_sides(ran: Ran) -> None:
     """By the journal alone."""
-    assert "careless cron  7 stop requests: 2 right, 2 WRONG, 3 for nothing, 0 missed" in played.out
-    assert "fc-reaper      2 stop requests: 2 right, 0 wrong, 0 for nothing, 0 missed" in played.out
+    assert "careless cron  7 stop requests: 2 right, 2 WRONG, 3 for nothing, 0 missed" in ran.out
+    assert "fc-reaper      2 stop requests: 2 right, 0 wrong, 0 for nothing, 0 missed" in ran.out
 
 
-def test_it_runs_dry_before_it_enforces(played: Ran) -> None:
+def test_it_runs_dry_before_it_enforces(ran: Ran) -> None:
     """And the dry run touched nothing."""
-    assert "2 tasks would be stopped; nothing was touched." in played.out
+    assert "2 tasks would be stopped; nothing was touched." in ran.out
 
 
-def test_it_fits_80_columns_and_has_no_colour_in_a_pipe(played: Ran) -> None:
+def test_it_fits_80_columns_and_has_no_colour_in_a_pipe(ran: Ran) -> None:
     """Readable wherever it is pasted."""
-    assert max(map(len, played.out.splitlines())) <= 80
-    assert played.out.isascii()
-    assert "\x1b" not in played.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert ran.out.isascii()
+    assert "\x1b" not in ran.out
 
 
-def test_one_log_line_is_shown_as_it_was_written(played: Ran) -> None:
+def test_one_log_line_is_shown_as_it_was_written(ran: Ran) -> None:
     """JSON, broken between its fields only."""
-    found = re.search(r"^\{.*?\}$", played.out, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^\{.*?\}$", ran.out, re.MULTILINE | re.DOTALL)
     assert found is not None
     line = json.loads(found[0])
     assert (line["event"], line["invocation_id"], line["rule"]) == ("confirmed", "job-7", "alive_for")
 
 
-def test_it_ends_with_the_command_to_type_next(played: Ran) -> None:
+def test_it_ends_with_the_command_to_type_next(ran: Ran) -> None:
     """Where there is no policy yet, it says so first."""
-    assert played.out.endswith("  fc-reaper check policy.yaml\n")
-    assert "write a policy.yaml" in played.out
+    assert ran.out.endswith("  fc-reaper check policy.yaml\n")
+    assert "write a policy.yaml" in ran.out
 
 
 def test_without_the_emulator_one_line_says_how_to_install_it(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_an_interrupted_demo_leaves_nothing_behind() -> None:
                 break
         children = _children(process.pid)
         process.send_signal(signal.SIGTERM)
-        rest, complaints = process.communicate(timeout=60)
-    assert (process.returncode, complaints) == (1, "fc-reaper: interrupted\n")
+        rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (1, "fc-reaper: interrupted\n")
     assert "right" not in rest
     assert children
     assert not any(Path(f"/proc/{child}").exists() for child in children)

@@ -128,7 +128,7 @@ def test_a_vague_exemption_spares() -> None:
 
 
 def test_a_listed_record_that_lacks_a_field_is_read_before_it_is_evaluated() -> None:
-    """A list may leave out what a reading tells; nothing follows from its silence."""
+    """A list may leave out what a reading tells; nothing follows from what it lacks."""
     listed = running_for("3h", record={"instanceId": "c-1"})
     assert evaluated(listed, where("payload.tier == 'gold'"), read=False).unread
     assert not evaluated(carrying({"n": 1}), where("payload.tier == 'gold'"), read=False).unread

@@ -76,10 +76,10 @@ def test_one_more_exemption_never_makes_more_tasks_due(
 ) -> None:
     """Whether for the whole file or for a policy."""
     tree, some = world
-    merciful = copy.deepcopy(tree)
-    place, key = (merciful, "exempt") if everywhere else (merciful["policies"][0], "unless")
+    changed = copy.deepcopy(tree)
+    place, key = (changed, "exempt") if everywhere else (changed["policies"][0], "unless")
     place[key] = [*place.get(key, []), exemption]
-    before, after = loaded(tree), loaded(merciful)
+    before, after = loaded(tree), loaded(changed)
     for task in some:
         if may_be_stopped(evaluated(task, after), after):
             assert may_be_stopped(evaluated(task, before), before)
@@ -266,8 +266,8 @@ def test_in_these_worlds_something_happens() -> None:
 
     @settings(max_examples=300, derandomize=True, database=None, phases=[Phase.generate])
     @given(worlds.worlds())
-    def look(world: World) -> None:
+    def count(world: World) -> None:
         seen.update(set(happening(world.some, loaded(world.tree))))
 
-    look()
+    count()
     assert {what: seen[what] for what, least in LEAST.items() if seen[what] < least} == {}

@@ -128,7 +128,7 @@ def test_what_a_notice_says_is_in_the_row(history: History, name: str) -> None:
     assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(row)
 
 
-def test_only_silence_of_the_runs_is_an_alert_by_itself() -> None:
+def test_only_the_absence_of_runs_is_an_alert_by_itself() -> None:
     """A reaper that is gone logs no line; elsewhere no line is good news."""
     silent = {name for name, alert in ALERTS.items() if alert["configuration"]["noDataFire"]}
     assert silent == {"missing-runs"}

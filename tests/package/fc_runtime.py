@@ -149,8 +149,8 @@ def context(invocation: dict[str, Any], platform: str) -> SimpleNamespace:
         "timeout": timeout,
     }
     log = {"log_project": "logs", "log_store": "logs"}
-    home = {"region": "cn-hangzhou", "account_id": "123456789"}
-    common: dict[str, Any] = {"request_id": invocation["request_id"], **home}
+    place = {"region": "cn-hangzhou", "account_id": "123456789"}
+    common: dict[str, Any] = {"request_id": invocation["request_id"], **place}
     if platform.endswith("3.12"):
         function.update(version_id="LATEST", qualifier="LATEST")
         common.update(log, logger=logging.getLogger())

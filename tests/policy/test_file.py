@@ -161,7 +161,7 @@ def test_a_report_does_not_stop() -> None:
 
 
 @pytest.mark.parametrize("written", ["[]", "\n      []"])
-def test_an_empty_list_of_mercies_spares_nothing(written: str) -> None:
+def test_an_empty_list_of_exemptions_spares_nothing(written: str) -> None:
     """Unlike a key with nothing under it, `[]` cannot be an accident."""
     assert spared(written) == ()
 

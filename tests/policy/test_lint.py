@@ -221,7 +221,7 @@ def test_no_warning_is_refuted_by_any_task(file: PolicyFile, task: Task, meaning
         if found.lint != "always-beaten" and "the policy never matches" not in found.what:
             continue
         policy = file.policies[int(path[len("policies[")])]
-        judged = file if found.lint == "always-beaten" else file.only(policy)
-        verdict = evaluate(task, compiled(judged, started_time=meaning), NOON)
+        whole = file if found.lint == "always-beaten" else file.only(policy)
+        verdict = evaluate(task, compiled(whole, started_time=meaning), NOON)
         assert verdict.policy != policy.name or verdict.kind not in (Kind.DUE, Kind.REPORTED)
         assert not any(one.selectable and one.policy == policy.name for one in verdict.members)

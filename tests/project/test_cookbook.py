@@ -159,7 +159,7 @@ def test_the_mutants_are_many() -> None:
 
 
 def idle_calls(file: PolicyFile) -> int:
-    """Listings of a run that its first policy's trigger rings for, with nothing alive."""
+    """Listings of a run that its first policy's trigger starts, with nothing alive."""
     kind, _, name = (file.policies[0].triggers or ("timer",))[0].partition(":")
     scope = scope_of([Request(kind, name or None, Selector(), "")], file.policies)
     return sum(

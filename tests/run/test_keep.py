@@ -260,7 +260,7 @@ def test_those_who_stay_are_read_side_by_side() -> None:
         assert (stopped(cloud), reaped.finished.result.partial) == ({"job-1", "job-2", "job-3"}, False)
 
 
-def test_one_payload_does_not_keep_the_others_from_being_judged() -> None:
+def test_one_payload_does_not_keep_the_others_from_being_evaluated() -> None:
     """Whoever may invoke the function could write one; 65 levels are too many for every Python alike."""
     deep = '{"order_id": ' + "[" * 64 + "]" * 64 + "}"
     bomb = {**order("bomb", "-9h", "x"), "payloadText": deep}
@@ -276,7 +276,7 @@ def placed(function: str, name: str, enqueued: str) -> dict[str, Any]:
     return seeded(name, "Running", functionName=function, enqueued=enqueued, started=enqueued)
 
 
-TWO_POPULATIONS = """\
+TWO_GROUPS = """\
 version: 1
 policies:
   - name: alone
@@ -298,5 +298,5 @@ def test_who_goes_by_one_policy_counts_for_no_later_one_whatever_is_asked(event:
     tasks = [placed("one", f"x-{n}", f"-{n + 5}h") for n in range(4)]
     tasks += [placed("two", f"y-{n}", f"-{n + 1}h") for n in range(2)]
     with running_emulator(seed={"invocations": tasks}) as cloud:
-        run(cloud, TWO_POPULATIONS, event)
+        run(cloud, TWO_GROUPS, event)
         assert stopped(cloud) == (set() if event == {"functionName": "two"} else {"x-0", "x-1", "x-2"})

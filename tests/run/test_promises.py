@@ -96,7 +96,7 @@ def test_no_event_widens_the_targets(cloud: EmulatorProcess, event: Any) -> None
     assert "ListStatefulAsyncInvocations" not in operations(cloud)
 
 
-def test_a_task_named_by_its_id_is_judged_like_any_other(cloud: EmulatorProcess) -> None:
+def test_a_task_named_by_its_id_is_evaluated_like_any_other(cloud: EmulatorProcess) -> None:
     """An event that names a task can stop it only if the policy says that it is due."""
     young = reap(cloud.endpoint, POLICY, {"invocationId": "young-1"}, enforce=True)
     assert (young.counts["kept"], young.finished.result.trigger) == (1, "task")

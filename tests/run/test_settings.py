@@ -112,7 +112,7 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("REAPER_MODE", "rehearse", "REAPER_MODE is 'rehearse'; write dry-run or enforce"),
+        ("REAPER_MODE", "preview", "REAPER_MODE is 'preview'; write dry-run or enforce"),
         ("REAPER_RATE", "20", "REAPER_RATE is '20'; write calls per second or minute, such as 20/s or 600/m"),
         ("REAPER_CONCURRENCY", "x", "REAPER_CONCURRENCY is 'x'; write a whole number from 1 to 256"),
         ("REAPER_MARGINS", "1", "REAPER_MARGINS is not a setting; did you mean REAPER_MARGIN?"),

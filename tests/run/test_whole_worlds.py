@@ -51,7 +51,7 @@ def accounts(draw: st.DrawFn) -> Account:
     dice = worlds.Dice(draw, len(SERVICES))
     trees = [_at(service, worlds.a_tree(dice)) for service in SERVICES]
     tree = {**trees[0], "policies": [policy for one in trees for policy in one["policies"]]}
-    return Account(tree, [task for service in SERVICES for task in _crowd(dice, service)])
+    return Account(tree, [task for service in SERVICES for task in _tasks(dice, service)])
 
 
 def _at(service: str, tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _at(service: str, tree: Mapping[str, Any]) -> dict[str, Any]:
     return moved
 
 
-def _crowd(dice: worlds.Dice, service: str) -> Iterator[Task]:
+def _tasks(dice: worlds.Dice, service: str) -> Iterator[Task]:
     """Some were stopped before, half of them within a day."""
     for task in worlds.some_tasks(dice, STATUSES, flawed=[False]):
         ended = dice.of(ENDED)

@@ -111,7 +111,7 @@ def approve(
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     check_writable(str(settings.folder / lock_file), force=True)
     shown = candidates or [one for one in file.policies if one.stops]
-    evidence = _look(file, shown, HistoryOptions(history, read, interval=interval), settings, env)
+    evidence = _collect(file, shown, HistoryOptions(history, read, interval=interval), settings, env)
     gone = [] if before is None else [one for one in before.exempt if one not in exemptions(file)]
     objections = {one.name: list(_objections(evidence.get(one.name), gone)) for one in candidates}
     if not as_json:
@@ -204,7 +204,7 @@ def _dropped(file: File, before: Lock | None, after: Lock) -> dict[str, str]:
 # The evidence.
 
 
-def _look(
+def _collect(
     file: File,
     policies: Sequence[Policy],
     options: HistoryOptions,

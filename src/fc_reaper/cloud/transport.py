@@ -104,7 +104,7 @@ class Transport(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
     *endpoint* is https, except on loopback or with *insecure*. *api_version* is that for functions with a
     service, `2021-04-06` or `2016-08-15`; functions without one always use `2023-03-30`. *account_id* and
-    *trace_id* are sent as headers. Time-outs are in seconds; *read_timeout* is the longest silence within an
+    *trace_id* are sent as headers. Time-outs are in seconds; *read_timeout* is the longest pause within an
     answer. At most *pool_size* connections are kept. Nothing is redirected or sent through a proxy, and no
     netrc is read.
 

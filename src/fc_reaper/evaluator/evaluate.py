@@ -228,7 +228,7 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, moment: Mo
 
 
 def _exact(result: RuleResult, moment: Moment) -> RuleResult:
-    """*result*, unknown where it is false by an age that may be too young: that dismisses no exemption."""
+    """*result*, unknown where it is false by an age that may be too young: that rules out no exemption."""
     if result.holds is not False or result.clock is None or result.rule is None or result.age is None:
         return result
     age = Age(result.age, "events" if result.clock == "events" else "started_time")
