@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from tests.emulator_process import emulator_process as running_emulator
+from tests.emulator_server import emulator_process as running_emulator
 
 from benchmarks.account import tasks
 from benchmarks.memory import POLICY

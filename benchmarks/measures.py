@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from types import MappingProxyType
 
-from tests.emulator_process import emulator_process as running_emulator
+from tests.emulator_server import emulator_process as running_emulator
 from tests.reaping import KEYS, reap
 
 from benchmarks import path

@@ -18,7 +18,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.reaping import KEYS
 
 import fc_reaper

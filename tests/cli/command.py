@@ -17,7 +17,7 @@ from fc_reaper.backtest import source
 from fc_reaper.cli import explain, invoke
 from fc_reaper.cli.app import main
 from fc_reaper.clock import Clock
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 from tests.reaping import FASTER, FAULT, KEYS
 from tests.run.account import POLICY
 
@@ -54,7 +54,7 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, **extra}
 
 
-def at(emulator: EmulatorProcess, **extra: str) -> dict[str, str]:
+def at(emulator: Emulator, **extra: str) -> dict[str, str]:
     """The environment of a person who works with the account of *emulator*."""
     usual = {"REAPER_ENDPOINT": emulator.endpoint, "REAPER_RATE": "2000/s", **KEYS}
     return environment(**{**usual, **extra})

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import a_policy_file
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import SEED
 
 
 @pytest.fixture
-def cloud() -> Iterator[EmulatorProcess]:
+def cloud() -> Iterator[Emulator]:
     """The usual account, some seconds after it was seeded: dates are whole seconds, and 3h must be 3h."""
     with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
         emulator.advance("5s")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.command import Ran, at, fc_reaper
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 
 HERE = {"FC_ACCOUNT_ID": "123456789", "FC_REGION": "cn-hangzhou"}
 """An account and a region, so that a plan for it may be carried out at another endpoint."""
 
 
-def a_plan(cloud: EmulatorProcess, folder: Path, *args: str, **env: str) -> Path:
+def a_plan(cloud: Emulator, folder: Path, *args: str, **env: str) -> Path:
     """The plan that `fc-reaper plan` writes in *folder*."""
     path = folder / "plan.json"
     ran = fc_reaper("plan", *args, "--out", path.name, "--force", env=at(cloud, **env), cwd=folder)
@@ -22,7 +22,7 @@ def a_plan(cloud: EmulatorProcess, folder: Path, *args: str, **env: str) -> Path
     return path
 
 
-def carried_out(cloud: EmulatorProcess, plan: Path, *args: str, **env: str) -> Ran:
+def carried_out(cloud: Emulator, plan: Path, *args: str, **env: str) -> Ran:
     """`fc-reaper apply` of *plan*, in its folder, enforcing."""
     return fc_reaper("apply", plan.name, "--enforce", *args, env=at(cloud, **env), cwd=plan.parent)
 

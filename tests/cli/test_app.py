@@ -14,7 +14,7 @@ import pytest
 from fc_reaper import __version__
 from fc_reaper.policy.schema import policy_schema
 from tests.cli.command import COMMAND, a_policy_file, at, environment, fc_reaper, fc_reaper_process
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.project.files import ROOT
 from tests.reaping import KEYS
 

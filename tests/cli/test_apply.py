@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.cli.plans import HERE, a_plan, became, carried_out, edited, task_of, without
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.monitoring.published import must_be_published
 from tests.run.account import operations, policy, seeded, stopped
 
@@ -27,7 +27,7 @@ def hours_ago(hours: float) -> int:
     return int((time.time() - hours * 3600) * 1000)
 
 
-def test_what_is_planned_and_still_due_is_stopped_and_shown(cloud: EmulatorProcess, folder: Path) -> None:
+def test_what_is_planned_and_still_due_is_stopped_and_shown(cloud: Emulator, folder: Path) -> None:
     """Each task with what became of it; the exit code is 0, and no other task was stopped."""
     ran = carried_out(cloud, a_plan(cloud, folder))
     assert stopped(cloud) == {"over-1", "over-2", "over-3"}
@@ -37,7 +37,7 @@ def test_what_is_planned_and_still_due_is_stopped_and_shown(cloud: EmulatorProce
     assert (ran.code, ran.err) == (0, "")
 
 
-def test_a_stop_takes_three_calls(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_stop_takes_three_calls(cloud: Emulator, folder: Path) -> None:
     """It is read again, stopped, and read as a proof; nothing is listed."""
     plan = a_plan(cloud, folder)
     before = operations(cloud)
@@ -50,7 +50,7 @@ def test_a_stop_takes_three_calls(cloud: EmulatorProcess, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("args", [[], ["--dry-run"]])
-def test_nothing_is_stopped_without_enforce(args: list[str], cloud: EmulatorProcess, folder: Path) -> None:
+def test_nothing_is_stopped_without_enforce(args: list[str], cloud: Emulator, folder: Path) -> None:
     """Whatever REAPER_MODE says; one line says what to write."""
     plan = a_plan(cloud, folder)
     ran = fc_reaper("apply", plan.name, *args, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
@@ -146,7 +146,7 @@ def test_max_holds_for_all_policies_together_and_starves_none(tmp_path: Path) ->
     assert seen == [3, 6, 8]
 
 
-def stops(cloud: EmulatorProcess) -> dict[str, int]:
+def stops(cloud: Emulator) -> dict[str, int]:
     """How many stop requests reached each task, those that changed nothing included."""
     return dict(Counter(one["invocationId"] for one in cloud.journal() if one["to"] in ("Stopping",)
                         and one["cause"] == "stop"))  # fmt: skip
@@ -183,9 +183,7 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
     assert again.code == 0
 
 
-def test_tasks_that_were_put_into_a_plan_by_hand_are_not_stopped(
-    cloud: EmulatorProcess, folder: Path
-) -> None:
+def test_tasks_that_were_put_into_a_plan_by_hand_are_not_stopped(cloud: Emulator, folder: Path) -> None:
     """A plan only names; what is not due by the policy is left alone, and so is what is exempt or spared."""
 
     def add(plan: dict[str, Any]) -> None:
@@ -200,7 +198,7 @@ def test_tasks_that_were_put_into_a_plan_by_hand_are_not_stopped(
     assert {name: became(ran)[name] for name in names} == dict.fromkeys(names, "not_due")
 
 
-def test_another_rule_of_the_same_policy_is_no_reason(cloud: EmulatorProcess, folder: Path) -> None:
+def test_another_rule_of_the_same_policy_is_no_reason(cloud: Emulator, folder: Path) -> None:
     """What the plan says must be what is true."""
     plan = edited(a_plan(cloud, folder), lambda plan: task_of(plan, "over-1").update(rule="alive_for"))
     ran = carried_out(cloud, plan, "--json")
@@ -208,14 +206,14 @@ def test_another_rule_of_the_same_policy_is_no_reason(cloud: EmulatorProcess, fo
     assert became(ran)["over-1"] == "not_due"
 
 
-def test_a_reviewer_may_take_tasks_out_of_a_plan(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_reviewer_may_take_tasks_out_of_a_plan(cloud: Emulator, folder: Path) -> None:
     """What is not in it is not touched."""
     plan = edited(a_plan(cloud, folder), lambda plan: without(plan, "over-1"))
     assert carried_out(cloud, plan).code == 0
     assert stopped(cloud) == {"over-2", "over-3"}
 
 
-def test_an_empty_plan_is_a_plan(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_an_empty_plan_is_a_plan(cloud: Emulator, tmp_path: Path) -> None:
     """Nothing is asked, nothing is done."""
     a_policy_file(tmp_path, policy(match="{running_for: 9d}"))
     plan = a_plan(cloud, tmp_path)
@@ -248,7 +246,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_not_for_here_and_now_is_refused_before_any_call(
-    case: str, cloud: EmulatorProcess, folder: Path
+    case: str, cloud: Emulator, folder: Path
 ) -> None:
     """Exit 2, and a line that says why."""
     change, said = REFUSED[case]
@@ -260,7 +258,7 @@ def test_what_is_not_for_here_and_now_is_refused_before_any_call(
     assert operations(cloud) == before
 
 
-def test_a_changed_policy_is_refused_by_name(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_changed_policy_is_refused_by_name(cloud: Emulator, folder: Path) -> None:
     """Changed, gone or new; comments and words are no change."""
     plan = a_plan(cloud, folder)
     a_policy_file(folder, policy(match="{running_for: 1h}"))
@@ -278,7 +276,7 @@ def test_a_changed_policy_is_refused_by_name(cloud: EmulatorProcess, folder: Pat
     assert carried_out(cloud, plan).code == 0
 
 
-def test_an_old_plan_is_carried_out_by_somebody_who_says_so(cloud: EmulatorProcess, folder: Path) -> None:
+def test_an_old_plan_is_carried_out_by_somebody_who_says_so(cloud: Emulator, folder: Path) -> None:
     """--max-age takes a length of time with a unit."""
     plan = edited(a_plan(cloud, folder), lambda plan: plan.update(time="2026-01-01T00:00:00Z"))
     wrong = carried_out(cloud, plan, "--max-age", "365")
@@ -288,7 +286,7 @@ def test_an_old_plan_is_carried_out_by_somebody_who_says_so(cloud: EmulatorProce
     )
 
 
-def test_log_lines_are_appended_to_a_file(cloud: EmulatorProcess, folder: Path) -> None:
+def test_log_lines_are_appended_to_a_file(cloud: Emulator, folder: Path) -> None:
     """The same lines as of any run that a command starts; one apply after the other."""
     plan = a_plan(cloud, folder)
     for _ in range(2):
@@ -302,7 +300,7 @@ def test_log_lines_are_appended_to_a_file(cloud: EmulatorProcess, folder: Path) 
     assert events == {"run_started": 2, "accepted": 3, "confirmed": 3, "ended": 3, "run_finished": 2}
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_log_that_cannot_be_written_stops_nothing(cloud: Emulator, folder: Path) -> None:
     """It is opened before the first call."""
     ran = carried_out(cloud, a_plan(cloud, folder), "--log", "no/such/folder.jsonl")
     assert (ran.code, ran.out) == (2, "")
@@ -311,7 +309,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(cloud: EmulatorProcess, fold
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_log_that_breaks_off_is_reported(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_log_that_breaks_off_is_reported(cloud: Emulator, folder: Path) -> None:
     """The stops are done and shown all the same; the exit code is 1."""
     ran = carried_out(cloud, a_plan(cloud, folder), "--log", "/dev/full")
     assert ran.code == 1
@@ -328,7 +326,7 @@ def test_a_log_that_breaks_off_is_reported(cloud: EmulatorProcess, folder: Path)
     ids=["wrong keys", "nobody there"],
 )
 def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
-    changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
+    changes: dict[str, str], check: str, cloud: Emulator, folder: Path
 ) -> None:
     """With what happened and what to check."""
     plan = a_plan(cloud, folder, **HERE)
@@ -351,9 +349,7 @@ def test_where_the_cloud_does_not_answer_not_every_task_is_tried(tmp_path: Path)
     assert tried < 100
 
 
-def test_one_task_that_cannot_be_stopped_does_not_hide_the_others(
-    cloud: EmulatorProcess, folder: Path
-) -> None:
+def test_one_task_that_cannot_be_stopped_does_not_hide_the_others(cloud: Emulator, folder: Path) -> None:
     """It is shown with the cloud's own words; exit 1."""
     plan = a_plan(cloud, folder)
     cloud.faults(
@@ -506,7 +502,7 @@ TWO = policy(halt_over="2") + (
 )
 
 
-def test_a_halted_policy_keeps_no_other_from_stopping(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_halted_policy_keeps_no_other_from_stopping(cloud: Emulator, tmp_path: Path) -> None:
     """The rest is carried out; running it again would not help, and is not recommended."""
     a_policy_file(tmp_path, TWO)
     ran = carried_out(cloud, a_plan(cloud, tmp_path))
@@ -516,7 +512,7 @@ def test_a_halted_policy_keeps_no_other_from_stopping(cloud: EmulatorProcess, tm
     assert ran.code == 1
 
 
-def test_a_plan_that_was_not_halted_may_be_cut(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_plan_that_was_not_halted_may_be_cut(cloud: Emulator, tmp_path: Path) -> None:
     """As a reviewer may; the number that was due is what counts."""
     a_policy_file(tmp_path, policy(halt_over="3"))
     plan = edited(a_plan(cloud, tmp_path), lambda plan: without(plan, "over-1"))
@@ -534,7 +530,7 @@ def test_a_plan_that_was_not_halted_may_be_cut(cloud: EmulatorProcess, tmp_path:
     ids=["neither", "halt_over", "keep"],
 )
 def test_what_depends_on_a_number_stops_nothing_by_an_incomplete_plan(
-    keys: dict[str, str], gone: set[str], cloud: EmulatorProcess, tmp_path: Path
+    keys: dict[str, str], gone: set[str], cloud: Emulator, tmp_path: Path
 ) -> None:
     """Where not everything could be listed the number is unknown."""
     a_policy_file(tmp_path, policy(targets="[media/transcode@prod, media/nobody@prod]", **keys))
@@ -544,7 +540,7 @@ def test_what_depends_on_a_number_stops_nothing_by_an_incomplete_plan(
     assert ran.code == (0 if gone else 1)
 
 
-def test_what_a_plan_says_does_not_steer_a_terminal(cloud: EmulatorProcess, folder: Path) -> None:
+def test_what_a_plan_says_does_not_steer_a_terminal(cloud: Emulator, folder: Path) -> None:
     """A refusal quotes it, without its control characters."""
     plan = edited(a_plan(cloud, folder, **HERE), lambda plan: plan.update(account="\x1b[2J\x9b7"))
     ran = carried_out(cloud, plan, **HERE)
@@ -553,7 +549,7 @@ def test_what_a_plan_says_does_not_steer_a_terminal(cloud: EmulatorProcess, fold
     )
 
 
-def test_a_policy_that_is_not_approved_any_more_stops_nothing(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_policy_that_is_not_approved_any_more_stops_nothing(cloud: Emulator, folder: Path) -> None:
     """A lock beside it counts at the moment of the stop; an incident stands in no lock."""
     plan = a_plan(cloud, folder)
     (folder / "policy.lock").write_text("version: 1\nexempt: [keep-*]\npolicies: []\n")
@@ -568,7 +564,7 @@ def test_a_policy_that_is_not_approved_any_more_stops_nothing(cloud: EmulatorPro
     assert carried_out(cloud, a_plan(cloud, folder, *args)).code == 0
 
 
-def test_a_terminal_sees_how_far_it_is(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_terminal_sees_how_far_it_is(cloud: Emulator, folder: Path) -> None:
     """A bar on standard error; standard output has the same lines as ever."""
     plan = a_plan(cloud, folder)
     ours, theirs = pty.openpty()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.cli.command import a_policy_file
 from tests.cli.plans import a_plan, carried_out, edited
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.evaluator.naive import budget, what_happens
 from tests.run.test_whole_worlds import (
     WITHOUT_SHRINKING,

@@ -10,7 +10,7 @@ import pytest
 
 from fc_reaper.policy.lock import load_lock
 from tests.cli.command import Ran, a_policy_file, at, fc_reaper
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import POLICY, seeded, stopped
 
 TWO = (
@@ -51,7 +51,7 @@ FAIR = [*((f"fast-{n}", "Succeeded", 1) for n in range(9)), ("b", "Failed", 9)]
 FALSE = [*FAIR, ("slow-1", "Succeeded", 5)]
 
 
-def approve(cloud: EmulatorProcess, folder: Path, *args: str, answers: str = "", text: str = TWO) -> Ran:
+def approve(cloud: Emulator, folder: Path, *args: str, answers: str = "", text: str = TWO) -> Ran:
     """Run the command beside a policy and a fair history."""
     a_policy_file(folder, text)
     if not (folder / "history.jsonl").exists():
@@ -68,13 +68,13 @@ def approved(folder: Path) -> list[str]:
     return [one.name for one in load_lock(path.read_text("utf-8"), "policy.lock").policies]
 
 
-def would_stop(cloud: EmulatorProcess, folder: Path) -> tuple[int, int]:
+def would_stop(cloud: Emulator, folder: Path) -> tuple[int, int]:
     """How many tasks a run of the policy as it lies there would stop, and report."""
     counts = fc_reaper("plan", "--json", env=at(cloud), cwd=folder).json["counts"]
     return counts["would_stop"], counts["reported"]
 
 
-def test_the_evidence_comes_before_the_question(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_the_evidence_comes_before_the_question(cloud: Emulator, tmp_path: Path) -> None:
     """What it would do now, what it would have done, and only then whether to approve it."""
     ran = approve(cloud, tmp_path, answers="y\n")
     assert ran.code == 0, ran.err
@@ -86,14 +86,14 @@ def test_the_evidence_comes_before_the_question(cloud: EmulatorProcess, tmp_path
 
 
 @pytest.mark.parametrize("answers", ["", "n\n", "\n", "what?\n", "runaway\n"])
-def test_anything_but_a_yes_approves_nothing(cloud: EmulatorProcess, tmp_path: Path, answers: str) -> None:
+def test_anything_but_a_yes_approves_nothing(cloud: Emulator, tmp_path: Path, answers: str) -> None:
     """Nor does it write a lock, beside which all that stops today would only report."""
     ran = approve(cloud, tmp_path, answers=answers)
     assert (ran.code, approved(tmp_path), list(tmp_path.glob("policy.lock*"))) == (1, [], [])
     assert "Not approved by you: runaway, cancelled." in ran.text
 
 
-def test_false_stops_are_approved_only_by_name(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_false_stops_are_approved_only_by_name(cloud: Emulator, tmp_path: Path) -> None:
     """A yes is not enough for what would have stopped tasks that succeeded."""
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, answers="y\ny\n")
@@ -103,7 +103,7 @@ def test_false_stops_are_approved_only_by_name(cloud: EmulatorProcess, tmp_path:
     assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
 
 
-def test_yes_approves_only_what_has_no_objections(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_yes_approves_only_what_has_no_objections(cloud: Emulator, tmp_path: Path) -> None:
     """For a pipeline: objections are exit 1, unless an option says that they do not count."""
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, "--yes")
@@ -124,7 +124,7 @@ ALERTED = """\
 """
 
 
-def test_what_no_timer_runs_is_tried_all_the_same(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_no_timer_runs_is_tried_all_the_same(cloud: Emulator, tmp_path: Path) -> None:
     """An alert decides when it is evaluated, not how: its false stops are as false."""
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
@@ -134,7 +134,7 @@ def test_what_no_timer_runs_is_tried_all_the_same(cloud: EmulatorProcess, tmp_pa
     assert "alerted would have stopped 2 tasks" in ran.text
 
 
-def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_runs_at_other_times_hides_nothing(cloud: Emulator, tmp_path: Path) -> None:
     """A timer does not run the first policy, so the second one has those tasks for itself."""
     a_history(tmp_path, *FALSE)
     head, _, runaway = POLICY.partition("  - name")
@@ -146,7 +146,7 @@ def test_what_runs_at_other_times_hides_nothing(cloud: EmulatorProcess, tmp_path
     assert places == sorted(places)
 
 
-def test_what_only_a_named_task_triggers_is_approved_by_a_yes(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_only_a_named_task_triggers_is_approved_by_a_yes(cloud: Emulator, tmp_path: Path) -> None:
     """The application names the task; there is nothing to try, and the output says so."""
     ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
@@ -154,7 +154,7 @@ def test_what_only_a_named_task_triggers_is_approved_by_a_yes(cloud: EmulatorPro
     assert 0 < ran.text.index(said) + 1 < ran.text.index("Approve cancelled?")
 
 
-def test_an_entry_that_leaves_the_lock_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_an_entry_that_leaves_the_lock_is_named(cloud: Emulator, tmp_path: Path) -> None:
     """Another file in the folder may have put it there."""
     approve(cloud, tmp_path, "--yes")
     other = TWO.replace("name: runaway", "name: other").replace("[Enqueued, Running]", "Running")
@@ -218,7 +218,7 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
     ids=["nine", "one", "stopped ones", "more than half", "half"],
 )
 def test_a_history_that_says_too_little_or_too_much_is_an_objection(
-    records: list[tuple[str, str, int]], objection: str | None, cloud: EmulatorProcess, tmp_path: Path
+    records: list[tuple[str, str, int]], objection: str | None, cloud: Emulator, tmp_path: Path
 ) -> None:
     """Ten that ended by themselves are the least; one that was stopped says nothing."""
     a_history(tmp_path, *records)
@@ -234,14 +234,14 @@ def test_a_history_that_says_too_little_or_too_much_is_an_objection(
         ("keep: {at_most: 2}\n    halt_over: 1", "it would be halted"),
     ],
 )
-def test_a_halt_is_an_objection(cloud: EmulatorProcess, tmp_path: Path, key: str, objection: str) -> None:
+def test_a_halt_is_an_objection(cloud: Emulator, tmp_path: Path, key: str, objection: str) -> None:
     """Now, or in the history."""
     ran = approve(cloud, tmp_path, "--yes", text=f"{POLICY}    {key}\n")
     assert (ran.code, approved(tmp_path)) == (1, [])
     assert objection in " ".join(ran.err.split())
 
 
-def test_no_history_of_its_functions_is_an_objection(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_no_history_of_its_functions_is_an_objection(cloud: Emulator, tmp_path: Path) -> None:
     """No record proves nothing."""
     ran = approve(
         cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@prod, media/other")
@@ -252,7 +252,7 @@ def test_no_history_of_its_functions_is_an_objection(cloud: EmulatorProcess, tmp
     assert "no task of its functions is in the history" in " ".join(ran.err.split())
 
 
-def test_what_is_approved_is_not_asked_about_again(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_is_approved_is_not_asked_about_again(cloud: Emulator, tmp_path: Path) -> None:
     """Until it means something else; then it only reports until it is approved again."""
     approve(cloud, tmp_path, "--yes")
     assert would_stop(cloud, tmp_path) == (3, 2)
@@ -267,7 +267,7 @@ def test_what_is_approved_is_not_asked_about_again(cloud: EmulatorProcess, tmp_p
     assert would_stop(cloud, tmp_path) == (3, 2)
 
 
-def test_approving_one_policy_approves_no_other(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_approving_one_policy_approves_no_other(cloud: Emulator, tmp_path: Path) -> None:
     """One that lost its approval with an exemption does not get it back when another is approved."""
     approve(cloud, tmp_path, "--yes")
     bare = TWO.replace("exempt: [keep-*]\n", "")
@@ -276,7 +276,7 @@ def test_approving_one_policy_approves_no_other(cloud: EmulatorProcess, tmp_path
     assert would_stop(cloud, tmp_path)[0] == 0
 
 
-def test_a_new_exemption_is_remembered_by_the_next_approval(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_new_exemption_is_remembered_by_the_next_approval(cloud: Emulator, tmp_path: Path) -> None:
     """So that deleting it un-approves."""
     approve(cloud, tmp_path, "--yes")
     more = TWO.replace("[keep-*]", "[keep-*, gold-*]")
@@ -296,7 +296,7 @@ def test_a_new_exemption_is_remembered_by_the_next_approval(cloud: EmulatorProce
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    cloud: EmulatorProcess, tmp_path: Path, args: list[str], text: str, words: str
+    cloud: Emulator, tmp_path: Path, args: list[str], text: str, words: str
 ) -> None:
     """With exit code 2, and no lock."""
     ran = approve(cloud, tmp_path, *args, answers="y\n", text=text)
@@ -305,13 +305,13 @@ def test_what_makes_no_sense_is_refused(
     assert approved(tmp_path) == []
 
 
-def test_a_policy_as_text_has_no_lock(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_policy_as_text_has_no_lock(cloud: Emulator, tmp_path: Path) -> None:
     """There is no place beside it."""
     ran = fc_reaper("approve", env=at(cloud, REAPER_POLICY=POLICY), cwd=tmp_path)
     assert (ran.code, "name a file" in ran.err) == (2, True)
 
 
-def test_nothing_is_approved_that_could_not_be_tried(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_nothing_is_approved_that_could_not_be_tried(cloud: Emulator, tmp_path: Path) -> None:
     """Without an answer of the cloud there is nothing to approve by."""
     a_policy_file(tmp_path, TWO)
     a_history(tmp_path, *FAIR)
@@ -320,21 +320,21 @@ def test_nothing_is_approved_that_could_not_be_tried(cloud: EmulatorProcess, tmp
     assert (ran.code, approved(tmp_path)) == (3, [])
 
 
-def test_a_broken_lock_is_written_anew(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_broken_lock_is_written_anew(cloud: Emulator, tmp_path: Path) -> None:
     """It approved nothing, so nothing of it stays."""
     (tmp_path / "policy.lock").write_text("policies: [", "utf-8")
     ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway"])
 
 
-def test_a_lock_that_cannot_be_written_is_an_error(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_an_error(cloud: Emulator, tmp_path: Path) -> None:
     """Where and why."""
     (tmp_path / "policy.lock").mkdir()
     ran = approve(cloud, tmp_path, "--yes")
     assert (ran.code, "policy.lock: it cannot be written" in ran.err) == (2, True)
 
 
-def test_the_api_s_own_history_will_do(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_the_api_s_own_history_will_do(cloud: Emulator, tmp_path: Path) -> None:
     """Without --history the records that the cloud keeps are replayed."""
     a_policy_file(tmp_path, TWO)
     ran = fc_reaper("approve", "--yes", env=at(cloud), cwd=tmp_path)
@@ -343,7 +343,7 @@ def test_the_api_s_own_history_will_do(cloud: EmulatorProcess, tmp_path: Path) -
     assert "the cloud:" in ran.out
 
 
-def test_a_policy_is_tried_alone(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_policy_is_tried_alone(cloud: Emulator, tmp_path: Path) -> None:
     """What an earlier one takes today it would take once that one is not approved."""
     a_history(tmp_path, *FALSE)
     again = POLICY.partition("policies:\n")[2].replace("runaway", "shadowed").replace("2h", "150m")
@@ -351,7 +351,7 @@ def test_a_policy_is_tried_alone(cloud: EmulatorProcess, tmp_path: Path) -> None
     assert (ran.code, approved(tmp_path)) == (1, [])
 
 
-def test_a_no_leaves_the_lock_as_it_is(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_no_leaves_the_lock_as_it_is(cloud: Emulator, tmp_path: Path) -> None:
     """Also where a policy has changed since: put back, it is approved as before."""
     approve(cloud, tmp_path, "--yes")
     before = (tmp_path / "policy.lock").read_bytes()
@@ -359,7 +359,7 @@ def test_a_no_leaves_the_lock_as_it_is(cloud: EmulatorProcess, tmp_path: Path) -
     assert (ran.code, (tmp_path / "policy.lock").read_bytes()) == (1, before)
 
 
-def test_an_exemption_that_is_gone_is_an_objection(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_an_exemption_that_is_gone_is_an_objection(cloud: Emulator, tmp_path: Path) -> None:
     """The lock must not lose it silently."""
     approve(cloud, tmp_path, "--yes")
     before = (tmp_path / "policy.lock").read_bytes()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command import a_policy_file, at, environment, fc_reaper
 from tests.cli.histories import MIDNIGHT, POLICY, RECORDS, a_history, record
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import operations, seeded
 
 
@@ -347,7 +347,7 @@ def test_it_reads_no_credentials_for_a_file(folder: Path) -> None:
     assert ran.code == 0
 
 
-def test_the_emulator_is_not_touched(cloud: EmulatorProcess, folder: Path) -> None:
+def test_the_emulator_is_not_touched(cloud: Emulator, folder: Path) -> None:
     """Whatever the mode says."""
     ran = fc_reaper("backtest", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert ran.code == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import a_policy_file, environment, fc_reaper
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, operations, seeded
 

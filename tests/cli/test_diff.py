@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.command import at, fc_reaper
 from tests.cli.histories import POLICY, RECORDS, a_history, record
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.run.account import seeded
 
 

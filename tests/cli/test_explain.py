@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.records import HOUR, LATER, NOWHERE, START, TWO, from_file
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 from tests.run.account import operations, policy
 
 PROD = "media/transcode@prod"
@@ -27,7 +27,7 @@ PROD = "media/transcode@prod"
     ],
 )
 def test_the_verdict_names_the_line_that_decided(
-    task: str, verdict: str, line: int, cloud: EmulatorProcess, folder: Path
+    task: str, verdict: str, line: int, cloud: Emulator, folder: Path
 ) -> None:
     """The steps above it are in 80 columns, without colour in a pipe."""
     ran = fc_reaper("explain", PROD, task, env=at(cloud), cwd=folder)
@@ -38,19 +38,19 @@ def test_the_verdict_names_the_line_that_decided(
     assert (ran.code, ran.err) == (0, "")
 
 
-def test_it_only_reads(cloud: EmulatorProcess, folder: Path) -> None:
+def test_it_only_reads(cloud: Emulator, folder: Path) -> None:
     """One Get and nothing else, also where the setting enforces."""
     fc_reaper("explain", PROD, "over-1", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert operations(cloud) == {"GetStatefulAsyncInvocation": 1}
 
 
-def test_a_task_within_its_limit_is_told_when_it_becomes_due(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_task_within_its_limit_is_told_when_it_becomes_due(cloud: Emulator, folder: Path) -> None:
     """If by then it still is what it is."""
     ran = fc_reaper("explain", PROD, "young-1", env=at(cloud), cwd=folder)
     assert "due in 1h50m, if it is Running until then" in ran.text
 
 
-def test_a_task_that_time_does_not_make_due_is_told_so(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_task_that_time_does_not_make_due_is_told_so(cloud: Emulator, folder: Path) -> None:
     """Here: an exempt one."""
     assert (
         "time alone will not make it due"
@@ -58,21 +58,19 @@ def test_a_task_that_time_does_not_make_due_is_told_so(cloud: EmulatorProcess, f
     )
 
 
-def test_a_finished_task_needs_no_policy(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_finished_task_needs_no_policy(cloud: Emulator, folder: Path) -> None:
     """Its end decides before any of them is asked."""
     ran = fc_reaper("explain", PROD, "done-1", env=at(cloud), cwd=folder)
     assert "kept, status: it is Succeeded already" in ran.text
     assert "not evaluated" in ran.text
 
 
-def test_a_stuck_task_is_called_stuck(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_stuck_task_is_called_stuck(cloud: Emulator, folder: Path) -> None:
     """As every run calls it."""
     assert "stuck: asked to stop" in fc_reaper("explain", PROD, "stuck-1", env=at(cloud), cwd=folder).text
 
 
-def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(
-    cloud: EmulatorProcess, tmp_path: Path
-) -> None:
+def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(cloud: Emulator, tmp_path: Path) -> None:
     """It is said apart what an event that names the task would do."""
     a_policy_file(tmp_path, policy(match="{status: Running}", triggers="[task]"))
     ran = fc_reaper("explain", PROD, "young-1", env=at(cloud), cwd=tmp_path)
@@ -80,7 +78,7 @@ def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(
     assert "due if an event names it, by runaway, policy.yaml:4" in ran.text
 
 
-def test_as_json_every_step_is_a_value(cloud: EmulatorProcess, folder: Path) -> None:
+def test_as_json_every_step_is_a_value(cloud: Emulator, folder: Path) -> None:
     """Record, exemptions, policies key by key, verdict."""
     said = fc_reaper("explain", PROD, "over-1", "--json", env=at(cloud), cwd=folder).json
     assert said["record"]["status"] == "Running"
@@ -91,7 +89,7 @@ def test_as_json_every_step_is_a_value(cloud: EmulatorProcess, folder: Path) -> 
     assert (said["verdict"]["kind"], said["verdict"]["line"]) == ("due", 4)
 
 
-def test_a_policy_that_the_lock_does_not_approve_only_reports(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_policy_that_the_lock_does_not_approve_only_reports(cloud: Emulator, folder: Path) -> None:
     """As in a run."""
     (folder / "policy.lock").write_text("version: 1\nexempt: []\npolicies: []\n", encoding="utf-8")
     said = fc_reaper("explain", PROD, "over-1", env=at(cloud), cwd=folder).text
@@ -104,7 +102,7 @@ def test_a_policy_that_the_lock_does_not_approve_only_reports(cloud: EmulatorPro
     [(PROD, "absent"), ("media/absent@prod", "over-1"), ("media/transcode", "over-1"), ("absent", "over-1")],
 )
 def test_a_task_that_is_not_there_is_one_line_and_exit_1(
-    target: str, task: str, cloud: EmulatorProcess, folder: Path
+    target: str, task: str, cloud: Emulator, folder: Path
 ) -> None:
     """The cloud answered; the line says what to check."""
     ran = fc_reaper("explain", target, task, env=at(cloud), cwd=folder)
@@ -123,7 +121,7 @@ def test_a_task_that_is_not_there_is_one_line_and_exit_1(
     ids=["wrong keys", "no answer"],
 )
 def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
-    changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
+    changes: dict[str, str], check: str, cloud: Emulator, folder: Path
 ) -> None:
     """What happened, and what to check."""
     ran = fc_reaper("explain", PROD, "over-1", env={**at(cloud), **changes}, cwd=folder)
@@ -131,7 +129,7 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
     assert check in ran.errors[-1]
 
 
-def test_a_function_of_3_0_has_no_service(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_function_of_3_0_has_no_service(cloud: Emulator, tmp_path: Path) -> None:
     """Its target is a bare name."""
     a_policy_file(tmp_path, policy(targets="[resize]"))
     ran = fc_reaper("explain", "resize", "three-1", env=at(cloud), cwd=tmp_path)

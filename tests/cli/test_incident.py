@@ -13,7 +13,7 @@ from fc_reaper.policy.lock import dump_lock, lock_of
 from fc_reaper.rules.rules import RULES
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.plans import a_plan, became, carried_out, edited
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import policy, seeded, stopped
 
 TARGET = ("--target", "media/transcode@prod")
@@ -21,7 +21,7 @@ BAD_DEPLOY = (*TARGET, "--running-for", "1h", "--reason", "bad deploy", "--max",
 
 
 def test_it_stops_what_the_options_say_and_spares_what_the_policy_file_spares(
-    cloud: EmulatorProcess, folder: Path
+    cloud: Emulator, folder: Path
 ) -> None:
     """`exempt` is above an incident, `unless` of another policy is not."""
     shown = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud), cwd=folder)
@@ -46,7 +46,7 @@ def test_the_plan_holds_the_whole_policy_and_no_payload(tmp_path: Path) -> None:
     assert "hush" not in text
 
 
-def test_without_a_policy_file_nothing_is_exempt(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_without_a_policy_file_nothing_is_exempt(cloud: Emulator, tmp_path: Path) -> None:
     """An incident needs none; that is said, and stands in the plan."""
     ran = fc_reaper("plan", *BAD_DEPLOY, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
     plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
@@ -55,14 +55,14 @@ def test_without_a_policy_file_nothing_is_exempt(cloud: EmulatorProcess, tmp_pat
     assert ran.errors == ["fc-reaper: no policy file, so nothing is exempt"]
 
 
-def test_the_plan_names_the_file_whose_exemptions_are_in_it(cloud: EmulatorProcess, folder: Path) -> None:
+def test_the_plan_names_the_file_whose_exemptions_are_in_it(cloud: Emulator, folder: Path) -> None:
     """So that a reviewer knows where they came from."""
     plan = json.loads(a_plan(cloud, folder, *BAD_DEPLOY).read_text("utf-8"))
     assert plan["policy"]["exempt_from"] == "policy.yaml"
 
 
 def test_a_pattern_that_may_mean_the_reaper_is_refused_before_the_plan_is_reviewed(
-    cloud: EmulatorProcess, tmp_path: Path
+    cloud: Emulator, tmp_path: Path
 ) -> None:
     """Not only when it is carried out."""
     args = ("--target", "media/*@prod", *BAD_DEPLOY[2:])
@@ -74,9 +74,7 @@ def test_a_pattern_that_may_mean_the_reaper_is_refused_before_the_plan_is_review
     assert "5 would be stopped" in known.text
 
 
-def test_a_policy_file_that_was_named_or_is_broken_is_an_error(
-    cloud: EmulatorProcess, tmp_path: Path
-) -> None:
+def test_a_policy_file_that_was_named_or_is_broken_is_an_error(cloud: Emulator, tmp_path: Path) -> None:
     """It may hold exemptions."""
     named = fc_reaper("plan", *BAD_DEPLOY, "--policy", "other.yaml", env=at(cloud), cwd=tmp_path)
     a_policy_file(tmp_path, "version: 2\n")
@@ -86,7 +84,7 @@ def test_a_policy_file_that_was_named_or_is_broken_is_an_error(
     assert "policy.yaml:1: version" in broken.err
 
 
-def test_what_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_became_exempt_after_the_plan_is_spared(cloud: Emulator, tmp_path: Path) -> None:
     """What the policy file spares now, and what it spared then."""
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
     plan = a_plan(cloud, tmp_path, *BAD_DEPLOY)
@@ -97,9 +95,7 @@ def test_what_became_exempt_after_the_plan_is_spared(cloud: EmulatorProcess, tmp
     assert became(ran)["keep-1"] == "not_due"
 
 
-def test_an_exemption_that_only_the_lock_has_holds_and_is_named(
-    cloud: EmulatorProcess, tmp_path: Path
-) -> None:
+def test_an_exemption_that_only_the_lock_has_holds_and_is_named(cloud: Emulator, tmp_path: Path) -> None:
     """An incident needs no approval, yet it does not stop what an approved policy spared."""
     file = load_policy(policy(), source="policy.yaml")
     a_policy_file(tmp_path, policy().replace("[keep-*]", "[vip-*]"))
@@ -123,7 +119,7 @@ def test_its_budget_is_its_own_and_an_apply_goes_on_with_the_rest(tmp_path: Path
     assert codes == [1, 0]
 
 
-def test_the_reaper_never_stops_itself(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_the_reaper_never_stops_itself(cloud: Emulator, tmp_path: Path) -> None:
     """Neither in an incident."""
     ran = fc_reaper("plan", *BAD_DEPLOY, env=at(cloud, REAPER_SELF="media/transcode"), cwd=tmp_path)
     assert "Nothing is due" in ran.out
@@ -139,9 +135,7 @@ def test_the_reaper_never_stops_itself(cloud: EmulatorProcess, tmp_path: Path) -
     ],
     ids=["a comment", "a limit"],
 )
-def test_a_policy_that_was_edited_in_the_plan_is_refused(
-    change: Any, cloud: EmulatorProcess, folder: Path
-) -> None:
+def test_a_policy_that_was_edited_in_the_plan_is_refused(change: Any, cloud: Emulator, folder: Path) -> None:
     """Letter by letter."""
     ran = carried_out(cloud, edited(a_plan(cloud, folder, *BAD_DEPLOY), change))
     assert ran.code == 2
@@ -174,7 +168,7 @@ ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_options_that_make_no_incident_are_refused_with_what_to_write(
-    args: list[str], said: str, cloud: EmulatorProcess, tmp_path: Path
+    args: list[str], said: str, cloud: Emulator, tmp_path: Path
 ) -> None:
     """Exit 2, before any call."""
     ran = fc_reaper("plan", *args, env=at(cloud), cwd=tmp_path)
@@ -200,7 +194,7 @@ def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:
     assert fc_reaper("plan", *TARGET, *ALL, "--max", "0", cwd=tmp_path).code == 2
 
 
-def test_the_policy_is_made_by_all_rules_of_one(cloud: EmulatorProcess, folder: Path) -> None:
+def test_the_policy_is_made_by_all_rules_of_one(cloud: Emulator, folder: Path) -> None:
     """Each option has its key, and what the policy file spares stands in `exempt`."""
     args = (
         *("--target", "media/transcode@7", "--target", "resize", "--alive-for", "10m", "--status", "Running"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import COMMAND, Ran, a_policy_file, at, fc_reaper
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.project.files import ROOT
 from tests.run.account import operations, policy, seeded, stopped
 
@@ -19,7 +19,7 @@ SAMPLES = sorted(path for path in EVENTS.rglob("*") if path.suffix in (".json", 
 TIMER = b'{"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "every-5m", "payload": ""}'
 
 
-def test_log_lines_and_result_go_to_different_streams(cloud: EmulatorProcess, folder: Path) -> None:
+def test_log_lines_and_result_go_to_different_streams(cloud: Emulator, folder: Path) -> None:
     """JSON a line on standard error, ending with run_finished; one JSON object on standard output."""
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=folder)
     lines = [json.loads(line) for line in ran.errors]
@@ -29,7 +29,7 @@ def test_log_lines_and_result_go_to_different_streams(cloud: EmulatorProcess, fo
     assert {task["invocation_id"] for task in ran.json["tasks"]} == {"over-1", "over-2", "over-3"}
 
 
-def test_by_default_nothing_is_stopped(cloud: EmulatorProcess, folder: Path) -> None:
+def test_by_default_nothing_is_stopped(cloud: Emulator, folder: Path) -> None:
     """Exit 1 all the same: one task is stuck."""
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=folder)
     assert (ran.code, ran.json["mode"], ran.json["counts"]["would_stop"]) == (1, "dry-run", 3)
@@ -46,7 +46,7 @@ def test_by_default_nothing_is_stopped(cloud: EmulatorProcess, folder: Path) -> 
     ],
 )
 def test_the_option_wins_over_the_setting(
-    args: list[str], mode: str, acts: bool, cloud: EmulatorProcess, folder: Path
+    args: list[str], mode: str, acts: bool, cloud: Emulator, folder: Path
 ) -> None:
     """--enforce and --dry-run stand for REAPER_MODE."""
     ran = fc_reaper("invoke", "-", *args, env=at(cloud, REAPER_MODE=mode), stdin=TIMER, cwd=folder)
@@ -54,14 +54,14 @@ def test_the_option_wins_over_the_setting(
     assert stopped(cloud) == ({"over-1", "over-2", "over-3"} if acts else set())
 
 
-def test_an_event_that_asks_for_a_dry_run_gets_one(cloud: EmulatorProcess, folder: Path) -> None:
+def test_an_event_that_asks_for_a_dry_run_gets_one(cloud: Emulator, folder: Path) -> None:
     """Whatever the options say."""
     ran = fc_reaper("invoke", "-", "--enforce", env=at(cloud), stdin=b'{"dryRun": true}', cwd=folder)
     assert ran.json["mode"] == "dry-run"
     assert stopped(cloud) == set()
 
 
-def test_a_run_in_which_all_is_well_is_exit_0(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_run_in_which_all_is_well_is_exit_0(cloud: Emulator, tmp_path: Path) -> None:
     """Here: nothing listed that is stuck or due."""
     a_policy_file(tmp_path, policy(targets="[resize]", match="{running_for: 9h}"))
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=tmp_path)
@@ -74,7 +74,7 @@ def test_a_run_in_which_all_is_well_is_exit_0(cloud: EmulatorProcess, tmp_path: 
     ids=lambda raw: raw[:20],
 )
 def test_an_event_that_cannot_be_obeyed_is_exit_2_and_asks_nothing(
-    event: bytes, cloud: EmulatorProcess, folder: Path
+    event: bytes, cloud: Emulator, folder: Path
 ) -> None:
     """A refused run all the same ends with its line and its result."""
     ran = fc_reaper("invoke", "-", "--enforce", env=at(cloud), stdin=event, cwd=folder)
@@ -84,14 +84,14 @@ def test_an_event_that_cannot_be_obeyed_is_exit_2_and_asks_nothing(
     assert operations(cloud) == {}
 
 
-def test_an_empty_file_is_an_event_without_wishes(cloud: EmulatorProcess, folder: Path) -> None:
+def test_an_empty_file_is_an_event_without_wishes(cloud: Emulator, folder: Path) -> None:
     """Zero bytes narrow nothing."""
     (folder / "empty").touch()
     ran = fc_reaper("invoke", "empty", env=at(cloud), cwd=folder)
     assert ran.json["counts"]["due"] == 3
 
 
-def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_wrong_policy_is_a_refused_run(cloud: Emulator, tmp_path: Path) -> None:
     """Exit 2; the findings are in the result, as they would be in the cloud."""
     a_policy_file(tmp_path, "version: 1\npolicies: []\n")
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=tmp_path)
@@ -108,7 +108,7 @@ def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, tmp_path: Path)
     ids=["wrong keys", "no answer"],
 )
 def test_a_cloud_that_refuses_or_is_silent_is_exit_3_with_what_to_check(
-    changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
+    changes: dict[str, str], check: str, cloud: Emulator, folder: Path
 ) -> None:
     """One hint after the log lines; no secret in any of them."""
     env = {**at(cloud), **changes}

@@ -15,11 +15,11 @@ from fc_reaper.cli.plan import every_timer
 from fc_reaper.events import parse_event
 from fc_reaper.policy import load_policy
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import POLICY, operations, policy, seeded, stopped
 
 
-def test_every_due_task_is_shown_with_reason_and_margin(cloud: EmulatorProcess, folder: Path) -> None:
+def test_every_due_task_is_shown_with_reason_and_margin(cloud: Emulator, folder: Path) -> None:
     """Policy and reason above, then task, function, rule, age, limit, over, and what happens."""
     ran = fc_reaper("plan", env=at(cloud), cwd=folder)
     assert "runaway: A transcode takes forty minutes at worst." in ran.text
@@ -28,23 +28,21 @@ def test_every_due_task_is_shown_with_reason_and_margin(cloud: EmulatorProcess, 
     assert "nothing was touched" in ran.text
 
 
-def test_it_touches_nothing_even_where_the_setting_enforces(cloud: EmulatorProcess, folder: Path) -> None:
+def test_it_touches_nothing_even_where_the_setting_enforces(cloud: Emulator, folder: Path) -> None:
     """No stop request is sent."""
     fc_reaper("plan", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert "StopStatefulAsyncInvocation" not in operations(cloud)
     assert stopped(cloud) == set()
 
 
-def test_what_is_stuck_is_shown_though_it_is_not_due(cloud: EmulatorProcess, folder: Path) -> None:
+def test_what_is_stuck_is_shown_though_it_is_not_due(cloud: Emulator, folder: Path) -> None:
     """And makes the exit code 1."""
     ran = fc_reaper("plan", env=at(cloud), cwd=folder)
     assert "stuck-1 media/transcode@prod - 10m STUCK" in ran.text
     assert ran.code == 1
 
 
-def test_a_pipe_gets_80_columns_no_colour_and_a_silent_second_stream(
-    cloud: EmulatorProcess, folder: Path
-) -> None:
+def test_a_pipe_gets_80_columns_no_colour_and_a_silent_second_stream(cloud: Emulator, folder: Path) -> None:
     """Also with an id of the greatest length, which is folded and not cut."""
     ran = fc_reaper("plan", env=at(cloud), cwd=folder)
     assert max(map(len, ran.out.splitlines())) <= 80
@@ -62,7 +60,7 @@ def test_long_names_are_folded_and_not_cut(tmp_path: Path) -> None:
     assert sum(line.split(" ")[0].count("i") for line in ran.out.splitlines() if line.startswith("ii")) == 128
 
 
-def test_a_terminal_gets_colour_unless_it_refuses(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_terminal_gets_colour_unless_it_refuses(cloud: Emulator, folder: Path) -> None:
     """NO_COLOR is respected; bold is no colour."""
     assert "31m" in on_a_terminal(at(cloud, TERM="xterm"), folder)
     assert "31m" not in on_a_terminal(at(cloud, TERM="xterm", NO_COLOR="1"), folder)
@@ -94,7 +92,7 @@ def test_no_due_task_is_left_out(tmp_path: Path) -> None:
     assert ran.code == as_json.code == 1
 
 
-def test_nothing_due_is_said_with_what_was_seen(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_nothing_due_is_said_with_what_was_seen(cloud: Emulator, tmp_path: Path) -> None:
     """Exit 0: all is well."""
     a_policy_file(tmp_path, policy(targets="[resize]", match="{alive_for: 9h}"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
@@ -102,7 +100,7 @@ def test_nothing_due_is_said_with_what_was_seen(cloud: EmulatorProcess, tmp_path
     assert ran.code == 0
 
 
-def test_what_could_not_be_listed_is_named_with_what_to_check(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_could_not_be_listed_is_named_with_what_to_check(cloud: Emulator, tmp_path: Path) -> None:
     """The others go on; exit 1."""
     a_policy_file(tmp_path, policy(targets="[media/transcode@prod, media/nobody@prod]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
@@ -122,7 +120,7 @@ def test_what_could_not_be_listed_is_named_with_what_to_check(cloud: EmulatorPro
     ids=["wrong secret", "wrong key id", "nobody there"],
 )
 def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
-    changes: dict[str, str], check: str, cloud: EmulatorProcess, folder: Path
+    changes: dict[str, str], check: str, cloud: Emulator, folder: Path
 ) -> None:
     """No table; on standard error what happened and what to check."""
     ran = fc_reaper("plan", env={**at(cloud), **changes}, cwd=folder)
@@ -130,7 +128,7 @@ def test_a_cloud_that_refuses_or_is_silent_is_exit_3(
     assert check in ran.errors[-1]
 
 
-def test_options_stand_for_settings(cloud: EmulatorProcess, folder: Path) -> None:
+def test_options_stand_for_settings(cloud: Emulator, folder: Path) -> None:
     """--endpoint and --api-version win over the environment."""
     env = at(cloud, REAPER_ENDPOINT="http://127.0.0.1:9", REAPER_API_VERSION="2021-04-06")
     ran = fc_reaper(
@@ -140,7 +138,7 @@ def test_options_stand_for_settings(cloud: EmulatorProcess, folder: Path) -> Non
     assert any("/2016-08-15/" in call["path"] for call in cloud.calls()["recent"])
 
 
-def test_an_event_narrows_the_plan_as_it_narrows_a_run(cloud: EmulatorProcess, folder: Path) -> None:
+def test_an_event_narrows_the_plan_as_it_narrows_a_run(cloud: Emulator, folder: Path) -> None:
     """Here to one task, by its id."""
     (folder / "event.json").write_text('{"invocationId": "over-2"}')
     ran = fc_reaper("plan", "event.json", env=at(cloud), cwd=folder)
@@ -159,14 +157,14 @@ def test_without_an_event_every_timer_runs() -> None:
     assert {ask.kind for ask in asks} == {"timer"}
 
 
-def test_a_policy_that_the_event_does_not_run_is_named(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_policy_that_the_event_does_not_run_is_named(cloud: Emulator, tmp_path: Path) -> None:
     """So that no answer is not taken for one."""
     a_policy_file(tmp_path, policy(triggers="[alert, task]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
     assert "runaway did not run: only alert or task runs it." in ran.text
 
 
-def test_a_plan_can_be_written_for_apply(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_plan_can_be_written_for_apply(cloud: Emulator, folder: Path) -> None:
     """The tables as ever, then what to do with the file; a plan without a due task is one, too."""
     ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
     assert "over-1 media/transcode@prod running_for 3h 2h 1h would stop" in ran.text
@@ -178,9 +176,7 @@ def test_a_plan_can_be_written_for_apply(cloud: EmulatorProcess, folder: Path) -
     assert plan["endpoint"] == cloud.endpoint
 
 
-def test_the_advice_for_apply_has_the_options_that_it_needs_as_well(
-    cloud: EmulatorProcess, tmp_path: Path
-) -> None:
+def test_the_advice_for_apply_has_the_options_that_it_needs_as_well(cloud: Emulator, tmp_path: Path) -> None:
     """Else it would look for another policy, and refuse the plan; what was not written is not added."""
     a_policy_file(tmp_path).rename(tmp_path / "my policy.yaml")
     args = ("--policy", "my policy.yaml", "--endpoint", cloud.endpoint, "--api-version", "2021-04-06")
@@ -191,7 +187,7 @@ def test_the_advice_for_apply_has_the_options_that_it_needs_as_well(
     assert fc_reaper(*words, env=at(cloud), cwd=tmp_path).code == 0
 
 
-def test_a_plan_can_go_to_standard_output_alone(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_plan_can_go_to_standard_output_alone(cloud: Emulator, folder: Path) -> None:
     """So that it can be piped; tables would be in its way."""
     ran = fc_reaper("plan", "--out", "-", env=at(cloud), cwd=folder)
     assert ran.json["format"] == "fc-reaper plan"
@@ -199,7 +195,7 @@ def test_a_plan_can_go_to_standard_output_alone(cloud: EmulatorProcess, folder: 
     assert "3 stopped" in piped.text
 
 
-def test_a_plan_is_never_written_over_another_file(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_plan_is_never_written_over_another_file(cloud: Emulator, folder: Path) -> None:
     """Unless with --force; and the cloud is not asked in vain."""
     (folder / "plan.json").write_text("mine")
     before = operations(cloud)
@@ -223,7 +219,7 @@ def test_a_plan_is_never_written_over_another_file(cloud: EmulatorProcess, folde
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_plan_that_could_not_be_written_is_not_made(
-    args: list[str], said: str, cloud: EmulatorProcess, folder: Path
+    args: list[str], said: str, cloud: Emulator, folder: Path
 ) -> None:
     """Exit 2 with one line."""
     ran = fc_reaper("plan", *args, env=at(cloud), cwd=folder)
@@ -231,7 +227,7 @@ def test_a_plan_that_could_not_be_written_is_not_made(
     assert said in ran.err
 
 
-def test_a_plan_of_what_could_not_be_listed_is_not_written(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_plan_of_what_could_not_be_listed_is_not_written(cloud: Emulator, folder: Path) -> None:
     """Where the cloud refuses there is none; where it refuses a part the plan says so."""
     wrong = {**at(cloud), "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong"}
     assert fc_reaper("plan", "--out", "plan.json", env=wrong, cwd=folder).code == 3
@@ -242,7 +238,7 @@ def test_a_plan_of_what_could_not_be_listed_is_not_written(cloud: EmulatorProces
     assert json.loads((folder / "plan.json").read_text("utf-8"))["complete"] is False
 
 
-def test_what_holdout_spares_is_shown_and_planned_as_spared(cloud: EmulatorProcess, tmp_path: Path) -> None:
+def test_what_holdout_spares_is_shown_and_planned_as_spared(cloud: Emulator, tmp_path: Path) -> None:
     """And no apply stops it."""
     a_policy_file(tmp_path, policy(holdout="99.99%"))
     ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=tmp_path)

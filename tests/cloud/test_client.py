@@ -15,7 +15,7 @@ from fc_reaper.errors import CloudError, InvalidName, SettingsError
 from fc_reaper.models import Function, Task
 from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, FastClock, ours
 from tests.cloud.loopback import answering, hang_up, http
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 RUNNING = {"status": "Running", "enqueued": "-3h", "started": "-2h30m"}
 SEED = {
@@ -43,13 +43,13 @@ in_all_versions = pytest.mark.parametrize(("version", "function"), API_VERSIONS)
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[EmulatorProcess]:
+def running() -> Iterator[Emulator]:
     with running_emulator(seed=SEED) as emulator:
         yield emulator
 
 
 @pytest.fixture
-def emulator(running: EmulatorProcess) -> EmulatorProcess:
+def emulator(running: Emulator) -> Emulator:
     """The emulator as it was seeded."""
     running.reset()
     return running
@@ -73,7 +73,7 @@ def every_task(client: AsyncTaskClient, function: Function, **filters: Any) -> l
 
 @in_all_versions
 def test_a_listing_is_read_page_by_page_the_oldest_first(
-    emulator: EmulatorProcess, version: str, function: Function
+    emulator: Emulator, version: str, function: Function
 ) -> None:
     """Every task once, over three pages."""
     with ours(emulator.endpoint, api_version=version) as client:
@@ -86,7 +86,7 @@ def test_a_listing_is_read_page_by_page_the_oldest_first(
 
 
 @in_all_versions
-def test_filters_are_the_clouds_own(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_filters_are_the_clouds_own(emulator: Emulator, version: str, function: Function) -> None:
     """Status, latest start and beginning of the id are pushed down."""
     with ours(emulator.endpoint, api_version=version) as client:
         done = every_task(client, function, status="Succeeded")
@@ -100,7 +100,7 @@ def test_filters_are_the_clouds_own(emulator: EmulatorProcess, version: str, fun
 
 
 @in_all_versions
-def test_a_task_is_read_by_itself(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_a_task_is_read_by_itself(emulator: Emulator, version: str, function: Function) -> None:
     """With its dated events, and the moment that this is true for."""
     with ours(emulator.endpoint, api_version=version) as client:
         task, moment = client.get(function, "job-7")
@@ -115,7 +115,7 @@ def test_a_task_is_read_by_itself(emulator: EmulatorProcess, version: str, funct
 
 
 @in_all_versions
-def test_a_stop_is_accepted_once(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_a_stop_is_accepted_once(emulator: Emulator, version: str, function: Function) -> None:
     """The task goes through Stopping; the moment is that of the answer."""
     with ours(emulator.endpoint, api_version=version) as client:
         moment = client.stop(function, "job-7")
@@ -126,7 +126,7 @@ def test_a_stop_is_accepted_once(emulator: EmulatorProcess, version: str, functi
 
 
 @in_all_versions
-def test_a_stop_that_is_refused_says_why(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_a_stop_that_is_refused_says_why(emulator: Emulator, version: str, function: Function) -> None:
     """It finished in the meantime."""
     with ours(emulator.endpoint, api_version=version) as client, pytest.raises(CloudError) as caught:
         client.stop(function, "done-1")
@@ -137,7 +137,7 @@ def test_a_stop_that_is_refused_says_why(emulator: EmulatorProcess, version: str
 
 @in_all_versions
 def test_the_qualifier_is_sent_as_it_was_received(
-    emulator: EmulatorProcess, version: str, function: Function
+    emulator: Emulator, version: str, function: Function
 ) -> None:
     """With every read and with every stop, where the API version wants it."""
     other = function._replace(qualifier="canary-2")
@@ -153,7 +153,7 @@ def test_the_qualifier_is_sent_as_it_was_received(
 
 
 @in_all_versions
-def test_an_unknown_task_is_a_404(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_an_unknown_task_is_a_404(emulator: Emulator, version: str, function: Function) -> None:
     """Not there, or not visible yet."""
     with ours(emulator.endpoint, api_version=version) as client, pytest.raises(CloudError) as caught:
         client.get(function, "nobody")
@@ -162,9 +162,7 @@ def test_an_unknown_task_is_a_404(emulator: EmulatorProcess, version: str, funct
 
 
 @in_all_versions
-def test_functions_in_task_mode_are_listed(
-    emulator: EmulatorProcess, version: str, function: Function
-) -> None:
+def test_functions_in_task_mode_are_listed(emulator: Emulator, version: str, function: Function) -> None:
     """Each generation by itself."""
     with ours(emulator.endpoint, api_version=version) as client:
         page = client.functions_page(services=function.service is not None)
@@ -172,9 +170,7 @@ def test_functions_in_task_mode_are_listed(
 
 
 @in_all_versions
-def test_a_task_is_submitted_under_its_id(
-    emulator: EmulatorProcess, version: str, function: Function
-) -> None:
+def test_a_task_is_submitted_under_its_id(emulator: Emulator, version: str, function: Function) -> None:
     """The request id is the task's; a second of the same id is refused."""
     with ours(emulator.endpoint, api_version=version) as client:
         request_id = client.invoke_async(function, b'{"a": 1}', invocation_id="mine-1")
@@ -186,7 +182,7 @@ def test_a_task_is_submitted_under_its_id(
 
 @in_all_versions
 def test_a_submission_whose_answer_was_lost_is_not_doubled(
-    emulator: EmulatorProcess, version: str, function: Function
+    emulator: Emulator, version: str, function: Function
 ) -> None:
     """The refusal of the second attempt proves the first."""
     emulator.faults([{"operation": "InvokeFunction", "drop": "after", "times": 1}])
@@ -222,7 +218,7 @@ def test_only_a_202_is_an_accepted_submission(status: int) -> None:
 
 
 @in_all_versions
-def test_wrong_keys_are_refused_at_once(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_wrong_keys_are_refused_at_once(emulator: Emulator, version: str, function: Function) -> None:
     """A retry would not help."""
     keys = {"access_key_secret": f"not-{SECRET}"}
     with ours(emulator.endpoint, api_version=version, **keys) as client, pytest.raises(fc2.FcError) as caught:
@@ -243,9 +239,7 @@ def test_temporary_keys_are_signed(version: str, function: Function) -> None:
 
 
 @in_all_versions
-def test_account_and_trace_id_travel_along(
-    emulator: EmulatorProcess, version: str, function: Function
-) -> None:
+def test_account_and_trace_id_travel_along(emulator: Emulator, version: str, function: Function) -> None:
     """So that a call can be found again on the platform's side."""
     settings = {"api_version": version, "account_id": "123456789", "trace_id": "run-1"}
     with ours(emulator.endpoint, **settings) as client:
@@ -256,9 +250,7 @@ def test_account_and_trace_id_travel_along(
 
 
 @in_all_versions
-def test_every_attempt_is_limited_and_counted(
-    emulator: EmulatorProcess, version: str, function: Function
-) -> None:
+def test_every_attempt_is_limited_and_counted(emulator: Emulator, version: str, function: Function) -> None:
     """Also those that are retried: one rate holds for all calls."""
     emulator.faults([{"operation": "*", "status": 503, "code": "ResourceThrottled", "times": 2}])
     order: list[Any] = []
@@ -272,7 +264,7 @@ def test_every_attempt_is_limited_and_counted(
 
 
 @in_all_versions
-def test_a_stop_is_never_retried(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_a_stop_is_never_retried(emulator: Emulator, version: str, function: Function) -> None:
     """The task is read before a second request."""
     emulator.faults(
         [{"operation": "*", "status": 503, "code": "ResourceThrottled", "retryAfter": 1, "times": 1}]
@@ -283,7 +275,7 @@ def test_a_stop_is_never_retried(emulator: EmulatorProcess, version: str, functi
     assert sum(emulator.calls()["counts"].values()) == 1
 
 
-def test_the_moment_is_the_servers_when_it_is_earlier(emulator: EmulatorProcess) -> None:
+def test_the_moment_is_the_servers_when_it_is_earlier(emulator: Emulator) -> None:
     """The difference of the clocks is kept, the largest one seen."""
     clock = FastClock().clock()
     with ours(emulator.endpoint, clock=clock) as client:
@@ -297,7 +289,7 @@ def test_the_moment_is_the_servers_when_it_is_earlier(emulator: EmulatorProcess)
 
 
 @pytest.mark.parametrize("version", ["2021-04-06", "2016-08-15", "2023-03-30"])
-def test_the_version_goes_with_the_function(emulator: EmulatorProcess, version: str) -> None:
+def test_the_version_goes_with_the_function(emulator: Emulator, version: str) -> None:
     """A function without a service is asked in 2023-03-30, whatever is set for the others."""
     with ours(emulator.endpoint, api_version=version) as client:
         client.get(RESIZE, "job-7")
@@ -310,7 +302,7 @@ def test_the_version_goes_with_the_function(emulator: EmulatorProcess, version: 
 
 
 @pytest.mark.parametrize("bad", ["", "..", "a/b", "a?b", "job-1\n", "x" * 129])
-def test_an_impossible_name_is_not_sent(emulator: EmulatorProcess, bad: str) -> None:
+def test_an_impossible_name_is_not_sent(emulator: Emulator, bad: str) -> None:
     """Neither in the path nor in the query."""
     places = [
         TRANSCODE._replace(service=bad),
@@ -332,7 +324,7 @@ def test_an_impossible_name_is_not_sent(emulator: EmulatorProcess, bad: str) -> 
 
 
 @in_all_versions
-def test_many_threads_share_a_client(emulator: EmulatorProcess, version: str, function: Function) -> None:
+def test_many_threads_share_a_client(emulator: Emulator, version: str, function: Function) -> None:
     """Each gets its own answer, over no more connections than threads."""
     ids = [f"job-{n}" for n in range(1, 201)]
     with ours(emulator.endpoint, api_version=version) as client, ThreadPoolExecutor(8) as threads:
@@ -358,7 +350,7 @@ def test_threads_keep_their_connections() -> None:
 
 
 @pytest.mark.parametrize(("include_payload", "limit"), [(False, "100"), (True, "25")])
-def test_a_page_with_payloads_is_small(emulator: EmulatorProcess, include_payload: bool, limit: str) -> None:
+def test_a_page_with_payloads_is_small(emulator: Emulator, include_payload: bool, limit: str) -> None:
     """A payload has up to 128 KB, and many pages are in flight at the same time."""
     with ours(emulator.endpoint) as client:
         client.list_page(TRANSCODE, include_payload=include_payload)

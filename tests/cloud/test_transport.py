@@ -24,7 +24,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError, SettingsError
 from tests.cloud.clients import SECRET, TOKEN, TRANSCODE, ours
 from tests.cloud.loopback import answering, http, silent
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.reaping import reap
 from tests.run.account import SEED, policy
 

@@ -8,17 +8,17 @@ import pytest
 
 from tests.emulator.seeds import A_SHIFT
 from tests.emulator.wire import VERSIONS, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 
 @pytest.fixture
-def emulator() -> Iterator[EmulatorProcess]:
+def emulator() -> Iterator[Emulator]:
     with running_emulator(seed=A_SHIFT) as emulator:
         yield emulator
 
 
 @pytest.fixture
-def call(emulator: EmulatorProcess) -> Caller:
+def call(emulator: Emulator) -> Caller:
     return Caller(emulator.endpoint)
 
 

@@ -10,10 +10,10 @@ import requests
 
 from tests.emulator.seeds import both, seed
 from tests.emulator.wire import V2016, V2021, V2023, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 
-def test_all_tasks_are_shown_with_events_and_payload(emulator: EmulatorProcess) -> None:
+def test_all_tasks_are_shown_with_events_and_payload(emulator: Emulator) -> None:
     """Those of 3.0 in the names of both 3.0 and 2.0."""
     tasks = emulator.tasks()
     assert len(tasks) == 22
@@ -25,9 +25,7 @@ def test_all_tasks_are_shown_with_events_and_payload(emulator: EmulatorProcess) 
     assert three["functionName"] == "transcode"
 
 
-def test_calls_are_counted_by_the_operations_of_their_version(
-    emulator: EmulatorProcess, call: Caller
-) -> None:
+def test_calls_are_counted_by_the_operations_of_their_version(emulator: Emulator, call: Caller) -> None:
     for version in (V2016, V2021, V2023):
         api = Api(call, version)
         for ask in (api.page, lambda d=api: d.get("job-1"), lambda d=api: d.stop("job-1"), api.invoke):
@@ -48,7 +46,7 @@ def test_calls_are_counted_by_the_operations_of_their_version(
     }
 
 
-def test_a_call_is_recorded_without_its_secrets(emulator: EmulatorProcess, api: Api) -> None:
+def test_a_call_is_recorded_without_its_secrets(emulator: Emulator, api: Api) -> None:
     extra = {"x-fc-trace-id": "run-1", "x-fc-account-id": "123456789"}
     traced = replace(api, call=replace(api.call, extra=extra, token="tok-5E"))
     answer = traced.get("missing")
@@ -117,7 +115,7 @@ def test_a_stopped_task_does_not_succeed_later() -> None:
         assert [task["status"] for task in other.tasks()] == ["Stopped", "Stopped"]
 
 
-def test_advancing_the_clock_moves_tasks_and_not_signatures(emulator: EmulatorProcess, api: Api) -> None:
+def test_advancing_the_clock_moves_tasks_and_not_signatures(emulator: Emulator, api: Api) -> None:
     """Task times move into the past; signatures with the real time stay valid."""
     before = api.get("job-1").json()
     emulator.advance("2h30m")
@@ -131,14 +129,14 @@ def test_advancing_the_clock_moves_tasks_and_not_signatures(emulator: EmulatorPr
     "body",
     [None, [], {}, {"advance": 1}, {"advance": "1"}, {"advance": "-1h"}, {"by": "1h"}, {"advance": "3651d"}],
 )
-def test_a_wrong_advance_is_refused(emulator: EmulatorProcess, body: object) -> None:
+def test_a_wrong_advance_is_refused(emulator: Emulator, body: object) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         emulator.admin("POST", "clock", body)
     with refused.value as answer:
         assert answer.code == 400
 
 
-def test_a_reset_restores_the_seed(emulator: EmulatorProcess, api: Api) -> None:
+def test_a_reset_restores_the_seed(emulator: Emulator, api: Api) -> None:
     """Relative times count from now; calls, faults and the advance of the clock are gone."""
     at = api.get("job-1").json()["startedTime"]
     api.stop("job-1")
@@ -154,7 +152,7 @@ def test_a_reset_restores_the_seed(emulator: EmulatorProcess, api: Api) -> None:
     assert api.get("mine").status_code == 404
 
 
-def test_an_unknown_admin_path_is_404_and_not_counted(emulator: EmulatorProcess) -> None:
+def test_an_unknown_admin_path_is_404_and_not_counted(emulator: Emulator) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         emulator.admin("GET", "secrets")
     with refused.value as answer:

@@ -8,12 +8,12 @@ import pytest
 
 from tests.emulator.seeds import both, seed
 from tests.emulator.wire import V2023, VERSIONS, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 ASYNC = {"x-fc-invocation-type": "Async"}
 
 
-def test_a_call_in_task_mode_is_a_task_of_the_given_id(emulator: EmulatorProcess, api: Api) -> None:
+def test_a_call_in_task_mode_is_a_task_of_the_given_id(emulator: Emulator, api: Api) -> None:
     """202, an empty body, the id in a header; the task's request id is that of the call."""
     answer = api.invoke({**ASYNC, api.id_header: "mine-1"}, b'{"a": 1}')
     assert (answer.status_code, answer.content) == (202, b"")
@@ -24,7 +24,7 @@ def test_a_call_in_task_mode_is_a_task_of_the_given_id(emulator: EmulatorProcess
     assert record["taskPayload" if api.version == V2023 else "invocationPayload"] == '{"a": 1}'
 
 
-def test_an_invoked_task_runs_and_succeeds(emulator: EmulatorProcess, api: Api) -> None:
+def test_an_invoked_task_runs_and_succeeds(emulator: Emulator, api: Api) -> None:
     """Dequeued after 100 ms, running after 200 ms, done after 5 s."""
     api.invoke({**ASYNC, api.id_header: "mine-1"})
     emulator.advance("5s")
@@ -63,9 +63,7 @@ def test_an_asynchronous_body_has_at_most_128_kib(api: Api, size: int, status: i
         assert api.code(answer) == "EntityTooLarge"
 
 
-def test_a_synchronous_call_is_answered_with_its_body_and_is_no_task(
-    emulator: EmulatorProcess, api: Api
-) -> None:
+def test_a_synchronous_call_is_answered_with_its_body_and_is_no_task(emulator: Emulator, api: Api) -> None:
     before = len(emulator.tasks())
     answer = api.invoke({}, b"x" * 200_000)
     assert (answer.status_code, answer.content) == (200, b"x" * 200_000)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.emulator.seeds import Entry, both, seed
 from tests.emulator.wire import V2016, V2021, V2023, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 
 def _all_pages(api: Api, **query: str | int) -> list[list[str]]:
@@ -105,7 +105,7 @@ def test_the_window_on_started_time_includes_both_ends(api: Api) -> None:
     assert not set(api.ids(startedTimeBegin=at + 1)) & set(jobs)
 
 
-def test_a_window_moves_with_the_clock(emulator: EmulatorProcess, api: Api) -> None:
+def test_a_window_moves_with_the_clock(emulator: Emulator, api: Api) -> None:
     """Tasks are an hour older after an hour, in records and in the window alike."""
     before = api.get("job-1").json()["startedTime"]
     emulator.advance("1h")
@@ -123,7 +123,7 @@ def test_a_token_is_valid_for_its_own_query_only(api: Api) -> None:
         assert (answer.status_code, api.code(answer)) == (400, "InvalidArgument")
 
 
-def test_tasks_that_end_or_start_between_pages_move_no_others(emulator: EmulatorProcess, api: Api) -> None:
+def test_tasks_that_end_or_start_between_pages_move_no_others(emulator: Emulator, api: Api) -> None:
     """No other task is skipped or shown twice."""
     first = api.page(limit=4).json()
     api.stop("job-1")

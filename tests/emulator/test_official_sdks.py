@@ -16,7 +16,7 @@ from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.runtime import RuntimeOptions
 from fc2.fc_exceptions import FcError
 
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 
 # The SDKs themselves still use what Python 3.12 and later advise against.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utc:DeprecationWarning")
@@ -24,18 +24,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utc:Deprecatio
 JOBS = {f"job-{n}" for n in range(1, 6)}
 
 
-def _config(emulator: EmulatorProcess, secret: str = "emulator-secret") -> Config:
+def _config(emulator: Emulator, secret: str = "emulator-secret") -> Config:
     host = emulator.endpoint.removeprefix("http://")
     return Config(access_key_id="emulator", access_key_secret=secret, endpoint=host, protocol="http")
 
 
 @pytest.fixture
-def open_client(emulator: EmulatorProcess) -> Any:
+def open_client(emulator: Emulator) -> Any:
     return OpenClient(_config(emulator))
 
 
 @pytest.fixture
-def three_client(emulator: EmulatorProcess) -> Any:
+def three_client(emulator: Emulator) -> Any:
     return ThreeClient(_config(emulator))
 
 
@@ -45,11 +45,11 @@ class TestFc2:
     path = "/2016-08-15/services/media.prod/functions/transcode/stateful-async-invocations"
 
     @pytest.fixture
-    def client(self, emulator: EmulatorProcess) -> Any:
+    def client(self, emulator: Emulator) -> Any:
         return self._client(emulator, "emulator-secret")
 
     @staticmethod
-    def _client(emulator: EmulatorProcess, secret: str) -> Any:
+    def _client(emulator: Emulator, secret: str) -> Any:
         return fc2.Client(endpoint=emulator.endpoint, accessKeyID="emulator", accessKeySecret=secret)
 
     def _send(self, client: Any, method: str, path: str, params: dict[str, Any] | None = None) -> Any:
@@ -114,9 +114,7 @@ class TestFc2:
             ("emulator-secret", "/missing", 404, "StatefulAsyncInvocationNotFound"),
         ],
     )
-    def test_reports_errors(
-        self, emulator: EmulatorProcess, secret: str, path: str, status: int, code: str
-    ) -> None:
+    def test_reports_errors(self, emulator: Emulator, secret: str, path: str, status: int, code: str) -> None:
         with pytest.raises(FcError) as refused:
             self._send(self._client(emulator, secret), "PUT", self.path + path)
         assert (refused.value.status_code, refused.value.err_code) == (status, code)
@@ -197,7 +195,7 @@ class TestOpen20210406:
         ],
     )
     def test_reports_errors(
-        self, emulator: EmulatorProcess, secret: str, function: str, task: str, status: int, code: str
+        self, emulator: Emulator, secret: str, function: str, task: str, status: int, code: str
     ) -> None:
         client = OpenClient(_config(emulator, secret))
         request = open_models.StopStatefulAsyncInvocationRequest(qualifier="prod")
@@ -269,7 +267,7 @@ class TestThree20230330:
         ],
     )
     def test_reports_errors(
-        self, emulator: EmulatorProcess, secret: str, function: str, task: str, status: int, code: str
+        self, emulator: Emulator, secret: str, function: str, task: str, status: int, code: str
     ) -> None:
         client = ThreeClient(_config(emulator, secret))
         with pytest.raises(AlibabaCloudException) as refused:

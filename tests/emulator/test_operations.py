@@ -9,7 +9,7 @@ import pytest
 from fc_emulator.account import Account
 from tests.emulator.seeds import A_SHIFT
 from tests.emulator.wire import V2016, V2021, V2023, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 
 def test_a_task_is_read_with_its_fields(api: Api) -> None:
@@ -65,7 +65,7 @@ def test_payloads_are_listed_only_on_request(api: Api) -> None:
     assert all(key in task for task in full[api.tasks_key])
 
 
-def test_a_task_is_stopping_first_and_stopped_later(emulator: EmulatorProcess, api: Api) -> None:
+def test_a_task_is_stopping_first_and_stopped_later(emulator: Emulator, api: Api) -> None:
     """Stopped has an end time and the events of both."""
     answer = api.stop("job-1")
     assert answer.status_code == 200

@@ -8,12 +8,12 @@ import pytest
 
 from tests.emulator.seeds import A_SHIFT, both, seed
 from tests.emulator.wire import V2021, V2023, VERSIONS, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 DAY = 86_400_000
 
 
-def _apis(emulator: EmulatorProcess) -> list[Api]:
+def _apis(emulator: Emulator) -> list[Api]:
     return [Api(Caller(emulator.endpoint), version) for version in VERSIONS]
 
 
@@ -141,7 +141,7 @@ def test_latency_is_added_to_every_call() -> None:
             assert time.monotonic() - began >= 0.24
 
 
-def test_the_same_name_with_and_without_a_service_is_two_functions(emulator: EmulatorProcess) -> None:
+def test_the_same_name_with_and_without_a_service_is_two_functions(emulator: Emulator) -> None:
     two, three = (Api(Caller(emulator.endpoint), version) for version in (V2021, V2023))
     two.stop("job-1")
     assert two.get("job-1").json()["status"] == "Stopping"

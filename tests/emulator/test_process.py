@@ -19,7 +19,7 @@ import pytest
 
 from fc_emulator.__main__ import main
 from tests.emulator.wire import V2016, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 
 class Outcome(NamedTuple):
@@ -80,7 +80,7 @@ def test_it_ends_although_a_call_is_in_progress() -> None:
         host, port = endpoint.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(b"GET /2016-08-15/services HTTP/1.1\r\nHost: x\r\n\r\n")
-            while not EmulatorProcess(endpoint).calls()["counts"]:
+            while not Emulator(endpoint).calls()["counts"]:
                 time.sleep(0.02)
             _ends(process, signal.SIGTERM)
 

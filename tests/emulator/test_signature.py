@@ -12,7 +12,7 @@ import pytest
 
 from tests.emulator.seeds import A_SHIFT
 from tests.emulator.wire import V2016, V2021, V2023, VERSIONS, Api, Caller
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 
 CODES: dict[str, tuple[Callable[[Caller], Caller], str]] = {
     "wrong secret": (lambda c: replace(c, secret="wrong"), "SignatureNotMatch"),
@@ -23,7 +23,7 @@ CODES: dict[str, tuple[Callable[[Caller], Caller], str]] = {
 
 
 @pytest.mark.parametrize("mistake", CODES)
-def test_a_wrong_signature_is_refused_with_403(api: Api, mistake: str, emulator: EmulatorProcess) -> None:
+def test_a_wrong_signature_is_refused_with_403(api: Api, mistake: str, emulator: Emulator) -> None:
     """The operation is not carried out, and the call counts."""
     change, code = CODES[mistake]
     other = replace(api, call=change(api.call))

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fc_reaper.policy.lock import Lock, dump_lock
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.monitoring.sls import Record
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, SEED, policy, seeded
@@ -64,7 +64,7 @@ def quiet() -> History:
     return history
 
 
-def _first_day(history: History, cloud: EmulatorProcess) -> None:
+def _first_day(history: History, cloud: Emulator) -> None:
     """Dry runs: by the timer, and by other events."""
     start = MIDNIGHT - 86_400
     for number in range(3):
@@ -81,7 +81,7 @@ def _first_day(history: History, cloud: EmulatorProcess) -> None:
         history.add(start + 6000, reap(cloud.endpoint, path, TIMER))
 
 
-def _second_day(history: History, cloud: EmulatorProcess) -> None:
+def _second_day(history: History, cloud: Emulator) -> None:
     """Enforcement: held back at first, then refused, then done; and a timer that slept for an hour."""
     held_back = [policy(halt_over="1"), policy(budget="1/run"), policy(targets="[media/nobody, gone/at-all]")]
     for number, text in enumerate(held_back):

@@ -18,7 +18,7 @@ from fc_reaper.log import LEVELS, LINES, JsonLog, Line, Result, fitted
 from fc_reaper.models import Function, Task
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.report import Outcome, Report
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.monitoring.history import History
 from tests.monitoring.published import SCHEMA, must_be_published
 from tests.reaping import KEYS

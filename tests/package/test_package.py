@@ -23,7 +23,7 @@ import pytest
 import yaml
 from scripts import package as script
 
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.package.conftest import POLICY, RUNTIMES, Packages, skip_without_index, use_wheels
 from tests.package.fc_runtime import PLATFORMS
 from tests.project.files import ROOT
@@ -262,14 +262,14 @@ def run_instance(
 
 
 @pytest.fixture
-def emulator() -> Iterator[EmulatorProcess]:
+def emulator() -> Iterator[Emulator]:
     with running_emulator("--security-token", RIGHT["security_token"], seed=SEED) as running:
         yield running
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_one_instance_sweeps_as_the_platform_would_run_it(
-    packages: Packages, platform: str, emulator: EmulatorProcess, tmp_path: Path
+    packages: Packages, platform: str, emulator: Emulator, tmp_path: Path
 ) -> None:
     """Keys of yesterday, then fresh ones, then enforcement: each invocation uses what it is given.
 

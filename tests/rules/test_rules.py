@@ -15,7 +15,7 @@ from fc_reaper.policy.schema import policy_schema
 from fc_reaper.rules.fields import InvocationId
 from fc_reaper.rules.rules import RULES, Moment, Rule, RuleResult, register
 from tests.builders import NOON
-from tests.emulator_process import running_emulator
+from tests.emulator_server import running_emulator
 from tests.policy.builders import a_file, issue, loaded, policy
 from tests.reaping import reap
 from tests.run.account import SEED

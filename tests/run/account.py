@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 
 
 def seeded(invocation_id: str, status: str, **fields: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def policy(**changes: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def stopped(cloud: EmulatorProcess) -> set[str]:
+def stopped(cloud: Emulator) -> set[str]:
     """The ids of all tasks for which a stop took effect, by the emulator's own journal."""
     return {
         entry["invocationId"]
@@ -63,6 +63,6 @@ def stopped(cloud: EmulatorProcess) -> set[str]:
     }
 
 
-def operations(cloud: EmulatorProcess) -> dict[str, int]:
+def operations(cloud: Emulator) -> dict[str, int]:
     """How often each operation was called."""
     return dict(cloud.calls()["counts"])

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import SEED
 
 
 @pytest.fixture
-def cloud() -> Iterator[EmulatorProcess]:
+def cloud() -> Iterator[Emulator]:
     """The usual account as it was seeded, without faults, and with no calls counted."""
     with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
         yield emulator

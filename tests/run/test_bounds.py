@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from fc_reaper.clock import Clock, RateLimiter
 from fc_reaper.errors import CloudError
 from fc_reaper.sweep.scanner import RecentSet
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, operations, policy, seeded, stopped
 
 MANY = {"invocations": [seeded("over-{n}", "Running", count=30, enqueued="-5h", started="-3h")]}
 
 
-def test_a_spent_budget_is_logged_with_its_numbers(cloud: EmulatorProcess) -> None:
+def test_a_spent_budget_is_logged_with_its_numbers(cloud: Emulator) -> None:
     """How many were due, and how many were allowed."""
     reaped = reap(cloud.endpoint, policy(budget="2/run"))
     (line,) = reaped.logged("budget_spent")
@@ -45,7 +45,7 @@ def test_a_story_that_was_begun_is_logged_to_its_end() -> None:
     assert len(reaped.ids("accepted")) == 5
 
 
-def test_two_runs_at_once_stop_nothing_that_was_not_due(cloud: EmulatorProcess) -> None:
+def test_two_runs_at_once_stop_nothing_that_was_not_due(cloud: Emulator) -> None:
     """Each task is stopped by one of them; what the other finds is an outcome, not an error."""
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(lambda _: reap(cloud.endpoint, POLICY, enforce=True), range(2)))
@@ -53,7 +53,7 @@ def test_two_runs_at_once_stop_nothing_that_was_not_due(cloud: EmulatorProcess) 
     assert all("failed" not in run.counts for run in runs)
 
 
-def test_targets_rotate(cloud: EmulatorProcess) -> None:
+def test_targets_rotate(cloud: Emulator) -> None:
     """Where the time is short it is not always the same ones that go without."""
     seed = {
         "invocations": [{**seeded("t", "Running", started="-1m"), "functionName": f"f{n}"} for n in range(6)]
@@ -68,7 +68,7 @@ def test_targets_rotate(cloud: EmulatorProcess) -> None:
     assert len(first) > 2
 
 
-def test_kept_tasks_are_logged_at_debug(cloud: EmulatorProcess) -> None:
+def test_kept_tasks_are_logged_at_debug(cloud: Emulator) -> None:
     """Each with the rule that keeps it."""
     reaped = reap(cloud.endpoint, POLICY, log_level="debug")
     rules = {
@@ -123,7 +123,7 @@ def test_no_turn_is_waited_for_that_comes_too_late() -> None:
     assert caught.value.out_of_time
 
 
-def test_a_stop_follows_its_reading_at_once(cloud: EmulatorProcess) -> None:
+def test_a_stop_follows_its_reading_at_once(cloud: Emulator) -> None:
     """However slow the rate: the turn of the stop is waited for before the task is read."""
     reap(cloud.endpoint, policy(unless="[over-2, over-3, vip-*]"), enforce=True, rate="2/s", timeout=30)
     calls = cloud.calls()["recent"]

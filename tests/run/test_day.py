@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.models import Exit
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped
 from tests.run.test_promises import adds_up
@@ -22,7 +22,7 @@ ACCOUNT: dict[str, Any] = {
 }
 
 
-def run(cloud: EmulatorProcess, budget: str, event: object = b"", **env: Any) -> Reaped:
+def run(cloud: Emulator, budget: str, event: object = b"", **env: Any) -> Reaped:
     reaped = reap(cloud.endpoint, policy(budget=budget), event, enforce=True, **env)
     assert adds_up(reaped)
     return reaped
@@ -61,7 +61,7 @@ def test_runs_of_one_day_share_its_budget() -> None:
             assert len(stopped(cloud)) == 2
 
 
-def test_the_day_is_asked_for_only_when_something_is_due(cloud: EmulatorProcess) -> None:
+def test_the_day_is_asked_for_only_when_something_is_due(cloud: Emulator) -> None:
     """An idle run costs not a call more."""
     idle = policy(match="{running_for: 99h}")
     reap(cloud.endpoint, idle, enforce=True)

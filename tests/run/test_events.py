@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fc_reaper.models import Exit
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 from tests.reaping import reap
 from tests.run.account import operations, stopped
 
@@ -28,14 +28,14 @@ policies:
 EXPECTED = {"transcode", "resize"}
 
 
-def listed_functions(cloud: EmulatorProcess) -> set[str]:
+def listed_functions(cloud: Emulator) -> set[str]:
     """The functions whose tasks were listed or read, by the emulator's own account."""
     paths = [call["path"].split("/") for call in cloud.calls()["recent"]]
     return {path[path.index("functions") + 1] for path in paths if "functions" in path}
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_a_sample_makes_a_run(cloud: EmulatorProcess, sample: Path) -> None:
+def test_a_sample_makes_a_run(cloud: Emulator, sample: Path) -> None:
     """It is understood or ignored, it never fails, and no other function than the targets is listed."""
     reaped = reap(cloud.endpoint, POLICY, sample.read_bytes(), enforce=True)
     refused = {line["why"] for line in reaped.logged("trigger_refused")}
@@ -46,7 +46,7 @@ def test_a_sample_makes_a_run(cloud: EmulatorProcess, sample: Path) -> None:
 
 
 @pytest.mark.parametrize("sample", REFUSED, ids=lambda path: path.name)
-def test_a_refused_sample_lists_nothing(cloud: EmulatorProcess, sample: Path) -> None:
+def test_a_refused_sample_lists_nothing(cloud: Emulator, sample: Path) -> None:
     """The reason is logged, no call is made, and the platform is given no reason to retry."""
     reaped = reap(cloud.endpoint, POLICY, sample.read_bytes(), enforce=True)
     assert reaped.finished.exit is Exit.REFUSED

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.handler import CloudUnreachable, handler
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 from tests.reaping import KEYS
 from tests.run.account import POLICY
 
@@ -18,7 +18,7 @@ CONTEXT = SimpleNamespace(request_id="r-9", function=SimpleNamespace(timeout=60)
 
 
 @pytest.fixture
-def environment(cloud: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def environment(cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The function's environment, pointing at the emulator."""
     for name, value in {**KEYS, "REAPER_ENDPOINT": cloud.endpoint, "REAPER_POLICY": POLICY}.items():
         monkeypatch.setenv(name, value)
@@ -59,7 +59,7 @@ def test_the_runtimes_root_handler_neither_prefixes_nor_doubles(
     assert captured.out.count('"run_finished"') == 1
 
 
-def test_keys_are_read_at_each_invocation(environment: Any, cloud: EmulatorProcess) -> None:
+def test_keys_are_read_at_each_invocation(environment: Any, cloud: Emulator) -> None:
     """One instance lives longer than its keys."""
     keys = SimpleNamespace(access_key_id="emulator", access_key_secret="wrong", security_token="")
     wrong = SimpleNamespace(**vars(CONTEXT), credentials=keys)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from fc_reaper.models import Exit
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped
 from tests.run.test_promises import adds_up
@@ -36,7 +36,7 @@ LATEST_ORDER = policy(
 )
 
 
-def run(cloud: EmulatorProcess, text: str = LATEST_ORDER, event: object = b"", **env: Any) -> Reaped:
+def run(cloud: Emulator, text: str = LATEST_ORDER, event: object = b"", **env: Any) -> Reaped:
     reaped = reap(cloud.endpoint, text, event, enforce=True, **env)
     assert adds_up(reaped)
     return reaped
@@ -187,14 +187,14 @@ def test_payloads_are_asked_for_only_where_an_expression_needs_them() -> None:
         }
 
 
-def _lists(cloud: EmulatorProcess) -> list[dict[str, str]]:
+def _lists(cloud: Emulator) -> list[dict[str, str]]:
     calls = cloud.calls()["recent"]
     return [
         dict(parse_qsl(one["query"])) for one in calls if one["operation"] == "ListStatefulAsyncInvocations"
     ]
 
 
-def _payload_flags(cloud: EmulatorProcess) -> set[str]:
+def _payload_flags(cloud: Emulator) -> set[str]:
     return {one["includePayload"] for one in _lists(cloud)}
 
 

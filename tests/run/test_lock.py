@@ -10,7 +10,7 @@ import pytest
 from fc_reaper.models import Exit
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.lock import dump_lock, lock_of
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, policy, seeded, stopped
 
@@ -49,7 +49,7 @@ def refused(reaped: Reaped) -> dict[str, str]:
     return {line["policy"]: line["why"] for line in reaped.logged("not_approved")}
 
 
-def test_without_a_lock_nothing_changes(cloud: EmulatorProcess, folder: Path) -> None:
+def test_without_a_lock_nothing_changes(cloud: Emulator, folder: Path) -> None:
     """A policy in a folder by itself stops, and nothing is logged about locks."""
     path = folder / "policy.yaml"
     path.write_text(POLICY)
@@ -58,14 +58,14 @@ def test_without_a_lock_nothing_changes(cloud: EmulatorProcess, folder: Path) ->
     assert refused(reaped) == {}
 
 
-def test_what_the_lock_arms_stops(cloud: EmulatorProcess, folder: Path) -> None:
+def test_what_the_lock_arms_stops(cloud: Emulator, folder: Path) -> None:
     """As if there were none."""
     reaped = reap(cloud.endpoint, approved(folder, POLICY), enforce=True)
     assert reaped.ids("confirmed") == stopped(cloud) == OVER
     assert refused(reaped) == {}
 
 
-def test_a_link_to_the_policy_is_no_way_around_its_lock(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_link_to_the_policy_is_no_way_around_its_lock(cloud: Emulator, folder: Path) -> None:
     """Neither is one to the lock itself."""
     path = approved(folder, TWO, only={"waiting"})
     elsewhere = folder / "elsewhere"
@@ -78,9 +78,7 @@ def test_a_link_to_the_policy_is_no_way_around_its_lock(cloud: EmulatorProcess, 
 
 
 @pytest.mark.parametrize("enforce", [False, True])
-def test_a_policy_that_is_not_in_the_lock_only_reports(
-    cloud: EmulatorProcess, folder: Path, enforce: bool
-) -> None:
+def test_a_policy_that_is_not_in_the_lock_only_reports(cloud: Emulator, folder: Path, enforce: bool) -> None:
     """The approved one beside it is not touched by that; a dry run says the same as an enforcement."""
     reaped = reap(cloud.endpoint, approved(folder, TWO, only={"waiting"}), enforce=enforce)
     assert reaped.ids("reported") == OVER
@@ -107,7 +105,7 @@ def test_a_policy_that_is_not_in_the_lock_only_reports(
     ],
 )
 def test_a_policy_that_was_changed_in_meaning_only_reports(
-    cloud: EmulatorProcess, folder: Path, old: str, new: str
+    cloud: Emulator, folder: Path, old: str, new: str
 ) -> None:
     """In whatever direction; a person has to review it again."""
     reaped = reap(cloud.endpoint, changed(approved(folder, POLICY), old, new), enforce=True)
@@ -133,7 +131,7 @@ def test_a_policy_that_was_changed_in_meaning_only_reports(
     ],
 )
 def test_comments_words_order_and_spellings_do_not_matter(
-    cloud: EmulatorProcess, folder: Path, old: str, new: str
+    cloud: Emulator, folder: Path, old: str, new: str
 ) -> None:
     """Nor an exemption more."""
     reaped = reap(cloud.endpoint, changed(approved(folder, POLICY), old, new), enforce=True)
@@ -142,9 +140,7 @@ def test_comments_words_order_and_spellings_do_not_matter(
 
 
 @pytest.mark.parametrize("new", ["", "exempt: [keep-1]", "exempt: [keep-1, ke*]"])
-def test_while_an_exemption_is_gone_nothing_is_approved(
-    cloud: EmulatorProcess, folder: Path, new: str
-) -> None:
+def test_while_an_exemption_is_gone_nothing_is_approved(cloud: Emulator, folder: Path, new: str) -> None:
     """Whoever approved the file relied on it; that another is wider, no fingerprint shows."""
     reaped = reap(cloud.endpoint, changed(approved(folder, TWO), "exempt: [keep-*]", new), enforce=True)
     assert stopped(cloud) == set()
@@ -165,7 +161,7 @@ def test_while_an_exemption_is_gone_nothing_is_approved(
     ],
 )
 def test_a_lock_that_cannot_be_read_arms_nothing(
-    cloud: EmulatorProcess, folder: Path, lock: bytes, words: str
+    cloud: Emulator, folder: Path, lock: bytes, words: str
 ) -> None:
     """Whatever is wrong with it, the run goes on and only reports."""
     path = approved(folder, TWO)
@@ -177,7 +173,7 @@ def test_a_lock_that_cannot_be_read_arms_nothing(
     assert reaped.ids("reported") == OVER | QUEUE
 
 
-def test_a_lock_that_is_no_file_arms_nothing(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_lock_that_is_no_file_arms_nothing(cloud: Emulator, folder: Path) -> None:
     """A folder of that name, or a link into nothing, is no sign that all is well."""
     path = approved(folder, POLICY)
     lock = folder / "policy.lock"
@@ -190,7 +186,7 @@ def test_a_lock_that_is_no_file_arms_nothing(cloud: EmulatorProcess, folder: Pat
     assert stopped(cloud) == set()
 
 
-def test_an_edited_lock_arms_nothing_more(cloud: EmulatorProcess, folder: Path) -> None:
+def test_an_edited_lock_arms_nothing_more(cloud: Emulator, folder: Path) -> None:
     """Its budget is for the reader, and must be the one of the policy."""
     path = approved(folder, POLICY)
     changed(folder / "policy.lock", "20/run", "10/run")
@@ -201,14 +197,14 @@ def test_an_edited_lock_arms_nothing_more(cloud: EmulatorProcess, folder: Path) 
 @pytest.mark.parametrize(
     "event", [{"invocationId": "over-1"}, {"functionName": "transcode"}, {"alerts": [{"status": "firing"}]}]
 )
-def test_no_event_goes_past_the_lock(cloud: EmulatorProcess, folder: Path, event: object) -> None:
+def test_no_event_goes_past_the_lock(cloud: Emulator, folder: Path, event: object) -> None:
     """Not even one that names the task."""
     reaped = reap(cloud.endpoint, approved(folder, POLICY, only=set()), event, enforce=True)
     assert stopped(cloud) == set()
     assert refused(reaped).keys() == {"runaway"}
 
 
-def test_a_policy_that_reports_needs_no_lock(cloud: EmulatorProcess, folder: Path) -> None:
+def test_a_policy_that_reports_needs_no_lock(cloud: Emulator, folder: Path) -> None:
     """It never stops anything."""
     text = policy().replace("    stop:", "    report:")
     reaped = reap(cloud.endpoint, approved(folder, text), enforce=True)

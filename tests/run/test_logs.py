@@ -21,7 +21,7 @@ from fc_reaper.log import (
     RunStarted,
     TaskLine,
 )
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 from tests.reaping import reap
 from tests.run.account import POLICY
 
@@ -75,7 +75,7 @@ def test_details_are_silent_unless_fields_of() -> None:
     assert json.loads(line)["level"] == "DEBUG"
 
 
-def test_a_listener_receives_what_is_printed(cloud: EmulatorProcess) -> None:
+def test_a_listener_receives_what_is_printed(cloud: Emulator) -> None:
     """The same lines in the same order, as values."""
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
     assert [line.fields() for line in reaped.values] == reaped.lines

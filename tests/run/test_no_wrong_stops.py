@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.models import ALIVE
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import seeded
 
@@ -85,7 +85,7 @@ def truly_over(record: dict[str, Any], now: int) -> set[str]:
     return {rule for rule, age in ages.items() if age > LIMITS[rule]}
 
 
-def wrongly_stopped(cloud: EmulatorProcess) -> list[str]:
+def wrongly_stopped(cloud: Emulator) -> list[str]:
     """The stops that no rule allowed."""
     records = {_id(record): record for record in cloud.tasks()}
     wrong = []
@@ -98,7 +98,7 @@ def wrongly_stopped(cloud: EmulatorProcess) -> list[str]:
     return wrong
 
 
-def missed(cloud: EmulatorProcess, reaped: Reaped, rules: set[str]) -> set[str]:
+def missed(cloud: Emulator, reaped: Reaped, rules: set[str]) -> set[str]:
     """What breaks one of *rules*, may be stopped, and was not."""
     stopped = {entry["invocationId"] for entry in cloud.journal() if entry["cause"] == "stop"}
     over = {

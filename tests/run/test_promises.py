@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.models import Exit
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, SEED, operations, policy, stopped
 
@@ -22,7 +22,7 @@ def adds_up(reaped: Reaped) -> bool:
     return bool(counts["listed"] == listed and counts["due"] == sum(counts[name] for name in outcomes))
 
 
-def test_a_dry_run_changes_nothing_and_names_what_would_be_stopped(cloud: EmulatorProcess) -> None:
+def test_a_dry_run_changes_nothing_and_names_what_would_be_stopped(cloud: Emulator) -> None:
     """Dry run is the default; it reads, evaluates and logs, and stops nothing."""
     reaped = reap(cloud.endpoint, POLICY)
     assert reaped.ids("would_stop") == OVER
@@ -31,7 +31,7 @@ def test_a_dry_run_changes_nothing_and_names_what_would_be_stopped(cloud: Emulat
     assert adds_up(reaped)
 
 
-def test_enforcing_stops_exactly_what_a_dry_run_named(cloud: EmulatorProcess) -> None:
+def test_enforcing_stops_exactly_what_a_dry_run_named(cloud: Emulator) -> None:
     """One code path: the same tasks, stopped, and confirmed by reading each again."""
     dry_run = reap(cloud.endpoint, POLICY).ids("would_stop")
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
@@ -40,7 +40,7 @@ def test_enforcing_stops_exactly_what_a_dry_run_named(cloud: EmulatorProcess) ->
     assert adds_up(reaped)
 
 
-def test_running_twice_stops_nothing_new(cloud: EmulatorProcess) -> None:
+def test_running_twice_stops_nothing_new(cloud: Emulator) -> None:
     """The second run finds nothing due."""
     reap(cloud.endpoint, POLICY, enforce=True)
     again = reap(cloud.endpoint, POLICY, enforce=True)
@@ -56,7 +56,7 @@ def test_running_twice_stops_nothing_new(cloud: EmulatorProcess) -> None:
         {"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "t", "payload": '{"dryRun": true}'},
     ],
 )
-def test_an_event_can_turn_a_run_into_a_dry_run(cloud: EmulatorProcess, event: Any) -> None:
+def test_an_event_can_turn_a_run_into_a_dry_run(cloud: Emulator, event: Any) -> None:
     """One dryRun anywhere makes the whole run a dry run."""
     reaped = reap(cloud.endpoint, POLICY, event, enforce=True)
     assert reaped.ids("would_stop") == OVER
@@ -71,7 +71,7 @@ def test_an_event_can_turn_a_run_into_a_dry_run(cloud: EmulatorProcess, event: A
         {"serviceName": "media", "functionName": "transcode", "dryRun": False, "budget": "100/run"},
     ],
 )
-def test_no_event_arms_a_run(cloud: EmulatorProcess, event: Any) -> None:
+def test_no_event_arms_a_run(cloud: Emulator, event: Any) -> None:
     """Enforcing needs the environment; an event cannot do it."""
     assert reap(cloud.endpoint, POLICY, event).ids("would_stop") == OVER
     assert stopped(cloud) == set()
@@ -87,7 +87,7 @@ def test_no_event_arms_a_run(cloud: EmulatorProcess, event: Any) -> None:
         {"invocationId": "nobody"},
     ],
 )
-def test_no_event_widens_the_targets(cloud: EmulatorProcess, event: Any) -> None:
+def test_no_event_widens_the_targets(cloud: Emulator, event: Any) -> None:
     """What is named outside the targets is refused, and nothing of it is even listed."""
     reaped = reap(cloud.endpoint, POLICY, event, enforce=True)
     assert reaped.logged("trigger_refused")
@@ -96,7 +96,7 @@ def test_no_event_widens_the_targets(cloud: EmulatorProcess, event: Any) -> None
     assert "ListStatefulAsyncInvocations" not in operations(cloud)
 
 
-def test_a_task_named_by_its_id_is_evaluated_like_any_other(cloud: EmulatorProcess) -> None:
+def test_a_task_named_by_its_id_is_evaluated_like_any_other(cloud: Emulator) -> None:
     """An event that names a task can stop it only if the policy says that it is due."""
     young = reap(cloud.endpoint, POLICY, {"invocationId": "young-1"}, enforce=True)
     assert (young.counts["kept"], young.finished.result.trigger) == (1, "task")
@@ -115,7 +115,7 @@ policies:
 """
 
 
-def test_an_application_can_cancel_its_own_task(cloud: EmulatorProcess) -> None:
+def test_an_application_can_cancel_its_own_task(cloud: Emulator) -> None:
     """A policy for tasks that are named stops them at any age, and nothing that is not named."""
     assert "due" not in reap(cloud.endpoint, CANCELLED, enforce=True).counts
     named = [{"invocationId": "young-1"}, {"invocationId": "queue-2"}, {"invocationId": "done-1"}]
@@ -135,7 +135,7 @@ def test_an_id_that_two_functions_know_is_refused() -> None:
         assert named.logged("confirmed")[0]["function"] == "resize"
 
 
-def test_an_id_is_not_certain_while_one_function_cannot_be_read(cloud: EmulatorProcess) -> None:
+def test_an_id_is_not_certain_while_one_function_cannot_be_read(cloud: Emulator) -> None:
     """The other function might know the id as well, so nothing is stopped."""
     cloud.faults(
         [{"operation": "GetStatefulAsyncInvocation", "times": 1, "status": 403, "code": "AccessDenied"}]
@@ -146,7 +146,7 @@ def test_an_id_is_not_certain_while_one_function_cannot_be_read(cloud: EmulatorP
     assert reaped.logged("trigger_refused")
 
 
-def test_the_qualifier_received_is_the_qualifier_sent(cloud: EmulatorProcess) -> None:
+def test_the_qualifier_received_is_the_qualifier_sent(cloud: Emulator) -> None:
     """Get and Stop carry the qualifier of the event; nothing is rewritten on the way."""
     reap(
         cloud.endpoint,
@@ -160,7 +160,7 @@ def test_the_qualifier_received_is_the_qualifier_sent(cloud: EmulatorProcess) ->
 
 
 @pytest.mark.parametrize("targets", ["['media/*@*']", "['*/transcode@prod']", "['media/transcode@*']"])
-def test_patterns_find_their_functions_by_discovery(cloud: EmulatorProcess, targets: str) -> None:
+def test_patterns_find_their_functions_by_discovery(cloud: Emulator, targets: str) -> None:
     """A pattern is matched against what exists in task mode."""
     reaped = reap(cloud.endpoint, policy(targets=targets), enforce=True)
     assert stopped(cloud) == OVER
@@ -168,7 +168,7 @@ def test_patterns_find_their_functions_by_discovery(cloud: EmulatorProcess, targ
     assert adds_up(reaped)
 
 
-def test_functions_of_3_0_are_reaped_alike(cloud: EmulatorProcess) -> None:
+def test_functions_of_3_0_are_reaped_alike(cloud: Emulator) -> None:
     """A target without a service speaks the 3.0 dialect; a pattern discovers what is in task mode."""
     for targets in ("[resize]", "['res*@*']"):
         cloud.reset()
@@ -178,19 +178,19 @@ def test_functions_of_3_0_are_reaped_alike(cloud: EmulatorProcess) -> None:
 
 
 @pytest.mark.parametrize("version", ["2021-04-06", "2016-08-15"])
-def test_both_dialects_of_2_0_reap_alike(cloud: EmulatorProcess, version: str) -> None:
+def test_both_dialects_of_2_0_reap_alike(cloud: Emulator, version: str) -> None:
     """The dialect is a setting; what happens is the same."""
     assert reap(cloud.endpoint, POLICY, enforce=True, api_version=version).ids("confirmed") == OVER
 
 
-def test_the_reaper_never_stops_itself(cloud: EmulatorProcess) -> None:
+def test_the_reaper_never_stops_itself(cloud: Emulator) -> None:
     """Its own function is exempt under every qualifier, also where it is named outright."""
     reaped = reap(cloud.endpoint, POLICY, enforce=True, self="media/transcode")
     assert stopped(cloud) == set()
     assert reaped.counts["exempt"] > 0
 
 
-def test_patterns_are_not_enforced_while_nobody_knows_who_the_reaper_is(cloud: EmulatorProcess) -> None:
+def test_patterns_are_not_enforced_while_nobody_knows_who_the_reaper_is(cloud: Emulator) -> None:
     """A pattern might mean the reaper itself."""
     reaped = reap(cloud.endpoint, policy(targets="['media/*@*']"), enforce=True, self="")
     assert reaped.finished.exit is Exit.REFUSED
@@ -198,7 +198,7 @@ def test_patterns_are_not_enforced_while_nobody_knows_who_the_reaper_is(cloud: E
     assert operations(cloud) == {}
 
 
-def test_a_listing_that_failed_proves_nothing(cloud: EmulatorProcess) -> None:
+def test_a_listing_that_failed_proves_nothing(cloud: Emulator) -> None:
     """With halt_over, a policy whose tasks could not all be counted stops none."""
     cloud.faults(
         [{"operation": "ListStatefulAsyncInvocations", "times": 1, "status": 403, "code": "AccessDenied"}]
@@ -209,7 +209,7 @@ def test_a_listing_that_failed_proves_nothing(cloud: EmulatorProcess) -> None:
     assert reaped.finished.exit is Exit.ATTENTION
 
 
-def test_more_than_halt_over_stops_none(cloud: EmulatorProcess) -> None:
+def test_more_than_halt_over_stops_none(cloud: Emulator) -> None:
     """Exactly so many are stopped; one more halts the policy."""
     halted = reap(cloud.endpoint, policy(halt_over="2"), enforce=True)
     assert (halted.counts["skipped"], stopped(cloud)) == (3, set())
@@ -218,7 +218,7 @@ def test_more_than_halt_over_stops_none(cloud: EmulatorProcess) -> None:
     assert stopped(cloud) == OVER
 
 
-def test_the_budget_stops_the_most_overdue_first(cloud: EmulatorProcess) -> None:
+def test_the_budget_stops_the_most_overdue_first(cloud: Emulator) -> None:
     """What is beyond the budget waits for the next run, and is logged."""
     text = policy(match="{alive_for: 1h}", budget="2/run", unless="[over-*, queue-*]")
     reaped = reap(cloud.endpoint, text, enforce=True)
@@ -243,7 +243,7 @@ def test_a_task_that_ended_in_the_meantime_is_an_outcome_not_an_error() -> None:
         assert "StopStatefulAsyncInvocation" not in operations(cloud)
 
 
-def test_an_answer_that_was_lost_is_settled_by_reading(cloud: EmulatorProcess) -> None:
+def test_an_answer_that_was_lost_is_settled_by_reading(cloud: Emulator) -> None:
     """The stop took effect though its answer never came; it is not sent again."""
     cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 1, "drop": "after"}])
     reaped = reap(cloud.endpoint, policy(unless="[over-2, over-3, vip-*]"), enforce=True)
@@ -251,7 +251,7 @@ def test_an_answer_that_was_lost_is_settled_by_reading(cloud: EmulatorProcess) -
     assert operations(cloud)["StopStatefulAsyncInvocation"] == 1
 
 
-def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: EmulatorProcess) -> None:
+def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: Emulator) -> None:
     """Before each attempt the task is read and evaluated again."""
     cloud.faults(
         [{"operation": "StopStatefulAsyncInvocation", "times": 2, "status": 503, "code": "ResourceThrottled"}]
@@ -262,7 +262,7 @@ def test_a_stop_is_tried_again_after_a_passing_trouble(cloud: EmulatorProcess) -
     assert (calls["StopStatefulAsyncInvocation"], calls["GetStatefulAsyncInvocation"]) == (3, 4)
 
 
-def test_a_refused_stop_is_a_failure_with_its_reason(cloud: EmulatorProcess) -> None:
+def test_a_refused_stop_is_a_failure_with_its_reason(cloud: Emulator) -> None:
     """A refusal that no retry cures is sent once and logged with status, code and request id."""
     cloud.faults(
         [{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "code": "AccessDenied"}]
@@ -286,7 +286,7 @@ def test_an_accepted_stop_is_confirmed_only_when_it_was_seen(stopping: str, outc
         assert reaped.counts[outcome] == 3
 
 
-def test_a_task_that_stops_for_too_long_is_reported_in_every_run(cloud: EmulatorProcess) -> None:
+def test_a_task_that_stops_for_too_long_is_reported_in_every_run(cloud: Emulator) -> None:
     """It is not stopped again, since no policy says so; it is reported."""
     for _ in range(2):
         reaped = reap(cloud.endpoint, POLICY, enforce=True)
@@ -296,7 +296,7 @@ def test_a_task_that_stops_for_too_long_is_reported_in_every_run(cloud: Emulator
 
 
 @pytest.mark.parametrize("shift", ["-1h", "+1h"])
-def test_clocks_that_disagree_stop_nothing(cloud: EmulatorProcess, shift: str) -> None:
+def test_clocks_that_disagree_stop_nothing(cloud: Emulator, shift: str) -> None:
     """More than half a minute between our clock and the cloud's: nobody knows how old anything is."""
     cloud.faults([{"operation": "GetStatefulAsyncInvocation", "times": 9, "date": shift}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
@@ -305,7 +305,7 @@ def test_clocks_that_disagree_stop_nothing(cloud: EmulatorProcess, shift: str) -
     assert reaped.finished.exit is Exit.ATTENTION
 
 
-def test_a_run_ends_within_its_margin_whatever_the_cloud_does(cloud: EmulatorProcess) -> None:
+def test_a_run_ends_within_its_margin_whatever_the_cloud_does(cloud: Emulator) -> None:
     """A cloud that does not answer costs the time that was given, and the run says that it is partial."""
     cloud.faults([{"operation": "*", "times": 99, "delay": "30s"}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=3, margin="1s")
@@ -315,7 +315,7 @@ def test_a_run_ends_within_its_margin_whatever_the_cloud_does(cloud: EmulatorPro
     cloud.reset()
 
 
-def test_one_missing_function_does_not_hinder_the_others(cloud: EmulatorProcess) -> None:
+def test_one_missing_function_does_not_hinder_the_others(cloud: Emulator) -> None:
     """The function that does not exist is reported, the others are swept."""
     reaped = reap(
         cloud.endpoint, policy(targets="[media/nobody, gone/at-all, media/transcode@prod]"), enforce=True
@@ -328,7 +328,7 @@ def test_one_missing_function_does_not_hinder_the_others(cloud: EmulatorProcess)
     assert reaped.finished.exit is Exit.ATTENTION
 
 
-def test_wrong_keys_are_a_cloud_that_refuses(cloud: EmulatorProcess) -> None:
+def test_wrong_keys_are_a_cloud_that_refuses(cloud: Emulator) -> None:
     """Nothing could be listed: the run says so and is not tried again by raising."""
     cloud.faults([{"operation": "*", "times": 99, "status": 403, "code": "SignatureNotMatch"}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
@@ -346,7 +346,7 @@ def test_a_cloud_that_is_down_can_be_cured_by_trying_again() -> None:
 @pytest.mark.parametrize(
     "event", [b"", b"{}", b"not json", b"[[[[", b"\xff\xfe", b"null", b'{"dry_run": true}', b"[" * 2_000_000]
 )
-def test_every_run_ends_with_exactly_one_last_line(cloud: EmulatorProcess, event: bytes) -> None:
+def test_every_run_ends_with_exactly_one_last_line(cloud: Emulator, event: bytes) -> None:
     """Any bytes give a run or a refusal, and either way one `run_finished`."""
     reaped = reap(cloud.endpoint, POLICY, event)
     assert len(reaped.logged("run_finished")) == 1
@@ -354,7 +354,7 @@ def test_every_run_ends_with_exactly_one_last_line(cloud: EmulatorProcess, event
 
 
 @pytest.mark.parametrize("text", ["\n", "version: 2\n", "nonsense\n", "version: 1\npolicies: []\n"])
-def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, text: str) -> None:
+def test_a_wrong_policy_is_a_refused_run(cloud: Emulator, text: str) -> None:
     """Nothing is listed, and every issue stands in the result."""
     reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.finished.exit is Exit.REFUSED
@@ -362,7 +362,7 @@ def test_a_wrong_policy_is_a_refused_run(cloud: EmulatorProcess, text: str) -> N
     assert operations(cloud) == {}
 
 
-def test_secrets_never_reach_a_line(cloud: EmulatorProcess) -> None:
+def test_secrets_never_reach_a_line(cloud: Emulator) -> None:
     """Also when the cloud repeats them in its refusal."""
     body = '{"Code": "AccessDenied", "Message": "you sent emulator-secret"}'
     cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 403, "foreign": body}])
@@ -371,7 +371,7 @@ def test_secrets_never_reach_a_line(cloud: EmulatorProcess) -> None:
     assert "emulator-secret" not in str(reaped.lines)
 
 
-def test_somebody_who_interrupts_gets_a_true_summary(cloud: EmulatorProcess) -> None:
+def test_somebody_who_interrupts_gets_a_true_summary(cloud: Emulator) -> None:
     """What was not begun is skipped, and the run says that it is partial."""
 
     def after_the_first_stop() -> bool:
@@ -385,7 +385,7 @@ def test_somebody_who_interrupts_gets_a_true_summary(cloud: EmulatorProcess) -> 
     assert adds_up(reaped)
 
 
-def test_what_time_does_not_allow_is_left_alone(cloud: EmulatorProcess) -> None:
+def test_what_time_does_not_allow_is_left_alone(cloud: Emulator) -> None:
     """Where each call takes long, scanning ends early and what is due is skipped for `margin`."""
     cloud.faults([{"operation": "GetStatefulAsyncInvocation", "times": 99, "delay": "5s"}])
     reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=3, margin="1s", concurrency="1")

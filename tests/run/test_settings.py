@@ -14,7 +14,7 @@ from fc_reaper.policy_files import read_policy
 from fc_reaper.settings import Settings, read_context, refuse_foreign_targets, refuse_no_time
 from fc_reaper.settings import read_credentials as credentials_of
 from fc_reaper.settings import read_settings as settings_of
-from tests.emulator_process import EmulatorProcess
+from tests.emulator_server import Emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, operations
 
@@ -206,7 +206,7 @@ def test_every_setting_is_read() -> None:
     }
 
 
-def test_a_misspelt_setting_ends_the_run_before_anything_is_listed(cloud: EmulatorProcess) -> None:
+def test_a_misspelt_setting_ends_the_run_before_anything_is_listed(cloud: Emulator) -> None:
     """Whoever wrote REAPER_DRY_RUN=true must not get an enforcing run."""
     reaped = reap(cloud.endpoint, POLICY, enforce=True, dry_run="true")
     assert [line["event"] for line in reaped.lines] == ["run_finished"]

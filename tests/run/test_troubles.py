@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fc_reaper.models import Exit
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, policy, seeded, stopped
 
@@ -40,7 +40,7 @@ def test_a_404_of_somebody_on_the_way_proves_no_absence() -> None:
         assert stopped(cloud) == set()
 
 
-def test_a_named_task_that_could_not_be_looked_for_is_worth_another_try(cloud: EmulatorProcess) -> None:
+def test_a_named_task_that_could_not_be_looked_for_is_worth_another_try(cloud: Emulator) -> None:
     """A command must not get lost because of a passing trouble."""
     cloud.faults([get_fault(status=503, code="ResourceThrottled")])
     text = policy(targets="[media/transcode@prod, media/other@prod]")
@@ -60,14 +60,14 @@ def test_what_the_time_did_not_allow_is_skipped_not_failed() -> None:
         assert len(stopped(cloud)) == reaped.counts.get("confirmed", 0) + reaped.counts.get("accepted", 0) > 5
 
 
-def test_a_slow_rate_stops_few_rather_than_none(cloud: EmulatorProcess) -> None:
+def test_a_slow_rate_stops_few_rather_than_none(cloud: Emulator) -> None:
     """Turns are not all spent on reading."""
     reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=16, margin="1s", rate="2/s")
     assert stopped(cloud)
     assert "failed" not in reaped.counts
 
 
-def test_discovery_that_hangs_does_not_starve_what_is_written_out(cloud: EmulatorProcess) -> None:
+def test_discovery_that_hangs_does_not_starve_what_is_written_out(cloud: Emulator) -> None:
     """The literal target is swept in the time that is left."""
     cloud.faults([{"operation": "ListAsyncInvokeConfigs", "times": 9, "delay": "60s"}])
     text = POLICY + (
@@ -91,7 +91,7 @@ def test_only_the_dialect_that_lacks_a_status_may_refuse_it() -> None:
         assert reaped.finished.exit is Exit.UNREACHABLE
 
 
-def test_stuck_tasks_of_named_policies_are_logged_by_the_timer(cloud: EmulatorProcess) -> None:
+def test_stuck_tasks_of_named_policies_are_logged_by_the_timer(cloud: Emulator) -> None:
     """What a policy stopped that only runs for named tasks is watched all the same."""
     text = policy(triggers="[task]", match="{status: Running}")
     timer = {"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "schedule"}
@@ -120,7 +120,7 @@ def test_what_cannot_be_stopped_does_not_use_up_the_budget() -> None:
         assert (reaped.counts["failed"], reaped.counts["confirmed"]) == (5, 3)
 
 
-def test_a_budget_is_never_exceeded(cloud: EmulatorProcess) -> None:
+def test_a_budget_is_never_exceeded(cloud: Emulator) -> None:
     """However many ended in the meantime."""
     cloud.faults(
         [get_fault(status=404, code="StatefulAsyncInvocationNotFound", match={"invocationId": "over-1"})]
@@ -131,7 +131,7 @@ def test_a_budget_is_never_exceeded(cloud: EmulatorProcess) -> None:
 
 
 @pytest.mark.parametrize("shift", ["-1h", "+1h"])
-def test_clocks_that_disagree_are_not_silent(cloud: EmulatorProcess, shift: str) -> None:
+def test_clocks_that_disagree_are_not_silent(cloud: Emulator, shift: str) -> None:
     """When all answers are dated an hour ago nothing seems due; the run must say so."""
     cloud.faults([{"operation": "*", "times": 99, "date": shift}])
     reaped = reap(cloud.endpoint, policy(match="{running_for: 150m}"), enforce=True)
@@ -139,7 +139,7 @@ def test_clocks_that_disagree_are_not_silent(cloud: EmulatorProcess, shift: str)
     assert "differ" in reaped.finished.result.errors[0]
 
 
-def test_a_stop_that_changed_nothing_needs_attention(cloud: EmulatorProcess) -> None:
+def test_a_stop_that_changed_nothing_needs_attention(cloud: Emulator) -> None:
     """Accepted, and still Running when it was read again: somebody should know."""
     fault = {"operation": "StopStatefulAsyncInvocation", "times": 9, "status": 200, "body": {}}
     cloud.faults([fault])
@@ -149,7 +149,7 @@ def test_a_stop_that_changed_nothing_needs_attention(cloud: EmulatorProcess) -> 
     assert reaped.finished.exit is Exit.ATTENTION
 
 
-def test_a_record_about_another_task_settles_nothing(cloud: EmulatorProcess) -> None:
+def test_a_record_about_another_task_settles_nothing(cloud: Emulator) -> None:
     """Neither that this one ended nor that it is still due."""
     cloud.faults([get_fault(status=200, body={"invocationId": "someone", "status": "Succeeded"})])
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
@@ -185,7 +185,7 @@ def test_a_role_that_may_list_but_not_read_is_not_silent() -> None:
         assert "media/transcode@prod" in reaped.finished.result.errors[0]
 
 
-def test_a_refusal_is_logged_in_the_result_with_its_reason(cloud: EmulatorProcess) -> None:
+def test_a_refusal_is_logged_in_the_result_with_its_reason(cloud: Emulator) -> None:
     """And only refusals: an alert that is over is none."""
     over = {"alertState": "OK", "metricName": "m", "dimensions": "{functionName=transcode}", "ruleId": "r"}
     reaped = reap(cloud.endpoint, POLICY, [{"functionName": "unknown"}, over])
@@ -195,13 +195,13 @@ def test_a_refusal_is_logged_in_the_result_with_its_reason(cloud: EmulatorProces
     ]
 
 
-def test_what_was_made_of_the_event_is_logged_also_when_the_policy_is_wrong(cloud: EmulatorProcess) -> None:
+def test_what_was_made_of_the_event_is_logged_also_when_the_policy_is_wrong(cloud: Emulator) -> None:
     """Two faults at once are two things to know."""
     reaped = reap(cloud.endpoint, "version: 2\n", {"dry_run": True})
     assert [line["event"] for line in reaped.lines] == ["trigger_refused", "run_finished"]
 
 
-def test_a_refused_element_may_come_again_mended(cloud: EmulatorProcess) -> None:
+def test_a_refused_element_may_come_again_mended(cloud: Emulator) -> None:
     """Only what was read makes the next of the same id a duplicate."""
     envelope = {"specversion": "1.0", "id": "1", "source": "app", "type": "t"}
     bad, good = {"functonName": "transcode"}, {"functionName": "transcode"}
@@ -211,7 +211,7 @@ def test_a_refused_element_may_come_again_mended(cloud: EmulatorProcess) -> None
     assert "same source and id" in again.logged("trigger_ignored")[0]["why"]
 
 
-def test_a_pattern_that_stands_for_nothing_is_named(cloud: EmulatorProcess) -> None:
+def test_a_pattern_that_stands_for_nothing_is_named(cloud: Emulator) -> None:
     """A typo in a pattern would otherwise watch nothing for ever."""
     reaped = reap(cloud.endpoint, policy(targets="['medai/*@*', 'media/*@*']"))
     assert reaped.finished.result.unmatched == ["medai/*@*"]
@@ -226,7 +226,7 @@ def test_an_id_must_not_be_known_to_another_target_either() -> None:
         assert (stopped(cloud), reaped.finished.exit) == (set(), Exit.REFUSED)
 
 
-def test_secrets_in_an_answer_do_not_reach_the_log(cloud: EmulatorProcess) -> None:
+def test_secrets_in_an_answer_do_not_reach_the_log(cloud: Emulator) -> None:
     """Also where the cloud repeats them in disguise."""
     body = '{"Code": "SignatureNotMatch", "Message": "you sent emulator\\u002dsecret"}'
     broken = {"times": 9, "status": 403, "foreign": body, "headers": {"X-Fc-Request-Id": "emulator-secret"}}

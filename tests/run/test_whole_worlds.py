@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,11 +10,10 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.models import Function, Millis, Task, TaskEvent
 from fc_reaper.rules.target import parse_target
 from tests.builders import NOON
-from tests.emulator_process import EmulatorProcess, running_emulator
+from tests.emulator_server import Emulator, running_emulator
 from tests.evaluator import worlds
 from tests.evaluator.naive import Fate, budgets, what_happens
 from tests.reaping import Reaped, reap
@@ -151,7 +149,7 @@ def logged(reaped: Reaped, event: str) -> Counter[tuple[str, Record]]:
     return Counter((line["policy"], which(line)) for line in reaped.logged(event))
 
 
-def really_stopped(cloud: EmulatorProcess) -> Counter[Record]:
+def really_stopped(cloud: Emulator) -> Counter[Record]:
     """How often a stop took effect on each task, by the emulator's own journal."""
     return Counter(
         (entry["serviceName"], entry["functionName"], entry["qualifier"], entry["invocationId"])
@@ -165,21 +163,13 @@ def halted(reaped: Reaped) -> set[str]:
     return {line["policy"] for line in reaped.logged("halted")}
 
 
-def hastily(seconds: float) -> None:
-    """A twentieth of the time that a run waits to verify: what is not verified by then, the journal shows."""
-    time.sleep(seconds / 20)
-
-
-HASTIER = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, hastily)
-
-
 def both(tree: Mapping[str, Any], seed: Mapping[str, Any], *, events: str, version: str) -> Reaped:
     """Run dry, then enforce on the same state; what holds of both is asserted, the latter is answered."""
     text = json.dumps(tree) + "\n"  # JSON is YAML
     with running_emulator("--events", events, "--stopping", "20ms", seed=seed) as cloud:
-        dry_run = reap(cloud.endpoint, text, clock=HASTIER, api_version=version)
+        dry_run = reap(cloud.endpoint, text, api_version=version)
         assert not really_stopped(cloud)
-        enforced = reap(cloud.endpoint, text, enforce=True, clock=HASTIER, api_version=version)
+        enforced = reap(cloud.endpoint, text, enforce=True, api_version=version)
         done = really_stopped(cloud)
     assert logged(dry_run, "would_stop") == logged(enforced, "accepted")
     assert done == Counter(map(which, enforced.logged("accepted")))

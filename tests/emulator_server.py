@@ -1,4 +1,4 @@
-"""Emulators for all tests that speak over a socket: in a thread of this process, or in one of their own."""
+"""Emulators for all tests that use a socket: in a thread of this process, or in a process of their own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
-class EmulatorProcess:
+class Emulator:
     """A running emulator and its admin API. `endpoint` is such as `http://127.0.0.1:40000`."""
 
     endpoint: str
@@ -53,7 +53,7 @@ class EmulatorProcess:
         return list(self.admin("GET", "journal")["journal"])
 
     def faults(self, faults: Sequence[Mapping[str, Any]]) -> None:
-        """Order faults, in this order, behind those that wait already."""
+        """Add faults to those that wait already, in this order."""
         self.admin("POST", "faults", {"faults": list(faults)})
 
     def advance(self, by: str) -> None:
@@ -74,7 +74,7 @@ class EmulatorProcess:
 
 
 @contextmanager
-def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Iterator[EmulatorProcess]:
+def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Iterator[Emulator]:
     """Serve a fresh account on a free port, in a thread that all tests share; *args* as for the command.
 
     A fault in the emulator fails the test, unless the test fails by itself.
@@ -85,7 +85,7 @@ def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Itera
     server = _Server(account, faults)
     loop.wait(server.start())
     try:
-        yield EmulatorProcess(server.endpoint)
+        yield Emulator(server.endpoint)
     finally:
         loop.wait(server.stop())
         reported, faults[:] = "".join(faults), []
@@ -141,11 +141,10 @@ def _event_loop() -> tuple[_LoopThread, list[str]]:
 
 
 @contextmanager
-def emulator_process(*args: str, seed: Mapping[str, Any] | None = None) -> Iterator[EmulatorProcess]:
-    """The emulator as a process of its own, for measurements.
+def emulator_process(*args: str, seed: Mapping[str, Any] | None = None) -> Iterator[Emulator]:
+    """The emulator as a process of its own, for the benchmarks.
 
-    It ends by SIGTERM with the block. A word of it on standard error fails the test, unless the test fails by
-    itself.
+    It ends by SIGTERM with the block. Output on standard error is an error, unless the block raises one.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "fc_emulator", "--port", "0", *args]
@@ -159,7 +158,7 @@ def emulator_process(*args: str, seed: Mapping[str, Any] | None = None) -> Itera
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
         ):
             try:
-                yield EmulatorProcess(_endpoint(process, errors))
+                yield Emulator(_endpoint(process, errors))
             finally:
                 process.terminate()
                 process.communicate(timeout=_TIMEOUT_S)
