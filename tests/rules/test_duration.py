@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fc_reaper.rules.duration import LONGEST, NotADuration, format_duration, parse_duration, spell_duration
@@ -89,6 +89,7 @@ def test_what_is_spelt_is_read_back(seconds: int) -> None:
 
 
 @given(st.text(alphabet="0123456789wdhms PTWDHMS.:-", max_size=12))
+@example("53W")
 def test_every_suggestion_can_be_written(text: str) -> None:
     """Whoever follows the advice `write X` is not refused a second time."""
     try:

@@ -38,7 +38,7 @@ def parse_duration(text: str) -> Millis:
     match = re.fullmatch(_SHORT, text) or re.fullmatch(_ISO, text)
     if match is None:
         raise NotADuration(_no_duration(text))
-    length = sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
+    length = _length(match)
     if length == 0:
         raise NotADuration(f"{text} is zero, so every task would be over it; write {_LENGTH}")
     if length > LONGEST:
@@ -71,6 +71,10 @@ def format_duration(length: Millis) -> str:
     return "0s"
 
 
+def _length(match: re.Match[str]) -> Millis:
+    return sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
+
+
 def _no_duration(text: str) -> str:
     if not text.strip():
         return f"the length of time is empty; write {_LENGTH}"
@@ -84,7 +88,8 @@ def _no_duration(text: str) -> str:
         return f"{text} has no unit; if seconds are meant, write {' or '.join(choices)}"
     # `2 hours` can be understood, though not accepted; a capital M may be a month.
     plain = re.sub(r"\s*([A-Za-z]+)[\s,]*", _unit, text)
-    meant = "M" not in text and len(text) <= 60 and re.fullmatch(_SHORT, plain) and re.search("[1-9]", plain)
+    match = re.fullmatch(_SHORT, plain) if "M" not in text and len(text) <= 60 else None
+    meant = match is not None and 0 < _length(match) <= LONGEST
     return f"{shown(text)} is not a length of time; write {plain if meant else _LENGTH}"
 
 
