@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from html import unescape
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote
@@ -102,6 +101,8 @@ def secrets_of(headers: Mapping[str, str], credentials: Credentials) -> tuple[st
 
 def redacted(text: str, secrets: tuple[str, ...]) -> str:
     """*text* without *secrets*; withheld as a whole if it still spells one in another way."""
+    from html import unescape  # a run without refusals need not import it
+
     text = text[:_READ]
     for secret in secrets:
         for form in (secret, quote(secret, safe="")):

@@ -36,7 +36,7 @@ class Sweep:
         self._until = now + (context.end - now) * _FOR_SCANNING
         self._finder, self._scanner = Finder(context), Scanner(context)
         self._executor = Executor(context, self._policies_of)
-        self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
+        self._budgets: Budgets | None = None
         self._policies: dict[Function, FunctionPolicies] = {}
         self._of_named: dict[tuple[Function, str], FunctionPolicies] = {}
         self._of_planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
@@ -183,6 +183,8 @@ class Sweep:
         """How many of the *due* tasks of *policy* may be stopped; none while its day cannot be counted."""
         if all(one.per_day is None for one in self._policy.policies):
             return Allowance(policy.per_run)
+        if self._budgets is None:
+            self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
         try:
             return self._budgets(policy, due)
         except CloudError as error:
