@@ -128,7 +128,7 @@ def test_only_keys_that_exist_are_explained() -> None:
 
 @pytest.mark.parametrize("fence", fences(TEXT, "yaml"))
 def test_whole_files_are_valid(fence: tuple[str, str]) -> None:
-    """Their examples hold, and `check` has nothing to say against them."""
+    """Their examples hold, and `check` warns of nothing."""
     file = loaded(fence[1])
     assert failing(file) == []
     assert lint(file) == []
@@ -156,12 +156,12 @@ def test_every_block_of_yaml_is_tried() -> None:
 
 
 def mistakes(header: str) -> list[tuple[str, str]]:
-    """What is written, and what is said to it, as the table with that header shows it."""
+    """What is written, and the message for it, as the table with that header shows it."""
     (table,) = [table for table in tables(PARTS["Typical mistakes"]) if table[0] == ["written", header]]
     return [(code(written)[0], plain(said)) for written, said in table[1:]]
 
 
-@pytest.mark.parametrize(("written", "said"), mistakes("said"))
+@pytest.mark.parametrize(("written", "said"), mistakes("message"))
 def test_a_mistake_gets_the_message_that_is_quoted(written: str, said: str) -> None:
     with pytest.raises(PolicyError) as caught:
         read_policy(read_settings({"REAPER_POLICY": a_policy(written)}, Context()))
