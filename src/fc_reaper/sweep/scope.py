@@ -226,24 +226,12 @@ class Finder:
             if services not in self._existing:
                 self._existing[services] = self._discover(scope, services, until)
             known += self._existing[services] or ()
-        if self._existing and not self._is_undiscovered(scope):
+        if self._existing and self.is_complete(scope):
             for target in (target for area in scope.areas for target in area.targets):
                 name = str(target)
                 if target.needs_discovery and name not in self._report.unmatched:
                     self._report.unmatched += [] if any(map(target.fits, known)) else [name]
         return scope.functions(known)
-
-    def everything(self, policy: Policy, until: Deadline) -> list[Function]:
-        """All functions in the targets of *policy*, whatever the event requested.
-
-        Raises:
-            CloudError: the functions that its patterns match could not be listed.
-        """
-        scope = Scope([Area(EVERYTHING, policy, policy.targets)])
-        functions = self.functions(scope, until)
-        if self._is_undiscovered(scope):
-            raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
-        return functions
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
@@ -257,7 +245,7 @@ class Finder:
                     ((request, function), partial(self._cloud.get, function, invocation_id, deadline=until))
                 )
         # While one function could not be read the task may not be the only one of its id.
-        uncertain = {request for request, scope in scopes.items() if self._is_undiscovered(scope)}
+        uncertain = {request for request, scope in scopes.items() if not self.is_complete(scope)}
         for done in self._pool.each(jobs, until):
             request, function = done.tag
             try:
@@ -281,9 +269,10 @@ class Finder:
             else:
                 self._report.refuse(_why_none(snapshots), request.part)
 
-    def _is_undiscovered(self, scope: Scope) -> bool:
+    def is_complete(self, scope: Scope) -> bool:
+        """Whether the functions that the patterns of *scope* match could be listed."""
         needed = {target.service is not None for target in scope.targets if target.needs_discovery}
-        return any(self._existing.get(services) is None for services in needed)
+        return all(self._existing.get(services) is not None for services in needed)
 
     def _discover(self, scope: Scope, services: bool, until: Deadline) -> list[Function] | None:
         try:

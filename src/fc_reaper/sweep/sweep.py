@@ -193,20 +193,19 @@ class Sweep:
             return Allowance(0, f"{why}: {error.error_code}")
 
     def _functions_of(self, policy: Policy) -> frozenset[Function]:
-        try:
-            return frozenset(self._finder.everything(policy, self._context.end))
-        except CloudError:
-            if policy.per_day is not None:
-                raise
-            return frozenset()
+        """All functions in the targets of *policy*, whatever the event requested."""
+        scope = Scope([Area(EVERYTHING, policy, policy.targets)])
+        functions = self._finder.functions(scope, self._context.end)
+        if not self._finder.is_complete(scope) and policy.per_day is not None:
+            raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
+        return frozenset(functions)
 
     def _stopped_today(self, policy: Policy, functions: Iterable[Function]) -> int:
-        """Count what was stopped within a day, by the platform's own records: no memory is needed."""
-        now, found = self._context.clock.now(), set[tuple[Function, str]]()
+        """Count what was stopped within a day, by the platform's own records: nothing is remembered."""
+        context, found = self._context, set[tuple[Function, str]]()
+        lister, now = Lister(context.cloud, context.pool, until=context.end), context.clock.now()
         wanted = [Query(function, status) for function in functions for status in (STOPPED, STOPPING)]
-        for query, answer, _ in Lister(self._context.cloud, self._context.pool, until=self._context.end).each(
-            wanted
-        ):
+        for query, answer, _ in lister.each(wanted):
             if isinstance(answer, Page):
                 tasks = [task for task in answer.tasks if within_a_day(task, now)]
                 found |= {(query.function, task.invocation_id) for task in tasks}
