@@ -235,7 +235,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "from the future": (lambda plan: plan.update(time="2099-01-01T00:00:00Z"), "from now; check the clocks"),
     "no policy of that name": (
         lambda plan: plan["tasks"][0].update(policy="other"),
-        'tasks[0].policy: "other" is none of the policies of this plan',
+        "tasks[0].policy: other stops nothing in policy.yaml",
     ),
     "no target of the policy": (
         lambda plan: plan["tasks"][0].update(qualifier="LATEST"),
@@ -268,8 +268,8 @@ def test_a_changed_policy_is_refused_by_name(cloud: Emulator, folder: Path) -> N
     a_policy_file(folder, policy().replace("[keep-*]", "[keep-1]"))
     less_exempt = carried_out(cloud, plan)
     assert [changed.code, renamed.code, less_exempt.code] == [2, 2, 2]
-    assert "policy.yaml is not the policy of the plan any more: runaway is changed" in changed.err
-    assert "runaway is gone; other is new" in renamed.err
+    assert "policy.yaml is not the policy of the plan any more, changed: runaway;" in changed.err
+    assert "changed: runaway, other;" in renamed.err
     assert "its exempt" in less_exempt.err
     assert stopped(cloud) == set()
     a_policy_file(folder, policy(stop="In other words.") + "# and a comment\n")

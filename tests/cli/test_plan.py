@@ -87,7 +87,7 @@ def test_no_due_task_is_left_out(tmp_path: Path) -> None:
         as_json = fc_reaper("plan", "--json", env=env, cwd=tmp_path)
     assert ran.out.count("would stop\n") == 120
     assert ran.out.count("beyond the budget\n") == 30
-    assert "150 are due, its budget is 120/run" in ran.text
+    assert "150 due, its budget is 120/run" in ran.text
     assert len(as_json.json["tasks"]) == 150
     assert ran.code == as_json.code == 1
 

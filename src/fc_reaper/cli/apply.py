@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -29,7 +30,7 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.cli.plan import ALL, refusal
+from fc_reaper.cli.plan import ALL, notices, refusal
 from fc_reaper.cli.planfile import (
     NOT_COMPLETE,
     WAS_HALTED,
@@ -77,6 +78,9 @@ OUTCOMES = {
 }
 """What may become of a planned task, and in words."""
 
+_READ = ("stopped", "stopped_before", "ended", "not_due", "failed")
+"""The outcomes of tasks that were read."""
+
 
 class Applied(NamedTuple):
     """A run over the planned tasks and what it logged; nothing where none of them may be stopped.
@@ -88,11 +92,6 @@ class Applied(NamedTuple):
     lines: Lines = Lines()
     interrupted: bool = False
     fault: str | None = None
-
-    @property
-    def began(self) -> bool:
-        """Whether the run was not refused, by us or by the cloud."""
-        return self.finished is None or self.finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
 
 
 class Outcome(View):
@@ -112,11 +111,6 @@ class Outcome(View):
     confirmed: bool | None = None
     status: str | None = None
     why: str
-
-    @property
-    def waits(self) -> bool:
-        """Whether its policy may not stop it now."""
-        return self.outcome == "waiting"
 
 
 def apply(
@@ -164,23 +158,19 @@ def apply(
     check_policy(plan, file)
     withheld = plan.withheld(file)
     planned = list(_evaluations(plan, file, withheld))
-    if planned:
-        with _open_log(log) as stream:
-            applied = _carry_out(PlannedRun(file, planned, most), env, stream, incident)
-    else:
-        applied = Applied()
+    applied = _carry_out(PlannedRun(file, planned, most), env, log, incident) if planned else Applied()
+    finished, lines = applied.finished, applied.lines
     outcomes = list(_outcomes(plan, applied, withheld))
+    counts = Counter(one.outcome for one in outcomes)
     if as_json:
-        result = {} if applied.finished is None else applied.finished.result.fields()
-        counts = Counter(one.outcome for one in outcomes)
+        result = {} if finished is None else finished.result.fields()
         totals = {name: counts[name] for name in OUTCOMES}
         print_json({**result, "outcomes": totals, "tasks": [one.model_dump() for one in outcomes]})
-    elif applied.began:
+    elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
         _show(outcomes, applied)
     print_error(*_errors(applied))
-    attention = applied.fault or applied.lines.of("not_approved") or any(one.waits for one in outcomes)
-    failed = applied.finished is not None and applied.finished.exit
-    return failed or (Exit.ATTENTION if attention else Exit.DONE)
+    attention = applied.fault or lines.of("not_approved") or counts["waiting"]
+    return (finished and finished.exit) or (Exit.ATTENTION if attention else Exit.DONE)
 
 
 def _evaluations(plan: Plan, file: File, withheld: Collection[str]) -> Iterator[Evaluation]:
@@ -204,28 +194,15 @@ def _evaluations(plan: Plan, file: File, withheld: Collection[str]) -> Iterator[
             raise CommandError(f"tasks[{at}]{why}; make a new plan")
 
 
-@contextmanager
-def _open_log(name: str | None) -> Iterator[LogStream | None]:
-    """Open the file to append to, before anything is stopped."""
-    if name is None:
-        yield None
-        return
-    try:
-        file = Path(name).open("a", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise CommandError(f"--log {name}: {error.strerror or error}") from None
-    try:
-        yield LogStream(file)
-    finally:
-        with suppress(OSError):  # the log stream knows that the disk is full
-            file.close()
-
-
 def _carry_out(
-    planned_run: PlannedRun, env: Mapping[str, str], stream: LogStream | None, incident: File | None
+    planned_run: PlannedRun, env: Mapping[str, str], log: str | None, incident: File | None
 ) -> Applied:
-    """Stop what is still due."""
-    lines = Lines("list_failed", "halted", "budget_spent", "not_approved", "stop_failed")
+    """Stop what is still due, and append the log to the file *log*, which is opened before that."""
+    try:
+        file = Path(log or os.devnull).open("a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise CommandError(f"--log {log}: {error.strerror or error}") from None
+    lines, stream = Lines(), LogStream(file)
     begun: set[tuple[Function, str]] = set()
     silent, answered = 0, False
 
@@ -241,7 +218,12 @@ def _carry_out(
         step(_key(line) not in begun)
         begun.add(_key(line))
 
-    with progress_bar("Stopping", len(planned_run.planned)) as step, interruptible() as interrupted:
+    with (
+        suppress(OSError),  # of closing the file: the log stream knows that the disk is full
+        file,
+        progress_bar("Stopping", len(planned_run.planned)) as step,
+        interruptible() as interrupted,
+    ):
         finished = run_local(
             _COMMAND,
             env,
@@ -253,10 +235,9 @@ def _carry_out(
             planned_run=planned_run,
             approved=incident,
         )
-        if silent:
-            finished = replace(finished, exit=Exit.UNREACHABLE)
-        fault = None if stream is None else stream.fault
-        return Applied(finished, lines, interrupted.is_set(), fault)
+    if silent:
+        finished = replace(finished, exit=Exit.UNREACHABLE)
+    return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
 
 def _key(line: TaskFields) -> tuple[Function, str]:
@@ -270,94 +251,73 @@ def _outcomes(plan: Plan, applied: Applied, withheld: Mapping[str, str]) -> Iter
     results = {_key(one): one for one in finished.result.tasks} if finished else {}
     for task in plan.tasks:
         result = results.get((task.place, task.invocation_id))
+        status = confirmed = None
         if task.fate == "spared":
-            yield _outcome(task, "not_due", "holdout spares it, as it did in the plan")
+            outcome, why = "not_due", "holdout spares it, as it did in the plan"
         elif task.policy in waiting:
-            yield _outcome(task, "waiting", waiting[task.policy])
+            outcome, why = "waiting", waiting[task.policy]
         elif result is not None:
-            yield _outcome(task, *_became(task, result))
+            outcome, why = _became(task, result)
+            status = result.status if outcome in _READ else None
+            confirmed = result.event == "confirmed" if outcome == "stopped" else None
         elif task.rule == KEEP and finished and not finished.result.partial:
-            yield _outcome(task, "not_due", "it is gone, or replaced, or within `keep` by now")
+            outcome, why = "not_due", "it is gone, or replaced, or within `keep` by now"
         else:
-            yield _outcome(task, "not_begun", _LATE)
+            outcome, why = "not_begun", _LATE
+        same = task.model_dump(include=set(Outcome.model_fields) - {"status"})
+        yield Outcome(**same, outcome=outcome, why=why, status=status, confirmed=confirmed)
 
 
-def _outcome(
-    task: PlannedTask, outcome: str, why: str, status: str | None = None, confirmed: bool | None = None
-) -> Outcome:
-    same = task.model_dump(include=set(Outcome.model_fields))
-    return Outcome(**{**same, "outcome": outcome, "why": why, "status": status, "confirmed": confirmed})
-
-
-def _became(task: PlannedTask, result: ResultTask) -> tuple[str, str, str | None, bool | None]:
-    """Outcome, reason, status and confirmation of a task that a run came to."""
+def _became(task: PlannedTask, result: ResultTask) -> tuple[str, str]:
+    """Outcome and reason of a task that a run came to."""
     why, status, detail = result.why, result.status, result.detail
     if result.event == "confirmed":
-        return "stopped", detail or "confirmed by reading it again", status, True
+        return "stopped", detail or "confirmed by reading it again"
     if result.event == "accepted":
-        return "stopped", detail or "accepted, and not seen Stopped yet", status, False
+        return "stopped", detail or "accepted, and not seen Stopped yet"
     if result.event == "ended":
-        return "stopped_before" if status == STOPPED else "ended", detail or f"it is {status}", status, None
+        return "stopped_before" if status == STOPPED else "ended", detail or f"it is {status}"
     if why == "spared" and detail == REPLACED:
-        return "replaced", detail, None, None
+        return "replaced", detail
     if why == "spared" and status == STOPPING != task.status:
-        return "stopped_before", "it is Stopping already", status, None
-    if why in ("spared", "clock"):
-        return "not_due" if why == "spared" else "failed", detail, status, None
+        return "stopped_before", "it is Stopping already"
+    if why == "spared":
+        return "not_due", detail
     if why == "margin":
-        return "not_begun", _LATE, None, None
-    if why is not None:
-        return "waiting", "the policy is halted" if why == "halted" else "beyond the budget", None, None
+        return "not_begun", _LATE
+    if why in ("budget", "halted"):
+        return "waiting", "the policy is halted" if why == "halted" else "beyond the budget"
     if result.http_status == 404 and result.error_code.endswith("NotFound"):
-        return "not_found", f"HTTP 404, {result.error_code}", None, None
-    return "failed", ": ".join(filter(None, (detail, result.error))) or "failed", status, None
+        return "not_found", f"HTTP 404, {result.error_code}"
+    return "failed", ": ".join(filter(None, (detail, result.error))) or "failed"
 
 
 def _show(outcomes: Sequence[Outcome], applied: Applied) -> None:
     groups = {name: [one for one in outcomes if one.outcome == name] for name in OUTCOMES}
     if outcomes:
-        _show_table(groups)
+        rows = (
+            (one.invocation_id, short(one.service, one.function, one.qualifier), OUTCOMES[one.outcome],
+             printable(one.why))
+            for group in groups.values()
+            for one in group[:_ROWS]
+        )  # fmt: skip
+        show(table(("task", "function", "what became of it", "why"), rows), "")
+        for name, group in groups.items():
+            if len(group) > _ROWS:
+                show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
+        done, confirmed = len(groups["stopped"]), sum(bool(one.confirmed) for one in outcomes)
+        others = [f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group][bool(done) :]
+        stopped = f"{done} stopped ({confirmed} confirmed)" if done else "none stopped"
+        show(f"Of {counted(len(outcomes), 'planned task')}: {', '.join([stopped, *others])}.")
     if applied.finished is None:
         no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
         show(f"{no_task}: nothing was done.")
-    for line in applied.lines.of("halted"):
-        show(f"{line.policy} is halted: {printable(line.why)}.")
-    for line in applied.lines.of("budget_spent"):
-        if line.why:
-            show(f"{line.policy}: {line.allowed} at this time, {printable(line.why)}.")
-    for line in applied.lines.of("not_approved"):
-        show(f"{line.policy} is not approved: {printable(line.why)}.")
+    show(*notices(applied.lines, budgets=False))
     if applied.interrupted:
         show(f"Interrupted: {counted(len(groups['not_begun']), 'task')} not begun.")
     left = [*groups["waiting"], *groups["not_begun"], *groups["failed"]]
     if applied.finished is not None and any(one.why not in (WAS_HALTED, NOT_COMPLETE) for one in left):
         show("Run the same command again to go on; what is stopped already counts as done.")
-
-
-def _show_table(groups: Mapping[str, Sequence[Outcome]]) -> None:
-    rows = (
-        (
-            one.invocation_id,
-            short(one.service, one.function, one.qualifier),
-            OUTCOMES[name],
-            printable(one.why),
-        )
-        for name, group in groups.items()
-        for one in group[:_ROWS]
-    )
-    show(table(("task", "function", "what became of it", "why"), rows), "")
-    for name, group in groups.items():
-        if len(group) > _ROWS:
-            show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
-    confirmed = sum(bool(one.confirmed) for one in groups["stopped"])
-    stopped = (
-        f"{len(groups['stopped'])} stopped ({confirmed} confirmed)" if groups["stopped"] else "none stopped"
-    )
-    others = [
-        f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group and name != "stopped"
-    ]
-    total = sum(map(len, groups.values()))
-    show(f"Of {counted(total, 'planned task')}: {', '.join([stopped, *others])}.")
 
 
 def _errors(applied: Applied) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import PurePath
 from typing import Annotated, NamedTuple, TextIO
@@ -43,14 +43,16 @@ from fc_reaper.cli.output import (
     show,
     write_file,
 )
-from fc_reaper.cli.plan import ALL, DryRun, dry_run, every_timer, not_listed, show_plan
+from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, show_plan
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
+from fc_reaper.log import Lines, PolicyCounts
 from fc_reaper.models import UNFINISHED, Exit, Function
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
 from fc_reaper.policy_files import read_lock, read_policy
+from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, Settings, read_credentials, read_settings
 
 _FEW = 4
@@ -64,14 +66,15 @@ class Evidence(NamedTuple):
     """What one policy would do now and would have done, alone and as if every timer ran it.
 
     Its triggers decide when it is evaluated, not how; and what an earlier policy takes today it would take
-    itself once that one is not approved. `unfinished` is how many tasks its functions have now.
+    itself once that one is not approved. `unfinished` are the tasks that its functions have now.
     """
 
     policy: Policy
-    now: DryRun
+    now: RunResult
+    lines: Lines
     past: Replay
     history: Loaded
-    unfinished: int
+    unfinished: list[Function]
     complete: bool
 
 
@@ -107,30 +110,38 @@ def approve(
     if as_json and not yes:
         raise CommandError("--json leaves no room for questions; add --yes, or leave it out")
     file, before = read_policy(settings), _read_lock(settings)
-    candidates = _candidates(file, only or [], _approved(file, before))
+    stops = {policy.name: policy for policy in file.policies if policy.stops}
+    still = set(stops) - set(unapproved(file, before))
+    candidates = _candidates(file, stops, only or [], still)
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     check_writable(str(settings.folder / lock_file), force=True)
-    shown = candidates or [one for one in file.policies if one.stops]
+    shown = candidates or list(stops.values())
     evidence = _collect(file, shown, HistoryOptions(history, read, interval=interval), settings, env)
-    gone = [] if before is None else [one for one in before.exempt if one not in exemptions(file)]
-    objections = {one.name: list(_objections(evidence.get(one.name), gone)) for one in candidates}
+    gone = [
+        f"the exemption {one} is gone since the lock was written; put it back, or be sure"
+        for one in before.exempt
+        if one not in exemptions(file)
+    ]
+    objections = {one.name: [*gone, *_objections(evidence.get(one.name))] for one in candidates}
     if not as_json:
         _show_evidence(list(evidence.values()), shown)
     if yes:
-        chosen = [one for one in candidates if despite_objections or not objections[one.name]]
+        chosen = [name for name, why in objections.items() if despite_objections or not why]
     else:
-        chosen = list(_ask(candidates, objections))
-    after = _lock_after(file, before, chosen)
+        chosen = list(_ask(objections))
+    after = _lock_after(file, before, still, chosen)
     # Approving nothing leaves everything as it is, a missing lock included.
-    written = bool(chosen or not candidates) and after != before and bool(before or after.policies)
+    written = bool(chosen or not candidates) and after != before
     if written:
         write_file(str(settings.folder / lock_file), dump_lock(after), force=True)
-    dropped = _dropped(file, before, after) if written else {}
-    left = [one.name for one in candidates if one not in chosen]
+    kept = {one.name for one in after.policies}
+    dropped = [one.name for one in before.policies if written and one.name not in kept]
+    left = [name for name in objections if name not in chosen]
     if as_json:
-        approved = ((name, name not in left, why) for name, why in objections.items())
-        policies = [dict(zip(("name", "approved", "objections"), one, strict=True)) for one in approved]
-        print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": list(dropped)})
+        policies = [
+            {"name": name, "approved": name in chosen, "objections": why} for name, why in objections.items()
+        ]
+        print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": dropped})
         return Exit.ATTENTION if left else Exit.DONE
     if yes and left:
         for name in left:
@@ -141,7 +152,10 @@ def approve(
         print_line(f"{lock_file}: written, {new} approved by you. Review it, and deploy it with the policy.")
     else:
         print_line(f"{lock_file}: nothing changed.")
-    for name, why in dropped.items():
+    for name in dropped:
+        why = "it or an exemption was changed since"
+        if name not in stops:
+            why = f"{file.source} has no stop policy of that name"
         print_line(f"{name} was approved, and has left {lock_file}: {why}.")
     if not candidates:
         print_line("Every stop policy is approved as it is.")
@@ -153,18 +167,20 @@ def approve(
 # The lock.
 
 
-def _read_lock(settings: Settings) -> Lock | None:
-    """The lock as it is; None where there is none that can be used."""
+def _read_lock(settings: Settings) -> Lock:
+    """The lock as it is; one that approves nothing where there is none that can be used."""
+    lock = None
     try:
-        return read_lock(settings)
+        lock = read_lock(settings)
     except PolicyError as error:
         print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
-        return None
+    return lock or Lock(version=1, exempt=(), policies=())
 
 
-def _candidates(file: File, only: Sequence[str], approved: set[str]) -> list[Policy]:
+def _candidates(
+    file: File, stops: Mapping[str, Policy], only: Sequence[str], approved: Collection[str]
+) -> list[Policy]:
     """The stop policies that are named, or else those that are not approved yet."""
-    stops = {policy.name: policy for policy in file.policies if policy.stops}
     for name in only:
         if name not in stops:
             known = ", ".join(stops) or "none"
@@ -174,31 +190,15 @@ def _candidates(file: File, only: Sequence[str], approved: set[str]) -> list[Pol
     return [policy for name, policy in stops.items() if (name in only if only else name not in approved)]
 
 
-def _approved(file: File, lock: Lock | None) -> set[str]:
-    """The stop policies that *lock* approves as they are."""
-    stops = {policy.name for policy in file.policies if policy.stops}
-    return set() if lock is None else stops - set(unapproved(file, lock))
-
-
-def _lock_after(file: File, before: Lock | None, chosen: Sequence[Policy]) -> Lock:
-    """The *chosen* policies as approved today, and those that are approved already as they were.
+def _lock_after(file: File, before: Lock, still: Collection[str], chosen: Sequence[str]) -> Lock:
+    """The *chosen* policies as approved today, and those that are *still* approved as they were.
 
     Others leave the lock: else a change of the exemptions could approve them again unseen.
     """
     today = datetime.fromtimestamp(SYSTEM_CLOCK.now() / 1000, timezone.utc).date().isoformat()
-    still = _approved(file, before)
-    lock = lock_of(file, today, only={*still, *(one.name for one in chosen)})
-    old = {one.name: one for one in (before.policies if before else ()) if one.name in still}
+    lock = lock_of(file, today, only={*still, *chosen})
+    old = {one.name: one for one in before.policies if one.name in still}
     return lock.model_copy(update={"policies": tuple(old.get(one.name, one) for one in lock.policies)})
-
-
-def _dropped(file: File, before: Lock | None, after: Lock) -> dict[str, str]:
-    """The entries that left the lock, by name, and why."""
-    kept = {one.name for one in after.policies}
-    gone = [one.name for one in (before.policies if before else ()) if one.name not in kept]
-    stops = {policy.name for policy in file.policies if policy.stops}
-    missing = f"{file.source} has no stop policy of that name"
-    return {name: "it or an exemption was changed since" if name in stops else missing for name in gone}
 
 
 # The evidence.
@@ -225,49 +225,41 @@ def _collect(
     with progress("Counting the tasks ..."), interruptible() as interrupted:
         listing = Listing(targets, statuses=[UNFINISHED])
         listed = list_tasks(listing, settings, read_credentials(env, Context()), interrupted.is_set)
-    unfinished = dict.fromkeys((task.function, task.invocation_id) for task in listed.tasks)
+    unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listed.tasks}]
     history = load_history(options, alone, settings, env)
     return {
         policy.name: Evidence(
-            policy,
-            ran,
-            replay_file(one, history, runs),
-            history,
-            _watched(policy, (function for function, _ in unfinished)),
-            not listed.refused,
+            policy, *ran, replay_file(one, history, runs), history, unfinished, not listed.refused
         )
         for policy, one, ran in zip(policies, alone, now, strict=True)
     }
 
 
-def _dry_run(file: File, env: Mapping[str, str]) -> DryRun:
-    dry = {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(ALL)}
-    ran = dry_run(every_timer(file.policies), dry, file)
-    if ran.interrupted:
+def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
+    finished, lines, interrupted = dry_run(every_timer(file.policies), {**env, **DRY_RUN}, file)
+    if interrupted:
         raise KeyboardInterrupt
-    if ran.finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
-        why = "; ".join([*ran.finished.result.errors, *advice_for(ran.lines.of("list_failed"))])
-        raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", ran.finished.exit)
-    return ran
+    if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
+        why = "; ".join([*finished.result.errors, *advice_for(lines.of("list_failed"))])
+        raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)
+    return finished, lines
 
 
-def _objections(evidence: Evidence | None, gone: Iterable[str]) -> Iterator[str]:
-    """What speaks against approving a policy, each with what to do; *gone* are exemptions of the lock."""
-    for exemption in gone:
-        yield f"the exemption {exemption} is gone since the lock was written; put it back, or be sure"
+def _objections(evidence: Evidence | None) -> Iterator[str]:
+    """What speaks against approving a policy, each with what to do."""
     if evidence is None:
         return
-    policy, (finished, lines, _), replayed, loaded, unfinished, complete = evidence
+    policy, now, lines, replayed, loaded, unfinished, complete = evidence
     (past,) = replayed.policies
     for line in lines.of("halted"):
         yield f"right now it would be halted: {line.why}; see who is due, and change the policy"
-    if finished.result.partial or lines.of("list_failed") or not complete:
+    if now.result.partial or lines.of("list_failed") or not complete:
         yield "not all tasks could be listed; see what fc-reaper plan cannot list, and try again"
-    counts = finished.result.policies.get(policy.name)
-    yield from _too_many(counts.due if counts else 0, unfinished, "unfinished tasks", "are due right now")
-    records = _watched(policy, (task.function for task in loaded.history.tasks))
-    by_itself = (task for task in loaded.history.tasks if outcome_of(task) in ("succeeded", "failed"))
-    ended = _watched(policy, (task.function for task in by_itself))
+    due = now.result.policies.get(policy.name, PolicyCounts()).due
+    yield from _too_many(due, _watched(policy, unfinished), "unfinished tasks", "are due right now")
+    tasks = loaded.history.tasks
+    by_itself = (task.function for task in tasks if outcome_of(task) in ("succeeded", "failed"))
+    records, ended = _watched(policy, (task.function for task in tasks)), _watched(policy, by_itself)
     if records == 0:
         yield "no task of its functions is in the history; give one with --history that has some"
     elif ended < _ENOUGH:
@@ -276,10 +268,9 @@ def _objections(evidence: Evidence | None, gone: Iterable[str]) -> Iterator[str]
             f"{number} of its functions ended without a stop in the history, too few to tell; wait for more, "
             "or give a longer one with --history"
         )
-    wrong = len(past.false_stops)
-    if wrong:
+    if past.false_stops:
         yield (
-            f"{counted(wrong, 'task')} that it would have stopped succeeded in truth; "
+            f"{counted(len(past.false_stops), 'task')} that it would have stopped succeeded in truth; "
             "fc-reaper backtest --suggest shows the smallest limit without a false stop"
         )
     yield from _too_many(len(past.stops), records, "tasks", "would have been stopped in the history")
@@ -307,16 +298,17 @@ def _watched(policy: Policy, functions: Iterable[Function]) -> int:
 def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> None:
     """What the policies would do now, and would have done."""
     several = len(evidence) > 1
-    for one in evidence:
-        show(Text(f"What {one.policy.name if several else 'it'} would do now", STRONG), "")
-        show_plan(one.now.finished, one.now.lines)
-        show(*map(not_listed, one.now.lines.of("list_failed")), "")
+    names = [one.policy.name if several else "" for one in evidence]
+    for name, one in zip(names, evidence, strict=True):
+        show(Text(f"What {name or 'it'} would do now", STRONG), "")
+        show_plan(one.now, one.lines)
+        show(*map(not_listed, one.lines.of("list_failed")), "")
     if evidence:
         history, replays = evidence[0].history, [past for one in evidence for past in one.past.policies]
         show(Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
         show(*headline(history, evidence[0].past), "", overview(replays), "")
         show(*(line for past in replays for line in summary(past)))
-        show(*left_out(history, [(one.policy.name if several else "", one.past) for one in evidence]), "")
+        show(*left_out(history, zip(names, (one.past for one in evidence), strict=True)), "")
         print_refused(history)
     for policy in policies:
         if policy.triggers == ("task",):
@@ -331,23 +323,22 @@ def _show_objections(name: str, objections: Iterable[str], stream: TextIO | None
     show(*(f"- {printable(objection)}" for objection in objections), stream=stream)
 
 
-def _ask(candidates: Sequence[Policy], objections: Mapping[str, Sequence[str]]) -> Iterator[Policy]:
+def _ask(objections: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The policies that a person approves: those without objections by a yes, the others by their names."""
-    sound = [one for one in candidates if not objections[one.name]]
-    if sound and _answer(f"Approve {', '.join(one.name for one in sound)}? [y/N] ").lower() in ("y", "yes"):
+    sound = [name for name, why in objections.items() if not why]
+    if sound and _answer(f"Approve {', '.join(sound)}? [y/N] ").lower() in ("y", "yes"):
         yield from sound
-    for one in candidates:
-        if objections[one.name]:
-            _show_objections(one.name, objections[one.name])
-            if _answer("To approve it all the same, type its name: ") == one.name:
-                yield one
+    for name, why in objections.items():
+        if why:
+            _show_objections(name, why)
+            if _answer("To approve it all the same, type its name: ") == name:
+                yield name
 
 
 def _answer(question: str) -> str:
     """The answer from standard input; empty where there is none."""
-    sys.stdout.write(question)
-    sys.stdout.flush()
-    answer = sys.stdin.readline() if sys.stdin is not None else ""
-    if not answer.endswith("\n"):
+    try:
+        return input(question).strip()
+    except (EOFError, RuntimeError):  # at its end, or closed
         print_line("")
-    return answer.strip()
+        return ""

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from typer import Option
 
 from fc_reaper.cli.output import CommandError, print_error
+from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
+from fc_reaper.policy.document import write_yaml
 from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import exemptions, spared_by
-from fc_reaper.policy.model import policy_file_model
 from fc_reaper.policy_files import read_lock, read_policy
-from fc_reaper.rules.parts import Fault
 from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, refuse_unknown_self
 
@@ -77,64 +78,45 @@ def make_incident(
         SettingsError: the plan could not be enforced.
     """
     match = {key: value for key, value in match.items() if value not in (None, [])}
-    stated = {"targets": targets, **match, "stop": reason, "budget": most}
+    stated = {"targets": targets, **match, "stop": reason, "budget": most and f"{most}/run"}
     given = {key: value for key, value in stated.items() if value not in (None, [])}
     if not given:
         return None
+    flags = [_flag(key) for key in given]
     if event is not None:
         raise CommandError(
-            f"{', '.join(map(_flag, given))} cannot stand beside an EVENT: an incident has its own policy; "
+            f"{', '.join(flags)} cannot stand beside an EVENT: an incident has its own policy; "
             "leave one of them out"
         )
+    if not targets:
+        raise CommandError(f"{' and '.join(flags)} cannot stand without --target; write: {_EXAMPLE}")
+    missing = [_flag(key) for key in ("stop", "budget") if key not in given]
     limits = [key for key, rule in RULES.items() if rule.is_limit]
-    wrong = [*_missing(given, limits)]
-    policy = {
-        "name": NAME,
-        # What is missing hides nothing of what is wrong with the rest.
-        "targets": targets or ["any/one"],
-        "match": match if any(key in match for key in limits) else {**match, "alive_for": "1h"},
-        "stop": "any" if reason is None else reason,
-        "budget": f"{most or 1}/run",
-    }
+    if not any(key in match for key in limits):
+        missing.insert(0, " or ".join(map(_flag, limits)))
+    if missing:
+        raise CommandError(f"--target needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
+    rest = {key: value for key, value in given.items() if key not in match}
     try:
-        file = policy_file_model().model_validate({"version": 1, "policies": [policy]})
-    except ValidationError as error:
-        # A limit that was not given is in conflict with nothing.
-        wrong += _faults(error, {*given, *(["match"] if any(key in match for key in limits) else [])})
-    if wrong:
-        raise CommandError("\n".join(wrong))
-    exempt, exempt_from = _standing(settings, env, warn=True)
-    file = file.model_copy(update={"exempt": exempt})
+        file = load_policy(
+            write_yaml({"version": 1, "policies": [{"name": NAME, "match": match, **rest}]}), source=NAME
+        )
+    except PolicyError as error:
+        raise CommandError("\n".join(_wrong(issue, given) for issue in error.issues)) from None
+    exempt, exempt_from = _standing(settings, env)
+    text = dump_policy(file.model_copy(update={"exempt": exempt}))
+    file = load_policy(text, source=NAME)
     refuse_unknown_self(settings.model_copy(update={"mode": "enforce"}), file)
     if exempt_from is None and not exempt:
         print_error("no policy file, so nothing is exempt")
-    text = dump_policy(file)
-    return Incident(load_policy(text, source=NAME), text, exempt_from)
+    return Incident(file, text, exempt_from)
 
 
-def _missing(given: Mapping[str, Any], limits: list[str]) -> Iterator[str]:
-    if "targets" not in given:
-        yield f"{' and '.join(map(_flag, given))} cannot stand without --target; write: {_EXAMPLE}"
-        return
-    missing = [_flag(key) for key in ("stop", "budget") if key not in given]
-    if not any(key in given for key in limits):
-        missing.insert(0, f"{', '.join(map(_flag, limits[:-1]))} or {_flag(limits[-1])}")
-    if missing:
-        yield f"--target needs {' and '.join(missing)} as well; write: {_EXAMPLE}"
-
-
-def _faults(error: ValidationError, given: set[str]) -> Iterator[str]:
-    """What is wrong with the options that were given; the last key of a path names the option."""
-    for one in error.errors(include_url=False):
-        if one["type"] == "too_short":
-            continue  # of a list whose items are wrong
-        fault = one.get("ctx", {}).get("error")
-        faults = fault.faults if isinstance(fault, Fault) else [((), str(fault or one["msg"]))]
-        for path, what in faults:
-            keys = [str(key) for key in (*one["loc"], *path) if key in given]
-            if keys:
-                several = [_flag(key) for key in RULES if key in given]
-                yield f"{' and '.join(several) if keys[-1] == 'match' else _flag(keys[-1])}: {what}"
+def _wrong(issue: Issue, given: Mapping[str, Any]) -> str:
+    """What is wrong with the option that an issue is about; with all of `match` where it is about that."""
+    named = [key for key in re.findall("[a-z_]+", issue.path or "") if key in given][-1:]
+    flags = [_flag(key) for key in named or given if named or key in RULES]
+    return f"{' and '.join(flags)}: {issue.what}{issue.remedy and f'; {issue.remedy}'}"
 
 
 def load_incident(text: str, settings: Settings, env: Mapping[str, str]) -> PolicyFile:
@@ -144,27 +126,23 @@ def load_incident(text: str, settings: Settings, env: Mapping[str, str]) -> Poli
         PolicyError: one of them cannot be read.
     """
     file = load_policy(text, source=NAME)
-    exempt, _ = _standing(settings, env)
-    return file.model_copy(update={"exempt": _joined(file.exempt, exempt)})
+    return file.model_copy(update={"exempt": (*file.exempt, *_standing(settings, env)[0])})
 
 
-def _standing(
-    settings: Settings, env: Mapping[str, str], *, warn: bool = False
-) -> tuple[tuple[Matcher, ...], str | None]:
-    """The exemptions of the policy file and the lock beside it, and the file; None where none is there."""
-    file = None
+def _standing(settings: Settings, env: Mapping[str, str]) -> tuple[tuple[Matcher, ...], str | None]:
+    """What the policy file and the lock beside it exempt, and the name of the file; None where none is there.
+
+    What only the lock exempts is named on standard error.
+    """
+    exempt: tuple[Matcher, ...] = ()
+    known: tuple[str, ...] = ()
+    source = None
     if env.get("REAPER_POLICY") or os.path.lexists(settings.folder / settings.policy):
         file = read_policy(settings)
-    exempt, source = ((), None) if file is None else (file.exempt, file.source)
+        exempt, known, source = file.exempt, exemptions(file), file.source
     lock = read_lock(settings)
-    if lock is None:
-        return exempt, source
-    known = () if file is None else exemptions(file)
-    for exemption in lock.exempt if warn else ():
-        if exemption not in known:
-            print_error(f"policy.lock spares {exemption}, the policy does not any more; it is spared here")
-    return _joined(exempt, spared_by(lock)), source
-
-
-def _joined(one: tuple[Matcher, ...], other: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
-    return (*one, *(matcher for matcher in other if matcher not in one))
+    for spelling, matcher in () if lock is None else zip(lock.exempt, spared_by(lock), strict=True):
+        if spelling not in known:
+            print_error(f"policy.lock spares {spelling}, the policy does not any more; it is spared here")
+            exempt = (*exempt, matcher)
+    return exempt, source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import join
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -36,7 +36,7 @@ from fc_reaper.cli.output import (
 )
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log import Lines, ListFailed, ResultTask, TaskLine
+from fc_reaper.log import Lines, ListFailed, Result, ResultTask, TaskLine
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -48,11 +48,10 @@ from fc_reaper.sweep.report import HELD_OUT
 ALL = 1_000_000
 """Tasks that a result holds and log lines of one policy: more than any account has."""
 
+DRY_RUN = {"REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(ALL)}
+"""The settings of a dry run that shows every task."""
+
 _TIMEOUT = 600.0
-_LINES = (
-    *("list_failed", "reported", "unknown", "stuck", "halted", "budget_spent", "not_approved"),
-    *("trigger_ignored", "trigger_refused", "trigger_unrecognised"),
-)
 _SHOWN = 20
 """Tasks that are shown although they are not due; the rest is counted."""
 
@@ -102,10 +101,8 @@ def plan(
       fc-reaper plan --target media/transcode --queued-for 30m \\
         --reason "stale queue" --max 50 --out incident.json
     """
-    file_name = None if out == "-" else out
-    _check_output(out, file_name, as_json=as_json, force=force)
-    env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), "REAPER_MODE": "dry-run"}
-    env["REAPER_LOG_TASKS"] = str(ALL)
+    _check_output(out, as_json=as_json, force=force)
+    env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), **DRY_RUN}
     settings = read_settings(env, Context())
     incident = make_incident(target, reason, most, match, event, settings, env)
     file = read_policy(settings) if incident is None else incident.file
@@ -120,47 +117,41 @@ def plan(
         print_json(finished.result.fields())
     elif listed and out != "-":
         show_plan(finished, lines, file.policies)
-    if listed and place is not None:
+    if listed and out is not None and place is not None:
         made = make_plan(began, place, file, finished, lines, incident)
-        if file_name is None:
+        if out == "-":
             print_line(dump_plan(made).removesuffix("\n"))
         else:
-            write_file(file_name, dump_plan(made), force=force)
-        if file_name is not None and not as_json:
+            write_file(out, dump_plan(made), force=force)
+        if out != "-" and not as_json:
             given = (("--policy", policy), ("--endpoint", endpoint), ("--api-version", api_version))
             options = [word for option in given if option[1] is not None for word in option if word]
-            print_line("\n".join(_written(made, file_name, options)))
+            print_line("\n".join(_written(made, out, options)))
     failures = lines.of("list_failed")
     print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
     print_error(*advice_for(failures))
     return finished.exit
 
 
-def _check_output(out: str | None, file_name: str | None, *, as_json: bool, force: bool) -> None:
-    if force and file_name is None:
+def _check_output(out: str | None, *, as_json: bool, force: bool) -> None:
+    if force and out in (None, "-"):
         raise CommandError("--force makes sense with --out FILE only; leave it out")
     if out == "":
         raise CommandError("--out is empty; give it a file, or - for standard output")
     if out == "-" and as_json:
         raise CommandError("--json and --out - both print to standard output; leave one of them out")
-    if file_name is not None:
-        check_writable(file_name, force=force)
+    if out is not None and out != "-":
+        check_writable(out, force=force)
 
 
-class DryRun(NamedTuple):
-    """A dry run, the lines that it logged, and whether it was interrupted."""
-
-    finished: RunResult
-    lines: Lines
-    interrupted: bool
-
-
-def dry_run(event: bytes, env: Mapping[str, str], approved: File | None = None) -> DryRun:
-    """Run once for *event* under the settings of *env*, whose mode is dry-run.
+def dry_run(
+    event: bytes, env: Mapping[str, str], approved: File | None = None
+) -> tuple[RunResult, Lines, bool]:
+    """Run once for *event* under the settings of *env*; return its log, and whether it was interrupted.
 
     *approved* takes the place of the policy that they name, as if policy.lock approved it.
     """
-    lines = Lines(*_LINES)
+    lines = Lines()
     with progress("Listing the tasks ..."), interruptible() as interrupted:
         finished = run_local(
             event,
@@ -171,7 +162,7 @@ def dry_run(event: bytes, env: Mapping[str, str], approved: File | None = None) 
             interrupted=interrupted.is_set,
             approved=approved,
         )
-        return DryRun(finished, lines, interrupted.is_set())
+        return finished, lines, interrupted.is_set()
 
 
 def every_timer(policies: Iterable[Policy]) -> bytes:
@@ -210,7 +201,9 @@ def show_plan(finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
         if len(others) > _SHOWN:
             show(f"... and {len(others) - _SHOWN} more; fc-reaper invoke --dry-run logs them")
         show("")
-    show(*_sentences(finished, lines))
+    show(*_totals(finished.result), *notices(lines, budgets=True))
+    for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
+        show(f"{line.event}: {printable(line.why)}.")
     requests = finished.trigger.requests
     for one in policies:
         if not any(one.fits_trigger(request.kind, request.name) for request in requests):
@@ -222,8 +215,8 @@ def _due(tasks: Iterable[ResultTask]) -> Table:
     rows: list[tuple[Text | str, ...]] = []
     for task in tasks:
         place = short(task.service, task.function, task.qualifier)
-        age, limit, over = map(format_seconds, (task.age_s, task.limit_s, task.over_s))
-        rows.append((task.invocation_id, place, task.rule or "-", age, limit, over, _fate(task)))
+        times = map(format_seconds, (task.age_s, task.limit_s, task.over_s))
+        rows.append((task.invocation_id, place, task.rule or "-", *times, _fate(task)))
     heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
     return table(heads, rows, right=("age", "limit", "over"))
 
@@ -252,16 +245,10 @@ def _not_due(lines: Iterable[TaskLine]) -> Table:
     return table(("task", "function", "policy", "age", "what happens"), rows, right=("age",))
 
 
-def _sentences(finished: RunResult, lines: Lines) -> Iterator[str]:
-    result, counts = finished.result, finished.result.counts
+def _totals(result: Result) -> Iterator[str]:
+    counts = result.counts
     listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
-    others = {
-        "kept": counts.kept,
-        "exempt": counts.exempt,
-        "reported": counts.reported,
-        "unknown": counts.unknown,
-    }
-    rest = _counted(others) or "none kept"
+    rest = _counted(counts.model_dump(include={"kept", "exempt", "reported", "unknown"})) or "none kept"
     if counts.due:
         due = {"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
                "held back": counts.skipped, "failed": counts.failed}  # fmt: skip
@@ -270,17 +257,6 @@ def _sentences(finished: RunResult, lines: Lines) -> Iterator[str]:
         yield f"Nothing is due: {listed}, {rest}."
     if counts.stuck:
         yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
-    for line in lines.of("halted"):
-        yield f"{line.policy} is halted: {printable(line.why)}."
-    for line in lines.of("budget_spent"):
-        allowed = f"its budget is {line.allowed}/run"
-        if line.why:
-            allowed = f"{line.allowed} may be stopped now ({printable(line.why)})"
-        yield f"{line.policy}: {line.due} {'is' if line.due == 1 else 'are'} due, {allowed}; the rest waits."
-    for line in lines.of("not_approved"):
-        yield f"{line.policy} is not approved, so it only reports: {printable(line.why)}."
-    for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
-        yield f"{line.event}: {printable(line.why)}."
     if result.unmatched:
         yield f"Targets that fit no function in task mode: {printable(', '.join(result.unmatched))}."
     if result.partial:
@@ -289,6 +265,22 @@ def _sentences(finished: RunResult, lines: Lines) -> Iterator[str]:
 
 def _counted(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
+
+
+def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
+    """Which policies are halted, may stop fewer than are due, or are not approved, and why.
+
+    What only the budget of one run leaves is among them if *budgets*.
+    """
+    for line in lines.of("halted"):
+        yield f"{line.policy} is halted: {printable(line.why)}."
+    for line in lines.of("budget_spent"):
+        if line.why:
+            yield f"{line.policy}: {line.due} due, {line.allowed} may be stopped now ({printable(line.why)})."
+        elif budgets:
+            yield f"{line.policy}: {line.due} due, its budget is {line.allowed}/run; the rest waits."
+    for line in lines.of("not_approved"):
+        yield f"{line.policy} is not approved, so it only reports: {printable(line.why)}."
 
 
 def not_listed(line: ListFailed) -> str:

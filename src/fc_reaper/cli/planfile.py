@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import (
     BaseModel,
@@ -74,7 +75,7 @@ Moment = Annotated[
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class PlannedTask(_Model):
@@ -166,15 +167,12 @@ class Plan(_Model):
     tasks: list[PlannedTask]
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Plan:
+    def _names_each_task_once(self) -> Plan:
         seen: dict[tuple[Function, str], int] = {}
         for at, task in enumerate(self.tasks):
             first = seen.setdefault((task.place, task.invocation_id), at)
             if first != at:
                 raise ValueError(f"tasks[{at}] is tasks[{first}] once more; delete one of them")
-            if task.policy not in self.policy.policies:
-                name = json.dumps(task.policy)
-                raise ValueError(f"tasks[{at}].policy: {name} is none of the policies of this plan")
         return self
 
     def withheld(self, file: PolicyFile) -> dict[str, str]:
@@ -219,23 +217,16 @@ def check_place(plan: Plan, here: Whereabouts) -> None:
 
 def check_policy(plan: Plan, file: PolicyFile) -> None:
     """Refuse a plan whose policy file has changed in meaning, or whose incident in any letter."""
-    basis, now = plan.policy, _fingerprints(file)
+    basis = plan.policy
+    if basis.incident is None and file_fingerprint(file) != basis.fingerprint:
+        old, new = basis.policies, _fingerprints(file)
+        changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        what = ", ".join(changed) or "its exempt, or the order of its policies"
+        raise CommandError(
+            f"{file.source} is not the policy of the plan any more, changed: {what}; make a new plan"
+        )
     if basis.incident is not None and _digest(basis.incident) != basis.fingerprint:
         raise CommandError("the policy in the plan was changed after the plan was made; make a new plan")
-    if basis.incident is None and file_fingerprint(file) != basis.fingerprint:
-        old = basis.policies
-        changes = {
-            "changed": [name for name in old if name in now and old[name] != now[name]],
-            "gone": [name for name in old if name not in now],
-            "new": [name for name in now if name not in old],
-        }
-        said = [
-            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {what}"
-            for what, names in changes.items()
-            if names
-        ]
-        what = "; ".join(said) or "its exempt, or the order of its policies"
-        raise CommandError(f"{file.source} is not the policy of the plan any more: {what}; make a new plan")
 
 
 def whereabouts(settings: Settings) -> Whereabouts:
@@ -259,7 +250,6 @@ def make_plan(
     incident: Incident | None = None,
 ) -> Plan:
     """Make the plan of a dry run that began at *time*; *lines* are what it logged."""
-    result = finished.result
     basis: dict[str, Any] = {
         "source": file.source,
         "fingerprint": file_fingerprint(file) if incident is None else _digest(incident.text),
@@ -275,22 +265,22 @@ def make_plan(
             "time": iso(time),
             **where._asdict(),
             "policy": basis,
-            "complete": not result.partial and not lines.of("list_failed"),
-            "counts": result.counts.fields(),
-            "tasks": sorted(_planned(result.tasks), key=_order),
+            "complete": not finished.result.partial and not lines.of("list_failed"),
+            "counts": finished.result.counts.fields(),
+            "tasks": sorted(_planned(finished.result.tasks), key=_order),
         }
     )
 
 
 def _planned(tasks: list[ResultTask]) -> Iterator[PlannedTask]:
-    """The due tasks, without those that have ended meanwhile."""
     for task in tasks:
         fate = task.why if task.event == "skipped" else task.event
         if fate in get_args(Fate):
+            known = task.model_dump(include=set(PlannedTask.model_fields))
             first = None if task.first_enqueue_ms is None else iso(task.first_enqueue_ms)
-            own = {"request_id": task.task_request_id, "first_enqueue": first, "fate": fate}
-            values = {name: getattr(task, name) for name in PlannedTask.model_fields if name not in own}
-            yield PlannedTask.model_validate({**values, **own, "rule": task.rule or "status"})
+            identity = {"request_id": task.task_request_id, "first_enqueue": first}
+            rule = task.rule or "status"
+            yield PlannedTask.model_validate({**known, **identity, "rule": rule, "fate": fate})
 
 
 def _order(task: PlannedTask) -> tuple[int, int, str, str]:
@@ -319,13 +309,9 @@ def read_plan(name: str) -> Plan:
     """
     try:
         return load_plan(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
-    except FileNotFoundError:
-        why = "there is no such file"
-    except OSError as error:
-        why = f"it cannot be read: {error.strerror or error}"
-    except ValueError as error:
-        why = str(error)
-    raise CommandError(f"{name}: {why}; make a plan with: fc-reaper plan --out FILE")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CommandError(f"{name}: {why}; make a plan with: fc-reaper plan --out FILE") from None
 
 
 def load_plan(raw: bytes) -> Plan:
@@ -335,15 +321,11 @@ def load_plan(raw: bytes) -> Plan:
         ValueError: they are no plan; the text says where and why.
     """
     try:
-        root = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+        root = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"this is not JSON: {str(error)[:100]}") from None
     if not isinstance(root, dict) or root.get("format") != _FORMAT:
         raise ValueError("this is not a plan of fc-reaper")
-    version = root.get("version")
-    if type(version) is not int or version != 1:
-        shown = json.dumps(version)[:20]
-        raise ValueError(f"the plan has version {shown}, and this fc-reaper reads version 1")
     try:
         return Plan.model_validate(root)
     except ValidationError as error:
@@ -354,12 +336,7 @@ def load_plan(raw: bytes) -> Plan:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names if len(set(names)) < len(names) else ():
-        if names.count(name) > 1:
+    for name, times in Counter(name for name, _ in pairs).items():
+        if times > 1:
             raise ValueError(f"the key {json.dumps(name)[:60]} stands twice in one object")
     return dict(pairs)
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
