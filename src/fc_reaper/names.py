@@ -52,6 +52,12 @@ def is_invocation_id(text: str) -> bool:
     return INVOCATION_ID.fullmatch(text) is not None
 
 
+def shown(value: Any) -> str:
+    """*value* as a message may quote it: on one line, printable, not long."""
+    text = repr(value)
+    return text if len(text) <= 62 else f"{text[:59]}..."
+
+
 def kind_of(value: Any) -> str:
     """The kind of a JSON value, for a message that must not show the value."""
     if value is None:
@@ -67,9 +73,4 @@ def kind_of(value: Any) -> str:
 
 def _check(pattern: re.Pattern[str], text: Any, what: str, remedy: str) -> None:
     if not isinstance(text, str) or pattern.fullmatch(text) is None:
-        raise InvalidName(f"{_shown(text)} cannot be {what}; {remedy}")
-
-
-def _shown(text: Any) -> str:
-    shown = repr(text)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+        raise InvalidName(f"{shown(text)} cannot be {what}; {remedy}")

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from fc_reaper.policy import Keep, Policy
 from fc_reaper.policy.load import policy_models
 from fc_reaper.policy.lock import BESIDE_THE_MEANING, exemptions, file_fingerprint, fingerprint
-from fc_reaper.rules.fields import CarriedLimit
-from fc_reaper.rules.parts import keys_of
+from fc_reaper.rules.fields import CarriedLimit, keys_of
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy
 

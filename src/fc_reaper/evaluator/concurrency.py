@@ -6,16 +6,15 @@ A task counts for a policy when it is alive, matches, and its first enqueueing a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 from fc_reaper.evaluator.verdict import KEEP, Kind, Member, Verdict
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Keep, Policy
-from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.rules import Moment, RuleResult
-from fc_reaper.rules.subject import Subject
+from fc_reaper.rules.expression import Expression, Undecided, ask
+from fc_reaper.rules.rules import Moment, RuleResult, answer
 
 MOST = 50_000
 """The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
@@ -45,7 +44,7 @@ def member_of(policy: Policy, task: Task, moment: Moment) -> Member | RuleResult
         return since
     group = _group(policy.keep, task, moment)
     if isinstance(group, RuleResult):
-        return group
+        return group._replace(rule=KEEP)
     clock = "events" if task.events else "started_time"
     return Member(policy.name, group, since, moment.now - since, clock, selectable=True, in_scope=True)
 
@@ -68,24 +67,17 @@ def _first_enqueued(task: Task, moment: Moment) -> Millis | RuleResult:
 def _group(keep: Keep, task: Task, moment: Moment) -> str | RuleResult:
     if keep.per is None:
         return ""
-    if keep.per == "function":
-        return _digest(_service_and_name(task.function))
-    if keep.per == "qualifier":
-        return _digest([*_service_and_name(task.function), task.function.qualifier])
-    return _group_by(keep.per, task, moment)
+    if isinstance(keep.per, Expression):
+        return answer("per", keep.per, task, moment, _group_by)
+    qualifier = [task.function.qualifier] if keep.per == "qualifier" else []
+    return _digest([*_service_and_name(task.function), *qualifier])
 
 
-def _group_by(per: Expression, task: Task, moment: Moment) -> str | RuleResult:
-    from fc_reaper.rules.expression import Undecided, ask
-
-    subject = moment.subject or Subject(task, moment.now, moment.started_time)
+def _group_by(per: Expression, record: Mapping[str, Any]) -> str:
     try:
-        return _digest(_canonical(ask(per, subject.record_for(per))))
-    except Undecided as undecided:
-        unread = not moment.read and subject.lacks(per)
-        return RuleResult(None, KEEP, why=f"per: {undecided.why}", unread=unread)
-    except (RecursionError, TypeError, ValueError) as error:
-        return RuleResult(None, KEEP, why=f"per: its answer cannot be compared: {type(error).__name__}")
+        return _digest(_canonical(ask(per, record)))
+    except (TypeError, ValueError) as error:
+        raise Undecided(f"its answer cannot be compared: {type(error).__name__}") from None
 
 
 def _digest(value: Any) -> str:

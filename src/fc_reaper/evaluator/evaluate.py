@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
+from fc_reaper.evaluator.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Age, StartedTime, inconsistency, is_exact
-from fc_reaper.rules.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
+from fc_reaper.rules.expression import Subject
 from fc_reaper.rules.rules import RULES, Moment, RuleResult, StoppingFor
-from fc_reaper.rules.subject import Subject
 
 
 class CompiledPolicy(NamedTuple):

@@ -16,8 +16,8 @@ from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Task, TaskE
 from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import LONGEST, format_duration
+from fc_reaper.rules.expression import Subject
 from fc_reaper.rules.rules import Moment, RuleResult
-from fc_reaper.rules.subject import Subject
 
 NOW: Millis = 1_800_000_000_000
 """The moment of every example; no rule looks at the calendar."""

@@ -17,6 +17,7 @@ from fc_reaper.evaluator.evaluate import (
     membership,
     stopping_too_long,
 )
+from fc_reaper.evaluator.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
 from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
@@ -24,10 +25,8 @@ from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Task
 from fc_reaper.names import kind_of
 from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime, inconsistency
-from fc_reaper.rules.expression import Expression, spelt, step_into
-from fc_reaper.rules.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
+from fc_reaper.rules.expression import Expression, Subject, spelt, step_into
 from fc_reaper.rules.rules import Moment, RuleResult, StatusRule
-from fc_reaper.rules.subject import Subject
 
 TASK = "task"
 """The trigger of an event that names one task by its invocation id."""
@@ -230,7 +229,7 @@ def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Mo
 
 
 def _fields(expression: Expression, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
-    record: Any = (moment.subject or Subject(task, moment.now, moment.started_time)).record_for(expression)
+    record: Any = moment.subject_of(task).record_for(expression)
     found = ((path, reduce(step_into, path, record)) for path in expression.paths)
     return tuple(
         FieldRead(spelt(path) or "@", None if value is None else kind_of(value)) for path, value in found

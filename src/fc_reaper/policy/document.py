@@ -9,7 +9,8 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.rules.parts import NOTHING, Path, quoted, shown
+from fc_reaper.names import shown
+from fc_reaper.rules.fields import NOTHING, Path, quoted
 
 LARGEST = 131_072
 """Characters in a policy file, itself allowed. Hundreds of policies fit."""

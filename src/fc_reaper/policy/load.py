@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from fc_reaper.errors import Issue, PolicyError
+from fc_reaper.names import shown
 from fc_reaper.policy.document import Document, read_document, write_key, write_yaml
 from fc_reaper.policy.model import (
     Example,
@@ -20,8 +21,7 @@ from fc_reaper.policy.model import (
     matcher_model,
     policy_file_model,
 )
-from fc_reaper.rules.fields import CarriedLimit
-from fc_reaper.rules.parts import NOTHING, Part, Path, keys_of, nearest, shown
+from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, nearest
 
 Models = Mapping[str, type[Part]]
 """The model of a mapping by the key at which it stands, or in whose list; empty for the whole file."""

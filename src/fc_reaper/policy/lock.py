@@ -17,8 +17,7 @@ from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy.document import write_yaml
 from fc_reaper.policy.load import load
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
-from fc_reaper.rules.fields import TRIGGERS, Version
-from fc_reaper.rules.parts import Fault, Part
+from fc_reaper.rules.fields import TRIGGERS, Fault, Part, Version
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 """The keys of a policy that decide nothing: changing one does not un-approve it."""

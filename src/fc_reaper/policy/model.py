@@ -27,21 +27,24 @@ from fc_reaper.rules.fields import (
     Count,
     CountOrZero,
     Duration,
+    Fault,
     FunctionField,
     Holdout,
     InvocationId,
     Name,
+    Part,
+    Path,
     Payload,
     Per,
     Reason,
+    Several,
     Status,
     TargetField,
     Trigger,
     Version,
+    key,
 )
-from fc_reaper.rules.matcher import common_statuses
-from fc_reaper.rules.parts import Fault, Part, Path, Several, key
-from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule
+from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
 R = TypeVar("R", bound=Rule)
 

@@ -24,8 +24,6 @@ CLOCKS: dict[str, tuple[str, ...]] = {
 
 _LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
 
-_ENDS = frozenset(FINISHED)
-
 # Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
 _LATE: Millis = 60_000
 
@@ -33,11 +31,17 @@ _LATE: Millis = 60_000
 _COARSENESS: Millis = 1000
 
 
+Source = Literal["events", "started_time"]
+
+_EVENTS: Source = "events"
+_STARTED_TIME: Source = "started_time"
+
+
 class Age(NamedTuple):
     """How long a clock has been running, in milliseconds, and what it was read from."""
 
     ms: Millis
-    source: Literal["events", "started_time"]
+    source: Source
 
 
 def inconsistency(task: Task) -> str | None:
@@ -48,18 +52,14 @@ def inconsistency(task: Task) -> str | None:
     """
     if task.inconsistency is not None:
         return task.inconsistency
-    for status in task.undated:
-        if status in _ENDS:
-            return f"status {task.status} contradicts an event that says it ended"
-    if not task.events:
-        return None
-    if task.started_at is not None and task.started_at > task.events[-1].at + _LATE:
-        return "its startedTime is later than its latest event"
-    if task.events[-1].status != task.status:
-        return f"status {task.status} contradicts its latest event {task.events[-1].status}"
-    for event in task.events:
-        if event.status in _ENDS:
-            return f"status {task.status} contradicts an event that says it ended"
+    if task.events:
+        latest = task.events[-1]
+        if task.started_at is not None and task.started_at > latest.at + _LATE:
+            return "its startedTime is later than its latest event"
+        if latest.status != task.status:
+            return f"status {task.status} contradicts its latest event {latest.status}"
+    if any(status in FINISHED for status in (*task.undated, *(event.status for event in task.events))):
+        return f"status {task.status} contradicts an event that says it ended"
     return None
 
 
@@ -70,13 +70,20 @@ def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age |
     count; `startedTime` never fills a gap in them. A date in the future is no date, and while one event
     has none it is unknown which is the latest.
     """
-    if task.events:
-        if task.undated or task.events[-1].at > now + _COARSENESS:
-            return None
-        return _by_events(clock, task, now)
-    if task.started_at is None or not _believable(clock, task, started_time):
+    start, source = None, _STARTED_TIME
+    if not task.events:
+        start = task.started_at if _believable(clock, task, started_time) else None
+    elif not task.undated and task.events[-1].at <= now + _COARSENESS:
+        source = _EVENTS
+        first = clock == "alive_for"
+        wanted = "Enqueued" if first else _LAST[clock]
+        for event in task.events if first else reversed(task.events):
+            if event.status == wanted:
+                start = event.at
+                break
+    if start is None or start > now + _COARSENESS:
         return None
-    return _since(task.started_at, now, "started_time")
+    return Age(max(0, now - start), source)
 
 
 def is_exact(clock: str, known: Age, started_time: StartedTime) -> bool:
@@ -104,29 +111,7 @@ def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_ti
     return now - task.started_at <= limit
 
 
-def _by_events(clock: str, task: Task, now: Millis) -> Age | None:
-    if clock == "alive_for":
-        wanted, events = "Enqueued", iter(task.events)
-    else:
-        wanted, events = _LAST[clock], reversed(task.events)
-    for at, _, status in events:
-        if status == wanted:
-            return _since(at, now, "events")
-    return None
-
-
-def _since(start: Millis | None, now: Millis, source: Literal["events", "started_time"]) -> Age | None:
-    if start is None or start > now + _COARSENESS:
-        return None
-    return Age(max(0, now - start), source)
-
-
 def _believable(clock: str, task: Task, started_time: StartedTime) -> bool:
     """Whether `startedTime` can only make the task look younger than it is."""
-    if clock == "alive_for":
-        return True
-    if clock == "running_for":
-        return started_time == "execution" and task.retries == 0
-    if clock == "queued_for":
-        return started_time == "enqueue" and task.retries == 0
-    return False
+    meaning = {"running_for": "execution", "queued_for": "enqueue"}.get(clock)
+    return clock == "alive_for" or (started_time == meaning and task.retries == 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fc_reaper.models import Millis
-from fc_reaper.rules.parts import shown
+from fc_reaper.names import shown
 
 _UNITS: dict[str, Millis] = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 LONGEST: Millis = 366 * _UNITS["d"]
@@ -19,8 +19,7 @@ _ISO = (
 PATTERN = re.sub(r"\?P<\w>", "?:", f"{_SHORT}|{_ISO}")
 """What has the shape of a length of time, for a schema; bounds are not in it."""
 
-_WORDS = re.compile("w|weeks?|d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?", re.IGNORECASE)
-_LENGTH = "a length such as 90m, 2h or 1d12h"
+LENGTH = "a length such as 90m, 2h or 1d12h"
 
 
 class NotADuration(ValueError):
@@ -38,13 +37,11 @@ def parse_duration(text: str) -> Millis:
     match = re.fullmatch(_SHORT, text) or re.fullmatch(_ISO, text)
     if match is None:
         raise NotADuration(_no_duration(text))
-    length = _length(match)
+    length = sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
     if length == 0:
-        raise NotADuration(f"{text} is zero, so every task would be over it; write {_LENGTH}")
+        raise NotADuration(f"{text} is zero, so every task would be over it; write {LENGTH}")
     if length > LONGEST:
-        raise NotADuration(
-            f"{shown(text)} is longer than 366d, the longest that makes sense; write {_LENGTH}"
-        )
+        raise NotADuration(f"{shown(text)} is longer than 366d; write {LENGTH}")
     return length
 
 
@@ -71,27 +68,9 @@ def format_duration(length: Millis) -> str:
     return "0s"
 
 
-def _length(match: re.Match[str]) -> Millis:
-    return sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
-
-
 def _no_duration(text: str) -> str:
-    if not text.strip():
-        return f"the length of time is empty; write {_LENGTH}"
-    if text.lstrip().startswith("-"):
-        return f"{shown(text)} is negative; write {_LENGTH}"
-    if re.fullmatch("[0-9]{1,12}", text):
-        seconds = int(text) * 1000
-        if not 0 < seconds <= LONGEST:
-            return f"{text} has no unit; write {_LENGTH}"
+    seconds = int(text) * 1000 if re.fullmatch("[0-9]{1,12}", text) else 0
+    if 0 < seconds <= LONGEST:
         choices = dict.fromkeys((spell_duration(seconds), f"{int(text)}s"))
         return f"{text} has no unit; if seconds are meant, write {' or '.join(choices)}"
-    # `2 hours` can be understood, though not accepted; a capital M may be a month.
-    plain = re.sub(r"\s*([A-Za-z]+)[\s,]*", _unit, text)
-    match = re.fullmatch(_SHORT, plain) if "M" not in text and len(text) <= 60 else None
-    meant = match is not None and 0 < _length(match) <= LONGEST
-    return f"{shown(text)} is not a length of time; write {plain if meant else _LENGTH}"
-
-
-def _unit(word: re.Match[str]) -> str:
-    return word[1][0].lower() if _WORDS.fullmatch(word[1]) else "?"
+    return f"{shown(text)} is not a length of time; write {LENGTH}"

@@ -13,10 +13,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from math import isfinite
+from typing import Any, NoReturn
 
 from fc_reaper.errors import ReaperError
+from fc_reaper.json_depth import nests_too_deep
+from fc_reaper.models import Millis, Task
 from fc_reaper.names import kind_of
+from fc_reaper.rules.ages import CLOCKS, StartedTime, age, is_exact
 
 LONGEST = 1000
 """Characters of an expression, itself allowed."""
@@ -92,6 +96,59 @@ class Expression:
         return self.text
 
 
+class Subject:
+    """What an expression is evaluated over: the record of one task at one moment, its payload and its ages.
+
+    None of it is ever logged. Payload and ages are read when an expression first needs them.
+    """
+
+    def __init__(self, task: Task, now: Millis, started_time: StartedTime) -> None:
+        self._task = task
+        self._now = now
+        self._started_time = started_time
+        self._record = dict(task.record or {})
+        self._has: set[str] = set()
+
+    def record_for(self, expression: Expression) -> Mapping[str, Any]:
+        """The record by its wire names, with `payload` and `ages` where *expression* reads them.
+
+        `payload` is what the task was invoked with, as JSON; absent where that is none. `ages` holds seconds
+        by the name of the clock, only of those that run in the present status and are known.
+        """
+        if expression.needs_payload and PAYLOAD not in self._has:
+            self._add(PAYLOAD, _payload(self._record))
+        if expression.needs_ages and AGES not in self._has:
+            self._add(AGES, dict(self._ages()))
+        return self._record
+
+    def lacks(self, expression: Expression) -> bool:
+        """Whether the record leaves out something that *expression* reads and that a fuller one may hold.
+
+        No record holds a name that no record has, nor a payload that is there and cannot be read.
+        """
+        if expression.needs_ages and not self._task.events:
+            return True
+        record = self._task.record or {}
+        if expression.needs_payload and not any(name in record for name in RAW_PAYLOADS):
+            return True
+        ours = {PAYLOAD, AGES, "@", *RAW_PAYLOADS, *expression.unknown_roots}
+        return any(record.get(root) is None for root in expression.roots - ours)
+
+    def _add(self, name: str, value: Any) -> None:
+        # A field of that name in the record itself would be taken for ours.
+        self._record.pop(name, None)
+        self._has.add(name)
+        if value is not None:
+            self._record[name] = value
+
+    def _ages(self) -> Iterator[tuple[str, float]]:
+        for clock, statuses in CLOCKS.items():
+            if self._task.status in statuses:
+                known = age(clock, self._task, self._now, self._started_time)
+                if known is not None and is_exact(clock, known, self._started_time):
+                    yield clock, known.ms / 1000
+
+
 def ask(expression: Expression, record: Mapping[str, Any]) -> Any:
     """Evaluate *expression* over *record*; the answer is never None.
 
@@ -158,8 +215,6 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
     if len(text) > LONGEST:
         raise BadExpression(f"it has {len(text)} characters; write at most {LONGEST}")
     tree = _parsed(text, example)
-    if _is_deeper(tree, DEEPEST):
-        raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
     for node in _nodes(tree):
         _check(node)
     expression = Expression(text, tree)
@@ -247,17 +302,14 @@ def _check_call(name: str, given: int) -> None:
         raise BadExpression(f"{name}() takes {wanted}, not {given}; see https://jmespath.org")
 
 
-def _is_deeper(tree: Node, levels: int) -> bool:
-    floor = [tree]
-    for _ in range(levels):
-        floor = [child for node in floor for child in _children(node)]
-    return bool(floor)
-
-
-def _nodes(node: Node) -> Iterator[Node]:
-    yield node
-    for child in _children(node):
-        yield from _nodes(child)
+def _nodes(tree: Node) -> Iterator[Node]:
+    """Every node of *tree*, level by level. Raises BadExpression: there are too many levels."""
+    level = [tree]
+    for _ in range(DEEPEST):
+        yield from level
+        level = [child for node in level for child in _children(node)]
+    if level:
+        raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
 
 
 def _children(node: Node) -> list[Node]:
@@ -293,3 +345,28 @@ def _is_straight(node: Node) -> bool:
     return node["type"] in _STEPS or (
         node["type"] in _CHAINS and all(_is_straight(child) for child in node["children"])
     )
+
+
+def _payload(record: Mapping[str, Any]) -> Any:
+    text = next((record[name] for name in RAW_PAYLOADS if record.get(name)), None)
+    if not isinstance(text, str) or nests_too_deep(text):
+        return None
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refuse(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that names one key twice contradicts itself."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _refuse("a name twice")

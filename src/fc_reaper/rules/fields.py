@@ -1,135 +1,183 @@
-"""The single values of a policy as pydantic types: lengths of time, targets, patterns, budgets, expressions.
-
-A validator raises ValueError, whose text reads `what is wrong; what to write`. Each type has its JSON schema
-and its spelling.
-"""
+"""What the policy language is made of: a base of its mappings, and its single values as pydantic types."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
-from typing_extensions import TypeAliasType
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic_core import core_schema
+from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import FINISHED, UNFINISHED, Millis
-from fc_reaper.rules.duration import PATTERN, parse_duration, spell_duration
-from fc_reaper.rules.expression import BadExpression, Expression, parse_expression
-from fc_reaper.rules.parts import Fault, Part, Plain, key, nearest, one_of, quoted, shown, text_of
-from fc_reaper.rules.target import PART, Target, is_glob, parse_target
+from fc_reaper.names import shown
+from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
+from fc_reaper.rules.expression import Expression, parse_expression
+from fc_reaper.rules.target import PART, Target, parse_target
 
-MOST = 999_999_999
-"""The largest count that can be written; far beyond what an account holds."""
+NOTHING = object()
+"""The value of a key with nothing behind it, which is never the same as leaving the key out."""
+
+Path = tuple["str | int", ...]
+Schema = dict[str, Any]
 
 
-def _like(pattern: str) -> dict[str, Any]:
+class Fault(ValueError):
+    """What is wrong between several keys; each fault has its path within the model that raises it."""
+
+    def __init__(self, *faults: tuple[Path, str]) -> None:
+        super().__init__("; ".join(what for _, what in faults))
+        self.faults = faults
+
+
+class Part(BaseModel):
+    """A mapping of the policy language. Two are equal that say the same, wherever they stand."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, json_schema_extra={"minProperties": 1}
+    )
+    _line: int = PrivateAttr(0)
+
+    @property
+    def line(self) -> int:
+        """The line of the key or list item at which it stands, from 1; 0 if it was not read from a file."""
+        return self._line
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_not_empty(cls, given: Any) -> Any:
+        if given == {}:
+            raise ValueError(f"the mapping is empty; write one key or more of {', '.join(keys_of(cls))}")
+        return given
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; what is derived from its fields and kept is derived anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[name]
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        fields = type(self).model_fields
+        return type(self) is type(other) and all(getattr(self, one) == getattr(other, one) for one in fields)
+
+
+def key(help: str, example: Any, default: Any = ..., *, alias: str | None = None) -> Any:
+    """A field with a line of help and an example for editors; without a default the key is required."""
+    return Field(default, alias=alias, description=help, examples=[example])
+
+
+def keys_of(model: type[Part]) -> list[str]:
+    """The keys of a mapping, as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+# Words for messages.
+
+
+def quoted(text: str) -> str:
+    """*text* as YAML takes it literally."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """The known word that *word* probably stands for, None when none is near."""
+    from difflib import get_close_matches  # only a policy with a fault needs it
+
+    plain = {re.sub("[-_ ]", "", name.lower()): name for name in known}
+    close = get_close_matches(re.sub("[-_ ]", "", word[:60].lower()), list(plain), n=1, cutoff=0.7)
+    return plain[close[0]] if close else None
+
+
+def one_of(word: str, known: Collection[str]) -> str:
+    """What to write in place of a word that is not one of *known*."""
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else f"write one of {', '.join(known)}"
+
+
+def text_of(value: Any, what: str) -> str:
+    """Answer *value* if it is text; *what* names the thing with its article, and perhaps an example.
+
+    Raises:
+        ValueError: it is blank or anything else.
+    """
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, (bool, int, float)):
+        plain = json.dumps(value)[:60]
+        kind = "not text" if isinstance(value, bool) else "a number, not text"
+        raise ValueError(f"{plain} is {kind}; quote it: {quoted(plain)}, or write {what}")
+    if isinstance(value, (list, tuple, dict)):
+        kind = "a mapping" if isinstance(value, dict) else "a list"
+        raise ValueError(f"{kind} stands where {what} belongs; quote it if it is text")
+    raise ValueError(f"it {'is empty' if isinstance(value, str) else 'has no value'}; write {what}")
+
+
+class Plain:
+    """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
+
+    def __init__(
+        self, validate: Callable[[Any], Any], schema: Schema, write: Callable[[Any], Any] | None = None
+    ) -> None:
+        self._validate, self._schema, self._write = validate, schema, write
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        write = self._write and core_schema.plain_serializer_function_ser_schema(self._write)
+        return core_schema.no_info_plain_validator_function(self._validate, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
+        return dict(self._schema)
+
+
+class Several:
+    """In the annotation of a tuple: a list of at least one, in which what is written twice counts once.
+
+    With *or_one* one item may stand for the list of it, and is written so again.
+    """
+
+    def __init__(self, *, or_one: bool = False, distinct: bool = True) -> None:
+        self._or_one, self._distinct = or_one, distinct
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        listed = handler(source)
+        if self._distinct:
+            listed = core_schema.no_info_after_validator_function(_distinct, listed)
+        write = core_schema.wrap_serializer_function_ser_schema(_one_alone) if self._or_one else None
+        return core_schema.no_info_before_validator_function(self._listed, listed, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
+        several = {**handler(schema), "minItems": 1}
+        return {"anyOf": [several["items"], several]} if self._or_one else several
+
+    def _listed(self, given: Any) -> Any:
+        if isinstance(given, (list, tuple)) and not given:
+            raise ValueError("the list is empty; write at least one, or delete the key")
+        return (given,) if self._or_one and not isinstance(given, (list, tuple)) else given
+
+
+def _distinct(listed: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(listed))
+
+
+def _one_alone(listed: Any, write: Callable[[Any], Any]) -> Any:
+    written = write(listed)
+    return written[0] if len(written) == 1 else written
+
+
+# Single values. A validator raises ValueError, whose text reads `what is wrong; what to write`.
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _like(pattern: str) -> Schema:
     return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
-_LENGTH = "a length such as 90m, 2h or 1d12h"
-
-
-def _duration(value: Any) -> Millis:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return parse_duration(json.dumps(value))
-    if isinstance(value, str) and re.match("(payload|ages)[.]", value):
-        carried = f"{{from: {value[:60]}, at_most: 6h}}"
-        raise ValueError(f"an expression stands where a length of time belongs; write {carried}")
-    return parse_duration(value if value == "" else text_of(value, _LENGTH))
-
-
-def _target(value: Any) -> Target:
-    if isinstance(value, Target):
-        return value
-    return parse_target(text_of(value, "a target such as media/transcode@prod"))
-
-
-def _function(value: Any) -> Target:
-    target = _target(value)
-    if target.needs_discovery:
-        raise ValueError(
-            f"{target} has a pattern; this is one task, write its function, such as media/transcode@prod"
-        )
-    return target
-
-
-_TARGETS = f"({PART}/)?{PART}(@{PART})?"
-_Duration = Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)]
-Duration = TypeAliasType("Duration", _Duration)
-_Target = Annotated[Target, Plain(_target, _like(_TARGETS), str)]
-TargetField = TypeAliasType("TargetField", _Target)
-FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
-
-
-# Ids, statuses and triggers.
-
-TRIGGERS = ("timer", "alert", "command", "task")
-
-_ID = "[A-Za-z0-9_-]{1,128}"
-ID_GLOB = "[A-Za-z0-9_*?-]{1,128}"
-_TIMER = "timer:[A-Za-z0-9_-]{1,128}"
-
-
-def _id(value: Any) -> str:
-    text = text_of(value, "an invocation id such as job-17")
-    if not re.fullmatch(_ID, text):
-        instead = "this is one task, write its id without * and ?" if is_glob(text) else (
-            "write 1 to 128 letters, digits, _ and -")  # fmt: skip
-        raise ValueError(f"{shown(text)} is no invocation id; {instead}")
-    return text
-
-
-def _id_glob(value: Any) -> str:
-    text = text_of(value, "a pattern for the invocation id such as 'nightly-*'")
-    if re.fullmatch(ID_GLOB, text):
-        return text
-    instead = "write letters, digits, _ and -, with * and ? as patterns"
-    if re.search(r"[\[\]]", text):
-        instead = "brackets are no pattern here, write * and ?, or a list of patterns"
-    elif "/" in text or "@" in text:
-        instead = f"if a function is meant, write {{target: {quoted(text[:60])}}} in `exempt` or `unless`"
-    elif len(text) > 128:
-        instead = "an id has at most 128 characters, shorten it with *"
-    raise ValueError(f"{shown(text)} fits no invocation id; {instead}")
-
-
-def _status(value: Any) -> str:
-    text = text_of(value, "a status such as Running")
-    if text in FINISHED:
-        raise ValueError(f"a task that is {text} is over and cannot be stopped; delete this status")
-    if text not in UNFINISHED:
-        raise ValueError(f"{shown(text)} is no status; {one_of(text, UNFINISHED)}")
-    return text
-
-
-def _trigger(value: Any) -> str:
-    if isinstance(value, dict) and "timer" in value:
-        raise ValueError("a blank after the colon makes it a mapping; write timer:NAME")
-    text = text_of(value, "a trigger such as timer")
-    if text in TRIGGERS or re.fullmatch(_TIMER, text):
-        return text
-    if ":" in text:
-        raise ValueError(f"{shown(text)} names no timer; write timer:NAME with the name of an FC trigger")
-    raise ValueError(f"{shown(text)} is no trigger; {one_of(text, (*TRIGGERS, 'timer:NAME'))}")
-
-
-InvocationId = Annotated[str, Plain(_id, _like(_ID))]
-_IdGlob = Annotated[str, Plain(_id_glob, _like(ID_GLOB))]
-IdGlob = TypeAliasType("IdGlob", _IdGlob)
-_Status = Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})]
-Status = TypeAliasType("Status", _Status)
-Trigger = Annotated[str, Plain(_trigger, _like(f"{'|'.join(TRIGGERS)}|{_TIMER}"))]
-
-
-# Words and numbers.
-
-Version = Annotated[int, Field(strict=True, ge=1, le=1)]
-Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
-CountOrZero = Annotated[int, Field(strict=True, ge=0, le=MOST)]
-
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _printable(text: str) -> str:
@@ -147,9 +195,91 @@ def _line(value: Any, what: str, longest: int) -> str:
     return line
 
 
-_TEXT = {"type": "string", "minLength": 1}
 Name = Annotated[str, Plain(lambda value: _line(value, "a name", 100), _TEXT)]
 Reason = Annotated[str, Plain(lambda value: _line(value, "the reason in words", 500), _TEXT)]
+
+MOST = 999_999_999
+"""The largest count that can be written; far beyond what an account holds."""
+
+Version = Annotated[int, Field(strict=True, ge=1, le=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+CountOrZero = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+
+
+def _duration(value: Any) -> Millis:
+    if _is_number(value):
+        return parse_duration(json.dumps(value))
+    if isinstance(value, str) and re.match("(payload|ages)[.]", value):
+        carried = f"{{from: {value[:60]}, at_most: 6h}}"
+        raise ValueError(f"an expression stands where a length of time belongs; write {carried}")
+    return parse_duration(text_of(value, LENGTH))
+
+
+Duration = TypeAliasType("Duration", Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)])
+
+
+def _target(value: Any) -> Target:
+    if isinstance(value, Target):
+        return value
+    return parse_target(text_of(value, "a target such as media/transcode@prod"))
+
+
+def _function(value: Any) -> Target:
+    target = _target(value)
+    if target.needs_discovery:
+        raise ValueError(f"{target} has a pattern; write the function of one task, media/transcode@prod")
+    return target
+
+
+_TARGETS = f"({PART}/)?{PART}(@{PART})?"
+TargetField = TypeAliasType("TargetField", Annotated[Target, Plain(_target, _like(_TARGETS), str)])
+FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
+
+TRIGGERS = ("timer", "alert", "command", "task")
+ID_GLOB = "[A-Za-z0-9_*?-]{1,128}"
+_ID = "[A-Za-z0-9_-]{1,128}"
+_TIMER = f"timer:{_ID}"
+
+
+def _id(value: Any) -> str:
+    text = text_of(value, "an invocation id such as job-17")
+    if not re.fullmatch(_ID, text):
+        raise ValueError(f"{shown(text)} is no invocation id; write 1 to 128 letters, digits, _ and -")
+    return text
+
+
+def _id_glob(value: Any) -> str:
+    text = text_of(value, "a pattern for the invocation id such as 'nightly-*'")
+    if not re.fullmatch(ID_GLOB, text):
+        instead = "write letters, digits, _ and -, with * and ? as patterns"
+        if "/" in text or "@" in text:
+            instead = f"if a function is meant, write {{target: {quoted(text[:60])}}} in `exempt` or `unless`"
+        raise ValueError(f"{shown(text)} fits no invocation id; {instead}")
+    return text
+
+
+def _status(value: Any) -> str:
+    text = text_of(value, "a status such as Running")
+    if text in FINISHED:
+        raise ValueError(f"a task that is {text} is over and cannot be stopped; delete this status")
+    if text not in UNFINISHED:
+        raise ValueError(f"{shown(text)} is no status; {one_of(text, UNFINISHED)}")
+    return text
+
+
+def _trigger(value: Any) -> str:
+    if isinstance(value, dict) and "timer" in value:
+        raise ValueError("a blank after the colon makes it a mapping; write timer:NAME")
+    text = text_of(value, "a trigger such as timer")
+    if text not in TRIGGERS and not re.fullmatch(_TIMER, text):
+        raise ValueError(f"{shown(text)} is no trigger; {one_of(text, (*TRIGGERS, 'timer:NAME'))}")
+    return text
+
+
+InvocationId = Annotated[str, Plain(_id, _like(_ID))]
+IdGlob = TypeAliasType("IdGlob", Annotated[str, Plain(_id_glob, _like(ID_GLOB))])
+Status = TypeAliasType("Status", Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})])
+Trigger = Annotated[str, Plain(_trigger, _like(f"{'|'.join(TRIGGERS)}|{_TIMER}"))]
 
 
 class Budget(NamedTuple):
@@ -173,10 +303,7 @@ def _budget(value: Any) -> Budget:
         raise ValueError(f"{value} does not say per what; write {value}/run")
     text = text_of(value, "a budget such as 20/run or 20/run, 200/day")
     if not re.fullmatch(_BUDGET, text):
-        what = f"{shown(text)} is no budget"
-        if re.search(r"(^|[ ,])0+/(run|day)", text):
-            raise ValueError(f"{what}: 0 would never stop anything; write 1/run or more, or `report:`")
-        raise ValueError(f"{what}; write N/run, N/day or both once, such as 20/run, 200/day")
+        raise ValueError(f"{shown(text)} is no budget; write N/run, N/day or both, such as 20/run, 200/day")
     counts = {f"per_{unit}": int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
     return Budget(**counts)
 
@@ -187,22 +314,19 @@ _SHARE = r"(0|[1-9][0-9]?)(?:\.([0-9]{1,2}))?%"
 
 
 def _share(value: Any) -> int:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if _is_number(value):
         raise ValueError(f"{value} has no %; write {str(value)[:6]}% or another share such as 2%")
     text = text_of(value, "a share such as 2%")
     share = re.fullmatch(_SHARE, text)
-    if share is None:
-        raise ValueError(f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%")
-    hundredths = int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
+    hundredths = 0 if share is None else int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
     if hundredths == 0:
-        raise ValueError(f"{text} spares no task; write a share such as 2%, or delete the key")
+        raise ValueError(f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%")
     return hundredths
 
 
 def spell_share(hundredths: int) -> str:
     """Write hundredths of a percent as a policy does: `2%`, `0.25%`."""
-    whole, rest = divmod(hundredths, 100)
-    return f"{whole}.{rest:02}".rstrip("0").rstrip(".") + "%"
+    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 Holdout = Annotated[int, Plain(_share, _like(_SHARE), spell_share)]
@@ -219,18 +343,12 @@ def _payload(value: Any) -> str:
 Payload = Annotated[str, Plain(_payload, {}, json.loads)]
 
 
-# Expressions, and limits that hold one.
-
-
 def _expression(value: Any, example: str) -> Expression:
     if isinstance(value, Expression):
         return value
     text = text_of(value, f"an expression such as {example}").strip()
     _printable(re.sub(r"\s", " ", text))
-    try:
-        return parse_expression(text, example)
-    except BadExpression as error:
-        raise ValueError(str(error)) from error
+    return parse_expression(text, example)
 
 
 GROUPS = ("function", "qualifier")
@@ -250,8 +368,9 @@ def _expression_like(example: str) -> Plain:
     return Plain(lambda value: _expression(value, example), _TEXT, str)
 
 
-_Expression = Annotated[Expression, _expression_like("payload.tier == 'gold'")]
-ExpressionField = TypeAliasType("ExpressionField", _Expression)
+ExpressionField = TypeAliasType(
+    "ExpressionField", Annotated[Expression, _expression_like("payload.tier == 'gold'")]
+)
 _From = Annotated[Expression, _expression_like("payload.max_run")]
 Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT, str)]
 

@@ -18,26 +18,25 @@ table of docs/policy.md read `RULES`, so a new key is a new class here:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
 from itertools import takewhile
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from fc_reaper.models import ALIVE, Function, Millis, Task
+from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, cannot_exceed
 from fc_reaper.rules.duration import NotADuration, parse_duration, spell_duration
-from fc_reaper.rules.expression import Expression, Undecided, ask, holds
+from fc_reaper.rules.expression import Expression, Subject, Undecided, ask, holds
 from fc_reaper.rules.fields import (
     CarriedLimit,
     CountOrZero,
     ExpressionField,
     IdGlob,
     Limit,
+    Several,
     Status,
     TargetField,
 )
-from fc_reaper.rules.parts import Several
-from fc_reaper.rules.subject import Subject
 from fc_reaper.rules.target import spellings
 
 SLACK: Millis = 1000
@@ -48,13 +47,17 @@ class Moment(NamedTuple):
     """The circumstances in which a task is evaluated.
 
     `read` is true if the task was read by itself (Get), so that what its record lacks does not exist.
-    `subject` is the task's, where some rule evaluates an expression.
+    `subject` is the task's, made once where several expressions are evaluated.
     """
 
     now: Millis
     started_time: StartedTime
     read: bool
     subject: Subject | None = None
+
+    def subject_of(self, task: Task) -> Subject:
+        """What the expressions are evaluated over for *task*."""
+        return self.subject or Subject(task, self.now, self.started_time)
 
 
 class RuleResult(NamedTuple):
@@ -103,6 +106,25 @@ def _common_start(texts: Iterable[str]) -> str:
     return "".join(letter for letter, _ in same)
 
 
+T = TypeVar("T")
+
+
+def answer(
+    key: str,
+    expression: Expression,
+    task: Task,
+    moment: Moment,
+    how: Callable[[Expression, Mapping[str, Any]], T],
+) -> T | RuleResult:
+    """What the expression of *key* answers by *how*; an unknown result where it has no answer."""
+    subject = moment.subject_of(task)
+    try:
+        return how(expression, subject.record_for(expression))
+    except Undecided as undecided:
+        unread = not moment.read and subject.lacks(expression)
+        return RuleResult(None, why=f"{key}: {undecided.why}", unread=unread)
+
+
 class Rule:
     """One key of a matcher with the value that a policy gives it (`wanted`).
 
@@ -147,6 +169,14 @@ class Rule:
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         """What a listing at *now* may be asked for."""
         return PushDown()
+
+
+def common_statuses(rules: Iterable[Rule]) -> tuple[str, ...] | None:
+    """The statuses in which all of *rules* can hold, None for any; empty where they exclude each other."""
+    demands = [rule.statuses for rule in rules if rule.statuses is not None]
+    if not demands:
+        return None
+    return tuple(status for status in UNFINISHED if all(status in demand for demand in demands))
 
 
 RULES: dict[str, type[Rule]] = {}
@@ -270,22 +300,20 @@ class Clock(Rule):
 
 def carried_limit(limit: CarriedLimit, task: Task, moment: Moment) -> Millis | RuleResult:
     """The limit that *task* carries, at most the policy's; an unknown result if it cannot be told."""
-    expression = limit.expression
-    subject = moment.subject or Subject(task, moment.now, moment.started_time)
+    carried = answer("from", limit.expression, task, moment, _length)
+    if isinstance(carried, int):
+        return min(carried, limit.at_most)
+    return carried if carried.unread or limit.otherwise is None else limit.otherwise
+
+
+def _length(expression: Expression, record: Mapping[str, Any]) -> Millis:
+    text = ask(expression, record)
+    if not isinstance(text, str):
+        raise Undecided("it is no text; a length of time needs a unit")
     try:
-        answer = ask(expression, subject.record_for(expression))
-        if isinstance(answer, str):
-            return min(parse_duration(answer), limit.at_most)
-        why = "it is no text; a length of time needs a unit"
+        return parse_duration(text)
     except NotADuration:
-        why = "it is no length of time"
-    except Undecided as undecided:
-        why = undecided.why
-    if not moment.read and subject.lacks(expression):
-        return RuleResult(None, why=f"from: {why}", unread=True)
-    if limit.otherwise is not None:
-        return limit.otherwise
-    return RuleResult(None, why=f"from: {why}")
+        raise Undecided("it is no length of time") from None
 
 
 @register
@@ -343,9 +371,7 @@ class Where(Rule):
     timeless = True
 
     def evaluate(self, task: Task, moment: Moment) -> RuleResult:
-        subject = moment.subject or Subject(task, moment.now, moment.started_time)
-        try:
-            return RuleResult(holds(self.wanted, subject.record_for(self.wanted)), self.key)
-        except Undecided as undecided:
-            unread = not moment.read and subject.lacks(self.wanted)
-            return RuleResult(None, self.key, why=f"where: {undecided.why}", unread=unread)
+        answered = answer(self.key, self.wanted, task, moment, holds)
+        if isinstance(answered, RuleResult):
+            return answered._replace(rule=self.key)
+        return RuleResult(answered, self.key)

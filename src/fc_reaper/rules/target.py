@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import LATEST, Function
-from fc_reaper.rules.parts import shown
+from fc_reaper.names import shown
 
 PART = "[A-Za-z0-9_$*?-]+"
 _TARGET = re.compile(r"(?:(?P<service>[^/@]+)/)?(?P<name>[^/@]+)(?:@(?P<qualifier>[^/@]+))?")

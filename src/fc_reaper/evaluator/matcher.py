@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import Function, Millis, Task
+from fc_reaper.policy import Matcher
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.rules import Moment, PushDown, Rule, RuleResult, StatusRule, TargetRule
-
-
-class Stated(Protocol):
-    """A matcher as a policy states it."""
-
-    @property
-    def rules(self) -> tuple[Rule, ...]: ...
-
-    @property
-    def line(self) -> int: ...
 
 
 class CompiledMatcher(NamedTuple):
@@ -39,15 +29,7 @@ class CompiledMatcher(NamedTuple):
         return PushDown(min(bounds, default=None), prefix)
 
 
-def common_statuses(rules: Iterable[Rule]) -> tuple[str, ...] | None:
-    """The statuses in which all of *rules* can hold, None for any; empty where they exclude each other."""
-    demands = [rule.statuses for rule in rules if rule.statuses is not None]
-    if not demands:
-        return None
-    return tuple(status for status in UNFINISHED if all(status in demand for demand in demands))
-
-
-def compile_matcher(matcher: Stated, function: Function, *, as_match: bool) -> CompiledMatcher | None:
+def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> CompiledMatcher | None:
     """Compile *matcher* for the tasks of *function*; None when it means other functions.
 
     With *as_match* it is a policy's `match`, which without any word on status means the alive ones:
@@ -55,9 +37,7 @@ def compile_matcher(matcher: Stated, function: Function, *, as_match: bool) -> C
     """
     if not all(rule.concerns(function) for rule in matcher.rules):
         return None
-    statuses = common_statuses(matcher.rules)
-    if statuses is None and as_match:
-        statuses = ALIVE
+    statuses = matcher.match_statuses if as_match else matcher.stated_statuses
     selecting = [rule.key for rule in matcher.rules if rule.selects]
     return CompiledMatcher(
         matcher.line,
