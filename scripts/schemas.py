@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from fc_reaper.cli.planfile import Plan  # noqa: E402
 from fc_reaper.log import LEVELS, LINES, Line  # noqa: E402
-from fc_reaper.policy.schema import policy_schema  # noqa: E402
+from fc_reaper.policy.model import policy_schema  # noqa: E402
 
 Schema = dict[str, Any]
 

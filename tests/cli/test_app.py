@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fc_reaper import __version__
-from fc_reaper.policy.schema import policy_schema
+from fc_reaper.policy.model import policy_schema
 from tests.cli.command import COMMAND, a_policy_file, at, environment, fc_reaper, fc_reaper_process
 from tests.emulator_server import running_emulator
 from tests.project.files import ROOT

@@ -11,7 +11,7 @@ from fc_reaper.models import Function, Task
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import fingerprint
-from fc_reaper.policy.schema import policy_schema
+from fc_reaper.policy.model import policy_schema
 from fc_reaper.rules.fields import InvocationId
 from fc_reaper.rules.rules import RULES, Moment, Rule, RuleResult, register
 from tests.builders import NOON

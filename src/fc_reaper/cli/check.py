@@ -37,7 +37,7 @@ from fc_reaper.models import STOPPING, Exit, Function, Millis
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as LoadedFile
 from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
-from fc_reaper.policy.schema import policy_schema
+from fc_reaper.policy.model import policy_schema
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import AGES

@@ -30,10 +30,10 @@ def key_of(task: Task) -> Key:
 
 def _service_and_name(function: Function) -> tuple[str, str]:
     """The same for both spellings of a function: `media/transcode` and `media$transcode`."""
-    if function.service is not None:
-        return function.service, function.name
     service, dollar, name = function.name.partition("$")
-    return (service, name) if dollar else ("", function.name)
+    if function.service is not None or not dollar:
+        return function.service or "", function.name
+    return service, name
 
 
 def member_of(policy: Policy, task: Task, moment: Moment) -> Member | RuleResult:
@@ -112,9 +112,8 @@ class ConcurrencyGroups:
         if before is None and len(self._members) >= MOST:
             self.overflowed = True
             return False
-        if key not in self._excluded and (
-            before is None or record_order(member, task) <= record_order(*before)
-        ):
+        first = before is None or record_order(member, task) <= record_order(*before)
+        if first and key not in self._excluded:
             self._members[key] = member, task
         return True
 
@@ -135,21 +134,15 @@ class ConcurrencyGroups:
         keep = self.policy.keep
         assert keep is not None
         for group in groups.values():
-            if len(group) > keep.at_most:
+            more = len(group) - keep.at_most
+            if more > 0:
                 group.sort(key=lambda one: by_age(*one), reverse=keep.stop_first == "newest")
-                yield from _excess(group, len(group) - keep.at_most)
-
-
-def _excess(group: list[tuple[Member, Task]], number: int) -> Iterator[tuple[Task, Member, tuple[Task, ...]]]:
-    """The first *number* selectable tasks of *group*, in the order in which they are stopped."""
-    going = [one for one in group if one[0].selectable][:number]
-    keys = {key_of(task) for _, task in going}
-    # The last to be stopped comes before the others, should one of those that stay be gone by then.
-    order = (
-        *(task for _, task in group if key_of(task) not in keys),
-        *(task for _, task in reversed(going)),
-    )
-    yield from ((task, member, order) for member, task in going)
+                going = [one for one in group if one[0].selectable][:more]
+                keys = {key_of(task) for _, task in going}
+                stay = [task for _, task in group if key_of(task) not in keys]
+                # The last to be stopped comes first of them, should one of those that stay be gone by then.
+                order = (*stay, *(task for _, task in reversed(going)))
+                yield from ((task, member, order) for member, task in going)
 
 
 def record_order(member: Member, task: Task) -> tuple[bool, bool, str]:
@@ -170,12 +163,10 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
     if later and not policy.stops and verdict.kind is Kind.REPORTED:
         return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))
     others = (verdict.policy,) if verdict.kind is Kind.REPORTED and verdict.policy else ()
-    also = dict.fromkeys((*others, *verdict.also))
+    also = tuple(dict.fromkeys((*others, *verdict.also)))
     kind = Kind.DUE if policy.stops else Kind.REPORTED
-    return Verdict(
-        kind, policy.reason, policy.name, KEEP, member.age, None, member.clock, tuple(also),
-        policy.line, members=(member,),
-    )  # fmt: skip
+    age, clock, line = member.age, member.clock, policy.line
+    return Verdict(kind, policy.reason, policy.name, KEEP, age, None, clock, also, line, members=(member,))
 
 
 def still_counted(policy: Policy, due: Member, other: Member, due_task: Task, other_task: Task) -> bool:

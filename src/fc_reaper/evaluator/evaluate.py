@@ -15,7 +15,7 @@ from fc_reaper.evaluator.matcher import CompiledMatcher, compile_matcher, evalua
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Task
 from fc_reaper.policy import Matcher, Policy
-from fc_reaper.rules.ages import Age, StartedTime, inconsistency, is_exact
+from fc_reaper.rules.ages import StartedTime, inconsistency, is_exact
 from fc_reaper.rules.expression import Subject
 from fc_reaper.rules.rules import RULES, Moment, RuleResult, StoppingFor
 
@@ -121,14 +121,10 @@ def evaluate(task: Task, policies: FunctionPolicies, now: Millis, *, read: bool 
     moment = Moment(now, policies.started_time, read, subject)
     exemption = None if policies.own_function else _first_exemption(policies.exempt, task, moment)
     verdict = _without_groups(task, policies, moment, exemption)
-    if (
-        policies.keeps
-        and verdict.kind is not Kind.DUE
-        and task.status in ALIVE
-        and inconsistency(task) is None
-    ):
-        return _with_members(verdict, task, policies, moment, exemption)
-    return verdict
+    counts = policies.keeps and task.status in ALIVE and inconsistency(task) is None
+    if not counts or verdict.kind is Kind.DUE:
+        return verdict
+    return _with_members(verdict, task, policies, moment, exemption)
 
 
 def evaluate_policy(compiled: CompiledPolicy, task: Task, moment: Moment) -> PolicyResult:
@@ -197,20 +193,20 @@ def _with_members(
     verdict: Verdict, task: Task, policies: FunctionPolicies, moment: Moment, exemption: Exemption | None
 ) -> Verdict:
     """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
-    members: list[Member] = []
     if any(evaluate_policy(one, task, moment).holds for one in policies.withholding):
         return verdict
+    exempt = verdict.kind is Kind.EXEMPT
+    members: list[Member] = []
     for compiled in policies.keeps:
         member = membership(compiled, task, moment)
         if isinstance(member, RuleResult):
             if member.unread:
                 verdict = verdict._replace(unread=True)
             if member.holds is None and verdict.kind is Kind.KEPT:
-                verdict = _by(member, Kind.UNKNOWN, member.why, compiled.policy.name, compiled.policy.line)
+                verdict = _by(member, Kind.UNKNOWN, member.why, compiled.policy)
         elif exemption is not None and not exemption[1].holds:
-            return _perhaps_exempt(exemption) if verdict.kind is not Kind.EXEMPT else verdict
+            return verdict if exempt else _perhaps_exempt(exemption)
         else:
-            exempt = verdict.kind is Kind.EXEMPT
             members.append(member._replace(selectable=False) if exempt else member)
     return verdict._replace(members=tuple(members))
 
@@ -229,48 +225,44 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, moment: Mo
 
 def _exact(result: RuleResult, moment: Moment) -> RuleResult:
     """*result*, unknown where it is false by an age that may be too young: that rules out no exemption."""
-    if result.holds is not False or result.clock is None or result.rule is None or result.age is None:
+    if result.holds is not False or result.clock is None or result.rule is None:
         return result
-    age = Age(result.age, "events" if result.clock == "events" else "started_time")
-    if is_exact(result.rule, age, moment.started_time):
+    if is_exact(result.rule, result.clock, moment.started_time):
         return result
     return result._replace(holds=None, why="its first enqueueing is not dated", unread=not moment.read)
 
 
 def _strongest(results: Sequence[PolicyResult]) -> Verdict:
+    """The first stop that holds, else the first report, else the first unknown, else why it is kept."""
     holding = [one for one in results if one.holds]
     if holding:
         best = min(holding, key=lambda one: not one.policy.stops)
         kind = Kind.DUE if best.policy.stops else Kind.REPORTED
         also = tuple(one.policy.name for one in holding if one is not best)
-        return _by(best.result, kind, best.policy.reason, best.policy.name, best.policy.line, also)
+        return _by(best.result, kind, best.policy.reason, best.policy, also)
     for policy, holds, result, _ in results:
         if holds is None:
-            return _by(result, Kind.UNKNOWN, result.why, policy.name, policy.line)
-    return _kept(results)
-
-
-def _kept(results: Sequence[PolicyResult]) -> Verdict:
-    """The most telling reason to keep: spared, else the first limit that is not exceeded."""
+            return _by(result, Kind.UNKNOWN, result.why, policy)
     for policy, _, _, spared_by in results:
         if spared_by is not None:
             return Verdict(Kind.KEPT, "spared by unless", policy.name, "unless", line=spared_by.line)
     for policy, _, result, _ in results:
         if result.rule in RULES and RULES[result.rule].is_limit:
-            return _by(result, Kind.KEPT, "within its limit", policy.name, policy.line)
+            return _by(result, Kind.KEPT, "within its limit", policy)
     return Verdict(Kind.KEPT, "no policy matches it", rule="status")
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:
     matcher, result = exemption
-    return _by(result, Kind.UNKNOWN, f"cannot tell whether it is exempt: {result.why}", None, matcher.line)
+    verdict = _by(result, Kind.UNKNOWN, f"cannot tell whether it is exempt: {result.why}", None)
+    return verdict._replace(line=matcher.line)
 
 
 def _by(
-    result: RuleResult, kind: Kind, reason: str, policy: str | None, line: int, also: tuple[str, ...] = ()
+    result: RuleResult, kind: Kind, reason: str, policy: Policy | None, also: tuple[str, ...] = ()
 ) -> Verdict:
     """The verdict that *result* leads to."""
-    unread = kind is Kind.UNKNOWN and result.unread
-    return Verdict(
-        kind, reason, policy, result.rule, result.age, result.limit, result.clock, also, line, unread
-    )
+    _, rule, age, limit, clock, _, unread = result
+    name, line = (None, None) if policy is None else (policy.name, policy.line)
+    unread = unread and kind is Kind.UNKNOWN
+    return Verdict(kind, reason, name, rule, age, limit, clock, also, line, unread)

@@ -205,7 +205,7 @@ def _step(policy: Policy, compiled: CompiledPolicy | None, task: Task, moment: M
 
 def _exemptions(matchers: Sequence[Matcher], task: Task, moment: Moment) -> Iterator[MatcherResult]:
     """The results of the matchers that concern the task's function."""
-    for matcher in matchers:
+    for matcher in dict.fromkeys(matchers):
         compiled = compile_matcher(matcher, task.function, as_match=False)
         if compiled is not None:
             yield _matcher(matcher, compiled, task, moment)

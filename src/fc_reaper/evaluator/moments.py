@@ -30,17 +30,13 @@ class Moments(NamedTuple):
 
     def after(self, task: Task, now: Millis, started_time: StartedTime) -> Iterator[Millis]:
         """The moments after *now*, in no order, at which the verdict on *task* as it is may change."""
-        for clock, length in (*self.ages, *self._carried(task, now, started_time)):
-            if task.status in CLOCKS[clock]:
-                known = age(clock, task, now, started_time)
-                if known is not None and length > known.ms:
-                    yield now + length - known.ms
-
-    def _carried(self, task: Task, now: Millis, started_time: StartedTime) -> Iterator[tuple[str, Millis]]:
-        for clock, limit in self.carried:
-            length = carried_limit(limit, task, Moment(now, started_time, read=True))
-            if isinstance(length, int):
-                yield clock, length + 1
+        moment = Moment(now, started_time, read=True)
+        carried = [(clock, carried_limit(limit, task, moment)) for clock, limit in self.carried]
+        limits = [(clock, limit + 1) for clock, limit in carried if isinstance(limit, int)]
+        for clock, length in (*self.ages, *limits):
+            known = age(clock, task, now, started_time) if task.status in CLOCKS[clock] else None
+            if known is not None and length > known.ms:
+                yield now + length - known.ms
 
 
 def moments_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Moments:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fc_reaper.evaluator.concurrency import MOST, ConcurrencyGroups, Key, by_age, key_of, too_many
 from fc_reaper.evaluator.verdict import Evaluation, Kind
-from fc_reaper.models import Function, Millis, Task
+from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy
 
 _Record = tuple[Function, str]
@@ -78,14 +78,16 @@ class _Queue:
         self.duplicates += len(self._evaluations) - len(once)
         self.due -= len(self._evaluations) - len(once)
         keep = self.policy.keep
-        if keep is None:
-            ordered = sorted(once.values(), key=lambda one: one.order)
-        else:
-            ordered = sorted(once.values(), key=_by_age, reverse=keep.stop_first == "newest")
+        newest = keep is not None and keep.stop_first == "newest"
+        ordered = sorted(once.values(), key=_most_overdue if keep is None else _oldest, reverse=newest)
         self._evaluations = ordered[: self._room]
 
 
-def _by_age(evaluation: Evaluation) -> tuple[Millis, str, str]:
+def _most_overdue(evaluation: Evaluation) -> tuple[Any, ...]:
+    return evaluation.order
+
+
+def _oldest(evaluation: Evaluation) -> tuple[Any, ...]:
     return by_age(evaluation.verdict.members[0], evaluation.task)
 
 
@@ -112,29 +114,30 @@ def select(
     that may stop something, with the number of its due tasks. `settled` receives every evaluation that has
     members, with its final verdict.
     """
-    return _Selecting(policies, room, settled).run(evaluations, incomplete, allowance)
+    return _Selecting(policies, room, incomplete, allowance, settled).run(evaluations)
 
 
 class _Selecting:
     """One call of `select`: a queue for each stop policy, the groups of each `keep` policy."""
 
-    def __init__(self, policies: Sequence[Policy], room: int, settled: Callable[[Evaluation], None]) -> None:
-        stopping = [one for one in policies if one.stops]
-        self._due = {one.name: _Queue(one, 2 * one.per_run + room) for one in stopping}
-        self._held_out = {one.name: _Queue(one, room) for one in stopping}
-        self._group_order: dict[str, dict[Key, tuple[Task, ...]]] = {one.name: {} for one in stopping}
-        self._groups = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
-        self._index = {one.name: one.index for one in policies}
-        self._stopping = stopping
-        self._members: dict[_Record, Evaluation] = {}
-        self._settled = settled
-
-    def run(
+    def __init__(
         self,
-        evaluations: Iterable[Evaluation],
+        policies: Sequence[Policy],
+        room: int,
         incomplete: Callable[[str], bool],
         allowance: Callable[[Policy, int], Allowance],
-    ) -> list[Selection]:
+        settled: Callable[[Evaluation], None],
+    ) -> None:
+        self._stopping = [one for one in policies if one.stops]
+        self._due = {one.name: _Queue(one, 2 * one.per_run + room) for one in self._stopping}
+        self._held_out = {one.name: _Queue(one, room) for one in self._stopping}
+        self._group_order: dict[str, dict[Key, tuple[Task, ...]]] = {one.name: {} for one in self._stopping}
+        self._groups = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
+        self._index = {one.name: one.index for one in policies}
+        self._members: dict[_Record, Evaluation] = {}
+        self._incomplete, self._allowance, self._settled = incomplete, allowance, settled
+
+    def run(self, evaluations: Iterable[Evaluation]) -> list[Selection]:
         for evaluation in evaluations:
             if evaluation.verdict.kind is Kind.DUE:
                 self._enqueue(evaluation)
@@ -143,11 +146,11 @@ class _Selecting:
             elif evaluation.verdict.members:
                 self._count(evaluation)
         for name, groups in self._groups.items():
-            if groups.policy.stops or not (groups.overflowed or incomplete(name)):
+            if groups.policy.stops or not (groups.overflowed or self._incomplete(name)):
                 self._settle(groups)
         for evaluation in self._members.values():
             self._settled(evaluation)
-        return [self._selection(policy, incomplete, allowance) for policy in self._stopping]
+        return [self._selection(policy) for policy in self._stopping]
 
     def _enqueue(self, evaluation: Evaluation) -> None:
         name = evaluation.verdict.policy or ""
@@ -183,17 +186,11 @@ class _Selecting:
                     if other is not groups:
                         other.exclude(task)
 
-    def _selection(
-        self,
-        policy: Policy,
-        incomplete: Callable[[str], bool],
-        allowance: Callable[[Policy, int], Allowance],
-    ) -> Selection:
-        name = policy.name
-        queue, held_out = self._due[name], self._held_out[name]
+    def _selection(self, policy: Policy) -> Selection:
+        queue, held_out = self._due[policy.name], self._held_out[policy.name]
         first, held_out_tasks = queue.first(), held_out.first()
-        halted = _halted(policy, queue.due, self._groups.get(name), incomplete)
-        allowed = Allowance(0) if halted or not first else allowance(policy, queue.due)
+        halted = self._halted(policy, queue.due)
+        allowed = Allowance(0) if halted or not first else self._allowance(policy, queue.due)
         return Selection(
             policy,
             queue.due + held_out.due,
@@ -204,27 +201,23 @@ class _Selecting:
             allowed,
             held_out.due,
             held_out_tasks,
-            self._group_order[name],
+            self._group_order[policy.name],
         )
+
+    def _halted(self, policy: Policy, due: int) -> str | None:
+        if due == 0:
+            return None
+        groups, incomplete = self._groups.get(policy.name), self._incomplete(policy.name)
+        if groups is not None and groups.overflowed:
+            return f"more than {MOST} tasks match, too many to be counted in one run"
+        if groups is not None and incomplete:
+            return "not all of its tasks could be listed, so it is unknown how many are one too many"
+        if policy.halt_over is not None and due > policy.halt_over:
+            return f"{due} tasks are due at once, more than halt_over {policy.halt_over}: is it a mistake?"
+        if policy.halt_over is not None and incomplete:
+            return "not all of its tasks could be listed, so it is unknown how many are due"
+        return None
 
 
 def _record_of(task: Task) -> _Record:
     return task.function, task.invocation_id
-
-
-def _halted(
-    policy: Policy, due: int, groups: ConcurrencyGroups | None, incomplete: Callable[[str], bool]
-) -> str | None:
-    if due == 0:
-        return None
-    if groups is not None and groups.overflowed:
-        return f"more than {MOST} tasks match, too many to be counted in one run"
-    if groups is not None and incomplete(policy.name):
-        return "not all of its tasks could be listed, so it is unknown how many are one too many"
-    if policy.halt_over is None:
-        return None
-    if due > policy.halt_over:
-        return f"{due} tasks are due at once, more than halt_over {policy.halt_over}: looks like a mistake"
-    if incomplete(policy.name):
-        return "not all of its tasks could be listed, so it is unknown how many are due"
-    return None

@@ -31,33 +31,28 @@ _KINDS = {
 """What is no text without quotes, by its tag: a pattern, and its first characters. Numbers are as in JSON."""
 
 _SAID = (
-    (r"<block end>, but found '\?'", "a key stands where an item belongs; indent it as its neighbours are"),
     (r"character '\\t'", "a tab does not fit here; indent with blanks"),
-    ("scanning an alias|undefined alias|cannot start any token",
+    ("scanning an (alias|anchor)|undefined alias|cannot start any token",
      "a text begins with a character that YAML keeps for itself; quote the text, such as '*/transcode'"),
-    ("scanning an anchor", "a text begins with & and is taken for an anchor; quote it"),
-    ("directive", "a line begins with % and is taken for a directive; delete it"),
     ("mapping values are not allowed",
      "a colon does not fit here; quote the text that holds it, or indent the line as its neighbours are"),
-    ("sequence entries are not allowed", "a list item does not fit here; begin it on a line of its own"),
     (r"got '\?'|'\?'$", "a ? does not fit here; quote the text that holds it"),
     (r"expected ',' or '[\]}]'", "a bracket is opened and not closed; close it, put a comma between its "
      "items, or quote the text that holds brackets or a comma"),
     ("but found '<scalar>'", "a quoted text ends before its line does; quote all of it, or indent it right"),
     ("unexpected end of stream", "a quote is opened and never closed; close it"),
     ("expected <block end>", "the indentation does not fit; indent the keys of one mapping alike"),
-    ("could not find expected ':'", "a key has no colon; write key: value"),
     ("another document", "a second document begins here; a file is one, delete the ---"),
 )  # fmt: skip
 """What PyYAML says of a text that is no YAML, and what to say of it."""
 
 
 class _Refused(Exception):
-    """YAML that no policy needs; *at* has its `start_mark`."""
+    """YAML that no policy needs."""
 
     def __init__(self, at: Any, what: str) -> None:
         super().__init__(what)
-        self.at, self.what = at.start_mark, what
+        self.mark = at.start_mark
 
 
 class _Loader(yaml.SafeLoader):
@@ -156,7 +151,8 @@ def read_document(text: str, source: str, whole: str) -> Document:
     Raises:
         PolicyError: it is no YAML, empty, or larger than a policy needs.
     """
-    what, line, at = "", 1, 0
+    mark: Any = None
+    at = 0
     try:
         if len(text) > LARGEST:
             what = f"it has {len(text)} characters; write at most {LARGEST}"
@@ -166,7 +162,7 @@ def read_document(text: str, source: str, whole: str) -> Document:
                 return Document(root, source)
             what = f"the {whole} is empty; start with version: 1"
     except _Refused as refused:
-        what, line, at = refused.what, refused.at.line + 1, refused.at.index
+        what, mark = str(refused), refused.mark
     except yaml.MarkedYAMLError as error:
         said = f"{error.context}: {error.problem}"
         known = (ours for theirs, ours in _SAID if re.search(theirs, said))
@@ -174,17 +170,12 @@ def read_document(text: str, source: str, whole: str) -> Document:
         # A bracket or quote that is never closed is shown where it is opened.
         opened = error.context_mark if re.search("flow|quoted|alias", error.context or "") else None
         mark = opened or error.problem_mark or error.context_mark
-        line, at = (mark.line + 1, mark.index) if mark else (1, 0)
     except yaml.reader.ReaderError as error:
-        at = error.position
-        what, line = (
-            f"the character {text[at]!a} cannot stand in YAML; delete it",
-            text.count("\n", 0, at) + 1,
-        )
+        at, what = error.position, f"the character {text[error.position]!a} cannot stand in YAML; delete it"
     except (ValueError, OverflowError):
         beyond = re.search(r"\\U(?!000|0010)|^%YAML", text, re.MULTILINE)
-        at = beyond.start() if beyond else 0
-        what, line = "an escape or number is beyond all bounds; delete it", text.count("\n", 0, at) + 1
+        at, what = beyond.start() if beyond else 0, "an escape or number is beyond all bounds; delete it"
+    at, line = (mark.index, mark.line + 1) if mark else (at, text.count("\n", 0, at) + 1)
     keys = re.findall(r"([A-Za-z_]{1,40})\s?:(?=\s)", text[max(0, at - 2000) : at])
     raise PolicyError(Issue.of(source, line, f"near {keys[-1]}" if keys else whole, what))
 
@@ -212,19 +203,15 @@ def spelt(path: Path) -> str:
     return "".join(steps).removeprefix(".")
 
 
-def write_yaml(tree: dict[str, Any], *, width: int = 100) -> str:
-    """Plain values as YAML in block style."""
-    return str(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width))
+def write_yaml(tree: dict[str, Any], *, width: int = 100, flow: bool = False) -> str:
+    """Plain values as YAML, in block style or in one pair of braces."""
+    return str(
+        yaml.dump(
+            tree, None, _Dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=width
+        )
+    )
 
 
 def write_key(key: str, value: Any) -> str:
     """A key and its value on one line of YAML, such as `match: {alive_for: 2h}`."""
-    line = yaml.dump(
-        {key: value},
-        Dumper=_Dumper,
-        default_flow_style=True,
-        sort_keys=False,
-        allow_unicode=True,
-        width=10**6,
-    )
-    return str(line).strip()[1:-1]
+    return write_yaml({key: value}, width=10**6, flow=True).strip()[1:-1]

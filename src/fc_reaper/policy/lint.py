@@ -67,29 +67,27 @@ def _matchers(file: PolicyFile) -> Iterator[tuple[Path, Matcher, Sequence[Target
 
 def _unknown_fields(file: PolicyFile) -> Iterator[_Odd]:
     """An expression that reads a field which no record has is never answered."""
-    for path, matcher, _, so in _matchers(file):
-        for rule in matcher.rules:
-            for expression in rule.expressions:
-                inner = (*path, rule.key, "from") if isinstance(rule, Clock) else (*path, rule.key)
-                yield from ((inner, f"{what}, so {so}; {write}") for what, write in _unknown(expression))
+    found = [
+        ((*path, rule.key, "from") if isinstance(rule, Clock) else (*path, rule.key), expression, so)
+        for path, matcher, _, so in _matchers(file)
+        for rule in matcher.rules
+        for expression in rule.expressions
+    ]
     for number, policy in enumerate(file.policies):
         if policy.keep is not None and isinstance(policy.keep.per, Expression):
-            for what, write in _unknown(policy.keep.per):
-                path = ("policies", number, "keep", "per")
-                yield path, f"{what}, so no task has a group, and none is counted; {write}"
-
-
-def _unknown(expression: Expression) -> Iterator[tuple[str, str]]:
-    for name in expression.unknown_roots[:1]:
-        near = nearest(name, (*RECORD_FIELDS, PAYLOAD, AGES))
-        remedy = f"write {PAYLOAD}.{name} for a field of the payload, '{name}' in single quotes for text"
-        if name in CLOCKS:
-            remedy = f"write {AGES}.{name}, which is in seconds"
-        elif name in ("true", "false", "null"):
-            remedy = f"write `{name}` between backticks for the value"
-        elif near is not None:
-            remedy = f"did you mean {near}?"
-        yield f"no record has a field {name}", remedy
+            path: Path = ("policies", number, "keep", "per")
+            found.append((path, policy.keep.per, "no task has a group, and none is counted"))
+    for path, expression, so in found:
+        for name in expression.unknown_roots[:1]:
+            near = nearest(name, (*RECORD_FIELDS, PAYLOAD, AGES))
+            write = f"write {PAYLOAD}.{name} for a field of the payload, '{name}' in single quotes for text"
+            if name in CLOCKS:
+                write = f"write {AGES}.{name}, which is in seconds"
+            elif name in ("true", "false", "null"):
+                write = f"write `{name}` between backticks for the value"
+            elif near is not None:
+                write = f"did you mean {near}?"
+            yield path, f"no record has a field {name}, so {so}; {write}"
 
 
 def maximum(clock: str, target: Target) -> tuple[Millis, str] | None:
@@ -116,9 +114,8 @@ def _above_maximum(file: PolicyFile) -> Iterator[_Odd]:
             if not isinstance(limit, CarriedLimit):
                 yield from _beyond(here, clock, limit, targets, so)
                 continue
-            yield from _beyond(
-                (*here, "at_most"), clock, limit.at_most, targets, "it bounds nothing", bound=True
-            )
+            most = (*here, "at_most")
+            yield from _beyond(most, clock, limit.at_most, targets, "it bounds nothing", bound=True)
             if limit.otherwise is not None:
                 never = f"{so} where the task carries none"
                 yield from _beyond((*here, "else"), clock, limit.otherwise, targets, never)
@@ -170,10 +167,10 @@ def _meet(one: Target, other: Target) -> bool:
     )
 
 
-def _names(target: Target) -> Iterator[Target]:
-    yield target
-    if target.service is not None:
-        yield Target(None, f"{target.service}${target.name}", target.qualifier)
+def _names(target: Target) -> tuple[Target, ...]:
+    if target.service is None:
+        return (target,)
+    return target, Target(None, f"{target.service}${target.name}", target.qualifier)
 
 
 @lru_cache(maxsize=10_000)
@@ -224,26 +221,18 @@ _NATIVE = {
 def _native_limits(file: PolicyFile) -> Iterator[_Odd]:
     """A stop that does no more than a setting of the function itself does, the same for every caller."""
     for number, policy in enumerate(file.policies):
-        limit = None if file.exempt else _only_limit(policy)
-        if limit is not None:
-            clock, length = limit
+        spared = file.exempt or policy.unless or policy.keep or policy.holdout
+        by_timer = {trigger.partition(":")[0] for trigger in policy.triggers} <= {"timer"}
+        single_timers = policy.triggers and "timer" not in policy.triggers
+        rules = [rule for rule in policy.match.rules if rule.key != "status"]
+        if spared or not policy.stops or not by_timer or single_timers or len(rules) != 1:
+            continue
+        clock, length = rules[0].key, rules[0].wanted
+        whole = clock in _NATIVE and set(policy.match.match_statuses) == set(CLOCKS[clock])
+        if whole and isinstance(length, int):
             bounds = filter(None, (maximum(clock, target) for target in policy.targets))
             if all(length < most for most, _ in bounds):
                 yield ("policies", number, "match"), _NATIVE[clock].format(length // 1000)
-
-
-def _only_limit(policy: Policy) -> tuple[str, Millis] | None:
-    """The clock that is all there is to a policy: no exception, no group, no share, no event."""
-    kinds = {trigger.partition(":")[0] for trigger in policy.triggers}
-    by_timer = not kinds or (kinds == {"timer"} and "timer" in policy.triggers)
-    if not policy.stops or policy.unless or policy.keep or policy.holdout or not by_timer:
-        return None
-    rules = [rule for rule in policy.match.rules if rule.key != "status"]
-    if len(rules) != 1 or rules[0].key not in _NATIVE:
-        return None
-    clock, length = rules[0].key, rules[0].wanted
-    whole = set(policy.match.match_statuses) == set(CLOCKS[clock])
-    return (clock, length) if whole and isinstance(length, int) else None
 
 
 def _always_beaten(file: PolicyFile) -> Iterator[_Odd]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -12,15 +11,7 @@ from pydantic import ValidationError
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.names import shown
 from fc_reaper.policy.document import Document, read_document, write_key, write_yaml
-from fc_reaper.policy.model import (
-    Example,
-    Given,
-    Keep,
-    Policy,
-    PolicyFile,
-    matcher_model,
-    policy_file_model,
-)
+from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model, policy_file_model
 from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, nearest
 
 Models = Mapping[str, type[Part]]
@@ -38,18 +29,19 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
     """
     file, document = load(policy_file_model(), policy_models(), text, source, "policy")
     file._source, file._document = source, document
-    _place(file.exempt, document, ("exempt",))
-    _place(file.policies, document, ("policies",))
-    for at, policy in enumerate(file.policies):
-        policy.match._line = document.find(("policies", at, "match")).line
-        _place(policy.unless, document, ("policies", at, "unless"))
-        _place(policy.examples, document, ("policies", at, "examples"))
+    _place(file, document, ())
     return file
 
 
-def _place(parts: tuple[Part, ...], document: Document, path: Path) -> None:
-    for at, part in enumerate(parts):
-        part._line = document.find((*path, at)).line
+def _place(value: Any, document: Document, path: Path) -> None:
+    """Give every part of a loaded file its line."""
+    if isinstance(value, Part):
+        value._line = document.find(path).line
+        for name, field in type(value).model_fields.items():
+            _place(getattr(value, name), document, (*path, field.alias or name))
+    elif isinstance(value, tuple):
+        for at, item in enumerate(value):
+            _place(item, document, (*path, at))
 
 
 def policy_models() -> Models:
@@ -126,19 +118,17 @@ def _unknown_key(key: str, loc: Path, models: Models) -> str:
     """What is wrong with a key that its mapping does not have: misspelt, glued, or of another mapping."""
     model = _model_of(loc, models)
     names, title = keys_of(model), model.model_config.get("title")
-    if re.fullmatch("[0-9]+/(run|day)", key):
-        return "a comma between braces begins a new key; quote the budget: '20/run, 200/day'"
     name, colon, rest = key.partition(":")
     if colon and name in names:
         return f"a blank must follow the colon; write {name}: {shown(rest.strip())[1:-1]}"
-    if key == "target" and key not in names and "targets" not in names:
+    if key == "target" and "targets" not in names:
         return f"it does not belong in {title}; write it in `targets`, beside `match`"
     meant = _meant(key, model, models)
+    if meant is None:
+        return f"{title} has no such key; the keys are {', '.join(names)}"
     if meant in names and key not in keys_of(models.get(meant, model)):
         return f"{title} has no such key; did you mean {meant}?"
-    if meant is not None:
-        return f"it does not belong in {title}; write it in {models[meant].model_config.get('title')}"
-    return f"{title} has no such key; the keys are {', '.join(names)}"
+    return f"it does not belong in {title}; write it in {models[meant].model_config.get('title')}"
 
 
 def _meant(key: str, model: type[Part], models: Models) -> str | None:

@@ -7,7 +7,7 @@ reports. So does every stop policy while an exemption is gone that was there whe
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -102,17 +102,12 @@ def _runs_by(policy: Policy) -> list[str]:
 
 
 def _texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:
-    return tuple(sorted({text for matcher in matchers for text in _spelt(matcher)}))
-
-
-def _spelt(matcher: Matcher) -> Iterator[str]:
-    """A list of patterns spares what each of them does."""
-    plain = matcher.model_dump(mode="json", exclude_defaults=True)
-    yield from matcher.ids if set(plain) == {"id"} else (_canonical(plain),)
-
-
-def _canonical(plain: Any) -> str:
-    return json.dumps(_sorted(plain), sort_keys=True)
+    """Matchers as sorted texts: a list of patterns for ids spares what each of them does."""
+    texts: set[str] = set()
+    for matcher in matchers:
+        plain = matcher.model_dump(mode="json", exclude_defaults=True)
+        texts.update(matcher.ids if set(plain) == {"id"} else [json.dumps(_sorted(plain), sort_keys=True)])
+    return tuple(sorted(texts))
 
 
 def _sorted(plain: Any) -> Any:
@@ -144,12 +139,12 @@ def lock_of(file: PolicyFile, today: str, *, only: Collection[str] | None = None
 
 def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
     """Answer which stop policies of *file* may only report, by name, and why."""
-    gone = [exemption for exemption in lock.exempt if exemption not in exemptions(file)]
+    present = exemptions(file)
+    gone = [exemption for exemption in lock.exempt if exemption not in present]
     stops = {policy.name: policy for policy in file.policies if policy.stops}
+    meanings = {name: (fingerprint(policy), str(policy.budget)) for name, policy in stops.items()}
     approved = {one.name: one for one in lock.policies}
-    changed = [
-        name for name, one in approved.items() if name not in stops or not _is_as_approved(stops[name], one)
-    ]
+    changed = [one.name for one in lock.policies if meanings.get(one.name) != (one.fingerprint, one.budget)]
     found: dict[str, str] = {}
     for name, policy in stops.items():
         if name not in approved:
@@ -160,14 +155,9 @@ def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
             found[name] = f"the exemption {gone[0][:200]} is gone since it was approved; {_REVIEW}"
         elif changed and policy.keep is not None:
             # Which tasks the other took is not known any more, and for this one they would count.
-            found[name] = (
-                f"{changed[0]} is not as it was approved, and what it took may count here; {_REVIEW}"
-            )
+            what = f"{changed[0]} is not as it was approved, and what it took may count here"
+            found[name] = f"{what}; {_REVIEW}"
     return found
-
-
-def _is_as_approved(policy: Policy, approved: Approved) -> bool:
-    return (approved.fingerprint, approved.budget) == (fingerprint(policy), str(policy.budget))
 
 
 def spared_by(lock: Lock) -> tuple[Matcher, ...]:

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 from typing_extensions import TypeAliasType
 
@@ -45,6 +46,9 @@ from fc_reaper.rules.fields import (
     key,
 )
 from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
+
+TASK = "task"
+"""The trigger of an event that names one task by its invocation id."""
 
 R = TypeVar("R", bound=Rule)
 
@@ -96,12 +100,9 @@ class Matcher(Part):
     @model_validator(mode="after")
     def _can_hold(self) -> Matcher:
         if self.stated_statuses == ():
-            demands = " and ".join(
-                f"{rule.key} ({', '.join(rule.statuses)})" for rule in self.rules if rule.statuses is not None
-            )
-            raise ValueError(
-                f"no task can fit {demands} at once; keep one, and give the other a matcher of its own"
-            )
+            stated = [f"{rule.key} ({', '.join(rule.statuses)})" for rule in self.rules if rule.statuses]
+            what = f"no task can fit {' and '.join(stated)} at once"
+            raise ValueError(f"{what}; keep one, and give the other a matcher of its own")
         return self
 
 
@@ -311,22 +312,18 @@ class Policy(Part):
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
         """Every expression that it evaluates."""
-        per = () if self.keep is None or not isinstance(self.keep.per, Expression) else (self.keep.per,)
-        return (
-            *self.match.expressions,
-            *(one for matcher in self.unless for one in matcher.expressions),
-            *per,
-        )
+        stated = [one for matcher in (self.match, *self.unless) for one in matcher.expressions]
+        if self.keep is not None and isinstance(self.keep.per, Expression):
+            stated.append(self.keep.per)
+        return tuple(stated)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Policy:
-        faults = [*self._verdict_faults(), *self._limit_faults(), *self._keep_faults()]
-        if faults:
+        if faults := tuple(self._faults()):
             raise Fault(*faults)
         return self
 
-    def _verdict_faults(self) -> Iterator[tuple[Path, str]]:
-        """Exactly one of stop and report; and no task can show what the policy never does."""
+    def _faults(self) -> Iterator[tuple[Path, str]]:
         if self.stop is not None and self.report is not None:
             yield ("report",), "it stands beside `stop`; keep one of the two"
         elif self.stop is None and self.report is None:
@@ -335,38 +332,19 @@ class Policy(Part):
             does, never = ("stop", "report") if self.report is None else ("report", "stop")
             for at, example in enumerate(self.examples):
                 if example.expect == never:
-                    yield (
-                        ("examples", at),
-                        f"expect is {never}, which this policy never does; write expect: {does} or keep",
-                    )
-
-    def _limit_faults(self) -> Iterator[tuple[Path, str]]:
-        """Without a limit a stop would take every task it sees, unless an event names the one."""
-        if self.stop is None or self.keep is not None or self.triggers == ("task",):
-            return
-        if not any(rule.is_limit for rule in self.match.rules):
+                    what = f"expect is {never}, which this policy never does; write expect: {does} or keep"
+                    yield ("examples", at), what
+        only_named, limited = self.triggers == (TASK,), any(rule.is_limit for rule in self.match.rules)
+        if self.stop is not None and self.keep is None and not only_named and not limited:
             limits = ", ".join(rule.key for rule in RULES.values() if rule.is_limit)
-            yield (
-                ("match",),
-                f"a stop without a limit would take every such task; add one of {limits}, "
-                "or beside `match` write keep: {at_most: 10} or triggers: [task]",
-            )
-
-    def _keep_faults(self) -> Iterator[tuple[Path, str]]:
-        """Only a run that sees all tasks can tell which of them are too many."""
-        if self.keep is None:
-            return
-        if self.triggers == ("task",):
-            yield (
-                ("keep",),
-                "an event that names one task counts no others; delete `keep`, or write other triggers",
-            )
-        if self.match.match_statuses == (STOPPING,):
-            yield (
-                ("keep",),
-                f"a task that is {STOPPING} does not count, and `match` holds for no other; delete `keep`, "
-                "or let `match` fit tasks that are alive",
-            )
+            what = f"a stop without a limit would take every such task; add one of {limits}"
+            yield ("match",), f"{what}, or beside `match` write keep: {{at_most: 10}} or triggers: [task]"
+        if self.keep is not None and only_named:
+            what = "an event that names one task counts no others"
+            yield ("keep",), f"{what}; delete `keep`, or write other triggers"
+        if self.keep is not None and self.match.match_statuses == (STOPPING,):
+            what = f"a task that is {STOPPING} does not count, and `match` holds for no other"
+            yield ("keep",), f"{what}; delete `keep`, or let `match` fit tasks that are alive"
 
 
 class PolicyFile(Part):
@@ -403,12 +381,11 @@ class PolicyFile(Part):
     @model_validator(mode="after")
     def _has_unique_names(self) -> PolicyFile:
         names = [policy.name for policy in self.policies]
-        faults = [
+        if faults := [
             (("policies", at, "name"), f"policies[{names.index(name)}] has the same name; give each its own")
             for at, name in enumerate(names)
             if names.index(name) < at
-        ]
-        if faults:
+        ]:
             raise Fault(*faults)
         for at, policy in enumerate(self.policies):
             policy._index = at
@@ -423,13 +400,11 @@ class PolicyFile(Part):
 
     def report_only(self, names: Collection[str]) -> PolicyFile:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
-        policies = []
-        for policy in self.policies:
-            if policy.stops and policy.name in names:
-                policy = policy.model_copy()
-                policy._approved = False
-            policies.append(policy)
-        return self.model_copy(update={"policies": tuple(policies)})
+        policies = tuple(one.model_copy() if one.name in names else one for one in self.policies)
+        for policy in policies:
+            if policy.name in names:
+                policy._approved = policy.stop is None
+        return self.model_copy(update={"policies": policies})
 
 
 def policy_file_model() -> type[PolicyFile]:
@@ -443,3 +418,31 @@ def _policy_file_model(rules: tuple[type[Rule], ...]) -> type[PolicyFile]:
         if model.__pydantic_complete__:
             model.model_rebuild(force=True)
     return PolicyFile
+
+
+class _Generator(GenerateJsonSchema):
+    """Leaves out what says nothing to people: a title for each key, and null for one that is not written."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a policy file for editors, as plain data of the caller's own.
+
+    It accepts whatever `load_policy` accepts. What concerns several keys at once, such as unique
+    names, and the bounds of lengths of time only the loader knows.
+    """
+    schema = policy_file_model().model_json_schema(schema_generator=_Generator)
+    return {
+        **schema,
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "title": "fc-reaper policy",
+        "description": "Which asynchronous tasks of Function Compute are stopped or reported, and why.",
+    }

@@ -86,13 +86,13 @@ def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age |
     return Age(max(0, now - start), source)
 
 
-def is_exact(clock: str, known: Age, started_time: StartedTime) -> bool:
-    """Whether *known* is neither too young nor too old.
+def is_exact(clock: str, source: str, started_time: StartedTime) -> bool:
+    """Whether an age from *source* is neither too young nor too old.
 
     `alive_for` by a `startedTime` of unknown meaning may be too young: that may keep a task
     from being due, but must not keep it from being spared.
     """
-    return known.source == "events" or clock != "alive_for" or started_time == "enqueue"
+    return source == "events" or clock != "alive_for" or started_time == "enqueue"
 
 
 def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_time: StartedTime) -> bool:

@@ -145,7 +145,7 @@ class Subject:
         for clock, statuses in CLOCKS.items():
             if self._task.status in statuses:
                 known = age(clock, self._task, self._now, self._started_time)
-                if known is not None and is_exact(clock, known, self._started_time):
+                if known is not None and is_exact(clock, known.source, self._started_time):
                     yield clock, known.ms / 1000
 
 
