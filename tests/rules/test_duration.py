@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from fc_reaper.rules.duration import LONGEST, NotADuration, format_duration, parse_duration, spell_duration
 
 NO_LENGTHS = (
-    "", "   ", "-5m", "2 h", "2H", "2 hours", "1M", "P1M", "90M", "1h30m20", "90min", "12h1d", "1d, 12h", "12:30",
-    "500ms", "1y", "P1Y", "P", "PT", "P1DT", "2h\n", "٢h", "soon", "9" * 400 + "h", "1e3h",
+    "", "   ", "-5m", "2 h", "2H", "2 hours", "1M", "P1M", "90M", "1h30m20", "90min", "12h1d", "1d, 12h",
+    "12:30", "500ms", "1y", "P1Y", "P", "PT", "P1DT", "2h\n", "٢h", "soon", "9" * 400 + "h", "1e3h",
 )  # fmt: skip
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
