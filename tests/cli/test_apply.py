@@ -100,8 +100,8 @@ def test_what_has_changed_since_is_left_alone_and_shown(tmp_path: Path) -> None:
         "stopping": "stopped_before",
         "stopped": "stopped_before",
     }
-    assert "ended meanwhile it is Succeeded already" in table.text
-    assert "another task of the same id" in table.text
+    assert "ended it is Succeeded already" in table.text
+    assert "another task has this invocation id" in table.text
     assert ran.code == 1  # one was not found
     assert "stays media/transcode@prod stopped before it is Stopped already" in table.text
 

@@ -149,12 +149,15 @@ ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--alive-for", "10m"], "--alive-for cannot stand without --target; write: fc-reaper plan --target"),
-        (["--reason", "x", "--max", "3"], "--reason and --max cannot stand without --target"),
-        ([*TARGET, "--alive-for", "10m"], "--target needs --reason and --max as well; write: fc-reaper plan"),
+        (
+            ["--alive-for", "10m"],
+            "an incident needs --target and --reason and --max as well; write: fc-reaper plan --target",
+        ),
+        (["--reason", "x", "--max", "3"], "needs --queued-for or"),
+        ([*TARGET, "--alive-for", "10m"], "an incident needs --reason and --max as well"),
         (
             [*TARGET, "--reason", "x", "--max", "3"],
-            "--target needs --queued-for or --running-for or --alive-for or --stopping-for or --retries-over",
+            "needs --queued-for or --running-for or --alive-for or --stopping-for or --retries-over as well",
         ),
         (["event.json", *TARGET, *ALL], "cannot stand beside an EVENT: an incident has its own policy"),
         ([*TARGET, *ALL, "--alive-for", "10"], "--alive-for: 10 has no unit"),

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from typer import Argument, Option
 
@@ -62,24 +62,13 @@ _GIVE_UP = 20
 """Tasks after which it is pointless to go on if the cloud has answered for none of them."""
 
 _LATE = "the run ended before its turn"
-_ROWS = 50
-"""Tasks of one outcome that are shown; the rest is counted."""
 
-OUTCOMES = {
-    "stopped": "stopped",
-    "stopped_before": "stopped before",
-    "ended": "ended meanwhile",
-    "not_due": "not due any more",
-    "replaced": "another task of the same id",
-    "not_found": "not found",
-    "failed": "failed",
-    "waiting": "waiting",
-    "not_begun": "not begun",
-}
-"""What may become of a planned task, and in words."""
+Became = Literal[
+    "stopped", "stopped_before", "ended", "not_due", "replaced", "not_found", "failed", "waiting", "not_begun"
+]
+"""What may become of a planned task."""
 
-_READ = ("stopped", "stopped_before", "ended", "not_due", "failed")
-"""The outcomes of tasks that were read."""
+_NOT_READ = ("replaced", "not_found", "waiting", "not_begun")
 
 
 class Applied(NamedTuple):
@@ -107,7 +96,7 @@ class Outcome(View):
     invocation_id: str
     policy: str
     rule: str
-    outcome: str
+    outcome: Became
     confirmed: bool | None = None
     status: str | None = None
     why: str
@@ -164,11 +153,19 @@ def apply(
     counts = Counter(one.outcome for one in outcomes)
     if as_json:
         result = {} if finished is None else finished.result.fields()
-        totals = {name: counts[name] for name in OUTCOMES}
+        totals = {name: counts[name] for name in get_args(Became)}
         print_json({**result, "outcomes": totals, "tasks": [one.model_dump() for one in outcomes]})
     elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
         _show(outcomes, applied)
-    print_error(*_errors(applied))
+    if finished is not None:
+        unreachable = finished.exit is Exit.UNREACHABLE
+        # That one task could not be stopped says nothing about the keys.
+        failures = lines.of("list_failed", *(["stop_failed"] if unreachable else []))
+        failures = [line for line in failures if line.error]
+        refusals = {line.error_code: refusal(line) for line in failures if unreachable}
+        print_error(*finished.result.errors, *refusals.values(), *advice_for(failures))
+    if applied.fault is not None:
+        print_error(f"the log could not be written to its end: {applied.fault}")
     attention = applied.fault or lines.of("not_approved") or counts["waiting"]
     return (finished and finished.exit) or (Exit.ATTENTION if attention else Exit.DONE)
 
@@ -204,26 +201,17 @@ def _carry_out(
         raise CommandError(f"--log {log}: {error.strerror or error}") from None
     lines, stream = Lines(), LogStream(file)
     begun: set[tuple[Function, str]] = set()
-    silent, answered = 0, False
+    refused: list[bool] = []
 
     def listen(line: Line) -> None:
-        nonlocal silent, answered
         lines(line)
-        if not isinstance(line, TaskLine):
-            return
-        if line.event == "stop_failed" and line.http_status in (None, 401, 403):
-            silent += not answered
-        elif line.event in ("accepted", "ended", "stop_failed") or line.why in ("spared", "clock"):
-            silent, answered = 0, True
-        step(_key(line) not in begun)
-        begun.add(_key(line))
+        if isinstance(line, TaskLine):
+            if line.event in ("accepted", "ended", "stop_failed") or line.why in ("spared", "clock"):
+                refused.append(line.event == "stop_failed" and line.http_status in (None, 401, 403))
+            step(_key(line) not in begun)
+            begun.add(_key(line))
 
-    with (
-        suppress(OSError),  # of closing the file: the log stream knows that the disk is full
-        file,
-        progress_bar("Stopping", len(planned_run.planned)) as step,
-        interruptible() as interrupted,
-    ):
+    with progress_bar("Stopping", len(planned_run.planned)) as step, interruptible() as interrupted:
         finished = run_local(
             _COMMAND,
             env,
@@ -231,11 +219,13 @@ def _carry_out(
             timeout=_DAY,
             listener=listen,
             shown=ALL,
-            interrupted=lambda: interrupted.is_set() or silent >= _GIVE_UP,
+            interrupted=lambda: interrupted.is_set() or (len(refused) >= _GIVE_UP and all(refused)),
             planned_run=planned_run,
             approved=incident,
         )
-    if silent:
+    with suppress(OSError):  # the log stream knows that the disk is full
+        file.close()
+    if refused and all(refused):
         finished = replace(finished, exit=Exit.UNREACHABLE)
     return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
@@ -251,6 +241,7 @@ def _outcomes(plan: Plan, applied: Applied, withheld: Mapping[str, str]) -> Iter
     results = {_key(one): one for one in finished.result.tasks} if finished else {}
     for task in plan.tasks:
         result = results.get((task.place, task.invocation_id))
+        outcome: Became
         status = confirmed = None
         if task.fate == "spared":
             outcome, why = "not_due", "holdout spares it, as it did in the plan"
@@ -258,7 +249,7 @@ def _outcomes(plan: Plan, applied: Applied, withheld: Mapping[str, str]) -> Iter
             outcome, why = "waiting", waiting[task.policy]
         elif result is not None:
             outcome, why = _became(task, result)
-            status = result.status if outcome in _READ else None
+            status = result.status if outcome not in _NOT_READ else None
             confirmed = result.event == "confirmed" if outcome == "stopped" else None
         elif task.rule == KEEP and finished and not finished.result.partial:
             outcome, why = "not_due", "it is gone, or replaced, or within `keep` by now"
@@ -268,7 +259,7 @@ def _outcomes(plan: Plan, applied: Applied, withheld: Mapping[str, str]) -> Iter
         yield Outcome(**same, outcome=outcome, why=why, status=status, confirmed=confirmed)
 
 
-def _became(task: PlannedTask, result: ResultTask) -> tuple[str, str]:
+def _became(task: PlannedTask, result: ResultTask) -> tuple[Became, str]:
     """Outcome and reason of a task that a run came to."""
     why, status, detail = result.why, result.status, result.detail
     if result.event == "confirmed":
@@ -293,22 +284,24 @@ def _became(task: PlannedTask, result: ResultTask) -> tuple[str, str]:
 
 
 def _show(outcomes: Sequence[Outcome], applied: Applied) -> None:
-    groups = {name: [one for one in outcomes if one.outcome == name] for name in OUTCOMES}
+    groups = {name: [one for one in outcomes if one.outcome == name] for name in get_args(Became)}
     if outcomes:
         rows = (
-            (one.invocation_id, short(one.service, one.function, one.qualifier), OUTCOMES[one.outcome],
-             printable(one.why))
-            for group in groups.values()
-            for one in group[:_ROWS]
-        )  # fmt: skip
+            (
+                one.invocation_id,
+                short(one.service, one.function, one.qualifier),
+                name.replace("_", " "),
+                printable(one.why),
+            )
+            for name, group in groups.items()
+            for one in group
+        )
         show(table(("task", "function", "what became of it", "why"), rows), "")
-        for name, group in groups.items():
-            if len(group) > _ROWS:
-                show(f"... and {len(group) - _ROWS} more: {OUTCOMES[name]}; --json has them all")
         done, confirmed = len(groups["stopped"]), sum(bool(one.confirmed) for one in outcomes)
-        others = [f"{len(group)} {OUTCOMES[name]}" for name, group in groups.items() if group][bool(done) :]
-        stopped = f"{done} stopped ({confirmed} confirmed)" if done else "none stopped"
-        show(f"Of {counted(len(outcomes), 'planned task')}: {', '.join([stopped, *others])}.")
+        others = [f"{len(group)} {name.replace('_', ' ')}" for name, group in groups.items() if group]
+        stopped = [f"{done} stopped ({confirmed} confirmed)" if done else "none stopped"]
+        total = counted(len(outcomes), "planned task")
+        show(f"Of {total}: {', '.join([*stopped, *others[bool(done) :]])}.")
     if applied.finished is None:
         no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
         show(f"{no_task}: nothing was done.")
@@ -318,18 +311,3 @@ def _show(outcomes: Sequence[Outcome], applied: Applied) -> None:
     left = [*groups["waiting"], *groups["not_begun"], *groups["failed"]]
     if applied.finished is not None and any(one.why not in (WAS_HALTED, NOT_COMPLETE) for one in left):
         show("Run the same command again to go on; what is stopped already counts as done.")
-
-
-def _errors(applied: Applied) -> Iterator[str]:
-    """What went wrong, and what to check; that one task could not be stopped says nothing about the keys."""
-    finished, lines = applied.finished, applied.lines
-    if finished is not None:
-        yield from finished.result.errors
-        unreachable = finished.exit is Exit.UNREACHABLE
-        failures = lines.of("list_failed", *(["stop_failed"] if unreachable else []))
-        failures = [line for line in failures if line.error]
-        if unreachable:
-            yield from {line.error_code: refusal(line) for line in failures}.values()
-        yield from advice_for(failures)
-    if applied.fault is not None:
-        yield f"the log could not be written to its end: {applied.fault}"

@@ -296,19 +296,16 @@ def _watched(policy: Policy, functions: Iterable[Function]) -> int:
 
 
 def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> None:
-    """What the policies would do now, and would have done."""
-    several = len(evidence) > 1
-    names = [one.policy.name if several else "" for one in evidence]
-    for name, one in zip(names, evidence, strict=True):
-        show(Text(f"What {name or 'it'} would do now", STRONG), "")
+    for one in evidence:
+        show(Text(f"What {one.policy.name} would do now", STRONG), "")
         show_plan(one.now, one.lines)
         show(*map(not_listed, one.lines.of("list_failed")), "")
     if evidence:
         history, replays = evidence[0].history, [past for one in evidence for past in one.past.policies]
-        show(Text(f"What {'they' if several else 'it'} would have done", STRONG), "")
+        show(Text("What would have been done", STRONG), "")
         show(*headline(history, evidence[0].past), "", overview(replays), "")
         show(*(line for past in replays for line in summary(past)))
-        show(*left_out(history, zip(names, (one.past for one in evidence), strict=True)), "")
+        show(*left_out(history, [(one.policy.name, one.past) for one in evidence]), "")
         print_refused(history)
     for policy in policies:
         if policy.triggers == ("task",):

@@ -88,14 +88,12 @@ def make_incident(
             f"{', '.join(flags)} cannot stand beside an EVENT: an incident has its own policy; "
             "leave one of them out"
         )
-    if not targets:
-        raise CommandError(f"{' and '.join(flags)} cannot stand without --target; write: {_EXAMPLE}")
-    missing = [_flag(key) for key in ("stop", "budget") if key not in given]
+    missing = [_flag(key) for key in ("targets", "stop", "budget") if key not in given]
     limits = [key for key, rule in RULES.items() if rule.is_limit]
     if not any(key in match for key in limits):
         missing.insert(0, " or ".join(map(_flag, limits)))
     if missing:
-        raise CommandError(f"--target needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
+        raise CommandError(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
     rest = {key: value for key, value in given.items() if key not in match}
     try:
         file = load_policy(

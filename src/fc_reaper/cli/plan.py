@@ -56,7 +56,9 @@ _SHOWN = 20
 """Tasks that are shown although they are not due; the rest is counted."""
 
 _NOT_DUE = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
-_SKIPPED = {
+_DUE = {
+    "would_stop": "would stop",
+    "ended": "ended meanwhile",
     "budget": "beyond the budget",
     "halted": "halted",
     "spared": "no longer due",
@@ -222,13 +224,10 @@ def _due(tasks: Iterable[ResultTask]) -> Table:
 
 
 def _fate(task: ResultTask) -> Text:
-    if task.event == "would_stop":
-        return Text("would stop", STRONG)
-    if task.event == "ended":
-        return Text("ended meanwhile", SOFT)
-    if task.event == "skipped" and task.why is not None:
-        return Text("spared by holdout" if task.detail == HELD_OUT else _SKIPPED[task.why], SOFT)
-    return Text(printable(f"{task.detail or 'failed'}: {task.error_code}"), BAD)
+    if task.event == "stop_failed":
+        return Text(printable(f"{task.detail or 'failed'}: {task.error_code}"), BAD)
+    word = "spared by holdout" if task.detail == HELD_OUT else _DUE[task.why or task.event]
+    return Text(word, STRONG if task.event == "would_stop" else SOFT)
 
 
 def _not_due(lines: Iterable[TaskLine]) -> Table:
