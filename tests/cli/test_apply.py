@@ -447,37 +447,25 @@ def would_stop(plan: dict[str, Any]) -> None:
         task["fate"] = "would_stop"
 
 
-def cut_as_if_not_halted(plan: dict[str, Any]) -> None:
-    """Leave fewer tasks, each with another fate."""
-    cut(plan)
-    would_stop(plan)
-
-
-def cut_and_forgotten(plan: dict[str, Any]) -> None:
-    """Leave fewer tasks, and take the policy from the halted ones."""
-    cut(plan)
-    plan["policy"]["halted"] = []
-
-
-HALTED: dict[str, Callable[[dict[str, Any]], object]] = {
-    "as it is": lambda plan: None,
-    "cut": cut,
-    "with other fates": would_stop,
-    "cut, with other fates": cut_as_if_not_halted,
-    "cut, with no policy named": cut_and_forgotten,
-    "with budget as a fate": lambda plan: plan["tasks"][0].update(fate="budget"),
+HALTED: dict[str, list[Callable[[dict[str, Any]], object]]] = {
+    "as it is": [],
+    "cut": [cut],
+    "with other fates": [would_stop],
+    "cut, with other fates": [cut, would_stop],
+    "cut, with no policy named": [cut, lambda plan: plan["policy"].update(halted=[])],
+    "with budget as a fate": [lambda plan: plan["tasks"][0].update(fate="budget")],
 }
 
 
-@pytest.mark.parametrize("change", HALTED.values(), ids=list(HALTED))
+@pytest.mark.parametrize("changes", HALTED.values(), ids=list(HALTED))
 def test_nothing_is_stopped_of_what_was_halted_when_it_was_planned(
-    change: Callable[[dict[str, Any]], object], tmp_path: Path
+    changes: list[Callable[[dict[str, Any]], object]], tmp_path: Path
 ) -> None:
     """A dry run that says \"this looks like a mistake\" does not allow to stop the first five of it."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=6, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(halt_over="5"))
     with running_emulator(seed=seed) as cloud:
-        plan = edited(a_plan(cloud, tmp_path), change)
+        plan = edited(a_plan(cloud, tmp_path), lambda plan: [change(plan) for change in changes])
         ran, as_json = carried_out(cloud, plan), carried_out(cloud, plan, "--json")
         assert stopped(cloud) == set()
     (why,) = {task["why"] for task in as_json.json["tasks"]}

@@ -112,7 +112,13 @@ def approve(
     file, before = read_policy(settings), _read_lock(settings)
     stops = {policy.name: policy for policy in file.policies if policy.stops}
     still = set(stops) - set(unapproved(file, before))
-    candidates = _candidates(file, stops, only or [], still)
+    for name in only or []:
+        if name not in stops:
+            known = ", ".join(stops) or "none"
+            raise CommandError(f"{name} is no stop policy of {file.source}; there is: {known}")
+    if not stops:
+        raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approval")
+    candidates = [one for name, one in stops.items() if (name in only if only else name not in still)]
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     check_writable(str(settings.folder / lock_file), force=True)
     shown = candidates or list(stops.values())
@@ -175,19 +181,6 @@ def _read_lock(settings: Settings) -> Lock:
     except PolicyError as error:
         print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
     return lock or Lock(version=1, exempt=(), policies=())
-
-
-def _candidates(
-    file: File, stops: Mapping[str, Policy], only: Sequence[str], approved: Collection[str]
-) -> list[Policy]:
-    """The stop policies that are named, or else those that are not approved yet."""
-    for name in only:
-        if name not in stops:
-            known = ", ".join(stops) or "none"
-            raise CommandError(f"{name} is no stop policy of {file.source}; there is: {known}")
-    if not stops:
-        raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approval")
-    return [policy for name, policy in stops.items() if (name in only if only else name not in approved)]
 
 
 def _lock_after(file: File, before: Lock, still: Collection[str], chosen: Sequence[str]) -> Lock:
@@ -316,8 +309,8 @@ def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> 
 
 
 def _show_objections(name: str, objections: Iterable[str], stream: TextIO | None = None) -> None:
-    show(Text(f"{name} should not be approved as it is:", BAD), stream=stream)
-    show(*(f"- {printable(objection)}" for objection in objections), stream=stream)
+    heading = Text(f"{name} should not be approved as it is:", BAD)
+    show(heading, *(f"- {printable(objection)}" for objection in objections), stream=stream)
 
 
 def _ask(objections: Mapping[str, Sequence[str]]) -> Iterator[str]:

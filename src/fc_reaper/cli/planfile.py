@@ -29,7 +29,6 @@ from pydantic import (
 from fc_reaper.cli.incident import Incident
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import iso
-from fc_reaper.cloud import parse_endpoint
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.log import Lines, ResultTask
@@ -53,7 +52,9 @@ spared it by holdout.
 """
 
 _FORMAT = "fc-reaper plan"
-_ACCOUNT_HOST = re.compile(r"([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com")
+_ACCOUNT_URL = re.compile(
+    r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?"
+)
 
 
 def _moment(value: Any) -> Millis:
@@ -191,13 +192,12 @@ def check_age(plan: Plan, now: Millis, max_age: Millis) -> None:
     age = now - plan.time
     if age < -TRUSTED_SKEW:
         raise CommandError(
-            f"the plan was made {spell_duration(-age)} from now; check the clocks of this machine and of the "
-            "one it was made on"
+            f"the plan was made {spell_duration(-age)} from now; check the clocks, here and there"
         )
     if age > max_age:
+        old, most = spell_duration(age), spell_duration(max_age)
         raise CommandError(
-            f"the plan is {spell_duration(age)} old, more than {spell_duration(max_age)}; make a new one, or "
-            "allow it by --max-age"
+            f"the plan is {old} old, more than {most}; make a new one, or allow it by --max-age"
         )
 
 
@@ -233,12 +233,12 @@ def whereabouts(settings: Settings) -> Whereabouts:
     """Where calls go: what the endpoint's own host says, else the settings.
 
     Raises:
-        SettingsError: there is no endpoint, or none that can be used.
+        SettingsError: there is no endpoint.
     """
-    there = parse_endpoint(endpoint(settings), insecure=settings.insecure)
-    host = _ACCOUNT_HOST.fullmatch(there.host)
+    url = endpoint(settings)
+    host = _ACCOUNT_URL.fullmatch(url)
     account, region = host.groups() if host else (settings.account_id, settings.region)
-    return Whereabouts(account, region, there.url)
+    return Whereabouts(account, region, url)
 
 
 def make_plan(
