@@ -121,9 +121,9 @@ def decode_text(text: str) -> Any:
 
 
 def unquoted(text: str) -> str | None:
-    """The text that *text* is as a JSON string; None if it is none."""
+    """The text that the JSON string *text* stands for; None if it is broken."""
     try:
-        return parse(text) if text.startswith('"') else None
+        return str(parse(text))
     except EventRefused:
         return None
 

@@ -294,7 +294,10 @@ def _opened(payload: Any) -> Any:
     for _ in range(MOST_TEXTS):
         if isinstance(payload, str):
             text = payload.strip(BLANKS)
-            payload = parse_inner(text) if text.startswith(BRACKETS) else unquoted(text)
+            if text.startswith(BRACKETS):
+                payload = parse_inner(text)
+            else:
+                payload = unquoted(text) if text.startswith('"') else None
     if isinstance(payload, str):
         raise EventRefused(f"the timer's payload is text within text more than {MOST_TEXTS} times")
     return payload
