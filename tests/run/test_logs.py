@@ -68,7 +68,7 @@ def test_no_line_is_longer_than_the_platform_keeps(letter: str, times: int) -> N
     assert json.loads(line)["counts"] == counts
 
 
-def test_details_are_silent_unless_fields_of() -> None:
+def test_details_are_logged_only_with_verbose() -> None:
     """Kept tasks are logged at DEBUG only."""
     assert logged(TaskLine, "kept", **TASK) == []
     (line,) = logged(TaskLine, "kept", verbose=True, **TASK)
