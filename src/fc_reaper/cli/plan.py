@@ -108,7 +108,6 @@ def plan(
     settings = read_settings(env, Context())
     incident = make_incident(target, reason, most, match, event, settings, env)
     file = read_policy(settings) if incident is None else incident.file
-    place = None if out is None else whereabouts(settings)
     raw = every_timer(file.policies) if event is None else read_event(event)
     began = SYSTEM_CLOCK.now()
     finished, lines, interrupted = dry_run(raw, env, None if incident is None else file)
@@ -119,8 +118,8 @@ def plan(
         print_json(finished.result.fields())
     elif listed and out != "-":
         show_plan(finished, lines, file.policies)
-    if listed and out is not None and place is not None:
-        made = make_plan(began, place, file, finished, lines, incident)
+    if listed and out is not None:
+        made = make_plan(began, whereabouts(settings), file, finished, lines, incident)
         if out == "-":
             print_line(dump_plan(made).removesuffix("\n"))
         else:
