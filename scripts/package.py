@@ -36,7 +36,7 @@ MOST_BYTES = 25_000_000
 
 LEFT_OUT = (
     *("bin", "*.dist-info", "**/py.typed"),
-    *("fc_emulator", "fc_reaper/cli", "fc_reaper/demo", "fc_reaper/backtest"),
+    *("fc_emulator", "fc_reaper/cli", "fc_reaper/backtest"),
     *("fc_reaper/evaluator/explain.py", "fc_reaper/evaluator/moments.py"),
     *("fc_reaper/policy/lint.py", "fc_reaper/__main__.py"),
 )

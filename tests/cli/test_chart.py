@@ -58,7 +58,7 @@ def test_it_is_written_to_a_new_file(tmp_path: Path) -> None:
     [
         (["--force"], "--force is about the chart; add --svg FILE"),
         (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
-        (["--svg", "no/such.svg"], "there is no folder no"),
+        (["--svg", "no/such.svg"], "there is no folder "),
         (["--svg", "."], "this is not a regular file"),
         (["--svg", "chart.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
     ],

@@ -12,14 +12,14 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from typer import Argument, Option
 
-from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.output import (
     CommandError,
     LogStream,
     View,
+    advice_for,
     counted,
     interruptible,
     print_error,

@@ -15,8 +15,8 @@ from typer import Option
 from fc_reaper.backtest.history import outcome_of
 from fc_reaper.backtest.source import Listing, list_tasks
 from fc_reaper.backtest.stats import Replay
+from fc_reaper.cli.app import Api, AsJson, Endpoint, History, Interval, PolicyFile, Read, environment
 from fc_reaper.cli.backtest import overview, summary
-from fc_reaper.cli.hints import advice_for
 from fc_reaper.cli.history import (
     HistoryOptions,
     Loaded,
@@ -27,11 +27,11 @@ from fc_reaper.cli.history import (
     replay_file,
     replay_options,
 )
-from fc_reaper.cli.options import Api, AsJson, Endpoint, History, Interval, PolicyFile, Read, environment
 from fc_reaper.cli.output import (
     BAD,
     STRONG,
     CommandError,
+    advice_for,
     check_writable,
     counted,
     interruptible,

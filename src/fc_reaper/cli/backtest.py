@@ -11,19 +11,7 @@ from typer import Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import PolicyReplay, Replay, Stop, Suggestion, suggest
-from fc_reaper.cli.chart import draw, drawn_policy
-from fc_reaper.cli.history import (
-    HistoryOptions,
-    Loaded,
-    headline,
-    left_out,
-    load_history,
-    minute,
-    print_refused,
-    replay_file,
-    replay_options,
-)
-from fc_reaper.cli.options import (
+from fc_reaper.cli.app import (
     Api,
     AsJson,
     Endpoint,
@@ -35,6 +23,18 @@ from fc_reaper.cli.options import (
     Since,
     Until,
     environment,
+)
+from fc_reaper.cli.chart import draw, drawn_policy
+from fc_reaper.cli.history import (
+    HistoryOptions,
+    Loaded,
+    headline,
+    left_out,
+    load_history,
+    minute,
+    print_refused,
+    replay_file,
+    replay_options,
 )
 from fc_reaper.cli.output import (
     BAD,

@@ -13,6 +13,18 @@ from typer import Argument, Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import CHANGES, Change, Comparison, Replay, compare
+from fc_reaper.cli.app import (
+    Api,
+    AsJson,
+    Endpoint,
+    History,
+    Interval,
+    Read,
+    Save,
+    Since,
+    Until,
+    environment,
+)
 from fc_reaper.cli.backtest import IN_TRUTH, outcome_columns
 from fc_reaper.cli.history import (
     HistoryOptions,
@@ -24,18 +36,6 @@ from fc_reaper.cli.history import (
     print_refused,
     replay_file,
     replay_options,
-)
-from fc_reaper.cli.options import (
-    Api,
-    AsJson,
-    Endpoint,
-    History,
-    Interval,
-    Read,
-    Save,
-    Since,
-    Until,
-    environment,
 )
 from fc_reaper.cli.output import (
     BAD,

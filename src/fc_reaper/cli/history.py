@@ -14,10 +14,10 @@ from fc_reaper.backtest.history import History, Sifted, sift
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import BrokenLine, Listing, Refused, list_tasks, read_file
 from fc_reaper.backtest.stats import Replay
-from fc_reaper.cli.hints import advice
-from fc_reaper.cli.options import parse_length, parse_moment
+from fc_reaper.cli.app import parse_length, parse_moment
 from fc_reaper.cli.output import (
     CommandError,
+    advice_for,
     check_writable,
     counted,
     interruptible,
@@ -245,4 +245,4 @@ def print_refused(loaded: Loaded) -> None:
         print_error(f"not listed: {what}: {status}, {error.error_code}: {error.detail[:160]}")
     if len(loaded.refused) > 20:
         print_error(f"and {len(loaded.refused) - 20} more")
-    print_error(*dict.fromkeys(advice(error.http_status, error.error_code) for _, error in loaded.refused))
+    print_error(*advice_for(error for _, error in loaded.refused))

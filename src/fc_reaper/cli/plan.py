@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
-from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.output import (
     BAD,
     SOFT,
     STRONG,
     CommandError,
+    advice_for,
     check_writable,
     counted,
     format_seconds,

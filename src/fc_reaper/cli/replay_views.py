@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, model_validator
 
 from fc_reaper.backtest.history import OUTCOMES
-from fc_reaper.cli.explanation import Does, Seconds
-from fc_reaper.cli.output import View, inner
+from fc_reaper.cli.output import Does, Seconds, View, inner
 from fc_reaper.clock import iso
 from fc_reaper.rules.duration import spell_duration
 
