@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from threading import Lock
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Millis
@@ -16,8 +15,7 @@ from fc_reaper.models import Millis
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """Three functions of time that belong together.
 
     `now` returns epoch milliseconds, `monotonic` seconds that never run back, `sleep` takes seconds.

@@ -3,8 +3,6 @@
 Times are epoch milliseconds, as the platform counts them; `None` means that the cloud did not say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple

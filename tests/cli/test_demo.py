@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     }
     folder = tmp_path_factory.mktemp("elsewhere")
     # The tasks of the demo take 300 ms to stop; what waits 2 s for that waits 400 ms.
-    clock = replace(SYSTEM_CLOCK, sleep=lambda seconds: time.sleep(seconds / 5))
+    clock = SYSTEM_CLOCK._replace(sleep=lambda seconds: time.sleep(seconds / 5))
     return fc_reaper("demo", env=environment(**wrong), cwd=folder, clock=clock)
 
 

@@ -46,7 +46,7 @@ from fc_reaper.cli.output import (
 from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, show_plan
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
-from fc_reaper.log import Lines, PolicyCounts
+from fc_reaper.log_lines import Lines, PolicyCounts
 from fc_reaper.models import UNFINISHED, Exit, Function
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File

@@ -32,7 +32,7 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.log import Lines, TaskLine
+from fc_reaper.log_lines import Lines, TaskLine
 from fc_reaper.models import Exit
 
 HERE = Path(__file__).parent

@@ -27,7 +27,8 @@ from fc_reaper.cli.output import (
 )
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.events import Request, Trigger, parse_event
-from fc_reaper.log import Lines, Listener
+from fc_reaper.log import Listener
+from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -79,7 +80,7 @@ def invoke(
             listener=failures,
             interrupted=interrupted.is_set,
         )
-    print_json(finished.result.fields())
+    print_json(finished.fields)
     if finished.exit is Exit.UNREACHABLE:
         print_error(*advice_for(failures))
     return finished.exit

@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fc_reaper.errors import CloudError, ReaperError
-from fc_reaper.log import ListFailed, TaskLine
+from fc_reaper.log_lines import ListFailed, TaskLine
 from fc_reaper.models import LATEST, Exit
 from fc_reaper.rules.duration import format_duration
 

@@ -36,7 +36,7 @@ from fc_reaper.cli.output import (
 )
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log import Lines, ListFailed, Result, ResultTask, TaskLine
+from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -115,7 +115,7 @@ def plan(
         raise KeyboardInterrupt
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
-        print_json(finished.result.fields())
+        print_json(finished.fields)
     elif listed and out != "-":
         show_plan(finished, lines, file.policies)
     if listed and out is not None:

@@ -18,10 +18,10 @@ from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
 from fc_reaper.events.trigger import Selector
 
 _CALM = frozenset({"OK", "RESOLVED", "INSUFFICIENT_DATA", "NORMAL", "RECOVERED"})
-_STATE = re.compile(r"[A-Za-z_]{1,32}")
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
-_ACCOUNT = re.compile(r"[0-9]{6,}")
-_ARN = re.compile(
+_STATE = r"[A-Za-z_]{1,32}"
+_REGION = r"[a-z]{2,}(?:-[a-z0-9]+)+"
+_ACCOUNT = r"[0-9]{6,}"
+_ARN = (
     r"acs:fc:(?P<region>[^:/]*):(?P<account>[^:/]*)[:/]"
     r"(?:services/(?P<service>[^/.]+)(?:\.(?P<alias>[^/]+))?/)?functions/(?P<function>[^/]+)(?:/(?P<qualifier>[^/]+))?"
 )
@@ -56,9 +56,14 @@ class AlertTarget(NamedTuple):
 
     def foreign(self, own: OwnAccount) -> str | None:
         """What proves that it is not in *own* (`region` or `account`); masked values prove nothing."""
-        if self.region and own.region and self.region != own.region and _REGION.fullmatch(self.region):
+        if self.region and own.region and self.region != own.region and re.fullmatch(_REGION, self.region):
             return "region"
-        if self.account and own.account and self.account != own.account and _ACCOUNT.fullmatch(self.account):
+        if (
+            self.account
+            and own.account
+            and self.account != own.account
+            and re.fullmatch(_ACCOUNT, self.account)
+        ):
             return "account"
         return None
 
@@ -197,7 +202,7 @@ _READERS: tuple[Callable[[JsonObject], list[Alert] | None], ...] = (
 
 def _alert(source: str, state: Any, named: Iterable[Mapping[str, Any]], part: str = "") -> Alert:
     """An alert about the functions that the mappings *named* name; nothing follows from a calm state."""
-    word = state if isinstance(state, str) and _STATE.fullmatch(state) else None
+    word = state if isinstance(state, str) and re.fullmatch(_STATE, state) else None
     if word is not None and word.upper() in _CALM:
         return Alert(source, word, ignored=f"the {source} says {word}: nothing is wrong now", part=part)
     targets: dict[AlertTarget, None] = {}
@@ -225,7 +230,7 @@ def _target(names: Mapping[str, Any]) -> AlertTarget | None:
         for what, words in _SPELLINGS.items()
     }
     arn = given["arn"]
-    if isinstance(arn, str) and (match := _ARN.fullmatch(arn)):
+    if isinstance(arn, str) and (match := re.fullmatch(_ARN, arn)):
         given = {**match.groupdict(), "qualifier": match["alias"] or match["qualifier"]}
     if given["function"] is None:
         return None

@@ -7,8 +7,6 @@ No key is required. A misspelt key is refused and never ignored: `{"functonName"
 select every target. Keys that resemble none of ours belong to somebody else and are ignored.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 from typing import Annotated, Any, NamedTuple

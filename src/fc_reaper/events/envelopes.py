@@ -4,8 +4,6 @@ They are recognised by shape, never by the name of a trigger.
 https://help.aliyun.com/zh/functioncompute/fc/user-guide/formats-of-event-for-different-triggers
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re
