@@ -33,7 +33,8 @@ HISTORY = history(
 
 def drawn(file: PolicyFile, *, of: History = HISTORY, source: str = "h.jsonl") -> str:
     """All that is written in the chart, which must be XML."""
-    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None), source)
+    of = of.model_copy(update={"source": source})
+    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None))
     return "\n".join("".join(one.itertext()) for one in ElementTree.fromstring(svg).iter())
 
 
@@ -58,7 +59,7 @@ def test_it_is_written_to_a_new_file(tmp_path: Path) -> None:
     [
         (["--force"], "--force is about the chart; add --svg FILE"),
         (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
-        (["--svg", "no/such.svg"], "there is no folder "),
+        (["--svg", "no/such.svg"], "there is no folder no"),
         (["--svg", "."], "this is not a regular file"),
         (["--svg", "chart.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
     ],
