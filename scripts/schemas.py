@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from fc_reaper.cli.planfile import Plan  # noqa: E402
-from fc_reaper.log import LEVELS, LINES, Line  # noqa: E402
+from fc_reaper.log import LEVELS  # noqa: E402
+from fc_reaper.log_lines import LINES, Line  # noqa: E402
 from fc_reaper.policy.model import policy_schema  # noqa: E402
 
 Schema = dict[str, Any]
@@ -107,7 +108,7 @@ def log_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A log line of fc-reaper",
-        "description": "One JSON object on a line by itself. Written from src/fc_reaper/log.py.",
+        "description": "One JSON object on a line by itself. Written from src/fc_reaper/log_lines.py.",
         "type": "object",
         "properties": every["properties"],
         "required": every["required"],

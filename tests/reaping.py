@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
-from fc_reaper.log import Lines
+from fc_reaper.log_lines import Lines
 from fc_reaper.run import Dependencies, RunResult, run
 from fc_reaper.settings import connect
 from tests.monitoring.published import must_be_published
@@ -42,7 +42,7 @@ class Reaped:
     @property
     def counts(self) -> dict[str, int]:
         """The counts that are not zero."""
-        return {name: number for name, number in self.finished.result.counts.fields().items() if number}
+        return {name: number for name, number in self.finished.fields["counts"].items() if number}
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The log lines of one kind."""

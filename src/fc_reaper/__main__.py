@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from importlib.util import find_spec
+from typing import NoReturn
 
 
 def main() -> int:
@@ -18,5 +21,16 @@ def main() -> int:
     return cli_main()
 
 
+def main_and_exit() -> NoReturn:
+    """Run the command line, and end the process."""
+    code = main()
+    if threading.active_count() > 1:
+        # The interpreter would wait for a call that hangs, seconds after an interruption.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main_and_exit()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime, timezone
 from threading import Lock
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Millis
@@ -15,8 +15,7 @@ from fc_reaper.models import Millis
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """Three functions of time that belong together.
 
     `now` returns epoch milliseconds, `monotonic` seconds that never run back, `sleep` takes seconds.
@@ -28,6 +27,12 @@ class Clock:
 
 
 SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.monotonic, sleep=time.sleep)
+
+
+def iso(moment: Millis) -> str:
+    """A moment in UTC as ISO 8601 with milliseconds."""
+    seconds = datetime.fromtimestamp(moment // 1000, timezone.utc)
+    return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03}Z"
 
 
 Deadline = float

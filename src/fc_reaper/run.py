@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from threading import Event
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from uuid import UUID
 
 from fc_reaper.clock import Clock
@@ -15,7 +13,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.verdict import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
-from fc_reaper.log import JsonLog, Listener, NotApproved, Result, RunStarted
+from fc_reaper.log import JsonLog, Listener
 from fc_reaper.models import Exit
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy, read_unapproved
@@ -36,12 +34,14 @@ from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep
 
+if TYPE_CHECKING:
+    from fc_reaper.log_lines import Result
+
 Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], AsyncTaskClient]
 """Makes a client: settings, keys, the run's id, and what to call with the name of each operation."""
 
 
-@dataclass(frozen=True)
-class Dependencies:
+class Dependencies(NamedTuple):
     """Everything outside that a run touches.
 
     Log lines are written to *stream* (None: nowhere), and handed to *listener* as values. Once *interrupted*
@@ -58,8 +58,7 @@ class Dependencies:
     listener: Listener | None = None
 
 
-@dataclass(frozen=True)
-class PlannedRun:
+class PlannedRun(NamedTuple):
     """What a plan is carried out by: its policy, and the tasks that may be stopped; no others are.
 
     `most` bounds the stops of all policies together; None: their budgets alone do.
@@ -70,14 +69,20 @@ class PlannedRun:
     most: int | None = None
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """A run that is over: its result, how it ended, and whether trying again may cure it."""
+class RunResult(NamedTuple):
+    """A run that is over: its result by fields, how it ended, and whether trying again may cure it."""
 
-    result: Result
+    fields: dict[str, Any]
     exit: Exit
     curable: bool
     trigger: Trigger
+
+    @property
+    def result(self) -> Result:
+        """The result as a model."""
+        from fc_reaper.log_lines import Result  # Not imported by the deployed function.
+
+        return Result.model_validate(self.fields)
 
 
 def run(
@@ -163,7 +168,6 @@ def _sweep(
         unapproved = {} if approved else read_unapproved(settings, policy)
         credentials = read_credentials(dependencies.env, context)
         log(
-            RunStarted,
             "run_started",
             targets=sorted({str(target) for one in policy.policies for target in one.targets}),
             policies=[one.name for one in policy.policies],
@@ -177,7 +181,7 @@ def _sweep(
         for note in trigger.notes:
             report.note(*note)
     for name, why in unapproved.items():
-        log(NotApproved, "not_approved", policy=name, why=why)
+        log("not_approved", policy=name, why=why)
     policy = policy.report_only(unapproved)
     if not trigger.requests:
         report.exit = Exit.REFUSED if trigger.refused else Exit.DONE
@@ -213,6 +217,8 @@ def _fault(error: Exception) -> str:
     """A fault of ours in one line: what, and where it was raised."""
     if isinstance(error, ReaperError):
         return " ".join(str(error).split())
+    import traceback  # Only a run with a fault needs it.
+
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
     return f"a fault in fc-reaper itself: {type(error).__name__} at {place}; please report it"

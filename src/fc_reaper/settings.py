@@ -3,8 +3,6 @@
 All of it is read anew at each invocation, since an instance lives longer than its keys.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path

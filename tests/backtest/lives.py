@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -32,18 +31,11 @@ def lived(invocation_id: str, *events: tuple[str, str], **fields: Any) -> Task:
     return Task(**{**identity, "status": events[-1][0], "events": dated, **fields})
 
 
-def history(*tasks: Task, taken: str = "") -> History:
+def history(*tasks: Task, taken: str | None = None) -> History:
     """A history of *tasks*, all of which must be fit for a replay."""
-    sifted = sift(tasks, at(taken) if taken else 0)
+    sifted = sift(tasks)
     assert len(sifted.tasks) == len(tasks), (sifted.inconsistent, sifted.undated)
-    return sifted
-
-
-def as_it_is(tasks: Iterable[Task]) -> History:
-    """A history of *tasks*, whatever they say of themselves."""
-    tasks = list(tasks)
-    events = [event.at for task in tasks for event in task.events]
-    return History(tasks=tasks, begin=min(events), end=max(events))
+    return History(tuple(sifted.tasks), None if taken is None else at(taken))
 
 
 def policies(*entries: str, exempt: str = "") -> PolicyFile:
@@ -106,4 +98,4 @@ PAYLOADS = st.sampled_from(
 def histories(draw: st.DrawFn, most: int = 14) -> History:
     """A history of up to *most* tasks of two functions."""
     count = draw(st.integers(1, most))
-    return as_it_is(draw(lives(number)) for number in range(count))
+    return History(tuple(draw(lives(number)) for number in range(count)))

@@ -6,7 +6,10 @@ import json
 import os
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -89,7 +92,7 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["plan", "--enforce"], "No such option: --enforce"),
         (["explain", "media/transcode", "job-1", "--dry-run"], "No such option: --dry-run"),
         (["plan", "policy.yaml"], "did you mean --policy policy.yaml?"),
-        (["explain", "media/*", "job-1"], "is a pattern"),
+        (["explain", "media/*", "job-1"], "cannot be the name of a function"),
         (["explain", "media/a b", "job-1"], "is not a target"),
         (["explain", "media/transcode", "../job"], "cannot be an invocation id"),
         (["plan", "--policy", "no-such.yaml"], "no-such.yaml: there is no such file"),
@@ -174,6 +177,30 @@ def test_a_closed_standard_output_is_no_trouble() -> None:
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", [["plan"], ["invoke", "-"]], ids=str)
+def test_one_interrupt_ends_a_command_whose_cloud_never_answers(command: list[str], folder: Path) -> None:
+    """The result is printed whole, and the call that hangs is not waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = environment(REAPER_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}", **KEYS)
+        with subprocess.Popen(
+            [*COMMAND, *command],
+            env=env,
+            cwd=folder,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            silent.settimeout(60)
+            with silent.accept()[0]:
+                began = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                out, _ = process.communicate(timeout=60)
+                assert time.monotonic() - began < 4
+    assert process.returncode == 1
+    assert "ended early" in out or json.loads(out)["partial"]
 
 
 def test_an_output_that_speaks_only_ascii_gets_escapes(tmp_path: Path) -> None:

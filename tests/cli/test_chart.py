@@ -33,8 +33,7 @@ HISTORY = history(
 
 def drawn(file: PolicyFile, *, of: History = HISTORY, source: str = "h.jsonl") -> str:
     """All that is written in the chart, which must be XML."""
-    of = of.model_copy(update={"source": source})
-    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None))
+    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None), source)
     return "\n".join("".join(one.itertext()) for one in ElementTree.fromstring(svg).iter())
 
 
@@ -59,7 +58,7 @@ def test_it_is_written_to_a_new_file(tmp_path: Path) -> None:
     [
         (["--force"], "--force is about the chart; add --svg FILE"),
         (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
-        (["--svg", "no/such.svg"], "there is no folder no"),
+        (["--svg", "no/such.svg"], "there is no folder "),
         (["--svg", "."], "this is not a regular file"),
         (["--svg", "chart.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
     ],

@@ -61,7 +61,7 @@ def test_a_task_that_time_does_not_make_due_is_told_so(cloud: Emulator, folder: 
 def test_a_finished_task_needs_no_policy(cloud: Emulator, folder: Path) -> None:
     """Its end decides before any of them is asked."""
     ran = fc_reaper("explain", PROD, "done-1", env=at(cloud), cwd=folder)
-    assert "kept, status: it is Succeeded already" in ran.text
+    assert "kept: it is Succeeded already" in ran.text
     assert "not evaluated" in ran.text
 
 
@@ -133,7 +133,7 @@ def test_a_function_of_3_0_has_no_service(cloud: Emulator, tmp_path: Path) -> No
     """Its target is a bare name."""
     a_policy_file(tmp_path, policy(targets="[resize]"))
     ran = fc_reaper("explain", "resize", "three-1", env=at(cloud), cwd=tmp_path)
-    assert ran.out.startswith("three-1 at resize\n")
+    assert ran.out.startswith("three-1 at resize, ")
     assert "due, runaway" in ran.text
 
 
@@ -163,7 +163,7 @@ def test_a_record_in_a_file_is_evaluated_without_a_cloud(record: object, folder:
     """Target and id are the record's; no keys are needed; the moment is the one that was given."""
     ran = from_file(folder, record)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith(f"job-7 at media/transcode@prod, evaluated as of {LATER}\n")
+    assert ran.out.startswith(f"job-7 at media/transcode@prod, evaluated as of {LATER[:-1]}.000Z\n")
     assert "due, runaway, running_for 3h of 2h, 1h over" in ran.text
     assert "s3cret" not in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
@@ -209,7 +209,7 @@ def test_no_task_is_evaluated_as_of_a_moment_before_its_record(record: dict[str,
     ran = from_file(folder, record, at=str(START - 1001))
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.errors
-    assert "--at 2023-11-14T22:13:18Z is before the record's last change, 2023-11-14T22:13:20Z" in line
+    assert "--at 2023-11-14T22:13:18.999Z is before the record's last change" in line
     assert from_file(folder, record, at=str(START - 1000)).code == 0
 
 
@@ -241,17 +241,17 @@ def test_a_record_of_another_function_than_asked_is_no_evidence(folder: Path) ->
 @pytest.mark.parametrize(
     ("record", "args", "message"),
     [
-        ("", (), "task.json is empty"),
+        ("", (), "no record fits"),
         ("{", (), "task.json:1: it is not JSON"),
         (json.dumps(TWO) + "\n{broken\n", (), "task.json:2: it is not JSON"),
-        (b"\xff\xfe", (), "task.json: byte 0 is not UTF-8"),
+        (b"\xff", (), "task.json:1: it is not UTF-8"),
         ("[]", (), "no record fits"),
         ("7", (), "it is not a JSON object"),
         ("[[" * 5000, (), "task.json:1: it is not JSON"),
         ({"status": "Running"}, (), "it has no id"),
         (SEVERAL, (), "3 records fit; name one with TARGET and ID: it has job-1, job-2, job-3"),
         (SEVERAL, ("job-9",), "no record fits"),
-        (SEVERAL, ("media/*", "job-1"), "is a pattern"),
+        (SEVERAL, ("media/*", "job-1"), "cannot be the name of a function"),
         ([TWO, TWO], (), "2 records fit"),
         ([TWO, TWO], ("job-7",), "2 records fit"),
         ({**TWO, "serviceName": "../x"}, (), "cannot be the name of a service"),

@@ -14,7 +14,8 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.handler import handler
-from fc_reaper.log import LEVELS, LINES, JsonLog, Line, Result, fitted
+from fc_reaper.log import LEVELS, JsonLog, fitted
+from fc_reaper.log_lines import LINES, Line, Result
 from fc_reaper.models import Function, Task
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.report import Outcome, Report

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from scripts.schemas import out_of_date
 
+from fc_reaper.cli.app import app
+from fc_reaper.settings import Settings
 from tests.project.files import ROOT, project_files
 
 # Written so that no pattern finds itself.
@@ -84,3 +86,19 @@ def test_the_version_stands_in_one_place() -> None:
 def test_the_generated_files_are_what_the_models_say() -> None:
     """After a change of a model: make schemas."""
     assert list(out_of_date()) == []
+
+
+def first_cells(document: str, pattern: str) -> set[str]:
+    """What *pattern* captures at the beginning of the rows of a document's tables."""
+    text = (ROOT / "docs" / document).read_text("utf-8")
+    return set(re.findall(rf"^\| `{pattern}", text, re.MULTILINE))
+
+
+def test_every_command_and_every_setting_has_its_row() -> None:
+    """In the two references."""
+    callbacks = (command.callback for command in app.registered_commands)
+    commands = {callback.__name__ for callback in callbacks if callback is not None}
+    assert first_cells("commands.md", r"fc-reaper (\w+)") == commands
+    names = {str(field.alias) for field in Settings.model_fields.values()}
+    settings = {name for name in names if name.startswith("REAPER_")}
+    assert first_cells("settings.md", r"(REAPER_\w+)`") == settings

@@ -10,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock
-from fc_reaper.log import (
-    LONGEST_LINE,
-    Counts,
-    JsonLog,
-    Line,
-    Lines,
-    NotApproved,
-    RunFinished,
-    RunStarted,
-    TaskLine,
-)
+from fc_reaper.log import LONGEST_LINE, JsonLog
+from fc_reaper.log_lines import Counts, Lines
 from tests.emulator_server import Emulator
 from tests.reaping import reap
 from tests.run.account import POLICY
@@ -35,17 +26,17 @@ TASK: dict[str, Any] = {
 }
 
 
-def logged(kind: type[Line], event: str, *, verbose: bool = False, **fields: Any) -> list[str]:
+def logged(event: str, *, verbose: bool = False, **fields: Any) -> list[str]:
     """What is printed of one line."""
     stream = io.StringIO()
-    JsonLog(stream, CLOCK, verbose=verbose, **HEAD)(kind, event, **fields)
+    JsonLog(stream, CLOCK, verbose=verbose, **HEAD)(event, **fields)
     return stream.getvalue().splitlines()
 
 
 def test_a_line_says_when_how_loud_and_what() -> None:
     """UTC with milliseconds; names are constant; what was not given is left out."""
     fields: dict[str, Any] = {"policies": ["a"], "targets": [], "requests": [], "dry_run_asked": False}
-    (line,) = logged(RunStarted, "run_started", **fields)
+    (line,) = logged("run_started", **fields)
     when = {"timestamp": "2026-11-18T11:06:40.123Z", "level": "INFO", "event": "run_started"}
     assert json.loads(line) == {**when, **HEAD, **fields}
 
@@ -53,7 +44,7 @@ def test_a_line_says_when_how_loud_and_what() -> None:
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_makes_exactly_one_line(text: str) -> None:
     """Line breaks and halves of characters included."""
-    (line,) = logged(NotApproved, "not_approved", policy="p", why=text)
+    (line,) = logged("not_approved", policy="p", why=text)
     assert json.loads(line)["why"] == text.encode("utf-8", "replace").decode()
 
 
@@ -63,15 +54,15 @@ def test_no_line_is_longer_than_the_platform_keeps(letter: str, times: int) -> N
     counts = dict.fromkeys(Counts.model_fields, 1)
     fields: dict[str, Any] = {"counts": counts, "policies": {}, "calls": {}, "duration_ms": 1}
     fields |= {"partial": False, "unmatched": [], "errors": [letter * 20_000] * times}
-    (line,) = logged(RunFinished, "run_finished", **fields)
+    (line,) = logged("run_finished", **fields)
     assert len(line.encode()) < LONGEST_LINE
     assert json.loads(line)["counts"] == counts
 
 
-def test_details_are_silent_unless_fields_of() -> None:
+def test_details_are_logged_only_with_verbose() -> None:
     """Kept tasks are logged at DEBUG only."""
-    assert logged(TaskLine, "kept", **TASK) == []
-    (line,) = logged(TaskLine, "kept", verbose=True, **TASK)
+    assert logged("kept", **TASK) == []
+    (line,) = logged("kept", verbose=True, **TASK)
     assert json.loads(line)["level"] == "DEBUG"
 
 
@@ -86,6 +77,6 @@ def test_a_listener_keeps_what_it_was_made_for() -> None:
     """Lines of other kinds pass by."""
     lines = Lines("not_approved")
     log = JsonLog(None, CLOCK, listener=lines, **HEAD)
-    log(TaskLine, "stuck", **TASK)
-    log(NotApproved, "not_approved", policy="p", why="new")
+    log("stuck", **TASK)
+    log("not_approved", policy="p", why="new")
     assert [line.policy for line in lines] == ["p"]

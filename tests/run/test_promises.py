@@ -16,7 +16,7 @@ OVER = {"over-1", "over-2", "over-3"}
 
 def adds_up(reaped: Reaped) -> bool:
     """Whether each task was counted exactly once."""
-    counts = reaped.finished.result.counts.fields()
+    counts = reaped.finished.fields["counts"]
     listed = sum(counts[name] for name in ("kept", "exempt", "unknown", "reported", "due"))
     outcomes = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
     return bool(counts["listed"] == listed and counts["due"] == sum(counts[name] for name in outcomes))

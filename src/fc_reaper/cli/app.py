@@ -1,29 +1,25 @@
-"""The command line: its commands in the order of `--help`, and the exit code of each."""
+"""The frame of the commands: the options that they share, and the exit code with which each ends."""
 
 from __future__ import annotations
 
 import functools
 import io
+import os
+import re
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+from typer import Option
 
 from fc_reaper import __version__
-from fc_reaper.cli.apply import apply
-from fc_reaper.cli.approve import approve
-from fc_reaper.cli.backtest import backtest
-from fc_reaper.cli.check import check, schema
-from fc_reaper.cli.demo import demo
-from fc_reaper.cli.diff import diff
-from fc_reaper.cli.explain import explain
-from fc_reaper.cli.hints import advice
-from fc_reaper.cli.invoke import invoke
-from fc_reaper.cli.output import CommandError, print_error, print_issues, print_line
-from fc_reaper.cli.plan import plan
+from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line, printable
+from fc_reaper.cloud.records import read_moment
 from fc_reaper.errors import CloudError, PolicyError, ReaperError
-from fc_reaper.models import Exit
+from fc_reaper.models import Exit, Millis
+from fc_reaper.rules.duration import parse_duration
 
 app = typer.Typer(
     add_completion=False,
@@ -34,6 +30,94 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 done, but something needs attention; 2 wrong usage or policy; "
     "3 the cloud refused or could not be reached.",
 )
+
+ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
+
+PolicyFile = Annotated[
+    str | None,
+    Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml."),
+]
+Endpoint = Annotated[
+    str | None, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
+]
+Api = Annotated[
+    ApiVersion | None,
+    Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
+]
+History = Annotated[
+    str | None, Option("--history", metavar="FILE", help="Records as JSON lines; default: from the cloud.")
+]
+Read = Annotated[bool, Option("--read", help="Read each task that is listed without events.")]
+Save = Annotated[str | None, Option("--save", metavar="FILE", help="Write the records to a new file.")]
+Interval = Annotated[
+    str | None, Option("--interval", metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
+]
+Since = Annotated[
+    str | None, Option("--since", metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")
+]
+Until = Annotated[
+    str | None, Option("--until", metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")
+]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def environment(
+    *,
+    policy: str | None = None,
+    endpoint: str | None = None,
+    api_version: ApiVersion | None = None,
+    enforce: bool | None = None,
+) -> dict[str, str]:
+    """Return the environment of this process, with the options that were given in place of their settings.
+
+    Raises:
+        CommandError: an option was given without a value.
+    """
+    for option, value in (("--policy", policy), ("--endpoint", endpoint)):
+        if value is not None and not value.strip():
+            raise CommandError(f"{option} is empty; give it a value, or leave it out")
+    if policy is not None and "\n" in policy:
+        raise CommandError("--policy takes a file, not its text; put the text into REAPER_POLICY")
+    if policy is not None and os.environ.get("FC_FUNC_CODE_PATH"):
+        policy = str(Path(policy).absolute())  # A relative path would begin beside the deployed code.
+    mode = None if enforce is None else ("enforce" if enforce else "dry-run")
+    given = {
+        "REAPER_POLICY": policy,
+        "REAPER_ENDPOINT": endpoint,
+        "REAPER_API_VERSION": api_version,
+        "REAPER_MODE": mode,
+    }
+    return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
+
+
+def parse_moment(option: str, text: str | None) -> Millis | None:
+    """Read the moment that *option* names; None where it was not given.
+
+    Raises:
+        CommandError: it is none.
+    """
+    if text is None:
+        return None
+    is_day = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+    moment = read_moment(f"{text}T00:00:00Z" if is_day else text)
+    if moment is None:
+        raise CommandError(
+            f"{option} is {text!r}; write a day such as 2026-05-01 (UTC), a moment with its zone such as "
+            "2026-05-01T12:00:00Z, or epoch milliseconds"
+        )
+    return moment
+
+
+def parse_length(option: str, text: str) -> Millis:
+    """Read the length of time that *option* names.
+
+    Raises:
+        CommandError: it is none.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}") from None
 
 
 def main(args: list[str] | None = None) -> int:
@@ -52,6 +136,31 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
+def exiting(command: Callable[..., int]) -> Callable[..., NoReturn]:
+    """Make *command* exit with the code that it returns, or that belongs to the error that it raises."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> NoReturn:
+        try:
+            code = command(*args, **options)
+        except PolicyError as error:
+            for issue in error.issues:  # `FILE:LINE: ...`, where editors can jump to
+                print_line(printable(issue.text), sys.stderr)
+            code = Exit.REFUSED
+        except CloudError as error:
+            print_error(str(error), *advice_for([error]))
+            code = Exit.UNREACHABLE
+        except ReaperError as error:
+            print_error(str(error))
+            code = error.exit if isinstance(error, CommandError) else Exit.REFUSED
+        except KeyboardInterrupt:
+            print_error("interrupted")
+            code = Exit.ATTENTION
+        raise typer.Exit(int(code))
+
+    return run
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print_line(f"fc-reaper {__version__}")
@@ -61,7 +170,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def fc_reaper(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Stop asynchronous tasks on Function Compute that outlive your policy, and say why.
@@ -70,37 +179,3 @@ def fc_reaper(
     Without an account:
       fc-reaper demo
     """
-
-
-def exiting(command: Callable[..., int]) -> Callable[..., NoReturn]:
-    """Make *command* exit with the code that it returns, or that belongs to the error that it raises."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **options: Any) -> NoReturn:
-        raise typer.Exit(_exit_code(lambda: command(*args, **options)))
-
-    return run
-
-
-def _exit_code(command: Callable[[], int]) -> int:
-    try:
-        return int(command())
-    except CommandError as error:
-        print_error(str(error))
-        return int(error.exit)
-    except CloudError as error:
-        print_error(str(error), advice(error.http_status, error.error_code))
-        return int(Exit.UNREACHABLE)
-    except PolicyError as error:
-        print_issues(error)
-        return int(Exit.REFUSED)
-    except ReaperError as error:
-        print_error(str(error))
-        return int(Exit.REFUSED)
-    except KeyboardInterrupt:
-        print_error("interrupted")
-        return int(Exit.ATTENTION)
-
-
-for _command in (demo, invoke, plan, apply, check, explain, backtest, diff, approve, schema):
-    app.command()(exiting(_command))

@@ -6,20 +6,19 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 
 from typer import Argument, Option
 
-from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.output import (
     CommandError,
     LogStream,
     View,
+    advice_for,
     counted,
     interruptible,
     print_error,
@@ -44,7 +43,8 @@ from fc_reaper.cli.planfile import (
 )
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
-from fc_reaper.log import Line, Lines, ResultTask, TaskFields, TaskLine
+from fc_reaper.log import Fields
+from fc_reaper.log_lines import Lines, ResultTask, TaskFields, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit, Function
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy
@@ -152,7 +152,7 @@ def apply(
     outcomes = list(_outcomes(plan, applied, withheld))
     counts = Counter(one.outcome for one in outcomes)
     if as_json:
-        result = {} if finished is None else finished.result.fields()
+        result = {} if finished is None else finished.fields
         totals = {name: counts[name] for name in get_args(Became)}
         print_json({**result, "outcomes": totals, "tasks": [one.model_dump() for one in outcomes]})
     elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
@@ -203,8 +203,9 @@ def _carry_out(
     begun: set[tuple[Function, str]] = set()
     refused: list[bool] = []
 
-    def listen(line: Line) -> None:
-        lines(line)
+    def listen(fields: Fields) -> None:
+        lines(fields)
+        line = lines[-1]
         if isinstance(line, TaskLine):
             if line.event in ("accepted", "ended", "stop_failed") or line.why in ("spared", "clock"):
                 refused.append(line.event == "stop_failed" and line.http_status in (None, 401, 403))
@@ -226,7 +227,7 @@ def _carry_out(
     with suppress(OSError):  # the log stream knows that the disk is full
         file.close()
     if refused and all(refused):
-        finished = replace(finished, exit=Exit.UNREACHABLE)
+        finished = finished._replace(exit=Exit.UNREACHABLE)
     return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
 

@@ -5,37 +5,37 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 from rich.text import Text
 from typer import Argument
 
-from fc_reaper.cli.explain import keep_text
-from fc_reaper.cli.explanation import Does, OrNone
-from fc_reaper.cli.options import AsJson, PolicyFile, environment
+from fc_reaper.cli.app import AsJson, PolicyFile, environment
+from fc_reaper.cli.explain import KeepView
 from fc_reaper.cli.output import (
     STRONG,
     CommandError,
+    Does,
+    Percent,
+    Texts,
+    Triggers,
     View,
     counted,
     inner,
-    percent,
-    print_issues,
     print_json,
     print_line,
     printable,
-    short,
     show,
     table,
 )
 from fc_reaper.cloud.client import WITH_PAYLOAD
-from fc_reaper.errors import PolicyError, SettingsError
+from fc_reaper.errors import Issue, PolicyError, SettingsError
 from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.events import Request, Selector
 from fc_reaper.models import STOPPING, Exit, Function, Millis
 from fc_reaper.policy import Policy
-from fc_reaper.policy import PolicyFile as LoadedFile
+from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
 from fc_reaper.policy.model import policy_schema
 from fc_reaper.policy_files import read_policy, read_unapproved
@@ -46,7 +46,7 @@ from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_
 from fc_reaper.sweep.scanner import Query, queries
 from fc_reaper.sweep.scope import scope_of
 
-MOST_PAYLOAD = 128 * 1024
+_MOST_PAYLOAD = 128 * 1024
 """Bytes that an asynchronous invocation may carry:
 https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
 
@@ -78,15 +78,14 @@ def check(
     try:
         file = read_policy(settings)
     except PolicyError as error:
-        print_issues(error)
         if as_json:
-            print_json(InvalidReport(findings=list(map(IssueView.model_validate, error.issues))))
-        return Exit.REFUSED
+            print_json({"valid": False, "findings": list(map(_issue_json, error.issues))})
+        raise
     warnings = lint(file, settings.api_version)
     report = _report(file, settings)
     if as_json:
-        report.warnings = list(map(WarningView.model_validate, warnings))
-        print_json(report)
+        with_lint = [{**_issue_json(warning), "lint": warning.lint} for warning in warnings]
+        print_json({**report.model_dump(mode="json"), "warnings": with_lint})
     else:
         _show(report, file, settings)
     for warning in warnings:
@@ -105,25 +104,7 @@ def schema() -> int:
     return Exit.DONE
 
 
-# What is reported, which --json prints
-
-
-class IssueView(View):
-    file: str = inner("source")
-    line: int | None
-    path: str | None
-    cause: str = inner("what")
-    remedy: str
-    text: str
-
-
-class WarningView(IssueView):
-    lint: str
-
-
-class InvalidReport(View):
-    valid: Literal[False] = False
-    findings: list[IssueView]
+# The report, which --json prints
 
 
 class CostView(View):
@@ -143,26 +124,18 @@ class CostView(View):
     why: list[str]
 
 
-class KeepView(View):
-    at_most: int
-    stop_first: str
-    per: OrNone
-
-
 class PolicyView(View):
     name: str
     line: int
     does: Does = inner("stops")
     reason: str
-    targets: list[Annotated[str, BeforeValidator(str)]]
-    triggers: list[str]
+    targets: Texts
+    triggers: Triggers
     keep: KeepView | None
     budget_per_run: int | None = inner("per_run")
     budget_per_day: int | None = inner("per_day")
     halt_over: int | None
-    holdout_percent: Annotated[float | None, BeforeValidator(lambda share: share and share / 100)] = inner(
-        "holdout"
-    )
+    holdout_percent: Percent = inner("holdout")
     examples: Annotated[int, BeforeValidator(len)]
     cost: CostView = inner("cost")
 
@@ -177,35 +150,34 @@ class CheckReport(View):
     discovery: list[str]
     idle_calls: int
     not_approved: dict[str, str]
-    warnings: list[WarningView] = Field(default_factory=list)
 
 
-def _report(file: LoadedFile, settings: Settings) -> CheckReport:
+def _issue_json(issue: Issue) -> dict[str, Any]:
+    place = {"file": issue.source, "line": issue.line, "path": issue.path}
+    return {**place, "cause": issue.what, "remedy": issue.remedy, "text": issue.text}
+
+
+def _report(file: File, settings: Settings) -> CheckReport:
     patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
-    generations = {"FC 2.0" if target.service is not None else "FC 3.0" for target in patterns}
     return CheckReport(
         source=file.source,
         exempt=len(file.exempt),
         policies=[_policy_view(policy, file, settings) for policy in file.policies],
-        discovery=sorted(generations),
+        discovery=sorted({"FC 3.0" if target.service is None else "FC 2.0" for target in patterns}),
         idle_calls=_idle_calls(file, settings),
         not_approved=read_unapproved(settings, file),
     )
 
 
-def _policy_view(policy: Policy, file: LoadedFile, settings: Settings) -> PolicyView:
+def _policy_view(policy: Policy, file: File, settings: Settings) -> PolicyView:
     view = PolicyView.model_validate(policy)
-    view.triggers = view.triggers or ["all"]
     if not policy.stops:
         view.budget_per_run = view.budget_per_day = None
     view.cost = cost_of(policy, file, settings)
     return view
 
 
-# What it costs
-
-
-def cost_of(policy: Policy, file: LoadedFile, settings: Settings) -> CostView:
+def cost_of(policy: Policy, file: File, settings: Settings) -> CostView:
     """What *policy* costs by itself."""
     listed = [
         query
@@ -218,9 +190,9 @@ def cost_of(policy: Policy, file: LoadedFile, settings: Settings) -> CostView:
         listed = []
     elif len(unlisted(policy, settings.api_version)) == len(policy.targets):
         listed = [query for query in listed if query.status != DEQUEUED]
-    everything = [query.status for query in listed if query.started_before is None]
+    whole = [query.status for query in listed if query.started_before is None]
     return CostView(
-        lists_all=everything,
+        lists_all=whole,
         # A query is a second weaker than the limit.
         lists_overdue={
             query.status: spell_duration(_NOW - query.started_before + 1000)
@@ -228,124 +200,111 @@ def cost_of(policy: Policy, file: LoadedFile, settings: Settings) -> CostView:
             if query.started_before is not None
         },
         id_prefix=id_prefix,
-        calls_follow="events" if only_named else "what is alive" if everything else "what is overdue",
+        calls_follow="events" if only_named else "what is alive" if whole else "what is overdue",
         discovery=any(target.needs_discovery for target in policy.targets),
         payload=payload,
-        page_bytes_most=WITH_PAYLOAD * MOST_PAYLOAD if payload and not only_named else None,
-        why=list(_whys(policy, file, settings, everything=bool(everything), payload=payload)),
+        page_bytes_most=WITH_PAYLOAD * _MOST_PAYLOAD if payload and not only_named else None,
+        why=list(_whys(policy, file, settings, whole=bool(whole), payload=payload)),
     )
 
 
-def _queries(
-    function: Function, policies: Sequence[Policy], file: LoadedFile, settings: Settings
-) -> list[Query]:
+def _queries(function: Function, policies: Sequence[Policy], file: File, settings: Settings) -> list[Query]:
     """The listings of *function* in a run of *policies*, some of which may be about other functions."""
     fitting = [one for one in policies if any(target.fits(function) for target in one.targets)]
     compiled = compile_policies(function, fitting, file.exempt, started_time=settings.started_time)
     return queries(function, compiled, _NOW)
 
 
-def _idle_calls(file: LoadedFile, settings: Settings) -> int:
+def _idle_calls(file: File, settings: Settings) -> int:
     scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
     policies = list({area.policy.index: area.policy for area in scope.areas}.values())
     return sum(len(_queries(function, policies, file, settings)) for function in scope.functions(()))
 
 
-def _whys(
-    policy: Policy, file: LoadedFile, settings: Settings, *, everything: bool, payload: bool
-) -> Iterator[str]:
+def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payload: bool) -> Iterator[str]:
     only_named = policy.triggers == ("task",)
     expressions = [*policy.expressions, *(one for matcher in file.exempt for one in matcher.expressions)]
     if only_named:
-        yield (
-            "Only an event that names a task runs it: nothing is listed for it, and the task is read, 1 call "
-            "for each function that the event may mean."
-        )
-    elif everything:
-        yield _why_everything(policy, settings)
+        yield "Only an event that names a task runs it: nothing is listed for it, the task is read."
+    elif whole:
+        yield _why_whole(policy, settings)
     if payload:
         reading = next(str(one) for one in expressions if one.needs_payload)
-        megabytes = WITH_PAYLOAD * MOST_PAYLOAD / 1024**2
-        brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be {megabytes:.1f} MB"
+        brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be 3.1 MB"
         if only_named:
             brings = "the task that is read brings its own"
         yield f"`{reading}` reads the payload, up to 128 KB: {brings}. Nothing of it is logged."
     if not only_named and any(one.needs_ages for one in expressions):
         yield f"{AGES} needs dated events: a listed task without them is read by itself, one call each."
     if policy.keep is not None and policy.stops:
-        calls = "1 call" if policy.keep.at_most == 1 else f"up to {policy.keep.at_most} calls"
-        yield f"Before the stops of a group those who stay in it are read again: {calls} a group."
+        calls = counted(policy.keep.at_most, "call")
+        yield f"Before the stops of a group those who stay in it are read again: up to {calls} a group."
     if policy.per_day is not None and policy.stops:
         yield (
             "Only when something is due, Stopped and Stopping tasks of each function are listed, to count "
-            "those of the day: calls follow all such records that are kept, until "
-            f"{policy.per_day} are found."
+            f"those of the day, until {policy.per_day} are found."
         )
 
 
-def _why_everything(policy: Policy, settings: Settings) -> str:
+def _why_whole(policy: Policy, settings: Settings) -> str:
     """Why what is overdue cannot be listed alone."""
     if policy.keep is not None:
         return "`keep` must see all that matches, so everything in those statuses is listed."
-    carried = [clock for clock, limit in policy.match.limits if isinstance(limit, CarriedLimit)]
-    clocks = [clock for clock, limit in policy.match.limits if not isinstance(limit, CarriedLimit)]
-    from_enqueueing = [clock for clock in clocks if clock in ("alive_for", "queued_for")]
-    if from_enqueueing and settings.started_time != "enqueue":
-        return (
-            f"{from_enqueueing[0]} counts from enqueueing, and startedTime may be another moment: everything "
-            "is listed. If it is that of enqueueing in this account, set REAPER_STARTED_TIME=enqueue."
-        )
-    if carried:
-        return f"Each task carries its own limit for {carried[0]}, so all of them must be seen."
-    if "stopping_for" in clocks:
-        return "No listing can filter by how long a task is Stopping, so all of those are listed."
+    clocks = {clock: isinstance(limit, CarriedLimit) for clock, limit in policy.match.limits}
+    for clock, carried in clocks.items():
+        if clock in ("alive_for", "queued_for") and not carried and settings.started_time != "enqueue":
+            return (
+                f"{clock} counts from enqueueing, and startedTime may be another moment: everything is "
+                "listed. If it is that of enqueueing in this account, set REAPER_STARTED_TIME=enqueue."
+            )
+    if any(clocks.values()):
+        return "Each task carries its own limit, so all of them must be seen."
     return "No listing can filter by that, so everything in those statuses is listed."
 
 
 # Tables
 
 
-def _show(report: CheckReport, file: LoadedFile, settings: Settings) -> None:
+def _show(report: CheckReport, file: File, settings: Settings) -> None:
     exempt = f", {counted(report.exempt, 'exemption')} above them all" if report.exempt else ""
     title = f"{report.source} is valid: {counted(len(report.policies), 'policy', 'policies')}{exempt}."
     meaning = [
         (
             policy.name,
-            "stop" if policy.stops else "report",
-            ", ".join(short(*target) for target in policy.targets),
-            ", ".join(policy.triggers) or "all",
+            policy.does,
+            ", ".join(target.removesuffix("@LATEST") for target in policy.targets),
+            ", ".join(policy.triggers),
             _bounds(policy),
         )
-        for policy in file.policies
+        for policy in report.policies
     ]
-    costs = [(one.name, _lists(one.cost, one.does), one.cost.calls_follow) for one in report.policies]
+    costs = [(policy.name, _lists(policy), policy.cost.calls_follow) for policy in report.policies]
     show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
     show(Text("Calls of one run, for each function", STRONG))
     show(table(("policy", "lists", "so that calls follow"), costs), "")
     show(*_sentences(report, file, settings))
 
 
-def _bounds(policy: Policy) -> str:
-    parts = [] if policy.keep is None else [f"keeps {keep_text(policy.keep)}"]
-    if policy.stops:
-        parts.append(f"{policy.per_run}/run")
-        parts += [f"{policy.per_day}/day"] if policy.per_day is not None else []
-        if policy.holdout is not None:
-            parts.append(f"{percent(policy.holdout)} held out")
-        if policy.halt_over is not None:
-            parts.append(f"none if over {policy.halt_over} are due")
+def _bounds(policy: PolicyView) -> str:
+    parts = [] if policy.keep is None else [f"keeps {policy.keep.text}"]
+    if policy.does == "stop":
+        parts.append(f"{policy.budget_per_run}/run")
+        parts += [] if policy.budget_per_day is None else [f"{policy.budget_per_day}/day"]
+        parts += [] if policy.holdout_percent is None else [f"{policy.holdout_percent:g}% held out"]
+        parts += [] if policy.halt_over is None else [f"none if over {policy.halt_over} are due"]
     return ", ".join(parts) or "-"
 
 
-def _lists(cost: CostView, does: str) -> str:
+def _lists(policy: PolicyView) -> str:
+    cost = policy.cost
     if cost.calls_follow == "events":
-        return f"nothing{' but Stopping' if does == 'stop' else ''}: an event names the task"
+        return f"nothing{' but Stopping' if policy.does == 'stop' else ''}: an event names the task"
     overdue = [f"{status} started {limit} ago" for status, limit in cost.lists_overdue.items()]
     prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
     return ", ".join([*overdue, *cost.lists_all]) + prefix or "nothing but Stopping"
 
 
-def _sentences(report: CheckReport, file: LoadedFile, settings: Settings) -> Iterator[str]:
+def _sentences(report: CheckReport, file: File, settings: Settings) -> Iterator[str]:
     yield from (f"{policy.name}: {why}" for policy in report.policies for why in policy.cost.why)
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
     yield "Policies that share a function share its listings, by the weaker filter."

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import textwrap
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,21 +32,14 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log import Lines, TaskLine
-from fc_reaper.models import FINISHED, Exit, Millis
-from fc_reaper.policy import load_policy
-from fc_reaper.rules.duration import format_duration
+from fc_reaper.log_lines import Lines, TaskLine
+from fc_reaper.models import Exit
 
-Record = Mapping[str, Any]
+HERE = Path(__file__).parent
 
-DATA = Path(str(files("fc_reaper") / "demo"))
-"""The folder with the policy, the seed, the event and the cron."""
-
+_TIMER = b'{"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "schedule", "payload": ""}'
 _KEYS = ("emulator", "emulator-secret")
-_LOST = "job-5"
-"""The task whose stop is applied, while the answer gets lost."""
-
+_LOST = {"operation": "StopStatefulAsyncInvocation", "drop": "after", "match": {"invocationId": "job-5"}}
 _ENDS = "100ms"
 """After so long the task that ends meanwhile has ended; the lists still show it as running."""
 
@@ -53,12 +47,11 @@ _SETTLED = "1m"
 """After so long every accepted stop has come to its end."""
 
 _KEPT = ("kept", "exempt")
-_LINES = (
-    *("would_stop", "confirmed", "accepted", "ended", "skipped", "stop_failed", "unknown", "stuck"),
-    *_KEPT,
-)
+_OTHERS = ("would_stop", "confirmed", "accepted", "ended", "skipped", "stop_failed", "unknown", "stuck")
 _PRIVATE = re.compile("REAPER_|FC_|ALIBABA_|.*_proxy$", re.IGNORECASE)
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+Record = Mapping[str, Any]
 
 
 def demo() -> int:
@@ -74,29 +67,30 @@ def demo() -> int:
     show("A small account on this machine: six tasks, and two reapers that stop what is")
     show("older than two hours. One answer gets lost on the way, one task ends meanwhile.", "")
     with on_signals(signal.default_int_handler), _emulator() as endpoint:
-        show(_heading(1, "A careless cron", "as people write them"))
+        show("1  A careless cron: as people write them ...")
         cron = _attempt(endpoint, _run_cron)
-        show(_heading(2, "fc-reaper on the same account anew", "a dry run first"))
-        dry_run = _attempt(endpoint, _run_reaper("dry-run"), lose_answer=False)
-        show(_dry_run_sentence(dry_run))
-        show(_heading(3, "fc-reaper, enforcing", "it reads again before and after each stop"))
-        reaper = _attempt(endpoint, _run_reaper("enforce"))
+        show("2  fc-reaper on the same account anew: a dry run first ...")
+        dry_run = _attempt(endpoint, partial(_run_reaper, "dry-run"), lose_answer=False)
+        would_stop = [line.event for line in dry_run.log.values()].count("would_stop")
+        touched = "something" if dry_run.requests else "nothing"
+        show(f"   {counted(would_stop, 'task')} would be stopped; {touched} was touched.")
+        show("3  fc-reaper, enforcing: it reads again before and after each stop ...")
+        reaper = _attempt(endpoint, partial(_run_reaper, "enforce"))
     rows = [
-        (task["invocationId"], _story(task, cron), _cron_cell(task, cron), _reaper_cell(task, reaper))
+        (task["invocationId"], _payload(task)["story"], _cron_cell(task, cron), _reaper_cell(task, reaper))
         for task in cron.tasks
     ]
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
-    confirmed = (line for line in reaper.log.values() if line.event == "confirmed" and not line.detail)
-    for line in list(confirmed)[:1]:
+    confirmed = [line for line in reaper.log.values() if line.event == "confirmed" and not line.detail]
+    for line in confirmed[:1]:
         show("", 'One line of its log answers "why mine?":', wrapped_json(line.fields(), WIDTH))
-    cron_score, score = score_of(cron.tasks, cron.journal), score_of(reaper.tasks, reaper.journal)
-    show("", _total("careless cron", cron_score), _total("fc-reaper", score))
+    score = score_of(reaper)
+    show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
     show("by the journal of the emulator, whatever the reapers say.", "")
     missing = " write a policy.yaml (`fc-reaper schema` helps your editor), then:"
     show(f"Next:{'' if Path('policy.yaml').exists() else missing}")
     show(Text("  fc-reaper check policy.yaml", STRONG))
-    harmless = not stops_in(dry_run.journal)
-    return Exit.DONE if harmless and not score.wrong and not score.missed else Exit.ATTENTION
+    return Exit.ATTENTION if dry_run.requests or score.wrong or score.missed else Exit.DONE
 
 
 # The emulator
@@ -104,14 +98,10 @@ def demo() -> int:
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    """Start an emulator with the demo's seed on a free port, and yield its endpoint; it ends with the block.
-
-    Raises:
-        CommandError: it does not start.
-    """
-    switches = ("--port", "0", "--list-lag", "30s", "--stopping", "300ms", "--seed", DATA / "seed.json")
+    """Start an emulator with the demo's seed on a free port; it ends with the block."""
+    switches = ("--port", "0", "--list-lag", "30s", "--stopping", "300ms", "--seed", HERE / "demo_seed.json")
     with subprocess.Popen(
-        [sys.executable, "-m", "fc_emulator", *map(str, switches)],
+        [sys.executable, "-m", "fc_emulator", *switches],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -134,96 +124,75 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not _PRIVATE.match(name)}
 
 
-def _admin(endpoint: str, path: str, body: object = None) -> dict[str, Any]:
+def _admin(endpoint: str, path: str, body: object = None) -> Any:
     """Send a request to the emulator's admin API: POST with a *body*, else GET."""
     data = None if body is None else json.dumps(body).encode()
     with _OPENER.open(f"{endpoint}/_emulator/{path}", data, timeout=10) as answer:
-        value: dict[str, Any] = json.load(answer)
-        return value
+        return json.load(answer)
 
 
 # The two reapers
 
 
 class Attempt(NamedTuple):
-    """What one reaper did: the tasks before it came, at the moment *began*, and the journal after it.
+    """What one reaper did: the tasks before it came, and its stop requests, which the journal holds after it.
 
-    `lost` is the task for which the answer to a stop got lost, None where that did not happen. `claims` are
-    the tasks that the cron says it stopped, `log` has fc-reaper's last log line about each task.
+    `log` has fc-reaper's last log line about each task.
     """
 
-    began: Millis
-    tasks: list[dict[str, Any]]
-    journal: list[dict[str, Any]]
-    lost: str | None
-    claims: tuple[str, ...] = ()
+    tasks: Sequence[Record]
+    requests: Sequence[Record]
     log: Mapping[str, TaskLine] = {}
 
-    def stops(self, task: Record) -> Stops:
-        """What was done to one task."""
-        return stops_in(self.journal).get(task["invocationId"], Stops())
+    def about(self, task: Record) -> list[Record]:
+        """The requests about one task."""
+        return [one for one in self.requests if one["invocationId"] == task["invocationId"]]
+
+    def stopped(self, task: Record) -> bool:
+        """Whether one of them took effect."""
+        return any(one["from"] != one["to"] for one in self.about(task))
 
 
-Reaper = Callable[[str], dict[str, Any]]
-"""Works at an endpoint, and returns what it says of that: the fields `claims` or `log` of an attempt."""
-
-
-def _attempt(endpoint: str, reaper: Reaper, *, lose_answer: bool = True) -> Attempt:
+def _attempt(
+    endpoint: str, reaper: Callable[[str], Mapping[str, TaskLine]], *, lose_answer: bool = True
+) -> Attempt:
     """Reset the account, let *reaper* work on it, and collect what happened."""
     _admin(endpoint, "reset", {})
     if lose_answer:
-        fault = {
-            "operation": "StopStatefulAsyncInvocation",
-            "drop": "after",
-            "match": {"invocationId": _LOST},
-        }
-        _admin(endpoint, "faults", fault)
-    began, tasks = SYSTEM_CLOCK.now(), _admin(endpoint, "tasks")["tasks"]
+        _admin(endpoint, "faults", _LOST)
+    tasks = _admin(endpoint, "tasks")["tasks"]
     _admin(endpoint, "clock", {"advance": _ENDS})
-    said = reaper(endpoint)
-    was_lost = lose_answer and not _admin(endpoint, "faults")["faults"]
+    log = reaper(endpoint)
     _admin(endpoint, "clock", {"advance": _SETTLED})
     journal = _admin(endpoint, "journal")["journal"]
-    return Attempt(began, tasks, journal, _LOST if was_lost else None, **said)
+    return Attempt(tasks, [entry for entry in journal if "answer" in entry], log)
 
 
-def _run_cron(endpoint: str) -> dict[str, Any]:
+def _run_cron(endpoint: str) -> Mapping[str, TaskLine]:
     # A default entry in a .netrc would replace fc2's signature.
     settings = {"ENDPOINT": endpoint, "KEY": _KEYS[0], "SECRET": _KEYS[1], "NETRC": os.devnull}
-    command = [sys.executable, str(DATA / "careless_cron.py")]
     env = {**_clean_environment(), **settings}
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    return {"claims": tuple(re.findall(r"^stopped (\S+)$", ran.stdout, re.MULTILINE))}
+    subprocess.run([sys.executable, HERE / "careless_cron.py"], env=env, capture_output=True, check=False)
+    return {}
 
 
-def _run_reaper(mode: str) -> Reaper:
-    def run(endpoint: str) -> dict[str, Any]:
-        env = {
-            "REAPER_ENDPOINT": endpoint,
-            "REAPER_POLICY": str(DATA / "policy.yaml"),
-            "REAPER_MODE": mode,
-            "REAPER_RATE": "1000/s",
-            "REAPER_LOG_LEVEL": "DEBUG",  # with a line for every task that is kept
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": _KEYS[0],
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": _KEYS[1],
-        }
-        log = Lines(*_LINES)
-        run_local((DATA / "event.json").read_bytes(), env, timeout=60.0, listener=log)
-        # A stuck task is kept, too: what kept it counts only where nothing else is said of a task.
-        lines = sorted(log, key=lambda line: line.event not in _KEPT)
-        return {"log": {line.invocation_id: line for line in lines}}
-
-    return run
+def _run_reaper(mode: str, endpoint: str) -> Mapping[str, TaskLine]:
+    env = {
+        "REAPER_ENDPOINT": endpoint,
+        "REAPER_POLICY": str(HERE / "demo_policy.yaml"),
+        "REAPER_MODE": mode,
+        "REAPER_RATE": "1000/s",
+        "REAPER_LOG_LEVEL": "DEBUG",  # with a line for every task that is kept
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": _KEYS[0],
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": _KEYS[1],
+    }
+    log = Lines(*_OTHERS, *_KEPT)
+    run_local(_TIMER, env, timeout=60.0, listener=log)
+    # A stuck task is kept, too: what kept it counts only where nothing else is said of a task.
+    return {line.invocation_id: line for line in (*log.of(*_KEPT), *log.of(*_OTHERS))}
 
 
 # The score, by the records and the journal of the emulator
-
-
-class Stops(NamedTuple):
-    """Stop requests for one task: how many, and whether one took effect."""
-
-    requests: int = 0
-    took_effect: bool = False
 
 
 class Score(NamedTuple):
@@ -235,111 +204,56 @@ class Score(NamedTuple):
     missed: int
 
 
-def stops_in(journal: Iterable[Record]) -> dict[str, Stops]:
-    """The stop requests in *journal*, by invocation id."""
-    found: dict[str, Stops] = {}
-    for entry in journal:
-        if "answer" in entry:
-            requests, took_effect = found.get(entry["invocationId"], Stops())
-            found[entry["invocationId"]] = Stops(requests + 1, took_effect or entry["from"] != entry["to"])
-    return found
+def score_of(attempt: Attempt) -> Score:
+    """Compare the stops with what the owner of each task wants."""
+    took = Counter((_is_unwanted(task), attempt.stopped(task)) for task in attempt.tasks)
+    right, wrong, missed = took[True, True], took[False, True], took[True, False]
+    return Score(right, wrong, len(attempt.requests) - right - wrong, missed)
 
 
-def score_of(tasks: Iterable[Record], journal: Iterable[Record]) -> Score:
-    """Compare the stops in *journal* with what the owner of each task wants."""
-    stops = stops_in(journal)
-    took = [(_is_unwanted(task), stops.get(task["invocationId"], Stops()).took_effect) for task in tasks]
-    right, wrong = took.count((True, True)), took.count((False, True))
-    requests = sum(one.requests for one in stops.values())
-    return Score(right, wrong, requests - right - wrong, took.count((True, False)))
+def _payload(task: Record) -> Any:
+    """What the owner of the task wants, and its story; neither reaper reads it."""
+    return json.loads(task["invocationPayload"])
 
 
 def _is_unwanted(task: Record) -> bool:
-    """Whether its owner wants it stopped; the payload says so, which neither reaper reads."""
-    return bool(json.loads(task["invocationPayload"])["owner"] == "stop")
+    return bool(_payload(task)["owner"] == "stop")
 
 
 # What is shown
 
 
-def _heading(number: int, what: str, how: str) -> Text:
-    return Text.assemble(f"{number}  ", (what, STRONG), f": {how} ...")
-
-
-def _dry_run_sentence(attempt: Attempt) -> str:
-    would = sum(line.event == "would_stop" for line in attempt.log.values())
-    nothing = "something was touched" if stops_in(attempt.journal) else "nothing was touched"
-    return f"   {counted(would, 'task')} would be stopped; {nothing}."
-
-
-def _story(task: Record, attempt: Attempt) -> str:
-    """The truth about one task in a few words."""
-    since = {event["status"]: attempt.began - event["timestamp"] for event in task["events"]}
-    alive, running = attempt.began - task["events"][0]["timestamp"], since.get("Running", 0)
-    journal = (entry for entry in attempt.journal if entry["invocationId"] == task["invocationId"])
-    if any(entry["cause"] != "stop" and entry["to"] in FINISHED for entry in journal):
-        return "ended while we looked"
-    if task["status"] == "Stopping":
-        return f"Stopping for {_minutes(since['Stopping'])}"
-    if task["invocationId"] == attempt.lost:
-        return f"running {_minutes(alive)}, answer lost"
-    if task["alreadyRetriedTimes"]:
-        return f"alive {_minutes(alive)}, {task['alreadyRetriedTimes'] + 1} attempts"
-    queued = f"queued {_minutes(alive - running)}, " if alive - running > 60_000 else ""
-    return f"{queued}running {_minutes(running)}"
-
-
-def _minutes(length: Millis) -> str:
-    """A duration in whole minutes, the same on fast and slow machines."""
-    return format_duration(length - length % 60_000)
-
-
 def _cron_cell(task: Record, cron: Attempt) -> Text:
-    stops, unwanted = cron.stops(task), _is_unwanted(task)
-    if stops.took_effect and not unwanted:
-        return Text("STOPPED wrong", BAD)
-    if stops.took_effect:
-        return Text("stopped" if stops.requests == 1 else "stops it twice")
-    if stops.requests == 0:
+    requests, unwanted = cron.about(task), _is_unwanted(task)
+    if cron.stopped(task):
+        stopped = "stopped" if len(requests) == 1 else "stops it twice"
+        return Text(stopped) if unwanted else Text("STOPPED wrong", BAD)
+    if not requests:
         return Text("left running" if unwanted else "kept")
-    return Text('"stopped"' if task["invocationId"] in cron.claims else "error", BAD)
+    # It takes every answer without an error for a stop.
+    return Text('"stopped"' if requests[-1]["answer"]["status"] < 300 else "error", BAD)
 
 
 def _reaper_cell(task: Record, reaper: Attempt) -> Text:
-    stops, unwanted, line = reaper.stops(task), _is_unwanted(task), reaper.log.get(task["invocationId"])
-    event = "not listed" if line is None else line.event
-    if stops.took_effect and not unwanted:
-        return Text("STOPPED wrong", BAD)
-    if line is not None and event == "confirmed" and stops.took_effect:
-        over = f"; {format_seconds(line.over_s)} over"
-        return Text("stopped, confirmed by reading" if line.detail else f"stopped, confirmed{over}", GOOD)
-    if event == "ended":
-        return Text("ended: not an error")
-    if event == "stuck":
-        return Text("STUCK: somebody is told", BAD)
-    if line is not None and event in _KEPT and not unwanted:
-        return Text(f"kept: {_why_kept(line)}")
-    return Text(f"{event}, which is wrong", BAD)
-
-
-def _why_kept(line: TaskLine) -> str:
-    if line.event == "exempt":
-        text = (DATA / "policy.yaml").read_text("utf-8")
-        (exemption,) = load_policy(text, source="policy.yaml").exempt
-        return f"exempt, policy.yaml:{exemption.line}"
-    age = _minutes(round((line.age_s or 0) * 1000))
-    return f"{line.rule} {age} of {format_seconds(line.limit_s)}"
+    stopped, unwanted = reaper.stopped(task), _is_unwanted(task)
+    line = reaper.log.get(task["invocationId"])
+    if line is None or (stopped and not unwanted) or (unwanted and line.event in _KEPT):
+        return Text("STOPPED wrong" if stopped else "kept, which is wrong", BAD)
+    if line.event == "confirmed" and stopped:
+        how = " by reading" if line.detail else f"; {format_seconds(line.over_s)} over"
+        return Text(f"stopped, confirmed{how}", GOOD)
+    if line.event == "kept":
+        return Text(f"kept: {line.rule} {(line.age_s or 0) // 60:.0f}m of {format_seconds(line.limit_s)}")
+    said = {"exempt": "kept: exempt, policy.yaml:2", "ended": "ended: not an error"}
+    said["stuck"] = "STUCK: somebody is told"
+    return Text(said.get(line.event, line.event), "" if line.event in ("exempt", "ended") else BAD)
 
 
 def _total(who: str, score: Score) -> Text:
-    requests = counted(sum(score) - score.missed, "stop request")
-    return Text.assemble(
-        f"{who:<15}{requests}: ",
-        (f"{score.right} right", GOOD),
-        ", ",
-        (f"{score.wrong} {'WRONG' if score.wrong else 'wrong'}", BAD if score.wrong else ""),
-        f", {score.for_nothing} for nothing, {score.missed} missed",
-    )
+    requests = counted(score.right + score.wrong + score.for_nothing, "stop request")
+    wrong = f"{score.wrong} WRONG" if score.wrong else "0 wrong"
+    what = f"{score.right} right, {wrong}, {score.for_nothing} for nothing, {score.missed} missed"
+    return Text.assemble(f"{who:<15}{requests}: ", (what, BAD if score.wrong else GOOD))
 
 
 def wrapped_json(line: Record, width: int) -> str:

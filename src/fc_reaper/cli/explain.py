@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, Field
 from rich.text import Text
 from typer import Argument, Option
 
-from fc_reaper.cli.explanation import explanation_view
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
+from fc_reaper.backtest.source import NotARecord, Record, id_of, parse_json, parse_record
+from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
 from fc_reaper.cli.output import (
     BAD,
     GOOD,
     SOFT,
     STRONG,
     CommandError,
+    Does,
+    OrNone,
+    Percent,
+    Seconds,
+    Texts,
+    Triggers,
+    View,
     counted,
-    percent,
+    format_seconds,
+    inner,
     print_json,
     printable,
     progress,
+    read_input,
     short,
     show,
     table,
 )
-from fc_reaper.cli.records import literal_function, task_in_file
-from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.errors import CloudError, InvalidName
+from fc_reaper.clock import SYSTEM_CLOCK, iso
+from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
-from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Step
-from fc_reaper.evaluator.verdict import Kind, Verdict
-from fc_reaper.models import ALIVE, UNFINISHED, Exit, Function, Millis, Snapshot, Task, iso
-from fc_reaper.policy import Keep
+from fc_reaper.evaluator.explain import Explanation, Step
+from fc_reaper.evaluator.verdict import Kind, Member
+from fc_reaper.models import ALIVE, Exit, Function, Millis, Snapshot, Task
+from fc_reaper.names import check_function
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration
-from fc_reaper.rules.rules import RuleResult
+from fc_reaper.rules.target import parse_target
 from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
 from fc_reaper.sweep.scope import is_own
 
@@ -71,35 +81,48 @@ def explain(
     settings = read_settings(env, Context())
     file = read_policy(settings)
     moment = parse_moment("--at", at)
-    words = [word for word in (target, invocation_id) if word is not None]
     if record is not None:
-        snapshot = Snapshot(task_in_file(record, words), SYSTEM_CLOCK.now())
-    elif len(words) == 2:
+        snapshot = Snapshot(_task_in_file(record, target, invocation_id), SYSTEM_CLOCK.now())
+    elif target is not None and invocation_id is not None:
         with progress("Reading the task ..."):
-            snapshot = _read_task(literal_function(words[0]), words[1], settings, env)
+            snapshot = _read_task(_function_of(target), invocation_id, settings, env)
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     if moment is not None:
-        _refuse_earlier(snapshot.task, moment)
-        snapshot = snapshot._replace(moment=moment)
+        task = snapshot.task
+        changed = max((*(event.at for event in task.events), task.started_at or 0))
+        if changed > moment + 1000:  # how the task was before, its record does not show
+            raise CommandError(
+                f"--at {iso(moment)} is before the record's last change, {iso(changed)}; write a later moment"
+            )
+        snapshot = Snapshot(task, moment)
     explanation = evaluator.explain(
         snapshot.task,
         file,
         snapshot.moment,
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
-        own_function=settings.ourselves is not None and is_own(snapshot.task.function, settings.ourselves),
+        own_function=is_own(snapshot.task.function, settings.ourselves),
         unapproved=read_unapproved(settings, file),
     )
+    view = _view_of(explanation, file.source)
     if as_json:
-        print_json(explanation_view(explanation, file.source))
+        print_json(view)
     else:
-        dated = record is not None or moment is not None
-        _show(explanation, file.source, f", evaluated as of {_spelt(snapshot.moment)}" if dated else "")
+        task, moment = snapshot
+        title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(moment)}"
+        show(Text(title, STRONG), "", table(("step", "condition", "answer"), _rows(view)), "")
+        show(*_conclusion(view))
     return Exit.DONE
 
 
-# Reading
+# Reading the task
+
+
+def _function_of(target: str) -> Function:
+    function = parse_target(target).literal()
+    check_function(function)
+    return function
 
 
 def _read_task(
@@ -109,8 +132,6 @@ def _read_task(
     cloud = connect(settings, credentials, "explain", lambda operation: None, clock=SYSTEM_CLOCK)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
-    except InvalidName as error:
-        raise CommandError(str(error)) from None
     except CloudError as error:
         if error.http_status != 404:
             raise
@@ -123,139 +144,284 @@ def _read_task(
         cloud.close()
 
 
-def _refuse_earlier(task: Task, moment: Millis) -> None:
-    """Refuse a moment, to the second, at which the task was different: its record does not show how."""
-    changed = max((*(event.at for event in task.events), task.started_at or 0))
-    if changed > moment + 1000:
-        raise CommandError(
-            f"--at {_spelt(moment)} is before the record's last change, {_spelt(changed)}; "
-            "write a later moment"
-        )
+def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> Task:
+    """Read the one task of a file that TARGET and ID name; a single word may be either of them."""
+    records = list(_records(name))
+    if target is not None and invocation_id is None and not _is_target(target, records):
+        target, invocation_id = None, target
+    function = None if target is None else _function_of(target)
+    named = [one for one in records if invocation_id in (None, one.id)]
+    # Its qualifier may be an alias here and a version there, so a target that fits none excludes none.
+    fitting = [one for one in named if function is None or one.function in (None, function)] or named
+    if len(fitting) != 1:
+        ids = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:5])
+        found = f"{len(fitting)} records fit" if fitting else "no record fits"
+        raise CommandError(f"{name}: {found}; name one with TARGET and ID{f': it has {ids}' if ids else ''}")
+    function = function or fitting[0].function
+    if function is None:
+        raise CommandError(f"{name}: the record names no function; add TARGET, such as media/transcode@prod")
+    return fitting[0].task(function)
 
 
-def _spelt(moment: Millis) -> str:
-    """A moment in UTC, to the second."""
-    return f"{iso(moment)[:19]}Z"
+def _is_target(word: str, records: Iterable[Record]) -> bool:
+    if any(one.id == word for one in records):
+        return False
+    names_it = any(one.function is None or one.function.name == word for one in records)
+    return names_it or "/" in word or "@" in word
 
 
-# Tables
+def _records(name: str) -> Iterator[Record]:
+    """The records of the whole text, else those of its lines."""
+    raw = read_input(name)
+    try:
+        json.loads(raw)
+        pieces = [(name, raw)]
+    except (ValueError, RecursionError):
+        lines = enumerate(raw.splitlines(), 1)
+        pieces = [(f"{name}:{number}", line) for number, line in lines if line.strip()]
+    for place, piece in pieces:
+        try:
+            yield from map(parse_record, _unwrapped(parse_json(piece)))
+        except NotARecord as error:
+            raise CommandError(f"{place}: {error}") from None
 
-Row = tuple[str, str, Text]
+
+def _unwrapped(value: Any) -> list[Any]:
+    """The records in a list, an answer of List (2.0, 3.0) or of an SDK; else *value* itself."""
+    if isinstance(value, Mapping) and id_of(value) is None:
+        for key in ("invocations", "tasks", "body"):
+            if isinstance(value.get(key), (list, dict)):
+                return _unwrapped(value[key])
+    return value if isinstance(value, list) else [value]
+
+
+# What --json prints, and the table shows: durations are seconds, moments epoch milliseconds
+
+_Present = Annotated[bool, BeforeValidator(lambda value: value is not None)]
+
+
+class FieldView(View):
+    field: str = inner("path")
+    present: _Present = inner("kind")
+    kind: str | None
+
+
+class KeyView(View):
+    key: str
+    wanted: str
+    holds: bool | None = inner("result", "holds")
+    age_s: Seconds = inner("result", "age")
+    limit_s: Seconds = inner("result", "limit")
+    why: OrNone = inner("result", "why")
+    reads: list[FieldView] = inner("fields")
+
+
+class MatcherView(View):
+    line: int
+    holds: bool | None
+    keys: list[KeyView]
+
+
+class KeepView(View):
+    at_most: int
+    stop_first: str
+    per: OrNone
+
+    @property
+    def text(self) -> str:
+        """What the `keep` says, in words."""
+        per = "" if self.per is None else f" for each {self.per}"
+        return f"at most {self.at_most}{per}, {self.stop_first} go first"
+
+
+class PlaceView(KeepView):
+    """A `keep`, and whether the task counts for it; None where that is unknown."""
+
+    reads: list[FieldView] = Field(default_factory=list)
+    counts: bool | None = False
+    may_be_chosen: bool = False
+    age_s: float | None = None
+    why: str | None = None
+
+
+class PolicyView(View):
+    name: str = inner("policy", "name")
+    line: int = inner("policy", "line")
+    does: Does = inner("policy", "stops")
+    targets: Texts = inner("policy", "targets")
+    triggers: Triggers = inner("policy", "triggers")
+    target_fits: _Present = inner("match")
+    match: MatcherView | None
+    unless: list[MatcherView]
+    claims: bool | None = inner("result", "holds")
+    keep: PlaceView | None = inner("policy", "keep")
+    holdout_percent: Percent = inner("policy", "holdout")
+    held_out: bool | None
+    not_approved: str | None = inner("unapproved")
+
+    @property
+    def stops(self) -> bool:
+        """Whether it stops what is due, so that it does not only report it."""
+        return self.does == "stop" and self.not_approved is None
+
+
+class VerdictView(View):
+    kind: Kind
+    policy: str | None
+    rule: str | None
+    reason: str
+    line: int | None
+    age_s: Seconds = inner("age")
+    limit_s: Seconds = inner("limit")
+    over_s: Seconds = inner("over")
+    clock: str | None
+    also: list[str]
+
+
+class EventView(View):
+    at_ms: int = inner("at")
+    status: str
+
+
+class RecordView(View):
+    service: str | None = inner("function", "service")
+    name: str = inner("function", "name")
+    qualifier: str = inner("function", "qualifier")
+    invocation_id: str
+    status: str
+    retries: int | None
+    started_time_ms: int | None = inner("started_at")
+    events: list[EventView]
+    inconsistency: str | None
+
+
+class ExplanationView(View):
+    source: str
+    now_ms: int = inner("now")
+    record: RecordView = inner("task")
+    exempt: list[MatcherView]
+    policies: list[PolicyView] = inner("steps")
+    verdict: VerdictView
+    if_named: VerdictView
+    held_out_by: str | None
+    due_in_s: Seconds = inner("due_in")
+    stuck: Annotated[bool, BeforeValidator(lambda result: bool(result and result.holds))]
+
+
+def _view_of(explained: Explanation, source: str) -> ExplanationView:
+    verdict = explained.verdict
+    held_out = verdict.kind is Kind.DUE and explained.held_out_by(verdict.policy) is not None
+    more = {"source": source, "held_out_by": verdict.policy if held_out else None}
+    view = ExplanationView.model_validate({**explained._asdict(), **more})
+    view.record.inconsistency = explained.inconsistency
+    for policy, step in zip(view.policies, explained.steps, strict=True):
+        if policy.keep is not None:
+            _fill(policy.keep, step, explained.counted(step))
+    return view
+
+
+def _fill(view: PlaceView, step: Step, member: Member | None) -> None:
+    place = step.membership
+    view.reads = list(map(FieldView.model_validate, step.group_fields))
+    view.counts = member is not None
+    view.may_be_chosen = member is not None and member.selectable
+    if isinstance(place, Member):
+        view.age_s = place.age / 1000
+    elif place is not None:
+        view.why = place.why or None
+        view.counts = False if place.holds is not None else None
+
+
+# The table
 
 _YES, _NO, _UNKNOWN = Text("yes", STRONG), Text("no", SOFT), Text("unknown", BAD)
 _COUNTS, _COUNTS_NOT = Text("counts", STRONG), Text("does not count", SOFT)
-_NOTHING = Text("")
+
+_Row = tuple[str, str, Text | str]
 
 
-def _show(explained: Explanation, source: str, as_of: str) -> None:
-    task = explained.task
-    rows = [*_record_rows(explained), *_exempt_rows(explained, source)]
-    for step in explained.steps:
-        rows += _policy_rows(step, explained, source)
-    if not explained.steps:
-        rows.append(("policies", "not evaluated: the steps above decide already", _NOTHING))
-    show(Text(f"{printable(task.invocation_id)} at {short(*task.function)}{as_of}", STRONG), "")
-    show(table(("step", "condition", "answer"), rows), "")
-    show(*_conclusion(explained, source))
-
-
-def _record_rows(explained: Explanation) -> Iterator[Row]:
-    task = explained.task
-    retries = "retries unknown" if task.retries is None else counted(task.retries, "retry", "retries")
-    yield "record", f"{printable(task.status) or 'no status'}, {retries}", _NOTHING
-    for event in task.events:
-        yield "", printable(event.status), Text(_ago(explained, event.at))
-    if not task.events:
-        started = "never" if task.started_at is None else _ago(explained, task.started_at)
-        yield "", "no dated events; startedTime", Text(started)
-    if explained.inconsistency is not None:
-        yield "", printable(explained.inconsistency), _UNKNOWN
-
-
-def _ago(explained: Explanation, at: Millis) -> str:
-    since = explained.now - at
-    return f"{format_duration(since)} ago" if since >= 0 else f"in {format_duration(-since)}"
-
-
-def _exempt_rows(explained: Explanation, source: str) -> Iterator[Row]:
-    for matcher in explained.exempt:
-        yield from _matcher_rows("exempt", matcher, explained, source)
-    if not explained.exempt:
+def _rows(view: ExplanationView) -> Iterator[_Row]:
+    record = view.record
+    retries = "retries unknown" if record.retries is None else counted(record.retries, "retry", "retries")
+    yield "record", f"{record.status or 'no status'}, {retries}", ""
+    for event in record.events:
+        yield "", event.status, _ago(view.now_ms - event.at_ms)
+    if not record.events:
+        started = record.started_time_ms
+        yield "", "no dated events; startedTime", "never" if started is None else _ago(view.now_ms - started)
+    if record.inconsistency is not None:
+        yield "", record.inconsistency, _UNKNOWN
+    for matcher in view.exempt:
+        yield from _matcher_rows("exempt", matcher, f"  {view.source}:{matcher.line}")
+    if not view.exempt:
         yield "exempt", "nothing in the file concerns this function", _NO
+    for policy in view.policies:
+        yield from _policy_rows(policy, view)
+    if not view.policies:
+        yield "policies", "not evaluated: the steps above decide already", ""
 
 
-def _policy_rows(step: Step, explained: Explanation, source: str) -> Iterator[Row]:
-    policy = step.policy
-    does = "report" if not policy.stops else "stop" if step.unapproved is None else "stop, not approved"
-    triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
-    yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", _NOTHING
-    if step.match is None:
-        yield "  targets", ", ".join(short(*target) for target in policy.targets), _NO
+def _ago(length: Millis) -> str:
+    return f"{format_duration(length)} ago" if length >= 0 else f"in {format_duration(-length)}"
+
+
+def _policy_rows(policy: PolicyView, view: ExplanationView) -> Iterator[_Row]:
+    not_approved = "" if policy.not_approved is None else ", not approved"
+    triggers = "" if policy.triggers == ["all"] else f", only by {' or '.join(policy.triggers)}"
+    yield "policy", f"{policy.name} ({policy.does}{not_approved}{triggers}), {view.source}:{policy.line}", ""
+    if policy.match is None:
+        yield "  targets", ", ".join(policy.targets), _NO
         return
-    yield from _matcher_rows("  match", step.match, explained)
-    for matcher in step.unless:
-        yield from _matcher_rows("  unless", matcher, explained, source)
+    yield from _matcher_rows("  match", policy.match)
+    for matcher in policy.unless:
+        yield from _matcher_rows("  unless", matcher, f"  {view.source}:{matcher.line}")
     if policy.keep is not None:
-        yield "  keep", keep_text(policy.keep), _membership(step, explained)
-        yield from _field_rows(step.group_fields)
-    if policy.holdout is not None and step.held_out is not None:
-        held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
-        yield "  holdout", f"{percent(policy.holdout)} of all ids", held
-    if step.unapproved is not None:
-        yield "  lock", printable(step.unapproved), Text("not approved: only reports", BAD)
+        yield "  keep", policy.keep.text, _place(policy.keep, view.verdict)
+        yield from _field_rows(policy.keep.reads)
+    if policy.held_out is not None:
+        held = Text.assemble(_YES, ": spared by its id") if policy.held_out else _NO
+        yield "  holdout", f"{policy.holdout_percent:g}% of all ids", held
+    if policy.not_approved is not None:
+        yield "  lock", policy.not_approved, Text("not approved: only reports", BAD)
 
 
-def _matcher_rows(
-    name: str, matcher: MatcherResult, explained: Explanation, source: str | None = None
-) -> Iterator[Row]:
-    """A row for each key; the first one names the matcher, with its line where *source* is given."""
-    where = "" if source is None else f"  {source}:{matcher.line}"
+def _matcher_rows(name: str, matcher: MatcherView, where: str = "") -> Iterator[_Row]:
+    """A row for each key; the first one names the matcher, and *where* it stands."""
     for key in matcher.keys:
-        yield name, f"{key.key}: {printable(key.wanted)}{where}", _answer(key, explained.task.status)
-        yield from _field_rows(key.fields)
+        yield name, f"{key.key}: {key.wanted}{where}", _answer(key)
+        yield from _field_rows(key.reads)
         name = where = ""
 
 
-def _field_rows(fields: Iterable[FieldRead]) -> Iterator[Row]:
+def _field_rows(fields: Iterable[FieldView]) -> Iterator[_Row]:
     """The fields that an expression reads; of their values only the kind."""
-    for path, kind in fields:
-        answer = Text("absent", BAD) if kind is None else Text(f"present: {kind}", SOFT)
-        yield "", f"  {printable(path)}", answer
+    for one in fields:
+        kind = Text(f"present: {one.kind}", SOFT) if one.present else Text("absent", BAD)
+        yield "", f"  {one.field}", kind
 
 
-def _answer(key: KeyResult, status: str) -> Text:
-    result = key.result
-    if result.holds is None:
-        return Text.assemble(_UNKNOWN, f": {printable(result.why)}")
-    answer = _YES if result.holds else _NO
-    if result.age is not None and result.over is not None:
-        limit = f" of {format_duration(result.limit)}" if key.fields and result.limit else ""
-        over = f"{format_duration(abs(result.over))} {'over' if result.holds else 'left'}"
-        return Text.assemble(answer, f": {format_duration(result.age)}{limit}, {over}")
-    if result.rule == "status" and key.key != "status" and not result.holds:
-        return Text.assemble(answer, f": it is {printable(status)}")
-    return answer
+def _answer(key: KeyView) -> Text:
+    if key.holds is None:
+        return Text.assemble(_UNKNOWN, f": {printable(key.why or '')}")
+    answer = _YES if key.holds else _NO
+    if key.age_s is None or key.limit_s is None:
+        return answer
+    limit = f" of {format_seconds(key.limit_s)}" if key.reads else ""
+    over = f"{format_seconds(abs(key.age_s - key.limit_s))} {'over' if key.holds else 'left'}"
+    return Text.assemble(answer, f": {format_seconds(key.age_s)}{limit}, {over}")
 
 
-def keep_text(keep: Keep) -> str:
-    """What a `keep` says, in words."""
-    per = "" if keep.per is None else f" for each {printable(str(keep.per))}"
-    return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
-
-
-def _membership(step: Step, explained: Explanation) -> Text:
-    """Whether a run counts the task for the step's `keep`, where other policies matter as well."""
-    place, member, verdict = step.membership, explained.counted(step), explained.verdict
-    if member is not None:
-        spared = "" if member.selectable else ", and is never stopped"
-        return Text.assemble(_COUNTS, f": first enqueued {format_duration(member.age)} ago{spared}")
-    if isinstance(place, RuleResult) and place.holds is None:
-        return Text.assemble(_UNKNOWN, f": {printable(place.why)}")
-    if isinstance(place, RuleResult):
+def _place(keep: PlaceView, verdict: VerdictView) -> Text:
+    """Whether a run counts the task for a `keep`, where other policies matter as well."""
+    if keep.counts:
+        spared = "" if keep.may_be_chosen else ", and is never stopped"
+        return Text.assemble(_COUNTS, f": first enqueued {format_seconds(keep.age_s)} ago{spared}")
+    if keep.counts is None:
+        return Text.assemble(_UNKNOWN, f": {printable(keep.why or '')}")
+    if keep.age_s is None:
         return _COUNTS_NOT
-    if verdict.kind is Kind.UNKNOWN:
-        return Text.assemble(_UNKNOWN, f": {printable(verdict.reason)}")
-    return Text.assemble(_COUNTS_NOT, f": {verdict.policy} claims it")
+    why = verdict.reason if verdict.kind is Kind.UNKNOWN else f"{verdict.policy} claims it"
+    return Text.assemble(_COUNTS_NOT, f": {printable(why)}")
 
 
 # The verdict
@@ -270,61 +436,50 @@ _WORDS = {
 _CLOCKS = {"events": ", by its dated events", "started_time": ", by its startedTime"}
 
 
-def _conclusion(explained: Explanation, source: str) -> Iterator[Text | str]:
+def _conclusion(view: ExplanationView) -> Iterator[Text | str]:
     """The verdict with its reason, the line that decided, and what a run makes of it."""
-    verdict, named, due = explained.verdict, explained.if_named, explained.verdict.kind is Kind.DUE
+    verdict, named, status = view.verdict, view.if_named, view.record.status
     word, style = _WORDS[verdict.kind]
-    keepers = [step for step in explained.steps if _may_choose(step, explained)]
-    stopping = any(map(_stops, keepers))
+    due = verdict.kind is Kind.DUE
+    keepers = [one for one in view.policies if one.keep and one.keep.may_be_chosen and not one.held_out]
+    stopping = any(one.stops for one in keepers)
     unless = ", unless it is one too many" if stopping else ""
-    reason = _reason(verdict, word)
-    if verdict.kind is Kind.KEPT and verdict.policy is None and explained.task.status in UNFINISHED:
-        reason = "" if verdict.members else f": {verdict.reason}"
-    yield Text.assemble((f"{word}{unless}", style), reason)
+    counts = verdict.policy is None and any(one.keep and one.keep.counts for one in view.policies)
+    yield Text.assemble((f"{word}{unless}", style), "" if counts else _reason(verdict, word))
     if verdict.line:
-        yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.clock or '', '')}"
+        yield f"decided by {view.source}:{verdict.line}{_CLOCKS.get(verdict.clock or '', '')}"
     if verdict.also:
         yield f"claimed also by {', '.join(verdict.also)}"
     if named.kind is Kind.DUE and not due:
-        yield f"due if an event names it, by {named.policy}, {source}:{named.line}"
-    if explained.stuck is not None and explained.stuck.holds:
+        yield f"due if an event names it, by {named.policy}, {view.source}:{named.line}"
+    if view.stuck:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
-    for step in keepers:
-        reported = "" if _stops(step) else "; it would be reported, not stopped"
-        place = f"counts for {step.policy.name} ({source}:{step.policy.line})"
+    for one in keepers:
+        reported = "" if one.stops else "; it would be reported, not stopped"
+        place = f"counts for {one.name} ({view.source}:{one.line})"
         yield f"{place}: whether it is one too many depends on the other tasks{reported}"
-    if explained.due_in is not None:
-        yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
-    elif not due and explained.task.status in ALIVE and not stopping:
+    if view.due_in_s is not None:
+        yield f"due in {format_seconds(view.due_in_s)}, if it is {status} until then"
+    elif not due and status in ALIVE and not stopping:
         yield "time alone will not make it due"
-    for step in explained.steps:
-        place = f"{source}:{step.policy.line}"
-        if step.held_out:
-            share = percent(step.policy.holdout or 0)
-            yield f"never stopped by {step.policy.name}: `holdout` spares {share} of all ids ({place})"
-        elif due and step.policy.name == verdict.policy and step.policy.triggers:
-            yield f"stopped only by a run that {' or '.join(step.policy.triggers)} starts"
+    for one in view.policies:
+        if one.held_out:
+            share, place = f"{one.holdout_percent:g}%", f"({view.source}:{one.line})"
+            yield f"never stopped by {one.name}: `holdout` spares {share} of all ids {place}"
+        elif due and one.name == verdict.policy and one.triggers != ["all"]:
+            yield f"stopped only by a run that {' or '.join(one.triggers)} starts"
 
 
-def _reason(verdict: Verdict, word: str) -> str:
-    parts = [f", {verdict.policy}"] if verdict.policy else []
-    # An unknown expression begins its reason with the rule, and some verdicts are named like their rule.
-    if verdict.rule not in (None, verdict.kind.value) and not verdict.reason.startswith(f"{verdict.rule}: "):
-        parts.append(f", {verdict.rule}")
-    if verdict.age is not None:
-        parts.append(f" {format_duration(verdict.age)}")
-    if verdict.limit is not None:
-        parts.append(f" of {format_duration(verdict.limit)}")
-    if verdict.over is not None and verdict.over > 0:
-        parts.append(f", {format_duration(verdict.over)} over")
-    return "".join(parts) + ("" if verdict.reason == word else f": {printable(verdict.reason)}")
-
-
-def _stops(step: Step) -> bool:
-    return step.policy.stops and step.unapproved is None
-
-
-def _may_choose(step: Step, explained: Explanation) -> bool:
-    """Whether the `keep` of *step* may find the task one too many."""
-    member = explained.counted(step)
-    return member is not None and member.selectable and not step.held_out
+def _reason(verdict: VerdictView, word: str) -> str:
+    """Policy, rule, numbers and reason, as far as they say more than *word* does."""
+    text = f", {verdict.policy}" if verdict.policy else ""
+    # An unknown expression begins its reason with the rule.
+    if verdict.rule not in (None, "status", word) and not verdict.reason.startswith(f"{verdict.rule}: "):
+        text += f", {verdict.rule}"
+    if verdict.age_s is not None:
+        text += f" {format_seconds(verdict.age_s)}"
+    if verdict.limit_s is not None:
+        text += f" of {format_seconds(verdict.limit_s)}"
+    if verdict.over_s is not None and verdict.over_s > 0:
+        text += f", {format_seconds(verdict.over_s)} over"
+    return text if verdict.reason == word else f"{text}: {printable(verdict.reason)}"

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-import errno
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Annotated, TextIO
 from uuid import UUID
 
-from pydantic import Field
-from typer import Option
+from typer import Argument, Option
 
-from fc_reaper.cli.hints import advice_for
-from fc_reaper.cli.options import Api, Endpoint, EventFile, PolicyFile, environment
+from fc_reaper.cli.app import Api, Endpoint, PolicyFile, environment
 from fc_reaper.cli.output import (
     CommandError,
     LogStream,
-    View,
-    inner,
+    advice_for,
     interruptible,
     print_error,
     print_json,
     printable,
+    read_input,
     show,
     table,
 )
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.events import parse_event
-from fc_reaper.log import Lines, Listener
+from fc_reaper.events import Request, Trigger, parse_event
+from fc_reaper.log import Listener
+from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
+from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy
 from fc_reaper.run import Dependencies, PlannedRun, RunResult, own_account, run
 from fc_reaper.settings import Context, connect, read_settings
-from fc_reaper.sweep.scope import scope_of
+from fc_reaper.sweep.scope import Scope, scope_of
 
 _MOST_BYTES = 1_048_577
 """Bytes of an event that are read at most; an event of that size is refused anyway."""
 
 
 def invoke(
-    event: EventFile,
+    event: Annotated[str, Argument(metavar="EVENT", help="File with the event's bytes; - reads stdin.")],
     policy: PolicyFile = None,
     endpoint: Endpoint = None,
     api_version: Api = None,
@@ -74,11 +72,15 @@ def invoke(
         return _explain(raw, env, as_json=as_json)
     failures = Lines("list_failed")
     with interruptible() as interrupted:
-        stream = LogStream(sys.stderr)
         finished = run_local(
-            raw, env, stream, timeout=timeout, listener=failures, interrupted=interrupted.is_set
+            raw,
+            env,
+            LogStream(sys.stderr),
+            timeout=timeout,
+            listener=failures,
+            interrupted=interrupted.is_set,
         )
-    print_json(finished.result.fields())
+    print_json(finished.fields)
     if finished.exit is Exit.UNREACHABLE:
         print_error(*advice_for(failures))
     return finished.exit
@@ -92,14 +94,7 @@ def read_event(name: str) -> bytes:
     """
     if name.endswith((".yaml", ".yml")):
         raise CommandError(f"{name} is not an event; did you mean --policy {name}?")
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(_MOST_BYTES)
-        with Path(name).open("rb") as file:
-            return file.read(_MOST_BYTES)
-    except OSError as error:
-        why = "there is no such file" if error.errno == errno.ENOENT else error.strerror
-        raise CommandError(f"{name}: {why}; give a file with an event, such as events/timer.json") from None
+    return read_input(name, _MOST_BYTES)
 
 
 def run_local(
@@ -116,9 +111,7 @@ def run_local(
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
-    Log lines go to *stream*, and as values to *listener*. The result holds at most *shown* due tasks. Once
-    *interrupted* returns True the run comes to its end. A *planned_run* lists nothing: it is about the
-    planned tasks. *approved* takes the place of the policy of *env*, as if policy.lock approved it.
+    The other arguments are those of `Dependencies` and `run`.
     """
     random = Random()
     opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random)
@@ -131,96 +124,73 @@ def run_local(
 # --explain
 
 
-class ReadingView(View):
-    part: str
-    layers: list[str]
-    source: str
-    state: str | None
-
-
-class RequestView(View):
-    kind: str
-    name: str | None
-    part: str
-    service: str | None = inner("selector", "service")
-    function: str | None = inner("selector", "function")
-    qualifier: str | None = inner("selector", "qualifier")
-    invocation_id: str | None = inner("selector", "invocation_id")
-    policies: list[str] = Field(default_factory=list)
-
-
-class NoteView(View):
-    event: str
-    why: str
-    part: str
-
-
-class EventView(View):
-    """How an event is read: what its parts are wrapped in, what they request, and the targets of the run."""
-
-    readings: list[ReadingView]
-    requests: list[RequestView]
-    targets: list[str]
-    notes: list[NoteView]
-    dry_run: bool
-
-
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
     trigger = parse_event(raw, own_account(env, Context()))
     policies = read_policy(read_settings(env, Context())).policies
     scope = scope_of(trigger.requests, policies)
-    view = EventView(
-        readings=list(map(ReadingView.model_validate, trigger.readings)),
-        requests=list(map(RequestView.model_validate, trigger.requests)),
-        targets=list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets)),
-        notes=[NoteView.model_validate(note) for note in (*trigger.notes, *scope.notes)],
-        dry_run=trigger.dry_run,
-    )
-    for shown, request in zip(view.requests, trigger.requests, strict=True):
-        shown.policies = [area.policy.name for area in scope.areas if area.request == request]
+    notes = (*trigger.notes, *scope.notes)
+    targets = list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets))
     if as_json:
-        print_json(view)
+        requests = [
+            {
+                "kind": request.kind,
+                "name": request.name,
+                "part": request.part,
+                **request.selector._asdict(),
+                "policies": _run_by(request, scope),
+            }
+            for request in trigger.requests
+        ]
+        readings = [reading._asdict() for reading in trigger.readings]
+        said = {"readings": readings, "requests": requests, "targets": targets}
+        print_json({**said, "notes": [note._asdict() for note in notes], "dry_run": trigger.dry_run})
     else:
-        watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
-        _show(view, list(watched) if trigger.kind == "timer" else [], [one.name for one in policies])
+        _show_parts(trigger, scope)
+        for note in notes:
+            show(printable(f"{note.event}{note.part and ' '}{note.part}: {note.why}"))
+        show(*_sentences(trigger, scope, targets, policies))
     refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
     return Exit.REFUSED if refused and not scope.areas else Exit.DONE
 
 
-def _show(view: EventView, watched: Sequence[str], policies: Sequence[str]) -> None:
+def _run_by(request: Request, scope: Scope) -> list[str]:
+    return [area.policy.name for area in scope.areas if area.request == request]
+
+
+def _show_parts(trigger: Trigger, scope: Scope) -> None:
     readings = [
         (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
-        for one in view.readings
+        for one in trigger.readings
     ]
     requests = [
         (
             one.part or "whole",
             one.kind if one.name is None else f"{one.kind}:{one.name}",
-            _selected(one),
-            ", ".join(one.policies) or "none",
+            ", ".join(
+                f"{key.replace('_', ' ')} {value}" for key, value in one.selector._asdict().items() if value
+            )
+            or "all targets",
+            ", ".join(_run_by(one, scope)) or "none",
         )
-        for one in view.requests
+        for one in trigger.requests
     ]
-    for heads, rows in (
-        (("part", "wrapped in", "understood as", "state"), readings),
-        (("part", "trigger", "about", "policies that run"), requests),
-    ):
-        if rows:
-            show(table(heads, [[printable(cell) for cell in row] for row in rows]), "")
-    for note in view.notes:
-        show(printable(f"{note.event}{f' {note.part}' if note.part else ''}: {note.why}"))
-    show(f"Targets of the run: {', '.join(view.targets) or 'none'}.")
-    only_stuck = [target for target in watched if target not in view.targets]
-    if only_stuck:
-        show(f"Only for tasks that are stuck: {', '.join(only_stuck)}.")
-    if view.dry_run:
-        show("The event requests a dry run, so nothing would be stopped whatever the mode.")
-    running = {name for one in view.requests for name in one.policies}
-    if running and (idle := [name for name in policies if name not in running]):
-        show(f"Policies that do not run: {', '.join(idle)}.")
+    if readings:
+        show(table(("part", "wrapped in", "understood as", "state"), readings), "")
+    if requests:
+        show(table(("part", "trigger", "about", "policies that run"), requests), "")
 
 
-def _selected(request: RequestView) -> str:
-    names = ("service", "function", "qualifier", "invocation_id")
-    found = [f"{name.replace('_', ' ')} {getattr(request, name)}" for name in names if getattr(request, name)]
-    return ", ".join(found) or "all targets"
+def _sentences(
+    trigger: Trigger, scope: Scope, targets: Sequence[str], policies: Sequence[Policy]
+) -> Iterator[str]:
+    yield f"Targets of the run: {', '.join(targets) or 'none'}."
+    watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
+    stuck_only = [target for target in watched if target not in targets]
+    if trigger.kind == "timer" and stuck_only:
+        yield f"Only for tasks that are stuck: {', '.join(stuck_only)}."
+    if trigger.dry_run:
+        yield "The event requests a dry run, so nothing would be stopped whatever the mode."
+    running = {area.policy.name for area in scope.areas}
+    idle = [policy.name for policy in policies if policy.name not in running]
+    if running and idle:
+        yield f"Policies that do not run: {', '.join(idle)}."

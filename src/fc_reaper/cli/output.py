@@ -1,4 +1,4 @@
-"""What commands write: tables, JSON, error lines and files; and what a signal does meanwhile.
+"""What commands read and write: tables, JSON, error lines and files; and what a signal does meanwhile.
 
 Results go to standard output, everything else to standard error. Tables are 80 columns wide where the
 terminal does not say otherwise, and coloured on a terminal only.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -18,14 +19,15 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from types import FrameType
-from typing import Any, TextIO, cast
+from typing import Annotated, Any, Literal, TextIO, cast
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.errors import PolicyError, ReaperError
+from fc_reaper.errors import CloudError, ReaperError
+from fc_reaper.log_lines import ListFailed, TaskLine
 from fc_reaper.models import LATEST, Exit
 from fc_reaper.rules.duration import format_duration
 
@@ -52,21 +54,18 @@ def print_line(text: str, stream: TextIO | None = None) -> None:
         CommandError: standard output cannot be written, for example because the disk is full.
     """
     stream = stream or sys.stdout
-    fault = write(stream, f"{text}\n")
+    fault = _write(stream, f"{text}\n")
     if fault is not None and stream is sys.stdout:
         raise CommandError(f"standard output: {fault}", Exit.ATTENTION)
 
 
-def write(stream: TextIO, text: str) -> str | None:
-    """Write and flush *text*; return why that failed, None if it did not.
-
-    After a failure everything is discarded, also what the interpreter flushes when it ends. A closed pipe, as
-    in `| head`, is no failure.
-    """
+def _write(stream: TextIO, text: str) -> str | None:
+    """Write and flush *text*; return why that failed. A closed pipe, as in `| head`, is no failure."""
     try:
         stream.write(text)
         stream.flush()
     except OSError as error:
+        # From here on everything is discarded, also what the interpreter flushes when it ends.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
@@ -87,13 +86,8 @@ class LogStream(io.StringIO):
 
     def write(self, text: str) -> int:
         """Write *text* and flush it."""
-        self.fault = self.fault or write(self._through, text)
+        self.fault = self.fault or _write(self._through, text)
         return len(text)
-
-
-def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Write one JSON object, with any models in it, on one line to standard output."""
-    print_line(json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True)))
 
 
 def print_error(*texts: str) -> None:
@@ -102,15 +96,38 @@ def print_error(*texts: str) -> None:
         print_line(f"fc-reaper: {printable(line)}", sys.stderr)
 
 
-def print_issues(error: PolicyError) -> None:
-    """Write each issue of a policy to standard error as `FILE:LINE: …`, where editors can jump to."""
-    for issue in error.issues:
-        print_line(printable(issue.text), sys.stderr)
-
-
 def printable(text: str) -> str:
     """*text* on one line without control characters: text from outside must not steer the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def advice_for(failures: Iterable[CloudError | ListFailed | TaskLine]) -> list[str]:
+    """What to check after these failures, one line each, each advice once."""
+    return list(dict.fromkeys(_advice(one.http_status, one.error_code.lower()) for one in failures))
+
+
+def _advice(http_status: int | None, error_code: str) -> str:
+    if http_status is None:
+        endpoint = "REAPER_ENDPOINT or --endpoint, such as https://ACCOUNT.REGION.fc.aliyuncs.com"
+        return f"check the endpoint ({endpoint}) and the way to it"
+    if http_status in (401, 403) and re.search("denied|permission|forbidden|unauthorized", error_code):
+        return (
+            "check that RAM allows fc:ListStatefulAsyncInvocations, fc:GetStatefulAsyncInvocation and "
+            "fc:StopStatefulAsyncInvocation (for patterns also fc:ListStatefulAsyncInvocationFunctions; for "
+            "FC 3.0 fc:ListAsyncTasks, fc:GetAsyncTask, fc:StopAsyncTask, fc:ListAsyncInvokeConfigs)"
+        )
+    if http_status in (401, 403):
+        return (
+            "check ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET (for a role also "
+            "ALIBABA_CLOUD_SECURITY_TOKEN, which runs out), this machine's clock, and that the endpoint is "
+            "that of the keys' account"
+        )
+    if http_status == 429 or http_status >= 500:
+        return "try again later, or with a lower REAPER_RATE"
+    return "check the names and the qualifier in the policy, the region of the endpoint, and --api-version"
+
+
+# JSON
 
 
 class View(BaseModel):
@@ -119,9 +136,27 @@ class View(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+Does = Annotated[Literal["stop", "report"], BeforeValidator(lambda stops: "stop" if stops else "report")]
+OrNone = Annotated[str | None, BeforeValidator(lambda text: None if text in (None, "") else str(text))]
+Percent = Annotated[float | None, BeforeValidator(lambda share: None if share is None else share / 100)]
+Seconds = Annotated[float | None, BeforeValidator(lambda ms: None if ms is None else ms / 1000)]
+Texts = Annotated[list[str], BeforeValidator(lambda values: list(map(str, values)))]
+Triggers = Annotated[list[str], BeforeValidator(lambda triggers: triggers or ["all"])]
+
+
 def inner(name: str, *further: str | int) -> Any:
     """A field that takes the attribute of another name, or one further inside; None where there is none."""
     return Field(None, validation_alias=AliasPath(name, *further))
+
+
+def dump(view: type[View], value: object) -> dict[str, Any]:
+    """*value* as the JSON object that *view* makes of it."""
+    return view.model_validate(value).model_dump(mode="json")
+
+
+def print_json(value: BaseModel | Mapping[str, Any]) -> None:
+    """Write one JSON object on one line to standard output."""
+    print_line(json.dumps(value.model_dump(mode="json") if isinstance(value, BaseModel) else value))
 
 
 # Tables
@@ -149,7 +184,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Text | str]], *, right: 
     for head in heads:
         drawn.add_column(head, justify="right" if head in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
     return drawn
 
 
@@ -167,11 +202,6 @@ def format_seconds(seconds: float | None) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def percent(share: int) -> str:
-    """A share in hundredths of a percent as text: `2%`, `0.25%`."""
-    return f"{share / 100:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 @contextmanager
@@ -201,6 +231,23 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]
 # Files
 
 
+def read_input(name: str, most: int = -1) -> bytes:
+    """Read a file, or standard input for `-`; at most *most* bytes of it.
+
+    Raises:
+        CommandError: it cannot be read.
+    """
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(most)
+        with Path(name).open("rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        raise CommandError(f"{name}: there is no such file") from None
+    except OSError as error:
+        raise CommandError(f"{name}: it cannot be read: {error.strerror}") from None
+
+
 def check_writable(name: str, *, force: bool = False) -> None:
     """Refuse early what `new_file` would refuse.
 
@@ -211,8 +258,8 @@ def check_writable(name: str, *, force: bool = False) -> None:
         raise CommandError(f"{name}: it cannot be written: this is not a regular file")
     if not force and os.path.lexists(name):
         raise CommandError(f"{name}: the file exists; choose another name, or add --force")
-    folder = _followed(name).parent
-    if not folder.is_dir():
+    folder = os.path.dirname(os.path.realpath(name))
+    if not os.path.isdir(folder):
         raise CommandError(f"{name}: there is no folder {folder}; create it first")
 
 
@@ -237,7 +284,7 @@ def new_file(name: str, *, force: bool = False, private: bool = False) -> Iterat
         CommandError: as in `check_writable`, or the file cannot be written.
     """
     check_writable(name, force=force)
-    path = _followed(name)
+    path = Path(os.path.realpath(name))
     beside = path.with_name(f".fc-reaper-{token_hex(8)}.tmp")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
@@ -251,16 +298,10 @@ def new_file(name: str, *, force: bool = False, private: bool = False) -> Iterat
             path.open("x").close()  # reserves the name: no other process can create the file from here on
         beside.replace(path)
     except (OSError, UnicodeError) as error:
-        raise CommandError(
-            f"{name}: it cannot be written: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        why = getattr(error, "strerror", None) or error
+        raise CommandError(f"{name}: it cannot be written: {why}") from None
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _followed(name: str) -> Path:
-    """The file that *name* stands for, also where that is a symbolic link."""
-    return Path(os.path.realpath(name) if os.path.islink(name) else name)
 
 
 # Signals

@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
-from fc_reaper.cli.hints import advice_for
+from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
-from fc_reaper.cli.options import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.output import (
     BAD,
     SOFT,
     STRONG,
     CommandError,
+    advice_for,
     check_writable,
     counted,
     format_seconds,
@@ -36,7 +36,7 @@ from fc_reaper.cli.output import (
 )
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log import Lines, ListFailed, Result, ResultTask, TaskLine
+from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -108,7 +108,6 @@ def plan(
     settings = read_settings(env, Context())
     incident = make_incident(target, reason, most, match, event, settings, env)
     file = read_policy(settings) if incident is None else incident.file
-    place = None if out is None else whereabouts(settings)
     raw = every_timer(file.policies) if event is None else read_event(event)
     began = SYSTEM_CLOCK.now()
     finished, lines, interrupted = dry_run(raw, env, None if incident is None else file)
@@ -116,11 +115,11 @@ def plan(
         raise KeyboardInterrupt
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
-        print_json(finished.result.fields())
+        print_json(finished.fields)
     elif listed and out != "-":
         show_plan(finished, lines, file.policies)
-    if listed and out is not None and place is not None:
-        made = make_plan(began, place, file, finished, lines, incident)
+    if listed and out is not None:
+        made = make_plan(began, whereabouts(settings), file, finished, lines, incident)
         if out == "-":
             print_line(dump_plan(made).removesuffix("\n"))
         else:

@@ -23,7 +23,7 @@ HTTP_FAULTS = (urllib3_errors.HTTPError, OSError, HTTPException)
 _RETRYABLE = frozenset((429, 500, 502, 503, 504))
 _EXCERPT = 300
 _READ = 1 << 16
-_BLANKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+_BLANKS = r"[\x00-\x20\x7f-\x9f\u2028\u2029]+"
 
 
 class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
@@ -157,7 +157,7 @@ def _text(body: bytes) -> str:
 
 
 def _excerpt(text: str) -> str:
-    plain = _BLANKS.sub(" ", text[: 4 * _EXCERPT]).strip()
+    plain = re.sub(_BLANKS, " ", text[: 4 * _EXCERPT]).strip()
     return plain if len(plain) <= _EXCERPT else f"{plain[: _EXCERPT - 3]}..."
 
 

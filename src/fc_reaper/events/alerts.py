@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import EventRefused
 from fc_reaper.events.command import check_command, plain
-from fc_reaper.events.decode import JsonObject, looks_like_json, parse, strip
+from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
 from fc_reaper.events.trigger import Selector
 
 _CALM = frozenset({"OK", "RESOLVED", "INSUFFICIENT_DATA", "NORMAL", "RECOVERED"})
-_STATE = re.compile(r"[A-Za-z_]{1,32}")
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
-_ACCOUNT = re.compile(r"[0-9]{6,}")
-_ARN = re.compile(
+_STATE = r"[A-Za-z_]{1,32}"
+_REGION = r"[a-z]{2,}(?:-[a-z0-9]+)+"
+_ACCOUNT = r"[0-9]{6,}"
+_ARN = (
     r"acs:fc:(?P<region>[^:/]*):(?P<account>[^:/]*)[:/]"
     r"(?:services/(?P<service>[^/.]+)(?:\.(?P<alias>[^/]+))?/)?functions/(?P<function>[^/]+)(?:/(?P<qualifier>[^/]+))?"
 )
@@ -55,9 +56,14 @@ class AlertTarget(NamedTuple):
 
     def foreign(self, own: OwnAccount) -> str | None:
         """What proves that it is not in *own* (`region` or `account`); masked values prove nothing."""
-        if self.region and own.region and self.region != own.region and _REGION.fullmatch(self.region):
+        if self.region and own.region and self.region != own.region and re.fullmatch(_REGION, self.region):
             return "region"
-        if self.account and own.account and self.account != own.account and _ACCOUNT.fullmatch(self.account):
+        if (
+            self.account
+            and own.account
+            and self.account != own.account
+            and re.fullmatch(_ACCOUNT, self.account)
+        ):
             return "account"
         return None
 
@@ -96,7 +102,9 @@ def _platform(data: JsonObject) -> list[Alert] | None:
     Audit records: https://www.alibabacloud.com/help/doc-detail/204963.htm
     """
     on_bus, kind = "specversion" in data, data.get("type")
-    if _is_audit(data) or (on_bus and isinstance(kind, str) and ":ActionTrail:" in kind):
+    beside = ("userIdentity", "acsRegion", "sourceIpAddress", "eventRW", "referencedResources")
+    audit = data.keys() >= {"eventName", "eventType"} and _has(data, beside)
+    if audit or (on_bus and isinstance(kind, str) and ":ActionTrail:" in kind):
         why = "an audit record of ActionTrail, where our own stops appear too; nothing follows from it"
         return [Alert("ActionTrail", ignored=why)]
     if on_bus and data.get("source") == "acs.fc":
@@ -109,11 +117,6 @@ def _platform(data: JsonObject) -> list[Alert] | None:
         alert = _alert("destination record", None, [{"functionArn": context["functionArn"]}])
         return [alert._replace(targets=tuple(target.any_qualifier for target in alert.targets))]
     return None
-
-
-def _is_audit(data: JsonObject) -> bool:
-    beside = ("userIdentity", "acsRegion", "sourceIpAddress", "eventRW", "referencedResources")
-    return data.keys() >= {"eventName", "eventType"} and _has(data, beside)
 
 
 def _cloud_monitor(data: JsonObject) -> list[Alert] | None:
@@ -141,17 +144,13 @@ def _cloud_monitor(data: JsonObject) -> list[Alert] | None:
 def _dimensions(value: Any) -> list[Mapping[str, Any]]:
     """Dimensions per resource: an object, a list of them, JSON text of either, `{k=v, k=v}` or `k=v,k=v`."""
     if isinstance(value, str):
-        text = strip(value)
-        try:
-            value = parse(text) if looks_like_json(text) else _pairs(text)
-        except EventRefused:
-            value = _pairs(text)
+        text = value.strip(BLANKS)
+        pairs = (pair.partition("=") for pair in text.strip("{}").split(","))
+        value = {key.strip(): one.strip() for key, _, one in pairs}
+        if text.startswith(BRACKETS):
+            with suppress(EventRefused):
+                value = parse(text)
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping)]
-
-
-def _pairs(text: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in text.strip("{}").split(","))
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _sls(data: JsonObject) -> list[Alert] | None:
@@ -163,8 +162,10 @@ def _sls(data: JsonObject) -> list[Alert] | None:
     beside = ("status", "fire_results", "results", "labels", "fire_time", "alert_time")
     if not (_has(data, ("alert_instance_id", "alert_id", "alert_name")) and _has(data, beside)):
         return None
-    results = [_object(one).get("fire_result") for one in _list(data.get("results"))]
-    rows = [_object(row) for row in (data.get("labels"), *_list(data.get("fire_results")), *results)]
+    results, fired = data.get("results"), data.get("fire_results")
+    listed = [_object(one).get("fire_result") for one in (results if isinstance(results, list) else ())]
+    listed = [data.get("labels"), *(fired if isinstance(fired, list) else ()), *listed]
+    rows = [_object(one) for one in listed]
     accounts = ("userid", "accountid")
     names = [{key: row[key] for key in row if key.lower() not in accounts} for row in rows]
     return [_alert("SLS alert", data.get("status"), names)]
@@ -191,13 +192,17 @@ def _alertmanager(data: JsonObject) -> list[Alert] | None:
     return alerts or [alert(data, "")]
 
 
-_Reader = Callable[[JsonObject], "list[Alert] | None"]
-_READERS: tuple[_Reader, ...] = (_platform, _cloud_monitor, _sls, _alertmanager)
+_READERS: tuple[Callable[[JsonObject], list[Alert] | None], ...] = (
+    _platform,
+    _cloud_monitor,
+    _sls,
+    _alertmanager,
+)
 
 
 def _alert(source: str, state: Any, named: Iterable[Mapping[str, Any]], part: str = "") -> Alert:
     """An alert about the functions that the mappings *named* name; nothing follows from a calm state."""
-    word = state if isinstance(state, str) and _STATE.fullmatch(state) else None
+    word = state if isinstance(state, str) and re.fullmatch(_STATE, state) else None
     if word is not None and word.upper() in _CALM:
         return Alert(source, word, ignored=f"the {source} says {word}: nothing is wrong now", part=part)
     targets: dict[AlertTarget, None] = {}
@@ -225,13 +230,14 @@ def _target(names: Mapping[str, Any]) -> AlertTarget | None:
         for what, words in _SPELLINGS.items()
     }
     arn = given["arn"]
-    if isinstance(arn, str) and (match := _ARN.fullmatch(arn)):
+    if isinstance(arn, str) and (match := re.fullmatch(_ARN, arn)):
         given = {**match.groupdict(), "qualifier": match["alias"] or match["qualifier"]}
     if given["function"] is None:
         return None
     keys = {"serviceName": "service", "functionName": "function", "qualifier": "qualifier"}
     command = check_command({key: given[what] for key, what in keys.items()})
-    return AlertTarget(command.selector, _text(given["region"]), _text(given["account"]))
+    place = (one if isinstance(one, str) and one else None for one in (given["region"], given["account"]))
+    return AlertTarget(command.selector, *place)
 
 
 def _has(data: JsonObject, keys: Iterable[str]) -> bool:
@@ -240,11 +246,3 @@ def _has(data: JsonObject, keys: Iterable[str]) -> bool:
 
 def _object(value: Any) -> JsonObject:
     return value if isinstance(value, JsonObject) else JsonObject()
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

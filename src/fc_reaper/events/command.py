@@ -7,16 +7,15 @@ No key is required. A misspelt key is refused and never ignored: `{"functonName"
 select every target. Keys that resemble none of ours belong to somebody else and are ignored.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Collection, Iterable
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.decode import JsonObject, looks_like_json, parse
+from fc_reaper.events.decode import BRACKETS, JsonObject, parse
 from fc_reaper.events.trigger import Selector
 from fc_reaper.names import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE, kind_of
 
@@ -42,45 +41,34 @@ def _name(shape: re.Pattern[str], wanted: str, *, may_be_empty: bool = False) ->
     return BeforeValidator(check)
 
 
-# CloudMonitor and the templates of EventBridge write an empty serviceName or qualifier for "not given". Empty
-# functionName or invocationId: a slot was not filled in, which must not turn one task into a whole sweep.
-_Service = Annotated[str | None, _name(SERVICE, "one plain service name", may_be_empty=True)]
-_Function = Annotated[
-    str | None, _name(FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier")
-]
-_Qualifier = Annotated[str | None, _name(QUALIFIER, "one plain version or alias", may_be_empty=True)]
-_InvocationId = Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")]
+class _Keys(BaseModel):
+    """The keys of a command. Absent keys select all.
+
+    CloudMonitor and the templates of EventBridge write an empty serviceName or qualifier for "not given".
+    An empty functionName or invocationId is a slot that was not filled in, which must not turn one task into
+    a whole sweep.
+    """
+
+    model_config = ConfigDict(strict=True, defer_build=True, alias_generator=to_camel)
+
+    service_name: Annotated[str | None, _name(SERVICE, "one plain service name", may_be_empty=True)] = None
+    function_name: Annotated[
+        str | None,
+        _name(FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier"),
+    ] = None
+    qualifier: Annotated[str | None, _name(QUALIFIER, "one plain version or alias", may_be_empty=True)] = None
+    invocation_id: Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")] = None
+    dry_run: bool = False
 
 
-class Command(BaseModel):
-    """The keys of a command. Absent keys select all."""
-
-    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
-
-    service: _Service = Field(default=None, alias="serviceName")
-    function: _Function = Field(default=None, alias="functionName")
-    qualifier: _Qualifier = Field(default=None, alias="qualifier")
-    invocation_id: _InvocationId = Field(default=None, alias="invocationId")
-    dry_run: bool = Field(default=False, alias="dryRun")
-
-    @model_validator(mode="after")
-    def _one_service(self) -> Command:
-        # A 2.0 function is called service$function in 3.0.
-        inner, dollar, _ = (self.function or "").partition("$")
-        if self.service is not None and dollar and inner != self.service:
-            raise ValueError("serviceName and the service within functionName differ; write one of them")
-        return self
-
-    @property
-    def selector(self) -> Selector:
-        """What the command selects; a service that is written twice is given once."""
-        function = self.function
-        if self.service and function:
-            function = function.rpartition("$")[2]
-        return Selector(self.service, function, self.qualifier, self.invocation_id)
+COMMAND_KEYS = tuple(map(to_camel, _Keys.model_fields))
 
 
-COMMAND_KEYS = tuple(str(field.alias) for field in Command.model_fields.values())
+class Command(NamedTuple):
+    """What a command selects, and whether it requests a dry run."""
+
+    selector: Selector = Selector()
+    dry_run: bool = False
 
 
 def read_command(data: JsonObject) -> Command | None:
@@ -90,53 +78,56 @@ def read_command(data: JsonObject) -> Command | None:
         EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
     """
     for key in data:
-        if meant := near_miss(key):
+        if (meant := meaning(key)) not in (None, key):
             raise EventRefused(f"{_shown(key)} is not a command key; did you mean {meant}?")
     if data and data.keys().isdisjoint(COMMAND_KEYS):
         return None
-    _refuse_repeats(data, COMMAND_KEYS)
+    refuse_repeats(data, COMMAND_KEYS)
     return check_command(data)
 
 
 def check_command(keys: dict[str, Any]) -> Command:
-    """The command with these *keys*; other keys are ignored.
+    """The command with these *keys*; other keys are ignored, and a service that is written twice is one.
 
     Raises:
         EventRefused: a wrong type, or an impossible name.
     """
     try:
-        return Command.model_validate(keys)
+        found = _Keys.model_validate(keys)
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
-    key = "".join(map(str, details["loc"]))
-    if details["type"] == "value_error":
-        raise EventRefused(f"{key} {details['ctx']['error']}".lstrip())
-    remedy = "write true or false without quotes" if key == DRY_RUN else "write it as text in quotes"
-    raise EventRefused(f"{key} is {kind_of(details['input'])}; {remedy}")
+        key = details["loc"][0]
+        if details["type"] == "value_error":
+            raise EventRefused(f"{key} {details['ctx']['error']}") from None
+        remedy = "write true or false without quotes" if key == DRY_RUN else "write it as text in quotes"
+        raise EventRefused(f"{key} is {kind_of(details['input'])}; {remedy}") from None
+    service, function = found.service_name, found.function_name
+    if service and function:
+        # A 2.0 function is called service$function in 3.0.
+        inner, _, function = function.rpartition("$")
+        if inner not in ("", service):
+            raise EventRefused("serviceName and the service within functionName differ; write one of them")
+    return Command(Selector(service, function, found.qualifier, found.invocation_id), found.dry_run)
 
 
-def check_envelope(envelope: JsonObject, keys: Iterable[str], inside: str) -> None:
+def check_envelope(envelope: JsonObject, keys: Collection[str], inside: str) -> None:
     """Raise EventRefused if one of *keys* is written twice, or a command key, even misspelt, is outside."""
-    _refuse_repeats(envelope, keys)
+    refuse_repeats(envelope, keys)
     for key in envelope:
-        if key in COMMAND_KEYS or near_miss(key):
+        if key not in keys and meaning(key):
             raise EventRefused(f"{_shown(key)} stands beside {inside}; a command belongs inside {inside}")
 
 
-def near_miss(key: str) -> str | None:
-    """The command key that *key* was meant to be; None if it is one exactly, or resembles none."""
-    if key in COMMAND_KEYS:
-        return None
-    return next((meant for meant in COMMAND_KEYS if means(key, meant)), None)
-
-
-def means(key: str, meant: str) -> bool:
-    """Whether *key* is the command key *meant*, exactly or nearly.
+def meaning(key: str, among: Iterable[str] = COMMAND_KEYS) -> str | None:
+    """The command key that *key* is or was meant to be; None if it resembles none.
 
     Case, blanks and the joiners `_ - .` do not count. Beyond them two edits are allowed (a letter more, less
     or other, or two swapped), for the short `dryRun` one.
     """
-    return key == meant or _within(plain(key), meant.lower(), 1 if meant == DRY_RUN else 2)
+    if key in among:
+        return key
+    word = plain(key)
+    return next((one for one in among if _within(word, one.lower(), 1 if one == DRY_RUN else 2)), None)
 
 
 def plain(key: str) -> str:
@@ -147,7 +138,7 @@ def plain(key: str) -> str:
 def has_dry_run_key(data: JsonObject) -> bool:
     """Whether *data* itself has the key `dryRun` or nearly; the exact key with `false` does not count."""
     return any(
-        means(key, DRY_RUN) and not (key == DRY_RUN and data[key] is False and key not in data.repeated)
+        meaning(key, (DRY_RUN,)) and (key != DRY_RUN or data[key] is not False or key in data.repeated)
         for key in data
     )
 
@@ -167,7 +158,7 @@ def wishes_dry_run(value: Any, *, in_texts: bool = False) -> bool:
             parts.extend(part.values())
         elif isinstance(part, list):
             parts.extend(part)
-        elif in_texts and mentions_dry_run(part) and looks_like_json(part.lstrip(' \t\r\n"')):
+        elif in_texts and mentions_dry_run(part) and part.lstrip(' \t\r\n"').startswith(BRACKETS):
             return True
     return False
 
@@ -190,8 +181,8 @@ def parse_inner(text: str) -> Any:
         raise
 
 
-def _refuse_repeats(data: JsonObject, keys: Iterable[str]) -> None:
-    # Parsers disagree about which of the two counts.
+def refuse_repeats(data: JsonObject, keys: Iterable[str]) -> None:
+    """Raise EventRefused if one of *keys* is written twice: parsers disagree about which one counts."""
     for key in keys:
         if key in data.repeated:
             raise EventRefused(f"{_shown(key)} is written twice; write it once")

@@ -1,22 +1,28 @@
-"""Decode the bytes of an event to JSON values, within bounds.
+"""Decode JSON from outside, within bounds.
 
-Whatever cannot be decoded raises `EventRefused`. Objects remember which of their keys are written twice: JSON
-parsers keep the last one silently, so two readers of the same bytes could disagree about a command.
+Objects remember which of their keys are written twice: JSON parsers keep the last one silently, so two
+readers of the same bytes could disagree about a command.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any, NoReturn
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.json_depth import DEEPEST, nests_too_deep
 
-MOST_BYTES = 1_048_576
-"""The largest event in bytes, inclusive."""
+DEEPEST = 64
+"""The most levels of lists and objects in JSON from outside, inclusive."""
 
-_BLANKS = " \t\r\n"
+BLANKS = " \t\r\n"
+"""What JSON allows around a value."""
+
+BRACKETS = ("{", "[")
+"""What an object or a list begins with, valid or not."""
+
+_MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
 _LONGEST_NUMBER = 400
 
 
@@ -35,30 +41,6 @@ class JsonObject(dict[str, Any]):
         return found
 
 
-def text_of(raw: bytes) -> str:
-    """The text of an event, without byte order mark and surrounding blanks.
-
-    Raises:
-        EventRefused: more than 1 MiB, or not UTF-8.
-    """
-    if len(raw) > MOST_BYTES:
-        raise EventRefused(f"the event has {len(raw)} bytes; at most {MOST_BYTES} are read")
-    try:
-        return strip(bytes(raw).decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise EventRefused(f"byte {error.start} is not UTF-8; send the event as UTF-8 JSON") from None
-
-
-def strip(text: str) -> str:
-    """*text* without the blanks that JSON allows around a value."""
-    return text.strip(_BLANKS)
-
-
-def looks_like_json(text: str) -> bool:
-    """Whether *text* begins like an object or a list, valid or not."""
-    return text.startswith(("{", "["))
-
-
 def parse(text: str) -> Any:
     """The JSON value of *text*; objects are `JsonObject`.
 
@@ -75,6 +57,27 @@ def parse(text: str) -> Any:
         what = error.msg.removesuffix(" at")
         where = f"line {error.lineno} column {error.colno}"
         raise EventRefused(f"it is not JSON: {what} at {where}; an event that says nothing is {{}}") from None
+
+
+def nests_too_deep(text: str) -> bool:
+    """Whether lists and objects are nested more than 64 deep in *text*, which need not be valid JSON.
+
+    Checked before parsing, since the limit of the parser differs between Pythons.
+    """
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    depth, quoted = 0, False
+    for match in _MARKS.finditer(text):
+        mark = match.group()
+        if mark == '"':
+            quoted = not quoted
+        elif not quoted and mark in "[{":
+            depth += 1
+            if depth > DEEPEST:
+                return True
+        elif not quoted and mark in "]}":
+            depth -= 1
+    return False
 
 
 def _integer(digits: str) -> int:

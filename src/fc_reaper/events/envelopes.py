@@ -1,10 +1,8 @@
-"""Envelopes around a message: the timer, CloudEvents, queues and topics, HTTP requests, forms, base64.
+"""Envelopes around a message: CloudEvents, queues and topics, HTTP requests, forms, base64.
 
 They are recognised by shape, never by the name of a trigger.
 https://help.aliyun.com/zh/functioncompute/fc/user-guide/formats-of-event-for-different-triggers
 """
-
-from __future__ import annotations
 
 import base64
 import binascii
@@ -12,47 +10,17 @@ import re
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.command import COMMAND_KEYS, DRY_RUN, near_miss, parse_inner
-from fc_reaper.events.decode import JsonObject, looks_like_json, parse, strip
+from fc_reaper.events.command import DRY_RUN, meaning, parse_inner
+from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
 
-_TRIGGER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}")
 _TO_STANDARD = str.maketrans("-_", "+/", "\r\n")
 _MOST_FIELDS = 200
-_MOST_TEXTS = 3
 
-_TriggerName = Annotated[
-    str | None,
-    PlainValidator(lambda name: name if isinstance(name, str) and _TRIGGER_NAME.fullmatch(name) else None),
-]
 _Text = Annotated[str | None, PlainValidator(lambda text: text if isinstance(text, str) and text else None)]
-
-
-class TimerEvent(BaseModel):
-    """The event of Function Compute's own timer.
-
-    `name` is None if it is missing or can be no trigger's. `payload` is the text typed into the trigger,
-    copied as it stands, so a command in it is JSON inside JSON.
-    https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
-    """
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    time: Any = Field(default=None, alias="triggerTime")
-    name: _TriggerName = Field(default=None, alias="triggerName")
-    payload: Any = Field(default=None, alias="payload")
-
-    @classmethod
-    def fits(cls, data: JsonObject) -> bool:
-        """Whether *data* has a timer's time and name, or one of them and nothing foreign."""
-        marks = {"triggerTime", "triggerName"} & data.keys()
-        return len(marks) == 2 or (len(marks) == 1 and data.keys() <= set(TIMER_KEYS))
-
-
-TIMER_KEYS = tuple(str(field.alias) for field in TimerEvent.model_fields.values())
 
 
 class CloudEvent(BaseModel):
@@ -128,7 +96,7 @@ def http_request(data: JsonObject) -> HttpRequest | None:
     if isinstance(body, str):
         if str(data.get("isBase64Encoded")).lower() == "true":
             body = _from_base64(body) or body
-        body = strip(body) or None
+        body = body.strip(BLANKS) or None
     return HttpRequest(_fields(list(query.items()) if isinstance(query, JsonObject) else []), body)
 
 
@@ -141,53 +109,38 @@ def decode_text(text: str) -> Any:
         EventRefused: base64 of broken JSON.
     """
     if text.startswith('"'):
-        return _quoted(text)
+        return unquoted(text)
     if (fields := _from_form(text)) is not None:
         return fields
     decoded = _from_base64(text) if _BASE64.fullmatch(text) else None
     if decoded is None:
         return None
-    return parse_inner(decoded) if looks_like_json(decoded) else _from_form(decoded)
+    return parse_inner(decoded) if decoded.startswith(BRACKETS) else _from_form(decoded)
 
 
-def timer_payload(payload: Any) -> Any:
-    """What the payload of a timer holds once its text is opened; None if it is absent, empty or plain words.
-
-    Raises:
-        EventRefused: text that begins like an object or a list is not JSON, or text is quoted too often.
-    """
-    for _ in range(_MOST_TEXTS):
-        if isinstance(payload, str):
-            text = strip(payload)
-            payload = parse_inner(text) if looks_like_json(text) else _quoted(text)
-    if isinstance(payload, str):
-        raise EventRefused(f"the timer's payload is text within text more than {_MOST_TEXTS} times")
-    return payload
-
-
-def _quoted(text: str) -> str | None:
+def unquoted(text: str) -> str | None:
+    """The text that the JSON string *text* stands for; None if it is broken."""
     try:
-        value = parse(text)
+        return str(parse(text))
     except EventRefused:
         return None
-    return value if isinstance(value, str) else None
 
 
 def _from_form(text: str) -> JsonObject | None:
-    if "=" not in text or looks_like_json(text):
+    if "=" not in text or text.startswith(BRACKETS):
         return None
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return None
     fields = _fields(pairs)
-    ours = any(key in COMMAND_KEYS or near_miss(key) for key in fields)
-    return fields if ours or "alertState" in fields else None
+    return fields if "alertState" in fields or any(map(meaning, fields)) else None
 
 
 def _from_base64(text: str) -> str | None:
     try:
-        return strip(base64.b64decode(text.translate(_TO_STANDARD), validate=True).decode("utf-8-sig"))
+        decoded = base64.b64decode(text.translate(_TO_STANDARD), validate=True)
+        return decoded.decode("utf-8-sig").strip(BLANKS)
     except (binascii.Error, ValueError):
         return None
 

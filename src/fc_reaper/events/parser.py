@@ -5,9 +5,9 @@ Each part is refused by itself, and no bytes whatever make this raise.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,26 +17,20 @@ from fc_reaper.events.command import (
     Command,
     check_envelope,
     has_dry_run_key,
-    means,
+    meaning,
     mentions_dry_run,
     parse_inner,
     read_command,
+    refuse_repeats,
     wishes_dry_run,
 )
-from fc_reaper.events.decode import JsonObject, looks_like_json, parse, strip, text_of
-from fc_reaper.events.envelopes import (
-    TIMER_KEYS,
-    CloudEvent,
-    HttpRequest,
-    Message,
-    TimerEvent,
-    decode_text,
-    http_request,
-    message_of,
-    timer_payload,
-)
+from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
+from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of, unquoted
 from fc_reaper.events.trigger import Note, NoteEvent, Reading, Request, Selector, Trigger
 from fc_reaper.names import kind_of
+
+MOST_BYTES = 1_048_576
+"""The largest event in bytes, inclusive."""
 
 MOST_ELEMENTS = 10_000
 """The most elements in all lists of an event, inclusive: the largest window of a stream.
@@ -48,7 +42,14 @@ MOST_LAYERS = 8
 MOST_NOTES = 100
 """The most notes of one event that are logged one by one; the rest is counted, one line for each kind."""
 
+MOST_TEXTS = 3
+"""How often the payload of a timer may be text within text, inclusive."""
+
 ANYWHERE = OwnAccount()
+
+_BROADEST_FIRST = ("timer", "alert", "command", "task")
+_TIMER_KEYS = ("triggerTime", "triggerName", "payload")
+_TRIGGER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 def parse_event(raw: bytes, own_account: OwnAccount = ANYWHERE) -> Trigger:
@@ -59,7 +60,12 @@ def parse_event(raw: bytes, own_account: OwnAccount = ANYWHERE) -> Trigger:
     """
     parser = _Parser(own_account)
     parser.attempt(parser.event, raw, _Place())
-    return parser.trigger()
+    more = "{} more parts of the event, not listed"
+    notes = (*parser.notes, *(Note(one, more.format(n), "") for one, n in parser.more_notes.items()))
+    requests = tuple(parser.requests.values())
+    kinds = {request.kind for request in requests}
+    kind = next((kind for kind in _BROADEST_FIRST if kind in kinds), "alert")
+    return Trigger(requests, parser.dry_run, notes, tuple(parser.readings), parser.http, kind)
 
 
 class _Place(NamedTuple):
@@ -68,23 +74,10 @@ class _Place(NamedTuple):
     part: str = ""
     layers: tuple[str, ...] = ()
 
-    def element(self, index: int) -> _Place:
-        return _Place(f"{self.part}[{index}]", (*self.layers, "list"))
-
     def inside(self, layer: str) -> _Place:
         if len(self.layers) >= MOST_LAYERS:
             raise EventRefused(f"it is wrapped more than {MOST_LAYERS} times")
         return _Place(self.part, (*self.layers, layer))
-
-
-@contextmanager
-def _keeping_wish(value: Any) -> Iterator[None]:
-    """If something within *value* is refused, a dry run that it requests still counts."""
-    try:
-        yield
-    except EventRefused as refusal:
-        refusal.dry_run = refusal.dry_run or wishes_dry_run(value, in_texts=True)
-        raise
 
 
 class _Parser:
@@ -94,66 +87,63 @@ class _Parser:
     """
 
     def __init__(self, own_account: OwnAccount) -> None:
+        self.http = self.dry_run = False
+        self.requests: dict[tuple[str, str | None, Selector], Request] = {}
+        self.notes: list[Note] = []
+        self.more_notes: Counter[NoteEvent] = Counter()
+        self.readings: list[Reading] = []
         self._own_account = own_account
-        self._http = False
-        self._dry_run = False
-        self._requests: dict[tuple[str, str | None, Selector], Request] = {}
-        self._notes: list[Note] = []
-        self._more_notes: Counter[NoteEvent] = Counter()
-        self._readings: list[Reading] = []
         self._identities: dict[tuple[str, str], str] = {}
         self._elements = 0
-
-    def trigger(self) -> Trigger:
-        """All that has been read."""
-        more = "{} more parts of the event, not listed"
-        notes = [*self._notes, *(Note(one, more.format(n), "") for one, n in self._more_notes.items())]
-        requests, readings = tuple(self._requests.values()), tuple(self._readings)
-        return Trigger(requests, self._dry_run, tuple(notes), readings, self._http)
 
     def attempt(self, read: Callable[[Any, _Place], None], value: Any, place: _Place) -> None:
         """Read one part by itself; a refusal is noted and stops no other part."""
         try:
             read(value, place)
         except EventRefused as refusal:
-            self._dry_run |= refusal.dry_run
+            self.dry_run |= refusal.dry_run
             self._note("trigger_refused", refusal.why, place)
 
     def event(self, raw: bytes, place: _Place) -> None:
         """Read the whole event. Text that is no JSON must be a form or base64; plain words are refused."""
-        text = text_of(raw)
-        if not text:
-            self._object(JsonObject(), place)
-        elif (value := decode_text(text)) is not None:
-            self._value(value, place.inside("text"))
+        if len(raw) > MOST_BYTES:
+            raise EventRefused(f"the event has {len(raw)} bytes; at most {MOST_BYTES} are read")
+        try:
+            text = bytes(raw).decode("utf-8-sig").strip(BLANKS)
+        except UnicodeDecodeError as error:
+            raise EventRefused(f"byte {error.start} is not UTF-8; send the event as UTF-8 JSON") from None
+        if text.startswith(BRACKETS) or (value := decode_text(text)) is None:
+            self._value(parse(text or "{}"), place)
         else:
-            self._value(parse(text), place)
+            self._value(value, place.inside("text"))
 
     def _value(self, value: Any, place: _Place) -> None:
-        if isinstance(value, JsonObject):
-            with _keeping_wish(value):
+        """Read a value of any kind; of one that is refused the wish for a dry run still counts."""
+        try:
+            if isinstance(value, JsonObject):
                 self._object(value, place)
-        elif isinstance(value, list) and value:
-            self._list(self._element, value, place)
-        elif isinstance(value, str):
-            self._text(strip(value), place)
-        else:
-            self._unrecognised(value, place)
-
-    def _text(self, text: str, place: _Place) -> None:
-        """Text inside something: JSON encoded once more, a form, base64 of either, or plain words."""
-        value = parse_inner(text) if looks_like_json(text) else decode_text(text)
-        if value is None:
-            self._unrecognised(text, place)
-        else:
-            self._value(value, place.inside("text"))
+            elif isinstance(value, list) and value:
+                self._list(self._element, value, place)
+            elif isinstance(value, str):
+                # JSON encoded once more, a form, base64 of either, or plain words.
+                text = value.strip(BLANKS)
+                inner = parse_inner(text) if text.startswith(BRACKETS) else decode_text(text)
+                if inner is None:
+                    self._unrecognised(text, place)
+                else:
+                    self._value(inner, place.inside("text"))
+            else:
+                self._unrecognised(value, place)
+        except EventRefused as refusal:
+            refusal.dry_run = refusal.dry_run or wishes_dry_run(value, in_texts=True)
+            raise
 
     def _list(self, read: Callable[[Any, _Place], None], elements: list[Any], place: _Place) -> None:
         self._elements += len(elements)
         if self._elements > MOST_ELEMENTS:
             raise EventRefused(f"it has more than {MOST_ELEMENTS} elements")
         for index, element in enumerate(elements):
-            self.attempt(read, element, place.element(index))
+            self.attempt(read, element, _Place(f"{place.part}[{index}]", (*place.layers, "list")))
 
     def _element(self, element: Any, place: _Place) -> None:
         if isinstance(element, list):
@@ -162,58 +152,80 @@ class _Parser:
         self._value(element, place)
 
     def _object(self, data: JsonObject, place: _Place) -> None:
-        if (alerts := read_alerts(data)) is not None:
+        marks = data.keys() & {"triggerTime", "triggerName"}
+        if marks and data.keys() <= set(_TIMER_KEYS):
+            self._timer(data, place)
+        elif (alerts := read_alerts(data)) is not None:
             self._alerts(data, alerts, place)
-        elif TimerEvent.fits(data):
+        elif len(marks) == 2:
             self._timer(data, place)
         elif CloudEvent.fits(data):
             self._cloud_event(data, place)
         elif (request := http_request(data)) is not None:
-            self._http_request(data, request, place)
+            refuse_repeats(data, data)
+            check_envelope(data, (), "the body")
+            self.http |= not place.layers
+            query = read_command(request.query) or Command()
+            self.dry_run |= query.dry_run
+            inner = place.inside("http request")
+            if request.body is None:
+                self._read_as("command", inner)
+                self._request("command", query.selector, inner)
+            elif query.selector == Selector():
+                self._value(request.body, inner)
+            else:
+                why = "the query selects, and there is a body too; write the command in one of them"
+                raise EventRefused(why)
         elif (message := message_of(data)) is not None:
-            self._message(data, message, place)
-        elif not self._command(data, "command", place):
+            check_envelope(data, {message.content} | message.marks, message.content)
+            self._value(data[message.content], place.inside(message.layer))
+        elif (command := read_command(data)) is not None:
+            self._command(command, "command", place)
+        else:
             self._unrecognised(data, place)
 
-    def _command(self, data: JsonObject, kind: str, place: _Place, name: str | None = None) -> bool:
-        """Take *data* as a command, if it is one; whether it was."""
-        command = read_command(data)
-        if command is not None:
-            self._read_as(kind, place)
-            self._dry_run |= command.dry_run
-            self._request(kind, command.selector, place, name)
-        return command is not None
+    def _command(self, command: Command, kind: str, place: _Place, name: str | None = None) -> None:
+        self._read_as(kind, place)
+        self.dry_run |= command.dry_run
+        self._request(kind, command.selector, place, name)
 
     def _timer(self, data: JsonObject, place: _Place) -> None:
-        check_envelope(data, TIMER_KEYS, "the timer's payload")
-        timer = TimerEvent.model_validate(data)
-        payload = timer_payload(timer.payload)
+        """Read the event of Function Compute's own timer.
+
+        Its payload is the text typed into the trigger, so a command in it is JSON inside JSON.
+        https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
+        """
+        check_envelope(data, _TIMER_KEYS, "the timer's payload")
+        name = data.get("triggerName")
+        if not isinstance(name, str) or not _TRIGGER_NAME.fullmatch(name):
+            name = None
+        payload = _opened(data.get("payload"))
         if isinstance(payload, list) and payload:
-            self._list(partial(self._timer_command, timer), payload, place)
+            self._list(partial(self._timer_command, name), payload, place)
             return
         if payload is None:
             # Plain words are no command, but a dry run that they mention counts.
-            self._dry_run |= mentions_dry_run(timer.payload)
-        self._timer_command(timer, JsonObject() if payload in (None, []) else payload, place)
+            self.dry_run |= mentions_dry_run(data.get("payload"))
+        self._timer_command(name, JsonObject() if payload in (None, []) else payload, place)
 
-    def _timer_command(self, timer: TimerEvent, element: Any, place: _Place) -> None:
+    def _timer_command(self, name: str | None, element: Any, place: _Place) -> None:
         """One command of a timer, an object or the text of one; somebody else's object selects everything."""
-        payload = timer_payload(element)
-        if not isinstance(payload, JsonObject):
-            raise EventRefused(
-                f"{kind_of(element)} as a command of the timer; write the text of a JSON object",
-                dry_run=wishes_dry_run(element, in_texts=True),
-            )
-        with _keeping_wish(payload):
-            if not self._command(payload, "timer", place, timer.name):
-                self._command(JsonObject(), "timer", place, timer.name)
+        payload = _opened(element)
+        try:
+            if not isinstance(payload, JsonObject):
+                why = f"{kind_of(element)} as a command of the timer; write the text of a JSON object"
+                raise EventRefused(why, dry_run=wishes_dry_run(element, in_texts=True))
+            self._command(read_command(payload) or Command(), "timer", place, name)
+        except EventRefused as refusal:
+            refusal.dry_run = refusal.dry_run or wishes_dry_run(payload, in_texts=True)
+            raise
 
     def _cloud_event(self, data: JsonObject, place: _Place) -> None:
         check_envelope(data, CloudEvent.model_fields, "data")
         event = CloudEvent.model_validate(data)
         first = self._identities.get(event.identity) if event.identity else None
         if first is not None:
-            self._dry_run |= wishes_dry_run(data, in_texts=True)
+            self.dry_run |= wishes_dry_run(data, in_texts=True)
             why = f"the same event as {first or 'the whole'}: same source and id"
             self._note("trigger_ignored", why, place)
             return
@@ -222,31 +234,13 @@ class _Parser:
             # Only now: one that was refused may be sent again, corrected, under the same id.
             self._identities[event.identity] = place.part
 
-    def _http_request(self, data: JsonObject, request: HttpRequest, place: _Place) -> None:
-        check_envelope(data, data, "the body")
-        self._http |= not place.layers
-        query = read_command(request.query) or Command()
-        self._dry_run |= query.dry_run
-        inner = place.inside("http request")
-        if request.body is None:
-            self._read_as("command", inner)
-            self._request("command", query.selector, inner)
-        elif query.selector != Selector():
-            raise EventRefused("the query selects, and there is a body too; write the command in one of them")
-        else:
-            self._value(request.body, inner)
-
-    def _message(self, data: JsonObject, message: Message, place: _Place) -> None:
-        check_envelope(data, {message.content} | message.marks, message.content)
-        self._value(data[message.content], place.inside(message.layer))
-
     def _alerts(self, data: JsonObject, alerts: list[Alert], place: _Place) -> None:
         if not all(alert.ignored for alert in alerts):
-            if any(means(key, "invocationId") for key in data):
+            if any(meaning(key, ("invocationId",)) for key in data):
                 # It would be read as wider than it was meant.
                 why = "an alert cannot name one task; send a command with functionName and invocationId"
                 raise EventRefused(why)
-            self._dry_run |= has_dry_run_key(data)
+            self.dry_run |= has_dry_run_key(data)
         for alert in alerts:
             self._alert(alert, place._replace(part=place.part + alert.part))
 
@@ -267,7 +261,7 @@ class _Parser:
                 self._request("alert", target.selector, place)
 
     def _unrecognised(self, value: Any, place: _Place) -> None:
-        self._dry_run |= wishes_dry_run(value)
+        self.dry_run |= wishes_dry_run(value)
         self._read_as("unrecognised", place)
         self._alert_for_all(f"{kind_of(value)} that is neither a command nor a known alert", place)
 
@@ -278,14 +272,32 @@ class _Parser:
     def _request(self, kind: str, selector: Selector, place: _Place, name: str | None = None) -> None:
         if selector.invocation_id is not None:
             kind, name = "task", None
-        self._requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))
+        self.requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))
 
     def _note(self, event: NoteEvent, why: str, place: _Place) -> None:
-        if len(self._notes) < MOST_NOTES:
-            self._notes.append(Note(event, why, place.part))
+        if len(self.notes) < MOST_NOTES:
+            self.notes.append(Note(event, why, place.part))
         else:
-            self._more_notes[event] += 1
+            self.more_notes[event] += 1
 
     def _read_as(self, source: str, place: _Place, state: str | None = None) -> None:
-        if len(self._readings) < MOST_NOTES:
-            self._readings.append(Reading(place.part, place.layers, source, state))
+        if len(self.readings) < MOST_NOTES:
+            self.readings.append(Reading(*place, source, state))
+
+
+def _opened(payload: Any) -> Any:
+    """What the payload of a timer holds once its text is opened; None if it is absent, empty or plain words.
+
+    Raises:
+        EventRefused: text that begins like an object or a list is not JSON, or text is quoted too often.
+    """
+    for _ in range(MOST_TEXTS):
+        if isinstance(payload, str):
+            text = payload.strip(BLANKS)
+            if text.startswith(BRACKETS):
+                payload = parse_inner(text)
+            else:
+                payload = unquoted(text) if text.startswith('"') else None
+    if isinstance(payload, str):
+        raise EventRefused(f"the timer's payload is text within text more than {MOST_TEXTS} times")
+    return payload

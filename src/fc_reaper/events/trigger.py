@@ -6,8 +6,6 @@ from typing import Literal, NamedTuple
 
 NoteEvent = Literal["trigger_ignored", "trigger_unrecognised", "trigger_refused"]
 
-_BROADEST_FIRST = ("timer", "alert", "command", "task")
-
 
 class Selector(NamedTuple):
     """The part of the policy's targets that a request is about; None selects all.
@@ -60,6 +58,7 @@ class Trigger(NamedTuple):
 
     `dry_run` holds for the whole run, whichever part of the event requests it.
     `http` is true if the caller expects an answer in the shape of an HTTP trigger.
+    `kind` is the broadest kind among the requests (timer, alert, command, task); alert if there are none.
     """
 
     requests: tuple[Request, ...]
@@ -67,12 +66,7 @@ class Trigger(NamedTuple):
     notes: tuple[Note, ...]
     readings: tuple[Reading, ...] = ()
     http: bool = False
-
-    @property
-    def kind(self) -> str:
-        """The broadest kind among the requests (timer, alert, command, task); alert if there are none."""
-        kinds = {request.kind for request in self.requests}
-        return next((kind for kind in _BROADEST_FIRST if kind in kinds), "alert")
+    kind: str = "alert"
 
     @property
     def refused(self) -> bool:

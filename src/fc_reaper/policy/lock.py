@@ -4,14 +4,13 @@ It lies beside the policy file. A stop policy that is not in it, or that means s
 reports. So does every stop policy while an exemption is gone that was there when the file was approved.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterable
 from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from typing_extensions import Self
 
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy.document import write_yaml
@@ -63,7 +62,7 @@ class Lock(Part):
         return self._source
 
     @model_validator(mode="after")
-    def _has_unique_names(self) -> Lock:
+    def _has_unique_names(self) -> Self:
         if len({one.name for one in self.policies}) < len(self.policies):
             raise Fault((("policies",), f"two of them have one name; {_AGAIN}"))
         return self

@@ -4,8 +4,6 @@ Lengths of time are milliseconds. `line` is the line of the file where a part st
 point at it. The keys of a matcher are the rules that are registered in `rules.rules`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -13,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
-from typing_extensions import TypeAliasType
+from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Millis
 from fc_reaper.policy.document import Document, spelt
@@ -98,7 +96,7 @@ class Matcher(Part):
         return ALIVE if stated is None else stated
 
     @model_validator(mode="after")
-    def _can_hold(self) -> Matcher:
+    def _can_hold(self) -> Self:
         if self.stated_statuses == ():
             stated = [f"{rule.key} ({', '.join(rule.statuses)})" for rule in self.rules if rule.statuses]
             what = f"no task can fit {' and '.join(stated)} at once"
@@ -195,7 +193,7 @@ class Given(Part):
         return {clock: length for clock, length in stated if length is not None}
 
     @model_validator(mode="after")
-    def _can_exist(self) -> Given:
+    def _can_exist(self) -> Self:
         statuses = UNFINISHED if self.status is None else (self.status,)
         if self.ages and not any(all(one in CLOCKS[clock] for clock in self.ages) for one in statuses):
             stated = [*([] if self.status is None else [f"status {self.status}"]), *self.ages]
@@ -318,7 +316,7 @@ class Policy(Part):
         return tuple(stated)
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Policy:
+    def _is_consistent(self) -> Self:
         if faults := tuple(self._faults()):
             raise Fault(*faults)
         return self
@@ -379,7 +377,7 @@ class PolicyFile(Part):
         return (spelt(path), 0) if self._document is None else self._document.find(path)[:2]
 
     @model_validator(mode="after")
-    def _has_unique_names(self) -> PolicyFile:
+    def _has_unique_names(self) -> Self:
         names = [policy.name for policy in self.policies]
         if faults := [
             (("policies", at, "name"), f"policies[{names.index(name)}] has the same name; give each its own")
@@ -391,14 +389,14 @@ class PolicyFile(Part):
             policy._index = at
         return self
 
-    def only(self, *policies: Policy) -> PolicyFile:
+    def only(self, *policies: Policy) -> Self:
         """This file with these policies in place of its own."""
         copies = tuple(policy.model_copy() for policy in policies)
         for at, policy in enumerate(copies):
             policy._index = at
         return self.model_copy(update={"policies": copies})
 
-    def report_only(self, names: Collection[str]) -> PolicyFile:
+    def report_only(self, names: Collection[str]) -> Self:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
         policies = tuple(one.model_copy() if one.name in names else one for one in self.policies)
         for policy in policies:

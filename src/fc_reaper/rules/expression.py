@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from fc_reaper.errors import ReaperError
-from fc_reaper.json_depth import nests_too_deep
+from fc_reaper.events.decode import nests_too_deep
 from fc_reaper.models import Millis, Task
 from fc_reaper.names import kind_of
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, is_exact

@@ -1,7 +1,5 @@
 """What the policy language is made of: a base of its mappings, and its single values as pydantic types."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -169,7 +167,7 @@ def _one_alone(listed: Any, write: Callable[[Any], Any]) -> Any:
 # Single values. A validator raises ValueError, whose text reads `what is wrong; what to write`.
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def _like(pattern: str) -> Schema:
@@ -181,7 +179,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _printable(text: str) -> str:
-    strange = _CONTROL.search(text)
+    strange = re.search(_CONTROL, text)
     if strange is not None:
         raise ValueError(f"the character {strange[0]!a} cannot be shown; delete it")
     return text
@@ -394,7 +392,7 @@ class CarriedLimit(Part):
     )
 
     @model_validator(mode="after")
-    def _else_is_within(self) -> CarriedLimit:
+    def _else_is_within(self) -> Self:
         if self.otherwise is not None and self.otherwise > self.at_most:
             most = spell_duration(self.at_most)
             what = f"{spell_duration(self.otherwise)} is more than at_most {most}; write at most {most}"

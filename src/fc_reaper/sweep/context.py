@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.cloud import AsyncTaskClient
@@ -14,8 +14,7 @@ from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 
 
-@dataclass(frozen=True)
-class SweepContext:
+class SweepContext(NamedTuple):
     """One sweep is over by *end*. Once *interrupted* returns True nothing more is begun.
 
     Without *enforce* nothing is stopped. *pool* has as many threads as calls may be in flight.

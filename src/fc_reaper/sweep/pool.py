@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fc_reaper.clock import Clock, Deadline
@@ -24,16 +23,14 @@ _POLL = 0.2
 """Seconds between two checks for an interruption."""
 
 
-@dataclass(frozen=True)
 class Done(Generic[Tag, Result]):
     """A job that is over. `future` is None if the deadline or an interruption came before its end.
 
     `begun` then says whether it was under way, so that its outcome is unknown.
     """
 
-    tag: Tag
-    future: Future[Result] | None
-    begun: bool = True
+    def __init__(self, tag: Tag, future: Future[Result] | None, *, begun: bool = True) -> None:
+        self.tag, self.future, self.begun = tag, future, begun
 
     def result(self) -> Result:
         """Return what the call returned.

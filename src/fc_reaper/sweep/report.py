@@ -13,23 +13,17 @@ from typing import Any, NamedTuple
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.log import (
-    Counts,
-    HeldBack,
-    JsonLog,
-    LinesOmitted,
-    ListFailed,
-    Result,
-    ResultTask,
-    RunFinished,
-    TaskLine,
-    TriggerNote,
-)
+from fc_reaper.log import JsonLog, encodable
 from fc_reaper.models import Exit, Function, Millis
 from fc_reaper.settings import Settings
 
 HELD_OUT = "holdout spares its share of the tasks"
 """The detail of a due task that is spared for good, so that false stops can be measured."""
+
+_COUNTS = (
+    "functions", "listed", "kept", "exempt", "unknown", "reported", "due",
+    "would_stop", "confirmed", "accepted", "ended", "skipped", "failed", "stuck",
+)  # fmt: skip
 
 _MOST_ERRORS = 20
 
@@ -65,7 +59,7 @@ class Report:
         self.served = self.unresolved = self._refused = 0
         self.partial = self.limited = self.answered = False
         self.errors: list[str] = []
-        self.tasks: list[ResultTask] = []
+        self.tasks: list[dict[str, Any]] = []
         self.incomplete: set[Function] = set()
         self.undiscovered: set[str] = set()
         self.unmatched: list[str] = []
@@ -83,7 +77,7 @@ class Report:
 
     def note(self, event: str, why: str, part: str) -> None:
         """Log what becomes of a part of the event that starts nothing."""
-        self.log(TriggerNote, event, why=why, part=part)
+        self.log(event, why=why, part=part)
         if event == "trigger_refused":
             self._refusals.append(why)
 
@@ -108,7 +102,7 @@ class Report:
             self.incomplete.add(function)
         if function not in self._not_listed:
             self._not_listed.add(function)
-            self.log(ListFailed, "list_failed", **place_fields(function), status=status, **_refusal(error))
+            self.log("list_failed", **place_fields(function), status=status, **_refusal(error))
 
     def evaluated(self, verdict: Verdict, number: int = 1) -> None:
         """Count listed tasks by their verdict. A negative number takes back what was counted in vain."""
@@ -123,7 +117,7 @@ class Report:
         if one.verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
             self.log_task(one.verdict.kind.value, one)
         elif self.log.verbose:
-            self.log(TaskLine, one.verdict.kind.value, **self._fields(one))
+            self.log(one.verdict.kind.value, **self._fields(one))
 
     def log_task(self, event: str, one: Evaluation, error: CloudError | None = None, **more: Any) -> None:
         """Log a line about a task, unless its policy has had its lines.
@@ -136,7 +130,7 @@ class Report:
             if self._lines[policy] > self._log_tasks:
                 return
             self._admitted.add(key)
-        self.log(TaskLine, event, **self._fields(one), **more, **_refusal(error))
+        self.log(event, **self._fields(one), **more, **_refusal(error))
 
     def accepted(self, outcome: Outcome) -> None:
         """Log a stop that was accepted; it is counted when it has been verified or not."""
@@ -163,7 +157,7 @@ class Report:
             if halted is not None:
                 allowed = selection.policy.halt_over or 0
             event, why = ("halted", halted) if halted else ("budget_spent", selection.allowed.why)
-            self.log(HeldBack, event, policy=name, due=selection.due, allowed=allowed, why=why)
+            self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
             left = (*selection.selected, *selection.waiting)[tried:]
             self._skipped(name, left, waiting, {"why": "halted" if halted else "budget"})
 
@@ -190,19 +184,18 @@ class Report:
         """Log how many task lines were left out, policy by policy."""
         for policy, lines in self._lines.items():
             if lines > self._log_tasks:
-                self.log(LinesOmitted, "lines_omitted", policy=policy, due=lines, allowed=self._log_tasks)
+                self.log("lines_omitted", policy=policy, due=lines, allowed=self._log_tasks)
 
-    def finish(self, duration: Millis) -> Result:
-        """Log the last line of the run, and return it with the due tasks."""
+    def finish(self, duration: Millis) -> dict[str, Any]:
+        """Log the last line of the run, and return its fields with the due tasks."""
         if self.exit is Exit.REFUSED and not self.errors:
             self.errors += [f"the event was refused: {why}" for why in self._refusals]
         errors = list(dict.fromkeys(self.errors))
         if len(errors) > _MOST_ERRORS:
             errors[_MOST_ERRORS:] = [f"and {len(errors) - _MOST_ERRORS} more"]
         line = self.log(
-            RunFinished,
             "run_finished",
-            counts={name: self.counts[name] for name in Counts.model_fields},
+            counts={name: self.counts[name] for name in _COUNTS},
             policies={name: dict(counts) for name, counts in self._policies.items()},
             calls=dict(sorted(self._calls.items())),
             duration_ms=duration,
@@ -210,7 +203,7 @@ class Report:
             unmatched=self.unmatched,
             errors=errors,
         )
-        return Result(**line.fields(), tasks=self.tasks)
+        return {**line, "tasks": self.tasks}
 
     def _count(self, policy: str, outcome: str, number: int = 1) -> None:
         self.counts[outcome] += number
@@ -230,8 +223,7 @@ class Report:
             task = due.task
             first = task.events[0].at if task.events and task.events[0].status == "Enqueued" else None
             identity = {"task_request_id": task.request_id, "first_enqueue_ms": first}
-            fields = {"event": event, **self._fields(due), **identity, **more}
-            self.tasks.append(ResultTask.model_validate(fields))
+            self.tasks.append(encodable({"event": event, **self._fields(due), **identity, **more}))
 
     def _fields(self, one: Evaluation) -> dict[str, Any]:
         task, verdict, over = one.task, one.verdict, one.verdict.over

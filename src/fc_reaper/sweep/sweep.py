@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.budget import Budgets, within_a_day
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
-from fc_reaper.evaluator.select import DAY, Allowance, Budgets, select
+from fc_reaper.evaluator.select import Allowance, select
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
-from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Task
+from fc_reaper.models import STOPPED, STOPPING, Function, Page
 from fc_reaper.policy import Policy
 from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.executor import Executor, is_same
@@ -206,7 +207,7 @@ class Sweep:
         wanted = [Query(function, status) for function in functions for status in (STOPPED, STOPPING)]
         for query, answer, _ in lister.each(wanted):
             if isinstance(answer, Page):
-                tasks = [task for task in answer.tasks if _within_a_day(task, now)]
+                tasks = [task for task in answer.tasks if within_a_day(task, now)]
                 found |= {(query.function, task.invocation_id) for task in tasks}
                 if len(found) >= (policy.per_day or 0):
                     break
@@ -220,10 +221,3 @@ class Sweep:
             return True
         evaluated = (self._policies[one] for one in self._report.incomplete if one in self._policies)
         return any(one.policy.name == policy for policies in evaluated for one in policies.every)
-
-
-def _within_a_day(task: Task, now: Millis) -> bool:
-    """Whether a Stopped or Stopping task got that status within a day before *now*, or that is not dated."""
-    dates = [event.at for event in task.events if event.status == task.status]
-    at = max(dates, default=task.ended_at if task.status == STOPPED else None)
-    return at is None or at > now - DAY

@@ -8,17 +8,14 @@ import re
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.demo import Score, Stops, score_of, stops_in
+from fc_reaper.cli.demo import HERE, Attempt, Score, score_of
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.policy import load_policy
 from tests.cli.command import COMMAND, Ran, environment, fc_reaper, fc_reaper_process
-
-DATA = Path(__file__).resolve().parents[2] / "src/fc_reaper/demo"
 
 TABLE = """\
 task    truth                    careless cron   fc-reaper
@@ -46,25 +43,20 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     }
     folder = tmp_path_factory.mktemp("elsewhere")
     # The tasks of the demo take 300 ms to stop; what waits 2 s for that waits 400 ms.
-    clock = replace(SYSTEM_CLOCK, sleep=lambda seconds: time.sleep(seconds / 5))
+    clock = SYSTEM_CLOCK._replace(sleep=lambda seconds: time.sleep(seconds / 5))
     return fc_reaper("demo", env=environment(**wrong), cwd=folder, clock=clock)
 
 
 def test_the_table_is_what_happened(ran: Ran) -> None:
-    """Six tasks, two reapers; every cell is made of the journal and the log."""
-    assert TABLE in ran.out
+    """Six tasks, two reapers; cells are made of the journal and the log, scores of the journal alone."""
     assert (ran.code, ran.err) == (0, "")
-
-
-def test_right_and_wrong_are_counted_on_both_sides(ran: Ran) -> None:
-    """By the journal alone."""
-    assert "careless cron  7 stop requests: 2 right, 2 WRONG, 3 for nothing, 0 missed" in ran.out
-    assert "fc-reaper      2 stop requests: 2 right, 0 wrong, 0 for nothing, 0 missed" in ran.out
-
-
-def test_it_runs_dry_before_it_enforces(ran: Ran) -> None:
-    """And the dry run touched nothing."""
-    assert "2 tasks would be stopped; nothing was touched." in ran.out
+    for text in (
+        "2 tasks would be stopped; nothing was touched.",
+        TABLE,
+        "careless cron  7 stop requests: 2 right, 2 WRONG, 3 for nothing, 0 missed",
+        "fc-reaper      2 stop requests: 2 right, 0 wrong, 0 for nothing, 0 missed",
+    ):
+        assert text in ran.out
 
 
 def test_it_fits_80_columns_and_has_no_colour_in_a_pipe(ran: Ran) -> None:
@@ -126,47 +118,33 @@ def _children(pid: int) -> list[str]:
 
 def test_the_policy_of_the_demo_is_valid_and_exempts_on_its_second_line() -> None:
     """The table points at that line."""
-    policy = load_policy((DATA / "policy.yaml").read_text("utf-8"), source="policy.yaml")
+    policy = load_policy((HERE / "demo_policy.yaml").read_text("utf-8"), source="policy.yaml")
     assert [matcher.line for matcher in policy.exempt] == [2]
 
 
-def entry(task: str, before: str, after: str, status: int = 200) -> dict[str, object]:
-    """One stop request in a journal."""
-    return {"invocationId": task, "from": before, "to": after, "cause": "stop", "answer": {"status": status}}
-
-
-def owned(task: str, wish: str) -> dict[str, str]:
-    """A task whose owner wants it stopped, or kept."""
-    return {"invocationId": task, "invocationPayload": f'{{"owner": "{wish}"}}'}
+DUE, FINE = (
+    {"invocationId": name, "invocationPayload": f'{{"owner": "{wish}"}}'}
+    for name, wish in (("due", "stop"), ("fine", "keep"))
+)
 
 
 @pytest.mark.parametrize(
-    ("journal", "expected"),
+    ("requests", "expected"),
     [
-        pytest.param([], Score(0, 0, 0, 1), id="whoever does nothing misses one"),
-        pytest.param([entry("due", "Running", "Stopping")], Score(1, 0, 0, 0), id="the right one"),
+        pytest.param([], Score(0, 0, 0, 1), id="no request misses one"),
+        pytest.param([("due", "Running", "Stopping")], Score(1, 0, 0, 0), id="the right one"),
         pytest.param(
-            [entry("due", "Running", "Stopping"), entry("due", "Stopping", "Stopping")],
+            [("due", "Running", "Stopping"), ("due", "Stopping", "Stopping")],
             Score(1, 0, 1, 0),
             id="a second request is for nothing",
         ),
-        pytest.param([entry("fine", "Running", "Stopping")], Score(0, 1, 0, 1), id="the wrong one"),
-        pytest.param(
-            [entry("fine", "Succeeded", "Succeeded", 412)], Score(0, 0, 1, 1), id="too late is for nothing"
-        ),
-        pytest.param(
-            [{"invocationId": "due", "from": "Stopping", "to": "Stopped", "cause": "stop"}],
-            Score(0, 0, 0, 1),
-            id="only requests count, not what follows from them",
-        ),
+        pytest.param([("fine", "Running", "Stopping")], Score(0, 1, 0, 1), id="the wrong one"),
+        pytest.param([("fine", "Succeeded", "Succeeded")], Score(0, 0, 1, 1), id="too late is for nothing"),
     ],
 )
-def test_stops_are_scored_by_what_the_owners_want(journal: list[dict[str, object]], expected: Score) -> None:
+def test_stops_are_scored_by_what_the_owners_want(
+    requests: list[tuple[str, str, str]], expected: Score
+) -> None:
     """Each request is right, wrong, or for nothing."""
-    assert score_of([owned("due", "stop"), owned("fine", "keep")], journal) == expected
-
-
-def test_a_deed_counts_requests_and_remembers_whether_one_took_effect() -> None:
-    """In whatever order they come."""
-    journal = [entry("a", "Running", "Stopping"), entry("a", "Stopping", "Stopping", 412)]
-    assert stops_in(journal) == {"a": Stops(requests=2, took_effect=True)}
+    journal = [{"invocationId": name, "from": before, "to": after} for name, before, after in requests]
+    assert score_of(Attempt([DUE, FINE], journal)) == expected
