@@ -1,4 +1,4 @@
-"""What a stranger gets with a clone: nothing of the machine it was written on, and no dead links."""
+"""A clone contains nothing of the machine it was written on, no dead links, and no outdated file."""
 
 from __future__ import annotations
 
@@ -61,6 +61,20 @@ def test_every_link_to_a_file_leads_to_one() -> None:
         and not (ROOT / document.parent / link).exists()
     ]
     assert not dead, "\n".join(dead)
+
+
+def test_every_file_that_is_named_exists() -> None:
+    """In documents, in the Makefile and in the scripts; NAME stands for any name."""
+    named = r"(?<![\w./-])(?:(?:src|tests)/[\w./-]*\w|(?:deploy|docs|events|examples|scripts)/[\w/-]+\.\w+)"
+    texts = {path for path in documents() if path.name != "CHANGELOG.md"}
+    absent = [
+        f"{text}: {path}"
+        for text in sorted({*texts, Path("Makefile"), Path("scripts/matrix"), Path("pyproject.toml")})
+        for path in re.findall(named, (ROOT / text).read_text("utf-8"))
+        if "NAME" not in path
+        if not any((folder / path).exists() for folder in (ROOT, ROOT / "src" / "fc_reaper"))
+    ]
+    assert not absent, "\n".join(absent)
 
 
 def test_make_help_explains_every_target() -> None:
