@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import Function
-from fc_reaper.names import check_function, check_id_prefix, check_invocation_id
+from fc_reaper.names import check_names
 
 GOOD = [
     Function("media", "transcode", "prod"),
@@ -41,14 +41,14 @@ BAD = [
 @pytest.mark.parametrize("function", GOOD, ids=str)
 def test_names_that_the_platform_gives_pass(function: Function) -> None:
     """Also the service$function of a function that was carried over to 3.0."""
-    check_function(function)
+    check_names(function)
 
 
 @pytest.mark.parametrize("function", BAD, ids=repr)
 def test_names_that_would_change_the_path_are_refused(function: Function) -> None:
     """Also a line break at the end, which a careless pattern lets through."""
     with pytest.raises(InvalidName):
-        check_function(function)
+        check_names(function)
 
 
 @given(st.text())
@@ -56,28 +56,28 @@ def test_an_invocation_id_is_up_to_128_letters_digits_and_dashes(text: str) -> N
     """It may begin with a digit: generated ids are UUIDs."""
     fits = re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text) is not None
     if fits:
-        check_invocation_id(text)
+        check_names(GOOD[0], text)
     else:
         with pytest.raises(InvalidName):
-            check_invocation_id(text)
+            check_names(GOOD[0], text)
 
 
 def test_the_error_shows_what_is_wrong_and_what_to_use() -> None:
     """A long value is shortened."""
     with pytest.raises(InvalidName, match=r"'a/b' cannot be an invocation id; use at most 128 letters"):
-        check_invocation_id("a/b")
+        check_names(GOOD[0], "a/b")
     with pytest.raises(InvalidName) as caught:
-        check_invocation_id("x" * 5000)
+        check_names(GOOD[0], "x" * 5000)
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("prefix", ["", "job-", "9"])
 def test_a_prefix_may_be_any_beginning_of_an_id(prefix: str) -> None:
     """The empty one means every id."""
-    check_id_prefix(prefix)
+    check_names(GOOD[0], id_prefix=prefix)
 
 
 def test_a_prefix_holds_no_pattern() -> None:
     """Globs are for policies; the cloud would look for a star."""
     with pytest.raises(InvalidName):
-        check_id_prefix("job-*")
+        check_names(GOOD[0], id_prefix="job-*")

@@ -76,4 +76,4 @@ def an_answer(
     """An answer; a body that is not bytes becomes JSON, `_` in header names becomes `-`."""
     named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, named, raw, sent, received)
+    return Answer.of(status, named, raw, sent, received)

@@ -227,7 +227,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fc_reaper.cloud.transport.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    monkeypatch.setattr("fc_reaper.cloud.client.DEFAULT_CA_BUNDLE_PATH", str(certificate))
 
 
 def test_a_certificate_nobody_vouches_for_ends_the_call(tls: ssl.SSLContext) -> None:

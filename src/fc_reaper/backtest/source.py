@@ -17,7 +17,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
-from fc_reaper.names import check_function
+from fc_reaper.names import check_names
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, connect
 from fc_reaper.sweep.pool import Pool
@@ -85,7 +85,7 @@ def parse_record(value: Any) -> Record:
         return Record(found, None, value)
     function = Function(service, name, qualifier or LATEST)
     try:
-        check_function(function)
+        check_names(function)
     except InvalidName as error:
         raise NotARecord(str(error)) from None
     return Record(found, function, value)

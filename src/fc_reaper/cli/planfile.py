@@ -33,7 +33,7 @@ from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.log_lines import Lines, ResultTask
 from fc_reaper.models import Function, Millis, Task, TaskEvent
-from fc_reaper.names import check_function, check_invocation_id
+from fc_reaper.names import check_names
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
@@ -100,8 +100,7 @@ class PlannedTask(_Model):
 
     @model_validator(mode="after")
     def _has_possible_names(self) -> PlannedTask:
-        check_function(self.place)
-        check_invocation_id(self.invocation_id)
+        check_names(self.place, self.invocation_id)
         return self
 
     @property

@@ -3,7 +3,7 @@
 # First, since CPython 3.11 and 3.12 may be slow to compile urllib3's patterns deep in a chain of imports.
 import fc2  # noqa: F401
 
+from fc_reaper.cloud.api import account_endpoint, parse_endpoint
 from fc_reaper.cloud.client import AsyncTaskClient
-from fc_reaper.cloud.transport import account_endpoint, parse_endpoint
 
 __all__ = ["AsyncTaskClient", "account_endpoint", "parse_endpoint"]

@@ -1,4 +1,4 @@
-"""Requests and answers in the three versions of the API: paths, names, and where the qualifier goes.
+"""The API in its three versions: endpoints, paths and names, and the answers.
 
 2021-04-06: https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
 2016-08-15: https://www.alibabacloud.com/help/zh/doc-detail/256589.htm
@@ -7,16 +7,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_tz
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Function, Millis
-from fc_reaper.names import check_function, check_invocation_id
+from fc_reaper.names import check_names
 
 CLASSIC = "2016-08-15"
 """The only version with the FC signature."""
@@ -24,81 +24,68 @@ OPEN = "2021-04-06"
 WITHOUT_SERVICES = "2023-03-30"
 """Function Compute 3.0."""
 
-Query = tuple[tuple[str, str], ...]
-"""Sorted pairs, not yet escaped."""
+_SHAPE = re.compile(
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
+)
+_LOOPBACK = re.compile(r"localhost|\[::1\]|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_GOOD = "write https://ACCOUNT.REGION.fc.aliyuncs.com"
 
 
-class Request(NamedTuple):
-    """One operation before it is signed: what stays the same from one attempt to the next.
+class Endpoint(NamedTuple):
+    """A scheme, a host in lower case (IPv6 in brackets) and a port. There is never a path.
 
-    `path` is escaped and without a query. `headers` have lower-case names.
+    `url` is all of it as one text, with the port only where it is not the usual one.
     """
 
-    operation: str
-    method: str
-    path: str
-    query: Query = ()
-    headers: Mapping[str, str] = {}
-    body: bytes = b""
-
-    @property
-    def version(self) -> str:
-        """The API version, the first segment of the path; it decides the signature."""
-        return self.path.split("/", 2)[1]
-
-    @property
-    def target(self) -> str:
-        """Path and query as they are sent: only letters, digits and `_.-~` stay unescaped in the query."""
-        query = "&".join(f"{quote(key, safe='~')}={quote(value, safe='~')}" for key, value in self.query)
-        return f"{self.path}?{query}" if query else self.path
+    scheme: str
+    host: str
+    port: int
+    url: str
 
 
-class Answer(NamedTuple):
-    """A whole answer. `headers` are looked up without case; `sent` and `received` are of the local clock."""
+def parse_endpoint(text: str, *, insecure: bool = False) -> Endpoint:
+    """Read an endpoint; without a scheme it is https.
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    sent: Millis
-    received: Millis
+    Plain http is for loopback (127.0.0.0/8, ::1, localhost), elsewhere only with *insecure*:
+    the security token is sent in a header.
+    https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/endpoints
 
-    @property
-    def date(self) -> Millis | None:
-        """The server's clock in whole seconds, None when it sent no readable date."""
-        return read_date(self.headers.get("Date"))
-
-    @property
-    def moment(self) -> Millis:
-        """The moment at which the answer is evaluated: the earlier clock, so that no age is too old."""
-        date = self.date
-        return self.sent if date is None else min(self.sent, date)
-
-    @property
-    def skew(self) -> Millis:
-        """How far the clocks are apart for certain, never negative.
-
-        The server wrote its date between `sent` and `received`, and cut it to whole seconds.
-        """
-        date = self.date
-        return 0 if date is None else max(0, self.sent - 1000 - date, date - self.received)
-
-    @property
-    def request_id(self) -> str | None:
-        """The id that the platform's support asks for."""
-        return self.headers.get("X-Fc-Request-Id") or None
+    Raises:
+        SettingsError: it is no endpoint, or holds a path, a query, a user or a password.
+    """
+    # The text is not repeated in these errors: it may hold a password.
+    if "@" in text:
+        raise SettingsError(f"the endpoint must not hold a user or a password; {_GOOD}")
+    match = _SHAPE.fullmatch(text.strip())
+    if match is None:
+        raise SettingsError(f"the endpoint must be a host, perhaps with a port, and nothing after; {_GOOD}")
+    scheme, host = (match["scheme"] or "https").lower(), match["host"].lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise SettingsError(f"the endpoint's scheme {scheme!r} is neither https nor http; {_GOOD}")
+    port = int((match["port"] or str(_DEFAULT_PORTS[scheme]))[:6])
+    if not 1 <= port <= 65535:
+        raise SettingsError("the endpoint's port is not within 1..65535; leave it out for the usual one")
+    url = f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
+    if scheme == "http" and not insecure and not _LOOPBACK.fullmatch(host):
+        raise SettingsError(
+            f"the endpoint {url} would send credentials in clear; "
+            "write https://, or allow it by REAPER_INSECURE=true"
+        )
+    return Endpoint(scheme, host, port, url)
 
 
-@lru_cache(maxsize=64)
-def read_date(text: str | None) -> Millis | None:
-    """Read an HTTP date as epoch milliseconds, None when it is not one. Without a zone it is GMT."""
-    try:
-        parsed = parsedate_tz(text or "")
-        if parsed is None:
-            return None
-        zone = timezone(timedelta(seconds=parsed[9] or 0))
-        return round(datetime(*parsed[:6], tzinfo=zone).timestamp()) * 1000
-    except (ValueError, IndexError, OverflowError, TypeError):
-        return None
+def account_endpoint(account_id: str, region: str) -> str:
+    """The public endpoint of one account in one region.
+
+    Raises:
+        SettingsError: the account id is not a number, or the region is no region's name.
+    """
+    if not re.fullmatch(r"[0-9]+", account_id):
+        raise SettingsError(f"{account_id!r} is no account id; set FC_ACCOUNT_ID, or REAPER_ENDPOINT instead")
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):
+        raise SettingsError(f"the region {region!r} is no region; write one like cn-hangzhou in FC_REGION")
+    return f"https://{account_id}.{region}.fc.aliyuncs.com"
 
 
 class Names(NamedTuple):
@@ -145,77 +132,90 @@ _ASYNC_TASK = Names(
 )
 
 
-def names_for(function: Function) -> Names:
-    """The names for a function of FC 2.0, or of FC 3.0, which has no services."""
-    return _ASYNC_TASK if function.service is None else _STATEFUL
+def names_for(*, services: bool) -> Names:
+    """The names for functions of FC 2.0, which have a service, or of FC 3.0."""
+    return _STATEFUL if services else _ASYNC_TASK
 
 
-class Api:
-    """Builds requests. *version* is that for functions with a service; the others use 2023-03-30.
+def version_for(version: str, *, services: bool) -> str:
+    """The version for functions with a service, which is *version*, or for those without.
 
     Raises:
-        SettingsError: the version is unknown; or, when a request is built, it is 2023-03-30 and the function
-            has a service.
-        InvalidName: when a request is built with a name or an id that must not enter a path.
+        SettingsError: *version* knows no services.
+    """
+    if services and version == WITHOUT_SERVICES:
+        raise SettingsError(
+            "Function Compute 3.0 has no services; leave the service out of the target, "
+            f"or set REAPER_API_VERSION to {OPEN}"
+        )
+    return version if services else WITHOUT_SERVICES
+
+
+def path_of(
+    version: str, function: Function, invocation_id: str | None = None, id_prefix: str = ""
+) -> tuple[str, dict[str, str]]:
+    """The escaped path of a function, or of one of its tasks, and the query that belongs to it.
+
+    *version* is that for functions with a service.
+
+    Raises:
+        InvalidName: the platform could not have given one of the names.
+        SettingsError: the version cannot name the function.
+    """
+    check_names(function, invocation_id, id_prefix)
+    service, name, qualifier = function
+    version = version_for(version, services=service is not None)
+    query = {"qualifier": qualifier}
+    if service is None:
+        path = f"/{version}/functions/{quote(name)}"
+    elif version == CLASSIC:
+        path, query = f"/{version}/services/{service}.{qualifier}/functions/{name}", {}
+    else:
+        path = f"/{version}/services/{service}/functions/{name}"
+    names = names_for(services=service is not None)
+    if invocation_id is not None:
+        path = f"{path}/{names.collection}/{invocation_id}"
+    if id_prefix:
+        query[names.prefix] = id_prefix
+    return path, query
+
+
+class Answer(NamedTuple):
+    """A whole answer. `headers` are looked up without case.
+
+    `moment` is that at which it is evaluated: the earlier of both clocks, so that no age is too old.
+    `skew` is how far the clocks are apart for certain, never negative. `date` is the server's clock, in whole
+    seconds; ours where it sent no readable date. `request_id` is what the platform's support asks for.
     """
 
-    def __init__(self, version: str) -> None:
-        if version not in (CLASSIC, OPEN, WITHOUT_SERVICES):
-            raise SettingsError(
-                f"the API version {version!r} is not known; set REAPER_API_VERSION to {OPEN} or {CLASSIC}"
-            )
-        self._version = version
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    moment: Millis
+    skew: Millis
+    date: Millis
+    request_id: str | None
 
-    def stop(self, function: Function, invocation_id: str) -> Request:
-        path, query = self._task(function, invocation_id)
-        names = names_for(function)
-        return Request(names.stop, "PUT", path + names.stop_suffix, query)
+    @classmethod
+    def of(
+        cls, status: int, headers: Mapping[str, str], body: bytes, sent: Millis, received: Millis
+    ) -> Answer:
+        """An answer to a request that was *sent* and *received* at these moments of the local clock."""
+        date, request_id = read_date(headers.get("Date")), headers.get("X-Fc-Request-Id") or None
+        if date is None:
+            return cls(status, headers, body, sent, 0, received, request_id)
+        # The server wrote its date between the two, and cut it to whole seconds.
+        skew = max(0, sent - 1000 - date, date - received)
+        return cls(status, headers, body, min(sent, date), skew, date, request_id)
 
-    def get(self, function: Function, invocation_id: str) -> Request:
-        path, query = self._task(function, invocation_id)
-        return Request(names_for(function).get, "GET", path, query)
 
-    def list(self, function: Function, filters: Mapping[str, str]) -> Request:
-        path, query = self._function(function)
-        names = names_for(function)
-        query = tuple(sorted((*query, *filters.items())))
-        return Request(names.list, "GET", f"{path}/{names.collection}", query)
-
-    def functions(self, *, services: bool, page: Mapping[str, str]) -> Request:
-        names = _STATEFUL if services else _ASYNC_TASK
-        path = f"/{self._version_for(services)}/{names.functions_path}"
-        return Request(names.functions, "GET", path, tuple(sorted(page.items())))
-
-    def invoke_async(self, function: Function, payload: bytes, invocation_id: str | None) -> Request:
-        path, query = self._function(function)
-        headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
-        if invocation_id is not None:
-            check_invocation_id(invocation_id)
-            headers[names_for(function).id_header] = invocation_id
-        return Request("InvokeFunction", "POST", f"{path}/invocations", query, headers, payload)
-
-    def _task(self, function: Function, invocation_id: str) -> tuple[str, Query]:
-        check_invocation_id(invocation_id)
-        path, query = self._function(function)
-        return f"{path}/{names_for(function).collection}/{invocation_id}", query
-
-    def _function(self, function: Function) -> tuple[str, Query]:
-        check_function(function)
-        version = self._version_for(function.service is not None)
-        by_query = (("qualifier", function.qualifier),)
-        if function.service is None:
-            return f"/{version}/functions/{quote(function.name)}", by_query
-        if version == CLASSIC:
-            service = f"{function.service}.{function.qualifier}"
-            return f"/{version}/services/{service}/functions/{function.name}", ()
-        return f"/{version}/services/{function.service}/functions/{function.name}", by_query
-
-    def _version_for(self, has_service: bool) -> str:
-        if not has_service:
-            return WITHOUT_SERVICES
-        if self._version == WITHOUT_SERVICES:
-            raise SettingsError(
-                "Function Compute 3.0 has no services; leave the service out of the target, "
-                f"or set REAPER_API_VERSION to {OPEN}"
-            )
-        return self._version
+def read_date(text: str | None) -> Millis | None:
+    """Read an HTTP date as epoch milliseconds, None when it is not one. Without a zone it is GMT."""
+    try:
+        parsed = parsedate_tz(text or "")
+        if parsed is None:
+            return None
+        zone = timezone(timedelta(seconds=parsed[9] or 0))
+        return round(datetime(*parsed[:6], tzinfo=zone).timestamp()) * 1000
+    except (ValueError, IndexError, OverflowError, TypeError):
+        return None

@@ -170,7 +170,7 @@ def _retry_after(answer: Answer) -> float | None:
         return number / 1000 if number is not None and number >= 100 else number
     seconds = _seconds(stated)
     until = read_date(stated) if seconds is None else None
-    return seconds if until is None else max(0, until - (answer.date or answer.received)) / 1000
+    return seconds if until is None else max(0, until - answer.date) / 1000
 
 
 def _seconds(text: str | None) -> float | None:

@@ -10,15 +10,15 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from fc_reaper.cloud.api import Answer, names_for
 from fc_reaper.cloud.errors import unreadable
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import LATEST, UNFINISHED, Function, FunctionsPage, Millis, Page, Task, TaskEvent
-from fc_reaper.names import check_function, is_invocation_id
+from fc_reaper.names import INVOCATION_ID, check_names
 
-_UNFINISHED = frozenset(UNFINISHED)
 # acs:fc:REGION:ACCOUNT:functions/NAME, then /QUALIFIER or .QUALIFIER or nothing.
 _ARN = re.compile(r"acs:fc:[^:/]*:[^:/]*:functions/([^/.]+)(?:[/.]([^/.]+))?")
 _SECONDS_BELOW = 100_000_000_000
@@ -35,9 +35,24 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
 
     A record that contradicts the request or itself does not raise: the task has an `inconsistency`.
     """
-    found = _text(record.get(names_for(function).id_field))
-    status = record.get("status")
-    ended_at = read_moment(record.get("endTime"))
+    found = _text(record.get(names_for(services=function.service is not None).id_field))
+    status, ended_at = record.get("status"), read_moment(record.get("endTime"))
+    dated: list[TaskEvent] = []
+    undated: list[str] = []
+    listed = record.get("events")
+    for item in listed if isinstance(listed, list) else ():
+        event = item if isinstance(item, Mapping) else {}
+        at, its_status = read_moment(event.get("timestamp")), _text(event.get("status"))
+        if at is None:
+            undated.append(its_status)
+        else:
+            dated.append(TaskEvent(at, _count(event.get("eventId")) or 0, its_status))
+    dated.sort(key=itemgetter(0, 1))
+    inconsistency = _names_another(function, record, found, asked)
+    if inconsistency is None and not _text(status):
+        inconsistency = "the record has no status"
+    elif inconsistency is None and ended_at is not None and status in UNFINISHED:
+        inconsistency = f"the record has an end, yet it is {status}"
     return Task(
         function,
         asked or found,
@@ -46,8 +61,9 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
         read_moment(record.get("startedTime")),
         ended_at,
         _count(record.get("alreadyRetriedTimes")),
-        *_events(record.get("events")),
-        _names_another(function, record, found, asked) or _status_contradicts(status, ended_at),
+        tuple(dated),
+        tuple(undated),
+        inconsistency,
         record,
     )
 
@@ -58,13 +74,11 @@ def read_page(function: Function, answer: Answer, asked_token: str | None) -> Pa
     Raises:
         CallFailed: `UnreadableAnswer`, when the body is no page, a record has no id, or the token leads back.
     """
-    body = json_object(answer)
-    names = names_for(function)
-    items = _items(answer, body, names.tasks)
+    names = names_for(services=function.service is not None)
+    items, token = _items(answer, names.tasks, asked_token)
     if not all(isinstance(item, Mapping) and _text(item.get(names.id_field)) for item in items):
         raise unreadable(answer, "a record in the page has no id")
-    tasks = tuple(read_task(function, item) for item in items)
-    return Page(tasks, _token(answer, body, asked_token), answer.moment)
+    return Page(tuple([read_task(function, item) for item in items]), token, answer.moment)
 
 
 def read_functions_page(answer: Answer, asked_token: str | None, *, services: bool) -> FunctionsPage:
@@ -73,11 +87,31 @@ def read_functions_page(answer: Answer, asked_token: str | None, *, services: bo
     Raises:
         CallFailed: `UnreadableAnswer`, when the body is no page, names no function, or the token leads back.
     """
-    body = json_object(answer)
-    items = _items(answer, body, "data" if services else "configs")
-    read = _function_with_service if services else _function_of_config
-    found = [read(answer, item) for item in items]
-    return FunctionsPage(tuple(one for one in found if one), _token(answer, body, asked_token))
+    items, token = _items(answer, "data" if services else "configs", asked_token)
+    found = []
+    for item in items:
+        facts = item if isinstance(item, Mapping) else {}
+        if services:
+            # Without this check a function without a service would be taken for one of FC 3.0.
+            if facts.get("serviceName") is None:
+                raise unreadable(answer, "a function in the page has no service name")
+            name, qualifier = facts.get("functionName", ""), facts.get("qualifier") or LATEST
+            function = Function(facts["serviceName"], name, qualifier)
+        else:
+            if not isinstance(item, Mapping):
+                raise unreadable(answer, "a configuration in the page is not an object")
+            if facts.get("asyncTask") is not True:
+                continue
+            named = function_in_arn(facts.get("functionArn"))
+            if named is None:
+                raise unreadable(answer, "a configuration in the page has no readable functionArn")
+            function = Function(None, *named)
+        try:
+            check_names(function)
+        except InvalidName as error:
+            raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
+        found.append(function)
+    return FunctionsPage(tuple(found), token)
 
 
 def json_object(answer: Answer) -> dict[str, Any]:
@@ -109,35 +143,29 @@ def read_moment(value: Any) -> Millis | None:
     0 and negative numbers mean that there is no such moment (an unfinished task's `endTime` is 0), and text
     without a zone names none for certain.
     """
-    if type(value) is int:
-        return _scaled(value)
-    if isinstance(value, float):
-        return _scaled(int(value)) if value.is_integer() else None
-    if isinstance(value, str):
+    number = value if type(value) is int else 0
+    if isinstance(value, float) and value.is_integer():
+        number = int(value)
+    elif isinstance(value, str):
         text = value.strip()
-        return _scaled(int(text.partition(".")[0])) if _NUMBER.fullmatch(text) else _iso(text)
-    return None
-
-
-def _scaled(number: int) -> Millis | None:
-    if number <= 0:
-        return None
+        number = int(text.partition(".")[0]) if _NUMBER.fullmatch(text) else _iso(text)
     millis = number * 1000 if number < _SECONDS_BELOW else number
-    return millis if millis < _YEAR_10000 else None
+    return millis if 0 < millis < _YEAR_10000 else None
 
 
-def _iso(text: str) -> Millis | None:
+def _iso(text: str) -> Millis:
+    """The moment of ISO 8601 text; 0 if it is none."""
     match = _ISO.fullmatch(text)
     if match is None:
-        return None
+        return 0
     day, time, fraction, utc, hours, minutes = match.groups()
     zone = "+00:00" if utc else f"{hours}:{minutes}"
     try:
         # Python 3.10 reads neither Z nor a fraction of any length.
         moment = datetime.fromisoformat(f"{day}T{time}.{(fraction or '').ljust(6, '0')[:6]}{zone}")
     except ValueError:
-        return None
-    return _scaled(round(moment.timestamp() * 1000))
+        return 0
+    return round(moment.timestamp() * 1000)
 
 
 def _names_another(
@@ -148,7 +176,7 @@ def _names_another(
         return "the record has no id"
     if asked is not None and found != asked:
         return f"the record is about another task, {found[:128]!r}"
-    if not is_invocation_id(found):
+    if not INVOCATION_ID.fullmatch(found):
         return "the record's id is none that the platform could have given"
     service, name = record.get("serviceName"), record.get("functionName")
     if service and service != function.service:
@@ -159,31 +187,6 @@ def _names_another(
     if arn and (function_in_arn(arn) or ("",))[0] != function.name:
         return f"the record names another function, {str(arn)[:256]!r}"
     return None
-
-
-def _status_contradicts(status: Any, ended_at: Millis | None) -> str | None:
-    if not isinstance(status, str) or not status:
-        return "the record has no status"
-    if ended_at is not None and status in _UNFINISHED:
-        return f"the record has an end, yet it is {status}"
-    return None
-
-
-def _events(listed: Any) -> tuple[tuple[TaskEvent, ...], tuple[str, ...]]:
-    """The dated events, oldest first, and the statuses of those without a date."""
-    if not listed or not isinstance(listed, list):
-        return (), ()
-    dated: list[TaskEvent] = []
-    undated: list[str] = []
-    for item in listed:
-        event = item if isinstance(item, Mapping) else {}
-        at, status = read_moment(event.get("timestamp")), _text(event.get("status"))
-        if at is None:
-            undated.append(status)
-        else:
-            dated.append(TaskEvent(at, _count(event.get("eventId")) or 0, status))
-    dated.sort(key=lambda event: event[:2])
-    return tuple(dated), tuple(undated)
 
 
 def _text(value: Any) -> str:
@@ -201,53 +204,17 @@ def _count(value: Any) -> int | None:
     return None
 
 
-def _items(answer: Answer, body: Mapping[str, Any], key: str) -> list[Any]:
+def _items(answer: Answer, key: str, asked: str | None) -> tuple[list[Any], str | None]:
+    """The items of a page, and the token of the next one; *asked* is the token of this page."""
+    body = json_object(answer)
+    items, token = body.get(key), body.get("nextToken")
     # Real answers leave the list out, or write null, where nothing was found.
     if body and key not in body and "nextToken" not in body:
         raise unreadable(answer, f"the body has neither {key!r} nor 'nextToken'; it is no page")
-    items = body.get(key)
-    if items is None:
-        return []
-    if not isinstance(items, list):
+    if items is not None and not isinstance(items, list):
         raise unreadable(answer, f"{key!r} is not a list")
-    return items
-
-
-def _token(answer: Answer, body: Mapping[str, Any], asked: str | None) -> str | None:
-    token = body.get("nextToken")
-    if token is None or token == "":
-        return None
-    if not isinstance(token, str):
+    if token is not None and not isinstance(token, str):
         raise unreadable(answer, "'nextToken' is not text")
-    if token == asked:
+    if token and token == asked:
         raise unreadable(answer, "'nextToken' leads to the same page again")
-    return token
-
-
-def _function_with_service(answer: Answer, item: Any) -> Function:
-    facts = item if isinstance(item, Mapping) else {}
-    service = facts.get("serviceName")
-    # Without this check a function without a service would be taken for one of FC 3.0.
-    if service is None:
-        raise unreadable(answer, "a function in the page has no service name")
-    name, qualifier = facts.get("functionName", ""), facts.get("qualifier") or LATEST
-    return _checked(answer, Function(service, name, qualifier))
-
-
-def _function_of_config(answer: Answer, item: Any) -> Function | None:
-    if not isinstance(item, Mapping):
-        raise unreadable(answer, "a configuration in the page is not an object")
-    if item.get("asyncTask") is not True:
-        return None
-    named = function_in_arn(item.get("functionArn"))
-    if named is None:
-        raise unreadable(answer, "a configuration in the page has no readable functionArn")
-    return _checked(answer, Function(None, *named))
-
-
-def _checked(answer: Answer, function: Function) -> Function:
-    try:
-        check_function(function)
-    except InvalidName as error:
-        raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
-    return function
+    return items or [], token or None

@@ -13,47 +13,56 @@ import hmac
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
-from urllib.parse import quote, unquote
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from fc_reaper.cloud.api import CLASSIC, Query, Request
+from fc_reaper.cloud.api import CLASSIC
 from fc_reaper.models import Credentials, Millis
 
 _ACS3 = "ACS3-HMAC-SHA256"
+
+
+class Request(NamedTuple):
+    """What is signed: *path* and *query* as they are sent, *headers* with lower-case names."""
+
+    operation: str
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
 
 
 def signed_headers(
     request: Request, credentials: Credentials, host: str, now: Millis, nonce: str
 ) -> dict[str, str]:
     """All headers of *request* for one attempt at the moment *now*, `authorization` among them."""
-    dated = request._replace(headers={**request.headers, "x-fc-date": http_date(now)})
-    if request.version == CLASSIC:
-        return fc_headers(dated, credentials, host, now)
-    return acs3_headers(dated, credentials, host, now, nonce)
-
-
-def acs3_headers(
-    request: Request, credentials: Credentials, host: str, now: Millis, nonce: str
-) -> dict[str, str]:
-    """The headers with an ACS3 signature, which covers all of them."""
-    payload_hash = hashlib.sha256(request.body).hexdigest()
-    headers = {
-        "accept": "application/json",
-        **request.headers,
-        "host": host,
+    version, date = request.path.split("/", 2)[1], formatdate(now / 1000, usegmt=True)
+    headers = {**request.headers, "host": host, "x-fc-date": date}
+    if version == CLASSIC:
+        headers = {"content-type": "application/json", **headers, "date": date}
+        return _fc(request, headers, credentials)
+    headers |= {
         "x-acs-action": request.operation,
-        "x-acs-version": request.version,
+        "x-acs-version": version,
         "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now / 1000)),
         "x-acs-signature-nonce": nonce,
-        "x-acs-content-sha256": payload_hash,
     }
+    return _acs3(request, {"accept": "application/json", **headers}, credentials)
+
+
+def _acs3(request: Request, headers: dict[str, str], credentials: Credentials) -> dict[str, str]:
+    """The *headers* with an ACS3 signature, which covers all of them."""
+    payload_hash = hashlib.sha256(request.body).hexdigest()
+    headers["x-acs-content-sha256"] = payload_hash
     if credentials.security_token:
         headers["x-acs-accesskey-id"] = credentials.access_key_id
         headers["x-acs-security-token"] = credentials.security_token
     names = sorted(headers)
     signed = ";".join(names)
     lines = "".join(f"{name}:{headers[name].strip()}\n" for name in names)
-    parts = (request.method, request.path, _canonical(request.query), lines, signed, payload_hash)
-    to_sign = f"{_ACS3}\n{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}"
+    canonical = "\n".join((request.method, request.path, request.query, lines, signed, payload_hash))
+    to_sign = f"{_ACS3}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = credentials.access_key_secret.encode()
     signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     headers["authorization"] = (
@@ -62,40 +71,19 @@ def acs3_headers(
     return headers
 
 
-def fc_headers(request: Request, credentials: Credentials, host: str, now: Millis) -> dict[str, str]:
-    """The headers with an FC signature."""
-    headers = {
-        "content-type": "application/json",
-        **request.headers,
-        "host": host,
-        "date": http_date(now),
-    }
+def _fc(request: Request, headers: dict[str, str], credentials: Credentials) -> dict[str, str]:
+    """The *headers* with an FC signature, which covers neither the query nor the body."""
     if credentials.security_token:
         headers["x-fc-security-token"] = credentials.security_token
-    headers["authorization"] = fc_authorization(request.method, request.path, headers, credentials)
-    return headers
-
-
-def fc_authorization(method: str, path: str, headers: Mapping[str, str], credentials: Credentials) -> str:
-    """The value of the Authorization header; *headers* have lower-case names. The query is not signed."""
     lines = [
-        method,
+        request.method,
         headers.get("content-md5", ""),
-        headers.get("content-type", ""),
-        headers.get("date", ""),
+        headers["content-type"],
+        headers["date"],
         *(f"{name}:{headers[name]}" for name in sorted(headers) if name.startswith("x-fc-")),
-        unquote(path),
+        unquote(request.path),
     ]
     key = credentials.access_key_secret.encode()
     digest = hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).digest()
-    return f"FC {credentials.access_key_id}:{base64.b64encode(digest).decode()}"
-
-
-def http_date(now: Millis) -> str:
-    """A moment as HTTP writes it, such as `Mon, 02 Jan 2006 15:04:05 GMT`."""
-    return formatdate(now / 1000, usegmt=True)
-
-
-def _canonical(query: Query) -> str:
-    # The official SDK escapes values only; the names in use need no escaping.
-    return "&".join(f"{key}={quote(value, safe='~')}" for key, value in query)
+    headers["authorization"] = f"FC {credentials.access_key_id}:{base64.b64encode(digest).decode()}"
+    return headers
