@@ -65,7 +65,7 @@ def test_every_link_to_a_file_leads_to_one() -> None:
 
 def test_every_file_that_is_named_exists() -> None:
     """In documents, in the Makefile and in the scripts; NAME stands for any name."""
-    named = r"(?<![\w./-])(?:(?:src|tests)/[\w./-]*\w|(?:deploy|docs|events|examples|scripts)/[\w/-]+\.\w+)"
+    named = r"(?<![\w./-])(?:(?:src|tests)/[\w./-]*\w|(?:deploy|docs|events|examples|scripts)/[\w./-]*\.\w+)"
     texts = {path for path in documents() if path.name != "CHANGELOG.md"}
     absent = [
         f"{text}: {path}"
