@@ -42,7 +42,7 @@ from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, Step
 from fc_reaper.evaluator.verdict import Kind, Member
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Snapshot, Task
-from fc_reaper.names import check_function
+from fc_reaper.names import check_names
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.target import parse_target
@@ -121,7 +121,7 @@ def explain(
 
 def _function_of(target: str) -> Function:
     function = parse_target(target).literal()
-    check_function(function)
+    check_names(function)
     return function
 
 
