@@ -21,9 +21,9 @@ TABLE = """\
 task    truth                    careless cron   fc-reaper
 job-7   alive 2h14m, 3 attempts  stopped         stopped, confirmed; 14m over
 keep-3  running 9h               STOPPED wrong   kept: exempt, policy.yaml:2
-job-4   ended while we looked    error           ended: not an error
+job-4   ended before the stop    error           ended: not an error
 job-5   running 4h, answer lost  stops it twice  stopped, confirmed by reading
-job-2   Stopping for 4m          "stopped"       STUCK: somebody is told
+job-2   Stopping for 4m          "stopped"       STUCK: reported
 job-9   queued 5h, running 1m    STOPPED wrong   kept: running_for 1m of 2h
 """
 

@@ -86,7 +86,7 @@ def demo() -> int:
         show("", 'One line of its log answers "why mine?":', wrapped_json(line.fields(), WIDTH))
     score = score_of(reaper)
     show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
-    show("by the journal of the emulator, whatever the reapers say.", "")
+    show("Counted from the journal of the emulator.", "")
     missing = " write a policy.yaml (`fc-reaper schema` helps your editor), then:"
     show(f"Next:{'' if Path('policy.yaml').exists() else missing}")
     show(Text("  fc-reaper check policy.yaml", STRONG))
@@ -245,7 +245,7 @@ def _reaper_cell(task: Record, reaper: Attempt) -> Text:
     if line.event == "kept":
         return Text(f"kept: {line.rule} {(line.age_s or 0) // 60:.0f}m of {format_seconds(line.limit_s)}")
     said = {"exempt": "kept: exempt, policy.yaml:2", "ended": "ended: not an error"}
-    said["stuck"] = "STUCK: somebody is told"
+    said["stuck"] = "STUCK: reported"
     return Text(said.get(line.event, line.event), "" if line.event in ("exempt", "ended") else BAD)
 
 
