@@ -78,12 +78,6 @@ def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
 
 
 def _text(path: Path, source: str) -> str:
-    """The text of a file; *source* is how messages call it.
-
-    Raises:
-        FileNotFoundError: there is none.
-        PolicyError: it cannot be read.
-    """
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

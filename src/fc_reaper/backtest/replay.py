@@ -33,11 +33,10 @@ from typing import NamedTuple
 
 from fc_reaper.backtest.history import History, as_of, outcome_of, running
 from fc_reaper.backtest.stats import PolicyReplay, Replay, Reported, Stop
-from fc_reaper.evaluator.budget import DAY, Budgets
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.moments import Moments, moments_of
-from fc_reaper.evaluator.select import Selection, select
+from fc_reaper.evaluator.select import DAY, Budgets, Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Task
 from fc_reaper.policy import Policy, PolicyFile

@@ -8,28 +8,28 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from fc_reaper.evaluator.evaluate import (
+    CompiledMatcher,
     CompiledPolicy,
     FunctionPolicies,
     PolicyResult,
+    compile_matcher,
     compile_policies,
     evaluate,
+    evaluate_matcher,
     evaluate_policy,
     membership,
     stopping_too_long,
 )
-from fc_reaper.evaluator.matcher import CompiledMatcher, compile_matcher, evaluate_matcher
 from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Task
 from fc_reaper.names import kind_of
 from fc_reaper.policy import Matcher, Policy, PolicyFile
+from fc_reaper.policy.model import TASK
 from fc_reaper.rules.ages import StartedTime, inconsistency
 from fc_reaper.rules.expression import Expression, Subject, spelt, step_into
 from fc_reaper.rules.rules import Moment, RuleResult, StatusRule
-
-TASK = "task"
-"""The trigger of an event that names one task by its invocation id."""
 
 _MINUTE: Millis = 60_000
 _SAMPLES = (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))

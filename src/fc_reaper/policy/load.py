@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,8 +17,6 @@ from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, n
 Models = Mapping[str, type[Part]]
 """The model of a mapping by the key at which it stands, or in whose list; empty for the whole file."""
 
-M = TypeVar("M", bound=Part)
-
 
 def load_policy(text: str, *, source: str) -> PolicyFile:
     """Read the text of a policy file; *source* is how messages call the file.
@@ -27,10 +25,19 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
         PolicyError: anything is wrong. Its issues, in the order of the file, are all that could be found in
             one go.
     """
-    file, document = load(policy_file_model(), policy_models(), text, source, "policy")
-    file._source, file._document = source, document
-    _place(file, document, ())
-    return file
+    document = read_document(text, source, "policy")
+    issues = document.issues
+    try:
+        file = policy_file_model().model_validate(document.value)
+    except ValidationError as error:
+        faults = _faults(error, document, policy_models())
+        issues += [Issue.of(source, line, path or "policy", what) for line, path, what in faults]
+    else:
+        if not issues:
+            file._source, file._document = source, document
+            _place(file, document, ())
+            return file
+    raise PolicyError(*sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0))
 
 
 def _place(value: Any, document: Document, path: Path) -> None:
@@ -57,24 +64,6 @@ def policy_models() -> Models:
 def dump_policy(file: PolicyFile) -> str:
     """Write a whole policy file; loading that gives the same policy, without comments and spellings."""
     return write_yaml(file.model_dump(mode="json", exclude_defaults=True))
-
-
-def load(model: type[M], models: Models, text: str, source: str, whole: str) -> tuple[M, Document]:
-    """Read *text* as *model*, and the document that it was read from; *whole* is what messages call the file.
-
-    Raises:
-        PolicyError: as `load_policy`.
-    """
-    document = read_document(text, source, whole)
-    issues = document.issues
-    try:
-        loaded = model.model_validate(document.value)
-        if not issues:
-            return loaded, document
-    except ValidationError as error:
-        faults = _faults(error, document, models)
-        issues += [Issue.of(source, line, path or whole, what) for line, path, what in faults]
-    raise PolicyError(*sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0))
 
 
 def _faults(error: ValidationError, document: Document, models: Models) -> Iterator[tuple[int, str, str]]:

@@ -9,14 +9,12 @@ from collections.abc import Collection, Iterable
 from hashlib import sha256
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, PrivateAttr, model_validator
-from typing_extensions import Self
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.policy.document import write_yaml
-from fc_reaper.policy.load import load
+from fc_reaper.policy.document import read_document, spelt, write_yaml
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
-from fc_reaper.rules.fields import TRIGGERS, Fault, Part, Version
+from fc_reaper.rules.fields import TRIGGERS, Part, Version
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 """The keys of a policy that decide nothing: changing one does not un-approve it."""
@@ -24,7 +22,6 @@ BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 SEMANTICS = 2
 """Counts up whenever a key, or leaving one out, comes to mean something else: then nothing stays approved."""
 
-_LOCK = "policy.lock"
 _AGAIN = "write the file anew with fc-reaper approve"
 _REVIEW = "look at the change, then run fc-reaper approve"
 _HEAD = """\
@@ -40,32 +37,31 @@ _Day = Annotated[_Text, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 class Approved(Part):
     """A stop policy as approved: its fingerprint, the day, and its budget as written."""
 
-    model_config = ConfigDict(title="an approved policy")
-    name: _Text = Field(examples=["runaway-transcodes"])
-    fingerprint: _Fingerprint = Field(examples=["sha256:…"])
-    approved: _Day = Field(examples=["2026-05-01"])
-    budget: _Text = Field(examples=["20/run"])
+    name: _Text
+    fingerprint: _Fingerprint
+    approved: _Day
+    budget: _Text
 
 
 class Lock(Part):
     """What is approved. `exempt` are the exemptions that were there then, as `exemptions` spells them."""
 
-    model_config = ConfigDict(title="the lock")
-    version: Version = Field(examples=[1])
-    exempt: tuple[_Text, ...] = Field(examples=[[]])
-    policies: tuple[Approved, ...] = Field(examples=[[]])
-    _source: str = PrivateAttr(_LOCK)
+    version: Version
+    exempt: tuple[_Text, ...]
+    policies: tuple[Approved, ...]
+    _source: str = PrivateAttr("policy.lock")
 
     @property
     def source(self) -> str:
         """How messages call the file."""
         return self._source
 
-    @model_validator(mode="after")
-    def _has_unique_names(self) -> Self:
-        if len({one.name for one in self.policies}) < len(self.policies):
-            raise Fault((("policies",), f"two of them have one name; {_AGAIN}"))
-        return self
+    @field_validator("policies")
+    @classmethod
+    def _has_unique_names(cls, policies: tuple[Approved, ...]) -> tuple[Approved, ...]:
+        if len({one.name for one in policies}) < len(policies):
+            raise ValueError("two of them have one name")
+        return policies
 
 
 # What a policy means.
@@ -187,7 +183,15 @@ def load_lock(text: str, source: str) -> Lock:
     Raises:
         PolicyError: anything at all is wrong with it.
     """
-    lock, _ = load(Lock, {"": Lock, "policies": Approved}, text, source, "lock")
+    document = read_document(text, source, "lock")
+    if document.issues:
+        raise PolicyError(*document.issues)
+    try:
+        lock = Lock.model_validate(document.value)
+    except ValidationError as error:
+        path = error.errors()[0]["loc"]
+        what, line = "it is not as fc-reaper approve writes it", document.find(path).line
+        raise PolicyError(Issue(source, line, spelt(path) or "lock", what, _AGAIN)) from None
     lock._source = source
     return lock
 

@@ -355,14 +355,7 @@ class PolicyFile(Part):
     )
     policies: Annotated[tuple[Policy, ...], Several(distinct=False)] = key(
         "What is watched and stopped. The strongest claim wins: stop over report, then this order.",
-        [
-            {
-                "name": "runaway-transcodes",
-                "targets": ["media/transcode@prod"],
-                "match": {"alive_for": "2h"},
-                "stop": "why",
-            }
-        ],
+        [{"name": "runaway", "targets": ["resize"], "match": {"alive_for": "2h"}, "stop": "why"}],
     )
     _source: str = PrivateAttr("policy")
     _document: Document | None = PrivateAttr(None)

@@ -1,26 +1,14 @@
 """The keys of a matcher: one class a key, which says all that is to be known of it.
 
 The policy's models, dump and fingerprint, the JSON schema, `explain`, the filters of a listing and the key
-table of docs/policy.md read `RULES`, so a new key is a new class here:
-
-    @register
-    class OnInstance(Rule):
-        key = "on_instance"
-        field = IdGlob
-        description = "The task runs on an instance whose id fits this pattern."
-        example = "c-65*"
-
-        def evaluate(self, task: Task, moment: Moment) -> RuleResult:
-            instance = (task.record or {}).get("instanceId")
-            return RuleResult(None if instance is None else fnmatchcase(instance, self.wanted), self.key)
+table of docs/policy.md read `RULES`, so a new key is a new class here. tests/rules/test_rules.py has one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
-from itertools import takewhile
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
@@ -61,11 +49,10 @@ class Moment(NamedTuple):
 
 
 class RuleResult(NamedTuple):
-    """Whether a condition holds (None: unknown), which rule decided, and by how much.
+    """Whether a condition holds (None: unknown), and by which key: of several clocks, the one exceeded least.
 
-    `rule` is the key that decided; where several clocks are exceeded, the one exceeded least.
-    Ages, limits and excess are milliseconds; None where the rule has none. `why` explains an unknown,
-    `unread` marks one that reading the task by itself may settle.
+    Ages and limits are milliseconds, None where the rule has none. `why` explains an unknown, `unread` marks
+    one that reading the task by itself may settle.
     """
 
     holds: bool | None
@@ -95,15 +82,13 @@ class PushDown(NamedTuple):
         """A filter that passes whatever either passes."""
         bounds = (self.started_before, other.started_before)
         bound = None if bounds[0] is None or bounds[1] is None else max(bounds[0], bounds[1])
-        return PushDown(bound, _common_start((self.id_prefix, other.id_prefix)))
+        return PushDown(bound, common_prefix((self.id_prefix, other.id_prefix)))
 
 
-def _common_start(texts: Iterable[str]) -> str:
-    """The longest text that all of *texts* begin with; empty when there are none."""
-    texts = list(texts)
-    shortest, longest = min(texts, default=""), max(texts, default="")
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(shortest, longest, strict=False))
-    return "".join(letter for letter, _ in same)
+def common_prefix(texts: Sequence[str]) -> str:
+    """The longest text that all of *texts* begin with."""
+    first, last = min(texts), max(texts)
+    return next((first[:at] for at, letter in enumerate(first) if letter != last[at]), first)
 
 
 T = TypeVar("T")
@@ -245,9 +230,7 @@ class IdRule(Rule):
         return RuleResult(self._pattern.match(task.invocation_id) is not None, self.key)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
-        return PushDown(
-            id_prefix=_common_start(re.split(r"[*?]", glob, maxsplit=1)[0] for glob in self.wanted)
-        )
+        return PushDown(id_prefix=common_prefix([re.split("[*?]", glob)[0] for glob in self.wanted]))
 
 
 class Clock(Rule):

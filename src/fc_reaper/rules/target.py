@@ -11,7 +11,7 @@ from fc_reaper.models import LATEST, Function
 from fc_reaper.names import shown
 
 PART = "[A-Za-z0-9_$*?-]+"
-_TARGET = re.compile(r"(?:(?P<service>[^/@]+)/)?(?P<name>[^/@]+)(?:@(?P<qualifier>[^/@]+))?")
+_TARGET = re.compile(rf"(?:(?P<service>{PART})/)?(?P<name>{PART})(?:@(?P<qualifier>{PART}))?")
 
 
 class Target(NamedTuple):
@@ -31,35 +31,30 @@ class Target(NamedTuple):
     @property
     def names_a_glob(self) -> bool:
         """Whether service or function is a pattern, so that only discovery can tell which are meant."""
-        return is_glob(self.name) or (self.service is not None and is_glob(self.service))
+        return _is_glob(f"{self.service}{self.name}")
 
     @property
     def needs_discovery(self) -> bool:
         """Whether any part is a pattern. A literal target is listed without asking what exists."""
-        return self.names_a_glob or is_glob(self.qualifier)
+        return _is_glob(str(self))
 
     def fits_path(self, service: str | None, name: str) -> bool:
         """Whether a function of that service and name is meant under some qualifier."""
-        if (self.service is None) != (service is None):
-            return False
-        if self.service is not None and service is not None and not fnmatchcase(service, self.service):
-            return False
-        return fnmatchcase(name, self.name)
+        alike = (self.service is None) == (service is None)
+        return alike and fnmatchcase(service or "", self.service or "") and fnmatchcase(name, self.name)
 
     def fits(self, function: Function) -> bool:
         """Whether *function*, under the qualifier it is found with, is meant."""
-        return self.fits_path(function.service, function.name) and fnmatchcase(
-            function.qualifier, self.qualifier
-        )
+        found = self.fits_path(function.service, function.name)
+        return found and fnmatchcase(function.qualifier, self.qualifier)
 
     def literal(self) -> Function:
         """The one function that a target without patterns names."""
         return Function(self.service, self.name, self.qualifier)
 
 
-def is_glob(part: str) -> bool:
-    """Whether a name or id is a pattern."""
-    return "*" in part or "?" in part
+def _is_glob(text: str) -> bool:
+    return "*" in text or "?" in text
 
 
 def spellings(function: Function) -> tuple[Function, ...]:
@@ -81,12 +76,7 @@ def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
     """
     match = _TARGET.fullmatch(text)
     if match is None:
-        raise InvalidName(f"{shown(text)} is not a target; write [service/]function[@qualifier]")
+        what = f"{shown(text)} is not a target"
+        raise InvalidName(f"{what}; write [service/]function[@qualifier] of letters, digits, _ - and * ?")
     service, name, qualifier = match.groups()
-    for part in (service, name, qualifier):
-        if part is not None and not re.fullmatch(PART, part):
-            raise InvalidName(
-                f"{shown(text)} is not a target: {shown(part)} holds a character no name has; "
-                "use letters, digits, _ - and the patterns * ?"
-            )
     return Target(service, name, qualifier or default_qualifier)

@@ -6,10 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.budget import Budgets, within_a_day
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
-from fc_reaper.evaluator.select import Allowance, select
+from fc_reaper.evaluator.select import Allowance, Budgets, select, within_a_day
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
 from fc_reaper.models import STOPPED, STOPPING, Function, Page
