@@ -91,9 +91,8 @@ class Explanation(NamedTuple):
     `inconsistency` says why the record cannot be trusted. `steps` is empty where the verdict was reached
     before any policy. `verdict` is that of a run over everything, `if_named` that of a run whose event names
     this task; neither knows the other tasks, which `keep` needs. `due_in` is the time in milliseconds after
-    which the task becomes due if nothing else happens, `due_by` the policy by which it then is; None when it
-    is due already or never will be. `stuck` says whether it has been Stopping for too long, None in any other
-    status.
+    which the task becomes due if nothing else happens, None when it is due already or never will be. `stuck`
+    says whether it has been Stopping for too long, None in any other status.
     """
 
     task: Task
@@ -105,7 +104,6 @@ class Explanation(NamedTuple):
     if_named: Verdict
     due_in: Millis | None
     stuck: RuleResult | None
-    due_by: str | None = None
 
     def held_out_by(self, policy: str | None) -> Step | None:
         """The step of the stop policy of that name, if its `holdout` spares the task whenever it is due."""
@@ -153,7 +151,6 @@ def explain(
         _step(one, by_index.get(one.index), task, moment)._replace(unapproved=unapproved.get(one.name))
         for one in file.policies
     ]
-    wait = _due_in(task, file, in_sweep, now)
     return Explanation(
         task=task,
         now=now,
@@ -162,9 +159,8 @@ def explain(
         steps=() if decided else tuple(steps),
         verdict=verdict,
         if_named=evaluate(task, named, now),
-        due_in=wait,
+        due_in=_due_in(task, file, in_sweep, now),
         stuck=stopping_too_long(task, stuck_after, now) if task.status == STOPPING else None,
-        due_by=None if wait is None else evaluate(task, in_sweep, now + wait).policy,
     )
 
 
@@ -197,9 +193,7 @@ def _step(policy: Policy, compiled: CompiledPolicy | None, task: Task, moment: M
         evaluate_policy(compiled, task, moment),
         None if policy.keep is None else membership(compiled, task, moment),
         _fields(per, task, moment) if isinstance(per, Expression) else (),
-        is_held_out(task.invocation_id, policy.holdout)
-        if policy.holdout is not None and policy.stops
-        else None,
+        is_held_out(task.invocation_id, policy.holdout) if policy.holdout and policy.stops else None,
     )
 
 
@@ -230,7 +224,5 @@ def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Mo
 
 def _fields(expression: Expression, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
     record: Any = moment.subject_of(task).record_for(expression)
-    found = ((path, reduce(step_into, path, record)) for path in expression.paths)
-    return tuple(
-        FieldRead(spelt(path) or "@", None if value is None else kind_of(value)) for path, value in found
-    )
+    found = {spelt(path) or "@": reduce(step_into, path, record) for path in expression.paths}
+    return tuple(FieldRead(path, None if value is None else kind_of(value)) for path, value in found.items())

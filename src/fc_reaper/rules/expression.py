@@ -53,11 +53,7 @@ class BadExpression(ReaperError, ValueError):
 
 
 class Undecided(Exception):
-    """An expression has no answer for this task; `why` names fields and types, never a value."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    """An expression has no answer for this task; the text names fields and types, never a value."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def answer(
         return how(expression, subject.record_for(expression))
     except Undecided as undecided:
         unread = not moment.read and subject.lacks(expression)
-        return RuleResult(None, why=f"{key}: {undecided.why}", unread=unread)
+        return RuleResult(None, why=f"{key}: {undecided}", unread=unread)
 
 
 class Rule:
