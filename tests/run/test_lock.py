@@ -154,9 +154,9 @@ def test_while_an_exemption_is_gone_nothing_is_approved(cloud: Emulator, folder:
         (b"", "the lock is empty"),
         (b"\xff", "byte 0 is not UTF-8"),
         (b"version: 2\nexempt: []\npolicies: []\n", "version"),
-        (b"version: 1\npolicies: []\n", "exempt: it is missing"),
-        (b"version: 1\nexempt: []\npolicies: [{name: runaway}]\n", "fingerprint: it is missing"),
-        (b"hello", "a single value stands where a mapping belongs"),
+        (b"version: 1\npolicies: []\n", "exempt: it is not as"),
+        (b"version: 1\nexempt: []\npolicies: [{name: runaway}]\n", "fingerprint: it is not as"),
+        (b"hello", "lock: it is not as"),
         (b"<<<<<<< HEAD\nversion: 1\n", ""),
     ],
 )
