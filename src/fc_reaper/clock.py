@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timezone
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
@@ -27,12 +26,6 @@ class Clock(NamedTuple):
 
 
 SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.monotonic, sleep=time.sleep)
-
-
-def iso(moment: Millis) -> str:
-    """A moment in UTC as ISO 8601 with milliseconds."""
-    seconds = datetime.fromtimestamp(moment // 1000, timezone.utc)
-    return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03}Z"
 
 
 Deadline = float

@@ -4,6 +4,7 @@ Times are epoch milliseconds, as the platform counts them; `None` means that the
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
@@ -120,3 +121,9 @@ class Exit(IntEnum):
     ATTENTION = 1
     REFUSED = 2
     UNREACHABLE = 3
+
+
+def iso(moment: Millis) -> str:
+    """A moment in UTC as ISO 8601 with milliseconds."""
+    seconds = datetime.fromtimestamp(moment // 1000, timezone.utc)
+    return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03}Z"

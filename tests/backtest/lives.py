@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -31,11 +32,18 @@ def lived(invocation_id: str, *events: tuple[str, str], **fields: Any) -> Task:
     return Task(**{**identity, "status": events[-1][0], "events": dated, **fields})
 
 
-def history(*tasks: Task, taken: str | None = None) -> History:
+def history(*tasks: Task, taken: str = "") -> History:
     """A history of *tasks*, all of which must be fit for a replay."""
-    sifted = sift(tasks)
+    sifted = sift(tasks, at(taken) if taken else 0)
     assert len(sifted.tasks) == len(tasks), (sifted.inconsistent, sifted.undated)
-    return History(tuple(sifted.tasks), None if taken is None else at(taken))
+    return sifted
+
+
+def as_it_is(tasks: Iterable[Task]) -> History:
+    """A history of *tasks*, whatever they say of themselves."""
+    tasks = list(tasks)
+    events = [event.at for task in tasks for event in task.events]
+    return History(tasks=tasks, begin=min(events), end=max(events))
 
 
 def policies(*entries: str, exempt: str = "") -> PolicyFile:
@@ -98,4 +106,4 @@ PAYLOADS = st.sampled_from(
 def histories(draw: st.DrawFn, most: int = 14) -> History:
     """A history of up to *most* tasks of two functions."""
     count = draw(st.integers(1, most))
-    return History(tuple(draw(lives(number)) for number in range(count)))
+    return as_it_is(draw(lives(number)) for number in range(count))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.backtest.history import History
 from fc_reaper.models import Function, Millis, Task, TaskEvent
-from tests.backtest.lives import MIDNIGHT, MINUTE
+from tests.backtest.lives import MIDNIGHT, MINUTE, as_it_is
 from tests.builders import NOON
 from tests.evaluator import worlds
 from tests.evaluator.naive import Fate, Key, Tree, budgets, key_of, what_happens
@@ -51,7 +51,7 @@ def pasts(draw: st.DrawFn) -> Past:
         task = _life(dice, function, name)
         # A task that is found under two qualifiers has one life.
         tasks.append(lives.setdefault(key_of(task), task)._replace(function=function))
-    return Past(tree, History(tuple(tasks)))
+    return Past(tree, as_it_is(tasks))
 
 
 def _life(dice: worlds.Dice, function: Function, name: str) -> Task:

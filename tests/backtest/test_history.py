@@ -52,9 +52,9 @@ def test_a_record_at_odds_with_itself_proves_nothing(task: Task, why: str) -> No
     """It is named with the reason."""
     sifted = sift([task])
     assert sifted.tasks == []
-    ((found, said),) = sifted.inconsistent
-    assert found.invocation_id == task.invocation_id
-    assert why in said
+    (found,) = sifted.inconsistent
+    assert found.task.invocation_id == task.invocation_id
+    assert why in found.why
 
 
 def test_an_end_that_only_endtime_dates_counts_as_an_event() -> None:
@@ -68,10 +68,10 @@ def test_a_history_reaches_up_to_the_last_moment_that_a_sound_record_tells_of() 
     """Dates of events, startedTime and endTime; what contradicts itself tells of nothing."""
     bare = Task(TRANSCODE, "bare", "Succeeded", started_at=at("0s"), ended_at=at("9m"))
     wrong = GOOD._replace(invocation_id="wrong", status="Failed", ended_at=at("9h"))
-    assert sift([GOOD]).latest == at("5m")
-    assert sift([GOOD, bare, wrong]).latest == at("9m")
-    assert sift([GOOD._replace(ended_at=at("6m"))]).latest == at("6m")
-    assert sift([wrong]).latest is None
+    assert sift([GOOD]).end == at("5m")
+    assert sift([GOOD, bare, wrong]).end == at("9m")
+    assert sift([GOOD._replace(ended_at=at("6m"))]).end == at("6m")
+    assert sift([wrong]).end is None
 
 
 def test_of_several_records_about_one_task_the_latest_word_counts() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.backtest.history import History, as_of
 from fc_reaper.backtest.replay import ReplayOptions, replay
+from fc_reaper.backtest.stats import by_outcome
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.verdict import Kind
@@ -75,7 +76,8 @@ def test_it_is_what_the_plainest_reading_of_every_tick_comes_to(past: Past, inte
     reports = {
         (one.policy.name, *record_of(found.task)): found.at
         for one in result.policies
-        for found in one.reported
+        for found in one.found
+        if not one.policy.stops
     }
     assert reports == plain.reports
     stopping = [one for one in result.policies if one.policy.stops]
@@ -127,7 +129,7 @@ def test_every_task_is_stopped_once_and_the_counts_add_up(past: History, file: P
     ids = [stop.task.invocation_id for stop in result.stops]
     assert len(ids) == len(set(ids))
     for one in result.policies:
-        assert sum(one.outcomes.values()) == len(one.found)
+        assert sum(by_outcome(one.found).values()) == len(one.found)
         assert len(one.stops) <= one.due
         if one.held_back == {"budget": 0, "halted": 0, "holdout": 0}:
             assert len(one.stops) == one.due

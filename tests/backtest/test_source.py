@@ -48,17 +48,17 @@ def test_a_record_names_its_function(
 ) -> None:
     """2.0 by service and function, 3.0 by its ARN; the qualifier is LATEST where nothing names one."""
     file = a_history(tmp_path, [{**fields, "status": "Enqueued", "events": LIFE}])
-    (task,) = read_file(str(file), records=True).tasks
+    ((task,), _) = read_file(str(file), records=True)
     assert (task.function, task.invocation_id, task.inconsistency) == (function, invocation_id, None)
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("{", "it is not JSON, expecting property name"),
+        ("{", "it is not JSON: Expecting property name"),
         ("[1]", "it is not a JSON object"),
         ("17", "it is not a JSON object"),
-        ("[" * 100_000, "it is not JSON that can be read"),
+        ("[" * 100_000, "it is not JSON"),
         ('{"invocationId": "a"}', "it names no function"),
         ('{"serviceName": "s", "functionName": "f"}', "it has no id"),
         (
@@ -69,11 +69,10 @@ def test_a_record_names_its_function(
 )
 def test_a_broken_line_is_named_and_the_others_are_read(tmp_path: Path, line: str, why: str) -> None:
     """By its number, blank lines counted."""
-    found = read_file(str(a_history(tmp_path, ["", RECORDS[0], line, RECORDS[1]])), records=False)
-    assert [task.invocation_id for task in found.tasks] == ["slow", "broken"]
-    ((number, said),) = found.broken
-    assert number == 3
-    assert why in said
+    tasks, broken = read_file(str(a_history(tmp_path, ["", RECORDS[0], line, RECORDS[1]])), records=False)
+    assert [task.invocation_id for task in tasks] == ["slow", "broken"]
+    assert [one.line for one in broken] == [3]
+    assert why in broken[0].why
 
 
 def test_bytes_that_are_no_utf8_are_a_broken_line(tmp_path: Path) -> None:
@@ -81,9 +80,10 @@ def test_bytes_that_are_no_utf8_are_a_broken_line(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     good = json.dumps(RECORDS[0]).encode()
     path.write_bytes(b"\xef\xbb\xbf" + good + b"\r\n" + b'{"a": "\xff"}\n' + good)
-    found = read_file(str(path), records=False)
-    assert len(found.tasks) == 2
-    assert [(one.line, one.why) for one in found.broken] == [(2, "it is not UTF-8")]
+    tasks, (broken,) = read_file(str(path), records=False)
+    assert len(tasks) == 2
+    assert broken.line == 2
+    assert "can't decode byte 0xff" in broken.why
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_file_without_any_record_is_refused(tmp_path: Path, text: str, why: st
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     """Missing, or a folder."""
-    with pytest.raises(NotARecord, match="no such file"):
+    with pytest.raises(NotARecord, match="No such file"):
         read_file(str(tmp_path / "nothing"), records=False)
     with pytest.raises(NotARecord, match="cannot be read"):
         read_file(str(tmp_path), records=False)
@@ -112,8 +112,8 @@ def test_records_are_kept_only_for_expressions_with_their_events_in_order(tmp_pa
         {"eventId": "1", "status": "Enqueued", "timestamp": 1_794_960_000, "eventDetail": "a"},
     ]
     file = str(a_history(tmp_path, [record("x", ("Running", "0s"), events=events)]))
-    assert read_file(file, records=False).tasks[0].record is None
-    (task,) = read_file(file, records=True).tasks
+    assert read_file(file, records=False)[0][0].record is None
+    ((task,), _) = read_file(file, records=True)
     assert task.record is not None
     assert [event["eventDetail"] for event in task.record["events"]] == ["a", "b"]
     assert [event.status for event in task.events] == ["Enqueued", "Running"]

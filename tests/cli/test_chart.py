@@ -33,7 +33,8 @@ HISTORY = history(
 
 def drawn(file: PolicyFile, *, of: History = HISTORY, source: str = "h.jsonl") -> str:
     """All that is written in the chart, which must be XML."""
-    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None), source)
+    of = of.model_copy(update={"source": source})
+    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None))
     return "\n".join("".join(one.itertext()) for one in ElementTree.fromstring(svg).iter())
 
 

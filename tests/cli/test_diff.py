@@ -52,14 +52,14 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     ran = fc_reaper("diff", "new.yaml", "old.yaml", "--history", "history.jsonl", cwd=folder)
     assert (ran.code, ran.err) == (0, "")
     assert max(map(len, ran.out.splitlines())) <= 80
-    assert "stopped more 2 1 0 1 0" in ran.text
-    assert "stopped earlier 2 0 1 0 1" in ran.text
+    assert "more 2 1 0 1 0" in ran.text
+    assert "earlier 2 0 1 0 1" in ran.text
     assert "slow media/transcode@prod runaway - 11-18 02:05 succeeded" in ran.text
     assert "old.yaml would have stopped 4 tasks, 1 of which succeeded in truth." in ran.text
 
 
 def test_a_table_for_a_pull_request_has_at_most_twenty_rows(tmp_path: Path) -> None:
-    """Ids in backticks; the rest is a number, and nothing in a name can break the table."""
+    """The rest is a number, and nothing in a name can break the table."""
     odd = record("over-0", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "6h"))
     records = [{**odd, "invocationId": f"over-{n}", "requestId": f"r-{n}"} for n in range(25)]
     a_history(tmp_path, records)
@@ -67,13 +67,13 @@ def test_a_table_for_a_pull_request_has_at_most_twenty_rows(tmp_path: Path) -> N
     new = POLICY.replace("name: runaway", "name: 'x|`y`'").replace("stop:", "budget: 99/run\n    stop:")
     (tmp_path / "new.yaml").write_text(new, encoding="utf-8")
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--markdown", cwd=tmp_path)
-    rows = [line for line in ran.out.splitlines() if line.startswith("| more |")]
+    rows = [line for line in ran.out.splitlines() if line.startswith("| over-")]
     assert ran.code == 0
     assert len(rows) == 20
-    assert rows[0].startswith("| more | `over-0` | `media/transcode@prod` |")
-    assert all(row.replace("\\|", "").count("|") == 8 for row in rows)
-    assert "... and 5 more." in ran.out
-    assert "| stopped more | 25 | 0 | 25 | 0 | 0 |" in ran.out
+    assert rows[0].startswith("| over-0 | media/transcode@prod |")
+    assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
+    assert "... and 5 more" in ran.out
+    assert "| more | 25 | 0 | 25 | 0 | 0 |" in ran.out
 
 
 def test_no_change_is_said(folder: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_history_with_broken_lines_is_exit_1(folder: Path) -> None:
     a_history(folder, [RECORDS[0], '{"status": "Running'])
     ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
-    assert "line 2: it is not JSON, unterminated string starting at character 12" in ran.text
+    assert "line 2: it is not JSON: Unterminated string" in ran.text
 
 
 def test_what_neither_could_evaluate_is_said_of_each(folder: Path) -> None:
@@ -124,7 +124,7 @@ def test_what_neither_could_evaluate_is_said_of_each(folder: Path) -> None:
     ("options", "why"),
     [
         (["--json", "--markdown"], "exclude each other"),
-        (["--since", "2026-11-19"], "outside the history"),
+        (["--since", "2026-11-19"], "no run from --since to --until lies in the history"),
     ],
 )
 def test_wrong_usage_is_exit_2(folder: Path, options: list[str], why: str) -> None:

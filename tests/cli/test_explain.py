@@ -244,7 +244,7 @@ def test_a_record_of_another_function_than_asked_is_no_evidence(folder: Path) ->
         ("", (), "no record fits"),
         ("{", (), "task.json:1: it is not JSON"),
         (json.dumps(TWO) + "\n{broken\n", (), "task.json:2: it is not JSON"),
-        (b"\xff", (), "task.json:1: it is not UTF-8"),
+        (b"\xff", (), "task.json:1: it is not JSON"),
         ("[]", (), "no record fits"),
         ("7", (), "it is not a JSON object"),
         ("[[" * 5000, (), "task.json:1: it is not JSON"),

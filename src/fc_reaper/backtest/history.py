@@ -1,134 +1,168 @@
-"""Histories of tasks: which records can be replayed, and what a record was at an earlier moment."""
+"""Histories of tasks: which records can be replayed, and what a record was at an earlier moment.
+
+The models of this module and of `stats` are what `--json` prints, lengths of time in seconds and moments in
+ISO 8601.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, get_args
 
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent
-from fc_reaper.rules.ages import CLOCKS, inconsistency
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    SkipValidation,
+    model_serializer,
+)
+
+from fc_reaper.evaluator.verdict import Verdict
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent, iso
+from fc_reaper.rules.ages import CLOCKS, age, inconsistency
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "censored", "open", "unknown")
-
-_ENDS = frozenset(FINISHED)
 _ONLY_AT_THE_END = (
     "endTime", "durationMs", "returnPayload", "invocationErrorMessage", "taskErrorMessage",
     "destinationStatus",
 )  # fmt: skip
-_STARTS = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
 
 
-@dataclass(frozen=True)
-class History:
-    """Tasks with nothing but dated events, the latest of which is their status.
-
-    `taken` is the moment at which the history was taken, None if unknown; tasks without an end were alive
-    then. `begin` is the moment of the first event, `end` up to when it is known what the tasks did.
-    """
-
-    tasks: tuple[Task, ...]
-    taken: Millis | None = None
-
-    @cached_property
-    def begin(self) -> Millis:
-        return min((task.events[0].at for task in self.tasks), default=0)
-
-    @cached_property
-    def last_event(self) -> Millis:
-        return max((task.events[-1].at for task in self.tasks), default=0)
-
-    @cached_property
-    def end(self) -> Millis:
-        return max(self.last_event, self.taken or 0)
+def _identity(task: Task) -> dict[str, str | None]:
+    service, function, qualifier = task.function
+    return {
+        "service": service,
+        "function": function,
+        "qualifier": qualifier,
+        "invocation_id": task.invocation_id,
+        "request_id": task.request_id,
+        "status": task.status,
+    }
 
 
-class Inconsistent(NamedTuple):
+def _grounds(verdict: Verdict) -> dict[str, Any]:
+    age_s, limit_s = (None if one is None else one / 1000 for one in (verdict.age, verdict.limit))
+    return {"rule": verdict.rule, "age_s": age_s, "limit_s": limit_s}
+
+
+Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]
+Timestamp = Annotated[Millis, PlainSerializer(iso)]
+WholeTask = Annotated[Task, SkipValidation, PlainSerializer(_identity)]
+Grounds = Annotated[Verdict, SkipValidation, PlainSerializer(_grounds)]
+
+
+class Result(BaseModel):
+    """Something about a task; in JSON `task` and `verdict` become fields of its own."""
+
+    @model_serializer(mode="wrap")
+    def _flat(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped = dump(self)
+        return {**dumped.pop("task", {}), **dumped.pop("verdict", {}), **dumped}
+
+
+class Inconsistent(Result):
     """A record that contradicts itself, and how."""
 
-    task: Task
+    task: WholeTask
     why: str
 
 
-@dataclass
-class Sifted:
-    """The records of a history: those that can be replayed (`tasks`), and why the others cannot.
+class BrokenLine(BaseModel):
+    """A line of a file that is no record, counted from 1, and why."""
 
-    `undated` counts records with no events, or with an event that has no date. `inconsistent` are those that
-    contradict themselves. `repeated` counts further records about a task. `unseen_retries` counts tasks that
-    were retried more often than their events show. `latest` is the last moment in a consistent record.
+    line: int
+    why: str
+
+
+class Refused(BaseModel):
+    """What the cloud refused: to list a function or the functions, or to read one task."""
+
+    what: str
+    http_status: int | None
+    error_code: str
+    error: str
+
+
+class History(BaseModel):
+    """The tasks of a history that can be replayed, and what was left out of it.
+
+    What `tasks` did is known from `begin` to `end`; both are None without tasks. `undated` counts records
+    without events, or with one that has no date, `repeated` further records about a task, `unseen_retries`
+    tasks that were retried more often than their events show. `unmatched` are targets that fit no function.
+    `payloads` says whether the cloud was asked for payloads.
     """
 
-    tasks: list[Task] = field(default_factory=list)
+    source: str = ""
     records: int = 0
+    tasks: Annotated[
+        list[Task], SkipValidation, PlainSerializer(len), Field(serialization_alias="replayed")
+    ] = []
+    begin: Timestamp | None = None
+    end: Timestamp | None = None
     undated: int = 0
-    inconsistent: list[Inconsistent] = field(default_factory=list)
+    inconsistent: Annotated[list[Inconsistent], Field(serialization_alias="contradicting")] = []
     repeated: int = 0
-    unseen_retries: int = 0
-    latest: Millis | None = None
-
-    def _extend(self, task: Task) -> None:
-        moments = (*(event.at for event in task.events), task.started_at, task.ended_at, self.latest)
-        self.latest = max((one for one in moments if one is not None), default=None)
-
-    def _add(self, task: Task) -> None:
-        if task.inconsistency is None and (not task.events or task.undated):
-            self._extend(task)
-            self.undated += 1
-            return
-        whole = _with_end(task)
-        why = _contradiction(whole)
-        if why is not None:
-            self.inconsistent.append(Inconsistent(task, why))
-            return
-        self._extend(whole)
-        self.tasks.append(whole)
-        self.unseen_retries += (task.retries or 0) > _retries(task.events)
+    unseen_retries: Annotated[int, Field(serialization_alias="retried_more_than_told")] = 0
+    broken: Annotated[list[BrokenLine], Field(serialization_alias="broken_lines")] = []
+    refused: Annotated[list[Refused], Field(serialization_alias="not_listed")] = []
+    unmatched: list[str] = []
+    saved: str | None = None
+    payloads: Annotated[bool, Field(exclude=True)] = False
 
 
-def sift(tasks: Iterable[Task]) -> Sifted:
-    """Sort records; of several about one task (function, id, request id) the most complete one counts."""
-    sifted = Sifted()
+def sift(tasks: Iterable[Task], taken: Millis = 0) -> History:
+    """Sort records; of several about one task (function, id, request id) the most complete one counts.
+
+    The history ends with the last moment in a consistent record, or when it was *taken* if that is later:
+    tasks without an end were alive then.
+    """
+    history, moments = History(), [taken]
     best: dict[tuple[Function, str, str | None], Task] = {}
     for task in tasks:
-        sifted.records += 1
+        history.records += 1
         key = (task.function, task.invocation_id, task.request_id)
-        sifted.repeated += key in best
         if key not in best or _completeness(task) >= _completeness(best[key]):
             best[key] = task
-    for task in best.values():
-        sifted._add(task)
-    return sifted
+    history.repeated = history.records - len(best)
+    for record in best.values():
+        task, why = _with_end(record)
+        if why is not None:
+            history.inconsistent.append(Inconsistent(task=task, why=why))
+            continue
+        moments += (task.started_at or 0, task.ended_at or 0, *(event.at for event in task.events))
+        if task.events and not task.undated:
+            history.tasks.append(task)
+            history.unseen_retries += (task.retries or 0) > _retries(task.events)
+        else:
+            history.undated += 1
+    if history.tasks:
+        history.begin, history.end = min(task.events[0].at for task in history.tasks), max(moments)
+    return history
 
 
 def _completeness(task: Task) -> tuple[bool, Millis, int]:
-    return task.status in _ENDS, task.events[-1].at if task.events else 0, len(task.events)
+    return task.status in FINISHED, task.events[-1].at if task.events else 0, len(task.events)
 
 
-def _with_end(task: Task) -> Task:
-    """The task with its end among its events: a record may date it by `endTime` alone."""
-    if task.inconsistency is not None or task.status not in _ENDS or task.events[-1].status in _ENDS:
-        return task
-    if task.ended_at is None or task.ended_at < task.events[-1].at:
-        return task
-    end = TaskEvent(task.ended_at, task.events[-1].id + 1, task.status)
-    return task._replace(events=(*task.events, end))
-
-
-def _contradiction(task: Task) -> str | None:
-    if task.inconsistency is not None:
-        return task.inconsistency
-    latest = task.events[-1].status
-    if latest != task.status:
-        return f"status {task.status or 'none'} contradicts its latest event {latest or 'none'}"
-    if task.status in _ENDS:
-        # As it was before its end, which is when it is evaluated.
-        before = task.events[:-1]
-        task = task._replace(events=before, status=before[-1].status if before else "", started_at=None)
-    return inconsistency(task) if task.events else None
+def _with_end(task: Task) -> tuple[Task, str | None]:
+    """The task with its end among its events, which `endTime` may date, and how it contradicts itself."""
+    if task.inconsistency is not None or task.undated or not task.events:
+        return task, task.inconsistency
+    latest, ended_at = task.events[-1], task.ended_at
+    if task.status in FINISHED and latest.status not in FINISHED and ended_at and ended_at >= latest.at:
+        latest = TaskEvent(ended_at, latest.id + 1, task.status)
+        task = task._replace(events=(*task.events, latest))
+    if latest.status != task.status:
+        return task, f"status {task.status or 'none'} contradicts its latest event {latest.status or 'none'}"
+    if task.status not in FINISHED:
+        return task, inconsistency(task)
+    # As it was before its end, which is when it is evaluated.
+    events = task.events[:-1]
+    status = events[-1].status if events else ""
+    return task, inconsistency(task._replace(events=events, status=status, started_at=None))
 
 
 def outcome_of(task: Task) -> Outcome:
@@ -137,7 +171,7 @@ def outcome_of(task: Task) -> Outcome:
         return "succeeded"
     if task.status in (STOPPED, STOPPING):
         return "censored"
-    if task.status in _ENDS:
+    if task.status in FINISHED:
         return "failed"
     return "open" if task.status in UNFINISHED else "unknown"
 
@@ -147,85 +181,57 @@ def as_of(task: Task, at: Millis) -> Task | None:
 
     None before its first event. *task* must have nothing but dated events.
     """
-    events = task.events
-    count = len(events)
-    while count and events[count - 1].at > at:
-        count -= 1
-    if not count:
-        return None
-    if count == len(events) and task.status in _ENDS:
-        return task
-    past, status = events[:count], events[count - 1].status
+    past = tuple(event for event in task.events if event.at <= at)
+    if not past or (len(past) == len(task.events) and task.status in FINISHED):
+        return task if past else None
     started_at = task.started_at if task.started_at is not None and task.started_at <= at else None
-    retries = _retries(past)
-    record = None if task.record is None else _record(task.record, past, started_at, retries)
-    return task._replace(
-        status=status, started_at=started_at, ended_at=None, retries=retries, events=past, record=record
+    now = task._replace(
+        status=past[-1].status, started_at=started_at, ended_at=None, retries=_retries(past), events=past
     )
+    return now if task.record is None else now._replace(record=_record(now, task.record))
 
 
 def _retries(events: Iterable[TaskEvent]) -> int:
     return sum(event.status == "Retrying" for event in events)
 
 
-def _record(
-    final: Mapping[str, Any], past: tuple[TaskEvent, ...], started_at: Millis | None, retries: int
-) -> dict[str, Any]:
+def _record(task: Task, final: Mapping[str, Any]) -> dict[str, Any]:
     """*final* without what came later; its events as the cloud wrote them, if they are those of the task."""
     record = {name: value for name, value in final.items() if name not in _ONLY_AT_THE_END}
-    if started_at is None:
+    statuses, listed = [event.status for event in task.events], final.get("events")
+    if task.started_at is None:
         record.pop("startedTime", None)
-    if not any(event.status == "Running" for event in past):
+    if "Running" not in statuses:
         record.pop("instanceId", None)
-    listed = final.get("events")
-    events = listed[: len(past)] if isinstance(listed, list) else []
-    if [one.get("status") for one in events if isinstance(one, Mapping)] != [one.status for one in past]:
-        events = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in past]
-    return {**record, "status": past[-1].status, "events": events, "alreadyRetriedTimes": retries}
+    events = listed[: len(statuses)] if isinstance(listed, list) else []
+    if [one.get("status") for one in events if isinstance(one, Mapping)] != statuses:
+        events = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in task.events]
+    return {**record, "status": task.status, "events": events, "alreadyRetriedTimes": task.retries}
 
 
-def _spans(task: Task, end: Millis) -> Iterator[tuple[int, Millis, Millis]]:
-    """Each status of the task: the number of events up to it, its beginning and its end.
-
-    The last one of an unfinished task lasts until *end*.
-    """
+def _stages(task: Task, end: Millis) -> Iterator[tuple[Task, Millis]]:
+    """The task after each of its events, and until when it was so; the last stage lasts until *end*."""
     for number, event in enumerate(task.events, 1):
-        if number < len(task.events):
-            yield number, event.at, task.events[number].at
-        elif event.status not in _ENDS:
-            yield number, event.at, max(event.at, end)
+        if event.status not in FINISHED:
+            until = task.events[number].at if number < len(task.events) else max(event.at, end)
+            yield task._replace(status=event.status, events=task.events[:number]), until
 
 
-def running(task: Task, begin: Millis, end: Millis, last: Millis) -> Millis:
-    """How long the task was Running between *begin* and *end*; *last* is the end of the history."""
+def running(task: Task, begin: Millis, end: Millis) -> Millis:
+    """How long the task was Running between *begin* and *end*."""
     return sum(
-        max(0, min(until, end) - max(since, begin))
-        for number, since, until in _spans(task, last)
-        if task.events[number - 1].status == "Running"
+        max(0, min(until, end) - max(stage.events[-1].at, begin))
+        for stage, until in _stages(task, end)
+        if stage.status == "Running"
     )
 
 
 def longest(task: Task, clock: str, end: Millis) -> Millis | None:
     """The most that *clock* reaches in the life of the task, all attempts; None if it never runs.
 
-    At the very end of a span the task has its next status, so a rule sees a millisecond less.
+    An unfinished task lives until *end*. At the very end of a stage the task has its next status, so a rule
+    sees a millisecond less.
     """
-    lengths = [
-        until - since
-        for number, _, until in _spans(task, end)
-        if task.events[number - 1].status in CLOCKS[clock]
-        if (since := _start(task.events[:number], clock)) is not None
-    ]
-    return max(lengths, default=None)
-
-
-def _start(past: tuple[TaskEvent, ...], clock: str) -> Millis | None:
-    wanted = _STARTS.get(clock, "Enqueued")
-    events = past if clock == "alive_for" else reversed(past)
-    return next((event.at for event in events if event.status == wanted), None)
-
-
-def first_enqueued(task: Task) -> Millis:
-    """When it was first enqueued; its first event where none says Enqueued."""
-    start = _start(task.events, "alive_for")
-    return task.events[0].at if start is None else start
+    stages = _stages(task, end)
+    ages = (age(clock, stage, until, "unknown") for stage, until in stages if stage.status in CLOCKS[clock])
+    return max((known.ms for known in ages if known is not None), default=None)

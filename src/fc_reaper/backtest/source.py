@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
+from fc_reaper.backtest.history import BrokenLine, Refused
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
@@ -24,7 +26,7 @@ from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.scanner import Lister, Query
 from fc_reaper.sweep.scope import list_functions
 
-PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
+_PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
 
 _DAY = 86_400.0
 """Seconds that a listing may take; a person interrupts it sooner."""
@@ -55,13 +57,8 @@ def parse_json(text: str | bytes) -> Any:
     """
     try:
         return json.loads(text)
-    except UnicodeDecodeError:
-        raise NotARecord("it is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        what = error.msg.lower().removesuffix(" at")
-        raise NotARecord(f"it is not JSON, {what} at character {error.colno}") from None
-    except (ValueError, RecursionError):
-        raise NotARecord("it is not JSON that can be read") from None
+    except (ValueError, RecursionError) as error:
+        raise NotARecord(f"it is not JSON: {error}") from None
 
 
 def parse_record(value: Any) -> Record:
@@ -104,123 +101,75 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
 # A file.
 
 
-class BrokenLine(NamedTuple):
-    """A line that is no record, counted from 1, and why."""
+def read_file(
+    name: str, *, records: bool, step: Callable[[int], None] = lambda size: None
+) -> tuple[list[Task], list[BrokenLine]]:
+    """Read the tasks in a file, or on standard input for `-`, and the lines that are no record.
 
-    line: int
-    why: str
-
-
-class Lines(NamedTuple):
-    """What a file holds."""
-
-    tasks: list[Task]
-    broken: list[BrokenLine]
-
-
-def read_file(name: str, *, records: bool, step: Callable[[int], None] = lambda size: None) -> Lines:
-    """Read a file, or standard input for `-`. Blank lines are skipped.
-
-    *records* keeps with each task what the cloud wrote, which only expressions need. *step* is called with
-    the bytes of each line.
+    Blank lines are skipped. *records* keeps with each task what the cloud wrote, which only expressions need.
+    *step* is called with the bytes of each line.
 
     Raises:
         NotARecord: the file cannot be read, or no line of it is a record.
     """
     source = "standard input" if name == "-" else name
+    tasks: list[Task] = []
+    broken: list[BrokenLine] = []
+    functions: dict[Function, Function] = {}
     try:
-        if name == "-":
-            found = _lines(sys.stdin.buffer, records, step)
-        else:
-            with Path(name).open("rb") as file:
-                found = _lines(file, records, step)
-    except FileNotFoundError:
-        raise NotARecord(
-            f"{source}: there is no such file; name one with --history, or leave it out"
-        ) from None
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                step(len(line))
+                text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
+                try:
+                    tasks += [_read_line(text, functions, records)] if text else []
+                except NotARecord as error:
+                    broken.append(BrokenLine(line=number, why=str(error)))
     except OSError as error:
         raise NotARecord(f"{source}: it cannot be read: {error.strerror or error}") from None
-    if not found.tasks:
-        first = f", first: line {found.broken[0].line}, {found.broken[0].why}" if found.broken else ""
+    if not tasks:
+        first = f", first: line {broken[0].line}, {broken[0].why}" if broken else ""
         raise NotARecord(
             f"{source}: there is no record in it{first}; a record is one JSON object on one line, as the "
             "cloud writes it"
         )
-    return found
+    return tasks, broken
 
 
-def _lines(file: BinaryIO, records: bool, step: Callable[[int], None]) -> Lines:
-    found = Lines([], [])
-    functions: dict[Function, Function] = {}
-    for number, line in enumerate(file, 1):
-        step(len(line))
-        text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-        if not text:
-            continue
-        try:
-            record = parse_record(parse_json(text))
-            if record.function is None:
-                what = "it needs serviceName and functionName, or functionArn in FC 3.0"
-                raise NotARecord(f"it names no function; {what}")
-        except NotARecord as error:
-            found.broken.append(BrokenLine(number, str(error)))
-            continue
-        # One object for each function, however many tasks it has.
-        function = functions.setdefault(record.function, record.function)
-        task = record._replace(fields=_in_order(record.fields)).task(function)
-        found.tasks.append(task if records else task._replace(record=None))
-    return found
+def _read_line(text: bytes, functions: dict[Function, Function], records: bool) -> Task:
+    """The task in one line; *functions* holds one object for each function, however many tasks it has."""
+    record = parse_record(parse_json(text))
+    if record.function is None:
+        what = "it needs serviceName and functionName, or functionArn in FC 3.0"
+        raise NotARecord(f"it names no function; {what}")
+    function = functions.setdefault(record.function, record.function)
+    task = record._replace(fields=_in_order(record.fields)).task(function)
+    return task if records else task._replace(record=None)
 
 
 def _in_order(record: dict[str, Any]) -> dict[str, Any]:
-    """*record* with its dated events in the order of time."""
-    events = record.get("events")
-    if isinstance(events, list) and len(events) > 1 and all(isinstance(event, dict) for event in events):
-        order = [(read_moment(event.get("timestamp")), _number(event.get("eventId"))) for event in events]
-        if all(at is not None for at, _ in order):
-            places = sorted(range(len(events)), key=order.__getitem__)
-            return {**record, "events": [events[place] for place in places]}
-    return record
-
-
-def _number(value: Any) -> int:
+    """*record* with its events in the order of time, if all of them have a date and a number."""
     try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0
+        events = sorted(
+            record["events"], key=lambda event: (read_moment(event["timestamp"]), int(event["eventId"]))
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return record
+    return {**record, "events": events}
 
 
 # The cloud.
 
 
-class Refused(NamedTuple):
-    """What could not be asked: a function, the list of functions, or one task."""
-
-    what: str
-    error: CloudError
-
-
 @dataclass
-class Listed:
-    """What the cloud still knows.
-
-    `taken` is the moment at which the first page of unfinished tasks was true. `answered` says whether any
-    page was read, with tasks or without.
-    """
-
-    tasks: list[Task] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    unmatched: list[Target] = field(default_factory=list)
-    taken: Millis | None = None
-    answered: bool = False
-
-
-@dataclass(frozen=True)
 class Listing:
-    """What to list: the tasks of *targets*, the unfinished ones first.
+    """The tasks of *targets* in the cloud: what to list, the unfinished ones first, and what was found.
 
     *payloads* asks for payloads, *read* reads each task that is listed without dated events, *records* keeps
     what the cloud wrote. *save* receives each record, with the qualifier that it was found under.
+
+    `unmatched` are targets that fit no function. `taken` is the moment at which the first page of unfinished
+    tasks was true, 0 without one. `answered` says whether any page was read, with tasks or without.
     """
 
     targets: Sequence[Target]
@@ -231,97 +180,84 @@ class Listing:
     save: Callable[[dict[str, Any]], None] | None = None
     step: Callable[[int], None] = lambda tasks: None
 
+    tasks: list[Task] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    taken: Millis = 0
+    answered: bool = False
 
-def list_tasks(
-    listing: Listing, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]
-) -> Listed:
-    """List tasks from the cloud.
+    def run(self, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]) -> None:
+        """List the tasks.
 
-    Raises:
-        KeyboardInterrupt: *interrupted* returned True.
-    """
-    cloud = connect(settings, credentials, "backtest", lambda operation: None, clock=SYSTEM_CLOCK)
-    pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
-    history = _History(cloud, pool, listing, settings.may_refuse)
-    try:
-        history.run()
-    finally:
-        pool.close()
-        cloud.close()
-    if interrupted():
-        raise KeyboardInterrupt
-    return history.listed
+        Raises:
+            KeyboardInterrupt: *interrupted* returned True.
+        """
+        cloud = connect(settings, credentials, "backtest", lambda operation: None, clock=SYSTEM_CLOCK)
+        pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
+        until = SYSTEM_CLOCK.monotonic() + _DAY
+        lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
+        try:
+            functions = self._functions(partial(list_functions, cloud, pool, until=until))
+            # Unfinished ones first: a task that ends meanwhile is then seen twice, and none never.
+            for statuses in self.statuses:
+                pairs = [(function, status) for function in functions for status in statuses]
+                self._list(lister, [Query(*pair, payload=self.payloads) for pair in pairs])
+        finally:
+            pool.close()
+            cloud.close()
+        if interrupted():
+            raise KeyboardInterrupt
 
-
-class _History:
-    def __init__(
-        self, cloud: AsyncTaskClient, pool: Pool, listing: Listing, may_refuse: frozenset[str]
-    ) -> None:
-        self.listed = Listed()
-        self._cloud, self._pool, self._listing = cloud, pool, listing
-        self._until = SYSTEM_CLOCK.monotonic() + _DAY
-        self._lister = Lister(cloud, pool, until=self._until, may_refuse=may_refuse)
-
-    def run(self) -> None:
-        functions = self._functions()
-        # Those that may still change first: a task that ends meanwhile is then seen twice, and none never.
-        for statuses in self._listing.statuses:
-            pairs = [(function, status) for function in functions for status in statuses]
-            self._list(Query(*pair, payload=self._listing.payloads) for pair in pairs)
-
-    def _functions(self) -> list[Function]:
-        patterns = [target for target in self._listing.targets if target.needs_discovery]
-        found = {target.literal(): None for target in self._listing.targets if not target.needs_discovery}
-        known: list[Function] = []
+    def _functions(self, existing: Callable[..., list[Function]]) -> list[Function]:
+        """The functions of the targets; *existing* lists all of those with or without `services`."""
+        found = {target.literal(): None for target in self.targets if not target.needs_discovery}
+        patterns = [target for target in self.targets if target.needs_discovery]
         for services in sorted({target.service is not None for target in patterns}):
             try:
-                known += list_functions(self._cloud, self._pool, services=services, until=self._until)
+                known = existing(services=services)
             except CloudError as error:
                 self._refuse(f"the functions of FC {'2.0' if services else '3.0'}", error)
-                patterns = [target for target in patterns if (target.service is not None) != services]
-        for target in patterns:
-            fitting = [function for function in known if target.fits(function)]
-            found.update(dict.fromkeys(fitting))
-            if not fitting:
-                self.listed.unmatched.append(target)
+                continue
+            for target in (one for one in patterns if (one.service is not None) == services):
+                fitting = [function for function in known if target.fits(function)]
+                found.update(dict.fromkeys(fitting))
+                self.unmatched += [] if fitting else [str(target)]
         return list(found)
 
-    def _list(self, queries: Iterable[Query]) -> None:
-        for query, answer, task in self._lister.each(queries):
+    def _list(self, lister: Lister, queries: Iterable[Query]) -> None:
+        for query, answer, task in lister.each(queries):
             if isinstance(answer, Page):
-                self._take(query, answer)
+                self.answered = True
+                if query.status in UNFINISHED:
+                    self.taken = min(answer.moment, self.taken or answer.moment)
+                for listed in answer.tasks:
+                    if self.read and not listed.events:
+                        lister.read(query, listed)
+                    else:
+                        self._keep(listed)
             elif isinstance(answer, Snapshot):
                 self._keep(answer.task)
-            elif answer.out_of_time:
-                continue
-            elif task is None:
-                self._refuse(str(query.function), answer)
-            else:
+            elif task is not None and not answer.out_of_time:
                 # What the list said of it stands; that it has no dated events will be counted.
                 self._keep(task)
                 if not answer.missing:
                     self._refuse(f"{task.invocation_id} of {task.function}", answer)
-
-    def _take(self, query: Query, page: Page) -> None:
-        self.listed.answered = True
-        if query.status in UNFINISHED:
-            self.listed.taken = min(page.moment, self.listed.taken or page.moment)
-        for task in page.tasks:
-            if self._listing.read and not task.events:
-                self._lister.read(query, task)
-            else:
-                self._keep(task)
+            elif not answer.out_of_time:
+                self._refuse(str(query.function), answer)
 
     def _keep(self, task: Task) -> None:
         record = dict(task.record or {})
-        if not self._listing.payloads:  # reading a task by itself brings them along
-            record = {name: value for name, value in record.items() if name not in PAYLOADS}
-        if self._listing.save is not None:
-            self._listing.save({**record, "qualifier": task.function.qualifier})
-        self._listing.step(1)
-        kept = _in_order(record) if self._listing.records else None
-        self.listed.tasks.append(task._replace(record=kept))
+        if not self.payloads:  # reading a task by itself brings them along
+            record = {name: value for name, value in record.items() if name not in _PAYLOADS}
+        if self.save is not None:
+            self.save({**record, "qualifier": task.function.qualifier})
+        self.step(1)
+        self.tasks.append(task._replace(record=_in_order(record) if self.records else None))
 
     def _refuse(self, what: str, error: CloudError) -> None:
-        if not any(one.what == what for one in self.listed.refused):
-            self.listed.refused.append(Refused(what, error))
+        """Note once what was refused."""
+        if what not in [one.what for one in self.refused]:
+            refused = Refused(
+                what=what, http_status=error.http_status, error_code=error.error_code, error=error.detail
+            )
+            self.refused.append(refused)

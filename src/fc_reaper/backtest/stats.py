@@ -1,58 +1,73 @@
-"""What a replay found, what a change of policy changes, and how long the tasks of each function take."""
+"""What a replay found, what a change of policy changes, and how long the tasks of each function take.
+
+The models are what `--json` prints, lengths of time in seconds and moments in ISO 8601.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, get_args
 
-from fc_reaper.backtest.history import Outcome, longest, outcome_of
-from fc_reaper.evaluator.verdict import Verdict
-from fc_reaper.models import FINISHED, STOPPED, Function, Millis, Task
+from pydantic import BaseModel, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
+
+from fc_reaper.backtest.history import (
+    OUTCOMES,
+    Grounds,
+    Outcome,
+    Result,
+    Seconds,
+    Timestamp,
+    WholeTask,
+    longest,
+    outcome_of,
+)
+from fc_reaper.models import Function, Millis, Task, iso
 from fc_reaper.policy import Policy
+from fc_reaper.rules.duration import spell_duration
 
 
-class Stop(NamedTuple):
-    """A stop that a policy would have made: when, why, and what became of the task in truth.
+class Found(Result):
+    """A task that a policy would have reported or stopped: when first, why, and how it ended in truth."""
 
-    `task` is the whole record. `due_since` is the run at which the task became due. `saved` is the time in
-    Running after the stop (0 if it succeeded), `lost` the time in Running before it, milliseconds.
-    """
-
-    task: Task
-    at: Millis
-    verdict: Verdict
-    outcome: Outcome
-    due_since: Millis
-    saved: Millis
-    lost: Millis
-
-
-class Reported(NamedTuple):
-    """A task that a `report` policy would have reported, and the first run that would have."""
-
-    task: Task
-    at: Millis
-    verdict: Verdict
+    task: WholeTask
+    at: Timestamp
+    verdict: Grounds
     outcome: Outcome
 
 
-@dataclass
-class PolicyReplay:
+class Stop(Found):
+    """A stop; `saved` is the time in Running after it (0 if the task succeeded), `lost` the one before."""
+
+    due_since: Timestamp
+    saved: Annotated[Seconds, Field(serialization_alias="saved_s")]
+    lost: Annotated[Seconds, Field(serialization_alias="ran_s")]
+
+
+def by_outcome(found: Iterable[Found | Change]) -> dict[Outcome, int]:
+    """How many of them ended how."""
+    counts = Counter(one.outcome for one in found)
+    return {outcome: counts[outcome] for outcome in OUTCOMES}
+
+
+class PolicyReplay(BaseModel):
     """What one policy would have done. Counts are of tasks, each once, but `halted_runs`.
 
-    `halted_runs` are the runs that stopped none because too many were due. `tasks` are the numbers of the
-    tasks in the history that were `due`, `reported`, or held back by `budget`, `halted` or `holdout`;
-    `reasons` says of those that were unknown in some run what was missing.
+    `found` are the tasks that it stops or reports, in the order of time. `halted_runs` are the runs that
+    stopped none because too many were due. `tasks` are the numbers of the tasks in the history that were
+    `due`, `reported`, or held back by `budget`, `halted` or `holdout`; `reasons` says of those that were
+    unknown in some run what was missing.
     """
 
-    policy: Policy
-    stops: list[Stop] = field(default_factory=list)
-    reported: list[Reported] = field(default_factory=list)
+    policy: Annotated[Policy, Field(exclude=True)]
+    found: list[Stop | Found] = []
     halted_runs: int = 0
-    tasks: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    reasons: dict[int, str] = field(default_factory=dict)
+    tasks: Annotated[defaultdict[str, set[int]], Field(exclude=True)] = defaultdict(set)
+    reasons: Annotated[dict[int, str], Field(exclude=True)] = {}
+
+    @property
+    def stops(self) -> list[Stop]:
+        return [one for one in self.found if isinstance(one, Stop)]
 
     @property
     def due(self) -> int:
@@ -64,24 +79,10 @@ class PolicyReplay:
         return {why: len(self.tasks[why]) for why in ("budget", "halted", "holdout")}
 
     @property
-    def unknown_why(self) -> Counter[str]:
+    def unknown(self) -> Counter[str]:
         """How many tasks were unknown in some run and never due, by what was missing."""
         found = self.tasks["due"] | self.tasks["reported"]
         return Counter(why for number, why in self.reasons.items() if number not in found)
-
-    @property
-    def unknown(self) -> int:
-        return sum(self.unknown_why.values())
-
-    @property
-    def found(self) -> Sequence[Stop | Reported]:
-        """The tasks that it stops or reports, in the order of time."""
-        return self.stops if self.policy.stops else self.reported
-
-    @property
-    def outcomes(self) -> Counter[Outcome]:
-        """How the tasks that it found ended in truth."""
-        return Counter(one.outcome for one in self.found)
 
     @property
     def false_stops(self) -> list[Stop]:
@@ -93,175 +94,195 @@ class PolicyReplay:
     def saved(self) -> Millis:
         return sum(stop.saved for stop in self.stops)
 
+    @model_serializer(mode="wrap")
+    def _with_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        stops = self.policy.stops
+        first, last = (iso(one.at) for one in (self.found[0], self.found[-1])) if self.found else (None, None)
+        return {
+            "name": self.policy.name,
+            "line": self.policy.line,
+            "does": "stop" if stops else "report",
+            "tasks": len(self.found),
+            "first": first,
+            "last": last,
+            "outcomes": by_outcome(self.found),
+            "false_stops": len(self.false_stops) if stops else None,
+            "saved_s": self.saved / 1000,
+            "due": self.due if stops else None,
+            "held_back": self.held_back,
+            "unknown": {"tasks": self.unknown.total(), "why": dict(self.unknown.most_common())},
+            **dump(self),
+        }
 
-@dataclass
-class Replay:
+
+def _triggers(policies: Iterable[Policy]) -> list[dict[str, Any]]:
+    return [{"name": policy.name, "triggers": policy.triggers} for policy in policies]
+
+
+class Replay(BaseModel):
     """A whole replay.
 
     `first` and `last` are its first and last run, None when there was none; `runs` counts them all.
     `not_replayed` are the policies that no timer runs; `outside` counts tasks outside all replayed targets.
     """
 
-    policies: list[PolicyReplay]
-    not_replayed: list[Policy]
-    interval: Millis
-    outside: int = 0
-    runs: int = 0
-    first: Millis | None = None
-    last: Millis | None = None
+    policies: Annotated[list[PolicyReplay], Field(exclude=True)]
+    not_replayed: Annotated[list[Policy], PlainSerializer(_triggers)]
+    interval: Annotated[Seconds, Field(serialization_alias="interval_s")]
+    outside: Annotated[int, Field(serialization_alias="outside_targets")]
+    runs: int
+    first: Annotated[Timestamp | None, Field(serialization_alias="first_run")]
+    last: Annotated[Timestamp | None, Field(serialization_alias="last_run")]
 
     @property
     def stops(self) -> list[Stop]:
         return [stop for one in self.policies for stop in one.stops]
 
+    @property
+    def reported(self) -> int:
+        return sum(len(one.found) for one in self.policies if not one.policy.stops)
+
+    @property
+    def saved(self) -> Millis:
+        return sum(one.saved for one in self.policies)
+
 
 How = Literal["more", "less", "earlier", "later"]
-CHANGES: tuple[How, ...] = ("more", "less", "earlier", "later")
 
 
-class Change(NamedTuple):
-    """One task that two policy files treat differently, with its stops; None where it has none."""
+def _brief(stop: Stop | None) -> dict[str, Any] | None:
+    if stop is None:
+        return None
+    policy, rule = stop.verdict.policy, stop.verdict.rule
+    return {"policy": policy, "rule": rule, "at": iso(stop.at), "saved_s": stop.saved / 1000}
+
+
+class Change(Result):
+    """A task that two policy files treat differently, with its stops; None where it has none."""
 
     how: How
-    old: Stop | None
-    new: Stop | None
-
-    @property
-    def stop(self) -> Stop:
-        """The stop that there is: the new one where there are both."""
-        found = self.new or self.old
-        assert found is not None
-        return found
-
-    @property
-    def task(self) -> Task:
-        return self.stop.task
-
-    @property
-    def outcome(self) -> Outcome:
-        return self.stop.outcome
+    task: WholeTask
+    outcome: Outcome
+    old: Annotated[Stop | None, PlainSerializer(_brief)]
+    new: Annotated[Stop | None, PlainSerializer(_brief)]
 
 
-class Comparison(NamedTuple):
-    """All changes, and how many tasks both stop in the same run. `saved` is the new's less the old's."""
+def compare(old: Replay, new: Replay) -> tuple[dict[How, list[Change]], int]:
+    """What changes whether and when a task is stopped, and how many both stop in the same run.
 
-    changes: tuple[Change, ...]
-    same: int
-    saved: Millis
-
-    def of(self, how: How) -> list[Change]:
-        """The changes of one kind."""
-        return [change for change in self.changes if change.how == how]
-
-    def outcomes(self, how: How) -> Counter[Outcome]:
-        """How the tasks of the changes of one kind ended in truth."""
-        return Counter(change.outcome for change in self.of(how))
-
-
-def compare(old: Replay, new: Replay) -> Comparison:
-    """Compare two replays of one history: whether and when each task is stopped, whichever policy does it.
-
-    Sorted by kind, then tasks that succeeded first, then by time.
+    Which policy stops it makes no difference. Tasks that succeeded in truth come first, then it goes by time.
     """
-    before, after = _by_task(old.stops), _by_task(new.stops)
-    found = [_change(before.get(key), after.get(key)) for key in {**before, **after}]
-    changes = sorted((one for one in found if one is not None), key=_order)
-    saved = sum(stop.saved for stop in after.values()) - sum(stop.saved for stop in before.values())
-    return Comparison(tuple(changes), len(found) - len(changes), saved)
+    before, after = (
+        {
+            (str(stop.task.function), stop.task.invocation_id, stop.task.request_id or ""): stop
+            for stop in one.stops
+        }
+        for one in (old, new)
+    )
+    changes: dict[How, list[Change]] = {how: [] for how in get_args(How)}
+    every = {**before, **after}
+    for key in sorted(every, key=lambda key: (every[key].outcome != "succeeded", every[key].at, key)):
+        one, other, stop = before.get(key), after.get(key), every[key]
+        how = _how(one, other)
+        if how is not None:
+            change = Change(how=how, task=stop.task, outcome=stop.outcome, old=one, new=other)
+            changes[how].append(change)
+    return changes, len(every) - sum(map(len, changes.values()))
 
 
-def _by_task(stops: Iterable[Stop]) -> dict[tuple[object, ...], Stop]:
-    return {(stop.task.function, stop.task.invocation_id, stop.task.request_id): stop for stop in stops}
-
-
-def _change(old: Stop | None, new: Stop | None) -> Change | None:
+def _how(old: Stop | None, new: Stop | None) -> How | None:
     if old is None or new is None:
-        return Change("more" if old is None else "less", old, new)
+        return "more" if old is None else "less"
     if old.at == new.at:
         return None
-    return Change("earlier" if new.at < old.at else "later", old, new)
+    return "earlier" if new.at < old.at else "later"
 
 
-def _order(change: Change) -> tuple[int, bool, Millis, str, str]:
-    kind, task = CHANGES.index(change.how), change.task
-    return kind, change.outcome != "succeeded", change.stop.at, str(task.function), task.invocation_id
-
-
-MEASURES = (("queue", "queued_for"), ("run", "running_for"), ("alive", "alive_for"))
-"""What is measured, and the matcher key that limits it."""
+# How long tasks take.
 
 _SECOND: Millis = 1_000
 _MINUTE: Millis = 60_000
 
 
-class Spread(NamedTuple):
-    """The lengths of one measure, milliseconds; percentiles are by nearest rank.
+class Spread(BaseModel):
+    """How long tasks take by one clock; percentiles are by nearest rank.
 
     `limit` is the smallest limit in whole units under which no task that succeeded would have been stopped
-    at any interval; None when none succeeded. The unit is a second up to ten minutes, else a minute.
+    at any interval; None when none succeeded.
     """
 
-    measure: str
     clock: str
     tasks: int
-    p50: Millis
-    p95: Millis
-    p99: Millis
-    most: Millis
-    limit: Millis | None
-    unit: Millis
+    p50: Annotated[Seconds, Field(serialization_alias="p50_s")]
+    p95: Annotated[Seconds, Field(serialization_alias="p95_s")]
+    p99: Annotated[Seconds, Field(serialization_alias="p99_s")]
+    most: Annotated[Seconds, Field(serialization_alias="max_s")]
+    smallest_limit: str | None
+    limit: Annotated[Seconds | None, Field(serialization_alias="smallest_limit_s")]
+    unit: Annotated[Seconds, Field(serialization_alias="unit_s")]
 
 
-class Suggestion(NamedTuple):
-    """The tasks of one function that ended by themselves: how many ended how, and how long they took.
+class Suggestion(BaseModel):
+    """How long the tasks of one function took that ended by themselves, and how they ended.
 
     `stopped` counts those that somebody stopped, `alive` those that have not ended, `unknown` those with an
     unknown status: none of them is measured.
     """
 
-    function: Function
+    service: str | None
+    function: str
+    qualifier: str
     ended: dict[str, int]
     stopped: int
     alive: int
     unknown: int
-    spreads: tuple[Spread, ...]
+    measures: dict[str, Spread]
 
 
-def suggest(tasks: Iterable[Task]) -> list[Suggestion]:
+def suggest(tasks: Iterable[Task]) -> Iterator[Suggestion]:
     """Measure the tasks of each function, in the order of their names.
 
     `queue` is the longest wait since an enqueueing, `run` the longest attempt, `alive` the whole life from
     the first enqueueing. A task that never ran has no run.
     """
-    by_function: dict[Function, list[Task]] = {}
+    by_function: defaultdict[Function, list[Task]] = defaultdict(list)
     for task in tasks:
-        by_function.setdefault(task.function, []).append(task)
-    return [_suggestion(function, by_function[function]) for function in sorted(by_function, key=str)]
+        by_function[task.function].append(task)
+    measures = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
+    for function in sorted(by_function, key=str):
+        outcomes = Counter(map(outcome_of, by_function[function]))
+        ended = [task for task in by_function[function] if outcome_of(task) in ("succeeded", "failed")]
+        spreads = {measure: _spread(clock, ended) for measure, clock in measures.items()}
+        yield Suggestion(
+            service=function.service,
+            function=function.name,
+            qualifier=function.qualifier,
+            ended=Counter(task.status for task in ended),
+            stopped=outcomes["censored"],
+            alive=outcomes["open"],
+            unknown=outcomes["unknown"],
+            measures={measure: spread for measure, spread in spreads.items() if spread is not None},
+        )
 
 
-def _suggestion(function: Function, tasks: Sequence[Task]) -> Suggestion:
-    ended = [task for task in tasks if task.status in FINISHED and task.status != STOPPED]
-    outcomes = Counter(outcome_of(task) for task in tasks)
-    spreads = (_spread(measure, clock, ended) for measure, clock in MEASURES)
-    return Suggestion(
-        function,
-        dict(Counter(task.status for task in ended)),
-        outcomes["censored"],
-        outcomes["open"],
-        outcomes["unknown"],
-        tuple(spread for spread in spreads if spread is not None),
-    )
-
-
-def _spread(measure: str, clock: str, tasks: Sequence[Task]) -> Spread | None:
+def _spread(clock: str, tasks: Iterable[Task]) -> Spread | None:
     lengths = [(length, task.status) for task in tasks if (length := longest(task, clock, 0)) is not None]
     if not lengths:
         return None
     ordered = sorted(length for length, _ in lengths)
     good = max((length for length, status in lengths if status == "Succeeded"), default=None)
     limit, unit = (None, _SECOND) if good is None else smallest_limit(good)
-    p50, p95, p99 = (percentile(ordered, share) for share in (50, 95, 99))
-    return Spread(measure, clock, len(ordered), p50, p95, p99, ordered[-1], limit, unit)
+    return Spread(
+        clock=clock,
+        tasks=len(ordered),
+        p50=percentile(ordered, 50),
+        p95=percentile(ordered, 95),
+        p99=percentile(ordered, 99),
+        most=ordered[-1],
+        smallest_limit=None if limit is None else spell_duration(limit),
+        limit=limit,
+        unit=unit,
+    )
 
 
 def percentile(ordered: Sequence[Millis], share: int) -> Millis:
@@ -273,9 +294,10 @@ def percentile(ordered: Sequence[Millis], share: int) -> Millis:
 
 
 def smallest_limit(length: Millis) -> tuple[Millis, Millis]:
-    """The smallest limit, in whole units, that a task of that length is never seen over, and the unit.
+    """The smallest limit in whole units that a task of that length is never seen over, and the unit.
 
-    Exactly at a limit is not over it, and in the last millisecond of *length* the task has ended.
+    The unit is a second up to ten minutes, else a minute. Exactly at a limit is not over it, and in the last
+    millisecond of *length* the task has ended.
     """
     unit = _SECOND if length <= 10 * _MINUTE else _MINUTE
     return max(1, -(-(length - 1) // unit)) * unit, unit

@@ -13,20 +13,11 @@ from rich.text import Text
 from typer import Option
 
 from fc_reaper.backtest.history import outcome_of
-from fc_reaper.backtest.source import Listing, list_tasks
+from fc_reaper.backtest.source import Listing
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.app import Api, AsJson, Endpoint, History, Interval, PolicyFile, Read, environment
 from fc_reaper.cli.backtest import overview, summary
-from fc_reaper.cli.history import (
-    HistoryOptions,
-    Loaded,
-    headline,
-    left_out,
-    load_history,
-    print_refused,
-    replay_file,
-    replay_options,
-)
+from fc_reaper.cli.history import Past, load_past
 from fc_reaper.cli.output import (
     BAD,
     STRONG,
@@ -72,8 +63,8 @@ class Evidence(NamedTuple):
     policy: Policy
     now: RunResult
     lines: Lines
-    past: Replay
-    history: Loaded
+    replayed: Replay
+    past: Past
     unfinished: list[Function]
     complete: bool
 
@@ -122,7 +113,7 @@ def approve(
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     check_writable(str(settings.folder / lock_file), force=True)
     shown = candidates or list(stops.values())
-    evidence = _collect(file, shown, HistoryOptions(history, read, interval=interval), settings, env)
+    evidence = _collect(file, shown, settings, env, history=history, read=read, interval=interval)
     gone = [
         f"the exemption {one} is gone since the lock was written; put it back, or be sure"
         for one in before.exempt
@@ -200,15 +191,17 @@ def _lock_after(file: File, before: Lock, still: Collection[str], chosen: Sequen
 def _collect(
     file: File,
     policies: Sequence[Policy],
-    options: HistoryOptions,
     settings: Settings,
     env: Mapping[str, str],
+    *,
+    history: str | None,
+    read: bool,
+    interval: str | None,
 ) -> dict[str, Evidence]:
     """Run each policy dry, and replay the history under it, by its name.
 
     One that only an event runs that names its task cannot be tried.
     """
-    runs = replay_options(options, settings)
     policies = [one for one in policies if one.triggers != ("task",)]
     if not policies:
         return {}
@@ -217,13 +210,11 @@ def _collect(
     targets = list(dict.fromkeys(target for one in policies for target in one.targets))
     with progress("Counting the tasks ..."), interruptible() as interrupted:
         listing = Listing(targets, statuses=[UNFINISHED])
-        listed = list_tasks(listing, settings, read_credentials(env, Context()), interrupted.is_set)
-    unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listed.tasks}]
-    history = load_history(options, alone, settings, env)
+        listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
+    unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listing.tasks}]
+    past = load_past(alone, settings, env, history, read, interval=interval)
     return {
-        policy.name: Evidence(
-            policy, *ran, replay_file(one, history, runs), history, unfinished, not listed.refused
-        )
+        policy.name: Evidence(policy, *ran, past.replay(one), past, unfinished, not listing.refused)
         for policy, one, ran in zip(policies, alone, now, strict=True)
     }
 
@@ -242,15 +233,15 @@ def _objections(evidence: Evidence | None) -> Iterator[str]:
     """What speaks against approving a policy, each with what to do."""
     if evidence is None:
         return
-    policy, now, lines, replayed, loaded, unfinished, complete = evidence
-    (past,) = replayed.policies
+    policy, now, lines, replay, past, unfinished, complete = evidence
+    (replayed,) = replay.policies
     for line in lines.of("halted"):
         yield f"right now it would be halted: {line.why}; see who is due, and change the policy"
     if now.result.partial or lines.of("list_failed") or not complete:
         yield "not all tasks could be listed; see what fc-reaper plan cannot list, and try again"
     due = now.result.policies.get(policy.name, PolicyCounts()).due
     yield from _too_many(due, _watched(policy, unfinished), "unfinished tasks", "are due right now")
-    tasks = loaded.history.tasks
+    tasks = past.history.tasks
     by_itself = (task.function for task in tasks if outcome_of(task) in ("succeeded", "failed"))
     records, ended = _watched(policy, (task.function for task in tasks)), _watched(policy, by_itself)
     if records == 0:
@@ -261,16 +252,16 @@ def _objections(evidence: Evidence | None) -> Iterator[str]:
             f"{number} of its functions ended without a stop in the history, too few to tell; wait for more, "
             "or give a longer one with --history"
         )
-    if past.false_stops:
+    if replayed.false_stops:
         yield (
-            f"{counted(len(past.false_stops), 'task')} that it would have stopped succeeded in truth; "
+            f"{counted(len(replayed.false_stops), 'task')} that it would have stopped succeeded in truth; "
             "fc-reaper backtest --suggest shows the smallest limit without a false stop"
         )
-    yield from _too_many(len(past.stops), records, "tasks", "would have been stopped in the history")
-    if past.halted_runs:
-        runs = counted(past.halted_runs, "run")
+    yield from _too_many(len(replayed.stops), records, "tasks", "would have been stopped in the history")
+    if replayed.halted_runs:
+        runs = counted(replayed.halted_runs, "run")
         yield f"it would have been halted in {runs} of the history; see fc-reaper backtest, and change it"
-    if loaded.refused:
+    if past.history.refused:
         yield "not all of the history could be read; try again, or give one with --history"
 
 
@@ -294,12 +285,12 @@ def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> 
         show_plan(one.now, one.lines)
         show(*map(not_listed, one.lines.of("list_failed")), "")
     if evidence:
-        history, replays = evidence[0].history, [past for one in evidence for past in one.past.policies]
+        past, replays = evidence[0].past, [policy for one in evidence for policy in one.replayed.policies]
         show(Text("What would have been done", STRONG), "")
-        show(*headline(history, evidence[0].past), "", overview(replays), "")
-        show(*(line for past in replays for line in summary(past)))
-        show(*left_out(history, [(one.policy.name, one.past) for one in evidence]), "")
-        print_refused(history)
+        show(*past.headline(evidence[0].replayed), "", overview(replays), "")
+        show(*(line for one in replays for line in summary(one)))
+        show(*past.left_out((one.policy.name, one.replayed) for one in evidence), "")
+        past.print_refused()
     for policy in policies:
         if policy.triggers == ("task",):
             show(f"{policy.name}: only an event that names a task runs it, so it could not be tried.", "")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from datetime import datetime, timezone
 
-from fc_reaper.backtest.history import History, first_enqueued, longest, outcome_of
+from fc_reaper.backtest.history import History, longest, outcome_of
 from fc_reaper.backtest.replay import run_by_timer
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.output import CommandError, printable
-from fc_reaper.models import Millis, Task
+from fc_reaper.models import Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
@@ -53,45 +53,42 @@ def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
     raise CommandError(f"--draw {name}: a timer runs no policy of that name; there is {known}")
 
 
-def draw(history: History, replayed: Replay, policy: Policy, source: str) -> str:
+def draw(history: History, replayed: Replay, policy: Policy) -> str:
     """The chart of *policy* as the text of an SVG file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     clock, limit = policy.match.limits[0] if policy.match.limits else ("alive_for", None)
-    stopped = {
-        id(stop.task) for one in replayed.policies if one.policy.name == policy.name for stop in one.stops
-    }
+    stopped = {id(stop.task) for stop in replayed.stops if stop.verdict.policy == policy.name}
     dots: dict[str, list[tuple[datetime, float]]] = {kind: [] for kind in _MARKS}
     for task in history.tasks:
-        length = longest(task, clock, history.end)
+        length = longest(task, clock, history.end or 0)
         if length is not None and any(target.fits(task.function) for target in policy.targets):
-            enqueued = datetime.fromtimestamp(first_enqueued(task) / 1000, timezone.utc)
-            dots[_kind(task, id(task) in stopped)].append((enqueued, max(length, 1000) / 1000))
+            begin = datetime.fromtimestamp(task.events[0].at / 1000, timezone.utc)
+            dots[_kind(task, id(task) in stopped)].append((begin, max(length, 1000) / 1000))
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}):
         figure = Figure(figsize=(10, 6), layout="constrained")
         axes = figure.add_subplot(
             title=printable(f"{policy.name}: {clock} of {', '.join(map(str, policy.targets))}"),
-            xlabel=printable(f"first enqueued (UTC); {source}"),
+            xlabel=printable(f"first event (UTC); {history.source}"),
             ylabel=f"longest {clock}",
             yscale="log",
         )
         for kind, (label, marker, colour) in _MARKS.items():
             if found := dots[kind]:
-                many = len(found) > _MANY
                 axes.scatter(
-                    *zip(*found, strict=True), marker=marker, color=colour, rasterized=many,
+                    *zip(*found, strict=True),
+                    marker=marker,
+                    color=colour,
+                    rasterized=len(found) > _MANY,
                     label=f"{label}: {len(found):,}",
-                )  # fmt: skip
+                )
         if limit is not None:
-            longest_limit: Millis = limit.at_most if isinstance(limit, CarriedLimit) else limit
-            what = "at most" if isinstance(limit, CarriedLimit) else "limit"
-            axes.axhline(
-                longest_limit / 1000,
-                color="tab:red",
-                linestyle="--",
-                label=f"{what} {spell_duration(longest_limit)}",
+            at_most, what = (
+                (limit.at_most, "at most") if isinstance(limit, CarriedLimit) else (limit, "limit")
             )
+            label = f"{what} {spell_duration(at_most)}"
+            axes.axhline(at_most / 1000, color="tab:red", linestyle="--", label=label)
         seen = axes.get_ylim()
         axes.set_yticks(_TICKS, labels=[spell_duration(seconds * 1000) for seconds in _TICKS])
         axes.set_ylim(seen)

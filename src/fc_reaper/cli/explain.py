@@ -36,12 +36,12 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
-from fc_reaper.clock import SYSTEM_CLOCK, iso
+from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, Step
 from fc_reaper.evaluator.verdict import Kind, Member
-from fc_reaper.models import ALIVE, Exit, Function, Millis, Snapshot, Task
+from fc_reaper.models import ALIVE, Exit, Function, Millis, Snapshot, Task, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration

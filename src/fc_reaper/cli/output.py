@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fc_reaper.backtest.history import Refused
 from fc_reaper.errors import CloudError, ReaperError
 from fc_reaper.log_lines import ListFailed, TaskLine
 from fc_reaper.models import LATEST, Exit
@@ -101,7 +102,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def advice_for(failures: Iterable[CloudError | ListFailed | TaskLine]) -> list[str]:
+def advice_for(failures: Iterable[CloudError | Refused | ListFailed | TaskLine]) -> list[str]:
     """What to check after these failures, one line each, each advice once."""
     return list(dict.fromkeys(_advice(one.http_status, one.error_code.lower()) for one in failures))
 
@@ -149,14 +150,9 @@ def inner(name: str, *further: str | int) -> Any:
     return Field(None, validation_alias=AliasPath(name, *further))
 
 
-def dump(view: type[View], value: object) -> dict[str, Any]:
-    """*value* as the JSON object that *view* makes of it."""
-    return view.model_validate(value).model_dump(mode="json")
-
-
 def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Write one JSON object on one line to standard output."""
-    print_line(json.dumps(value.model_dump(mode="json") if isinstance(value, BaseModel) else value))
+    """Write one JSON object, with any models in it, on one line to standard output."""
+    print_line(json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True)))
 
 
 # Tables

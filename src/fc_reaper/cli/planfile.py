@@ -28,11 +28,10 @@ from pydantic import (
 
 from fc_reaper.cli.incident import Incident
 from fc_reaper.cli.output import CommandError
-from fc_reaper.clock import iso
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.log_lines import Lines, ResultTask
-from fc_reaper.models import Function, Millis, Task, TaskEvent
+from fc_reaper.models import Function, Millis, Task, TaskEvent, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint, fingerprint

@@ -20,45 +20,40 @@ _LONGEST = 10**11
 class Moments(NamedTuple):
     """What the verdict on a task depends on as time goes on.
 
-    `ages` are the ages, by clock, at which a result may change; `carried` are the limits that tasks carry.
-    `any_time` says that a rule or an expression uses the time in another way, so that any moment may count.
+    `limits` are the lengths, by clock, after which a result may change; a task may carry its own. `any_time`
+    says that a rule or an expression uses the time in another way, so that any moment may count.
     """
 
-    ages: tuple[tuple[str, Millis], ...]
-    carried: tuple[tuple[str, CarriedLimit], ...]
+    limits: tuple[tuple[str, Millis | CarriedLimit], ...]
     any_time: bool
 
     def after(self, task: Task, now: Millis, started_time: StartedTime) -> Iterator[Millis]:
         """The moments after *now*, in no order, at which the verdict on *task* as it is may change."""
         moment = Moment(now, started_time, read=True)
-        carried = [(clock, carried_limit(limit, task, moment)) for clock, limit in self.carried]
-        limits = [(clock, limit + 1) for clock, limit in carried if isinstance(limit, int)]
-        for clock, length in (*self.ages, *limits):
+        for clock, limit in self.limits:
             known = age(clock, task, now, started_time) if task.status in CLOCKS[clock] else None
-            if known is not None and length > known.ms:
-                yield now + length - known.ms
+            length = carried_limit(limit, task, moment) if isinstance(limit, CarriedLimit) else limit
+            if known is not None and isinstance(length, int) and length >= known.ms:
+                yield now + length + 1 - known.ms
 
 
 def moments_of(policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Moments:
     """All that may change the verdict on a task by *policies* and *exempt*."""
-    policies = list(policies)
+    policies, exempt = list(policies), list(exempt)
     matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
     rules = [rule for matcher in matchers for rule in matcher.rules]
-    clocks = dict.fromkeys((rule.key, rule.wanted) for rule in rules if isinstance(rule, Clock))
     expressions = [one for matcher in exempt for one in matcher.expressions]
     expressions += [one for policy in policies for one in policy.expressions]
     compared = [_compared_ages(one.tree) for one in dict.fromkeys(expressions)]
-    ages = [(clock, limit + 1) for clock, limit in clocks if isinstance(limit, int)]
-    ages += [one for found in compared for one in found or ()]
+    limits = [limit for matcher in matchers for limit in matcher.limits]
     return Moments(
-        ages=tuple(dict.fromkeys(ages)),
-        carried=tuple((clock, limit) for clock, limit in clocks if isinstance(limit, CarriedLimit)),
+        limits=tuple(dict.fromkeys((*limits, *(one for found in compared for one in found or ())))),
         any_time=None in compared or any(not rule.timeless and not isinstance(rule, Clock) for rule in rules),
     )
 
 
 def _compared_ages(node: Any) -> list[tuple[str, Millis]] | None:
-    """The ages at which comparisons with a number may change; None where *node* uses ages in another way."""
+    """The ages after which comparisons with a number may change; None where ages are used in another way."""
     if not isinstance(node, Mapping) or not Expression("", node).needs_ages:
         return []
     if node["type"] == "comparator":
@@ -66,7 +61,7 @@ def _compared_ages(node: Any) -> list[tuple[str, Millis]] | None:
             clock, seconds = _clock(one), other.get("value") if other["type"] == "literal" else None
             if clock is not None and isinstance(seconds, (int, float)) and 0 <= seconds < _LONGEST:
                 near = floor(seconds * 1000)
-                return [(clock, length) for length in range(near - 1, near + 3)]
+                return [(clock, length) for length in range(near - 2, near + 2)]
     parts = [_compared_ages(child) for child in node["children"]]
     return None if not parts or None in parts else [one for part in parts for one in part or ()]
 
