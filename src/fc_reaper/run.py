@@ -107,7 +107,17 @@ def run(
     except SettingsError as error:
         refused = error
     trigger = parse_event(event, own_account(dependencies.env, context))
-    log = _log(dependencies, context, settings, trigger)
+    enforces = settings is not None and settings.mode == "enforce" and not trigger.dry_run
+    log = JsonLog(
+        dependencies.stream,
+        dependencies.clock,
+        verbose=settings is not None and settings.verbose,
+        listener=dependencies.listener,
+        run_id=str(UUID(int=dependencies.random.getrandbits(128), version=4)),
+        request_id=context.request_id or "",
+        mode="enforce" if enforces else "dry-run",
+        trigger=trigger.kind,
+    )
     report = Report(log, settings, shown=dependencies.shown)
     try:
         if settings is None:
@@ -131,22 +141,6 @@ def own_account(env: Mapping[str, str], context: Context) -> OwnAccount:
     region = env.get("FC_REGION") or context.region or None
     account = env.get("FC_ACCOUNT_ID") or context.account_id or None
     return OwnAccount(region=region, account=account)
-
-
-def _log(
-    dependencies: Dependencies, context: Context, settings: Settings | None, trigger: Trigger
-) -> JsonLog:
-    enforces = settings is not None and settings.mode == "enforce" and not trigger.dry_run
-    return JsonLog(
-        dependencies.stream,
-        dependencies.clock,
-        verbose=settings is not None and settings.verbose,
-        listener=dependencies.listener,
-        run_id=str(UUID(int=dependencies.random.getrandbits(128), version=4)),
-        request_id=context.request_id or "",
-        mode="enforce" if enforces else "dry-run",
-        trigger=trigger.kind,
-    )
 
 
 def _sweep(

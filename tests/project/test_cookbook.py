@@ -163,7 +163,7 @@ def idle_calls(file: PolicyFile) -> int:
     kind, _, name = (file.policies[0].triggers or ("timer",))[0].partition(":")
     scope = scope_of([Request(kind, name or None, Selector(), "")], file.policies)
     return sum(
-        len(queries(function, compile_policies(function, scope.policies(function), file.exempt), 0))
+        len(queries(function, compile_policies(function, list(scope.policies(function)), file.exempt), 0))
         for function in scope.functions(())
     )
 

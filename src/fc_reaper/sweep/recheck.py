@@ -33,6 +33,8 @@ Counted = list[tuple[Member, Task]]
 class _Group:
     """A concurrency group, first the tasks that stay, and which of them counted when last read."""
 
+    policy: Policy
+    at_most: int
     order: Sequence[Task]
     lock: Lock = field(default_factory=Lock)
     counted: Counted = field(default_factory=list)
@@ -69,7 +71,7 @@ class Recheck:
         with group.lock:
             begin = self._clock.monotonic()
             if begin >= group.until:
-                group.counted = self._count(due, group.order, until)
+                group.counted = self._count(due, group, until)
                 took = self._clock.monotonic() - begin
                 group.until = begin + max(FRESH, 2 * took)
 
@@ -78,35 +80,30 @@ class Recheck:
         fresh = evaluate(seen.task, policies, seen.moment)
         if fresh.kind is Kind.DUE:
             return fresh
-        policy = self._policy(due)
+        group = self._group(due)
+        policy = group.policy
         member = next((one for one in fresh.members if one.policy == policy.name), None)
         if member is None or not member.selectable or member.group != due.verdict.members[0].group:
             return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
-        counted = [
-            one
-            for one in self._group(due).counted
-            if still_counted(policy, member, one[0], seen.task, one[1])
-        ]
-        if len(counted) < _at_most(policy):
+        counts = (still_counted(policy, member, other, seen.task, task) for other, task in group.counted)
+        if sum(counts) < group.at_most:
             return _spared(policy, "it is not one too many any more")
         return too_many(policy, member, fresh)
 
-    def _policy(self, due: Evaluation) -> Policy:
-        return self._selections[due.verdict.policy or ""].policy
-
     def _group(self, due: Evaluation) -> _Group:
         selection = self._selections[due.verdict.policy or ""]
-        key = selection.policy.name, due.verdict.members[0].group
+        policy, order = selection.policy, selection.group_order.get(key_of(due.task), ())
+        key = policy.name, due.verdict.members[0].group
         with self._lock:
             if key not in self._groups:
-                self._groups[key] = _Group(selection.group_order.get(key_of(due.task), ()))
+                self._groups[key] = _Group(policy, policy.keep.at_most if policy.keep else 0, order)
             return self._groups[key]
 
-    def _count(self, due: Evaluation, order: Sequence[Task], until: Deadline) -> Counted:
+    def _count(self, due: Evaluation, group: _Group, until: Deadline) -> Counted:
         """As many of the group as are needed, read in its order; no task is read in vain."""
         counted: Counted = []
-        rest = iter(order)
-        while wanted := _at_most(self._policy(due)) - len(counted):
+        rest = iter(group.order)
+        while wanted := group.at_most - len(counted):
             batch = list(islice(rest, wanted))
             if not batch:
                 break
@@ -126,11 +123,6 @@ class Recheck:
         members = evaluate(seen.task, policies, seen.moment).members
         record = seen.task._replace(record=None)
         return [(one, record) for one in members if one.policy == due.verdict.policy]
-
-
-def _at_most(policy: Policy) -> int:
-    assert policy.keep is not None
-    return policy.keep.at_most
 
 
 def _spared(policy: Policy, why: str) -> Verdict:

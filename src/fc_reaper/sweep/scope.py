@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
-from operator import attrgetter
 from typing import NamedTuple
 
 from fc_reaper.clock import Deadline
@@ -70,20 +69,18 @@ class Scope:
         found = [one for one in existing if any(target.fits(one) for target in patterns)]
         return list(dict.fromkeys(literal + found))
 
-    def policies(self, function: Function) -> list[Policy]:
-        """The policies by which the tasks of *function* are evaluated, in the order of the file."""
-        return in_order(area.policy for area in self.areas if area.fits(function))
+    def policies(self, function: Function) -> set[Policy]:
+        """The policies by which the tasks of *function* are evaluated."""
+        return {area.policy for area in self.areas if area.fits(function)}
 
-    def counting(self, function: Function) -> list[Policy]:
-        """The policies for which the tasks of *function* only count, in the order of the file.
+    def counting(self, function: Function) -> set[Policy]:
+        """The policies for which the tasks of *function* count, those by which they are evaluated among them.
 
         Those are `keep` policies in whose targets the run is about other functions, and with them the stop
         policies to which a task may belong, so that it counts for no `keep` policy.
         """
-        found = [area.policy for area in self.counted if area.fits(function)]
-        if found:
-            found += [area.policy for area in self.beside if area.fits(function)]
-        return [policy for policy in in_order(found) if policy not in self.policies(function)]
+        found = {area.policy for area in self.counted if area.fits(function)}
+        return found | {area.policy for area in self.beside if found and area.fits(function)}
 
 
 def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
@@ -266,8 +263,12 @@ class Finder:
             elif len(snapshots) == 1:
                 self._report.served += 1
                 yield snapshots[0], scopes[request]
+            elif not snapshots:
+                self._report.refuse("no task of this invocation id among the targets", request.part)
             else:
-                self._report.refuse(_why_none(snapshots), request.part)
+                places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
+                why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
+                self._report.refuse(why, request.part)
 
     def is_complete(self, scope: Scope) -> bool:
         """Whether the functions that the patterns of *scope* match could be listed."""
@@ -289,15 +290,3 @@ class Finder:
             return None
         self._report.answered = True
         return known
-
-
-def _why_none(snapshots: Sequence[Snapshot]) -> str:
-    if not snapshots:
-        return "no task of this invocation id among the targets"
-    places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
-    return f"several tasks have this invocation id: {places}; name service, function and qualifier"
-
-
-def in_order(policies: Iterable[Policy]) -> list[Policy]:
-    """*policies*, each once, in the order of the file."""
-    return sorted(set(policies), key=attrgetter("index"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from operator import attrgetter
 
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of
@@ -16,7 +16,9 @@ from fc_reaper.policy import Policy
 from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.executor import Executor, is_same
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
-from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, in_order, is_own
+from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, is_own
+
+_BY_INDEX = attrgetter("index")
 
 _FOR_SCANNING = 0.6
 """Share of the time that scanning may take, so that what was found can still be stopped."""
@@ -42,8 +44,7 @@ class Sweep:
 
     def run(self, requests: Sequence[Request]) -> None:
         """Stop the due tasks that *requests* are about."""
-        with self._closing():
-            self._stop_due(self._requested(requests), room=self._report.room)
+        self._stop_due(self._requested(requests), room=self._report.room)
 
     def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
@@ -59,33 +60,28 @@ class Sweep:
             key = verdict.policy, task.function
             # Whether a task is one too many depends on the others, so it is evaluated as in any run.
             if key not in self._of_planned and verdict.rule != KEEP:
-                self._of_planned[key] = self._compile(task.function, [by_name[verdict.policy or ""]])
-        with self._closing():
-            self._stop_due(self._still_due(planned), room=len(planned), planned=True, most=most)
+                self._of_planned[key] = self._compile(task.function, {by_name[verdict.policy or ""]})
+        self._stop_due(self._still_due(planned), room=len(planned), planned=True, most=most)
 
     def _stop_due(
         self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
     ) -> None:
         """Select among *due*, stop and verify, and report what is left."""
-        selections = select(
-            due,
-            self._policy.policies,
-            room=room,
-            incomplete=self._is_incomplete,
-            settled=self._scanner.settle,
-            allowance=self._allowance,
-        )
-        for one in selections:
-            if one.duplicates:
-                self._report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
-        tried = self._executor.run(selections, planned=planned, most=most)
-        for one in selections:
-            self._report.held_back(one, tried[one.policy.name])
-
-    @contextmanager
-    def _closing(self) -> Iterator[None]:
         try:
-            yield
+            selections = select(
+                due,
+                self._policy.policies,
+                room=room,
+                incomplete=self._is_incomplete,
+                settled=self._scanner.settle,
+                allowance=self._allowance,
+            )
+            for one in selections:
+                if one.duplicates:
+                    self._report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
+            tried = self._executor.run(selections, planned=planned, most=most)
+            for one in selections:
+                self._report.held_back(one, tried[one.policy.name])
         finally:
             self._context.pool.close()
             self._context.cloud.close()
@@ -101,7 +97,8 @@ class Sweep:
         functions = self._finder.functions(scope, soon)
         # Begins anywhere, so that where time is short it is not always the same functions that go without.
         start = self._context.random.randrange(len(functions)) if functions else 0
-        self._prepare(scope, functions[start:] + functions[:start])
+        for one in functions[start:] + functions[:start]:
+            self._policies[one] = self._compile(one, scope.policies(one), scope.counting(one))
         self._report.counts["functions"] = len(functions)
         named = [one for one in requests if one.selector.invocation_id is not None]
         for snapshot, its_scope in self._finder.named(named, soon) if named else ():
@@ -111,8 +108,7 @@ class Sweep:
                 self._report.counts["functions"] += 1
             policies = {one for its in (its_scope, scope) for one in its.policies(task.function)}
             counting = {one for its in (its_scope, scope) for one in its.counting(task.function)}
-            compiled = self._compile(task.function, in_order(policies), in_order(counting - policies))
-            self._of_named[key] = compiled
+            self._of_named[key] = compiled = self._compile(task.function, policies, counting)
             yield from self._scanner.scan_one(snapshot, compiled)
         yield from self._scanner.scan(self._policies, self._until)
 
@@ -134,7 +130,8 @@ class Sweep:
         running = [one for one in self._policy.policies if set(one.triggers) != {"task"}]
         every = [Area(EVERYTHING, one, one.targets) for one in running]
         scope = Scope([one for one in every if one.policy.name in keeps])
-        self._prepare(Scope(every), self._finder.functions(scope, self._until))
+        for function in self._finder.functions(scope, self._until):
+            self._policies[function] = self._compile(function, Scope(every).policies(function))
         for found in self._scanner.scan(self._policies, self._until):
             if not found.verdict.members:
                 self._report.evaluated(found.verdict, -1)
@@ -146,21 +143,17 @@ class Sweep:
             )
             yield found._replace(verdict=found.verdict._replace(members=members))
 
-    def _prepare(self, scope: Scope, functions: Sequence[Function]) -> None:
-        """Compile the policies of each of *functions*."""
-        for one in functions:
-            self._policies[one] = self._compile(one, scope.policies(one), scope.counting(one))
-
     def _compile(
-        self, function: Function, policies: Sequence[Policy], counted: Sequence[Policy] = ()
+        self, function: Function, policies: Set[Policy], counting: Set[Policy] = frozenset()
     ) -> FunctionPolicies:
+        """Compile the policies of a function, in the order of the file."""
         return compile_policies(
             function,
-            policies,
+            sorted(policies, key=_BY_INDEX),
             self._policy.exempt,
             started_time=self._context.settings.started_time,
             own_function=is_own(function, self._context.settings.ourselves),
-            counted=counted,
+            counted=sorted(counting - policies, key=_BY_INDEX),
         )
 
     def _policies_of(self, one: Evaluation) -> FunctionPolicies:
