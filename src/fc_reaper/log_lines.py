@@ -1,7 +1,7 @@
 """The log lines and the result of a run as pydantic models: what they hold, for whoever reads them.
 
-docs/log-schema.json is written from them by scripts/schemas.py. To add a field: add it to the model, pass it
-where the line is logged, and run that script. The deployed function only writes lines: it never imports this.
+scripts/schemas.py writes docs/log-schema.json from them. The deployed function writes lines without importing
+this module. CONTRIBUTING.md explains how to add a field.
 """
 
 from __future__ import annotations

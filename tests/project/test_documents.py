@@ -11,6 +11,7 @@ from scripts.schemas import out_of_date
 from fc_reaper.cli.app import app
 from fc_reaper.settings import Settings
 from tests.project.files import ROOT, project_files
+from tests.project.markdown import code
 
 # Written so that no pattern finds itself.
 STRAY = {
@@ -75,6 +76,17 @@ def test_every_file_that_is_named_exists() -> None:
         if not any((folder / path).exists() for folder in (ROOT, ROOT / "src" / "fc_reaper"))
     ]
     assert not absent, "\n".join(absent)
+
+
+def test_what_the_guide_for_contributors_names_exists() -> None:
+    """Modules by the end of their path; single words in the code of the project."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    sources = {f"/{path.as_posix()}": ROOT / path for path in project_files() if path.suffix == ".py"}
+    named = set(re.findall(r"[\w/]+\.py\b", text)) - {"src/fc_reaper/cli/NAME.py", "tests/cli/test_NAME.py"}
+    assert not {name for name in named if not any(path.endswith(f"/{name}") for path in sources)}
+    words = {word for line in text.splitlines() for word in code(line) if word.isidentifier()} - {"NAME"}
+    known = {word for path in sources.values() for word in re.findall(r"\w+", path.read_text("utf-8"))}
+    assert not words - known
 
 
 def test_make_help_explains_every_target() -> None:

@@ -1,8 +1,8 @@
 """Alerts and other notifications about functions, one tolerant reader a sender.
 
-To add a sender, write a reader and list it in `_READERS`. It takes the object of a notification and returns
-its alerts, or None if another sender wrote it. `_alert` decides by an alert's state whether anything follows,
-and `_target` reads which function it names.
+A reader takes the object of a notification and returns its alerts, or None if another sender wrote it.
+`_alert` decides by an alert's state whether anything follows, and `_target` reads which function it names.
+CONTRIBUTING.md explains how to add a sender.
 """
 
 from __future__ import annotations
