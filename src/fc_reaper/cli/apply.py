@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 
+from pydantic import BaseModel
 from typer import Argument, Option
 
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
@@ -17,7 +18,6 @@ from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import (
     CommandError,
     LogStream,
-    View,
     advice_for,
     counted,
     interruptible,
@@ -83,7 +83,7 @@ class Applied(NamedTuple):
     fault: str | None = None
 
 
-class Outcome(View):
+class Outcome(BaseModel):
     """What became of one planned task.
 
     `confirmed` is whether it was seen Stopped, None where nothing was stopped. `status` is its status when it

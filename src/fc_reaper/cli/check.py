@@ -7,25 +7,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 from rich.text import Text
 from typer import Argument
 
 from fc_reaper.cli.app import AsJson, PolicyFile, environment
-from fc_reaper.cli.explain import KeepView
+from fc_reaper.cli.explain import keep_text
 from fc_reaper.cli.output import (
     STRONG,
     CommandError,
-    Does,
-    Percent,
-    Texts,
-    Triggers,
-    View,
     counted,
-    inner,
+    percent,
     print_json,
     print_line,
     printable,
+    short,
     show,
     table,
 )
@@ -85,7 +81,7 @@ def check(
     report = _report(file, settings)
     if as_json:
         with_lint = [{**_issue_json(warning), "lint": warning.lint} for warning in warnings]
-        print_json({**report.model_dump(mode="json"), "warnings": with_lint})
+        print_json({**dict(report), "warnings": with_lint})
     else:
         _show(report, file, settings)
     for warning in warnings:
@@ -107,7 +103,7 @@ def schema() -> int:
 # The report, which --json prints
 
 
-class CostView(View):
+class Cost(BaseModel):
     """The calls that one policy makes for each function in a run.
 
     `lists_all` are the statuses that are listed whole, `lists_overdue` those of which only tasks are listed
@@ -124,29 +120,39 @@ class CostView(View):
     why: list[str]
 
 
-class PolicyView(View):
-    name: str
-    line: int
-    does: Does = inner("stops")
-    reason: str
-    targets: Texts
-    triggers: Triggers
-    keep: KeepView | None
-    budget_per_run: int | None = inner("per_run")
-    budget_per_day: int | None = inner("per_day")
-    halt_over: int | None
-    holdout_percent: Percent = inner("holdout")
-    examples: Annotated[int, BeforeValidator(len)]
-    cost: CostView = inner("cost")
+class CheckedPolicy(BaseModel):
+    """One policy: what it means and what it costs."""
+
+    policy: Annotated[Policy, Field(exclude=True)]
+    cost: Cost
+
+    @model_serializer(mode="wrap")
+    def _with_policy(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        policy, keep, holdout = self.policy, self.policy.keep, self.policy.holdout
+        return {
+            "name": policy.name,
+            "line": policy.line,
+            "does": "stop" if policy.stops else "report",
+            "reason": policy.reason,
+            "targets": list(map(str, policy.targets)),
+            "triggers": policy.triggers or ["all"],
+            "keep": keep and {**dict(keep), "per": None if keep.per is None else str(keep.per)},
+            "budget_per_run": policy.per_run if policy.stops else None,
+            "budget_per_day": policy.per_day if policy.stops else None,
+            "halt_over": policy.halt_over,
+            "holdout_percent": None if holdout is None else holdout / 100,
+            "examples": len(policy.examples),
+            **dump(self),
+        }
 
 
-class CheckReport(View):
+class Report(BaseModel):
     """`idle_calls` are the calls of a timer's run for all literal targets while nothing is alive."""
 
     valid: Literal[True] = True
     source: str
     exempt: int
-    policies: list[PolicyView]
+    policies: list[CheckedPolicy]
     discovery: list[str]
     idle_calls: int
     not_approved: dict[str, str]
@@ -157,27 +163,19 @@ def _issue_json(issue: Issue) -> dict[str, Any]:
     return {**place, "cause": issue.what, "remedy": issue.remedy, "text": issue.text}
 
 
-def _report(file: File, settings: Settings) -> CheckReport:
+def _report(file: File, settings: Settings) -> Report:
     patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
-    return CheckReport(
+    return Report(
         source=file.source,
         exempt=len(file.exempt),
-        policies=[_policy_view(policy, file, settings) for policy in file.policies],
+        policies=[CheckedPolicy(policy=one, cost=cost_of(one, file, settings)) for one in file.policies],
         discovery=sorted({"FC 3.0" if target.service is None else "FC 2.0" for target in patterns}),
         idle_calls=_idle_calls(file, settings),
         not_approved=read_unapproved(settings, file),
     )
 
 
-def _policy_view(policy: Policy, file: File, settings: Settings) -> PolicyView:
-    view = PolicyView.model_validate(policy)
-    if not policy.stops:
-        view.budget_per_run = view.budget_per_day = None
-    view.cost = cost_of(policy, file, settings)
-    return view
-
-
-def cost_of(policy: Policy, file: File, settings: Settings) -> CostView:
+def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
     """What *policy* costs by itself."""
     listed = [
         query
@@ -191,7 +189,7 @@ def cost_of(policy: Policy, file: File, settings: Settings) -> CostView:
     elif len(unlisted(policy, settings.api_version)) == len(policy.targets):
         listed = [query for query in listed if query.status != DEQUEUED]
     whole = [query.status for query in listed if query.started_before is None]
-    return CostView(
+    return Cost(
         lists_all=whole,
         # A query is a second weaker than the limit.
         lists_overdue={
@@ -265,47 +263,47 @@ def _why_whole(policy: Policy, settings: Settings) -> str:
 # Tables
 
 
-def _show(report: CheckReport, file: File, settings: Settings) -> None:
+def _show(report: Report, file: File, settings: Settings) -> None:
     exempt = f", {counted(report.exempt, 'exemption')} above them all" if report.exempt else ""
     title = f"{report.source} is valid: {counted(len(report.policies), 'policy', 'policies')}{exempt}."
     meaning = [
         (
             policy.name,
-            policy.does,
-            ", ".join(target.removesuffix("@LATEST") for target in policy.targets),
-            ", ".join(policy.triggers),
+            "stop" if policy.stops else "report",
+            ", ".join(short(*target) for target in policy.targets),
+            ", ".join(policy.triggers) or "all",
             _bounds(policy),
         )
-        for policy in report.policies
+        for policy in file.policies
     ]
-    costs = [(policy.name, _lists(policy), policy.cost.calls_follow) for policy in report.policies]
+    costs = [(one.policy.name, _lists(one), one.cost.calls_follow) for one in report.policies]
     show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
     show(Text("Calls of one run, for each function", STRONG))
     show(table(("policy", "lists", "so that calls follow"), costs), "")
     show(*_sentences(report, file, settings))
 
 
-def _bounds(policy: PolicyView) -> str:
-    parts = [] if policy.keep is None else [f"keeps {policy.keep.text}"]
-    if policy.does == "stop":
-        parts.append(f"{policy.budget_per_run}/run")
-        parts += [] if policy.budget_per_day is None else [f"{policy.budget_per_day}/day"]
-        parts += [] if policy.holdout_percent is None else [f"{policy.holdout_percent:g}% held out"]
+def _bounds(policy: Policy) -> str:
+    parts = [] if policy.keep is None else [f"keeps {keep_text(policy.keep)}"]
+    if policy.stops:
+        parts.append(f"{policy.per_run}/run")
+        parts += [] if policy.per_day is None else [f"{policy.per_day}/day"]
+        parts += [] if policy.holdout is None else [f"{percent(policy.holdout)} held out"]
         parts += [] if policy.halt_over is None else [f"none if over {policy.halt_over} are due"]
     return ", ".join(parts) or "-"
 
 
-def _lists(policy: PolicyView) -> str:
-    cost = policy.cost
+def _lists(one: CheckedPolicy) -> str:
+    cost = one.cost
     if cost.calls_follow == "events":
-        return f"nothing{' but Stopping' if policy.does == 'stop' else ''}: an event names the task"
+        return f"nothing{' but Stopping' if one.policy.stops else ''}: an event names the task"
     overdue = [f"{status} started {limit} ago" for status, limit in cost.lists_overdue.items()]
     prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
     return ", ".join([*overdue, *cost.lists_all]) + prefix or "nothing but Stopping"
 
 
-def _sentences(report: CheckReport, file: File, settings: Settings) -> Iterator[str]:
-    yield from (f"{policy.name}: {why}" for policy in report.policies for why in policy.cost.why)
+def _sentences(report: Report, file: File, settings: Settings) -> Iterator[str]:
+    yield from (f"{one.policy.name}: {why}" for one in report.policies for why in one.cost.why)
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
     yield "Policies that share a function share its listings, by the weaker filter."
     if report.idle_calls:

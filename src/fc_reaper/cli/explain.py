@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
 from rich.text import Text
 from typer import Argument, Option
 
@@ -18,16 +17,8 @@ from fc_reaper.cli.output import (
     SOFT,
     STRONG,
     CommandError,
-    Does,
-    OrNone,
-    Percent,
-    Seconds,
-    Texts,
-    Triggers,
-    View,
     counted,
-    format_seconds,
-    inner,
+    percent,
     print_json,
     printable,
     progress,
@@ -39,10 +30,11 @@ from fc_reaper.cli.output import (
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
-from fc_reaper.evaluator.explain import Explanation, Step
-from fc_reaper.evaluator.verdict import Kind, Member
+from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
+from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Snapshot, Task, iso
 from fc_reaper.names import check_names
+from fc_reaper.policy import Keep
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.target import parse_target
@@ -105,14 +97,13 @@ def explain(
         own_function=is_own(snapshot.task.function, settings.ourselves),
         unapproved=read_unapproved(settings, file),
     )
-    view = _view_of(explanation, file.source)
     if as_json:
-        print_json(view)
+        print_json(explanation)
     else:
         task, moment = snapshot
         title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(moment)}"
-        show(Text(title, STRONG), "", table(("step", "condition", "answer"), _rows(view)), "")
-        show(*_conclusion(view))
+        show(Text(title, STRONG), "", table(("step", "condition", "answer"), _rows(explanation)), "")
+        show(*_conclusion(explanation))
     return Exit.DONE
 
 
@@ -195,143 +186,6 @@ def _unwrapped(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# What --json prints, and the table shows: durations are seconds, moments epoch milliseconds
-
-_Present = Annotated[bool, BeforeValidator(lambda value: value is not None)]
-
-
-class FieldView(View):
-    field: str = inner("path")
-    present: _Present = inner("kind")
-    kind: str | None
-
-
-class KeyView(View):
-    key: str
-    wanted: str
-    holds: bool | None = inner("result", "holds")
-    age_s: Seconds = inner("result", "age")
-    limit_s: Seconds = inner("result", "limit")
-    why: OrNone = inner("result", "why")
-    reads: list[FieldView] = inner("fields")
-
-
-class MatcherView(View):
-    line: int
-    holds: bool | None
-    keys: list[KeyView]
-
-
-class KeepView(View):
-    at_most: int
-    stop_first: str
-    per: OrNone
-
-    @property
-    def text(self) -> str:
-        """What the `keep` says, in words."""
-        per = "" if self.per is None else f" for each {self.per}"
-        return f"at most {self.at_most}{per}, {self.stop_first} go first"
-
-
-class PlaceView(KeepView):
-    """A `keep`, and whether the task counts for it; None where that is unknown."""
-
-    reads: list[FieldView] = Field(default_factory=list)
-    counts: bool | None = False
-    may_be_chosen: bool = False
-    age_s: float | None = None
-    why: str | None = None
-
-
-class PolicyView(View):
-    name: str = inner("policy", "name")
-    line: int = inner("policy", "line")
-    does: Does = inner("policy", "stops")
-    targets: Texts = inner("policy", "targets")
-    triggers: Triggers = inner("policy", "triggers")
-    target_fits: _Present = inner("match")
-    match: MatcherView | None
-    unless: list[MatcherView]
-    claims: bool | None = inner("result", "holds")
-    keep: PlaceView | None = inner("policy", "keep")
-    holdout_percent: Percent = inner("policy", "holdout")
-    held_out: bool | None
-    not_approved: str | None = inner("unapproved")
-
-    @property
-    def stops(self) -> bool:
-        """Whether it stops what is due, so that it does not only report it."""
-        return self.does == "stop" and self.not_approved is None
-
-
-class VerdictView(View):
-    kind: Kind
-    policy: str | None
-    rule: str | None
-    reason: str
-    line: int | None
-    age_s: Seconds = inner("age")
-    limit_s: Seconds = inner("limit")
-    over_s: Seconds = inner("over")
-    clock: str | None
-    also: list[str]
-
-
-class EventView(View):
-    at_ms: int = inner("at")
-    status: str
-
-
-class RecordView(View):
-    service: str | None = inner("function", "service")
-    name: str = inner("function", "name")
-    qualifier: str = inner("function", "qualifier")
-    invocation_id: str
-    status: str
-    retries: int | None
-    started_time_ms: int | None = inner("started_at")
-    events: list[EventView]
-    inconsistency: str | None
-
-
-class ExplanationView(View):
-    source: str
-    now_ms: int = inner("now")
-    record: RecordView = inner("task")
-    exempt: list[MatcherView]
-    policies: list[PolicyView] = inner("steps")
-    verdict: VerdictView
-    if_named: VerdictView
-    held_out_by: str | None
-    due_in_s: Seconds = inner("due_in")
-    stuck: Annotated[bool, BeforeValidator(lambda result: bool(result and result.holds))]
-
-
-def _view_of(explained: Explanation, source: str) -> ExplanationView:
-    verdict = explained.verdict
-    held_out = verdict.kind is Kind.DUE and explained.held_out_by(verdict.policy) is not None
-    more = {"source": source, "held_out_by": verdict.policy if held_out else None}
-    view = ExplanationView.model_validate({**explained._asdict(), **more})
-    view.record.inconsistency = explained.inconsistency
-    for policy, step in zip(view.policies, explained.steps, strict=True):
-        if policy.keep is not None:
-            _fill(policy.keep, step, explained.counted(step))
-    return view
-
-
-def _fill(view: PlaceView, step: Step, member: Member | None) -> None:
-    place = step.membership
-    view.reads = list(map(FieldView.model_validate, step.group_fields))
-    view.counts = member is not None
-    view.may_be_chosen = member is not None and member.selectable
-    if isinstance(place, Member):
-        view.age_s = place.age / 1000
-    elif place is not None:
-        view.why = place.why or None
-        view.counts = False if place.holds is not None else None
-
-
 # The table
 
 _YES, _NO, _UNKNOWN = Text("yes", STRONG), Text("no", SOFT), Text("unknown", BAD)
@@ -340,24 +194,24 @@ _COUNTS, _COUNTS_NOT = Text("counts", STRONG), Text("does not count", SOFT)
 _Row = tuple[str, str, Text | str]
 
 
-def _rows(view: ExplanationView) -> Iterator[_Row]:
-    record = view.record
-    retries = "retries unknown" if record.retries is None else counted(record.retries, "retry", "retries")
-    yield "record", f"{record.status or 'no status'}, {retries}", ""
-    for event in record.events:
-        yield "", event.status, _ago(view.now_ms - event.at_ms)
-    if not record.events:
-        started = record.started_time_ms
-        yield "", "no dated events; startedTime", "never" if started is None else _ago(view.now_ms - started)
-    if record.inconsistency is not None:
-        yield "", record.inconsistency, _UNKNOWN
-    for matcher in view.exempt:
-        yield from _matcher_rows("exempt", matcher, f"  {view.source}:{matcher.line}")
-    if not view.exempt:
+def _rows(explained: Explanation) -> Iterator[_Row]:
+    task, now, source = explained.task, explained.now, explained.source
+    retries = "retries unknown" if task.retries is None else counted(task.retries, "retry", "retries")
+    yield "record", f"{task.status or 'no status'}, {retries}", ""
+    for event in task.events:
+        yield "", event.status, _ago(now - event.at)
+    if not task.events:
+        started = "never" if task.started_at is None else _ago(now - task.started_at)
+        yield "", "no dated events; startedTime", started
+    if explained.inconsistency is not None:
+        yield "", explained.inconsistency, _UNKNOWN
+    for matcher in explained.exempt:
+        yield from _matcher_rows("exempt", matcher, f"  {source}:{matcher.line}")
+    if not explained.exempt:
         yield "exempt", "nothing in the file concerns this function", _NO
-    for policy in view.policies:
-        yield from _policy_rows(policy, view)
-    if not view.policies:
+    for step in explained.steps:
+        yield from _policy_rows(step, explained)
+    if not explained.steps:
         yield "policies", "not evaluated: the steps above decide already", ""
 
 
@@ -365,27 +219,28 @@ def _ago(length: Millis) -> str:
     return f"{format_duration(length)} ago" if length >= 0 else f"in {format_duration(-length)}"
 
 
-def _policy_rows(policy: PolicyView, view: ExplanationView) -> Iterator[_Row]:
-    not_approved = "" if policy.not_approved is None else ", not approved"
-    triggers = "" if policy.triggers == ["all"] else f", only by {' or '.join(policy.triggers)}"
-    yield "policy", f"{policy.name} ({policy.does}{not_approved}{triggers}), {view.source}:{policy.line}", ""
-    if policy.match is None:
-        yield "  targets", ", ".join(policy.targets), _NO
+def _policy_rows(step: Step, explained: Explanation) -> Iterator[_Row]:
+    policy, source = step.policy, explained.source
+    does = "report" if not policy.stops else "stop" if step.stops else "stop, not approved"
+    triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
+    yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", ""
+    if step.match is None:
+        yield "  targets", ", ".join(short(*target) for target in policy.targets), _NO
         return
-    yield from _matcher_rows("  match", policy.match)
-    for matcher in policy.unless:
-        yield from _matcher_rows("  unless", matcher, f"  {view.source}:{matcher.line}")
-    if policy.keep is not None:
-        yield "  keep", policy.keep.text, _place(policy.keep, view.verdict)
-        yield from _field_rows(policy.keep.reads)
-    if policy.held_out is not None:
-        held = Text.assemble(_YES, ": spared by its id") if policy.held_out else _NO
-        yield "  holdout", f"{policy.holdout_percent:g}% of all ids", held
-    if policy.not_approved is not None:
-        yield "  lock", policy.not_approved, Text("not approved: only reports", BAD)
+    yield from _matcher_rows("  match", step.match)
+    for matcher in step.unless:
+        yield from _matcher_rows("  unless", matcher, f"  {source}:{matcher.line}")
+    if step.keep is not None:
+        yield "  keep", keep_text(step.keep), _place(step.keep, explained.verdict)
+        yield from _field_rows(step.keep.reads)
+    if step.held_out is not None:
+        held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
+        yield "  holdout", f"{percent(policy.holdout)} of all ids", held
+    if step.not_approved is not None:
+        yield "  lock", step.not_approved, Text("not approved: only reports", BAD)
 
 
-def _matcher_rows(name: str, matcher: MatcherView, where: str = "") -> Iterator[_Row]:
+def _matcher_rows(name: str, matcher: MatcherResult, where: str = "") -> Iterator[_Row]:
     """A row for each key; the first one names the matcher, and *where* it stands."""
     for key in matcher.keys:
         yield name, f"{key.key}: {key.wanted}{where}", _answer(key)
@@ -393,33 +248,39 @@ def _matcher_rows(name: str, matcher: MatcherView, where: str = "") -> Iterator[
         name = where = ""
 
 
-def _field_rows(fields: Iterable[FieldView]) -> Iterator[_Row]:
+def _field_rows(fields: Iterable[FieldRead]) -> Iterator[_Row]:
     """The fields that an expression reads; of their values only the kind."""
     for one in fields:
         kind = Text(f"present: {one.kind}", SOFT) if one.present else Text("absent", BAD)
         yield "", f"  {one.field}", kind
 
 
-def _answer(key: KeyView) -> Text:
+def _answer(key: KeyResult) -> Text:
     if key.holds is None:
         return Text.assemble(_UNKNOWN, f": {printable(key.why or '')}")
     answer = _YES if key.holds else _NO
-    if key.age_s is None or key.limit_s is None:
+    if key.age is None or key.limit is None:
         return answer
-    limit = f" of {format_seconds(key.limit_s)}" if key.reads else ""
-    over = f"{format_seconds(abs(key.age_s - key.limit_s))} {'over' if key.holds else 'left'}"
-    return Text.assemble(answer, f": {format_seconds(key.age_s)}{limit}, {over}")
+    limit = f" of {format_duration(key.limit)}" if key.reads else ""
+    over = f"{format_duration(abs(key.age - key.limit))} {'over' if key.holds else 'left'}"
+    return Text.assemble(answer, f": {format_duration(key.age)}{limit}, {over}")
 
 
-def _place(keep: PlaceView, verdict: VerdictView) -> Text:
+def keep_text(keep: Place | Keep) -> str:
+    """What a `keep` says, in words."""
+    per = "" if keep.per is None else f" for each {keep.per}"
+    return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
+
+
+def _place(keep: Place, verdict: Verdict) -> Text:
     """Whether a run counts the task for a `keep`, where other policies matter as well."""
-    if keep.counts:
-        spared = "" if keep.may_be_chosen else ", and is never stopped"
-        return Text.assemble(_COUNTS, f": first enqueued {format_seconds(keep.age_s)} ago{spared}")
     if keep.counts is None:
         return Text.assemble(_UNKNOWN, f": {printable(keep.why or '')}")
-    if keep.age_s is None:
+    if keep.age is None:
         return _COUNTS_NOT
+    if keep.counts:
+        spared = "" if keep.may_be_chosen else ", and is never stopped"
+        return Text.assemble(_COUNTS, f": first enqueued {format_duration(keep.age)} ago{spared}")
     why = verdict.reason if verdict.kind is Kind.UNKNOWN else f"{verdict.policy} claims it"
     return Text.assemble(_COUNTS_NOT, f": {printable(why)}")
 
@@ -436,50 +297,52 @@ _WORDS = {
 _CLOCKS = {"events": ", by its dated events", "started_time": ", by its startedTime"}
 
 
-def _conclusion(view: ExplanationView) -> Iterator[Text | str]:
+def _conclusion(explained: Explanation) -> Iterator[Text | str]:
     """The verdict with its reason, the line that decided, and what a run makes of it."""
-    verdict, named, status = view.verdict, view.if_named, view.record.status
+    verdict, named, source = explained.verdict, explained.if_named, explained.source
     word, style = _WORDS[verdict.kind]
     due = verdict.kind is Kind.DUE
-    keepers = [one for one in view.policies if one.keep and one.keep.may_be_chosen and not one.held_out]
+    keepers = [one for one in explained.steps if one.keep and one.keep.may_be_chosen and not one.held_out]
     stopping = any(one.stops for one in keepers)
     unless = ", unless it is one too many" if stopping else ""
-    counts = verdict.policy is None and any(one.keep and one.keep.counts for one in view.policies)
-    yield Text.assemble((f"{word}{unless}", style), "" if counts else _reason(verdict, word))
+    yield Text.assemble((f"{word}{unless}", style), _reason(verdict, word))
     if verdict.line:
-        yield f"decided by {view.source}:{verdict.line}{_CLOCKS.get(verdict.clock or '', '')}"
+        yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.clock or '', '')}"
     if verdict.also:
         yield f"claimed also by {', '.join(verdict.also)}"
     if named.kind is Kind.DUE and not due:
-        yield f"due if an event names it, by {named.policy}, {view.source}:{named.line}"
-    if view.stuck:
+        yield f"due if an event names it, by {named.policy}, {source}:{named.line}"
+    if explained.stuck:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
     for one in keepers:
         reported = "" if one.stops else "; it would be reported, not stopped"
-        place = f"counts for {one.name} ({view.source}:{one.line})"
+        place = f"counts for {one.policy.name} ({source}:{one.policy.line})"
         yield f"{place}: whether it is one too many depends on the other tasks{reported}"
-    if view.due_in_s is not None:
-        yield f"due in {format_seconds(view.due_in_s)}, if it is {status} until then"
-    elif not due and status in ALIVE and not stopping:
+    if explained.due_in is not None:
+        yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
+    elif not due and explained.task.status in ALIVE and not stopping:
         yield "time alone will not make it due"
-    for one in view.policies:
+    for one in explained.steps:
+        policy = one.policy
         if one.held_out:
-            share, place = f"{one.holdout_percent:g}%", f"({view.source}:{one.line})"
-            yield f"never stopped by {one.name}: `holdout` spares {share} of all ids {place}"
-        elif due and one.name == verdict.policy and one.triggers != ["all"]:
-            yield f"stopped only by a run that {' or '.join(one.triggers)} starts"
+            share, place = percent(policy.holdout), f"({source}:{policy.line})"
+            yield f"never stopped by {policy.name}: `holdout` spares {share} of all ids {place}"
+        elif due and policy.name == verdict.policy and policy.triggers:
+            yield f"stopped only by a run that {' or '.join(policy.triggers)} starts"
 
 
-def _reason(verdict: VerdictView, word: str) -> str:
+def _reason(verdict: Verdict, word: str) -> str:
     """Policy, rule, numbers and reason, as far as they say more than *word* does."""
+    if verdict.policy is None and verdict.members:
+        return ""
     text = f", {verdict.policy}" if verdict.policy else ""
     # An unknown expression begins its reason with the rule.
     if verdict.rule not in (None, "status", word) and not verdict.reason.startswith(f"{verdict.rule}: "):
         text += f", {verdict.rule}"
-    if verdict.age_s is not None:
-        text += f" {format_seconds(verdict.age_s)}"
-    if verdict.limit_s is not None:
-        text += f" of {format_seconds(verdict.limit_s)}"
-    if verdict.over_s is not None and verdict.over_s > 0:
-        text += f", {format_seconds(verdict.over_s)} over"
+    if verdict.age is not None:
+        text += f" {format_duration(verdict.age)}"
+    if verdict.limit is not None:
+        text += f" of {format_duration(verdict.limit)}"
+    if verdict.over is not None and verdict.over > 0:
+        text += f", {format_duration(verdict.over)} over"
     return text if verdict.reason == word else f"{text}: {printable(verdict.reason)}"

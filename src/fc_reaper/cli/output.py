@@ -19,9 +19,9 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from types import FrameType
-from typing import Annotated, Any, Literal, TextIO, cast
+from typing import Any, TextIO, cast
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -91,6 +91,11 @@ class LogStream(io.StringIO):
         return len(text)
 
 
+def print_json(value: BaseModel | Mapping[str, Any]) -> None:
+    """Write one JSON object, with any models in it, on one line to standard output."""
+    print_line(json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True)))
+
+
 def print_error(*texts: str) -> None:
     """Write each line of *texts* to standard error."""
     for line in (line for text in texts for line in text.splitlines()):
@@ -126,33 +131,6 @@ def _advice(http_status: int | None, error_code: str) -> str:
     if http_status == 429 or http_status >= 500:
         return "try again later, or with a lower REAPER_RATE"
     return "check the names and the qualifier in the policy, the region of the endpoint, and --api-version"
-
-
-# JSON
-
-
-class View(BaseModel):
-    """Base of what `--json` prints; it can be validated from any object with its attributes."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-Does = Annotated[Literal["stop", "report"], BeforeValidator(lambda stops: "stop" if stops else "report")]
-OrNone = Annotated[str | None, BeforeValidator(lambda text: None if text in (None, "") else str(text))]
-Percent = Annotated[float | None, BeforeValidator(lambda share: None if share is None else share / 100)]
-Seconds = Annotated[float | None, BeforeValidator(lambda ms: None if ms is None else ms / 1000)]
-Texts = Annotated[list[str], BeforeValidator(lambda values: list(map(str, values)))]
-Triggers = Annotated[list[str], BeforeValidator(lambda triggers: triggers or ["all"])]
-
-
-def inner(name: str, *further: str | int) -> Any:
-    """A field that takes the attribute of another name, or one further inside; None where there is none."""
-    return Field(None, validation_alias=AliasPath(name, *further))
-
-
-def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Write one JSON object, with any models in it, on one line to standard output."""
-    print_line(json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True)))
 
 
 # Tables
@@ -193,6 +171,11 @@ def short(service: str | None, name: str, qualifier: str) -> str:
 def format_seconds(seconds: float | None) -> str:
     """A duration such as `1h5m`; a dash for None."""
     return "-" if seconds is None else format_duration(round(seconds * 1000))
+
+
+def percent(share: int | None) -> str:
+    """A share in hundredths of a percent as text: `2%`, `0.25%`."""
+    return f"{(share or 0) / 100:g}%"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,17 +1,28 @@
-"""`explain`: the steps to a verdict, with their numbers, and the time until the task is due. Pure."""
+"""`explain`: the steps to a verdict, with their numbers, and the time until the task is due. Pure.
+
+The models are what `explain --json` prints, lengths of time in seconds and moments in epoch milliseconds.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    SkipValidation,
+    model_serializer,
+)
 
 from fc_reaper.evaluator.evaluate import (
     CompiledMatcher,
     CompiledPolicy,
     FunctionPolicies,
-    PolicyResult,
     compile_matcher,
     compile_policies,
     evaluate,
@@ -25,93 +36,160 @@ from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Task
 from fc_reaper.names import kind_of
-from fc_reaper.policy import Matcher, Policy, PolicyFile
+from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
 from fc_reaper.rules.ages import StartedTime, inconsistency
 from fc_reaper.rules.expression import Expression, Subject, spelt, step_into
-from fc_reaper.rules.rules import Moment, RuleResult, StatusRule
+from fc_reaper.rules.rules import Moment, Rule, RuleResult, StatusRule
 
 _MINUTE: Millis = 60_000
 _SAMPLES = (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))
 """Minutes from now at which a verdict is tried that may change at any moment."""
 
 
-class FieldRead(NamedTuple):
-    """A field that an expression reads: its path and the kind of its value, never the value itself.
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    lengths = {"age_s": verdict.age, "limit_s": verdict.limit, "over_s": verdict.over}
+    return {
+        "kind": verdict.kind.value,
+        "policy": verdict.policy,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "line": verdict.line,
+        **{name: None if length is None else length / 1000 for name, length in lengths.items()},
+        "clock": verdict.clock,
+        "also": verdict.also,
+    }
 
-    `kind` is in words, such as `text`; None where the field is absent or null.
+
+def _record(task: Task) -> dict[str, Any]:
+    return {
+        **task.function._asdict(),
+        "invocation_id": task.invocation_id,
+        "status": task.status,
+        "retries": task.retries,
+        "started_time_ms": task.started_at,
+        "events": [{"at_ms": event.at, "status": event.status} for event in task.events],
+        "inconsistency": _inconsistency(task),
+    }
+
+
+def _inconsistency(task: Task) -> str | None:
+    return inconsistency(task) if task.status not in FINISHED else None
+
+
+Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]
+Age = Annotated[Seconds | None, Field(serialization_alias="age_s")]
+Record = Annotated[Task, SkipValidation, PlainSerializer(_record), Field(serialization_alias="record")]
+VerdictInJson = Annotated[Verdict, SkipValidation, PlainSerializer(_verdict)]
+
+
+class FieldRead(BaseModel):
+    """A field that an expression reads, and the kind of its value in words, never the value itself.
+
+    An absent field, and one that is null, is not `present` and has no `kind`.
     """
 
-    path: str
+    field: str
+    present: bool
     kind: str | None
 
 
-class KeyResult(NamedTuple):
+class KeyResult(BaseModel):
     """One key of a matcher, evaluated by itself.
 
-    `wanted` is what the policy says, in its own words. `fields` are those that its expression reads.
+    `wanted` is what the policy says, in its own words. `reads` are the fields that its expression reads.
     """
 
     key: str
     wanted: str
-    result: RuleResult
-    fields: tuple[FieldRead, ...] = ()
+    holds: bool | None
+    age: Age
+    limit: Annotated[Seconds | None, Field(serialization_alias="limit_s")]
+    why: str | None
+    reads: list[FieldRead]
 
 
-class MatcherResult(NamedTuple):
+class MatcherResult(BaseModel):
     """A matcher, key by key, and whether all its keys hold together."""
 
     line: int
-    keys: tuple[KeyResult, ...]
     holds: bool | None
+    keys: list[KeyResult]
 
 
-class Step(NamedTuple):
-    """One policy of the file. `result` is None where its targets do not fit, so that it was not evaluated.
+class Place(BaseModel):
+    """A `keep`, and whether a run counts the task for it: None where that is unknown.
 
-    `membership` is the task's place in the groups of a `keep` policy, or the result for which it has none;
-    `group_fields` are the fields that make the group. `held_out` says whether `holdout` spares the task, None
-    where there is none or the policy stops nothing. `unapproved` says why the lock lets a stop policy only
-    report.
+    `reads` are the fields that make the group, `age` is the time since the task was first enqueued.
     """
 
-    policy: Policy
+    at_most: int
+    stop_first: Literal["newest", "oldest"]
+    per: str | None
+    reads: list[FieldRead]
+    counts: bool | None
+    may_be_chosen: bool
+    age: Age
+    why: str | None
+
+
+class Step(BaseModel):
+    """One policy of the file. `match` is None where its targets do not fit, so that it was not evaluated.
+
+    `held_out` says whether `holdout` spares the task, None where there is none or the policy stops nothing.
+    `not_approved` says why the lock lets a stop policy only report.
+    """
+
+    policy: Annotated[Policy, Field(exclude=True)]
     match: MatcherResult | None = None
-    unless: tuple[MatcherResult, ...] = ()
-    result: PolicyResult | None = None
-    membership: Member | RuleResult | None = None
-    group_fields: tuple[FieldRead, ...] = ()
+    unless: list[MatcherResult] = []
+    claims: bool | None = None
+    keep: Place | None = None
     held_out: bool | None = None
-    unapproved: str | None = None
+    not_approved: str | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Whether the policy stops what is due, so that it does not only report it."""
+        return self.policy.stops and self.not_approved is None
+
+    @model_serializer(mode="wrap")
+    def _with_policy(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {
+            "name": self.policy.name,
+            "line": self.policy.line,
+            "does": "stop" if self.policy.stops else "report",
+            "triggers": self.policy.triggers or ["all"],
+            "target_fits": self.match is not None,
+            **dump(self),
+        }
 
 
-class Explanation(NamedTuple):
+class Explanation(BaseModel):
     """Every step from a task's record to its verdict, in their order.
 
-    `inconsistency` says why the record cannot be trusted. `steps` is empty where the verdict was reached
-    before any policy. `verdict` is that of a run over everything, `if_named` that of a run whose event names
-    this task; neither knows the other tasks, which `keep` needs. `due_in` is the time in milliseconds after
-    which the task becomes due if nothing else happens, None when it is due already or never will be. `stuck`
-    says whether it has been Stopping for too long, None in any other status.
+    `steps` is empty where the verdict was reached before any policy. `verdict` is that of a run over
+    everything, `if_named` that of a run whose event names this task; neither knows the other tasks, which
+    `keep` needs. `held_out_by` is the policy by which the task is due, if its `holdout` spares it. `due_in`
+    is the time after which the task becomes due if nothing else happens; None when it is due already or never
+    will be. `stuck` says whether it has been Stopping for too long.
     """
 
-    task: Task
-    now: Millis
-    inconsistency: str | None
-    exempt: tuple[MatcherResult, ...]
-    steps: tuple[Step, ...]
-    verdict: Verdict
-    if_named: Verdict
-    due_in: Millis | None
-    stuck: RuleResult | None
+    source: str
+    now: Annotated[Millis, Field(serialization_alias="now_ms")]
+    task: Record
+    exempt: list[MatcherResult]
+    steps: Annotated[list[Step], Field(serialization_alias="policies")]
+    verdict: VerdictInJson
+    if_named: VerdictInJson
+    held_out_by: str | None
+    due_in: Annotated[Seconds | None, Field(serialization_alias="due_in_s")]
+    stuck: bool
 
-    def held_out_by(self, policy: str | None) -> Step | None:
-        """The step of the stop policy of that name, if its `holdout` spares the task whenever it is due."""
-        return next((one for one in self.steps if one.held_out and one.policy.name == policy), None)
-
-    def counted(self, step: Step) -> Member | None:
-        """The task's place in the groups of that step's policy, None where a run does not count it."""
-        return next((one for one in self.verdict.members if one.policy == step.policy.name), None)
+    @property
+    def inconsistency(self) -> str | None:
+        """Why the record cannot be trusted; None if nothing speaks against it."""
+        return _inconsistency(self.task)
 
 
 def explain(
@@ -141,26 +219,29 @@ def explain(
     in_sweep = compiled(one for one in fitting if one.triggers != (TASK,))
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
     verdict = evaluate(task, in_sweep, now)
-    why = inconsistency(task) if task.status not in FINISHED else None
     moment = Moment(now, started_time, read=True, subject=Subject(task, now, started_time))
     # An end, an exemption or an inconsistent record decides before any policy.
-    decided = task.status not in UNFINISHED or why is not None
+    decided = task.status not in UNFINISHED or _inconsistency(task) is not None
     decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
     by_index = {one.policy.index: one for one in compiled(fitting).every}
+    members = {one.policy: one for one in verdict.members}
     steps = [
-        _step(one, by_index.get(one.index), task, moment)._replace(unapproved=unapproved.get(one.name))
-        for one in file.policies
+        _step(one, by_index.get(one.index), task, moment, members.get(one.name), unapproved.get(one.name))
+        for one in (() if decided else file.policies)
     ]
+    due = verdict.kind is Kind.DUE
+    held_out = due and any(one.held_out and one.policy.name == verdict.policy for one in steps)
     return Explanation(
-        task=task,
+        source=file.source,
         now=now,
-        inconsistency=why,
-        exempt=tuple(_exemptions(file.exempt, task, moment)),
-        steps=() if decided else tuple(steps),
+        task=task,
+        exempt=list(_exemptions(file.exempt, task, moment)),
+        steps=steps,
         verdict=verdict,
         if_named=evaluate(task, named, now),
+        held_out_by=verdict.policy if held_out else None,
         due_in=_due_in(task, file, in_sweep, now),
-        stuck=stopping_too_long(task, stuck_after, now) if task.status == STOPPING else None,
+        stuck=task.status == STOPPING and bool(stopping_too_long(task, stuck_after, now).holds),
     )
 
 
@@ -182,18 +263,44 @@ def _due_in(task: Task, file: PolicyFile, policies: FunctionPolicies, now: Milli
     return None
 
 
-def _step(policy: Policy, compiled: CompiledPolicy | None, task: Task, moment: Moment) -> Step:
+def _step(
+    policy: Policy,
+    compiled: CompiledPolicy | None,
+    task: Task,
+    moment: Moment,
+    member: Member | None,
+    not_approved: str | None,
+) -> Step:
+    keep = None if policy.keep is None else _place(policy.keep, compiled, task, moment, member)
     if compiled is None:
-        return Step(policy)
-    per = None if policy.keep is None else policy.keep.per
+        return Step(policy=policy, keep=keep, not_approved=not_approved)
+    holdout = policy.holdout if policy.stops else None
     return Step(
-        policy,
-        _matcher(policy.match, compiled.match, task, moment),
-        tuple(_exemptions(policy.unless, task, moment)),
-        evaluate_policy(compiled, task, moment),
-        None if policy.keep is None else membership(compiled, task, moment),
-        _fields(per, task, moment) if isinstance(per, Expression) else (),
-        is_held_out(task.invocation_id, policy.holdout) if policy.holdout and policy.stops else None,
+        policy=policy,
+        match=_matcher(policy.match, compiled.match, task, moment),
+        unless=list(_exemptions(policy.unless, task, moment)),
+        claims=evaluate_policy(compiled, task, moment).holds,
+        keep=keep,
+        held_out=None if holdout is None else is_held_out(task.invocation_id, holdout),
+        not_approved=not_approved,
+    )
+
+
+def _place(
+    keep: Keep, compiled: CompiledPolicy | None, task: Task, moment: Moment, member: Member | None
+) -> Place:
+    """*member* is the task's place where a run counts it, other policies considered."""
+    found = None if compiled is None else membership(compiled, task, moment)
+    result = found if isinstance(found, RuleResult) else None
+    return Place(
+        at_most=keep.at_most,
+        stop_first=keep.stop_first,
+        per=None if keep.per is None else str(keep.per),
+        reads=_fields(keep.per, task, moment) if compiled and isinstance(keep.per, Expression) else [],
+        counts=None if result is not None and result.holds is None else member is not None,
+        may_be_chosen=member is not None and member.selectable,
+        age=found.age if isinstance(found, Member) else None,
+        why=None if result is None else result.why or None,
     )
 
 
@@ -210,19 +317,27 @@ def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Mo
     if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
         # A `match` without any word on status means these.
         rules = (StatusRule(matcher.match_statuses), *rules)
-    keys = (
-        KeyResult(
-            rule.key,
-            str(rule),
-            rule.evaluate(task, moment),
-            tuple(field for one in rule.expressions for field in _fields(one, task, moment)),
-        )
-        for rule in rules
+    keys = [_key(rule, task, moment) for rule in rules]
+    return MatcherResult(line=matcher.line, holds=evaluate_matcher(compiled, task, moment).holds, keys=keys)
+
+
+def _key(rule: Rule, task: Task, moment: Moment) -> KeyResult:
+    result = rule.evaluate(task, moment)
+    return KeyResult(
+        key=rule.key,
+        wanted=str(rule),
+        holds=result.holds,
+        age=result.age,
+        limit=result.limit,
+        why=result.why or None,
+        reads=[field for one in rule.expressions for field in _fields(one, task, moment)],
     )
-    return MatcherResult(matcher.line, tuple(keys), evaluate_matcher(compiled, task, moment).holds)
 
 
-def _fields(expression: Expression, task: Task, moment: Moment) -> tuple[FieldRead, ...]:
+def _fields(expression: Expression, task: Task, moment: Moment) -> list[FieldRead]:
     record: Any = moment.subject_of(task).record_for(expression)
     found = {spelt(path) or "@": reduce(step_into, path, record) for path in expression.paths}
-    return tuple(FieldRead(path, None if value is None else kind_of(value)) for path, value in found.items())
+    return [
+        FieldRead(field=path, present=value is not None, kind=None if value is None else kind_of(value))
+        for path, value in found.items()
+    ]
