@@ -75,6 +75,14 @@ class Task(NamedTuple):
     record: Mapping[str, Any] | None = None
 
 
+def is_same(one: Task, other: Task) -> bool:
+    """Whether two readings can be of the same task: an id may be used again once its task is forgotten."""
+    if one.request_id and other.request_id and one.request_id != other.request_id:
+        return False
+    begins = [task.events[0] for task in (one, other) if task.events and task.events[0].status == "Enqueued"]
+    return len(begins) < 2 or begins[0].at == begins[1].at
+
+
 class Snapshot(NamedTuple):
     """One task, read by itself.
 

@@ -28,8 +28,7 @@ from fc_reaper.settings import (
     refuse_no_time,
     refuse_unknown_self,
 )
-from fc_reaper.sweep.context import SweepContext
-from fc_reaper.sweep.executor import TRUSTED_SKEW
+from fc_reaper.sweep.context import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep

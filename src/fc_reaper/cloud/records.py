@@ -20,11 +20,11 @@ from fc_reaper.models import LATEST, UNFINISHED, Function, FunctionsPage, Millis
 from fc_reaper.names import INVOCATION_ID, check_names
 
 # acs:fc:REGION:ACCOUNT:functions/NAME, then /QUALIFIER or .QUALIFIER or nothing.
-_ARN = re.compile(r"acs:fc:[^:/]*:[^:/]*:functions/([^/.]+)(?:[/.]([^/.]+))?")
+_ARN = r"acs:fc:[^:/]*:[^:/]*:functions/([^/.]+)(?:[/.]([^/.]+))?"
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_10000 = 253_402_300_800_000
-_NUMBER = re.compile(r"[0-9]{1,19}(?:\.0{1,9})?", re.ASCII)
-_ISO = re.compile(
+_NUMBER = r"[0-9]{1,19}(?:\.0{1,9})?"
+_ISO = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))"
 )
@@ -132,7 +132,7 @@ def json_object(answer: Answer) -> dict[str, Any]:
 
 def function_in_arn(arn: Any) -> tuple[str, str] | None:
     """Name and qualifier (LATEST if it has none) in the ARN of a function without service, or None."""
-    match = _ARN.fullmatch(arn) if isinstance(arn, str) else None
+    match = re.fullmatch(_ARN, arn) if isinstance(arn, str) else None
     return None if match is None else (match[1], match[2] or LATEST)
 
 
@@ -148,14 +148,14 @@ def read_moment(value: Any) -> Millis | None:
         number = int(value)
     elif isinstance(value, str):
         text = value.strip()
-        number = int(text.partition(".")[0]) if _NUMBER.fullmatch(text) else _iso(text)
+        number = int(text.partition(".")[0]) if re.fullmatch(_NUMBER, text) else _iso(text)
     millis = number * 1000 if number < _SECONDS_BELOW else number
     return millis if 0 < millis < _YEAR_10000 else None
 
 
 def _iso(text: str) -> Millis:
     """The moment of ISO 8601 text; 0 if it is none."""
-    match = _ISO.fullmatch(text)
+    match = re.fullmatch(_ISO, text)
     if match is None:
         return 0
     day, time, fraction, utc, hours, minutes = match.groups()

@@ -1,7 +1,6 @@
 """Parse the bytes of an event: which requests it makes of a run, and which targets each selects."""
 
-from fc_reaper.events.alerts import OwnAccount
 from fc_reaper.events.parser import parse_event
-from fc_reaper.events.trigger import Note, Reading, Request, Selector, Trigger
+from fc_reaper.events.trigger import Note, OwnAccount, Reading, Request, Selector, Trigger
 
 __all__ = ["Note", "OwnAccount", "Reading", "Request", "Selector", "Trigger", "parse_event"]

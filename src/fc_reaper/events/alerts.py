@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fc_reaper.errors import EventRefused
 from fc_reaper.events.command import check_command, plain
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
-from fc_reaper.events.trigger import Selector
+from fc_reaper.events.trigger import OwnAccount, Selector
 
 _CALM = frozenset({"OK", "RESOLVED", "INSUFFICIENT_DATA", "NORMAL", "RECOVERED"})
 _STATE = r"[A-Za-z_]{1,32}"
@@ -38,13 +38,6 @@ _SPELLINGS = {
 
 # CloudMonitor prints a missing value as the four letters.
 _NOT_GIVEN = (None, "", "null", "-")
-
-
-class OwnAccount(NamedTuple):
-    """The region and account of the reaper. None means unknown; nothing is then taken for foreign."""
-
-    region: str | None = None
-    account: str | None = None
 
 
 class AlertTarget(NamedTuple):

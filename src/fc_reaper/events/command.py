@@ -21,8 +21,8 @@ from fc_reaper.names import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, 
 
 DRY_RUN = "dryRun"
 
-_JOINERS = re.compile(r"[_.\-\s]+")
-_MENTION = re.compile(r"dry[_.\-\s]*run", re.IGNORECASE)
+_JOINERS = r"[_.\-\s]+"
+_MENTION = r"(?i)dry[_.\-\s]*run"
 _LONGEST_SHOWN = 40
 
 
@@ -132,7 +132,7 @@ def meaning(key: str, among: Iterable[str] = COMMAND_KEYS) -> str | None:
 
 def plain(key: str) -> str:
     """*key* in lower case, without joiners: `function_name` and `FunctionName` are the same word."""
-    return _JOINERS.sub("", key).lower()
+    return re.sub(_JOINERS, "", key).lower()
 
 
 def has_dry_run_key(data: JsonObject) -> bool:
@@ -165,7 +165,7 @@ def wishes_dry_run(value: Any, *, in_texts: bool = False) -> bool:
 
 def mentions_dry_run(text: Any) -> bool:
     """Whether *text* is text that mentions a dry run at all."""
-    return isinstance(text, str) and _MENTION.search(text) is not None
+    return isinstance(text, str) and re.search(_MENTION, text) is not None
 
 
 def parse_inner(text: str) -> Any:

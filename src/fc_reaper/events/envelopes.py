@@ -16,7 +16,7 @@ from fc_reaper.errors import EventRefused
 from fc_reaper.events.command import DRY_RUN, meaning, parse_inner
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}")
+_BASE64 = r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}"
 _TO_STANDARD = str.maketrans("-_", "+/", "\r\n")
 _MOST_FIELDS = 200
 
@@ -112,7 +112,7 @@ def decode_text(text: str) -> Any:
         return unquoted(text)
     if (fields := _from_form(text)) is not None:
         return fields
-    decoded = _from_base64(text) if _BASE64.fullmatch(text) else None
+    decoded = _from_base64(text) if re.fullmatch(_BASE64, text) else None
     if decoded is None:
         return None
     return parse_inner(decoded) if decoded.startswith(BRACKETS) else _from_form(decoded)

@@ -9,10 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.alerts import Alert, OwnAccount, read_alerts
 from fc_reaper.events.command import (
     Command,
     check_envelope,
@@ -26,8 +25,11 @@ from fc_reaper.events.command import (
 )
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
 from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of, unquoted
-from fc_reaper.events.trigger import Note, NoteEvent, Reading, Request, Selector, Trigger
+from fc_reaper.events.trigger import Note, NoteEvent, OwnAccount, Reading, Request, Selector, Trigger
 from fc_reaper.names import kind_of
+
+if TYPE_CHECKING:
+    from fc_reaper.events.alerts import Alert
 
 MOST_BYTES = 1_048_576
 """The largest event in bytes, inclusive."""
@@ -49,7 +51,7 @@ ANYWHERE = OwnAccount()
 
 _BROADEST_FIRST = ("timer", "alert", "command", "task")
 _TIMER_KEYS = ("triggerTime", "triggerName", "payload")
-_TRIGGER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_TRIGGER_NAME = r"[A-Za-z0-9_.-]{1,128}"
 
 
 def parse_event(raw: bytes, own_account: OwnAccount = ANYWHERE) -> Trigger:
@@ -155,7 +157,10 @@ class _Parser:
         marks = data.keys() & {"triggerTime", "triggerName"}
         if marks and data.keys() <= set(_TIMER_KEYS):
             self._timer(data, place)
-        elif (alerts := read_alerts(data)) is not None:
+            return
+        from fc_reaper.events.alerts import read_alerts  # a timer does without
+
+        if (alerts := read_alerts(data)) is not None:
             self._alerts(data, alerts, place)
         elif len(marks) == 2:
             self._timer(data, place)
@@ -197,7 +202,7 @@ class _Parser:
         """
         check_envelope(data, _TIMER_KEYS, "the timer's payload")
         name = data.get("triggerName")
-        if not isinstance(name, str) or not _TRIGGER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_TRIGGER_NAME, name):
             name = None
         payload = _opened(data.get("payload"))
         if isinstance(payload, list) and payload:

@@ -7,6 +7,13 @@ from typing import Literal, NamedTuple
 NoteEvent = Literal["trigger_ignored", "trigger_unrecognised", "trigger_refused"]
 
 
+class OwnAccount(NamedTuple):
+    """The region and account of the reaper. None means unknown; nothing is then taken for foreign."""
+
+    region: str | None = None
+    account: str | None = None
+
+
 class Selector(NamedTuple):
     """The part of the policy's targets that a request is about; None selects all.
 

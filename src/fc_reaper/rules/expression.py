@@ -11,7 +11,6 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from typing import Any, NoReturn
@@ -56,12 +55,17 @@ class Undecided(Exception):
     """An expression has no answer for this task; the text names fields and types, never a value."""
 
 
-@dataclass(frozen=True)
 class Expression:
     """A compiled expression. Two are equal when their texts are."""
 
-    text: str
-    tree: Node = field(compare=False, repr=False)
+    def __init__(self, text: str, tree: Node) -> None:
+        self.text, self.tree = text, tree
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:

@@ -179,7 +179,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _printable(text: str) -> str:
-    strange = re.search(_CONTROL, text)
+    strange = None if text.isprintable() else re.search(_CONTROL, text)
     if strange is not None:
         raise ValueError(f"the character {strange[0]!a} cannot be shown; delete it")
     return text

@@ -8,10 +8,15 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Settings
 from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
+
+TRUSTED_SKEW: Millis = 30_000
+"""Difference between the local clock and the cloud's up to which (itself included) a run may enforce: beyond
+it one of the two does not know how old anything is."""
 
 
 class SweepContext(NamedTuple):

@@ -15,15 +15,11 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, Millis, Snapshot, Task
-from fc_reaper.sweep.context import SweepContext
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot, is_same
+from fc_reaper.sweep.context import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Done, Jobs, Pool
 from fc_reaper.sweep.recheck import Recheck
 from fc_reaper.sweep.report import Outcome
-
-TRUSTED_SKEW: Millis = 30_000
-"""Difference between the local clock and the cloud's up to which (itself included) a run may enforce: beyond
-it one of the two does not know how old anything is."""
 
 REPLACED = "another task has this invocation id by now"
 """The detail of a task that was spared because it is not the one that was due."""
@@ -209,14 +205,6 @@ class Executor:
     def _check(self) -> None:
         if self._context.interrupted():
             raise CloudError("the run was interrupted", error_code="Aborted")
-
-
-def is_same(one: Task, other: Task) -> bool:
-    """Whether two readings can be of the same task: an id may be used again once its task is forgotten."""
-    if one.request_id and other.request_id and one.request_id != other.request_id:
-        return False
-    begins = [task.events[0] for task in (one, other) if task.events and task.events[0].status == "Enqueued"]
-    return len(begins) < 2 or begins[0].at == begins[1].at
 
 
 def _is_place_free(outcome: Outcome) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
@@ -41,7 +40,6 @@ class Area(NamedTuple):
         return any(target.fits(function) for target in self.targets)
 
 
-@dataclass
 class Scope:
     """Which functions a run is about, and by which policies their tasks are evaluated.
 
@@ -50,11 +48,12 @@ class Scope:
     also where an event is about fewer. `beside` are all targets of the other stop policies that run.
     """
 
-    areas: list[Area] = field(default_factory=list)
-    watched: list[Area] = field(default_factory=list)
-    counted: list[Area] = field(default_factory=list)
-    beside: list[Area] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    def __init__(self, areas: Iterable[Area] = ()) -> None:
+        self.areas = list(areas)
+        self.watched: list[Area] = []
+        self.counted: list[Area] = []
+        self.beside: list[Area] = []
+        self.notes: list[Note] = []
 
     @property
     def targets(self) -> list[Target]:

@@ -11,10 +11,9 @@ from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
 from fc_reaper.evaluator.select import Allowance, Budgets, select, within_a_day
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
-from fc_reaper.models import STOPPED, STOPPING, Function, Page
+from fc_reaper.models import STOPPED, STOPPING, Function, Page, is_same
 from fc_reaper.policy import Policy
 from fc_reaper.sweep.context import SweepContext
-from fc_reaper.sweep.executor import Executor, is_same
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
 from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, is_own
 
@@ -36,7 +35,6 @@ class Sweep:
         now = context.clock.monotonic()
         self._until = now + (context.end - now) * _FOR_SCANNING
         self._finder, self._scanner = Finder(context), Scanner(context)
-        self._executor = Executor(context, self._policies_of)
         self._budgets: Budgets | None = None
         self._policies: dict[Function, FunctionPolicies] = {}
         self._of_named: dict[tuple[Function, str], FunctionPolicies] = {}
@@ -79,7 +77,12 @@ class Sweep:
             for one in selections:
                 if one.duplicates:
                     self._report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
-            tried = self._executor.run(selections, planned=planned, most=most)
+            if not any(one.due for one in selections):
+                return
+            from fc_reaper.sweep.executor import Executor  # most runs find nothing to stop
+
+            executor = Executor(self._context, self._policies_of)
+            tried = executor.run(selections, planned=planned, most=most)
             for one in selections:
                 self._report.held_back(one, tried[one.policy.name])
         finally:
