@@ -33,7 +33,7 @@ _KINDS = {
 _SAID = (
     (r"character '\\t'", "a tab does not fit here; indent with blanks"),
     ("scanning an (alias|anchor)|undefined alias|cannot start any token",
-     "a text begins with a character that YAML keeps for itself; quote the text, such as '*/transcode'"),
+     "a text begins with a character that YAML reserves; quote the text, such as '*/transcode'"),
     ("mapping values are not allowed",
      "a colon does not fit here; quote the text that holds it, or indent the line as its neighbours are"),
     (r"got '\?'|'\?'$", "a ? does not fit here; quote the text that holds it"),

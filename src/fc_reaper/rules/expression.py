@@ -235,7 +235,9 @@ def _parsed(text: str, example: str) -> Node:
             warnings.simplefilter("error", PendingDeprecationWarning)
             tree: Node = jmespath.compile(text).parsed
     except PendingDeprecationWarning:
-        raise BadExpression("between backticks stands JSON; write text in single quotes, 'gold'") from None
+        raise BadExpression(
+            "what is between backticks is JSON; write text in single quotes, 'gold'"
+        ) from None
     except (JMESPathError, RecursionError, ValueError) as error:
         at = getattr(error, "lex_position", None)
         where = ""
@@ -276,7 +278,9 @@ def _check(node: Node) -> None:
         try:
             json.dumps(node["value"], allow_nan=False)
         except ValueError:
-            raise BadExpression("between backticks stands JSON, which has no NaN and no Infinity") from None
+            raise BadExpression(
+                "what is between backticks is JSON, which has no NaN and no Infinity"
+            ) from None
 
 
 def _check_call(name: str, given: int) -> None:
