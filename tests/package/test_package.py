@@ -109,7 +109,7 @@ def test_it_holds_those_modules_of_fc_reaper_that_the_handler_imports(package: P
 
 
 def test_it_is_small_enough_to_start_fast(package: Path) -> None:
-    assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) <= 25_000_000
+    assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) <= 14_000_000
 
 
 def test_everybody_may_read_it(package: Path) -> None:
