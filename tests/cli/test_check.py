@@ -10,7 +10,7 @@ import pytest
 from tests.cli.command import a_policy_file, environment, fc_reaper
 from tests.emulator_server import running_emulator
 from tests.reaping import reap
-from tests.run.account import POLICY, operations, seeded
+from tests.run.account import operations, seeded
 
 NO_CLOUD = environment(REAPER_ENDPOINT="http://127.0.0.1:9")
 
@@ -281,19 +281,3 @@ def test_a_policy_that_only_named_tasks_run_lists_only_what_is_stuck(tmp_path: P
     ran = fc_reaper("check", "--json", cwd=tmp_path)
     assert ran.json["idle_calls"] == 1
     assert ran.json["policies"][0]["cost"]["calls_follow"] == "events"
-
-
-@pytest.mark.parametrize(
-    ("exempt", "warned"),
-    [
-        ("media/transcode", "write media/transcode@*"),
-        ("medai/transcode@*", "spelt right"),
-    ],
-)
-def test_an_exemption_that_spares_nobody_is_a_warning(exempt: str, warned: str, tmp_path: Path) -> None:
-    """A target without @ means @LATEST, also where it is meant to protect; the file stays valid."""
-    a_policy_file(tmp_path, POLICY.replace("[keep-*]", f"[{{target: '{exempt}'}}]"))
-    ran = fc_reaper("check", cwd=tmp_path)
-    assert ran.code == 0
-    assert warned in ran.err
-    assert len(fc_reaper("check", "--json", cwd=tmp_path).json["warnings"]) == 1

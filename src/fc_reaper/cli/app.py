@@ -33,31 +33,28 @@ app = typer.Typer(
 
 ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
 
+_Text = str | None
+
 PolicyFile = Annotated[
-    str | None,
-    Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml."),
+    _Text, Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml.")
 ]
 Endpoint = Annotated[
-    str | None, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
+    _Text, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
 ]
 Api = Annotated[
     ApiVersion | None,
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
 History = Annotated[
-    str | None, Option("--history", metavar="FILE", help="Records as JSON lines; default: from the cloud.")
+    _Text, Option("--history", metavar="FILE", help="Records as JSON lines; default: from the cloud.")
 ]
 Read = Annotated[bool, Option("--read", help="Read each task that is listed without events.")]
-Save = Annotated[str | None, Option("--save", metavar="FILE", help="Write the records to a new file.")]
+Save = Annotated[_Text, Option("--save", metavar="FILE", help="Write the records to a new file.")]
 Interval = Annotated[
-    str | None, Option("--interval", metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
+    _Text, Option("--interval", metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
 ]
-Since = Annotated[
-    str | None, Option("--since", metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")
-]
-Until = Annotated[
-    str | None, Option("--until", metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")
-]
+Since = Annotated[_Text, Option(metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")]
+Until = Annotated[_Text, Option(metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
 
 

@@ -228,7 +228,8 @@ def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payloa
         yield _why_whole(policy, settings)
     if payload:
         reading = next(str(one) for one in expressions if one.needs_payload)
-        brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be 3.1 MB"
+        megabytes = WITH_PAYLOAD * _MOST_PAYLOAD / 1024**2
+        brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be {megabytes:.1f} MB"
         if only_named:
             brings = "the task that is read brings its own"
         yield f"`{reading}` reads the payload, up to 128 KB: {brings}. Nothing of it is logged."

@@ -77,7 +77,7 @@ def explain(
         snapshot = Snapshot(_task_in_file(record, target, invocation_id), SYSTEM_CLOCK.now())
     elif target is not None and invocation_id is not None:
         with progress("Reading the task ..."):
-            snapshot = _read_task(_function_of(target), invocation_id, settings, env)
+            snapshot = _read_task(parse_target(target).literal(), invocation_id, settings, env)
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     if moment is not None:
@@ -110,12 +110,6 @@ def explain(
 # Reading the task
 
 
-def _function_of(target: str) -> Function:
-    function = parse_target(target).literal()
-    check_names(function)
-    return function
-
-
 def _read_task(
     function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]
 ) -> Snapshot:
@@ -140,7 +134,9 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
     records = list(_records(name))
     if target is not None and invocation_id is None and not _is_target(target, records):
         target, invocation_id = None, target
-    function = None if target is None else _function_of(target)
+    function = None if target is None else parse_target(target).literal()
+    if function is not None:
+        check_names(function)
     named = [one for one in records if invocation_id in (None, one.id)]
     # Its qualifier may be an alias here and a version there, so a target that fits none excludes none.
     fitting = [one for one in named if function is None or one.function in (None, function)] or named
