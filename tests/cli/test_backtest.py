@@ -92,7 +92,7 @@ def test_an_unknown_status_is_shown_as_unknown(folder: Path) -> None:
     ran = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder)
     assert "policy would tasks succeeded failed censored open unknown saved" in ran.text
     assert "1 in an unknown status, so how it ended is unknown" in ran.text
-    assert "Not measured: 1 in an unknown status." in ran.text
+    assert "Not measured: 1 unknown." in ran.text
     assert "1 task ended by itself (1 Failed)." in ran.text
     assert "alive when" not in ran.text
     assert max(map(len, ran.out.splitlines())) <= 80

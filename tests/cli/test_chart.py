@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
 
 from fc_reaper.backtest.history import History
 from fc_reaper.backtest.replay import ReplayOptions, replay
-from fc_reaper.cli.chart import draw, drawn_policy
+from fc_reaper.cli.chart import drawn_policy, write_chart
 from fc_reaper.cli.output import CommandError
 from fc_reaper.policy import PolicyFile
 from tests.backtest.lives import history, lived, policies
@@ -34,7 +35,11 @@ HISTORY = history(
 def drawn(file: PolicyFile, *, of: History = HISTORY, source: str = "h.jsonl") -> str:
     """All that is written in the chart, which must be XML."""
     of = of.model_copy(update={"source": source})
-    svg = draw(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "chart.svg")
+        policy = drawn_policy(file, None)
+        write_chart(str(path), of, replay(of, file, ReplayOptions(ms("5m"))), policy, force=False)
+        svg = path.read_text("utf-8")
     return "\n".join("".join(one.itertext()) for one in ElementTree.fromstring(svg).iter())
 
 
@@ -61,7 +66,7 @@ def test_it_is_written_to_a_new_file(tmp_path: Path) -> None:
         (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
         (["--svg", "no/such.svg"], "there is no folder "),
         (["--svg", "."], "this is not a regular file"),
-        (["--svg", "chart.svg", "--draw", "nobody"], "a timer runs no policy of that name; there is runaway"),
+        (["--svg", "chart.svg", "--draw", "nobody"], "a timer runs no policy nobody; there is runaway"),
     ],
     ids=" ".join,
 )
@@ -137,7 +142,7 @@ def test_the_first_policy_that_stops_is_drawn_unless_one_is_named() -> None:
     )
     assert drawn_policy(file, None).name == "p1"
     assert drawn_policy(file, "p0").name == "p0"
-    with pytest.raises(CommandError, match="no policy of that name; there is p0, p1"):
+    with pytest.raises(CommandError, match="no policy p2; there is p0, p1"):
         drawn_policy(file, "p2")
     with pytest.raises(CommandError, match="nothing to draw"):
         drawn_policy(policies("match: {alive_for: 1h}, triggers: [task]"), None)

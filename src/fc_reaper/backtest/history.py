@@ -6,17 +6,10 @@ ISO 8601.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    Field,
-    PlainSerializer,
-    SerializerFunctionWrapHandler,
-    SkipValidation,
-    model_serializer,
-)
+from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
 
 from fc_reaper.evaluator.verdict import Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent, iso
@@ -58,7 +51,7 @@ class Result(BaseModel):
     """Something about a task; in JSON `task` and `verdict` become fields of its own."""
 
     @model_serializer(mode="wrap")
-    def _flat(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _flat(self, dump: Callable[[Result], dict[str, Any]]) -> dict[str, Any]:
         dumped = dump(self)
         return {**dumped.pop("task", {}), **dumped.pop("verdict", {}), **dumped}
 

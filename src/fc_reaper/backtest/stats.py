@@ -6,10 +6,10 @@ The models are what `--json` prints, lengths of time in seconds and moments in I
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, Field, PlainSerializer, model_serializer
 
 from fc_reaper.backtest.history import (
     OUTCOMES,
@@ -25,15 +25,21 @@ from fc_reaper.backtest.history import (
 from fc_reaper.models import Function, Millis, Task, iso
 from fc_reaper.policy import Policy
 from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.target import Target
 
 
-class Found(Result):
-    """A task that a policy would have reported or stopped: when first, why, and how it ended in truth."""
+class Ended(Result):
+    """A task, and how it ended in truth."""
 
     task: WholeTask
+    outcome: Outcome
+
+
+class Found(Ended):
+    """A task that a policy would have reported or stopped: when first, and why."""
+
     at: Timestamp
     verdict: Grounds
-    outcome: Outcome
 
 
 class Stop(Found):
@@ -44,9 +50,9 @@ class Stop(Found):
     lost: Annotated[Seconds, Field(serialization_alias="ran_s")]
 
 
-def by_outcome(found: Iterable[Found | Change]) -> dict[Outcome, int]:
+def by_outcome(tasks: Iterable[Ended]) -> dict[Outcome, int]:
     """How many of them ended how."""
-    counts = Counter(one.outcome for one in found)
+    counts = Counter(one.outcome for one in tasks)
     return {outcome: counts[outcome] for outcome in OUTCOMES}
 
 
@@ -56,10 +62,11 @@ class PolicyReplay(BaseModel):
     `found` are the tasks that it stops or reports, in the order of time. `halted_runs` are the runs that
     stopped none because too many were due. `tasks` are the numbers of the tasks in the history that were
     `due`, `reported`, or held back by `budget`, `halted` or `holdout`; `reasons` says of those that were
-    unknown in some run what was missing.
+    unknown in some run what was missing. `memory` is that of the functions in MB, None if it does not matter.
     """
 
     policy: Annotated[Policy, Field(exclude=True)]
+    memory: Annotated[int | None, Field(exclude=True)] = None
     found: list[Stop | Found] = []
     halted_runs: int = 0
     tasks: Annotated[defaultdict[str, set[int]], Field(exclude=True)] = defaultdict(set)
@@ -94,9 +101,15 @@ class PolicyReplay(BaseModel):
     def saved(self) -> Millis:
         return sum(stop.saved for stop in self.stops)
 
+    @property
+    def saved_gb_s(self) -> float:
+        """What the time saved costs; a GB has 1024 MB."""
+        return round(self.saved / 1000 * (self.memory or 0) / 1024, 3)
+
     @model_serializer(mode="wrap")
-    def _with_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _with_counts(self, dump: Callable[[PolicyReplay], dict[str, Any]]) -> dict[str, Any]:
         stops = self.policy.stops
+        costs = {} if self.memory is None else {"saved_gb_s": self.saved_gb_s}
         first, last = (iso(one.at) for one in (self.found[0], self.found[-1])) if self.found else (None, None)
         return {
             "name": self.policy.name,
@@ -108,6 +121,7 @@ class PolicyReplay(BaseModel):
             "outcomes": by_outcome(self.found),
             "false_stops": len(self.false_stops) if stops else None,
             "saved_s": self.saved / 1000,
+            **costs,
             "due": self.due if stops else None,
             "held_back": self.held_back,
             "unknown": {"tasks": self.unknown.total(), "why": dict(self.unknown.most_common())},
@@ -157,12 +171,10 @@ def _brief(stop: Stop | None) -> dict[str, Any] | None:
     return {"policy": policy, "rule": rule, "at": iso(stop.at), "saved_s": stop.saved / 1000}
 
 
-class Change(Result):
+class Change(Ended):
     """A task that two policy files treat differently, with its stops; None where it has none."""
 
     how: How
-    task: WholeTask
-    outcome: Outcome
     old: Annotated[Stop | None, PlainSerializer(_brief)]
     new: Annotated[Stop | None, PlainSerializer(_brief)]
 
@@ -239,8 +251,8 @@ class Suggestion(BaseModel):
     measures: dict[str, Spread]
 
 
-def suggest(tasks: Iterable[Task]) -> Iterator[Suggestion]:
-    """Measure the tasks of each function, in the order of their names.
+def suggest(tasks: Iterable[Task], targets: Collection[Target] = ()) -> Iterator[Suggestion]:
+    """Measure the tasks of each function of *targets* (of all functions without any), in their order.
 
     `queue` is the longest wait since an enqueueing, `run` the longest attempt, `alive` the whole life from
     the first enqueueing. A task that never ran has no run.
@@ -250,6 +262,8 @@ def suggest(tasks: Iterable[Task]) -> Iterator[Suggestion]:
         by_function[task.function].append(task)
     measures = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
     for function in sorted(by_function, key=str):
+        if targets and not any(target.fits(function) for target in targets):
+            continue
         outcomes = Counter(map(outcome_of, by_function[function]))
         ended = [task for task in by_function[function] if outcome_of(task) in ("succeeded", "failed")]
         spreads = {measure: _spread(clock, ended) for measure, clock in measures.items()}

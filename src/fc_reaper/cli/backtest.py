@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from rich.table import Table
 from rich.text import Text
 from typer import Option
 
-from fc_reaper.backtest.history import OUTCOMES, History, Outcome
-from fc_reaper.backtest.stats import PolicyReplay, Replay, Stop, Suggestion, by_outcome, suggest
+from fc_reaper.backtest.history import OUTCOMES, Outcome
+from fc_reaper.backtest.stats import Ended, PolicyReplay, Stop, Suggestion, by_outcome, suggest
 from fc_reaper.cli import app
-from fc_reaper.cli.chart import draw, drawn_policy
-from fc_reaper.cli.history import Past, load_past, minute
-from fc_reaper.cli.output import (
-    BAD,
-    STRONG,
-    CommandError,
-    check_writable,
-    counted,
-    print_json,
-    printable,
-    short,
-    show,
-    table,
-    write_file,
-)
-from fc_reaper.models import Millis
-from fc_reaper.policy import PolicyFile
+from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
+from fc_reaper.cli.history import load_past, minute
+from fc_reaper.cli.output import BAD, STRONG, counted, print_json, short, show, table
 from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.settings import Context, read_settings
@@ -81,74 +67,59 @@ def backtest(
       fc-reaper backtest --history examples/history.jsonl --suggest
       fc-reaper backtest --save history.jsonl
     """
-    if svg is not None:
-        check_writable(svg, force=force)
-    elif drawn is not None or force:
-        option = "--force" if drawn is None else "--draw"
-        raise CommandError(f"{option} is about the chart; add --svg FILE, or leave it out")
+    check_chart(svg, drawn, force=force)
     env = app.environment(policy=policy, endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
     missing = "\n" not in settings.policy and not (settings.folder / settings.policy).exists()
     needed = not suggested or history is None or svg is not None or bool(env.get("REAPER_POLICY"))
-    file = None if missing and not needed else read_policy(settings)
-    to_draw = None if svg is None or file is None else drawn_policy(file, drawn)
-    files = [] if file is None else [file]
+    files = [] if missing and not needed else [read_policy(settings)]
+    to_draw = None if svg is None else drawn_policy(files[0], drawn)
     past = load_past(files, settings, env, history, read, save, interval, since, until)
-    replayed = None if file is None else past.replay(file)
-    if svg is not None and replayed is not None and to_draw is not None:
-        write_file(svg, draw(past.history, replayed, to_draw), force=force)
-    suggestions = list(_suggest(past.history, file)) if suggested else None
+    replays = [past.replay(file) for file in files]
+    if svg is not None and to_draw is not None:
+        write_chart(svg, past.history, replays[0], to_draw, force=force)
+    watched = [target for file in files for policy in file.policies for target in policy.targets]
+    suggestions = list(suggest(past.history.tasks, watched)) if suggested else None
+    for one in (one for replayed in replays for one in replayed.policies):
+        one.memory = memory
     if as_json:
-        print_json(_json(past, file, replayed, suggestions, memory))
-    else:
-        show(*past.headline(replayed))
-        if replayed is not None and replayed.policies:
-            show("", overview(replayed.policies, memory), "")
+        shown: dict[str, Any] = {} if suggestions is None else {"suggestions": suggestions}
+        for file, replayed in zip(files, replays, strict=True):
+            shown |= {"policy": file.source, "replay": replayed, "policies": replayed.policies}
+        print_json({"history": past.history, **shown})
+        return past.print_refused()
+    show(*past.headline(replays[0] if replays else None))
+    for replayed in replays:
+        if replayed.policies:
+            show("", overview(replayed.policies), "")
             show(*(line for one in replayed.policies for line in summary(one)))
-        if suggestions is not None:
-            show("", *_measures(suggestions))
-        show("", *past.left_out([] if replayed is None else [("", replayed)]))
-        if svg is not None:
-            show(f"{svg}: written.")
-        if replayed is not None:
-            show("Replayed, not run: what a stop would have changed for others is not in it.")
+    if suggestions is not None:
+        show("", *_measures(suggestions))
+    show("", *past.left_out(("", replayed) for replayed in replays))
+    if svg is not None:
+        show(f"{svg}: written.")
+    if replays:
+        show("Replayed, not run: what a stop would have changed for others is not in it.")
     return past.print_refused()
 
 
-def _suggest(history: History, file: PolicyFile | None) -> Iterator[Suggestion]:
-    """Measure the functions that the policies watch, whatever triggers these have; all without a policy."""
-    watched = {task.function for task in history.tasks}
-    if file is not None:
-        targets = {target for policy in file.policies for target in policy.targets}
-        watched = {one for one in watched if any(target.fits(one) for target in targets)}
-    return suggest(task for task in history.tasks if task.function in watched)
+def count_outcomes(groups: Iterable[Sequence[Ended]]) -> tuple[list[str], list[list[str]]]:
+    """The heads of columns, and their numbers for each group; `unknown` only where there is one."""
+    counts = [by_outcome(group) for group in groups]
+    shown = [one for one in OUTCOMES if one != "unknown" or any(count["unknown"] for count in counts)]
+    rows = [[str(sum(count.values())), *(str(count[one]) for one in shown)] for count in counts]
+    return ["tasks", *shown], rows
 
 
-# Tables.
-
-
-def outcome_columns(counts: Iterable[Mapping[Outcome, int]]) -> list[Outcome]:
-    """The outcomes that a table shows: `unknown` only where there is one, since it is rare."""
-    rare = any(one["unknown"] for one in counts)
-    return [outcome for outcome in OUTCOMES if outcome != "unknown" or rare]
-
-
-def overview(replays: Sequence[PolicyReplay], memory: int | None = None) -> Table:
+def overview(replays: Sequence[PolicyReplay]) -> Table:
     """One row for each policy that was replayed."""
-    counts = [by_outcome(one.found) for one in replays]
-    outcomes = outcome_columns(counts)
-    heads = ["policy", "would", "tasks", *outcomes, "saved", *(["GB-s"] if memory is not None else [])]
-    rows: list[list[Text | str]] = []
-    for one, count in zip(replays, counts, strict=True):
-        stops = one.policy.stops
-        cells = [Text(str(count[outcome])) for outcome in outcomes]
-        if stops and count["succeeded"]:
-            cells[0].stylize(BAD)
-        row = [one.policy.name, "stop" if stops else "report", str(len(one.found)), *cells]
-        row.append(format_duration(one.saved) if stops else "-")
-        if memory is not None:
-            row.append(f"{_gb_seconds(one.saved, memory):,.0f}" if stops else "-")
-        rows.append(row)
+    heads, numbers = count_outcomes(one.found for one in replays)
+    heads = ["policy", "would", *heads, "saved", "GB-s"][: -1 if replays[0].memory is None else None]
+    rows = []
+    for one, counts in zip(replays, numbers, strict=True):
+        saved = [format_duration(one.saved), f"{one.saved_gb_s:,.0f}"]
+        cells = ["stop", *counts, *saved] if one.policy.stops else ["report", *counts, "-", "-"]
+        rows.append([one.policy.name, *cells][: len(heads)])
     return table(heads, rows, right=heads[2:])
 
 
@@ -185,7 +156,7 @@ def _false_stop(stop: Stop) -> list[str]:
     task, verdict = stop.task, stop.verdict
     lengths = (verdict.age, verdict.limit, max(0, task.events[-1].at - stop.at))
     return [
-        printable(task.invocation_id),
+        task.invocation_id,
         short(*task.function),
         minute(stop.at),
         verdict.rule or "-",
@@ -200,13 +171,9 @@ def _measures(suggestions: Iterable[Suggestion]) -> Iterator[str | Text | Table]
         tasks = counted(sum(one.ended.values()), "task ended by itself", "tasks ended by themselves")
         function = short(one.service, one.function, one.qualifier)
         yield Text.assemble((function, STRONG), f": {tasks}{f' ({ended})' if ended else ''}.")
-        others = {
-            "stopped by somebody": one.stopped,
-            "still alive": one.alive,
-            "in an unknown status": one.unknown,
-        }
-        if any(others.values()):
-            yield f"Not measured: {', '.join(f'{number} {why}' for why, number in others.items() if number)}."
+        others = (one.stopped, "stopped by somebody"), (one.alive, "still alive"), (one.unknown, "unknown")
+        if any(number for number, _ in others):
+            yield f"Not measured: {', '.join(f'{number} {why}' for number, why in others if number)}."
         if one.measures:
             rows = (
                 (
@@ -223,25 +190,3 @@ def _measures(suggestions: Iterable[Suggestion]) -> Iterator[str | Text | Table]
         "The smallest limit is the least that spares every task that succeeded; it leaves no room for a "
         "slower one. Percentiles are by nearest rank; run is the longest attempt."
     )
-
-
-def _json(
-    past: Past,
-    file: PolicyFile | None,
-    replayed: Replay | None,
-    suggestions: Sequence[Suggestion] | None,
-    memory: int | None,
-) -> dict[str, Any]:
-    whole: dict[str, Any] = {"history": past.history}
-    if file is not None and replayed is not None:
-        policies = [one.model_dump(mode="json", by_alias=True) for one in replayed.policies]
-        if memory is not None:
-            for policy, one in zip(policies, replayed.policies, strict=True):
-                policy["saved_gb_s"] = _gb_seconds(one.saved, memory)
-        whole |= {"policy": file.source, "replay": replayed, "policies": policies}
-    return whole if suggestions is None else {**whole, "suggestions": suggestions}
-
-
-def _gb_seconds(length: Millis, memory: int) -> float:
-    """What running so long costs in a function of *memory* MB; a GB has 1024 of them."""
-    return round(length / 1000 * memory / 1024, 3)

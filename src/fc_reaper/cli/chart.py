@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from datetime import datetime, timezone
+from importlib.util import find_spec
 
 from fc_reaper.backtest.history import History, longest, outcome_of
 from fc_reaper.backtest.replay import run_by_timer
 from fc_reaper.backtest.stats import Replay
-from fc_reaper.cli.output import CommandError, printable
+from fc_reaper.cli.output import CommandError, check_writable, printable, write_file
 from fc_reaper.models import Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
@@ -33,28 +34,39 @@ _MANY = 3_000
 """Tasks from which on dots become an image within the SVG, which else would be too large to open."""
 
 
+def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
+    """Refuse early what `write_chart` would refuse.
+
+    Raises:
+        CommandError: matplotlib is missing, *svg* cannot be written, or the other options stand without it.
+    """
+    if svg is not None:
+        check_writable(svg, force=force)
+        if find_spec("matplotlib") is None:
+            raise CommandError("--svg needs matplotlib; install it: pip install 'fc-reaper[plot]'")
+    elif drawn is not None or force:
+        option = "--force" if drawn is None else "--draw"
+        raise CommandError(f"{option} is about the chart; add --svg FILE, or leave it out")
+
+
 def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
     """The policy to draw: the one of that *name*, else the first that stops, else the first.
 
     Raises:
-        CommandError: no timer runs such a policy, or matplotlib is missing.
+        CommandError: no timer runs such a policy.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise CommandError("--svg needs matplotlib; install it: pip install 'fc-reaper[plot]'") from None
     policies = [policy for policy in file.policies if run_by_timer(policy)]
-    named = [policy for policy in policies if policy.name == name or name is None]
-    if named:
-        return next((policy for policy in named if policy.stops), named[0])
-    if not policies:
-        raise CommandError(f"{file.source}: no timer runs any of its policies, so --svg has nothing to draw")
-    known = ", ".join(policy.name for policy in policies)
-    raise CommandError(f"--draw {name}: a timer runs no policy of that name; there is {known}")
+    named = [policy for policy in policies if name in (None, policy.name)]
+    if not named:
+        known = ", ".join(policy.name for policy in policies) or "none"
+        raise CommandError(
+            f"--svg has nothing to draw: a timer runs no policy {name or ''}; there is {known}"
+        )
+    return next((policy for policy in named if policy.stops), named[0])
 
 
-def draw(history: History, replayed: Replay, policy: Policy) -> str:
-    """The chart of *policy* as the text of an SVG file."""
+def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *, force: bool) -> None:
+    """Write the chart of *policy* to a file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -96,7 +108,7 @@ def draw(history: History, replayed: Replay, policy: Policy) -> str:
         figure.legend(loc="outside lower center", ncols=3)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
-    return file.getvalue()
+    write_file(svg, file.getvalue(), force=force)
 
 
 def _kind(task: Task, stopped: bool) -> str:

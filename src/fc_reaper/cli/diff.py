@@ -13,11 +13,10 @@ from typer import Argument, Option
 
 from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
 from fc_reaper.cli import app
-from fc_reaper.cli.backtest import IN_TRUTH, outcome_columns
+from fc_reaper.cli.backtest import IN_TRUTH, count_outcomes
 from fc_reaper.cli.history import Past, load_past, minute
 from fc_reaper.cli.output import (
     BAD,
-    STRONG,
     CommandError,
     counted,
     print_json,
@@ -31,7 +30,7 @@ from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.duration import format_duration
-from fc_reaper.settings import Context, read_settings
+from fc_reaper.settings import Context, Settings, read_settings
 
 _ROWS = 20
 """Tasks in a table; the rest is counted."""
@@ -70,7 +69,7 @@ def diff(
         raise CommandError("--json and --markdown exclude each other; choose one")
     env = app.environment(endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
-    files = _read_policies((old, new), env)
+    files = _read_policies((old, new), settings)
     past = load_past(files, settings, env, history, read, save, interval, since, until)
     sides = [(name, past.replay(file)) for name, file in zip((old, new), files, strict=True)]
     changes, same = compare(sides[0][1], sides[1][1])
@@ -87,7 +86,7 @@ def diff(
     return past.print_refused()
 
 
-def _read_policies(names: Iterable[str], env: Mapping[str, str]) -> list[PolicyFile]:
+def _read_policies(names: Iterable[str], settings: Settings) -> list[PolicyFile]:
     """Both files.
 
     Raises:
@@ -100,9 +99,9 @@ def _read_policies(names: Iterable[str], env: Mapping[str, str]) -> list[PolicyF
             remedy = "diff compares two policy files, OLD and NEW"
             issues.append(Issue(name, None, None, "there is no such file", remedy))
             continue
-        own = {**env, "REAPER_POLICY": app.environment(policy=name)["REAPER_POLICY"]}
         try:
-            files.append(read_policy(read_settings(own, Context())))
+            path = app.environment(policy=name)["REAPER_POLICY"]
+            files.append(read_policy(settings.model_copy(update={"policy": path})))
         except PolicyError as error:
             issues += error.issues
     if issues:
@@ -110,19 +109,14 @@ def _read_policies(names: Iterable[str], env: Mapping[str, str]) -> list[PolicyF
     return files
 
 
-def _tables(changes: Changes) -> Iterator[str | Text | Table]:
+def _tables(changes: Changes) -> Iterator[str | Table]:
     """How many stops change how, and the tasks that they are of."""
-    counts = {how: by_outcome(some) for how, some in changes.items()}
-    outcomes = outcome_columns(counts.values())
-    heads = ("stopped", "tasks", *outcomes)
-    rows = [
-        [how, str(len(changes[how])), *(str(count[outcome]) for outcome in outcomes)]
-        for how, count in counts.items()
-    ]
-    yield table(heads, rows, right=heads[1:])
+    heads, numbers = count_outcomes(changes.values())
+    rows = ((how, *counts) for how, counts in zip(changes, numbers, strict=True))
+    yield table(("stopped", *heads), rows, right=heads)
     for how, some in changes.items():
         if some:
-            yield from ("", Text(f"Stopped {how}:", STRONG))
+            yield from ("", f"Stopped {how}:")
             yield table(
                 ("task", "function", "policy", "old, UTC", "new, UTC", "in truth"), map(_row, some[:_ROWS])
             )
@@ -156,7 +150,7 @@ def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[s
     yield from (f"{outcome}: {words}" for outcome, words in IN_TRUTH.items() if outcome in seen)
 
 
-def _markdown(things: Iterable[str | Text | Table]) -> Iterator[str]:
+def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
     """The same as `show` prints: a table as one, each sentence as an item of a list."""
     for thing in things:
         if isinstance(thing, Table):
@@ -165,7 +159,7 @@ def _markdown(things: Iterable[str | Text | Table]) -> Iterator[str]:
             yield ""
             yield from (f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
         else:
-            yield f"- {_escaped(str(thing))}" if thing else ""
+            yield f"- {_escaped(thing)}" if thing else ""
 
 
 def _cell(cell: RenderableType) -> str:

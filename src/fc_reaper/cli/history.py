@@ -16,7 +16,6 @@ from fc_reaper.cli.app import parse_length, parse_moment
 from fc_reaper.cli.output import (
     CommandError,
     advice_for,
-    check_writable,
     counted,
     interruptible,
     new_file,
@@ -178,7 +177,6 @@ def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Map
         raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
     with ExitStack() as stack:
         if save is not None:
-            check_writable(save)
             file = stack.enter_context(new_file(save, private=True))
             listing.save = lambda record: print(json.dumps(record, separators=(",", ":")), file=file)
         interrupted = stack.enter_context(interruptible())
