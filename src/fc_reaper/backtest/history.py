@@ -25,11 +25,9 @@ _ONLY_AT_THE_END = (
 
 
 def _identity(task: Task) -> dict[str, str | None]:
-    service, function, qualifier = task.function
+    names = dict(zip(("service", "function", "qualifier"), task.function, strict=True))
     return {
-        "service": service,
-        "function": function,
-        "qualifier": qualifier,
+        **names,
         "invocation_id": task.invocation_id,
         "request_id": task.request_id,
         "status": task.status,
@@ -42,7 +40,7 @@ def _grounds(verdict: Verdict) -> dict[str, Any]:
 
 
 Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]
-Timestamp = Annotated[Millis, PlainSerializer(iso)]
+Timestamp = Annotated[Millis, PlainSerializer(lambda at: iso(at) if at else None)]
 WholeTask = Annotated[Task, SkipValidation, PlainSerializer(_identity)]
 Grounds = Annotated[Verdict, SkipValidation, PlainSerializer(_grounds)]
 
@@ -82,7 +80,7 @@ class Refused(BaseModel):
 class History(BaseModel):
     """The tasks of a history that can be replayed, and what was left out of it.
 
-    What `tasks` did is known from `begin` to `end`; both are None without tasks. `undated` counts records
+    What `tasks` did is known from `begin` to `end`; both are 0 without tasks. `undated` counts records
     without events, or with one that has no date, `repeated` further records about a task, `unseen_retries`
     tasks that were retried more often than their events show. `unmatched` are targets that fit no function.
     `payloads` says whether the cloud was asked for payloads.
@@ -93,8 +91,8 @@ class History(BaseModel):
     tasks: Annotated[
         list[Task], SkipValidation, PlainSerializer(len), Field(serialization_alias="replayed")
     ] = []
-    begin: Timestamp | None = None
-    end: Timestamp | None = None
+    begin: Timestamp = 0
+    end: Timestamp = 0
     undated: int = 0
     inconsistent: Annotated[list[Inconsistent], Field(serialization_alias="contradicting")] = []
     repeated: int = 0

@@ -1,16 +1,10 @@
 """What a policy file would have done in a known history: a run at every tick of a timer. Pure.
 
 Every run evaluates the tasks as they were then and selects as a sweep does, by the same `evaluate`, `select`
-and `Budgets`. The rules:
-
-- Ticks are the multiples of the interval since the epoch, from the begin of the history to its end.
-- At a tick a task is its record as of then (`as_of`): the events up to that moment, the latest of them as its
-  status. What a record gets only at its end (`endTime`, `returnPayload`, ...) is absent before.
-- All policies that a timer runs are evaluated together. A day's budget counts what the replay stopped and
-  what the history shows as Stopped or Stopping within 24 hours.
-- A stopped task is gone from that tick on. Stopping is not simulated, nor what its stop would have changed
-  for others: an earlier start, a caller that submits it again.
-- The lock is not considered: a replay shows what an approved policy would do.
+and `Budgets`. Ticks are the multiples of the interval since the epoch. All policies that a timer runs are
+evaluated together. A day's budget counts what the replay stopped and what the history shows as Stopped or
+Stopping within 24 hours. A stopped task is gone from that tick on: stopping is not simulated, nor what a stop
+would have changed for others, such as a caller that submits the task again. The lock is not considered.
 
 What became of a stopped task in truth: `succeeded` makes it a false stop; `failed` is Failed, Expired or
 Invalid; `censored` was stopped by somebody, so its end is unknown; `open` was alive when the history ends;
@@ -58,11 +52,10 @@ class ReplayOptions:
 
     def ticks(self, history: History) -> range:
         """The moments at which a timer would have run."""
-        if history.begin is None or history.end is None:
-            return range(0)
         begin = max(history.begin, self.since or 0)
         end = history.end if self.until is None else min(history.end, self.until)
-        return range(-(-begin // self.interval) * self.interval, end + 1, self.interval)
+        stop = end + 1 if history.tasks else 0
+        return range(-(-begin // self.interval) * self.interval, stop, self.interval)
 
 
 def run_by_timer(policy: Policy) -> bool:
@@ -89,7 +82,7 @@ class _Replaying:
     """
 
     def __init__(self, history: History, file: PolicyFile, options: ReplayOptions) -> None:
-        self._tasks, self._end, self._file, self._options = history.tasks, history.end or 0, file, options
+        self._tasks, self._end, self._file, self._options = history.tasks, history.end, file, options
         self._ticks = options.ticks(history)
         self._policies = [policy for policy in file.policies if run_by_timer(policy)]
         self._results = {policy.name: PolicyReplay(policy=policy) for policy in self._policies}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +28,6 @@ from fc_reaper.sweep.scanner import Lister, Query
 from fc_reaper.sweep.scope import list_functions
 
 _PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
-
-_DAY = 86_400.0
-"""Seconds that a listing may take; a person interrupts it sooner."""
 
 
 class NotARecord(ReaperError):
@@ -67,7 +65,8 @@ def parse_record(value: Any) -> Record:
     A function without a service is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
 
     Raises:
-        NotARecord: it is no object, has no id, or names what cannot be a function.
+        NotARecord: it is no object, or has no id.
+        InvalidName: it names what cannot be a function.
     """
     if not isinstance(value, dict):
         raise NotARecord("it is not a JSON object")
@@ -81,10 +80,7 @@ def parse_record(value: Any) -> Record:
     if name is None:
         return Record(found, None, value)
     function = Function(service, name, qualifier or LATEST)
-    try:
-        check_names(function)
-    except InvalidName as error:
-        raise NotARecord(str(error)) from None
+    check_names(function)
     return Record(found, function, value)
 
 
@@ -101,13 +97,10 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
 # A file.
 
 
-def read_file(
-    name: str, *, records: bool, step: Callable[[int], None] = lambda size: None
-) -> tuple[list[Task], list[BrokenLine]]:
+def read_file(name: str, *, records: bool) -> tuple[list[Task], list[BrokenLine]]:
     """Read the tasks in a file, or on standard input for `-`, and the lines that are no record.
 
     Blank lines are skipped. *records* keeps with each task what the cloud wrote, which only expressions need.
-    *step* is called with the bytes of each line.
 
     Raises:
         NotARecord: the file cannot be read, or no line of it is a record.
@@ -119,11 +112,10 @@ def read_file(
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             for number, line in enumerate(file, 1):
-                step(len(line))
                 text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
                 try:
                     tasks += [_read_line(text, functions, records)] if text else []
-                except NotARecord as error:
+                except (NotARecord, InvalidName) as error:
                     broken.append(BrokenLine(line=number, why=str(error)))
     except OSError as error:
         raise NotARecord(f"{source}: it cannot be read: {error.strerror or error}") from None
@@ -194,10 +186,9 @@ class Listing:
         """
         cloud = connect(settings, credentials, "backtest", lambda operation: None, clock=SYSTEM_CLOCK)
         pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
-        until = SYSTEM_CLOCK.monotonic() + _DAY
-        lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
+        lister = Lister(cloud, pool, until=inf, may_refuse=settings.may_refuse)
         try:
-            functions = self._functions(partial(list_functions, cloud, pool, until=until))
+            functions = self._functions(partial(list_functions, cloud, pool, until=inf))
             # Unfinished ones first: a task that ends meanwhile is then seen twice, and none never.
             for statuses in self.statuses:
                 pairs = [(function, status) for function in functions for status in statuses]

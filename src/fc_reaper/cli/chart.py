@@ -74,7 +74,7 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
     stopped = {id(stop.task) for stop in replayed.stops if stop.verdict.policy == policy.name}
     dots: dict[str, list[tuple[datetime, float]]] = {kind: [] for kind in _MARKS}
     for task in history.tasks:
-        length = longest(task, clock, history.end or 0)
+        length = longest(task, clock, history.end)
         if length is not None and any(target.fits(task.function) for target in policy.targets):
             begin = datetime.fromtimestamp(task.events[0].at / 1000, timezone.utc)
             dots[_kind(task, id(task) in stopped)].append((begin, max(length, 1000) / 1000))

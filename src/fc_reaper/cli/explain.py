@@ -28,7 +28,7 @@ from fc_reaper.cli.output import (
     table,
 )
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.errors import CloudError
+from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
 from fc_reaper.evaluator.verdict import Kind, Verdict
@@ -169,7 +169,7 @@ def _records(name: str) -> Iterator[Record]:
     for place, piece in pieces:
         try:
             yield from map(parse_record, _unwrapped(parse_json(piece)))
-        except NotARecord as error:
+        except (NotARecord, InvalidName) as error:
             raise CommandError(f"{place}: {error}") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from fc_reaper.backtest.history import History, sift
@@ -21,6 +21,7 @@ from fc_reaper.cli.output import (
     new_file,
     print_error,
     printable,
+    progress,
     progress_bar,
 )
 from fc_reaper.errors import CloudError
@@ -51,9 +52,8 @@ class Past(NamedTuple):
 
     def headline(self, replayed: Replay | None) -> Iterator[str]:
         """What was read, and how often a timer would have run."""
-        history, span = self.history, ""
-        if history.begin is not None and history.end is not None:
-            span = f" from {minute(history.begin)} to {minute(history.end)} UTC"
+        history = self.history
+        span = f" from {minute(history.begin)} to {minute(history.end)} UTC" if history.tasks else ""
         records, tasks = counted(history.records, "record"), counted(len(history.tasks), "task")
         yield f"{printable(history.source)}: {records}, {tasks} to be replayed{span}."
         if replayed is not None and replayed.runs:
@@ -155,18 +155,15 @@ def load_past(
         past = _from_cloud(listing, save, settings, env)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
-    if (since or until) and past.begin is not None and past.end is not None and not runs.ticks(past):
+    if (since or until) and past.tasks and not runs.ticks(past):
         span = f"{iso(past.begin)} to {iso(past.end)}"
         raise CommandError(f"no run from --since to --until lies in the history, which is of {span}")
     return Past(past, runs)
 
 
 def _from_file(name: str, *, records: bool) -> History:
-    size = None
-    with suppress(OSError):
-        size = None if name == "-" else os.stat(name).st_size
-    with progress_bar("Reading the history", size) as step:
-        tasks, broken = read_file(name, records=records, step=step)
+    with progress("Reading the history ..."):
+        tasks, broken = read_file(name, records=records)
     history = sift(tasks)
     history.source, history.broken = "standard input" if name == "-" else name, broken
     return history
@@ -175,13 +172,11 @@ def _from_file(name: str, *, records: bool) -> History:
 def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Mapping[str, str]) -> History:
     if save is not None and os.path.lexists(save):
         raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
-    with ExitStack() as stack:
-        if save is not None:
-            file = stack.enter_context(new_file(save, private=True))
+    with nullcontext() if save is None else new_file(save, private=True) as file:
+        if file is not None:
             listing.save = lambda record: print(json.dumps(record, separators=(",", ":")), file=file)
-        interrupted = stack.enter_context(interruptible())
-        listing.step = stack.enter_context(progress_bar("Listing the tasks", None))
-        listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
+        with interruptible() as interrupted, progress_bar("Listing the tasks", None) as listing.step:
+            listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
             first = listing.refused[0]
             why = f"{first.what}: {first.error}"
