@@ -184,36 +184,27 @@ def compare(old: Replay, new: Replay) -> tuple[dict[How, list[Change]], int]:
 
     Which policy stops it makes no difference. Tasks that succeeded in truth come first, then it goes by time.
     """
-    before, after = (
-        {
-            (str(stop.task.function), stop.task.invocation_id, stop.task.request_id or ""): stop
-            for stop in one.stops
-        }
-        for one in (old, new)
-    )
+    before, after = ({_key(stop.task): stop for stop in one.stops} for one in (old, new))
     changes: dict[How, list[Change]] = {how: [] for how in get_args(How)}
     every = {**before, **after}
     for key in sorted(every, key=lambda key: (every[key].outcome != "succeeded", every[key].at, key)):
         one, other, stop = before.get(key), after.get(key), every[key]
-        how = _how(one, other)
-        if how is not None:
-            change = Change(how=how, task=stop.task, outcome=stop.outcome, old=one, new=other)
-            changes[how].append(change)
+        how: How
+        if one is None or other is None:
+            how = "more" if one is None else "less"
+        elif one.at != other.at:
+            how = "earlier" if other.at < one.at else "later"
+        else:
+            continue
+        changes[how].append(Change(how=how, task=stop.task, outcome=stop.outcome, old=one, new=other))
     return changes, len(every) - sum(map(len, changes.values()))
 
 
-def _how(old: Stop | None, new: Stop | None) -> How | None:
-    if old is None or new is None:
-        return "more" if old is None else "less"
-    if old.at == new.at:
-        return None
-    return "earlier" if new.at < old.at else "later"
+def _key(task: Task) -> tuple[str, str, str]:
+    return str(task.function), task.invocation_id, task.request_id or ""
 
 
 # How long tasks take.
-
-_SECOND: Millis = 1_000
-_MINUTE: Millis = 60_000
 
 
 class Spread(BaseModel):
@@ -285,7 +276,7 @@ def _spread(clock: str, tasks: Iterable[Task]) -> Spread | None:
         return None
     ordered = sorted(length for length, _ in lengths)
     good = max((length for length, status in lengths if status == "Succeeded"), default=None)
-    limit, unit = (None, _SECOND) if good is None else smallest_limit(good)
+    limit, unit = (None, 1_000) if good is None else smallest_limit(good)
     return Spread(
         clock=clock,
         tasks=len(ordered),
@@ -313,5 +304,5 @@ def smallest_limit(length: Millis) -> tuple[Millis, Millis]:
     The unit is a second up to ten minutes, else a minute. Exactly at a limit is not over it, and in the last
     millisecond of *length* the task has ended.
     """
-    unit = _SECOND if length <= 10 * _MINUTE else _MINUTE
+    unit = 1_000 if length <= 600_000 else 60_000
     return max(1, -(-(length - 1) // unit)) * unit, unit
