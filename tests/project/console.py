@@ -3,7 +3,8 @@
 In a fence of the kind `console` each line that begins with `$ ` is a command, and the lines below it are
 what it prints. One shell runs all commands of a document, in order, in a copy of the project. Each line
 that is shown must be printed, in order; hexadecimal ids may differ, and numbers but those of lines of a
-policy; lines may be left out. A command must end with status 0 unless `$ echo $?` follows.
+policy; lines may be left out, and of a line that ends in … only the beginning is compared. A command must
+end with status 0 unless `$ echo $?` follows.
 A fence of the kind `sh` is not run: it is for what needs an account or another machine.
 """
 
@@ -95,7 +96,11 @@ def run_document(markdown: str, folder: Path, replaced: Mapping[str, str]) -> No
 def missing(expected: Sequence[str], printed: str) -> list[str]:
     """The lines of *expected* that were not printed in their order."""
     lines = iter([_masked(line) for line in printed.splitlines()])
-    return [line for line in expected if _masked(line) not in lines]
+    return [line for line in expected if not any(_shows(_masked(line), printed) for printed in lines)]
+
+
+def _shows(shown: str, printed: str) -> bool:
+    return printed.startswith(shown[:-1]) if shown.endswith("…") else printed == shown
 
 
 def _masked(line: str) -> str:

@@ -26,6 +26,7 @@ def test_the_readme_shows_what_its_commands_print(tmp_path: Path) -> None:
         (["run 3f2a91c07b51 ended"], "run 00aa91c07b52 ended\n", []),
         (["a", "b"], "b\na\n", ["b"]),
         (["stopped"], "kept\n", ["stopped"]),
+        (["sha256 3f2a91c0…"], "sha256 00aa91c07b52\n", []),
     ],
 )
 def test_output_is_compared_line_by_line(expected: list[str], printed: str, absent: list[str]) -> None:
