@@ -7,6 +7,7 @@ Rules: https://help.aliyun.com/zh/fc/task-deduplication and the limits page of F
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from fc_reaper.errors import InvalidName
@@ -65,3 +66,12 @@ def kind_of(value: Any) -> str:
     if isinstance(value, str):
         return "text"
     return "a list" if isinstance(value, list) else "an object"
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """The known word that *word* probably stands for, None when none is near."""
+    from difflib import get_close_matches  # Only a mistake needs it.
+
+    plain = {re.sub("[-_ ]", "", name.lower()): name for name in known}
+    close = get_close_matches(re.sub("[-_ ]", "", word[:60].lower()), list(plain), n=1, cutoff=0.7)
+    return plain[close[0]] if close else None

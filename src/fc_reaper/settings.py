@@ -18,6 +18,7 @@ from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Credentials as Credentials
 from fc_reaper.models import Millis
+from fc_reaper.names import nearest
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
@@ -309,13 +310,11 @@ def _fault(error: ErrorDetails) -> str:
 
 
 def _what_to_write(name: str) -> str:
-    from difflib import get_close_matches  # Not imported by a run that is in order.
-
     if re.search("DRY|ENFORCE", name.upper()):
         return "write REAPER_MODE=dry-run or REAPER_MODE=enforce"
     names = [field.alias or "" for field in Settings.model_fields.values()]
     known = [alias.removeprefix(_PREFIX) for alias in names if alias.startswith(_PREFIX)]
-    near = get_close_matches(name.upper().removeprefix(_PREFIX), known, 1)
-    if near:
-        return f"did you mean {_PREFIX}{near[0]}?"
+    near = nearest(name.upper().removeprefix(_PREFIX), known)
+    if near is not None:
+        return f"did you mean {_PREFIX}{near}?"
     return f"write one of {', '.join(_PREFIX + one for one in known)}"

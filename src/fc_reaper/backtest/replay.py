@@ -89,7 +89,7 @@ class _Replaying:
         self._functions: dict[str, frozenset[Function]] = {}
         functions = {task.function for task in history.tasks}
         for policy in self._policies:
-            fitting = (one for one in functions if any(target.fits(one) for target in policy.targets))
+            fitting = (one for one in functions if policy.watches(one))
             self._functions[policy.name] = frozenset(fitting)
         self._compiled = {one: self._compile(one) for one in frozenset().union(*self._functions.values())}
         self._keys = [(key_of(task), task.request_id) for task in history.tasks]

@@ -114,7 +114,7 @@ class PolicyReplay(BaseModel):
         return {
             "name": self.policy.name,
             "line": self.policy.line,
-            "does": "stop" if stops else "report",
+            "does": self.policy.does,
             "tasks": len(self.found),
             "first": first,
             "last": last,

@@ -181,7 +181,7 @@ def _evaluations(plan: Plan, file: File, withheld: Collection[str]) -> Iterator[
         policy, why = policies.get(task.policy), None
         if policy is None:
             why = f".policy: {task.policy} stops nothing in {file.source}"
-        elif not any(target.fits(task.place) for target in policy.targets):
+        elif not policy.watches(task.place):
             why = f": {task.place} is no target of {policy.name}"
         elif (policy.keep is not None) != (task.rule == KEEP):
             why = f".rule: {policy.name} has {'no ' if policy.keep is None else ''}`keep`"

@@ -202,7 +202,7 @@ def _collect(
 
     One that only an event runs that names its task cannot be tried.
     """
-    policies = [one for one in policies if one.triggers != ("task",)]
+    policies = [one for one in policies if not one.only_named]
     if not policies:
         return {}
     alone = [file.only(one.model_copy(update={"triggers": ()})) for one in policies]
@@ -273,7 +273,7 @@ def _too_many(number: int, of: int, tasks: str, what: str) -> Iterator[str]:
 def _watched(policy: Policy, functions: Iterable[Function]) -> int:
     """How many of *functions*, one for each task, *policy* watches."""
     counts = Counter(functions).items()
-    return sum(tasks for one, tasks in counts if any(target.fits(one) for target in policy.targets))
+    return sum(tasks for one, tasks in counts if policy.watches(one))
 
 
 # What is shown and asked.
@@ -292,7 +292,7 @@ def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> 
         show(*past.left_out((one.policy.name, one.replayed) for one in evidence), "")
         past.print_refused()
     for policy in policies:
-        if policy.triggers == ("task",):
+        if policy.only_named:
             show(f"{policy.name}: only an event that names a task runs it, so it could not be tried.", "")
         elif policy.triggers:
             triggers = " or ".join(policy.triggers)

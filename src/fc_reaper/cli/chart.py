@@ -75,7 +75,7 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
     dots: dict[str, list[tuple[datetime, float]]] = {kind: [] for kind in _MARKS}
     for task in history.tasks:
         length = longest(task, clock, history.end)
-        if length is not None and any(target.fits(task.function) for target in policy.targets):
+        if length is not None and policy.watches(task.function):
             begin = datetime.fromtimestamp(task.events[0].at / 1000, timezone.utc)
             dots[_kind(task, id(task) in stopped)].append((begin, max(length, 1000) / 1000))
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}):

@@ -17,7 +17,6 @@ from fc_reaper.cli.output import (
     STRONG,
     CommandError,
     counted,
-    percent,
     print_json,
     print_line,
     printable,
@@ -37,7 +36,7 @@ from fc_reaper.policy.model import policy_schema
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import AGES
-from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_self
 from fc_reaper.sweep.scanner import Query, queries
 from fc_reaper.sweep.scope import scope_of
@@ -132,7 +131,7 @@ class CheckedPolicy(BaseModel):
         return {
             "name": policy.name,
             "line": policy.line,
-            "does": "stop" if policy.stops else "report",
+            "does": policy.does,
             "reason": policy.reason,
             "targets": list(map(str, policy.targets)),
             "triggers": policy.triggers or ["all"],
@@ -183,8 +182,7 @@ def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
         if query.status != STOPPING or STOPPING in policy.match.match_statuses
     ]
     payload, id_prefix = any(query.payload for query in listed), listed[0].id_prefix if listed else ""
-    only_named = policy.triggers == ("task",)
-    if only_named:
+    if policy.only_named:
         listed = []
     elif len(unlisted(policy, settings.api_version)) == len(policy.targets):
         listed = [query for query in listed if query.status != DEQUEUED]
@@ -198,17 +196,17 @@ def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
             if query.started_before is not None
         },
         id_prefix=id_prefix,
-        calls_follow="events" if only_named else "what is alive" if whole else "what is overdue",
+        calls_follow="events" if policy.only_named else "what is alive" if whole else "what is overdue",
         discovery=any(target.needs_discovery for target in policy.targets),
         payload=payload,
-        page_bytes_most=WITH_PAYLOAD * _MOST_PAYLOAD if payload and not only_named else None,
+        page_bytes_most=WITH_PAYLOAD * _MOST_PAYLOAD if payload and not policy.only_named else None,
         why=list(_whys(policy, file, settings, whole=bool(whole), payload=payload)),
     )
 
 
 def _queries(function: Function, policies: Sequence[Policy], file: File, settings: Settings) -> list[Query]:
     """The listings of *function* in a run of *policies*, some of which may be about other functions."""
-    fitting = [one for one in policies if any(target.fits(function) for target in one.targets)]
+    fitting = [one for one in policies if one.watches(function)]
     compiled = compile_policies(function, fitting, file.exempt, started_time=settings.started_time)
     return queries(function, compiled, _NOW)
 
@@ -220,9 +218,8 @@ def _idle_calls(file: File, settings: Settings) -> int:
 
 
 def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payload: bool) -> Iterator[str]:
-    only_named = policy.triggers == ("task",)
     expressions = [*policy.expressions, *(one for matcher in file.exempt for one in matcher.expressions)]
-    if only_named:
+    if policy.only_named:
         yield "Only an event that names a task runs it: nothing is listed for it, the task is read."
     elif whole:
         yield _why_whole(policy, settings)
@@ -230,10 +227,10 @@ def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payloa
         reading = next(str(one) for one in expressions if one.needs_payload)
         megabytes = WITH_PAYLOAD * _MOST_PAYLOAD / 1024**2
         brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be {megabytes:.1f} MB"
-        if only_named:
+        if policy.only_named:
             brings = "the task that is read brings its own"
         yield f"`{reading}` reads the payload, up to 128 KB: {brings}. Nothing of it is logged."
-    if not only_named and any(one.needs_ages for one in expressions):
+    if not policy.only_named and any(one.needs_ages for one in expressions):
         yield f"{AGES} needs dated events: a listed task without them is read by itself, one call each."
     if policy.keep is not None and policy.stops:
         calls = counted(policy.keep.at_most, "call")
@@ -270,7 +267,7 @@ def _show(report: Report, file: File, settings: Settings) -> None:
     meaning = [
         (
             policy.name,
-            "stop" if policy.stops else "report",
+            policy.does,
             ", ".join(short(*target) for target in policy.targets),
             ", ".join(policy.triggers) or "all",
             _bounds(policy),
@@ -289,7 +286,7 @@ def _bounds(policy: Policy) -> str:
     if policy.stops:
         parts.append(f"{policy.per_run}/run")
         parts += [] if policy.per_day is None else [f"{policy.per_day}/day"]
-        parts += [] if policy.holdout is None else [f"{percent(policy.holdout)} held out"]
+        parts += [] if policy.holdout is None else [f"{spell_share(policy.holdout)} held out"]
         parts += [] if policy.halt_over is None else [f"none if over {policy.halt_over} are due"]
     return ", ".join(parts) or "-"
 
@@ -310,7 +307,7 @@ def _sentences(report: Report, file: File, settings: Settings) -> Iterator[str]:
     if report.idle_calls:
         calls = counted(report.idle_calls, "call")
         yield f"While nothing is alive, a run by a timer takes {calls} for the literal targets."
-    if any(unlisted(one, settings.api_version) for one in file.policies if one.triggers != ("task",)):
+    if any(unlisted(one, settings.api_version) for one in file.policies if not one.only_named):
         yield f"FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}: that call is refused."
     for generation in report.discovery:
         yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."

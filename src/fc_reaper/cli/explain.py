@@ -18,7 +18,6 @@ from fc_reaper.cli.output import (
     STRONG,
     CommandError,
     counted,
-    percent,
     print_json,
     printable,
     progress,
@@ -37,6 +36,7 @@ from fc_reaper.names import check_names
 from fc_reaper.policy import Keep
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration
+from fc_reaper.rules.fields import spell_share
 from fc_reaper.rules.target import parse_target
 from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
 from fc_reaper.sweep.scope import is_own
@@ -231,7 +231,7 @@ def _policy_rows(step: Step, explained: Explanation) -> Iterator[_Row]:
         yield from _field_rows(step.keep.reads)
     if step.held_out is not None:
         held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
-        yield "  holdout", f"{percent(policy.holdout)} of all ids", held
+        yield "  holdout", f"{spell_share(policy.holdout or 0)} of all ids", held
     if step.not_approved is not None:
         yield "  lock", step.not_approved, Text("not approved: only reports", BAD)
 
@@ -321,7 +321,7 @@ def _conclusion(explained: Explanation) -> Iterator[Text | str]:
     for one in explained.steps:
         policy = one.policy
         if one.held_out:
-            share, place = percent(policy.holdout), f"({source}:{policy.line})"
+            share, place = spell_share(policy.holdout or 0), f"({source}:{policy.line})"
             yield f"never stopped by {policy.name}: `holdout` spares {share} of all ids {place}"
         elif due and policy.name == verdict.policy and policy.triggers:
             yield f"stopped only by a run that {' or '.join(policy.triggers)} starts"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
 from typing import Annotated, Any, NamedTuple
 
@@ -18,8 +17,8 @@ from typer import Option
 from fc_reaper.cli.output import CommandError, print_error
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
-from fc_reaper.policy.document import write_yaml
-from fc_reaper.policy.load import dump_policy
+from fc_reaper.policy.document import spelt
+from fc_reaper.policy.load import dump_policy, validate_policy
 from fc_reaper.policy.lock import exemptions, spared_by
 from fc_reaper.policy_files import read_lock, read_policy
 from fc_reaper.rules.rules import RULES
@@ -95,12 +94,11 @@ def make_incident(
     if missing:
         raise CommandError(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
     rest = {key: value for key, value in given.items() if key not in match}
+    whole = {"version": 1, "policies": [{"name": NAME, "match": match, **rest}]}
     try:
-        file = load_policy(
-            write_yaml({"version": 1, "policies": [{"name": NAME, "match": match, **rest}]}), source=NAME
-        )
+        file = validate_policy(whole, source=NAME)
     except PolicyError as error:
-        raise CommandError("\n".join(_wrong(issue, given) for issue in error.issues)) from None
+        raise CommandError("\n".join(_wrong(issue, match, rest) for issue in error.issues)) from None
     exempt, exempt_from = _standing(settings, env)
     text = dump_policy(file.model_copy(update={"exempt": exempt}))
     file = load_policy(text, source=NAME)
@@ -110,11 +108,13 @@ def make_incident(
     return Incident(file, text, exempt_from)
 
 
-def _wrong(issue: Issue, given: Mapping[str, Any]) -> str:
+def _wrong(issue: Issue, match: Iterable[str], rest: Iterable[str]) -> str:
     """What is wrong with the option that an issue is about; with all of `match` where it is about that."""
-    named = [key for key in re.findall("[a-z_]+", issue.path or "") if key in given][-1:]
-    flags = [_flag(key) for key in named or given if named or key in RULES]
-    return f"{' and '.join(flags)}: {issue.what}{issue.remedy and f'; {issue.remedy}'}"
+    steps = {**{key: ("match", key) for key in match}, **{key: (key,) for key in rest}}
+    paths = {key: spelt(("policies", 0, *its)) for key, its in steps.items()}
+    about = [key for key, path in paths.items() if f"{issue.path}.".startswith((f"{path}.", f"{path}["))]
+    flags = " and ".join(map(_flag, about or match))
+    return f"{flags}: {issue.what}{issue.remedy and f'; {issue.remedy}'}"
 
 
 def load_incident(text: str, settings: Settings, env: Mapping[str, str]) -> PolicyFile:

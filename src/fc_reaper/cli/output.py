@@ -173,11 +173,6 @@ def format_seconds(seconds: float | None) -> str:
     return "-" if seconds is None else format_duration(round(seconds * 1000))
 
 
-def percent(share: int | None) -> str:
-    """A share in hundredths of a percent as text: `2%`, `0.25%`."""
-    return f"{(share or 0) / 100:g}%"
-
-
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {one if number == 1 else many or one + 's'}"

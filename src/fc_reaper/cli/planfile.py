@@ -34,6 +34,7 @@ from fc_reaper.log_lines import Lines, ResultTask
 from fc_reaper.models import Function, Millis, Task, TaskEvent, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy import PolicyFile
+from fc_reaper.policy.document import spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.run import RunResult
@@ -328,7 +329,7 @@ def load_plan(raw: bytes) -> Plan:
         return Plan.model_validate(root)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = re.sub(r"\.(\d+)", r"[\1]", ".".join(map(str, first["loc"])))
+        path = spelt(first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{path}: {what}" if path else what) from None
 

@@ -124,11 +124,11 @@ _LAST_STEPS = {
 
 def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
     """What happens to *task*, and why."""
-    if not any(target.fits(task.function) for target in policy.targets):
+    if not policy.watches(task.function):
         return "keep", f"no target fits {task.function}"
     compiled = compile_policies(task.function, [policy], file.exempt)
     verdict = evaluate(task, compiled, NOW)
-    does = "stop" if policy.stops else "report"
+    does = policy.does
     if any(member.selectable for member in verdict.members):
         return does, "it matches and counts, so it may be one too many"
     if verdict.kind in (Kind.DUE, Kind.REPORTED):

@@ -158,7 +158,7 @@ class Step(BaseModel):
         return {
             "name": self.policy.name,
             "line": self.policy.line,
-            "does": "stop" if self.policy.stops else "report",
+            "does": self.policy.does,
             "triggers": self.policy.triggers or ["all"],
             "target_fits": self.match is not None,
             **dump(self),
@@ -209,14 +209,14 @@ def explain(
     """
     unapproved = unapproved or {}
     policies = file.report_only(unapproved).policies
-    fitting = [one for one in policies if any(target.fits(task.function) for target in one.targets)]
+    fitting = [one for one in policies if one.watches(task.function)]
 
     def compiled(some: Iterable[Policy]) -> FunctionPolicies:
         return compile_policies(
             task.function, list(some), file.exempt, started_time=started_time, own_function=own_function
         )
 
-    in_sweep = compiled(one for one in fitting if one.triggers != (TASK,))
+    in_sweep = compiled(one for one in fitting if not one.only_named)
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
     verdict = evaluate(task, in_sweep, now)
     moment = Moment(now, started_time, read=True, subject=Subject(task, now, started_time))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import yaml
@@ -143,6 +144,16 @@ class Document:
             else:
                 found[name], lines[name] = self._value(value, (*path, name)), line
         return found
+
+
+def find_in_values(values: Any, path: Path) -> Found:
+    """As `Document.find`, for values that stand in no file: 0 stands for a line."""
+    written: Path = ()
+    for step in path:
+        with suppress(KeyError, IndexError, TypeError):
+            values = values[step]
+            written = (*written, step)
+    return Found(spelt(written), 0, 0)
 
 
 def read_document(text: str, source: str, whole: str) -> Document:

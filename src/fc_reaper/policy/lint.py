@@ -15,11 +15,12 @@ from functools import lru_cache
 
 from fc_reaper.errors import Issue
 from fc_reaper.models import Millis
+from fc_reaper.names import nearest
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
-from fc_reaper.rules.fields import CarriedLimit, Path, nearest
+from fc_reaper.rules.fields import CarriedLimit, Path
 from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
 from fc_reaper.rules.target import Target
 
@@ -197,7 +198,7 @@ def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Odd]:
     """A policy that asks for Dequeued alone, where only an event could name such a task."""
     for number, policy in enumerate(file.policies):
         blind = unlisted(policy, api_version)
-        if blind and policy.match.match_statuses == (DEQUEUED,) and policy.triggers != ("task",):
+        if blind and policy.match.match_statuses == (DEQUEUED,) and not policy.only_named:
             only = "" if len(blind) == len(policy.targets) else f" at {', '.join(map(str, blind))}"
             what = f"no run finds such a task{only}: FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}"
             write = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"

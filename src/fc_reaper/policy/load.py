@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.names import shown
-from fc_reaper.policy.document import Document, read_document, write_key, write_yaml
+from fc_reaper.names import nearest, shown
+from fc_reaper.policy.document import Document, Found, find_in_values, read_document, write_key, write_yaml
 from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model, policy_file_model
-from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, nearest
+from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of
+
+Find = Callable[[Path], Found]
+"""Finds what stands at a path of the values that are validated."""
 
 Models = Mapping[str, type[Part]]
 """The model of a mapping by the key at which it stands, or in whose list; empty for the whole file."""
@@ -26,18 +30,33 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
             one go.
     """
     document = read_document(text, source, "policy")
-    issues = document.issues
+    file = _validated(document.value, source, document.find, document.issues)
+    file._document = document
+    _place(file, document, ())
+    return file
+
+
+def validate_policy(values: dict[str, Any], *, source: str) -> PolicyFile:
+    """Make a policy file of plain *values*, as its text would hold them; no part of it has a line.
+
+    Raises:
+        PolicyError: as `load_policy`; its issues have a path and no line.
+    """
+    return _validated(values, source, partial(find_in_values, values), [])
+
+
+def _validated(values: Any, source: str, find: Find, issues: Sequence[Issue]) -> PolicyFile:
+    """The file of these *values*, unless there are *issues* already."""
     try:
-        file = policy_file_model().model_validate(document.value)
+        file = policy_file_model().model_validate(values)
     except ValidationError as error:
-        faults = _faults(error, document, policy_models())
-        issues += [Issue.of(source, line, path or "policy", what) for line, path, what in faults]
+        faults = _faults(error, find, policy_models())
+        found = [Issue.of(source, line or None, path or "policy", what) for line, path, what in faults]
     else:
+        file._source, found = source, []
         if not issues:
-            file._source, file._document = source, document
-            _place(file, document, ())
             return file
-    raise PolicyError(*sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0))
+    raise PolicyError(*sorted(dict.fromkeys((*issues, *found)), key=lambda issue: issue.line or 0))
 
 
 def _place(value: Any, document: Document, path: Path) -> None:
@@ -66,18 +85,18 @@ def dump_policy(file: PolicyFile) -> str:
     return write_yaml(file.model_dump(mode="json", exclude_defaults=True))
 
 
-def _faults(error: ValidationError, document: Document, models: Models) -> Iterator[tuple[int, str, str]]:
+def _faults(error: ValidationError, find: Find, models: Models) -> Iterator[tuple[int, str, str]]:
     """Line, path and sentence of each thing that pydantic found wrong."""
     said = error.errors(include_url=False)
     unknown = [(one["loc"][:-1], str(one["loc"][-1])) for one in said if one["type"] == "extra_forbidden"]
     meant = {(loc, _meant(key, _model_of(loc, models), models)) for loc, key in unknown}
     for one in said:
         loc, kind, given = one["loc"], one["type"], one["input"]
-        found = document.find(loc)
+        found = find(loc)
         if kind == "value_error":
             cause = one["ctx"]["error"]
             for at, what in getattr(cause, "faults", [((), str(cause))]):
-                inner = document.find((*loc, *at))
+                inner = find((*loc, *at))
                 yield inner.line if at else inner.value_line, inner.path, what
         elif kind == "extra_forbidden":
             yield found.line, found.path, _unknown_key(str(loc[-1]), loc[:-1], models)

@@ -75,7 +75,7 @@ def fingerprint(policy: Policy) -> str:
     """
     plain = policy.model_dump(mode="json", exclude_defaults=True, exclude=set(BESIDE_THE_MEANING))
     plain["unless"], plain["triggers"] = _texts(policy.unless), _runs_by(policy)
-    return _digest(_sorted({**plain, "does": "stop" if policy.stops else "report"}))
+    return _digest(_sorted({**plain, "does": policy.does}))
 
 
 def file_fingerprint(file: PolicyFile) -> str:

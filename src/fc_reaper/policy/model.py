@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
-from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Millis
+from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Function, Millis
 from fc_reaper.policy.document import Document, spelt
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
@@ -279,6 +279,11 @@ class Policy(Part):
         return self.stop is not None and self._approved
 
     @property
+    def does(self) -> Literal["stop", "report"]:
+        """What it does with what is due."""
+        return "stop" if self.stops else "report"
+
+    @property
     def reason(self) -> str:
         """Why, in words, for whoever asks why a task was stopped or reported."""
         return self.stop or self.report or ""
@@ -300,6 +305,15 @@ class Policy(Part):
         One that is not approved any more keeps this: else a change would make another policy stop.
         """
         return self.keep is None and (self.stops or not self.approved)
+
+    def watches(self, function: Function) -> bool:
+        """Whether *function*, under the qualifier it is found with, is among its targets."""
+        return any(target.fits(function) for target in self.targets)
+
+    @property
+    def only_named(self) -> bool:
+        """Whether only an event that names a task by its invocation id runs it."""
+        return self.triggers == (TASK,)
 
     def fits_trigger(self, kind: str, name: str | None = None) -> bool:
         """Whether a trigger of that kind runs this policy; *name* is the timer's, where it has one."""
@@ -332,12 +346,12 @@ class Policy(Part):
                 if example.expect == never:
                     what = f"expect is {never}, which this policy never does; write expect: {does} or keep"
                     yield ("examples", at), what
-        only_named, limited = self.triggers == (TASK,), any(rule.is_limit for rule in self.match.rules)
-        if self.stop is not None and self.keep is None and not only_named and not limited:
+        limited = any(rule.is_limit for rule in self.match.rules)
+        if self.stop is not None and self.keep is None and not self.only_named and not limited:
             limits = ", ".join(rule.key for rule in RULES.values() if rule.is_limit)
             what = f"a stop without a limit would take every such task; add one of {limits}"
             yield ("match",), f"{what}, or beside `match` write keep: {{at_most: 10}} or triggers: [task]"
-        if self.keep is not None and only_named:
+        if self.keep is not None and self.only_named:
             what = "an event that names one task counts no others"
             yield ("keep",), f"{what}; delete `keep`, or write other triggers"
         if self.keep is not None and self.match.match_statuses == (STOPPING,):

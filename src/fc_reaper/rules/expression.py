@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from fc_reaper.errors import ReaperError
 from fc_reaper.events.decode import nests_too_deep
 from fc_reaper.models import Millis, Task
-from fc_reaper.names import kind_of
+from fc_reaper.names import kind_of, nearest
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, is_exact
 
 LONGEST = 1000
@@ -288,10 +288,8 @@ def _check_call(name: str, given: int) -> None:
 
     known: Mapping[str, Any] = Functions.FUNCTION_TABLE
     if name not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, list(known), n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"the functions are {', '.join(sorted(known))}"
+        near = nearest(name, known)
+        remedy = f"did you mean {near}?" if near else f"the functions are {', '.join(sorted(known))}"
         remedy = "write !(payload.vip)" if name.lower() == "not" else remedy
         raise BadExpression(f"there is no function {name}(); {remedy}")
     signature = known[name]["signature"]

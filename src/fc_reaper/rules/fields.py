@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import FINISHED, UNFINISHED, Millis
-from fc_reaper.names import shown
+from fc_reaper.names import nearest, shown
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, parse_expression
 from fc_reaper.rules.target import PART, Target, parse_target
@@ -78,15 +78,6 @@ def keys_of(model: type[Part]) -> list[str]:
 def quoted(text: str) -> str:
     """*text* as YAML takes it literally."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that *word* probably stands for, None when none is near."""
-    from difflib import get_close_matches  # only a policy with a fault needs it
-
-    plain = {re.sub("[-_ ]", "", name.lower()): name for name in known}
-    close = get_close_matches(re.sub("[-_ ]", "", word[:60].lower()), list(plain), n=1, cutoff=0.7)
-    return plain[close[0]] if close else None
 
 
 def one_of(word: str, known: Collection[str]) -> str:

@@ -130,7 +130,7 @@ class Sweep:
         """All members of the groups of *keeps*; only those *planned* may be selected."""
         by_key = {key_of(one.task): one.task for one in planned}
         # A task of another policy counts for none of *keeps*, so all are scanned that need no named task.
-        running = [one for one in self._policy.policies if set(one.triggers) != {"task"}]
+        running = [one for one in self._policy.policies if not one.only_named]
         every = [Area(EVERYTHING, one, one.targets) for one in running]
         scope = Scope([one for one in every if one.policy.name in keeps])
         for function in self._finder.functions(scope, self._until):
@@ -169,7 +169,7 @@ class Sweep:
     def _is_target(self, one: Evaluation) -> bool:
         """Whether the policy that a plan names stops anything, and has the task among its targets."""
         return any(
-            policy.stops and any(target.fits(one.task.function) for target in policy.targets)
+            policy.stops and policy.watches(one.task.function)
             for policy in self._policy.policies
             if policy.name == one.verdict.policy and (policy.keep is not None) == (one.verdict.rule == KEEP)
         )
