@@ -18,7 +18,7 @@ from tests.reaping import KEYS, reap
 from benchmarks import path
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
 from benchmarks.history import lived, three_policies
-from fc_reaper.backtest.history import sift
+from fc_reaper.backtest.history import make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.models import Task, TaskEvent
@@ -155,7 +155,7 @@ def evaluated_per_second(number: int = 100_000) -> float:
 
 def replayed_per_second(number: int = 50_000) -> float:
     """Tasks of one week replayed under three policies in one second of processor time by one process."""
-    past = sift(lived(number, days=7))
+    past = make_history(lived(number, days=7))
     begun = time.process_time()
     replay(past, three_policies(), ReplayOptions(interval=300_000))
     return number / (time.process_time() - begun)

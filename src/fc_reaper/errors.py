@@ -2,8 +2,8 @@
 
 ReaperError
 ├─ SettingsError    the environment or the command line asks for something impossible
-├─ PolicyError      the policy file is wrong; holds every finding at once
-├─ EventRefused     the bytes of an event cannot be obeyed
+├─ PolicyError      the policy file is wrong; holds every issue at once
+├─ EventRefused     the bytes of an event cannot be followed
 ├─ InvalidName      a name or id that must not enter a request path
 └─ CloudError       the cloud refused, answered nonsense, or did not answer
 """
@@ -26,7 +26,7 @@ class InvalidName(ReaperError, ValueError):
 
 
 class EventRefused(ReaperError):
-    """An event, or one part of it, cannot be obeyed.
+    """An event, or one part of it, cannot be followed.
 
     `dry_run` is true if the refused text requests a dry run, however badly spelt.
     """
@@ -72,11 +72,6 @@ class PolicyError(ReaperError):
         super().__init__("\n".join(issue.text for issue in issues))
         self.issues = issues
 
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """The text of each issue."""
-        return tuple(issue.text for issue in self.issues)
-
 
 class CloudError(ReaperError):
     """The cloud refused, answered something unreadable, or did not answer.
@@ -86,7 +81,7 @@ class CloudError(ReaperError):
     `UnreadableAnswer`, `UnexpectedRedirect`, `InvalidName`.
     `retryable` is true for 429, 500, 502, 503, 504, connection errors and time-outs.
     `retry_after` is in seconds, None when the answer named none.
-    `unclear` is true when the cloud may have obeyed all the same: no whole answer came, or a 5xx.
+    `unclear` is true when the request may have taken effect all the same: no whole answer came, or a 5xx.
     """
 
     def __init__(
@@ -114,13 +109,13 @@ class CloudError(ReaperError):
     def missing(self) -> bool:
         """Whether it is the cloud's own word that there is no such thing: 404 with a code of its own.
 
-        A 404 without one may come from anybody on the way, and proves nothing.
+        A 404 without one may come from any proxy on the way, and proves nothing.
         """
         return self.http_status == 404 and self.error_code.endswith("NotFound")
 
     @property
     def out_of_time(self) -> bool:
-        """Whether nothing was sent because the time was up, or nobody wanted it any more."""
+        """Whether nothing was sent because the time was up or the client was closed."""
         return self.error_code in ("OutOfTime", "Aborted")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The log lines and the result of a run as pydantic models: what they hold, for whoever reads them.
+"""The log lines and the result of a run as pydantic models.
 
 scripts/schemas.py writes docs/log-schema.json from them. The deployed function writes lines without importing
 this module. CONTRIBUTING.md explains how to add a field.

@@ -17,7 +17,7 @@ LATEST = "LATEST"
 """The qualifier that a target without `@` means."""
 
 ALIVE = ("Enqueued", "Dequeued", "Running", "Retrying")
-"""Statuses of a task that may still do work and that nobody has asked to stop."""
+"""Statuses of a task that may still do work and were not asked to stop."""
 
 STOPPING = "Stopping"
 STOPPED = "Stopped"

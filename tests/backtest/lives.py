@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fc_reaper.backtest.history import History, sift
+from fc_reaper.backtest.history import History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.models import Function, Millis, Task, TaskEvent
@@ -34,9 +34,9 @@ def lived(invocation_id: str, *events: tuple[str, str], **fields: Any) -> Task:
 
 def history(*tasks: Task, taken: str = "") -> History:
     """A history of *tasks*, all of which must be fit for a replay."""
-    sifted = sift(tasks, at(taken) if taken else 0)
-    assert len(sifted.tasks) == len(tasks), (sifted.inconsistent, sifted.undated)
-    return sifted
+    history = make_history(tasks, at(taken) if taken else 0)
+    assert len(history.tasks) == len(tasks), (history.inconsistent, history.undated)
+    return history
 
 
 def as_it_is(tasks: Iterable[Task]) -> History:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.backtest.history import History, sift
+from fc_reaper.backtest.history import History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import percentile, smallest_limit, suggest
 from fc_reaper.models import Function, Task, TaskEvent
@@ -97,7 +97,7 @@ def good_lives(draw: st.DrawFn, number: int) -> Task:
 @st.composite
 def good_histories(draw: st.DrawFn) -> History:
     """Tasks that all succeeded."""
-    return sift(draw(good_lives(number)) for number in range(draw(st.integers(1, 5))))
+    return make_history(draw(good_lives(number)) for number in range(draw(st.integers(1, 5))))
 
 
 @settings(deadline=None)

@@ -31,12 +31,12 @@ def outcome(text: str) -> PolicyFile | PolicyError:
 @example("&a [*a]")
 @example('"\\UFFFFFFFF"')
 @example("%YAML 1." + "9" * 5000 + "\n---\na")
-def test_any_text_gives_a_policy_or_findings(text: str) -> None:
+def test_any_text_gives_a_policy_or_issues(text: str) -> None:
     """Never another exception, and every finding is one line with file, line and remedy."""
     result = outcome(text)
     if isinstance(result, PolicyError):
-        assert result.findings
-        for found in result.findings:
+        assert result.issues
+        for found in (issue.text for issue in result.issues):
             source, line, rest = found.split(":", 2)
             assert source == "policy.yaml"
             assert 1 <= int(line) <= len(text.splitlines()) + 1

@@ -104,8 +104,8 @@ class History(BaseModel):
     payloads: Annotated[bool, Field(exclude=True)] = False
 
 
-def sift(tasks: Iterable[Task], taken: Millis = 0) -> History:
-    """Sort records; of several about one task (function, id, request id) the most complete one counts.
+def make_history(tasks: Iterable[Task], taken: Millis = 0) -> History:
+    """Make a history; of several records of one task (function, id, request id) the most complete counts.
 
     The history ends with the last moment in a consistent record, or when it was *taken* if that is later:
     tasks without an end were alive then.

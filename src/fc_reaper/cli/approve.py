@@ -230,7 +230,7 @@ def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
 
 
 def _objections(evidence: Evidence | None) -> Iterator[str]:
-    """What speaks against approving a policy, each with what to do."""
+    """The objections to approving a policy, each with what to do."""
     if evidence is None:
         return
     policy, now, lines, replay, past, unfinished, complete = evidence

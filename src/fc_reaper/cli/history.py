@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from fc_reaper.backtest.history import History, sift
+from fc_reaper.backtest.history import History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import Listing, read_file
 from fc_reaper.backtest.stats import Replay
@@ -164,7 +164,7 @@ def load_past(
 def _from_file(name: str, *, records: bool) -> History:
     with progress("Reading the history ..."):
         tasks, broken = read_file(name, records=records)
-    history = sift(tasks)
+    history = make_history(tasks)
     history.source, history.broken = "standard input" if name == "-" else name, broken
     return history
 
@@ -181,7 +181,7 @@ def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Map
             first = listing.refused[0]
             why = f"{first.what}: {first.error}"
             raise CloudError(why, http_status=first.http_status, error_code=first.error_code)
-    history = sift(listing.tasks, listing.taken)
+    history = make_history(listing.tasks, listing.taken)
     history.source, history.saved, history.payloads = "the cloud", save, listing.payloads
     history.refused, history.unmatched = listing.refused, listing.unmatched
     return history

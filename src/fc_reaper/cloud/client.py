@@ -137,7 +137,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         """Request once that a task be stopped, and return the moment of the answer.
 
         Returning means accepted, not stopped. After an error only the task's own status says whether
-        the cloud obeyed: read it before asking again.
+        the request took effect: read it before sending another.
         https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
         """
         names = names_for(services=function.service is not None)

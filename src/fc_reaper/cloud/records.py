@@ -118,8 +118,8 @@ def json_object(answer: Answer) -> dict[str, Any]:
     """The body as a JSON object.
 
     Raises:
-        CallFailed: `UnreadableAnswer`, when it is anything else. The body is not repeated: nobody knows what
-            it holds.
+        CallFailed: `UnreadableAnswer`, when it is anything else. The body is not repeated: it may hold
+            anything.
     """
     try:
         value = json.loads(answer.body)

@@ -55,7 +55,7 @@ _TRIGGER_NAME = r"[A-Za-z0-9_.-]{1,128}"
 
 
 def parse_event(raw: bytes, own_account: OwnAccount = ANYWHERE) -> Trigger:
-    """Parse the bytes of an event. Never raises: what cannot be obeyed becomes a note.
+    """Parse the bytes of an event. Never raises: what cannot be followed becomes a note.
 
     At most 1 MiB is read (1,048,576 bytes, inclusive), at most 64 levels deep (inclusive). No bytes, blanks
     and `{}` select everything. Alerts about another region or account than *own_account* are ignored.

@@ -101,7 +101,7 @@ def _faults(error: ValidationError, find: Find, models: Models) -> Iterator[tupl
         elif kind == "extra_forbidden":
             yield found.line, found.path, _unknown_key(str(loc[-1]), loc[:-1], models)
         elif kind == "missing":
-            if (loc[:-1], loc[-1]) not in meant:  # one slip of the pen is one fault
+            if (loc[:-1], loc[-1]) not in meant:  # A misspelt key is not also a missing one.
                 path = f"{found.path}.{loc[-1]}".removeprefix(".")
                 yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
         else:

@@ -285,7 +285,7 @@ class Policy(Part):
 
     @property
     def reason(self) -> str:
-        """Why, in words, for whoever asks why a task was stopped or reported."""
+        """Why it stops or reports, in words."""
         return self.stop or self.report or ""
 
     @property

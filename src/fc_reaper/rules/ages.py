@@ -27,7 +27,7 @@ _LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STO
 # Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
 _LATE: Millis = 60_000
 
-# The cloud tells its time in whole seconds, so a moment may be up to one second behind the truth.
+# The cloud dates in whole seconds, so a moment may be up to one second behind the truth.
 _COARSENESS: Millis = 1000
 
 
@@ -64,7 +64,7 @@ def inconsistency(task: Task) -> str | None:
 
 
 def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age | None:
-    """Read *clock* for *task* at *now*; None when the record does not tell.
+    """Read *clock* for *task* at *now*; None when the record does not say.
 
     Meaningful only in the clock's own statuses (`CLOCKS`). Once a record has dated events they alone
     count; `startedTime` never fills a gap in them. A date in the future is no date, and while one event

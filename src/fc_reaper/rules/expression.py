@@ -25,7 +25,7 @@ LONGEST = 1000
 """Characters of an expression, itself allowed."""
 
 DEEPEST = 60
-"""Levels of the parse tree, itself allowed: whoever walks the tree calls himself as often."""
+"""Levels of the parse tree, itself allowed: a walk of the tree recurses as deep."""
 
 PAYLOAD, AGES = "payload", "ages"
 RAW_PAYLOADS = ("invocationPayload", "taskPayload")

@@ -28,7 +28,7 @@ from fc_reaper.rules.fields import (
 from fc_reaper.rules.target import spellings
 
 SLACK: Millis = 1000
-"""The clocks of the cloud and of a run may differ by the second in which the cloud tells its time."""
+"""The clocks of the cloud and of a run may differ by the whole second to which the cloud rounds down."""
 
 
 class Moment(NamedTuple):
