@@ -68,10 +68,10 @@ def kind_of(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that *word* probably stands for, None when none is near."""
+def nearest(word: str, known: Collection[str], *, cutoff: float = 0.7) -> str | None:
+    """The known word that *word* probably stands for, None when none is as near as *cutoff* (0 to 1)."""
     from difflib import get_close_matches  # Only a mistake needs it.
 
     plain = {re.sub("[-_ ]", "", name.lower()): name for name in known}
-    close = get_close_matches(re.sub("[-_ ]", "", word[:60].lower()), list(plain), n=1, cutoff=0.7)
+    close = get_close_matches(re.sub("[-_ ]", "", word[:60].lower()), list(plain), n=1, cutoff=cutoff)
     return plain[close[0]] if close else None

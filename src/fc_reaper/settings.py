@@ -314,7 +314,7 @@ def _what_to_write(name: str) -> str:
         return "write REAPER_MODE=dry-run or REAPER_MODE=enforce"
     names = [field.alias or "" for field in Settings.model_fields.values()]
     known = [alias.removeprefix(_PREFIX) for alias in names if alias.startswith(_PREFIX)]
-    near = nearest(name.upper().removeprefix(_PREFIX), known)
+    near = nearest(name.upper().removeprefix(_PREFIX), known, cutoff=0.6)
     if near is not None:
         return f"did you mean {_PREFIX}{near}?"
     return f"write one of {', '.join(_PREFIX + one for one in known)}"

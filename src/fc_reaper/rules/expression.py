@@ -288,7 +288,7 @@ def _check_call(name: str, given: int) -> None:
 
     known: Mapping[str, Any] = Functions.FUNCTION_TABLE
     if name not in known:
-        near = nearest(name, known)
+        near = nearest(name, known, cutoff=0.6)
         remedy = f"did you mean {near}?" if near else f"the functions are {', '.join(sorted(known))}"
         remedy = "write !(payload.vip)" if name.lower() == "not" else remedy
         raise BadExpression(f"there is no function {name}(); {remedy}")
