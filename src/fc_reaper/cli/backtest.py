@@ -114,13 +114,13 @@ def count_outcomes(groups: Iterable[Sequence[Ended]]) -> tuple[list[str], list[l
 def overview(replays: Sequence[PolicyReplay]) -> Table:
     """One row for each policy that was replayed."""
     heads, numbers = count_outcomes(one.found for one in replays)
-    heads = ["policy", "would", *heads, "saved", "GB-s"][: -1 if replays[0].memory is None else None]
+    heads += ["saved"] if replays[0].memory is None else ["saved", "GB-s"]
     rows = []
     for one, counts in zip(replays, numbers, strict=True):
-        saved = [format_duration(one.saved), f"{one.saved_gb_s:,.0f}"]
-        cells = ["stop", *counts, *saved] if one.policy.stops else ["report", *counts, "-", "-"]
-        rows.append([one.policy.name, *cells][: len(heads)])
-    return table(heads, rows, right=heads[2:])
+        saved = [format_duration(one.saved), *([] if one.memory is None else [f"{one.saved_gb_s:,.0f}"])]
+        does, saved = ("stop", saved) if one.policy.stops else ("report", ["-"] * len(saved))
+        rows.append([one.policy.name, does, *counts, *saved])
+    return table(["policy", "would", *heads], rows, right=heads)
 
 
 def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:

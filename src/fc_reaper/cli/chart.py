@@ -16,16 +16,16 @@ from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
 
 _MARKS = {
-    "succeeded": ("succeeded", ".", "tab:blue"),
-    "failed": ("failed, expired or invalid", "^", "tab:orange"),
-    "censored": ("stopped by somebody", "s", "tab:gray"),
-    "open": ("still alive", "o", "tab:cyan"),
-    "unknown": ("in an unknown status", "+", "tab:gray"),
-    "unsure": ("a stop, how it would have ended is unknown", "d", "tab:olive"),
-    "right": ("a stop, it failed", "D", "tab:green"),
-    "false": ("FALSE STOP, it succeeded", "x", "tab:red"),
+    "succeeded": ("succeeded", "b."),
+    "failed": ("failed, expired or invalid", "y^"),
+    "censored": ("stopped by somebody", "ks"),
+    "open": ("still alive", "co"),
+    "unknown": ("in an unknown status", "k+"),
+    "unsure": ("a stop, how it would have ended is unknown", "md"),
+    "right": ("a stop, it failed", "gD"),
+    "false": ("FALSE STOP, it succeeded", "rx"),
 }
-"""Label, marker and colour of each kind of task; the last ones are drawn above the others."""
+"""Label of each kind of task, its colour and marker; the last ones are drawn above the others."""
 
 _TICKS = (1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000)
 """Seconds that have a label."""
@@ -86,15 +86,10 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
             ylabel=f"longest {clock}",
             yscale="log",
         )
-        for kind, (label, marker, colour) in _MARKS.items():
+        for kind, (label, mark) in _MARKS.items():
             if found := dots[kind]:
-                axes.scatter(
-                    *zip(*found, strict=True),
-                    marker=marker,
-                    color=colour,
-                    rasterized=len(found) > _MANY,
-                    label=f"{label}: {len(found):,}",
-                )
+                label, many = f"{label}: {len(found):,}", len(found) > _MANY
+                axes.plot(*zip(*found, strict=True), mark, label=label, rasterized=many)
         if limit is not None:
             at_most, what = (
                 (limit.at_most, "at most") if isinstance(limit, CarriedLimit) else (limit, "limit")

@@ -155,7 +155,7 @@ def load_past(
         past = _from_cloud(listing, save, settings, env)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
-    if (since or until) and past.tasks and not runs.ticks(past):
+    if past.tasks and ((runs.since or 0) > past.end or (runs.until or past.end) < past.begin):
         span = f"{iso(past.begin)} to {iso(past.end)}"
         raise CommandError(f"no run from --since to --until lies in the history, which is of {span}")
     return Past(past, runs)
