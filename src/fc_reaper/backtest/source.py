@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +25,9 @@ from fc_reaper.settings import Settings, connect
 from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.scanner import Lister, Query
 from fc_reaper.sweep.scope import list_functions
+
+_LONGEST = 86_400.0
+"""Seconds that a listing may take, a Retry-After of the cloud included; a person interrupts it sooner."""
 
 _PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
 
@@ -186,9 +188,10 @@ class Listing:
         """
         cloud = connect(settings, credentials, "backtest", lambda operation: None, clock=SYSTEM_CLOCK)
         pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
-        lister = Lister(cloud, pool, until=inf, may_refuse=settings.may_refuse)
+        until = SYSTEM_CLOCK.monotonic() + _LONGEST
+        lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
         try:
-            functions = self._functions(partial(list_functions, cloud, pool, until=inf))
+            functions = self._functions(partial(list_functions, cloud, pool, until=until))
             # Unfinished ones first: a task that ends meanwhile is then seen twice, and none never.
             for statuses in self.statuses:
                 pairs = [(function, status) for function in functions for status in statuses]
