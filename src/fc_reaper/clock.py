@@ -76,22 +76,23 @@ class Retry:
         *,
         first: float = 0.2,
         longest: float = 5.0,
+        attempts: int = 6,
     ) -> None:
         self._clock, self._jitter, self._check = clock, jitter, check
-        self._first, self._longest = first, longest
+        self._first, self._longest, self._attempts = first, longest, attempts
 
     def __call__(self, attempt: Callable[[], T], deadline: Deadline | None) -> T:
         """Return what *attempt* returns, calling it again after a retryable error.
 
-        With a deadline there are at most 6 attempts, and no wait that would outlast it. Without one there are
-        at most 5, and no wait of more than a minute. A wait that the cloud asks for is a lower bound.
+        With a deadline there are at most *attempts*, and no wait that would outlast it. Without one there is
+        one less, and no wait of more than a minute. A wait that the cloud asks for is a lower bound.
 
         Raises:
             CloudError: the last one, or the first that is not retryable; not that the time was up in
                 the end, where it is known what took the time.
         """
         trouble: CloudError | None = None
-        for number in range(4 if deadline is None else 5):
+        for number in range(self._attempts - (2 if deadline is None else 1)):
             try:
                 return attempt()
             except CloudError as error:

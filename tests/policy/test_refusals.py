@@ -70,6 +70,7 @@ POLICIES = [
     ({"name": ""}, 4, "name", "it has no value"),
     ({"name": "''"}, 4, "name", "it is empty"),
     ({"name": "17"}, 4, "name", "is a number, not"),
+    ({"name": "1e3"}, 4, "name", "is a number, not"),
     ({"name": "[a]"}, 4, "name", "a list stands where"),
     ({"name": "x" * 101}, 4, "name", "it has 101 characters"),
     ({"stop": "''"}, 7, "stop", "it is empty"),
@@ -506,3 +507,9 @@ def test_the_source_names_the_file_in_every_issue() -> None:
     with pytest.raises(PolicyError) as caught:
         load_policy("", source="REAPER_POLICY")
     assert str(caught.value) == "REAPER_POLICY:1: policy: the policy is empty; start with version: 1"
+
+
+def test_a_number_that_has_several_spellings_is_to_be_quoted_as_it_is_written() -> None:
+    """'1000.0' would be another id than 1e3."""
+    (found,) = issues(a_file(unless="[1e3]"))
+    assert found.remedy.startswith("quote it as it is written")

@@ -97,7 +97,9 @@ def text_of(value: Any, what: str) -> str:
     if isinstance(value, (bool, int, float)):
         plain = json.dumps(value)[:60]
         kind = "not text" if isinstance(value, bool) else "a number, not text"
-        raise ValueError(f"{plain} is {kind}; quote it: {quoted(plain)}, or write {what}")
+        # 1e3 and 1.50 are written in other ways too, and another id must not be proposed.
+        quote = "quote it as it is written" if isinstance(value, float) else f"quote it: {quoted(plain)}"
+        raise ValueError(f"{plain} is {kind}; {quote}, or write {what}")
     if isinstance(value, (list, tuple, dict)):
         kind = "a mapping" if isinstance(value, dict) else "a list"
         raise ValueError(f"{kind} stands where {what} belongs; quote it if it is text")

@@ -34,7 +34,9 @@ class Executor:
     def __init__(self, context: SweepContext, policies_of: Callable[[Evaluation], FunctionPolicies]) -> None:
         self._context, self._policies_of = context, policies_of
         self._cloud, self._clock, self._report = context.cloud, context.clock, context.report
-        self._retry = Retry(context.clock, context.random.random, self._check, first=1.0, longest=8.0)
+        self._retry = Retry(
+            context.clock, context.random.random, self._check, first=1.0, longest=8.0, attempts=5
+        )
 
     def run(
         self, selections: Sequence[Selection], *, planned: bool = False, most: int | None = None
