@@ -7,9 +7,9 @@ Stopping within 24 hours. A stopped task is gone from that tick on: stopping is 
 would have changed for others, such as a caller that submits the task again. The lock is not considered.
 
 What became of a stopped task in truth: `succeeded` makes it a false stop; `failed` is Failed, Expired or
-Invalid; `censored` was stopped by somebody, so its end is unknown; `open` was alive when the history ends;
-`unknown` has an unknown status then. Saved is the time in Running after the stop, of tasks that did not
-succeed: up to their end, their stop by somebody, or the end of the history.
+Invalid; `censored` was stopped by a person or a tool, so its end is unknown; `open` was alive when the
+history ends; `unknown` has an unknown status then. Saved is the time in Running after the stop, of
+tasks that did not succeed: up to their end, whatever ended them, or the end of the history.
 """
 
 from __future__ import annotations

@@ -237,7 +237,7 @@ class Budgets:
     """The allowances of one run; called policy by policy, in the order of the file.
 
     *functions* are those of a policy's targets, *stopped* counts their tasks that were stopped within a day,
-    whoever stopped them. What earlier policies of this run were allowed on a shared function counts as well.
+    by any caller. What earlier policies of this run were allowed on a shared function counts as well.
     """
 
     def __init__(

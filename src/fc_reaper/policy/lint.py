@@ -1,4 +1,4 @@
-"""What is valid in a policy file and yet probably not meant; what cannot be told for certain is not said.
+"""What is valid in a policy file and yet probably not meant; an uncertain case gets no warning.
 
 Timeout: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits
 Queue age and retries in FC 2.0:

@@ -282,7 +282,7 @@ class Clock(Rule):
 
 
 def carried_limit(limit: CarriedLimit, task: Task, moment: Moment) -> Millis | RuleResult:
-    """The limit that *task* carries, at most the policy's; an unknown result if it cannot be told."""
+    """The limit that *task* carries, at most the policy's; an unknown result without one."""
     carried = answer("from", limit.expression, task, moment, _length)
     if isinstance(carried, int):
         return min(carried, limit.at_most)

@@ -1,4 +1,4 @@
-"""What a run comes to: the one object that counts, logs and collects the result.
+"""The report of a run: the one object that counts, logs and collects the result.
 
 Each listed task is counted once, and each due one gets one outcome:
 listed = kept + exempt + unknown + reported + due
@@ -122,7 +122,7 @@ class Report:
     def log_task(self, event: str, one: Evaluation, error: CloudError | None = None, **more: Any) -> None:
         """Log a line about a task, unless its policy has had its lines.
 
-        A task that had its first line gets its later ones too, so that no story ends in the middle.
+        A task whose first line was logged gets its later lines too: none is left with only its first.
         """
         policy, key = one.verdict.policy, (one.task.function, one.task.invocation_id)
         if key not in self._admitted:

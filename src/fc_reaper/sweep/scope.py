@@ -104,7 +104,7 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
             elif targets and (request.kind == "task" or (request.kind == "timer" and policy.stops)):
                 scope.watched.append(Area(request, policy, targets))
         scope.areas += areas
-        # Who is one too many for one of them counts for no later one, so all must be counted, or none.
+        # A task that is one too many for one `keep` policy counts for no later one: count all, or none.
         if any(one.policy.keep is not None for one in areas):
             scope.counted += counted
         if not areas and named:
