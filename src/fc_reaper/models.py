@@ -83,15 +83,29 @@ def is_same(one: Task, other: Task) -> bool:
     return len(begins) < 2 or begins[0].at == begins[1].at
 
 
-class Snapshot(NamedTuple):
-    """One task, read by itself.
+class Moment(NamedTuple):
+    """The bounds of the moment at which the cloud answered: both are inside.
 
-    `moment` is the earlier of the local clock when the request was sent and the answer's `Date`:
-    an age computed with it is never too old.
+    `earliest` is the earlier of the local clock and the answer's `Date`, `latest` the later of the local
+    clock and `Date` + 1 s, since a `Date` is cut to whole seconds. `skew` is how far the two clocks are apart
+    for certain, None if the answer has no readable `Date`.
     """
 
+    earliest: Millis
+    latest: Millis
+    skew: Millis | None
+
+    @classmethod
+    def exactly(cls, now: Millis) -> "Moment":
+        """A moment that is known."""
+        return cls(now, now, 0)
+
+
+class Snapshot(NamedTuple):
+    """One task, read by itself, and the moment at which it was so."""
+
     task: Task
-    moment: Millis
+    moment: Moment
 
 
 class Page(NamedTuple):
@@ -99,7 +113,7 @@ class Page(NamedTuple):
 
     tasks: tuple[Task, ...]
     token: str | None
-    moment: Millis
+    moment: Moment
 
 
 class FunctionsPage(NamedTuple):

@@ -8,7 +8,7 @@ from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.models import Function, Task
 from fc_reaper.rules.fields import Duration
-from fc_reaper.rules.rules import RULES, Moment, Rule, RuleResult
+from fc_reaper.rules.rules import RULES, Reading, Rule, RuleResult
 from tests.backtest.lives import at, history, lived, policies, replayed
 from tests.builders import TRANSCODE, ms
 
@@ -409,8 +409,8 @@ def test_a_rule_that_reads_the_time_in_its_own_way_is_evaluated_at_every_tick(
         example = "2h"
         is_limit = True
 
-        def evaluate(self, task: Task, moment: Moment) -> RuleResult:
-            return RuleResult(moment.now - task.events[0].at > self.wanted, self.key)
+        def evaluate(self, task: Task, reading: Reading) -> RuleResult:
+            return RuleResult(reading.now - task.events[0].at > self.wanted, self.key)
 
     monkeypatch.setitem(RULES, EnqueuedFor.key, EnqueuedFor)
     assert stops(replayed(history(SLOW), "match: {enqueued_for: 2h}")) == {"slow": "125m"}

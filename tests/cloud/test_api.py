@@ -21,16 +21,22 @@ DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
         pytest.param(AT - 3_600_000, AT - 3_600_000, id="our-clock-is-an-hour-behind"),
     ],
 )
-def test_the_moment_is_the_earlier_of_both_clocks(sent: int, moment: int) -> None:
+def test_the_earliest_moment_is_that_of_the_earlier_clock(sent: int, moment: int) -> None:
     """An age computed with it is never too old."""
-    assert an_answer(sent=sent, received=sent, Date=DATE).moment == moment
+    assert an_answer(sent=sent, received=sent, Date=DATE).moment.earliest == moment
+
+
+@pytest.mark.parametrize(("received", "latest"), [(AT, AT + 1000), (AT + 1001, AT + 1001)])
+def test_the_latest_moment_is_that_of_the_later_clock(received: int, latest: int) -> None:
+    """The Date is cut to whole seconds."""
+    assert an_answer(sent=AT, received=received, Date=DATE).moment.latest == latest
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Foo 2023", "Tue, 14 Nov 2023 99:99:99 GMT"])
 def test_without_a_readable_date_the_local_clock_decides(date: str) -> None:
     """A server may say nothing, or nonsense."""
     answer = an_answer(sent=AT + 5, Date=date)
-    assert (answer.moment, answer.skew) == (AT + 5, 0)
+    assert (answer.moment.earliest, answer.moment.skew) == (AT + 5, None)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,7 @@ def test_without_a_readable_date_the_local_clock_decides(date: str) -> None:
 )
 def test_the_skew_is_what_is_certain(sent: int, received: int, skew: int) -> None:
     """Dates are cut to seconds, and travel takes time."""
-    assert an_answer(sent=sent, received=received, Date=DATE).skew == skew
+    assert an_answer(sent=sent, received=received, Date=DATE).moment.skew == skew
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import fingerprint
 from fc_reaper.policy.model import policy_schema
 from fc_reaper.rules.fields import InvocationId
-from fc_reaper.rules.rules import RULES, Moment, Rule, RuleResult, register
+from fc_reaper.rules.rules import RULES, Reading, Rule, RuleResult, register
 from tests.builders import NOON
 from tests.emulator_server import running_emulator
 from tests.policy.builders import a_file, issue, loaded, policy
@@ -29,7 +29,7 @@ class IdEndsWith(Rule):
     example = "-tmp"
     is_limit = True
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         return RuleResult(task.invocation_id.endswith(self.wanted), self.key)
 
 

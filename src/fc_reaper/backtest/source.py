@@ -223,7 +223,7 @@ class Listing:
             if isinstance(answer, Page):
                 self.answered = True
                 if query.status in UNFINISHED:
-                    self.taken = min(answer.moment, self.taken or answer.moment)
+                    self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
                 for listed in answer.tasks:
                     if self.read and not listed.events:
                         lister.read(query, listed)

@@ -31,7 +31,7 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
 from fc_reaper.evaluator.verdict import Kind, Verdict
-from fc_reaper.models import ALIVE, Exit, Function, Millis, Snapshot, Task, iso
+from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy import Keep
 from fc_reaper.policy_files import read_policy, read_unapproved
@@ -74,7 +74,7 @@ def explain(
     file = read_policy(settings)
     moment = parse_moment("--at", at)
     if record is not None:
-        snapshot = Snapshot(_task_in_file(record, target, invocation_id), SYSTEM_CLOCK.now())
+        snapshot = Snapshot(_task_in_file(record, target, invocation_id), Moment.exactly(SYSTEM_CLOCK.now()))
     elif target is not None and invocation_id is not None:
         with progress("Reading the task ..."):
             snapshot = _read_task(parse_target(target).literal(), invocation_id, settings, env)
@@ -87,11 +87,11 @@ def explain(
             raise CommandError(
                 f"--at {iso(moment)} is before the record's last change, {iso(changed)}; write a later moment"
             )
-        snapshot = Snapshot(task, moment)
+        snapshot = Snapshot(task, Moment.exactly(moment))
     explanation = evaluator.explain(
         snapshot.task,
         file,
-        snapshot.moment,
+        snapshot.moment.earliest,
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
         own_function=is_own(snapshot.task.function, settings.ourselves),
@@ -100,7 +100,7 @@ def explain(
     if as_json:
         print_json(explanation)
     else:
-        task, moment = snapshot
+        task, moment = snapshot.task, snapshot.moment.earliest
         title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(moment)}"
         show(Text(title, STRONG), "", table(("step", "condition", "answer"), _rows(explanation)), "")
         show(*_conclusion(explanation))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Function, Millis
+from fc_reaper.models import Function, Millis, Moment
 from fc_reaper.names import check_names
 
 CLASSIC = "2016-08-15"
@@ -183,16 +183,14 @@ def path_of(
 class Answer(NamedTuple):
     """A whole answer. `headers` are looked up without case.
 
-    `moment` is that at which it is evaluated: the earlier of both clocks, so that no age is too old.
-    `skew` is how far the clocks are apart for certain, never negative. `date` is the server's clock, in whole
-    seconds; ours where it sent no readable date. `request_id` is what the platform's support asks for.
+    `date` is the server's clock, in whole seconds; ours where it sent no readable date. `request_id` is what
+    the platform's support asks for.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    moment: Millis
-    skew: Millis
+    moment: Moment
     date: Millis
     request_id: str | None
 
@@ -203,10 +201,11 @@ class Answer(NamedTuple):
         """An answer to a request that was *sent* and *received* at these moments of the local clock."""
         date, request_id = read_date(headers.get("Date")), headers.get("X-Fc-Request-Id") or None
         if date is None:
-            return cls(status, headers, body, sent, 0, received, request_id)
+            return cls(status, headers, body, Moment(sent, received, None), received, request_id)
         # The server wrote its date between the two, and cut it to whole seconds.
         skew = max(0, sent - 1000 - date, date - received)
-        return cls(status, headers, body, min(sent, date), skew, date, request_id)
+        moment = Moment(min(sent, date), max(received, date + 1000), skew)
+        return cls(status, headers, body, moment, date, request_id)
 
 
 def read_date(text: str | None) -> Millis | None:

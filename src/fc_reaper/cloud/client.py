@@ -39,7 +39,7 @@ from fc_reaper.cloud.errors import (
 from fc_reaper.cloud.records import json_object, read_functions_page, read_page, read_task
 from fc_reaper.cloud.signing import Request, signed_headers
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, FunctionsPage, Millis, Page, Snapshot
+from fc_reaper.models import Credentials, Function, FunctionsPage, Millis, Moment, Page, Snapshot
 from fc_reaper.names import check_names
 
 WITH_PAYLOAD = 25
@@ -133,7 +133,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         self.skew_ms: Millis = 0
         """The largest difference seen for certain between the local clock and the answers' `Date`."""
 
-    def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Millis:
+    def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Moment:
         """Request once that a task be stopped, and return the moment of the answer.
 
         Returning means accepted, not stopped. After an error only the task's own status says whether
@@ -304,9 +304,10 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         except HTTP_FAULTS as fault:
             raise closed() if self._closed else no_answer(fault) from None
         answer = Answer.of(response.status, response.headers, whole, sent, self._clock.now())
-        if answer.skew > self.skew_ms:
+        skew = answer.moment.skew or 0
+        if skew > self.skew_ms:
             with self._lock:
-                self.skew_ms = max(self.skew_ms, answer.skew)
+                self.skew_ms = max(self.skew_ms, skew)
         if not 200 <= answer.status < 300:
             raise refusal(answer, secrets_of(signed, self._credentials))
         return answer

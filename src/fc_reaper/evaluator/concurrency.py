@@ -14,7 +14,7 @@ from fc_reaper.evaluator.verdict import KEEP, Kind, Member, Verdict
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Keep, Policy
 from fc_reaper.rules.expression import Expression, Undecided, ask
-from fc_reaper.rules.rules import Moment, RuleResult, answer
+from fc_reaper.rules.rules import Reading, RuleResult, answer
 
 MOST = 50_000
 """The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
@@ -36,39 +36,41 @@ def _service_and_name(function: Function) -> tuple[str, str]:
     return service, name
 
 
-def member_of(policy: Policy, task: Task, moment: Moment) -> Member | RuleResult:
+def member_of(policy: Policy, task: Task, reading: Reading) -> Member | RuleResult:
     """The place of a task that matches *policy* in its group; unknown without first enqueueing or group."""
     assert policy.keep is not None
-    since = _first_enqueued(task, moment)
+    since = _first_enqueued(task, reading)
     if isinstance(since, RuleResult):
         return since
-    group = _group(policy.keep, task, moment)
+    group = _group(policy.keep, task, reading)
     if isinstance(group, RuleResult):
         return group._replace(rule=KEEP)
     clock = "events" if task.events else "started_time"
-    return Member(policy.name, group, since, moment.now - since, clock, selectable=True, in_scope=True)
+    return Member(policy.name, group, since, reading.now - since, clock, selectable=True, in_scope=True)
 
 
-def _first_enqueued(task: Task, moment: Moment) -> Millis | RuleResult:
+def _first_enqueued(task: Task, reading: Reading) -> Millis | RuleResult:
     """When the task was first enqueued, by evidence that fixes it."""
     if task.events:
         first = task.events[0]
-        if first.status == "Enqueued" and not task.undated and first.at <= moment.now:
+        if first.status == "Enqueued" and not task.undated and first.at <= reading.now:
             return first.at
     elif (
-        moment.started_time == "enqueue" and task.started_at is not None and 0 < task.started_at <= moment.now
+        reading.started_time == "enqueue"
+        and task.started_at is not None
+        and 0 < task.started_at <= reading.now
     ):
         return task.started_at
-    elif not moment.read:
+    elif not reading.read:
         return RuleResult(None, KEEP, why="its events were not listed", unread=True)
     return RuleResult(None, KEEP, why="nothing dated tells when it was first enqueued")
 
 
-def _group(keep: Keep, task: Task, moment: Moment) -> str | RuleResult:
+def _group(keep: Keep, task: Task, reading: Reading) -> str | RuleResult:
     if keep.per is None:
         return ""
     if isinstance(keep.per, Expression):
-        return answer("per", keep.per, task, moment, _group_by)
+        return answer("per", keep.per, task, reading, _group_by)
     qualifier = [task.function.qualifier] if keep.per == "qualifier" else []
     return _digest([*_service_and_name(task.function), *qualifier])
 

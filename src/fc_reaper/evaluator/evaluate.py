@@ -18,8 +18,8 @@ from fc_reaper.rules.ages import StartedTime, inconsistency, is_exact
 from fc_reaper.rules.expression import Subject
 from fc_reaper.rules.rules import (
     RULES,
-    Moment,
     PushDown,
+    Reading,
     Rule,
     RuleResult,
     StatusRule,
@@ -163,23 +163,23 @@ def evaluate(task: Task, policies: FunctionPolicies, now: Millis, *, read: bool 
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
     subject = Subject(task, now, policies.started_time) if policies.has_expressions else None
-    moment = Moment(now, policies.started_time, read, subject)
-    exemption = None if policies.own_function else _first_exemption(policies.exempt, task, moment)
-    verdict = _without_groups(task, policies, moment, exemption)
+    reading = Reading(now, policies.started_time, read, subject)
+    exemption = None if policies.own_function else _first_exemption(policies.exempt, task, reading)
+    verdict = _without_groups(task, policies, reading, exemption)
     counts = policies.keeps and task.status in ALIVE and inconsistency(task) is None
     if not counts or verdict.kind is Kind.DUE:
         return verdict
-    return _with_members(verdict, task, policies, moment, exemption)
+    return _with_members(verdict, task, policies, reading, exemption)
 
 
-def evaluate_matcher(matcher: CompiledMatcher, task: Task, moment: Moment) -> RuleResult:
+def evaluate_matcher(matcher: CompiledMatcher, task: Task, reading: Reading) -> RuleResult:
     """Evaluate every rule of *matcher*: one that does not hold settles it, else one unknown is an unknown."""
     if matcher.statuses is not None and task.status not in matcher.statuses:
         return RuleResult(False, "status")
     binding: RuleResult | None = None
     unknown: RuleResult | None = None
     for rule in matcher.rules:
-        result = rule.evaluate(task, moment)
+        result = rule.evaluate(task, reading)
         if result.holds is False:
             return result
         if result.holds is None:
@@ -194,12 +194,12 @@ def _binds(result: RuleResult, binding: RuleResult) -> bool:
     return result.over is not None and binding.over is not None and result.over < binding.over
 
 
-def evaluate_policy(compiled: CompiledPolicy, task: Task, moment: Moment) -> PolicyResult:
+def evaluate_policy(compiled: CompiledPolicy, task: Task, reading: Reading) -> PolicyResult:
     """Evaluate one policy for one task; `unless` only where `match` is not false."""
-    policy, result = compiled.policy, evaluate_matcher(compiled.match, task, moment)
+    policy, result = compiled.policy, evaluate_matcher(compiled.match, task, reading)
     if result.holds is False:
         return PolicyResult(policy, False, result)
-    exemption = _first_exemption(compiled.unless, task, moment)
+    exemption = _first_exemption(compiled.unless, task, reading)
     if exemption is None:
         return PolicyResult(policy, result.holds, result)
     matcher, spared = exemption
@@ -209,18 +209,18 @@ def evaluate_policy(compiled: CompiledPolicy, task: Task, moment: Moment) -> Pol
     return PolicyResult(policy, None, spared._replace(why=why), spared_by=matcher)
 
 
-def membership(compiled: CompiledPolicy, task: Task, moment: Moment) -> Member | RuleResult:
+def membership(compiled: CompiledPolicy, task: Task, reading: Reading) -> Member | RuleResult:
     """The task's place in the groups of a `keep` policy; the deciding result where it has none.
 
     A task that `unless` spares has a place and is never selected. `exempt` is not considered here.
     """
-    found = evaluate_policy(compiled, task, moment)
+    found = evaluate_policy(compiled, task, reading)
     spared = found.spared_by is not None and found.holds is False
     if not found.holds and not spared:
         return found.result
     if found.result.holds is None:
         return RuleResult(False, "unless", unread=found.result.unread) if spared else found.result
-    member = member_of(compiled.policy, task, moment)
+    member = member_of(compiled.policy, task, reading)
     if isinstance(member, RuleResult):
         return member
     return member._replace(selectable=not spared, in_scope=compiled.in_scope)
@@ -230,11 +230,11 @@ def stopping_too_long(task: Task, limit: Millis, now: Millis, *, read: bool = Tr
     """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
     if inconsistency(task) is not None:
         return RuleResult(None, StoppingFor.key, why="its record contradicts itself")
-    return StoppingFor(limit).evaluate(task, Moment(now, "unknown", read))
+    return StoppingFor(limit).evaluate(task, Reading(now, "unknown", read))
 
 
 def _without_groups(
-    task: Task, policies: FunctionPolicies, moment: Moment, exemption: Exemption | None
+    task: Task, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
 ) -> Verdict:
     """The verdict as far as it does not depend on other tasks."""
     if policies.own_function:
@@ -246,7 +246,7 @@ def _without_groups(
         why = f"the status {task.status!r} is unknown"
     if why is not None:
         return Verdict(Kind.UNKNOWN, why, rule="status")
-    results = [evaluate_policy(one, task, moment) for one in policies.policies]
+    results = [evaluate_policy(one, task, reading) for one in policies.policies]
     verdict = _strongest(results)
     if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
         return _perhaps_exempt(exemption)
@@ -257,15 +257,15 @@ def _without_groups(
 
 
 def _with_members(
-    verdict: Verdict, task: Task, policies: FunctionPolicies, moment: Moment, exemption: Exemption | None
+    verdict: Verdict, task: Task, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
 ) -> Verdict:
     """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
-    if any(evaluate_policy(one, task, moment).holds for one in policies.withholding):
+    if any(evaluate_policy(one, task, reading).holds for one in policies.withholding):
         return verdict
     exempt = verdict.kind is Kind.EXEMPT
     members: list[Member] = []
     for compiled in policies.keeps:
-        member = membership(compiled, task, moment)
+        member = membership(compiled, task, reading)
         if isinstance(member, RuleResult):
             if member.unread:
                 verdict = verdict._replace(unread=True)
@@ -278,11 +278,11 @@ def _with_members(
     return verdict._replace(members=tuple(members))
 
 
-def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, moment: Moment) -> Exemption | None:
+def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, reading: Reading) -> Exemption | None:
     """The first matcher that holds, else the first whose result is unknown; None where all are false."""
     perhaps = None
     for matcher in matchers:
-        result = _exact(evaluate_matcher(matcher, task, moment), moment)
+        result = _exact(evaluate_matcher(matcher, task, reading), reading)
         if result.holds:
             return matcher, result
         if result.holds is None and perhaps is None:
@@ -290,13 +290,13 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, moment: Mo
     return perhaps
 
 
-def _exact(result: RuleResult, moment: Moment) -> RuleResult:
+def _exact(result: RuleResult, reading: Reading) -> RuleResult:
     """*result*, unknown where it is false by an age that may be too young: that rules out no exemption."""
     if result.holds is not False or result.clock is None or result.rule is None:
         return result
-    if is_exact(result.rule, result.clock, moment.started_time):
+    if is_exact(result.rule, result.clock, reading.started_time):
         return result
-    return result._replace(holds=None, why="its first enqueueing is not dated", unread=not moment.read)
+    return result._replace(holds=None, why="its first enqueueing is not dated", unread=not reading.read)
 
 
 def _strongest(results: Sequence[PolicyResult]) -> Verdict:

@@ -17,7 +17,7 @@ from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import LONGEST, format_duration
 from fc_reaper.rules.expression import Subject
-from fc_reaper.rules.rules import Moment, RuleResult
+from fc_reaper.rules.rules import Reading, RuleResult
 
 NOW: Millis = 1_800_000_000_000
 """The moment of every example; no rule looks at the calendar."""
@@ -137,7 +137,7 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
         return "keep", f"the exemption on line {verdict.line} fits it"
     if verdict.kind is Kind.UNKNOWN:
         return "keep", f"unknown, {verdict.reason}"
-    moment = Moment(NOW, "unknown", True, Subject(task, NOW, "unknown"))
+    moment = Reading(NOW, "unknown", True, Subject(task, NOW, "unknown"))
     found = evaluate_policy(compiled.every[0], task, moment)
     if found.spared_by is not None:
         return "keep", f"`unless` on line {found.spared_by.line} fits it"

@@ -40,11 +40,11 @@ from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
 from fc_reaper.rules.ages import StartedTime, inconsistency
 from fc_reaper.rules.expression import Expression, Subject, spelt, step_into
-from fc_reaper.rules.rules import Moment, Rule, RuleResult, StatusRule
+from fc_reaper.rules.rules import Reading, Rule, RuleResult, StatusRule
 
 _MINUTE: Millis = 60_000
 _SAMPLES = (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))
-"""Minutes from now at which a verdict is tried that may change at any moment."""
+"""Minutes from now at which a verdict is tried that may change at any reading."""
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -219,14 +219,14 @@ def explain(
     in_sweep = compiled(one for one in fitting if not one.only_named)
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
     verdict = evaluate(task, in_sweep, now)
-    moment = Moment(now, started_time, read=True, subject=Subject(task, now, started_time))
+    reading = Reading(now, started_time, read=True, subject=Subject(task, now, started_time))
     # An end, an exemption or an inconsistent record decides before any policy.
     decided = task.status not in UNFINISHED or _inconsistency(task) is not None
     decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
     by_index = {one.policy.index: one for one in compiled(fitting).every}
     members = {one.policy: one for one in verdict.members}
     steps = [
-        _step(one, by_index.get(one.index), task, moment, members.get(one.name), unapproved.get(one.name))
+        _step(one, by_index.get(one.index), task, reading, members.get(one.name), unapproved.get(one.name))
         for one in (() if decided else file.policies)
     ]
     due = verdict.kind is Kind.DUE
@@ -235,7 +235,7 @@ def explain(
         source=file.source,
         now=now,
         task=task,
-        exempt=list(_exemptions(file.exempt, task, moment)),
+        exempt=list(_exemptions(file.exempt, task, reading)),
         steps=steps,
         verdict=verdict,
         if_named=evaluate(task, named, now),
@@ -267,19 +267,19 @@ def _step(
     policy: Policy,
     compiled: CompiledPolicy | None,
     task: Task,
-    moment: Moment,
+    reading: Reading,
     member: Member | None,
     not_approved: str | None,
 ) -> Step:
-    keep = None if policy.keep is None else _place(policy.keep, compiled, task, moment, member)
+    keep = None if policy.keep is None else _place(policy.keep, compiled, task, reading, member)
     if compiled is None:
         return Step(policy=policy, keep=keep, not_approved=not_approved)
     holdout = policy.holdout if policy.stops else None
     return Step(
         policy=policy,
-        match=_matcher(policy.match, compiled.match, task, moment),
-        unless=list(_exemptions(policy.unless, task, moment)),
-        claims=evaluate_policy(compiled, task, moment).holds,
+        match=_matcher(policy.match, compiled.match, task, reading),
+        unless=list(_exemptions(policy.unless, task, reading)),
+        claims=evaluate_policy(compiled, task, reading).holds,
         keep=keep,
         held_out=None if holdout is None else is_held_out(task.invocation_id, holdout),
         not_approved=not_approved,
@@ -287,16 +287,16 @@ def _step(
 
 
 def _place(
-    keep: Keep, compiled: CompiledPolicy | None, task: Task, moment: Moment, member: Member | None
+    keep: Keep, compiled: CompiledPolicy | None, task: Task, reading: Reading, member: Member | None
 ) -> Place:
     """*member* is the task's place where a run counts it, other policies considered."""
-    found = None if compiled is None else membership(compiled, task, moment)
+    found = None if compiled is None else membership(compiled, task, reading)
     result = found if isinstance(found, RuleResult) else None
     return Place(
         at_most=keep.at_most,
         stop_first=keep.stop_first,
         per=None if keep.per is None else str(keep.per),
-        reads=_fields(keep.per, task, moment) if compiled and isinstance(keep.per, Expression) else [],
+        reads=_fields(keep.per, task, reading) if compiled and isinstance(keep.per, Expression) else [],
         counts=None if result is not None and result.holds is None else member is not None,
         may_be_chosen=member is not None and member.selectable,
         age=found.age if isinstance(found, Member) else None,
@@ -304,25 +304,25 @@ def _place(
     )
 
 
-def _exemptions(matchers: Sequence[Matcher], task: Task, moment: Moment) -> Iterator[MatcherResult]:
+def _exemptions(matchers: Sequence[Matcher], task: Task, reading: Reading) -> Iterator[MatcherResult]:
     """The results of the matchers that concern the task's function."""
     for matcher in dict.fromkeys(matchers):
         compiled = compile_matcher(matcher, task.function, as_match=False)
         if compiled is not None:
-            yield _matcher(matcher, compiled, task, moment)
+            yield _matcher(matcher, compiled, task, reading)
 
 
-def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, moment: Moment) -> MatcherResult:
+def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, reading: Reading) -> MatcherResult:
     rules = matcher.rules
     if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
         # A `match` without any word on status means these.
         rules = (StatusRule(matcher.match_statuses), *rules)
-    keys = [_key(rule, task, moment) for rule in rules]
-    return MatcherResult(line=matcher.line, holds=evaluate_matcher(compiled, task, moment).holds, keys=keys)
+    keys = [_key(rule, task, reading) for rule in rules]
+    return MatcherResult(line=matcher.line, holds=evaluate_matcher(compiled, task, reading).holds, keys=keys)
 
 
-def _key(rule: Rule, task: Task, moment: Moment) -> KeyResult:
-    result = rule.evaluate(task, moment)
+def _key(rule: Rule, task: Task, reading: Reading) -> KeyResult:
+    result = rule.evaluate(task, reading)
     return KeyResult(
         key=rule.key,
         wanted=str(rule),
@@ -330,12 +330,12 @@ def _key(rule: Rule, task: Task, moment: Moment) -> KeyResult:
         age=result.age,
         limit=result.limit,
         why=result.why or None,
-        reads=[field for one in rule.expressions for field in _fields(one, task, moment)],
+        reads=[field for one in rule.expressions for field in _fields(one, task, reading)],
     )
 
 
-def _fields(expression: Expression, task: Task, moment: Moment) -> list[FieldRead]:
-    record: Any = moment.subject_of(task).record_for(expression)
+def _fields(expression: Expression, task: Task, reading: Reading) -> list[FieldRead]:
+    record: Any = reading.subject_of(task).record_for(expression)
     found = {spelt(path) or "@": reduce(step_into, path, record) for path in expression.paths}
     return [
         FieldRead(field=path, present=value is not None, kind=None if value is None else kind_of(value))

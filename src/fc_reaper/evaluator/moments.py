@@ -11,7 +11,7 @@ from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age
 from fc_reaper.rules.expression import AGES, Expression
 from fc_reaper.rules.fields import CarriedLimit
-from fc_reaper.rules.rules import Clock, Moment, carried_limit
+from fc_reaper.rules.rules import Clock, Reading, carried_limit
 
 _LONGEST = 10**11
 """Seconds that no task lives."""
@@ -29,7 +29,7 @@ class Moments(NamedTuple):
 
     def after(self, task: Task, now: Millis, started_time: StartedTime) -> Iterator[Millis]:
         """The moments after *now*, in no order, at which the verdict on *task* as it is may change."""
-        moment = Moment(now, started_time, read=True)
+        moment = Reading(now, started_time, read=True)
         for clock, limit in self.limits:
             known = age(clock, task, now, started_time) if task.status in CLOCKS[clock] else None
             length = carried_limit(limit, task, moment) if isinstance(limit, CarriedLimit) else limit

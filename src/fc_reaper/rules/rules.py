@@ -31,7 +31,7 @@ SLACK: Millis = 1000
 """The clocks of the cloud and of a run may differ by the whole second to which the cloud rounds down."""
 
 
-class Moment(NamedTuple):
+class Reading(NamedTuple):
     """The circumstances in which a task is evaluated.
 
     `read` is true if the task was read by itself (Get), so that what its record lacks does not exist.
@@ -98,15 +98,15 @@ def answer(
     key: str,
     expression: Expression,
     task: Task,
-    moment: Moment,
+    reading: Reading,
     how: Callable[[Expression, Mapping[str, Any]], T],
 ) -> T | RuleResult:
     """What the expression of *key* answers by *how*; an unknown result where it has no answer."""
-    subject = moment.subject_of(task)
+    subject = reading.subject_of(task)
     try:
         return how(expression, subject.record_for(expression))
     except Undecided as undecided:
-        unread = not moment.read and subject.lacks(expression)
+        unread = not reading.read and subject.lacks(expression)
         return RuleResult(None, why=f"{key}: {undecided}", unread=unread)
 
 
@@ -147,7 +147,7 @@ class Rule:
         """Whether it can hold for tasks of *function*."""
         return True
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         """Whether it holds for *task*. Exactly at a limit is within it."""
         raise NotImplementedError
 
@@ -192,7 +192,7 @@ class TargetRule(Rule):
         # An exemption knows a function by both its names, `media/transcode` and `media$transcode`.
         return any(target.fits(name) for target in self.wanted for name in spellings(function))
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         return RuleResult(self.concerns(task.function), self.key)
 
 
@@ -209,7 +209,7 @@ class StatusRule(Rule):
         super().__init__(wanted)
         self.statuses = wanted
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         return RuleResult(task.status in self.wanted, self.key)
 
 
@@ -226,7 +226,7 @@ class IdRule(Rule):
         super().__init__(wanted)
         self._pattern = re.compile("|".join(translate(glob) for glob in wanted))
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         return RuleResult(self._pattern.match(task.invocation_id) is not None, self.key)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
@@ -255,22 +255,22 @@ class Clock(Rule):
     def expressions(self) -> tuple[Expression, ...]:
         return (self.wanted.expression,) if isinstance(self.wanted, CarriedLimit) else ()
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         clock, limit = self.key, self.wanted
         if task.status not in CLOCKS[clock]:
             return RuleResult(False, "status")
         if isinstance(limit, CarriedLimit):
-            carried = carried_limit(limit, task, moment)
+            carried = carried_limit(limit, task, reading)
             if isinstance(carried, RuleResult):
                 return carried._replace(rule=clock)
             limit = carried
-        if task.events or moment.read:
-            known = age(clock, task, moment.now, moment.started_time)
+        if task.events or reading.read:
+            known = age(clock, task, reading.now, reading.started_time)
             if known is not None:
                 return RuleResult(known.ms > limit, clock, known.ms, limit, known.source)
-        if cannot_exceed(clock, task, limit, moment.now, moment.started_time):
+        if cannot_exceed(clock, task, limit, reading.now, reading.started_time):
             return RuleResult(False, clock, limit=limit)
-        if not task.events and not moment.read:
+        if not task.events and not reading.read:
             return RuleResult(None, clock, limit=limit, why="its events were not listed", unread=True)
         return RuleResult(None, clock, limit=limit, why=f"nothing dated tells {clock}")
 
@@ -281,9 +281,9 @@ class Clock(Rule):
         return PushDown(now - self.wanted + SLACK)
 
 
-def carried_limit(limit: CarriedLimit, task: Task, moment: Moment) -> Millis | RuleResult:
+def carried_limit(limit: CarriedLimit, task: Task, reading: Reading) -> Millis | RuleResult:
     """The limit that *task* carries, at most the policy's; an unknown result without one."""
-    carried = answer("from", limit.expression, task, moment, _length)
+    carried = answer("from", limit.expression, task, reading, _length)
     if isinstance(carried, int):
         return min(carried, limit.at_most)
     return carried if carried.unread or limit.otherwise is None else limit.otherwise
@@ -335,7 +335,7 @@ class RetriesOver(Rule):
     is_limit = True
     timeless = True
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         if task.status not in ALIVE:
             return RuleResult(False, "status")
         if task.retries is None:
@@ -353,8 +353,8 @@ class Where(Rule):
     example = "payload.tier == 'gold'"
     timeless = True
 
-    def evaluate(self, task: Task, moment: Moment) -> RuleResult:
-        answered = answer(self.key, self.wanted, task, moment, holds)
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
+        answered = answer(self.key, self.wanted, task, reading, holds)
         if isinstance(answered, RuleResult):
             return answered._replace(rule=self.key)
         return RuleResult(answered, self.key)

@@ -170,19 +170,21 @@ class Scanner:
                 continue
             self._report.answered = True
             if isinstance(answer, Snapshot):
-                yield from self.evaluate(answer.task, its, answer.moment)
+                yield from self.evaluate(answer.task, its, answer.moment.earliest)
                 continue
             for task in answer.tasks:
                 key = (task.function, task.invocation_id)
                 if key not in self._named and self._seen.add(key):
-                    yield from self.evaluate(task, its, answer.moment, partial(lister.read, query, task))
+                    yield from self.evaluate(
+                        task, its, answer.moment.earliest, partial(lister.read, query, task)
+                    )
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
         """The same for one task that an event names, in whatever listing it is found again."""
         key = (snapshot.task.function, snapshot.task.invocation_id)
         if key not in self._named:
             self._named.add(key)
-            yield from self.evaluate(snapshot.task, policies, snapshot.moment)
+            yield from self.evaluate(snapshot.task, policies, snapshot.moment.earliest)
 
     def evaluate(
         self,
