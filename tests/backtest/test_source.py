@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.backtest.source import NotARecord, read_file
+from fc_reaper.backtest.source import NotARecord, read_file, to_be_saved
 from fc_reaper.models import Function
 from tests.cli.histories import RECORDS, a_history, record
 
@@ -117,3 +117,21 @@ def test_records_are_kept_only_for_expressions_with_their_events_in_order(tmp_pa
     assert task.record is not None
     assert [event["eventDetail"] for event in task.record["events"]] == ["a", "b"]
     assert [event.status for event in task.events] == ["Enqueued", "Running"]
+
+
+@pytest.mark.parametrize(
+    "put_out",
+    [
+        {"returnPayload": "s3cret"},
+        {"somethingNew": {"logTail": "s3cret"}},
+        {"events": [{**LIFE[0], "eventDetail": '{"logTail": "s3cret"}'}, {**LIFE[0], "new": "s3cret"}]},
+        {"events": ["s3cret", *LIFE]},
+        {"events": {"eventDetail": "s3cret"}},
+    ],
+)
+def test_what_a_function_put_out_is_never_saved(put_out: dict[str, Any]) -> None:
+    """Nor anything that nobody knows; what is left is replayed as before."""
+    whole = record("x", ("Enqueued", "0s"))
+    saved = to_be_saved({**whole, **put_out})
+    assert "s3cret" not in json.dumps(saved)
+    assert {**whole, "events": None} == {**saved, "events": None}

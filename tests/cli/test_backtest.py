@@ -294,17 +294,22 @@ def test_tasks_without_events_are_read_one_by_one_only_when_asked(tmp_path: Path
 
 
 def test_payloads_are_asked_for_only_when_an_expression_needs_them(tmp_path: Path) -> None:
-    """And then stand in the saved file, which is said."""
+    """And then stand in the saved file, which is said; what the function put out does not."""
     a_policy_file(
         tmp_path, POLICY.replace("{running_for: 2h}", "{running_for: 2h, where: payload.tier == 'x'}")
     )
     seed = {
         "invocations": [
-            seeded("a", "Failed", enqueued="-9h", started="-9h", ends="-4h", payload={"tier": "x"})
+            seeded("a", "Failed", enqueued="-9h", payload={"tier": "x"}, events=[
+                {"status": "Enqueued", "timestamp": "-9h"},
+                {"status": "Running", "timestamp": "-9h"},
+                {"status": "Failed", "timestamp": "-4h", "eventDetail": '{"logTail": "s3cret"}'},
+            ])
         ]
-    }
+    }  # fmt: skip
     with running_emulator(seed=seed) as cloud:
         ran = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
+    assert "s3cret" not in (tmp_path / "h.jsonl").read_text("utf-8")
     assert "h.jsonl: 1 record with payloads, for --history." in ran.text
     assert "runaway would have stopped 1 task" in ran.text
     assert json.loads((tmp_path / "h.jsonl").read_text("utf-8"))["invocationPayload"] == '{"tier": "x"}'

@@ -138,6 +138,16 @@ def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None
     assert policy["cost"]["payload"] is True
 
 
+def test_an_exemption_that_is_repeated_counts_once(tmp_path: Path) -> None:
+    """As a run sees it."""
+    a_policy_file(tmp_path, "exempt: [keep-*, vip-*, keep-*]\n" + a_file("{running_for: 2h}"))
+    assert (
+        "policy.yaml is valid: 1 policy, 2 exemptions above them all."
+        in fc_reaper("check", cwd=tmp_path).text
+    )
+    assert fc_reaper("check", "--json", cwd=tmp_path).json["exempt"] == 2
+
+
 def test_a_lock_beside_the_policy_is_mentioned(folder: Path) -> None:
     """What it does not approve only reports; without a lock nothing is said."""
     assert "only reports" not in fc_reaper("check", cwd=folder).text

@@ -22,7 +22,7 @@ from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.rules import Clock, IdRule, RetriesOver, Rule, StatusRule
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.scanner import queries
-from fc_reaper.sweep.scope import scope_of
+from fc_reaper.sweep.scope import resolve, scope_of
 from tests.project.commands import commands_in, refusal_of
 from tests.project.files import ROOT
 from tests.project.markdown import fences, sections
@@ -164,7 +164,7 @@ def idle_calls(file: PolicyFile) -> int:
     scope = scope_of([Request(kind, name or None, Selector(), "")], file.policies)
     return sum(
         len(queries(function, compile_policies(function, list(scope.policies(function)), file.exempt), 0))
-        for function in scope.functions(())
+        for function in resolve(scope.targets, lambda services: ())[0]
     )
 
 

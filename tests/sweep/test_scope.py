@@ -8,7 +8,7 @@ from fc_reaper.events import Request, Selector
 from fc_reaper.models import Function
 from fc_reaper.policy import load_policy
 from fc_reaper.rules.target import parse_target
-from fc_reaper.sweep.scope import is_own, narrowed, scope_of
+from fc_reaper.sweep.scope import is_own, narrowed, resolve, scope_of
 
 ANYTHING = Selector()
 
@@ -80,7 +80,8 @@ def test_each_request_keeps_its_own_selector() -> None:
     requests = [Request("command", None, Selector(function=name), "") for name in ("a", "b")]
     scope = scope_of(requests, TWO.policies)
     existing = [Function("media", name, "LATEST") for name in ("a", "b", "c")]
-    found = scope.functions(existing)
+    found, unmatched = resolve(scope.targets, lambda services: existing)
+    assert unmatched == []
     assert Function("media", "c", "LATEST") not in found
     assert {str(one) for one in found} >= {"media/a@LATEST", "media/b@LATEST", "other/b@LATEST"}
 

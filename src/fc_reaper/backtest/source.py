@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,16 +20,21 @@ from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
 from fc_reaper.names import check_names
+from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, connect
 from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.scanner import Lister, Query
-from fc_reaper.sweep.scope import list_functions
+from fc_reaper.sweep.scope import list_functions, resolve
 
 _LONGEST = 86_400.0
 """Seconds that a listing may take, a Retry-After of the cloud included; a person interrupts it sooner."""
 
-_PAYLOADS = ("invocationPayload", "taskPayload", "returnPayload")
+_PAYLOADS = (*RAW_PAYLOADS, "returnPayload")
+
+_SAVED = tuple(name for name in RECORD_FIELDS if name != "returnPayload")
+_SAVED_OF_EVENTS = ("eventId", "status", "timestamp")
+"""Neither `returnPayload` nor `eventDetail`, which may be what the function put out."""
 
 
 class NotARecord(ReaperError):
@@ -190,8 +195,18 @@ class Listing:
         pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
         until = SYSTEM_CLOCK.monotonic() + _LONGEST
         lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
+
+        @cache
+        def known(services: bool) -> list[Function] | None:
+            try:
+                return list_functions(cloud, pool, services=services, until=until)
+            except CloudError as error:
+                self._refuse(f"the functions of FC {'2.0' if services else '3.0'}", error)
+                return None
+
         try:
-            functions = self._functions(partial(list_functions, cloud, pool, until=until))
+            functions, unmatched = resolve(self.targets, known)
+            self.unmatched = list(map(str, unmatched))
             # Unfinished ones first: a task that ends meanwhile is then seen twice, and none never.
             for statuses in self.statuses:
                 pairs = [(function, status) for function in functions for status in statuses]
@@ -201,22 +216,6 @@ class Listing:
             cloud.close()
         if interrupted():
             raise KeyboardInterrupt
-
-    def _functions(self, existing: Callable[..., list[Function]]) -> list[Function]:
-        """The functions of the targets; *existing* lists all of those with or without `services`."""
-        found = {target.literal(): None for target in self.targets if not target.needs_discovery}
-        patterns = [target for target in self.targets if target.needs_discovery]
-        for services in sorted({target.service is not None for target in patterns}):
-            try:
-                known = existing(services=services)
-            except CloudError as error:
-                self._refuse(f"the functions of FC {'2.0' if services else '3.0'}", error)
-                continue
-            for target in (one for one in patterns if (one.service is not None) == services):
-                fitting = [function for function in known if target.fits(function)]
-                found.update(dict.fromkeys(fitting))
-                self.unmatched += [] if fitting else [str(target)]
-        return list(found)
 
     def _list(self, lister: Lister, queries: Iterable[Query]) -> None:
         for query, answer, task in lister.each(queries):
@@ -244,7 +243,7 @@ class Listing:
         if not self.payloads:  # reading a task by itself brings them along
             record = {name: value for name, value in record.items() if name not in _PAYLOADS}
         if self.save is not None:
-            self.save({**record, "qualifier": task.function.qualifier})
+            self.save({**to_be_saved(record), "qualifier": task.function.qualifier})
         self.step(1)
         self.tasks.append(task._replace(record=_in_order(record) if self.records else None))
 
@@ -255,3 +254,13 @@ class Listing:
                 what=what, http_status=error.http_status, error_code=error.error_code, error=error.detail
             )
             self.refused.append(refused)
+
+
+def to_be_saved(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a saved history holds of *record*: its known fields, and nothing that a function put out."""
+    saved = {name: record[name] for name in _SAVED if name in record}
+    events = saved.get("events")
+    if events is not None:
+        dated = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
+        saved["events"] = [{name: one[name] for name in _SAVED_OF_EVENTS if name in one} for one in dated]
+    return saved

@@ -45,16 +45,6 @@ Api = Annotated[
     ApiVersion | None,
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
-History = Annotated[
-    _Text, Option("--history", metavar="FILE", help="Records as JSON lines; default: from the cloud.")
-]
-Read = Annotated[bool, Option("--read", help="Read each task that is listed without events.")]
-Save = Annotated[_Text, Option("--save", metavar="FILE", help="Write the records to a new file.")]
-Interval = Annotated[
-    _Text, Option("--interval", metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
-]
-Since = Annotated[_Text, Option(metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")]
-Until = Annotated[_Text, Option(metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import PurePath
-from typing import Annotated, NamedTuple, TextIO
+from typing import Annotated, Any, NamedTuple, TextIO
 
 from rich.text import Text
 from typer import Option
@@ -15,9 +15,9 @@ from typer import Option
 from fc_reaper.backtest.history import outcome_of
 from fc_reaper.backtest.source import Listing
 from fc_reaper.backtest.stats import Replay
-from fc_reaper.cli.app import Api, AsJson, Endpoint, History, Interval, PolicyFile, Read, environment
+from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.backtest import overview, summary
-from fc_reaper.cli.history import Past, load_past
+from fc_reaper.cli.history import Past, load_past, with_history_options
 from fc_reaper.cli.output import (
     BAD,
     STRONG,
@@ -69,13 +69,11 @@ class Evidence(NamedTuple):
     complete: bool
 
 
+@with_history_options("history", "read", "interval")
 def approve(
     policy: PolicyFile = None,
     endpoint: Endpoint = None,
     api_version: Api = None,
-    history: History = None,
-    read: Read = False,
-    interval: Interval = None,
     only: Annotated[
         list[str] | None, Option("--only", metavar="NAME", help="Only this policy; may be repeated.")
     ] = None,
@@ -84,6 +82,7 @@ def approve(
         bool, Option("--despite-objections", help="With --yes: approve the others as well.")
     ] = False,
     as_json: AsJson = False,
+    **history: Any,
 ) -> int:
     """Show plan and backtest, ask, and write policy.lock.
 
@@ -113,7 +112,7 @@ def approve(
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     check_writable(str(settings.folder / lock_file), force=True)
     shown = candidates or list(stops.values())
-    evidence = _collect(file, shown, settings, env, history=history, read=read, interval=interval)
+    evidence = _collect(file, shown, settings, env, history)
     gone = [
         f"the exemption {one} is gone since the lock was written; put it back, or be sure"
         for one in before.exempt
@@ -193,10 +192,7 @@ def _collect(
     policies: Sequence[Policy],
     settings: Settings,
     env: Mapping[str, str],
-    *,
-    history: str | None,
-    read: bool,
-    interval: str | None,
+    history: Mapping[str, Any],
 ) -> dict[str, Evidence]:
     """Run each policy dry, and replay the history under it, by its name.
 
@@ -212,7 +208,7 @@ def _collect(
         listing = Listing(targets, statuses=[UNFINISHED])
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
     unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listing.tasks}]
-    past = load_past(alone, settings, env, history, read, interval=interval)
+    past = load_past(alone, settings, env, **history)
     return {
         policy.name: Evidence(policy, *ran, past.replay(one), past, unfinished, not listing.refused)
         for policy, one, ran in zip(policies, alone, now, strict=True)

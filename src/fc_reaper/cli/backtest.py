@@ -13,7 +13,7 @@ from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import Ended, PolicyReplay, Stop, Suggestion, by_outcome, suggest
 from fc_reaper.cli import app
 from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
-from fc_reaper.cli.history import load_past, minute
+from fc_reaper.cli.history import load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, STRONG, counted, print_json, short, show, table
 from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.duration import format_duration
@@ -31,14 +31,9 @@ IN_TRUTH: dict[Outcome, str] = {
 """How a task ended in truth, in words."""
 
 
+@with_history_options()
 def backtest(
     policy: app.PolicyFile = None,
-    history: app.History = None,
-    read: app.Read = False,
-    save: app.Save = None,
-    interval: app.Interval = None,
-    since: app.Since = None,
-    until: app.Until = None,
     memory: Annotated[
         int | None,
         Option("--memory", metavar="MB", min=1, max=1_048_576, help="Function memory; adds GB-seconds."),
@@ -56,6 +51,7 @@ def backtest(
     endpoint: app.Endpoint = None,
     api_version: app.Api = None,
     as_json: app.AsJson = False,
+    **options: Any,
 ) -> int:
     """Show what the policy would have stopped in the history.
 
@@ -71,10 +67,10 @@ def backtest(
     env = app.environment(policy=policy, endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
     missing = "\n" not in settings.policy and not (settings.folder / settings.policy).exists()
-    needed = not suggested or history is None or svg is not None or bool(env.get("REAPER_POLICY"))
+    needed = not suggested or options["history"] is None or svg is not None or bool(env.get("REAPER_POLICY"))
     files = [] if missing and not needed else [read_policy(settings)]
     to_draw = None if svg is None else drawn_policy(files[0], drawn)
-    past = load_past(files, settings, env, history, read, save, interval, since, until)
+    past = load_past(files, settings, env, **options)
     replays = [past.replay(file) for file in files]
     if svg is not None and to_draw is not None:
         write_chart(svg, past.history, replays[0], to_draw, force=force)

@@ -1,8 +1,7 @@
-"""`fc-reaper check` and `schema`: what a policy means and costs, and its JSON schema."""
+"""`fc-reaper check`: what a policy means and what it costs."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
@@ -32,14 +31,13 @@ from fc_reaper.models import STOPPING, Exit, Function, Millis
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
-from fc_reaper.policy.model import policy_schema
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import AGES
 from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_self
 from fc_reaper.sweep.scanner import Query, queries
-from fc_reaper.sweep.scope import scope_of
+from fc_reaper.sweep.scope import resolve, scope_of
 
 _MOST_PAYLOAD = 128 * 1024
 """Bytes that an asynchronous invocation may carry:
@@ -85,17 +83,6 @@ def check(
         _show(report, file, settings)
     for warning in warnings:
         print_line(f"{warning.text} (a warning)", sys.stderr)
-    return Exit.DONE
-
-
-def schema() -> int:
-    """Print the JSON schema of the policy file, for editors.
-
-    \b
-    Example:
-      fc-reaper schema > policy.schema.json
-    """
-    print_line(json.dumps(policy_schema(), indent=2))
     return Exit.DONE
 
 
@@ -166,7 +153,7 @@ def _report(file: File, settings: Settings) -> Report:
     patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
     return Report(
         source=file.source,
-        exempt=len(file.exempt),
+        exempt=len(set(file.exempt)),
         policies=[CheckedPolicy(policy=one, cost=cost_of(one, file, settings)) for one in file.policies],
         discovery=sorted({"FC 3.0" if target.service is None else "FC 2.0" for target in patterns}),
         idle_calls=_idle_calls(file, settings),
@@ -214,7 +201,10 @@ def _queries(function: Function, policies: Sequence[Policy], file: File, setting
 def _idle_calls(file: File, settings: Settings) -> int:
     scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
     policies = list({area.policy.index: area.policy for area in scope.areas}.values())
-    return sum(len(_queries(function, policies, file, settings)) for function in scope.functions(()))
+    return sum(
+        len(_queries(function, policies, file, settings))
+        for function in resolve(scope.targets, lambda services: ())[0]
+    )
 
 
 def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payload: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typer import Argument, Option
 from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
 from fc_reaper.cli import app
 from fc_reaper.cli.backtest import IN_TRUTH, count_outcomes
-from fc_reaper.cli.history import Past, load_past, minute
+from fc_reaper.cli.history import Past, load_past, minute, with_history_options
 from fc_reaper.cli.output import (
     BAD,
     CommandError,
@@ -41,19 +41,15 @@ Side = tuple[str, Replay]
 Changes = Mapping[How, Sequence[Change]]
 
 
+@with_history_options()
 def diff(
     old: Annotated[str, Argument(metavar="OLD", help="The policy file as it is.")],
     new: Annotated[str, Argument(metavar="NEW", help="The policy file as it would be.")],
-    history: app.History = None,
-    read: app.Read = False,
-    save: app.Save = None,
-    interval: app.Interval = None,
-    since: app.Since = None,
-    until: app.Until = None,
     endpoint: app.Endpoint = None,
     api_version: app.Api = None,
     as_markdown: Annotated[bool, Option("--markdown", help="Print a table for a pull request.")] = False,
     as_json: app.AsJson = False,
+    **options: Any,
 ) -> int:
     """Show what a change of policy would have changed. Stops nothing.
 
@@ -70,7 +66,7 @@ def diff(
     env = app.environment(endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
     files = _read_policies((old, new), settings)
-    past = load_past(files, settings, env, history, read, save, interval, since, until)
+    past = load_past(files, settings, env, **options)
     sides = [(name, past.replay(file)) for name, file in zip((old, new), files, strict=True)]
     changes, same = compare(sides[0][1], sides[1][1])
     if as_json:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from inspect import Parameter
+from typing import Annotated, NamedTuple
+
+from typer import Option
 
 from fc_reaper.backtest.history import History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
@@ -30,6 +34,8 @@ from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
 from fc_reaper.sweep.scope import is_own
+
+Command = Callable[..., int]
 
 _SHOWN = 5
 
@@ -110,18 +116,45 @@ def _first(reasons: Sequence[str]) -> str:
     return f" ({'; '.join(reasons[:_SHOWN])}{more})"
 
 
+def with_history_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command those keywords of `load_past` as options (default: all) for its `**options`."""
+    keywords = inspect.signature(load_past, eval_str=True).parameters.values()
+    options = [
+        one for one in keywords if one.kind is Parameter.KEYWORD_ONLY and (not names or one.name in names)
+    ]
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        command.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
 def load_past(
     files: Sequence[PolicyFile],
     settings: Settings,
     env: Mapping[str, str],
-    history: str | None,
-    read: bool,
-    save: str | None = None,
-    interval: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
+    *,
+    history: Annotated[
+        str | None, Option(metavar="FILE", help="Records as JSON lines; default: from the cloud.")
+    ] = None,
+    read: Annotated[bool, Option("--read", help="Read each task that is listed without events.")] = False,
+    save: Annotated[str | None, Option(metavar="FILE", help="Write the records to a new file.")] = None,
+    interval: Annotated[
+        str | None, Option(metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
+    ] = None,
+    since: Annotated[
+        str | None, Option(metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")
+    ] = None,
+    until: Annotated[
+        str | None, Option(metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")
+    ] = None,
 ) -> Past:
     """Load the history, from the file *history* or from the cloud, as far as *files* need it.
+
+    Its keywords are options of the commands (`with_history_options`).
 
     Raises:
         CommandError: the options cannot be read, do not go together, or leave no run.

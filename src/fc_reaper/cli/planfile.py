@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +29,7 @@ from fc_reaper.cli.incident import Incident
 from fc_reaper.cli.output import CommandError
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.events.decode import unique
 from fc_reaper.log_lines import Lines, ResultTask
 from fc_reaper.models import Function, Millis, Task, TaskEvent, iso
 from fc_reaper.names import check_names
@@ -320,7 +320,7 @@ def load_plan(raw: bytes) -> Plan:
         ValueError: they are no plan; the text says where and why.
     """
     try:
-        root = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object)
+        root = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"this is not JSON: {str(error)[:100]}") from None
     if not isinstance(root, dict) or root.get("format") != _FORMAT:
@@ -332,10 +332,3 @@ def load_plan(raw: bytes) -> Plan:
         path = spelt(first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{path}: {what}" if path else what) from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    for name, times in Counter(name for name, _ in pairs).items():
-        if times > 1:
-            raise ValueError(f"the key {json.dumps(name)[:60]} stands twice in one object")
-    return dict(pairs)

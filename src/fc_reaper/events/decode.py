@@ -41,6 +41,18 @@ class JsonObject(dict[str, Any]):
         return found
 
 
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of *pairs*, for `json.loads` where an object that names a key twice contradicts itself.
+
+    Raises:
+        ValueError: it names one.
+    """
+    found = JsonObject.of_pairs(pairs)
+    if found.repeated:
+        raise ValueError(f"the key {json.dumps(min(found.repeated))[:60]} stands twice in one object")
+    return dict(found)
+
+
 def parse(text: str) -> Any:
     """The JSON value of *text*; objects are `JsonObject`.
 

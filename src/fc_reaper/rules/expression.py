@@ -16,7 +16,7 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from fc_reaper.errors import ReaperError
-from fc_reaper.events.decode import nests_too_deep
+from fc_reaper.events.decode import nests_too_deep, unique
 from fc_reaper.models import Millis, Task
 from fc_reaper.names import kind_of, nearest
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, is_exact
@@ -351,7 +351,7 @@ def _payload(record: Mapping[str, Any]) -> Any:
     if not isinstance(text, str) or nests_too_deep(text):
         return None
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=unique)
     except (ValueError, RecursionError):
         return None
 
@@ -363,9 +363,3 @@ def _refuse(constant: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     return number if isfinite(number) else _refuse(text)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object that names one key twice contradicts itself."""
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else _refuse("a name twice")

@@ -6,7 +6,7 @@ An event can only take away. Whatever it names must already be among the targets
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
@@ -60,13 +60,6 @@ class Scope:
         """All targets that are listed for some reason."""
         every = (*self.areas, *self.counted, *self.watched)
         return list(dict.fromkeys(target for area in every for target in area.targets))
-
-    def functions(self, existing: Iterable[Function]) -> list[Function]:
-        """The functions meant, literal targets first; *existing* is what discovery found."""
-        literal = [target.literal() for target in self.targets if not target.needs_discovery]
-        patterns = [target for target in self.targets if target.needs_discovery]
-        found = [one for one in existing if any(target.fits(one) for target in patterns)]
-        return list(dict.fromkeys(literal + found))
 
     def policies(self, function: Function) -> set[Policy]:
         """The policies by which the tasks of *function* are evaluated."""
@@ -196,6 +189,25 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
     raise CloudError("the functions could not be listed to their end", error_code="OutOfTime")
 
 
+def resolve(
+    targets: Iterable[Target], known: Callable[[bool], Iterable[Function] | None]
+) -> tuple[list[Function], list[Target]]:
+    """The functions that *targets* mean, literal ones first, and the patterns that fit none.
+
+    *known* lists the functions in task mode, of 2.0 for True, else of 3.0; None where that failed.
+    """
+    targets = list(targets)
+    found = {target.literal(): None for target in targets if not target.needs_discovery}
+    unmatched: list[Target] = []
+    for target in targets:
+        listed = known(target.service is not None) if target.needs_discovery else None
+        if listed is not None:
+            fitting = [function for function in listed if target.fits(function)]
+            found.update(dict.fromkeys(fitting))
+            unmatched += [] if fitting else [target]
+    return list(found), unmatched
+
+
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
 
@@ -217,17 +229,11 @@ class Finder:
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        known: list[Function] = []
-        for services in sorted({one.service is not None for one in scope.targets if one.needs_discovery}):
-            if services not in self._existing:
-                self._existing[services] = self._discover(scope, services, until)
-            known += self._existing[services] or ()
-        if self._existing and self.is_complete(scope):
-            for target in (target for area in scope.areas for target in area.targets):
-                name = str(target)
-                if target.needs_discovery and name not in self._report.unmatched:
-                    self._report.unmatched += [] if any(map(target.fits, known)) else [name]
-        return scope.functions(known)
+        functions, unmatched = resolve(scope.targets, partial(self._known, scope, until))
+        requested = {target for area in scope.areas for target in area.targets}
+        for name in (str(target) for target in unmatched if target in requested):
+            self._report.unmatched += [] if name in self._report.unmatched else [name]
+        return functions
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
@@ -274,10 +280,14 @@ class Finder:
         needed = {target.service is not None for target in scope.targets if target.needs_discovery}
         return all(self._existing.get(services) is not None for services in needed)
 
-    def _discover(self, scope: Scope, services: bool, until: Deadline) -> list[Function] | None:
+    def _known(self, scope: Scope, until: Deadline, services: bool) -> list[Function] | None:
+        if services in self._existing:
+            return self._existing[services]
         try:
-            known = list_functions(self._cloud, self._pool, services=services, until=until)
+            self._existing[services] = list_functions(self._cloud, self._pool, services=services, until=until)
+            self._report.answered = True
         except CloudError as error:
+            self._existing[services] = None
             every = Function("*" if services else None, "*", "*")
             self._report.not_listed(every, None, error, "the functions in task mode")
             self._report.undiscovered |= {
@@ -286,6 +296,4 @@ class Finder:
                 for target in area.targets
                 if target.needs_discovery and (target.service is not None) == services
             }
-            return None
-        self._report.answered = True
-        return known
+        return self._existing[services]
