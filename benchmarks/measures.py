@@ -21,7 +21,7 @@ from benchmarks.history import lived, three_policies
 from fc_reaper.backtest.history import make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
-from fc_reaper.models import Task, TaskEvent
+from fc_reaper.models import Moment, Task, TaskEvent
 from fc_reaper.policy import load_policy
 
 _BASE = "import fc2, pythonjsonlogger.json\nfrom pydantic import BaseModel"
@@ -144,12 +144,13 @@ def evaluated_per_second(number: int = 100_000) -> float:
     file = load_policy(policy("media/transcode"), source="p")
     rules = compile_policies(TRANSCODE, file.policies, file.exempt)
     now = 1_800_000_000_000
+    moment = Moment.exactly(now)
     names = ("Enqueued", "Dequeued", "Running")
     events = tuple(TaskEvent(now - 3_600_000 + at, at, name) for at, name in enumerate(names))
     task = Task(TRANSCODE, "job-1", "Running", retries=0, events=events)
     begun = time.process_time()
     for _ in range(number):
-        evaluate(task, rules, now)
+        evaluate(task, rules, moment)
     return number / (time.process_time() - begun)
 
 

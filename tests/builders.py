@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
-from fc_reaper.models import Function, Millis, Task, TaskEvent
+from fc_reaper.models import Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.rules.duration import parse_duration
 
 NOON: Millis = 1_795_000_000_000
+AT_NOON = Moment.exactly(NOON)
 TRANSCODE = Function("media", "transcode", "prod")
 
 

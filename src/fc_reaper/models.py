@@ -100,6 +100,10 @@ class Moment(NamedTuple):
         """A moment that is known."""
         return cls(now, now, 0)
 
+    def later(self, by: Millis) -> "Moment":
+        """The moment so much later."""
+        return Moment(self.earliest + by, self.latest + by, self.skew)
+
 
 class Snapshot(NamedTuple):
     """One task, read by itself, and the moment at which it was so."""

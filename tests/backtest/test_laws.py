@@ -11,7 +11,7 @@ from fc_reaper.backtest.stats import by_outcome
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.verdict import Kind
-from fc_reaper.models import Task
+from fc_reaper.models import Moment, Task
 from fc_reaper.policy import PolicyFile
 from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, policies
 from tests.backtest.naive_replay import NaiveReplay, Past, pasts
@@ -104,7 +104,8 @@ def test_between_two_moments_a_verdict_only_grows_older(
     if task is None or task != as_of(whole, later) or moments.any_time:
         return
     later = min((later, *(moment - 1 for moment in moments.after(task, now, "unknown"))))
-    assert evaluate(task, policies, later) == evaluate(task, policies, now).later(later - now)
+    before, after = (evaluate(task, policies, Moment.exactly(one)) for one in (now, later))
+    assert after == before.later(later - now)
 
 
 @given(histories(most=6), files)
@@ -117,7 +118,9 @@ def test_a_verdict_of_the_replay_is_the_verdict_of_that_instant(past: History, f
         fitting = [one for one in awake if any(target.fits(stop.task.function) for target in one.targets)]
         task = as_of(stop.task, stop.at)
         assert task is not None
-        verdict = evaluate(task, compile_policies(task.function, fitting, file.exempt), stop.at)
+        verdict = evaluate(
+            task, compile_policies(task.function, fitting, file.exempt), Moment.exactly(stop.at)
+        )
         assert verdict == stop.verdict
         assert verdict.kind is Kind.DUE
 

@@ -410,7 +410,7 @@ def test_a_rule_that_reads_the_time_in_its_own_way_is_evaluated_at_every_tick(
         is_limit = True
 
         def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-            return RuleResult(reading.now - task.events[0].at > self.wanted, self.key)
+            return RuleResult(reading.moment.earliest - task.events[0].at > self.wanted, self.key)
 
     monkeypatch.setitem(RULES, EnqueuedFor.key, EnqueuedFor)
     assert stops(replayed(history(SLOW), "match: {enqueued_for: 2h}")) == {"slow": "125m"}

@@ -8,7 +8,7 @@ from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import load_policy
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
+from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
 
 QUEUED = [("Enqueued", "5h"), ("Dequeued", "1m"), ("Running", "1m")]
 RETRIED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "2m"), ("Running", "1m")]
@@ -67,12 +67,12 @@ REQUEUED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "10m"), ("Enqueu
 )
 def test_rules_decide_by_their_own_clock(match: str, task: Task, kind: Kind) -> None:
     """Each clock ticks in its own statuses and from its own event; the limit itself is within."""
-    assert evaluate(task, compiled(a_policy(match)), NOON).kind is kind
+    assert evaluate(task, compiled(a_policy(match)), AT_NOON).kind is kind
 
 
 def test_a_verdict_explains_itself() -> None:
     """Policy, rule, reason, age, limit, excess and clock travel with the verdict."""
-    verdict = evaluate(running_for("2h14m"), compiled(a_policy("{alive_for: 2h}")), NOON)
+    verdict = evaluate(running_for("2h14m"), compiled(a_policy("{alive_for: 2h}")), AT_NOON)
     assert (verdict.policy, verdict.rule, verdict.clock) == ("runaway", "alive_for", "events")
     assert verdict.reason == "it takes forty minutes at worst"
     assert (verdict.age, verdict.limit, verdict.over) == (8_040_000, 7_200_000, 840_000)
@@ -81,7 +81,7 @@ def test_a_verdict_explains_itself() -> None:
 def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
     """The clock that decided when the task became due is the one that explains it."""
     file = a_policy("{running_for: 1h, alive_for: 4h}")
-    verdict = evaluate(a_task("Running", ("Enqueued", "5h"), ("Running", "90m")), compiled(file), NOON)
+    verdict = evaluate(a_task("Running", ("Enqueued", "5h"), ("Running", "90m")), compiled(file), AT_NOON)
     assert (verdict.rule, verdict.over) == ("running_for", 1_800_000)
 
 
@@ -109,7 +109,7 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
 )
 def test_unknown_means_keep(task: Task, why: str) -> None:
     """A record without what the rule needs, or against itself, is unknown, whatever else it says."""
-    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), NOON)
+    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), AT_NOON)
     assert verdict.kind is Kind.UNKNOWN
     assert why in verdict.reason
 
@@ -126,7 +126,7 @@ def test_unknown_means_keep(task: Task, why: str) -> None:
 )
 def test_an_event_without_a_date_leaves_open_what_came_last(match: str, task: Task) -> None:
     """What nobody can date may be a new attempt or the end; so may a start after the latest event."""
-    assert evaluate(task, compiled(a_policy(match)), NOON).kind is Kind.UNKNOWN
+    assert evaluate(task, compiled(a_policy(match)), AT_NOON).kind is Kind.UNKNOWN
 
 
 def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> None:
@@ -134,13 +134,13 @@ def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> N
     task = a_task("Running", ("Enqueued", "1m"))._replace(
         events=(TaskEvent(ago("1m"), 1, "Enqueued"), TaskEvent(NOON + 5_000, 2, "Running"))
     )
-    assert evaluate(task, compiled(a_policy("{running_for: 2h}")), NOON).kind is Kind.KEPT
+    assert evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON).kind is Kind.KEPT
 
 
 def test_a_finished_record_about_something_else_proves_nothing() -> None:
     """An inconsistent record is not even believed when it says that it is over."""
     task = running_for("9h", inconsistency="another task")._replace(status="Succeeded")
-    assert evaluate(task, compiled(a_policy()), NOON).kind is Kind.UNKNOWN
+    assert evaluate(task, compiled(a_policy()), AT_NOON).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize("exempt", ["[{target: 'media/transcode@*'}]", "[{target: 'media$transcode@*'}]"])
@@ -149,14 +149,14 @@ def test_exemption_knows_a_function_by_both_its_names(exempt: str) -> None:
     function = Function(None, "media$transcode", "LATEST")
     file = a_policy(exempt=exempt)
     policies = compile_policies(function, file.policies, file.exempt)
-    assert evaluate(running_for("9h", function=function), policies, NOON).kind is Kind.EXEMPT
+    assert evaluate(running_for("9h", function=function), policies, AT_NOON).kind is Kind.EXEMPT
 
 
 def test_a_date_in_the_future_is_no_date() -> None:
     """Nobody can have been running since tomorrow; the attempt before does not count instead."""
     task = a_task("Running", ("Enqueued", "9h"), ("Running", "8h"), ("Retrying", "7h"))
     task = task._replace(events=(*task.events, TaskEvent(NOON + 60_000, 9, "Running")))
-    assert evaluate(task, compiled(a_policy("{running_for: 2h}")), NOON).kind is Kind.UNKNOWN
+    assert evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_started_time_makes_due_only_where_it_is_known(
 ) -> None:
     """Without any dated event `startedTime` counts only where it can but make the task look younger."""
     task = a_task("Running", started_at=ago("3h"), retries=retries)
-    verdict = evaluate(task, compiled(a_policy(match), started_time=meaning), NOON)
+    verdict = evaluate(task, compiled(a_policy(match), started_time=meaning), AT_NOON)
     assert verdict.kind is kind
     assert verdict.clock == ("started_time" if kind is Kind.DUE else None)
 
@@ -187,20 +187,20 @@ def test_started_time_makes_due_only_where_it_is_known(
 def test_started_time_tells_of_waiting_only_where_it_means_enqueueing(meaning: str, kind: Kind) -> None:
     """`queued_for` without events needs `startedTime` to be the moment of enqueueing."""
     task = a_task("Enqueued", started_at=ago("3h"))
-    assert evaluate(task, compiled(a_policy("{queued_for: 2h}"), started_time=meaning), NOON).kind is kind
+    assert evaluate(task, compiled(a_policy("{queued_for: 2h}"), started_time=meaning), AT_NOON).kind is kind
 
 
 def test_a_listed_record_without_events_is_read_before_it_is_evaluated() -> None:
     """What the list leaves out may stand in the record itself, so nobody is stopped by the list."""
     task = a_task("Running", started_at=ago("9h"))
-    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), NOON, read=False)
+    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), AT_NOON, read=False)
     assert (verdict.kind, verdict.unread) == (Kind.UNKNOWN, True)
 
 
 def test_what_started_within_the_limit_needs_no_reading() -> None:
     """An attempt cannot be older than `startedTime`, whatever that means: no call is spent on it."""
     task = a_task("Running", started_at=ago("1h"))
-    verdict = evaluate(task, compiled(a_policy("{running_for: 2h}")), NOON, read=False)
+    verdict = evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON, read=False)
     assert (verdict.kind, verdict.unread) == (Kind.KEPT, False)
 
 
@@ -209,33 +209,33 @@ def test_what_started_within_the_limit_needs_no_reading() -> None:
 )
 def test_exempt_is_above_every_policy(exempt: str) -> None:
     """Whatever matches `exempt` is left alone, and the line that says so is named."""
-    verdict = evaluate(running_for("9h"), compiled(a_policy(exempt=exempt)), NOON)
+    verdict = evaluate(running_for("9h"), compiled(a_policy(exempt=exempt)), AT_NOON)
     assert (verdict.kind, verdict.line) == (Kind.EXEMPT, 2)
 
 
 def test_what_may_be_exempt_is_kept() -> None:
     """An exemption that cannot be decided is no leave to stop."""
     task = running_for("9h", retries=None)
-    verdict = evaluate(task, compiled(a_policy(exempt="[{retries_over: 5}]")), NOON)
+    verdict = evaluate(task, compiled(a_policy(exempt="[{retries_over: 5}]")), AT_NOON)
     assert verdict.kind is Kind.UNKNOWN
     assert "exempt" in verdict.reason
 
 
 def test_unless_spares() -> None:
     """Any matcher of `unless` keeps the task from this policy."""
-    verdict = evaluate(running_for("9h"), compiled(a_policy(unless="[vip-*, job-*]")), NOON)
+    verdict = evaluate(running_for("9h"), compiled(a_policy(unless="[vip-*, job-*]")), AT_NOON)
     assert (verdict.kind, verdict.rule) == (Kind.KEPT, "unless")
 
 
 def test_what_may_be_spared_is_kept() -> None:
     """An `unless` that cannot be decided makes the policy unknown."""
     file = a_policy(unless="[{retries_over: 5}]")
-    assert evaluate(running_for("9h", retries=None), compiled(file), NOON).kind is Kind.UNKNOWN
+    assert evaluate(running_for("9h", retries=None), compiled(file), AT_NOON).kind is Kind.UNKNOWN
 
 
 def test_the_reaper_never_stops_itself() -> None:
     """Tasks of its own function are exempt, whatever the policy says."""
-    verdict = evaluate(running_for("9h"), compiled(a_policy(), own_function=True), NOON)
+    verdict = evaluate(running_for("9h"), compiled(a_policy(), own_function=True), AT_NOON)
     assert verdict.kind is Kind.EXEMPT
 
 
@@ -258,17 +258,19 @@ policies:
 )
 def test_the_strongest_policy_wins(age: str, kind: Kind, policy: str, also: tuple[str, ...]) -> None:
     """Stop before report, then the order of the file; the others are named."""
-    verdict = evaluate(running_for(age), compiled(load_policy(TWO, source="p.yaml")), NOON)
+    verdict = evaluate(running_for(age), compiled(load_policy(TWO, source="p.yaml")), AT_NOON)
     assert (verdict.kind, verdict.policy, verdict.also) == (kind, policy, also)
 
 
 @pytest.mark.parametrize("status", ["Stopped", "Succeeded", "Failed", "Expired", "Invalid"])
 def test_what_has_ended_is_kept(status: str) -> None:
     """A finished task is never stopped, however old it is."""
-    assert evaluate(running_for("9h")._replace(status=status), compiled(a_policy()), NOON).kind is Kind.KEPT
+    assert (
+        evaluate(running_for("9h")._replace(status=status), compiled(a_policy()), AT_NOON).kind is Kind.KEPT
+    )
 
 
 def test_targets_of_other_functions_do_not_exempt() -> None:
     """An exemption with a `target` speaks of that function only."""
     file = a_policy(exempt="[{target: 'media/other@*', id: '*'}]")
-    assert evaluate(running_for("9h", function=TRANSCODE), compiled(file), NOON).kind is Kind.DUE
+    assert evaluate(running_for("9h", function=TRANSCODE), compiled(file), AT_NOON).kind is Kind.DUE

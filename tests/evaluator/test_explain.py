@@ -11,7 +11,7 @@ from fc_reaper.evaluator.explain import Explanation, explain
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import PolicyFile
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ms, running_for
+from tests.builders import AT_NOON, TRANSCODE, a_policy, a_task, ms, running_for
 from tests.evaluator.small_files import files, old_tasks
 from tests.evaluator.test_laws import meanings, tasks
 
@@ -19,7 +19,7 @@ LOCKED = st.sampled_from([{}, {"one": "it is not in policy.lock"}])
 
 
 def explained(task: Task, file: PolicyFile, started_time: str = "unknown", **options: object) -> Explanation:
-    return explain(task, file, NOON, stuck_after=ms("3m"), started_time=started_time, **options)  # type: ignore[arg-type]
+    return explain(task, file, AT_NOON, stuck_after=ms("3m"), started_time=started_time, **options)  # type: ignore[arg-type]
 
 
 def sweeping(file: PolicyFile, unapproved: dict[str, str], started_time: str) -> FunctionPolicies:
@@ -33,7 +33,7 @@ def test_the_verdict_is_that_of_a_run(
 ) -> None:
     """With expressions, groups and a lock, too."""
     assert explained(task, file, meaning, unapproved=unapproved).verdict == evaluate(
-        task, sweeping(file, unapproved, meaning), NOON
+        task, sweeping(file, unapproved, meaning), AT_NOON
     )
 
 
@@ -42,8 +42,8 @@ def test_due_in_is_the_first_moment_at_which_it_is_due(file: PolicyFile, task: T
     """Also where the limit is the task's own; a millisecond before, it is not due."""
     wait = explained(task, file, meaning).due_in
     if wait is not None:
-        assert evaluate(task, sweeping(file, {}, meaning), NOON + wait).kind is Kind.DUE
-        assert evaluate(task, sweeping(file, {}, meaning), NOON + wait - 1).kind is not Kind.DUE
+        assert evaluate(task, sweeping(file, {}, meaning), AT_NOON.later(wait)).kind is Kind.DUE
+        assert evaluate(task, sweeping(file, {}, meaning), AT_NOON.later(wait - 1)).kind is not Kind.DUE
 
 
 @given(files(), old_tasks(), st.integers(1, ms("5h")))
@@ -51,7 +51,7 @@ def test_a_task_becomes_due_no_sooner_than_explained(file: PolicyFile, task: Tas
     """And one that is said never to become due does not."""
     explanation = explained(task, file)
     if explanation.verdict.kind is not Kind.DUE and (explanation.due_in is None or wait < explanation.due_in):
-        assert evaluate(task, sweeping(file, {}, "unknown"), NOON + wait).kind is not Kind.DUE
+        assert evaluate(task, sweeping(file, {}, "unknown"), AT_NOON.later(wait)).kind is not Kind.DUE
 
 
 @given(files(), old_tasks())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import Task
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
+from tests.builders import AT_NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
 
 DUE, KEPT, UNKNOWN = Kind.DUE, Kind.KEPT, Kind.UNKNOWN
 
@@ -27,7 +27,7 @@ def carrying(payload: Any, age: str = "3h", **record: Any) -> Task:
 
 def evaluated(task: Task, match: str, *, read: bool = True, **keys: str) -> Verdict:
     """The verdict by one stop policy."""
-    return evaluate(task, compiled(a_policy(match, **keys)), NOON, read=read)
+    return evaluate(task, compiled(a_policy(match, **keys)), AT_NOON, read=read)
 
 
 def where(expression: str) -> str:
@@ -266,7 +266,7 @@ def test_an_expression_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(jmespath, "compile", None)
     monkeypatch.setattr(jmespath.parser.Parser, "parse", None)
     for _ in range(3):
-        assert evaluate(carrying(ORDER), prepared, NOON).kind is DUE
+        assert evaluate(carrying(ORDER), prepared, AT_NOON).kind is DUE
 
 
 def test_a_task_that_is_enqueued_has_no_running_age() -> None:
@@ -292,9 +292,9 @@ def test_an_age_that_may_be_too_young_makes_nothing_due(keys: dict[str, str]) ->
     """`startedTime` may be that of the last attempt: in an exemption that settles nothing."""
     match, rest = keys["match"], {name: text for name, text in keys.items() if name != "match"}
     file = a_policy(match, **rest)
-    assert evaluate(UNDATED, compiled(file), NOON).kind is UNKNOWN
-    assert evaluate(UNDATED, compiled(file), NOON, read=False).unread
-    assert evaluate(UNDATED, compiled(file, started_time="enqueue"), NOON).kind is DUE
+    assert evaluate(UNDATED, compiled(file), AT_NOON).kind is UNKNOWN
+    assert evaluate(UNDATED, compiled(file), AT_NOON, read=False).unread
+    assert evaluate(UNDATED, compiled(file, started_time="enqueue"), AT_NOON).kind is DUE
 
 
 @pytest.mark.parametrize(

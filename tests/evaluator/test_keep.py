@@ -15,7 +15,7 @@ from fc_reaper.evaluator.select import Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
+from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
 
 ALIVE = "{status: [Enqueued, Running, Retrying]}"
 
@@ -39,7 +39,7 @@ def selected(
     evaluations = []
     for task in tasks:
         fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
-        verdict = evaluate(task, compile_policies(task.function, fitting, file.exempt), NOON, read=read)
+        verdict = evaluate(task, compile_policies(task.function, fitting, file.exempt), AT_NOON, read=read)
         kinds[task.invocation_id] = verdict.kind
         evaluations.append(Evaluation(task, verdict))
     selections = select(
@@ -231,7 +231,9 @@ def test_of_several_reports_the_first_in_the_file_stands(
     file = load_policy("\n".join(["version: 1", "policies:", *lines]), source="x")
     rules = compile_policies(TRANSCODE, file.policies, ())
     final: list[Evaluation] = []
-    select([Evaluation(one, evaluate(one, rules, NOON)) for one in FOUR], file.policies, settled=final.append)
+    select(
+        [Evaluation(one, evaluate(one, rules, AT_NOON)) for one in FOUR], file.policies, settled=final.append
+    )
     (verdict,) = (one.verdict for one in final if one.task.invocation_id == "d")
     assert (verdict.policy, verdict.also) == expected
 
@@ -337,7 +339,7 @@ def test_halt_over_counts_after_the_holdout_and_before_the_budget() -> None:
 def test_the_reaper_itself_counts_and_is_never_selected() -> None:
     """Under a pattern that takes it in."""
     file = keeping("{at_most: 1}")
-    verdict = evaluate(FOUR[0], compiled(file, own_function=True), NOON)
+    verdict = evaluate(FOUR[0], compiled(file, own_function=True), AT_NOON)
     assert verdict.kind is Kind.EXEMPT
     assert [member.selectable for member in verdict.members] == [False]
 
@@ -346,12 +348,12 @@ def test_without_dated_events_only_a_known_started_time_tells_who_came_first() -
     """`startedTime` settles it where it is known to be the enqueueing."""
     task = Task(TRANSCODE, "job-1", "Running", started_at=ago("3h"), retries=0)
     file = keeping("{at_most: 1}")
-    assert evaluate(task, compiled(file), NOON, read=False).unread
-    assert evaluate(task, compiled(file), NOON).kind is Kind.UNKNOWN
-    (member,) = evaluate(task, compiled(file, started_time="enqueue"), NOON, read=False).members
+    assert evaluate(task, compiled(file), AT_NOON, read=False).unread
+    assert evaluate(task, compiled(file), AT_NOON).kind is Kind.UNKNOWN
+    (member,) = evaluate(task, compiled(file, started_time="enqueue"), AT_NOON, read=False).members
     assert member.since == ago("3h")
     future = a_task("Running", invocation_id="f")._replace(events=(TaskEvent(NOON + 5, 1, "Enqueued"),))
-    assert evaluate(future, compiled(file), NOON).members == ()
+    assert evaluate(future, compiled(file), AT_NOON).members == ()
 
 
 def test_one_task_under_both_names_of_its_function_counts_once() -> None:

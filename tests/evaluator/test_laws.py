@@ -9,7 +9,7 @@ from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.select import select
 from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import ALIVE, FINISHED, STOPPING, Task, TaskEvent
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, compiled, running_for
+from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, compiled, running_for
 
 CLOCKS = ("queued_for", "running_for", "alive_for", "stopping_for")
 STATUSES = (*ALIVE, STOPPING, *FINISHED, "Thinking")
@@ -35,7 +35,7 @@ def tasks(draw: st.DrawFn) -> Task:
 
 def is_due(task: Task, match: str, started_time: str = "unknown", **keys: str) -> bool:
     file = a_policy(match, **keys)
-    return evaluate(task, compiled(file, started_time=started_time), NOON).kind is Kind.DUE
+    return evaluate(task, compiled(file, started_time=started_time), AT_NOON).kind is Kind.DUE
 
 
 meanings = st.sampled_from(["unknown", "enqueue", "execution"])
@@ -76,9 +76,9 @@ def test_what_a_list_settles_a_reading_does_not_overturn(
 ) -> None:
     """A task that is kept without being read would have been kept after it, too, events or not."""
     file = compiled(a_policy(f"{{{clock}: {limit}m}}"), started_time=meaning)
-    listed = evaluate(task._replace(events=()), file, NOON, read=False)
+    listed = evaluate(task._replace(events=()), file, AT_NOON, read=False)
     if listed.kind is Kind.KEPT and not listed.unread:
-        assert evaluate(task._replace(events=()), file, NOON).kind is not Kind.DUE
+        assert evaluate(task._replace(events=()), file, AT_NOON).kind is not Kind.DUE
 
 
 ids = st.lists(st.integers(0, 10_000), unique=True, max_size=60)
@@ -92,7 +92,7 @@ def test_the_order_of_listing_does_not_matter(numbers: list[int], dice: object, 
     evaluations = []
     for number in numbers:
         task = running_for(f"{121 + number}m", invocation_id=f"job-{number}")
-        evaluations.append(Evaluation(task, evaluate(task, policies, NOON)))
+        evaluations.append(Evaluation(task, evaluate(task, policies, AT_NOON)))
     (one,) = select(evaluations, file.policies, room=5)
     dice.shuffle(evaluations)  # type: ignore[attr-defined]
     (other,) = select(evaluations, file.policies, room=5)
@@ -112,7 +112,7 @@ def test_halt_over_stops_none_when_too_many_are_due_or_nobody_knows(
     evaluations = []
     for number in range(due):
         task = running_for("3h", invocation_id=f"job-{number}")
-        evaluations.append(Evaluation(task, evaluate(task, policies, NOON)))
+        evaluations.append(Evaluation(task, evaluate(task, policies, AT_NOON)))
     (selection,) = select(evaluations, file.policies, incomplete=lambda policy: unseen)
     expected = 0 if due > allowed or unseen else due
     assert len(selection.selected) == expected
@@ -123,5 +123,5 @@ def test_a_report_is_never_selected() -> None:
     """Only policies that stop have a budget to spend."""
     file = a_policy(report="it is slow")
     task = a_task("Running", ("Enqueued", "3h"), ("Running", "3h"))
-    assert evaluate(task, compiled(file), NOON).kind is Kind.REPORTED
+    assert evaluate(task, compiled(file), AT_NOON).kind is Kind.REPORTED
     assert select([], file.policies) == []

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Task, TaskEvent
+from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
 from tests.builders import NOON
 
@@ -207,7 +207,7 @@ def loaded(tree: dict[str, Any]) -> PolicyFile:
 def evaluated(task: Task, file: PolicyFile, now: Millis = NOON) -> Verdict:
     """The verdict of one task, usually at noon, by every policy whose targets fit."""
     fitting = [one for one in file.policies if any(target.fits(task.function) for target in one.targets)]
-    return evaluate(task, compile_policies(task.function, fitting, file.exempt), now)
+    return evaluate(task, compile_policies(task.function, fitting, file.exempt), Moment.exactly(now))
 
 
 def evaluations(some: list[Task], file: PolicyFile) -> list[Evaluation]:

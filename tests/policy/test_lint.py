@@ -16,7 +16,7 @@ from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Task
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.policy.lint import lint, overlap
-from tests.builders import NOON, compiled
+from tests.builders import AT_NOON, compiled
 from tests.evaluator.small_files import files, old_tasks
 from tests.evaluator.test_laws import meanings, tasks
 from tests.policy.builders import a_file
@@ -220,6 +220,6 @@ def test_no_warning_is_refuted_by_any_task(file: PolicyFile, task: Task, meaning
             continue
         policy = file.policies[int(path[len("policies[")])]
         whole = file if found.lint == "always-beaten" else file.only(policy)
-        verdict = evaluate(task, compiled(whole, started_time=meaning), NOON)
+        verdict = evaluate(task, compiled(whole, started_time=meaning), AT_NOON)
         assert verdict.policy != policy.name or verdict.kind not in (Kind.DUE, Kind.REPORTED)
         assert not any(one.selectable and one.policy == policy.name for one in verdict.members)

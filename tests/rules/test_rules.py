@@ -14,7 +14,7 @@ from fc_reaper.policy.lock import fingerprint
 from fc_reaper.policy.model import policy_schema
 from fc_reaper.rules.fields import InvocationId
 from fc_reaper.rules.rules import RULES, Reading, Rule, RuleResult, register
-from tests.builders import NOON
+from tests.builders import AT_NOON
 from tests.emulator_server import running_emulator
 from tests.policy.builders import a_file, issue, loaded, policy
 from tests.reaping import reap
@@ -65,7 +65,7 @@ def test_explain_shows_it_as_a_step() -> None:
     """With what the policy wants, and whether that holds."""
     file = loaded(a_file(match="{id_ends_with: '-3', retries_over: 2}"))
     task = Task(Function("media", "transcode", "prod"), "job-3", "Running", retries=1)
-    match = explain(task, file, NOON, stuck_after=1).steps[0].match
+    match = explain(task, file, AT_NOON, stuck_after=1).steps[0].match
     assert match is not None
     assert [(key.key, key.wanted, key.holds) for key in match.keys] == [
         ("retries_over", "2", False),

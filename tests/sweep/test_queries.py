@@ -10,7 +10,7 @@ from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.sweep.scanner import Query, queries
-from tests.builders import NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms
+from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms
 
 ALIVE = {"Enqueued", "Dequeued", "Running", "Retrying"}
 
@@ -92,7 +92,7 @@ def test_no_due_task_is_ever_filtered_out(
     task = a_task(events[-1][0], *events, started_at=started)
     for setting in ("unknown", truth):
         policies = compiled(a_policy(f"{{{clock}: {limit}m}}"), started_time=setting)
-        if evaluate(task, policies, NOON).kind is not Kind.DUE:
+        if evaluate(task, policies, AT_NOON).kind is not Kind.DUE:
             continue
         shown = [query for query in queries(TRANSCODE, policies, NOON) if query.status == task.status]
         assert shown

@@ -28,7 +28,7 @@ from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, eva
 from fc_reaper.evaluator.moments import Moments, moments_of
 from fc_reaper.evaluator.select import DAY, Budgets, Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Task
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime
 
@@ -155,7 +155,7 @@ class _Replaying:
         if task is None or task.status in FINISHED:
             return changed
         policies, moments = self._compiled[task.function]
-        one = Evaluation(task, evaluate(task, policies, now), now)
+        one = Evaluation(task, evaluate(task, policies, Moment.exactly(now)), now)
         self._numbers[task.function, task.invocation_id] = number
         if one.verdict.members or one.verdict.kind is Kind.DUE:
             self._standing[number], changed = one, True
@@ -267,6 +267,6 @@ def _undecided(one: Evaluation, policies: FunctionPolicies) -> list[str]:
     if one.verdict.policy is not None:
         return [one.verdict.policy]
     # Whether it is exempt is unknown: that matters to the policies by which it would be due.
-    beyond = evaluate(one.task, policies._replace(exempt=()), one.at)
+    beyond = evaluate(one.task, policies._replace(exempt=()), Moment.exactly(one.at))
     due = [beyond.policy] if beyond.kind in (Kind.DUE, Kind.REPORTED) and beyond.policy else []
     return [*due, *(member.policy for member in beyond.members)]

@@ -91,7 +91,7 @@ def explain(
     explanation = evaluator.explain(
         snapshot.task,
         file,
-        snapshot.moment.earliest,
+        snapshot.moment,
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
         own_function=is_own(snapshot.task.function, settings.ourselves),

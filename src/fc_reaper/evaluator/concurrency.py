@@ -46,19 +46,21 @@ def member_of(policy: Policy, task: Task, reading: Reading) -> Member | RuleResu
     if isinstance(group, RuleResult):
         return group._replace(rule=KEEP)
     clock = "events" if task.events else "started_time"
-    return Member(policy.name, group, since, reading.now - since, clock, selectable=True, in_scope=True)
+    return Member(
+        policy.name, group, since, reading.moment.earliest - since, clock, selectable=True, in_scope=True
+    )
 
 
 def _first_enqueued(task: Task, reading: Reading) -> Millis | RuleResult:
     """When the task was first enqueued, by evidence that fixes it."""
     if task.events:
         first = task.events[0]
-        if first.status == "Enqueued" and not task.undated and first.at <= reading.now:
+        if first.status == "Enqueued" and not task.undated and first.at <= reading.moment.earliest:
             return first.at
     elif (
         reading.started_time == "enqueue"
         and task.started_at is not None
-        and 0 < task.started_at <= reading.now
+        and 0 < task.started_at <= reading.moment.earliest
     ):
         return task.started_at
     elif not reading.read:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import StartedTime, inconsistency, is_exact
 from fc_reaper.rules.expression import Subject
@@ -154,16 +154,16 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
     )
 
 
-def evaluate(task: Task, policies: FunctionPolicies, now: Millis, *, read: bool = True) -> Verdict:
-    """Evaluate one task at *now* (epoch milliseconds). Unknown always means that the task is kept.
+def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bool = True) -> Verdict:
+    """Evaluate one task at *moment*. Unknown always means that the task is kept.
 
     *read* says that the record came from reading the task by itself (Get); the verdict on a listed record
     may be `unread` instead.
     """
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
-    subject = Subject(task, now, policies.started_time) if policies.has_expressions else None
-    reading = Reading(now, policies.started_time, read, subject)
+    subject = Subject(task, moment, policies.started_time) if policies.has_expressions else None
+    reading = Reading(moment, policies.started_time, read, subject)
     exemption = None if policies.own_function else _first_exemption(policies.exempt, task, reading)
     verdict = _without_groups(task, policies, reading, exemption)
     counts = policies.keeps and task.status in ALIVE and inconsistency(task) is None
@@ -226,11 +226,11 @@ def membership(compiled: CompiledPolicy, task: Task, reading: Reading) -> Member
     return member._replace(selectable=not spared, in_scope=compiled.in_scope)
 
 
-def stopping_too_long(task: Task, limit: Millis, now: Millis, *, read: bool = True) -> RuleResult:
+def stopping_too_long(task: Task, limit: Millis, moment: Moment, *, read: bool = True) -> RuleResult:
     """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
     if inconsistency(task) is not None:
         return RuleResult(None, StoppingFor.key, why="its record contradicts itself")
-    return StoppingFor(limit).evaluate(task, Reading(now, "unknown", read))
+    return StoppingFor(limit).evaluate(task, Reading(moment, "unknown", read))
 
 
 def _without_groups(

@@ -12,7 +12,7 @@ from typing import Any
 from fc_reaper.errors import Issue
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate, evaluate_policy
 from fc_reaper.evaluator.verdict import Kind, Verdict
-from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent
+from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import LONGEST, format_duration
@@ -21,6 +21,8 @@ from fc_reaper.rules.rules import Reading, RuleResult
 
 NOW: Millis = 1_800_000_000_000
 """The moment of every example; no rule looks at the calendar."""
+
+_NOW = Moment.exactly(NOW)
 
 _FOREVER = LONGEST + 1000
 """An age that no given one bounds: over every limit that can be written."""
@@ -127,7 +129,7 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
     if not policy.watches(task.function):
         return "keep", f"no target fits {task.function}"
     compiled = compile_policies(task.function, [policy], file.exempt)
-    verdict = evaluate(task, compiled, NOW)
+    verdict = evaluate(task, compiled, _NOW)
     does = policy.does
     if any(member.selectable for member in verdict.members):
         return does, "it matches and counts, so it may be one too many"
@@ -137,8 +139,8 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
         return "keep", f"the exemption on line {verdict.line} fits it"
     if verdict.kind is Kind.UNKNOWN:
         return "keep", f"unknown, {verdict.reason}"
-    moment = Reading(NOW, "unknown", True, Subject(task, NOW, "unknown"))
-    found = evaluate_policy(compiled.every[0], task, moment)
+    reading = Reading(_NOW, "unknown", True, Subject(task, _NOW, "unknown"))
+    found = evaluate_policy(compiled.every[0], task, reading)
     if found.spared_by is not None:
         return "keep", f"`unless` on line {found.spared_by.line} fits it"
     return "keep", f"`match` does not hold, {_measured(found.result)}"

@@ -34,7 +34,7 @@ from fc_reaper.evaluator.evaluate import (
 from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Task
+from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Moment, Task
 from fc_reaper.names import kind_of
 from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
@@ -195,14 +195,14 @@ class Explanation(BaseModel):
 def explain(
     task: Task,
     file: PolicyFile,
-    now: Millis,
+    moment: Moment,
     *,
     stuck_after: Millis,
     started_time: StartedTime = "unknown",
     own_function: bool = False,
     unapproved: Mapping[str, str] | None = None,
 ) -> Explanation:
-    """Evaluate *task*, read by itself, at *now* by all policies whose targets fit.
+    """Evaluate *task*, read by itself, at *moment* by all policies whose targets fit.
 
     *own_function* is true for a task of the reaper's own function. *unapproved* says why which stop policies
     may only report.
@@ -218,8 +218,8 @@ def explain(
 
     in_sweep = compiled(one for one in fitting if not one.only_named)
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
-    verdict = evaluate(task, in_sweep, now)
-    reading = Reading(now, started_time, read=True, subject=Subject(task, now, started_time))
+    verdict = evaluate(task, in_sweep, moment)
+    reading = Reading(moment, started_time, read=True, subject=Subject(task, moment, started_time))
     # An end, an exemption or an inconsistent record decides before any policy.
     decided = task.status not in UNFINISHED or _inconsistency(task) is not None
     decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
@@ -233,27 +233,28 @@ def explain(
     held_out = due and any(one.held_out and one.policy.name == verdict.policy for one in steps)
     return Explanation(
         source=file.source,
-        now=now,
+        now=moment.earliest,
         task=task,
         exempt=list(_exemptions(file.exempt, task, reading)),
         steps=steps,
         verdict=verdict,
-        if_named=evaluate(task, named, now),
+        if_named=evaluate(task, named, moment),
         held_out_by=verdict.policy if held_out else None,
-        due_in=_due_in(task, file, in_sweep, now),
-        stuck=task.status == STOPPING and bool(stopping_too_long(task, stuck_after, now).holds),
+        due_in=_due_in(task, file, in_sweep, moment),
+        stuck=task.status == STOPPING and bool(stopping_too_long(task, stuck_after, moment).holds),
     )
 
 
-def _due_in(task: Task, file: PolicyFile, policies: FunctionPolicies, now: Millis) -> Millis | None:
+def _due_in(task: Task, file: PolicyFile, policies: FunctionPolicies, present: Moment) -> Millis | None:
     """The time until `evaluate` says due for the first time; None when it does now, or never."""
+    now = present.earliest
     changes = moments_of((one.policy for one in policies.every), file.exempt)
     moments = set(changes.after(task, now, policies.started_time))
     if changes.any_time:
         moments.update(now + minutes * _MINUTE for minutes in _SAMPLES)
 
     def is_due(at: Millis) -> bool:
-        return evaluate(task, policies, at).kind is Kind.DUE
+        return evaluate(task, policies, present.later(at - now)).kind is Kind.DUE
 
     before = now
     for moment in () if is_due(now) else sorted(moments):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import floor
 from typing import Any, NamedTuple
 
-from fc_reaper.models import Millis, Task
+from fc_reaper.models import Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age
 from fc_reaper.rules.expression import AGES, Expression
@@ -29,10 +29,10 @@ class Moments(NamedTuple):
 
     def after(self, task: Task, now: Millis, started_time: StartedTime) -> Iterator[Millis]:
         """The moments after *now*, in no order, at which the verdict on *task* as it is may change."""
-        moment = Reading(now, started_time, read=True)
+        reading = Reading(Moment.exactly(now), started_time, read=True)
         for clock, limit in self.limits:
             known = age(clock, task, now, started_time) if task.status in CLOCKS[clock] else None
-            length = carried_limit(limit, task, moment) if isinstance(limit, CarriedLimit) else limit
+            length = carried_limit(limit, task, reading) if isinstance(limit, CarriedLimit) else limit
             if known is not None and isinstance(length, int) and length >= known.ms:
                 yield now + length + 1 - known.ms
 

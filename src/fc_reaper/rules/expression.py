@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from fc_reaper.errors import ReaperError
 from fc_reaper.events.decode import nests_too_deep, unique
-from fc_reaper.models import Millis, Task
+from fc_reaper.models import Moment, Task
 from fc_reaper.names import kind_of, nearest
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, is_exact
 
@@ -102,9 +102,9 @@ class Subject:
     None of it is ever logged. Payload and ages are read when an expression first needs them.
     """
 
-    def __init__(self, task: Task, now: Millis, started_time: StartedTime) -> None:
+    def __init__(self, task: Task, moment: Moment, started_time: StartedTime) -> None:
         self._task = task
-        self._now = now
+        self._moment = moment
         self._started_time = started_time
         self._record = dict(task.record or {})
         self._has: set[str] = set()
@@ -144,7 +144,7 @@ class Subject:
     def _ages(self) -> Iterator[tuple[str, float]]:
         for clock, statuses in CLOCKS.items():
             if self._task.status in statuses:
-                known = age(clock, self._task, self._now, self._started_time)
+                known = age(clock, self._task, self._moment.earliest, self._started_time)
                 if known is not None and is_exact(clock, known.source, self._started_time):
                     yield clock, known.ms / 1000
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Moment, Task
 from fc_reaper.rules.ages import CLOCKS, StartedTime, age, cannot_exceed
 from fc_reaper.rules.duration import NotADuration, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, Subject, Undecided, ask, holds
@@ -38,14 +38,14 @@ class Reading(NamedTuple):
     `subject` is the task's, made once where several expressions are evaluated.
     """
 
-    now: Millis
+    moment: Moment
     started_time: StartedTime
     read: bool
     subject: Subject | None = None
 
     def subject_of(self, task: Task) -> Subject:
         """What the expressions are evaluated over for *task*."""
-        return self.subject or Subject(task, self.now, self.started_time)
+        return self.subject or Subject(task, self.moment, self.started_time)
 
 
 class RuleResult(NamedTuple):
@@ -265,10 +265,10 @@ class Clock(Rule):
                 return carried._replace(rule=clock)
             limit = carried
         if task.events or reading.read:
-            known = age(clock, task, reading.now, reading.started_time)
+            known = age(clock, task, reading.moment.earliest, reading.started_time)
             if known is not None:
                 return RuleResult(known.ms > limit, clock, known.ms, limit, known.source)
-        if cannot_exceed(clock, task, limit, reading.now, reading.started_time):
+        if cannot_exceed(clock, task, limit, reading.moment.latest, reading.started_time):
             return RuleResult(False, clock, limit=limit)
         if not task.events and not reading.read:
             return RuleResult(None, clock, limit=limit, why="its events were not listed", unread=True)

@@ -157,7 +157,7 @@ class Executor:
         if recheck is not None and due.verdict.rule == KEEP:
             verdict = recheck.verdict(due, seen, policies)
         else:
-            verdict = evaluate(seen.task, policies, seen.moment.earliest)
+            verdict = evaluate(seen.task, policies, seen.moment)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
             return Outcome("skipped", Evaluation(seen.task, due.verdict), "spared", verdict.reason)
         now = Evaluation(seen.task, verdict)

@@ -77,7 +77,7 @@ class Recheck:
 
     def verdict(self, due: Evaluation, seen: Snapshot, policies: FunctionPolicies) -> Verdict:
         """The verdict on the task of *due* as it was just read."""
-        fresh = evaluate(seen.task, policies, seen.moment.earliest)
+        fresh = evaluate(seen.task, policies, seen.moment)
         if fresh.kind is Kind.DUE:
             return fresh
         group = self._group(due)
@@ -120,7 +120,7 @@ class Recheck:
                 return []
             raise
         policies = self._policies_of(Evaluation(task, due.verdict))
-        members = evaluate(seen.task, policies, seen.moment.earliest).members
+        members = evaluate(seen.task, policies, seen.moment).members
         record = seen.task._replace(record=None)
         return [(one, record) for one in members if one.policy == due.verdict.policy]
 

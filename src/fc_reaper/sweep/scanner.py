@@ -12,7 +12,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Page, Snapshot, Task
+from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Page, Snapshot, Task
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep.context import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
@@ -170,27 +170,25 @@ class Scanner:
                 continue
             self._report.answered = True
             if isinstance(answer, Snapshot):
-                yield from self.evaluate(answer.task, its, answer.moment.earliest)
+                yield from self.evaluate(answer.task, its, answer.moment)
                 continue
             for task in answer.tasks:
                 key = (task.function, task.invocation_id)
                 if key not in self._named and self._seen.add(key):
-                    yield from self.evaluate(
-                        task, its, answer.moment.earliest, partial(lister.read, query, task)
-                    )
+                    yield from self.evaluate(task, its, answer.moment, partial(lister.read, query, task))
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
         """The same for one task that an event names, in whatever listing it is found again."""
         key = (snapshot.task.function, snapshot.task.invocation_id)
         if key not in self._named:
             self._named.add(key)
-            yield from self.evaluate(snapshot.task, policies, snapshot.moment.earliest)
+            yield from self.evaluate(snapshot.task, policies, snapshot.moment)
 
     def evaluate(
         self,
         task: Task,
         policies: FunctionPolicies,
-        moment: Millis,
+        moment: Moment,
         read: Callable[[], None] | None = None,
     ) -> Iterator[Evaluation]:
         """Evaluate one task: count it and log it, and yield it when it is due.
@@ -213,7 +211,7 @@ class Scanner:
         if stuck is not None and stuck.holds is None and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
         # The record may hold a payload: it must not be kept.
-        found = Evaluation(task._replace(record=None, events=task.events[:1]), verdict, moment)
+        found = Evaluation(task._replace(record=None, events=task.events[:1]), verdict, moment.earliest)
         if verdict.members:
             yield found
             return
