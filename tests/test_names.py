@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import Function
-from fc_reaper.names import check_names
+from fc_reaper.names import check_names, printable
 
 GOOD = [
     Function("media", "transcode", "prod"),
@@ -81,3 +81,31 @@ def test_a_prefix_holds_no_pattern() -> None:
     """Globs are for policies; the cloud would look for a star."""
     with pytest.raises(InvalidName):
         check_names(GOOD[0], id_prefix="job-*")
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "line"),
+    [
+        ("转码 is plain", 20, "转码 is plain"),
+        ("a\nb\tc\x1b[31m", 40, "a\\nb\\tc\\x1b[31m"),
+        ("\u202eevil\u2066\u200f", 40, "\\u202eevil\\u2066\\u200f"),
+        ("half \ud83d", 40, "half \\ud83d"),
+        ("a\u2028b\x85c", 40, "a\\u2028b\\x85c"),
+        ("abcdef", 6, "abcdef"),
+        ("abcdefg", 6, "abcde…"),
+        ("\n\n\n\n", 6, "\\n\\n\\…"),
+        ("", 1, ""),
+    ],
+)
+def test_text_from_outside_is_made_printable(text: str, most: int, line: str) -> None:
+    """What a terminal or a log would obey, or cannot hold, is escaped; what is too long is cut."""
+    assert printable(text, most) == line
+
+
+@given(st.text(st.characters(), max_size=60), st.integers(1, 80))
+def test_any_text_becomes_one_bounded_line_of_utf_8(text: str, most: int) -> None:
+    """And is made printable only once."""
+    line = printable(text, most)
+    assert line.isprintable()
+    assert len(line) <= most
+    assert line.encode().decode() == line == printable(line, most)

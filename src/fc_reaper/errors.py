@@ -13,6 +13,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+def printable(text: str, most: int) -> str:
+    """*text* from outside on one printable line of at most *most* characters; `names.printable` to others.
+
+    Control characters, line breaks, what changes the direction of text, and halves of characters are escaped.
+    """
+    line = text[:most]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in line)
+    return line if len(text) <= most and len(line) <= most else f"{line[: most - 1]}…"
+
+
 class ReaperError(Exception):
     """Base of all; its text says what happened and what to do instead."""
 
@@ -62,7 +73,9 @@ class Issue(NamedTuple):
         """`FILE:LINE: path: what; remedy` on one printable line, which editors know how to jump to."""
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         sentence = f"{self.what}; {self.remedy}" if self.remedy else self.what
-        return ": ".join(part for part in (" ".join(place.split()), self.path, _one_line(sentence)) if part)
+        return ": ".join(
+            part for part in (" ".join(place.split()), self.path, printable(sentence, 500)) if part
+        )
 
 
 class PolicyError(ReaperError):
@@ -81,7 +94,8 @@ class CloudError(ReaperError):
     `UnreadableAnswer`, `UnexpectedRedirect`, `InvalidName`.
     `retryable` is true for 429, 500, 502, 503, 504, connection errors and time-outs.
     `retry_after` is in seconds, None when the answer named none.
-    `unclear` is true when the request may have taken effect all the same: no whole answer came, or a 5xx.
+    `unclear` is true when the request may have taken effect all the same. Only the platform's own refusal
+    says that it did not: a 4xx other than 408 with an error code in a JSON body; or that nothing was sent.
     """
 
     def __init__(
@@ -96,11 +110,11 @@ class CloudError(ReaperError):
         unclear: bool = False,
     ) -> None:
         # Not super(): in a subclass that is an error of fc2 as well, fc2's would come next.
-        Exception.__init__(self, message)
-        self.detail = message
+        self.detail = printable(message, 300)
+        Exception.__init__(self, self.detail)
         self.http_status = http_status
-        self.error_code = error_code
-        self.fc_request_id = fc_request_id
+        self.error_code = printable(error_code, 100)
+        self.fc_request_id = None if fc_request_id is None else printable(fc_request_id, 100)
         self.retryable = retryable
         self.retry_after = retry_after
         self.unclear = unclear
@@ -114,16 +128,15 @@ class CloudError(ReaperError):
         return self.http_status == 404 and self.error_code.endswith("NotFound")
 
     @property
+    def denied(self) -> bool:
+        """Whether the keys lack the right to do it: 401 or 403."""
+        return self.http_status in (401, 403)
+
+    @property
     def out_of_time(self) -> bool:
         """Whether nothing was sent because the time was up or the client was closed."""
-        return self.error_code in ("OutOfTime", "Aborted")
+        return self.error_code in ("OutOfTime", "Aborted") and not self.unclear
 
     def __str__(self) -> str:
         where = f"HTTP {self.http_status} " if self.http_status is not None else ""
         return f"{where}{self.error_code or 'refused'}: {self.detail}"
-
-
-def _one_line(text: str) -> str:
-    """*text* with what cannot be printed escaped, at most 500 characters long."""
-    line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in text[:500])
-    return line if len(text) <= 500 else f"{line}…"

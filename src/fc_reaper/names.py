@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from fc_reaper.errors import InvalidName
+from fc_reaper.errors import printable as printable
 from fc_reaper.models import Function
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,127}"

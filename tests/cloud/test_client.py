@@ -201,7 +201,8 @@ def test_a_submission_without_an_id_is_sent_once() -> None:
 
 def test_a_refusal_after_a_clear_refusal_is_no_proof() -> None:
     """Throttled means not accepted: then the id belongs to somebody else's task."""
-    throttled, taken = http(429, b""), http(409, {"ErrorCode": "StatefulAsyncInvocationAlreadyExists"})
+    throttled = http(429, {"ErrorCode": "ResourceExhausted"})
+    taken = http(409, {"ErrorCode": "StatefulAsyncInvocationAlreadyExists"})
     with answering(throttled, taken) as server, ours(server.endpoint) as client:
         with pytest.raises(CloudError) as caught:
             client.invoke_async(TRANSCODE, b"", invocation_id="mine-1")

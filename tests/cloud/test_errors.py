@@ -73,6 +73,46 @@ def test_a_refusal_keeps_what_it_says(body: Any, code: str, message: str) -> Non
     assert (error.error_code, error.detail) == (code, message)
 
 
+TYPED = {"ErrorCode": "StatefulAsyncInvocationAlreadyCompleted", "ErrorMessage": "no"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "unclear"),
+    [
+        *((status, TYPED, False) for status in (400, 401, 403, 404, 409, 412, 413, 429, 499)),
+        *((status, TYPED, True) for status in (100, 101, 103, 199, 300, 302, 304, 399, 408, 500, 503, 599)),
+        (412, {"Code": "AsyncTaskAlreadyCompleted"}, False),
+        (412, {"errorCode": "AsyncTaskAlreadyCompleted"}, False),
+        (412, {"Message": "no"}, True),
+        (412, {"Code": ""}, True),
+        (412, {"Code": None}, True),
+        (412, {"Code": 412}, True),
+        (412, ["AsyncTaskAlreadyCompleted"], True),
+        (412, b"<html>no</html>", True),
+        (412, b"", True),
+        (412, b'{"Code": "AsyncTaskAlr', True),
+    ],
+)
+def test_only_a_refusal_of_the_platforms_own_is_clear(status: int, body: Any, unclear: bool) -> None:
+    """A 4xx other than 408 whose JSON names an error code; a proxy on the way proves nothing."""
+    assert refusal(an_answer(status, body, X_Fc_Error_Type="AccessDenied")).unclear is unclear
+
+
+@pytest.mark.parametrize(("status", "denied"), [(401, True), (403, True), (404, False), (407, False)])
+def test_keys_that_lack_the_right(status: int, denied: bool) -> None:
+    """401 and 403, whatever the code."""
+    assert refusal(an_answer(status, TYPED)).denied is denied
+
+
+@given(st.text(max_size=700), st.text(max_size=200), st.text(max_size=200))
+def test_the_texts_of_an_error_are_printable_and_bounded(message: str, code: str, request_id: str) -> None:
+    """Whatever they hold: line breaks, bidirectional overrides, halves of characters."""
+    error = CloudError(message, error_code=code, fc_request_id=request_id)
+    assert str(error).isprintable()
+    assert (error.fc_request_id or "").isprintable()
+    assert len(str(error)) < 420
+
+
 @given(st.binary(max_size=60), st.integers(300, 999))
 def test_any_body_gives_one_typed_error(body: bytes, status: int) -> None:
     """It never raises something else, and its text is one line."""

@@ -246,13 +246,6 @@ def test_an_empty_success_is_a_typed_error_where_a_body_is_needed(make: Make, ex
         assert outcome_of(lambda: read(client)) == expected
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"stopped", b"\xff\xfe"])
-def test_the_body_of_a_stop_is_not_looked_at(body: bytes) -> None:
-    """The classic answer is empty, the newer one is {}; neither says anything."""
-    with answering(http(200, body)) as server, ours(server.endpoint) as client:
-        assert client.stop(TRANSCODE, "job-1").earliest > 0
-
-
 CASINGS = ["ErrorCode", "errorCode", "Code", "code"]
 
 

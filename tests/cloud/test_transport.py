@@ -23,7 +23,7 @@ from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError, SettingsError
 from tests.cloud.clients import SECRET, TOKEN, TRANSCODE, ours
-from tests.cloud.loopback import answering, http, silent
+from tests.cloud.loopback import answering, hang_up, http, silent
 from tests.emulator_server import running_emulator
 from tests.reaping import reap
 from tests.run.account import SEED, policy
@@ -151,6 +151,52 @@ def test_a_connection_that_the_server_let_go_is_replaced() -> None:
         for _ in range(3):
             assert client.get(TRANSCODE, "job-1").task.status == "Running"
         assert len({seen.port for seen in server.seen}) == 3
+
+
+def broken(body: bytes, *, status: int = 200, **headers: Any) -> bytes:
+    """An answer whose body cannot be read to its end."""
+    return http(status, body, Content_Length=None, **headers)
+
+
+UNCLEAR = {
+    "no-answer": hang_up,
+    "chunk-of-minus-five": broken(b"-5\r\nhello\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
+    "chunk-without-a-size": broken(b"five\r\nhello\r\n", Transfer_Encoding="chunked"),
+    "chunk-beyond-all-bounds": broken(b"f" * 40 + b"\r\nhello\r\n", Transfer_Encoding="chunked"),
+    "body-not-compressed-as-stated": http(200, b"{}", Content_Encoding="gzip"),
+    "status-that-is-no-number": b"HTTP/1.1 two Said\r\n\r\n",
+    "not-http": b"\x00\xff\r\n\r\n",
+    "headers-without-end": b"HTTP/1.1 200 Said\r\n" + b"A: b\r\n" * 300 + b"\r\n",
+    "switching-protocols": b"HTTP/1.1 101 Said\r\n\r\n",
+    "early-hints": b"HTTP/1.1 103 Said\r\n\r\n",
+    "redirect": http(302, {"Code": "AccessDenied"}, Location="/"),
+    "time-out": http(408, {"Code": "RequestTimeout"}),
+    "proxy": http(403, b"<html>no</html>"),
+    "fault": http(500, {"Code": "InternalServerError"}),
+}
+
+
+@pytest.mark.parametrize("answer", UNCLEAR.values(), ids=UNCLEAR)
+def test_a_stop_may_have_taken_effect_unless_the_platform_refused(answer: Any) -> None:
+    """Every fault of the transport is one kind of error, and leaves the outcome open."""
+    if isinstance(answer, bytes):
+        whole = answer
+
+        def answer(connection: socket.socket) -> None:
+            connection.sendall(whole)
+            hang_up(connection)
+
+    with answering(answer) as server, ours(server.endpoint) as client:
+        error = error_of(lambda: client.stop(TRANSCODE, "job-1"))
+        assert (type(error).__name__, error.unclear, len(server.seen)) == ("CallFailed", True, 1)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 299])
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"Code": "AccessDenied"}', b"\xff\xfe"])
+def test_any_2xx_accepts_a_stop(status: int, body: bytes) -> None:
+    """The classic answer is empty, that of 2023-03-30 is declared as 204; no body says anything."""
+    with answering(http(status, b"" if status == 204 else body)) as server, ours(server.endpoint) as client:
+        assert client.stop(TRANSCODE, "job-1").earliest > 0
 
 
 def test_a_refusal_does_not_repeat_our_secrets() -> None:

@@ -27,7 +27,6 @@ from fc_reaper.cloud.api import (
     version_for,
 )
 from fc_reaper.cloud.errors import (
-    HTTP_FAULTS,
     CallFailed,
     closed,
     no_answer,
@@ -301,8 +300,10 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 preload_content=False,
             )
             whole = _body(response)
-        except HTTP_FAULTS as fault:
-            raise closed() if self._closed else no_answer(fault) from None
+        except CallFailed:
+            raise
+        except Exception as fault:  # urllib3, http.client and what parses numbers raise all kinds
+            raise closed(unclear=method != "GET") if self._closed else no_answer(fault) from None
         answer = Answer.of(response.status, response.headers, whole, sent, self._clock.now())
         skew = answer.moment.skew or 0
         if skew > self.skew_ms:
@@ -329,7 +330,9 @@ def _body(response: Any) -> bytes:
             body += chunk
             if len(body) > _LARGEST_BODY:
                 why = "the body is larger than 64 MiB"
-                raise CallFailed(why, http_status=response.status, error_code="UnreadableAnswer")
+                raise CallFailed(
+                    why, http_status=response.status, error_code="UnreadableAnswer", unclear=True
+                )
     except BaseException:
         response.close()
         raise

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -16,9 +15,6 @@ from urllib3 import exceptions as urllib3_errors
 from fc_reaper.cloud.api import Answer, read_date
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Credentials
-
-HTTP_FAULTS = (urllib3_errors.HTTPError, OSError, HTTPException)
-"""All that urllib3, http.client and sockets raise."""
 
 _RETRYABLE = frozenset((429, 500, 502, 503, 504))
 _EXCERPT = 300
@@ -51,9 +47,9 @@ class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
         return json.dumps(facts)
 
 
-def closed() -> CallFailed:
-    """Nothing is sent any more: the client was closed."""
-    return CallFailed("the client was closed; nothing more is sent through it", error_code="Aborted")
+def closed(*, unclear: bool = False) -> CallFailed:
+    """The client was closed; *unclear* if that was while a change was under way."""
+    return CallFailed("the client was closed", error_code="Aborted", unclear=unclear)
 
 
 def out_of_time(operation: str) -> CallFailed:
@@ -64,7 +60,11 @@ def out_of_time(operation: str) -> CallFailed:
 def unreadable(answer: Answer, why: str) -> CallFailed:
     """An answer that claims success and cannot be understood."""
     return CallFailed(
-        why, http_status=answer.status, error_code="UnreadableAnswer", fc_request_id=answer.request_id
+        why,
+        http_status=answer.status,
+        error_code="UnreadableAnswer",
+        fc_request_id=answer.request_id,
+        unclear=True,
     )
 
 
@@ -79,6 +79,8 @@ def refusal(answer: Answer, secrets: tuple[str, ...] = ()) -> CallFailed:
         code = facts.get("errorcode") or facts.get("code") or answer.headers.get("X-Fc-Error-Type") or ""
         text = facts.get("errormessage") or facts.get("message") or body
     request_id = answer.request_id or facts.get("requestid")
+    typed = (facts.get("errorcode") or facts.get("code") or "")[:1].isalpha()
+    own = typed and 400 <= answer.status < 500 and answer.status != 408
     return CallFailed(
         _excerpt(redacted(text, secrets)) or "the answer has no body",
         http_status=answer.status,
@@ -86,7 +88,7 @@ def refusal(answer: Answer, secrets: tuple[str, ...] = ()) -> CallFailed:
         fc_request_id=redacted(request_id, secrets) if request_id else None,
         retryable=answer.status in _RETRYABLE,
         retry_after=_retry_after(answer),
-        unclear=answer.status >= 500,
+        unclear=not own,
     )
 
 
@@ -115,9 +117,9 @@ def redacted(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def no_answer(fault: Any) -> CallFailed:
-    """The error that one of HTTP_FAULTS stands for: no whole answer came."""
+    """The error that a fault of the transport stands for: no whole answer came."""
     if isinstance(fault, urllib3_errors.DecodeError):
-        return CallFailed("the body is compressed wrongly", error_code="UnreadableAnswer")
+        return CallFailed("the body is compressed wrongly", error_code="UnreadableAnswer", unclear=True)
     if isinstance(fault, urllib3_errors.NewConnectionError):
         why = str(fault).rsplit(": ", 1)[-1]
         return CallFailed(f"no connection: {why}", error_code="ConnectionFailed", retryable=True)
