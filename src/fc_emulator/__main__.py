@@ -88,6 +88,10 @@ def parser() -> argparse.ArgumentParser:
     add("--stop-finished", (412, 400), "response to a stop of a finished task")
     add("--stop-stopping", (200, 412), "response to a stop of a Stopping task")
     add("--list-lag", "TIME", "age of what a list shows; default 0s", parse_duration, "0s")
+    add("--arn", ("colon", "slash"), "before functions/ in the names of 3.0")
+    add("--stop-answer", (200, 204), "response to a stop that is accepted")
+    add("--empty-list", ("key", "omitted"), "an empty list, or none at all")
+    add("--event-detail", ("empty", "log-tail"), "eventDetail of what ran")
     return arguments
 
 

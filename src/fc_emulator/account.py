@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,14 +11,11 @@ from fc_emulator.lifecycle import FINISHED, invoked
 from fc_emulator.listing import ListQuery, Page, TaskList
 from fc_emulator.options import Options
 from fc_emulator.seed import Seed
-from fc_emulator.tasks import LATEST, Function, Task, TaskTemplate
-
-TASK_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
-"""What an id that a caller chooses must match: https://help.aliyun.com/zh/fc/task-deduplication"""
+from fc_emulator.tasks import CHOSEN_ID, LATEST, TASK_ID, Function, Task, TaskTemplate
 
 
 class IneffectiveStop(NamedTuple):
-    """A stop request that changed nothing, and its response. `code` is None after a 200."""
+    """A stop request that changed nothing, and its response. `code` is None when it was accepted."""
 
     at: int
     task: Task
@@ -81,6 +77,8 @@ class Account:
         return state.listing.page(query, self.now() - self.options.list_lag)
 
     def task(self, function: Function, task_id: str) -> Task:
+        if not TASK_ID.fullmatch(task_id):
+            raise invalid_argument(f"{task_id!r} is not a task id; it must match {TASK_ID.pattern}")
         state = self.functions.get(self.existing(function))
         found = state.listing.tasks.get(task_id) if state else None
         if found is None:
@@ -101,7 +99,7 @@ class Account:
         status = task.lifecycle.status_at(now)
         error = self._stop_error(task, status)
         if error is not None or status == "Stopping":
-            http_status, code = (error.status, error.code) if error else (200, None)
+            http_status, code = (error.status, error.code) if error else (self.options.stop_answer, None)
             self.ineffective_stops.append(IneffectiveStop(now, task, status, request_id, http_status, code))
             if error:
                 raise error
@@ -119,11 +117,18 @@ class Account:
         return None
 
     def invoke(
-        self, function: Function, task_id: str | None, *, task_mode: bool, payload: str, request_id: str
+        self,
+        function: Function,
+        task_id: str | None,
+        *,
+        task_mode: bool,
+        payload: str,
+        request_id: str,
+        delay: int = 0,
     ) -> str | None:
         """Enqueue an asynchronous call and return the id of its task, None when it is no task.
 
-        *task_mode*: the caller asked for task mode for this one call.
+        *task_mode*: the caller asked for task mode for this one call. It stays Enqueued for *delay* ms.
         """
         state = self._state(self.existing(function))
         if not state.task_mode and not task_mode:
@@ -131,14 +136,14 @@ class Account:
                 message = f"{function} is not in task mode, so the call cannot be given the id {task_id!r}"
                 raise invalid_argument(message)
             return None
-        if task_id is not None and not TASK_ID.fullmatch(task_id):
-            raise invalid_argument(f"{task_id!r} is not a task id; it must match {TASK_ID.pattern}")
+        if task_id is not None and not CHOSEN_ID.fullmatch(task_id):
+            raise invalid_argument(f"{task_id!r} is not a task id; it must match {CHOSEN_ID.pattern}")
         chosen = task_id or request_id
         same_function = [s for f, s in self.functions.items() if f[:2] == function[:2]]
         if any(chosen in other.listing.tasks for other in same_function):
             raise ApiError(409, "StatefulAsyncInvocationAlreadyExists", f"there is a task {chosen!r} already")
         template = TaskTemplate(payload=payload, request_id=request_id)
-        state.listing.add(Task(function, chosen, invoked(self.now(), request_id), template))
+        state.listing.add(Task(function, chosen, invoked(self.now(), request_id, delay), template))
         return chosen
 
     def put_async_config(self, function: Function, config: dict[str, Any], task_mode: bool) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fc_emulator.account import Account
 from fc_emulator.api_versions import V2023, task_record
@@ -25,8 +29,31 @@ class ClockChange(Model):
     advance: Annotated[Duration, Field(le=MAX_ADVANCE)]
 
 
-def admin_routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
-    """State, faults and clock of one account."""
+def admin_api(account: Account, calls: Calls, faults: Faults) -> ASGIApp:
+    """State, faults and clock of one account, for callers on this machine except pages of other sites."""
+    routes = Router([Mount("/_emulator", routes=_routes(account, calls, faults))])
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if _is_loopback(host) and origin in (None, f"http://{host}"):
+            return await routes(scope, receive, send)
+        refusal = {"error": "the Host or the Origin of this request is foreign"}
+        return await JSONResponse(refusal, status_code=403)(scope, receive, send)
+
+    return guarded
+
+
+def _is_loopback(host: str) -> bool:
+    """A name that resolves to loopback is foreign: a site could have one."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+        return name == "localhost" or ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
 
     async def tasks(_: Request) -> Response:
         return JSONResponse({"tasks": [_record(task, account) for task in account.tasks()]})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fc_emulator.account import Account
 from fc_emulator.errors import ApiError, invalid_argument
-from fc_emulator.lifecycle import FINISHED, STATUSES, Event
+from fc_emulator.lifecycle import FINISHED, QUEUED, STATUSES, Event
 from fc_emulator.options import REGION, Options
 from fc_emulator.signature import Scheme, check_acs3, check_fc
 from fc_emulator.tasks import LATEST, Function, Task
@@ -93,7 +94,8 @@ def version_of_path(path: str) -> ApiVersion:
 
 def function_arn(path: str, options: Options) -> str:
     """The resource name of a function, or of `NAME/QUALIFIER`."""
-    return f"acs:fc:{REGION}:{options.account_id}:functions/{path}"
+    separator = {"colon": ":", "slash": "/"}[options.arn]
+    return f"acs:fc:{REGION}:{options.account_id}{separator}functions/{path}"
 
 
 def task_record(
@@ -119,13 +121,18 @@ def task_record(
     }
     if events:
         numbered = enumerate(lifecycle.events_at(at), start=1)
-        record["events"] = [_event(number, event, account) for number, event in numbered]
+        record["events"] = [_event(number, event, task, account) for number, event in numbered]
     if payload:
         record["invocationPayload"] = task.payload
     return record
 
 
-def _event(number: int, event: Event, account: Account) -> Json:
+def _event(number: int, event: Event, task: Task, account: Account) -> Json:
+    detail = event.detail
+    if not detail and account.options.event_detail == "log-tail" and event.status not in QUEUED:
+        # A function may print what it was given, and the platform then repeats it here.
+        log_tail = f"FC Invoke Start RequestId: {task.request_id}\n{task.payload[:200]}"
+        detail = json.dumps({"logTail": log_tail})
     timestamp = {"timestamp": account.shown(event.at)} if event.dated else {}
     event_id = number if event.event_id is None else event.event_id
-    return {"eventId": event_id, "status": event.status, **timestamp, "eventDetail": event.detail}
+    return {"eventId": event_id, "status": event.status, **timestamp, "eventDetail": detail}

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fc_emulator.account import Account
-from fc_emulator.admin import admin_routes
+from fc_emulator.admin import admin_api
 from fc_emulator.api_versions import version_of_path
 from fc_emulator.errors import ApiError, invalid_argument
 from fc_emulator.faults import NO_FAULT, Fault, Faults, drop_connection, send_truncated
@@ -34,12 +32,7 @@ MAX_TARGET = 4096
 """Bytes of path and query together: https://help.aliyun.com/zh/fc/developer-reference/error-codes"""
 
 
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def application(account: Account, report: Callable[[str], None] = _to_stderr) -> Starlette:
+def application(account: Account, report: Callable[[str], object] = sys.stderr.write) -> ASGIApp:
     """The API and the admin API of one account.
 
     *report* is called with the traceback of every fault in the emulator itself.
@@ -47,8 +40,12 @@ def application(account: Account, report: Callable[[str], None] = _to_stderr) ->
     calls, faults = Calls(), Faults()
     limiter = RateLimiter(account.options.rate, time.monotonic)
     api = Api(account, calls, faults, limiter, asyncio.sleep, lambda: str(uuid.uuid4()), report)
-    admin = admin_routes(account, calls, faults)
-    return Starlette(routes=[Mount("/_emulator", routes=admin), Mount("/", api)])
+    admin = admin_api(account, calls, faults)
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        await (admin if scope["path"].startswith("/_emulator") else api)(scope, receive, send)
+
+    return served
 
 
 @dataclass
@@ -92,7 +89,7 @@ class Api:
     limiter: RateLimiter
     sleep: Callable[[float], Awaitable[None]]
     new_id: Callable[[], str]
-    report: Callable[[str], None]
+    report: Callable[[str], object]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from fc_emulator.routes import NAMES_IN_3, OPERATIONS
 from fc_emulator.times import parse_moment
-from fc_emulator.validation import Duration, Model, Text, suggestion, validate
+from fc_emulator.validation import Duration, Model, Str, Text, suggestion, validate
 
 MATCHED = ("serviceName", "functionName", "qualifier", "invocationId", "status")
 """The names in a call that `match` compares with globs; `status` is the one that a list asks for."""
@@ -30,14 +30,14 @@ class Fault(Model):
     operation: str
     times: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
     status: Annotated[int, Field(ge=200, le=599)] | None = None
-    code: str = "InternalServerError"
-    message: str = "a fault that was ordered"
+    code: Str = "InternalServerError"
+    message: Str = "a fault that was ordered"
     body: Any = None
     headers: dict[str, Text] = Field(default={})
     delay: Duration = 0
     drop: Literal["before", "after"] | None = None
     truncate: bool = False
-    foreign: str | None = None
+    foreign: Str | None = None
     date: str | None = None
     retry_after: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(default=None, exclude=True)
     applied: bool = False

@@ -36,7 +36,8 @@ def _changes(task: Task, account: Account, now: int) -> Iterator[dict[str, Any]]
     for change in task.lifecycle.changes_until(now):
         entry = _entry(task, account, change, before)
         requested = change.status == "Stopping" and change.cause == "stop"
-        yield {**entry, "answer": {"status": 200, "code": None}} if requested else entry
+        answer = {"status": account.options.stop_answer, "code": None}
+        yield {**entry, "answer": answer} if requested else entry
         before = change.status
 
 

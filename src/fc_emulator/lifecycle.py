@@ -12,7 +12,9 @@ from typing import NamedTuple
 FINISHED = ("Succeeded", "Failed", "Stopped", "Expired", "Invalid")
 """https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/asynchronous-task"""
 
-STATUSES = ("Enqueued", "Dequeued", "Running", "Retrying", "Stopping", *FINISHED)
+QUEUED = ("Enqueued", "Dequeued")
+
+STATUSES = (*QUEUED, "Running", "Retrying", "Stopping", *FINISHED)
 
 DEQUEUED_AFTER, RUNNING_AFTER, SUCCEEDED_AFTER = 100, 200, 5_000
 """Milliseconds from the invocation of a task until it is dequeued, runs and succeeds."""
@@ -96,15 +98,16 @@ class Lifecycle(NamedTuple):
         return self._replace(changes=tuple(changes))
 
 
-def invoked(now: int, request_id: str) -> Lifecycle:
-    """The lifecycle of a task that a call enqueued at *now*."""
+def invoked(now: int, request_id: str, delay: int = 0) -> Lifecycle:
+    """The lifecycle of a task that a call enqueued at *now*, to be dequeued *delay* ms later than others."""
+    due = now + delay
     return Lifecycle(
         status="Enqueued",
         history=(Event(now, "Enqueued", "invoke", request_id),),
         changes=(
-            Event(now + DEQUEUED_AFTER, "Dequeued", "time"),
-            Event(now + RUNNING_AFTER, "Running", "time"),
-            Event(now + SUCCEEDED_AFTER, "Succeeded", "time"),
+            Event(due + DEQUEUED_AFTER, "Dequeued", "time"),
+            Event(due + RUNNING_AFTER, "Running", "time"),
+            Event(due + SUCCEEDED_AFTER, "Succeeded", "time"),
         ),
         created=now,
         enqueued=now,

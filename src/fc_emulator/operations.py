@@ -48,6 +48,8 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 def stop(call: Call) -> Response:
     call.account.stop(call.function, call.path["id"], call.request_id)
+    if call.account.options.stop_answer == 204:
+        return Response(status_code=204)
     return Response() if call.version.is_classic else json_response({})
 
 
@@ -64,7 +66,12 @@ def list_tasks(call: Call) -> Response:
     events, payload = account.options.events == "list", parameters.flag(call.query, "includePayload")
     records = [_record(call, task, at, events=events, payload=payload) for task in page.tasks]
     token = {} if page.next is None else {"nextToken": parameters.page_token(_listing(call), page.next)}
-    return json_response({call.version.tasks_key: records, **token})
+    return _list_response(call, call.version.tasks_key, records, token)
+
+
+def _list_response(call: Call, key: str, items: list[Any], token: dict[str, str]) -> Response:
+    shown = {key: items} if items or call.account.options.empty_list == "key" else {}
+    return json_response({**shown, **token})
 
 
 def _record(call: Call, task: Task, at: int, *, events: bool, payload: bool) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def list_modes(call: Call) -> Response:
     functions = [f for f, s in call.account.functions.items() if s.task_mode and f.service is not None]
     page, token = _functions_page(call, "functions", functions)
     data = [{"serviceName": f.service, "functionName": f.name, "qualifier": f.qualifier} for f in page]
-    return json_response({"data": data, **token})
+    return _list_response(call, "data", data, token)
 
 
 def list_async_configs(call: Call) -> Response:
@@ -124,7 +131,7 @@ def list_async_configs(call: Call) -> Response:
         if state.task_mode or state.async_config is not None
     ]
     page, token = _functions_page(call, f"configs {name}", configured)
-    return json_response({"configs": [_async_config(call, function) for function in page], **token})
+    return _list_response(call, "configs", [_async_config(call, function) for function in page], token)
 
 
 def _functions_page(
@@ -192,6 +199,7 @@ def invoke(call: Call) -> Response:
         headers.get(call.version.id_header) or None,
         task_mode=headers.get("x-fc-stateful-async-invocation-enable", "false").lower() == "true",
         payload=call.body.decode("utf-8", "replace"),
+        delay=parameters.delay(headers),
         request_id=call.request_id,
     )
     return Response(status_code=202, headers={} if task_id is None else {call.version.id_header: task_id})

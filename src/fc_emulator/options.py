@@ -30,6 +30,10 @@ class Options:
     stop_finished: int = 412
     stop_stopping: int = 200
     list_lag: int = 0
+    arn: str = "colon"
+    stop_answer: int = 200
+    empty_list: str = "key"
+    event_detail: str = "empty"
 
 
 def parse_rate(text: str) -> float | None:

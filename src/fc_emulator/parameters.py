@@ -13,6 +13,9 @@ from fc_emulator.errors import invalid_argument
 MAX_LIMIT, DEFAULT_LIMIT = 100, 20
 """https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-liststatefulasyncinvocations"""
 
+MAX_DELAY = 3600
+"""Seconds that an asynchronous invocation may be delayed."""
+
 Query = Mapping[str, str]
 
 
@@ -52,6 +55,14 @@ def flag(query: Query, name: str) -> bool:
     if text not in ("true", "false"):
         raise invalid_argument(f"{name} is {text!r}; it must be true or false")
     return text == "true"
+
+
+def delay(headers: Mapping[str, str]) -> int:
+    """Milliseconds from `x-fc-async-delay`, which is 0 to 3600 seconds; 0 when absent."""
+    text = headers.get("x-fc-async-delay") or "0"
+    if not _is_number(text) or int(text) > MAX_DELAY:
+        raise invalid_argument(f"x-fc-async-delay is {text!r}; it must be 0 to {MAX_DELAY} seconds")
+    return int(text) * 1000
 
 
 def choice(query: Query, name: str, choices: tuple[str, ...]) -> str | None:

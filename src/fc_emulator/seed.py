@@ -8,16 +8,19 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from fc_emulator.lifecycle import FINISHED, Event, Lifecycle
-from fc_emulator.tasks import LATEST, Function, Task, TaskTemplate
-from fc_emulator.validation import Model, Timestamp, validate
+from fc_emulator.lifecycle import FINISHED, QUEUED, Event, Lifecycle
+from fc_emulator.parameters import MAX_DELAY
+from fc_emulator.tasks import LATEST, TASK_ID, Function, Task, TaskTemplate
+from fc_emulator.validation import Duration, Model, Str, Timestamp, validate
 
 MAX_COPIES = 5_000_000
 
 DEQUEUED_BEFORE = 50
 """A task leaves the queue this many milliseconds before it runs, yet never before it was enqueued."""
 
-_QUEUED = ("Enqueued", "Dequeued")
+MAX_RETRIES = 1_000
+"""The platform itself retries after errors of its own, so more than the eight that one can configure."""
+
 _NEVER_RAN = ("Expired", "Invalid")
 
 
@@ -25,13 +28,13 @@ class _Absent:
     """The payload of an entry that has none; null is a payload."""
 
 
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[Str, Field(min_length=1)]
 
 
 class SeededFunction(Model):
     """A function under one qualifier. Without `serviceName` it is one of Function Compute 3.0."""
 
-    service_name: str | None = None
+    service_name: Str | None = None
     function_name: Name
     qualifier: Name = LATEST
 
@@ -52,7 +55,7 @@ class EventEntry(Model):
     event_id: int | None = None
     status: Name
     timestamp: Timestamp | None = None
-    event_detail: str = ""
+    event_detail: Str = ""
 
     def event(self, now: int) -> Event:
         at = self.timestamp.at(now) if self.timestamp else 0
@@ -64,25 +67,31 @@ class TaskEntry(SeededFunction):
     """`count` tasks that differ in `{n}`.
 
     The seeded status stays until `ends`; Enqueued and Dequeued only until a `started` in the future. A
-    `started` in the past means nothing for them, nor for tasks that never ran. Events are derived from the
-    moments unless `events` are given, which is also the way to a record that contradicts itself.
+    `started` in the past means nothing for them, nor for tasks that never ran; `delay` is another way to
+    write it. `reenqueued` is when an attempt had failed and the task waited again, so there is a retry at
+    least. Events are derived from the moments unless `events` are given, which is also the way to a record
+    that contradicts itself; `cut_head` and `cut_tail` leave out so many of the first and of the last.
     """
 
     count: Annotated[int, Field(ge=1, le=MAX_COPIES)] = 1
     invocation_id: Name
     status: Name
     enqueued: Timestamp | None = None
+    delay: Annotated[Duration, Field(le=MAX_DELAY * 1000)] = 0
+    reenqueued: Timestamp | None = None
     started: Timestamp | None = None
     stopping: Timestamp | None = None
     ends: Timestamp | None = None
     ends_as: Name | None = None
-    retries: Annotated[int, Field(ge=0)] = 0
+    retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
     payload: Any = _Absent
-    payload_text: str | None = None
+    payload_text: Str | None = None
     events: list[EventEntry] | None = None
-    request_id: str | None = None
-    instance_id: str | None = None
-    invocation_error_message: str = ""
+    cut_head: Annotated[int, Field(ge=0)] = 0
+    cut_tail: Annotated[int, Field(ge=0)] = 0
+    request_id: Str | None = None
+    instance_id: Str | None = None
+    invocation_error_message: Str = ""
     started_time: Timestamp | None = None
     end_time: Timestamp | None = None
 
@@ -91,6 +100,8 @@ class TaskEntry(SeededFunction):
     def _numbered(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("count", 1) > 1 and "{n}" not in value:
             raise ValueError(f'"{value}" is the same for all copies of "count"; write {{n}} into it')
+        if not TASK_ID.fullmatch(value.replace("{n}", str(info.data.get("count", 1)))):
+            raise ValueError(f'"{value}" is no id that a task can have; it must match {TASK_ID.pattern}')
         return value
 
     @field_validator("payload_text")
@@ -117,14 +128,16 @@ class TaskEntry(SeededFunction):
     def lifecycle(self, now: int) -> Lifecycle:
         """The lifecycle that the entry describes, its relative times counted from *now*."""
         times = _Times.of(self, now)
+        given = self.events
+        history = _derived(times) if given is None else [entry.event(now) for entry in given]
         return Lifecycle(
             status=self.status,
-            history=_derived(times) if self.events is None else tuple(e.event(now) for e in self.events),
+            history=tuple(history[self.cut_head : max(0, len(history) - self.cut_tail)]),
             changes=_changes(times, self.ends_as),
             enqueued=times.enqueued,
             executed=times.executed,
             ended=times.ended,
-            retries=self.retries,
+            retries=times.retries,
             started_time=self.started_time.at(now) if self.started_time else None,
             end_time=self.end_time.at(now) if self.end_time else None,
         )
@@ -180,6 +193,7 @@ class _Times(NamedTuple):
     status: str
     retries: int
     enqueued: int
+    reenqueued: int | None
     started: int | None
     stopping: int
     ends: int | None
@@ -187,12 +201,17 @@ class _Times(NamedTuple):
 
     @classmethod
     def of(cls, entry: TaskEntry, now: int) -> _Times:
-        written = (entry.enqueued, entry.started, entry.stopping, entry.ends)
-        enqueued, started, stopping, ends = (moment.at(now) if moment else None for moment in written)
+        written = (entry.enqueued, entry.reenqueued, entry.started, entry.stopping, entry.ends)
+        first, again, started, stopping, ends = (moment.at(now) if moment else None for moment in written)
+        enqueued = _first(first, started, now)
+        if started is None and entry.delay:
+            started = enqueued + entry.delay
+        fewest = 0 if again is None else 2 if entry.status == "Retrying" else 1
         return cls(
             status=entry.status,
-            retries=entry.retries,
-            enqueued=_first(enqueued, started, now),
+            retries=max(entry.retries, fewest),
+            enqueued=enqueued,
+            reenqueued=again,
             started=started,
             stopping=_first(stopping, ends if entry.status == "Stopped" else None, now),
             ends=ends,
@@ -202,9 +221,9 @@ class _Times(NamedTuple):
     @property
     def executed(self) -> int:
         """When the present attempt began; 0 for a task that never ran."""
-        if self.status in (*_QUEUED, *_NEVER_RAN):
+        if self.status in (*QUEUED, *_NEVER_RAN):
             return 0
-        return _first(self.started, self.enqueued)
+        return _first(self.started, self.reenqueued, self.enqueued)
 
     @property
     def ended(self) -> int:
@@ -218,7 +237,7 @@ def _first(*moments: int | None) -> int:
 def _changes(times: _Times, ends_as: str | None) -> tuple[Event, ...]:
     """What is still to come."""
     changes: list[Event] = []
-    if times.status in _QUEUED and times.started is not None and times.started > times.now:
+    if times.status in QUEUED and times.started is not None and times.started > times.now:
         if times.status == "Enqueued":
             changes.append(Event(max(times.now, times.started - DEQUEUED_BEFORE), "Dequeued", "time"))
         changes.append(Event(times.started, "Running", "time"))
@@ -229,31 +248,37 @@ def _changes(times: _Times, ends_as: str | None) -> tuple[Event, ...]:
     return tuple(changes)
 
 
-def _derived(times: _Times) -> tuple[Event, ...]:
-    events = [Event(times.enqueued, "Enqueued")]
+def _derived(times: _Times) -> list[Event]:
+    queued, earlier = times.enqueued, times.retries - (times.status == "Retrying")
+    events = [Event(queued, "Enqueued")]
+    if times.reenqueued is not None:
+        events += _failed(queued, (times.reenqueued - queued) // (2 * earlier), earlier)
+        events.append(Event(times.reenqueued, "Enqueued"))
+        queued, earlier = times.reenqueued, 0
     if times.status in ("Dequeued", *_NEVER_RAN):
-        events.append(Event(times.enqueued, "Dequeued"))
+        events.append(Event(queued, "Dequeued"))
     elif times.status != "Enqueued":
-        events += _attempts(times)
+        events += _attempts(times, queued, max(0, earlier))
     if times.status in ("Stopping", "Stopped"):
         events.append(Event(times.stopping, "Stopping"))
     if times.status in FINISHED:
         events.append(Event(times.ended, times.status))
-    return tuple(events)
+    return events
 
 
-def _attempts(times: _Times) -> list[Event]:
-    """Earlier attempts evenly spread between enqueued and executed, then the present one."""
-    enqueued, executed = times.enqueued, times.executed
-    retrying = times.status == "Retrying"
-    earlier = max(0, times.retries - 1) if retrying else times.retries
-    gap = (executed - enqueued) // (2 * earlier + 1)
-    first_run = enqueued + gap if earlier else executed
-    events = [Event(max(enqueued, first_run - DEQUEUED_BEFORE), "Dequeued")]
-    for attempt in range(earlier):
-        events.append(Event(enqueued + (2 * attempt + 1) * gap, "Running"))
-        events.append(Event(enqueued + (2 * attempt + 2) * gap, "Retrying"))
+def _attempts(times: _Times, queued: int, earlier: int) -> list[Event]:
+    """Earlier attempts evenly spread between queued and executed, then the present one."""
+    executed = times.executed
+    events = _failed(queued, (executed - queued) // (2 * earlier + 1), earlier)
     events.append(Event(executed, "Running"))
-    if retrying:
+    if times.status == "Retrying":
         events.append(Event((executed + max(executed, times.now)) // 2, "Retrying"))
+    return events
+
+
+def _failed(queued: int, gap: int, count: int) -> list[Event]:
+    """*count* attempts that failed, *gap* ms between any two of their events."""
+    events = [Event(max(queued, queued + gap - DEQUEUED_BEFORE), "Dequeued")]
+    for number in range(1, 2 * count + 1):
+        events.append(Event(queued + number * gap, "Running" if number % 2 else "Retrying"))
     return events

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 KEEP_ALIVE_S = 90
@@ -45,10 +45,10 @@ def endpoint_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def configuration(app: Starlette) -> uvicorn.Config:
+def configuration(app: ASGIApp) -> uvicorn.Config:
     """How uvicorn serves *app*: silent, without headers of its own."""
     return uvicorn.Config(
-        app,
+        as_documented(app),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -62,7 +62,25 @@ def configuration(app: Starlette) -> uvicorn.Config:
     )
 
 
-def serve(app: Starlette, bound: socket.socket, ready: Callable[[], None]) -> None:
+def as_documented(app: ASGIApp) -> ASGIApp:
+    """*app*, with header names spelt as in the documents: `X-Fc-Request-Id`.
+
+    ASGI has them in lower case, and h11 sends what it is given; the official Java client reads them by case.
+    """
+
+    async def spelt(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_spelt(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name.title(), value) for name, value in message["headers"]]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, send_spelt)
+
+    return spelt
+
+
+def serve(app: ASGIApp, bound: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; *ready* is called once connections are accepted."""
     _Server(configuration(app), ready).run(sockets=[bound])
 

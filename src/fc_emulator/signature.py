@@ -70,9 +70,9 @@ def _fc_text(request: SignedRequest, date: str) -> str:
 def _check_md5(request: SignedRequest) -> None:
     given = request.headers.get("content-md5")
     digest = hashlib.md5(request.body, usedforsecurity=False)
-    # The Node client sends the base64 of the hexadecimal digest.
+    # The Go client sends the hexadecimal digest, the Node client the base64 of that.
     forms = [base64.b64encode(form).decode() for form in (digest.digest(), digest.hexdigest().encode())]
-    if given and given not in forms:
+    if given and given not in (*forms, digest.hexdigest()):
         raise invalid_argument("Content-MD5 does not match the body")
 
 

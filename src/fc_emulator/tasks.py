@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +12,12 @@ from typing import NamedTuple
 from fc_emulator.lifecycle import Lifecycle
 
 LATEST = "LATEST"
+
+CHOSEN_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
+"""What an id that a caller chooses must match: https://help.aliyun.com/zh/fc/task-deduplication"""
+
+TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+"""What every id matches: those that the platform makes may begin with a digit."""
 
 
 class Function(NamedTuple):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationError
 from pydantic.alias_generators import to_camel
 
 from fc_emulator.times import Moment, parse_duration, parse_moment
@@ -20,6 +20,16 @@ class Model(BaseModel):
 
 
 M = TypeVar("M", bound=Model)
+
+
+def _encodable(text: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(f"{text!a} has half of a surrogate pair; write the whole character")
+    return text
+
+
+Str = Annotated[str, AfterValidator(_encodable)]
+"""Text that a response can carry."""
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """Milliseconds, written as `1h30m`."""
@@ -54,7 +64,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 _MESSAGES = {
     "missing": "is missing; this key is required",
     "string_type": "{value} is not text; write it in quotes",
-    "string_too_short": "is empty; write a name",
+    "too_short": "is empty; write a name",
     "int_type": "{value} is not a whole number; write one, without quotes",
     "bool_type": "{value} is neither true nor false; write one of them, without quotes",
     "list_type": "{value} is not a list; write it in brackets, [...]",

@@ -152,6 +152,36 @@ def test_a_reset_restores_the_seed(emulator: Emulator, api: Api) -> None:
     assert api.get("mine").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "emulator.example:80"},
+        {"Host": "localhost.example"},
+        {"Host": "127.0.0.1.example:80"},
+        {"Host": "10.0.0.1"},
+        {"Host": ""},
+        {"Host": "[::1"},
+        {"Origin": "http://site.example"},
+        {"Origin": "http://localhost"},
+        {"Origin": "null"},
+    ],
+)
+def test_an_admin_request_of_another_site_is_refused(emulator: Emulator, headers: dict[str, str]) -> None:
+    """A web page may neither read nor change the account, whatever its host name resolves to."""
+    with requests.Session() as session:
+        answer = session.post(f"{emulator.endpoint}/_emulator/clock", json={"advance": "1h"}, headers=headers)
+        assert answer.status_code == 403
+        assert session.post(f"{emulator.endpoint}/_emulator/reset", headers=headers).status_code == 403
+    assert emulator.admin("POST", "clock", {"advance": "0s"}) == {"advancedMs": 0}
+
+
+@pytest.mark.parametrize("host", ["localhost:9", "LOCALHOST", "127.0.0.1", "127.8.8.8:1", "[::1]:80"])
+def test_an_admin_request_from_this_machine_is_served(emulator: Emulator, host: str) -> None:
+    for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
+        answer = requests.get(f"{emulator.endpoint}/_emulator/journal", headers=headers)
+        assert answer.status_code == 200
+
+
 def test_an_unknown_admin_path_is_404_and_not_counted(emulator: Emulator) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         emulator.admin("GET", "secrets")

@@ -35,6 +35,20 @@ def test_an_invoked_task_runs_and_succeeds(emulator: Emulator, api: Api) -> None
     assert (record["endTime"] - first, record["durationMs"]) == (5000, 4800)
 
 
+def test_a_delayed_task_waits_in_the_queue(emulator: Emulator, api: Api) -> None:
+    api.invoke({**ASYNC, api.id_header: "late-1", "x-fc-async-delay": "600"})
+    emulator.advance("9m59s")
+    assert api.get("late-1").json()["status"] == "Enqueued"
+    emulator.advance("2s")
+    assert api.get("late-1").json()["status"] == "Running"
+
+
+@pytest.mark.parametrize("wrong", ["3601", "-1", "1.5", "10m"])
+def test_a_delay_is_at_most_an_hour_in_whole_seconds(api: Api, wrong: str) -> None:
+    answer = api.invoke({**ASYNC, "x-fc-async-delay": wrong})
+    assert (answer.status_code, api.code(answer)) == (400, "InvalidArgument")
+
+
 def test_without_an_id_the_request_id_becomes_the_id(api: Api) -> None:
     answer = api.invoke(ASYNC)
     assert answer.headers[api.id_header] == answer.headers["X-Fc-Request-Id"]

@@ -158,10 +158,19 @@ def test_a_path_is_taken_as_it_was_sent(call: Caller, target: str) -> None:
     assert (answer.status_code, answer.json()["ErrorCode"]) == (400, "PathNotSupported")
 
 
-def test_an_escaped_slash_stays_inside_an_id(api: Api) -> None:
-    answer = api.get("a%2Fb")
-    assert answer.status_code == 404
-    assert "a/b" in answer.text
+@pytest.mark.parametrize("impossible", ["a%2Fb", "a.b", "%1B", "a%0A", "%E2%80%AEa", "x" * 129])
+def test_an_id_that_no_task_can_have_is_refused(api: Api, impossible: str) -> None:
+    """An escaped slash stays inside the id."""
+    for answer in (api.get(impossible), api.stop(impossible)):
+        assert (answer.status_code, api.code(answer)) == (400, "InvalidArgument")
+
+
+def test_header_names_are_spelt_as_documented(api: Api) -> None:
+    """Although names of headers have no case: the official Java client looks for this spelling."""
+    for answer in (api.page(), api.get("missing"), api.invoke({"x-fc-invocation-type": "Async"})):
+        names = list(answer.raw.headers)
+        assert {"Date", "X-Fc-Request-Id"} <= set(names)
+        assert names == [name.title() for name in names]
 
 
 def test_a_service_that_ends_in_a_dot_is_refused(call: Caller) -> None:

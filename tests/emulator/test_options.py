@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -102,6 +103,48 @@ def test_stopping_a_stopping_task_may_be_refused() -> None:
             answer = api.stop("stopping-1")
             assert answer.status_code == 412
             assert api.code(answer) == api.named("StatefulAsyncInvocationAlreadyCompleted")
+
+
+def test_a_stop_may_be_answered_without_content() -> None:
+    with running_emulator("--stop-answer", "204", seed=A_SHIFT) as emulator:
+        for api in _apis(emulator):
+            for _ in range(2):
+                answer = api.stop("job-1")
+                assert (answer.status_code, answer.content) == (204, b"")
+            assert api.get("job-1").json()["status"] == "Stopping"
+
+
+def test_the_resource_names_of_3_0_may_have_a_slash_before_functions() -> None:
+    for spelling, separator in (("colon", ":"), ("slash", "/")):
+        with running_emulator("--arn", spelling, "--account-id", "1234", seed=A_SHIFT) as emulator:
+            api = Api(Caller(emulator.endpoint), V2023)
+            name = f"acs:fc:cn-hangzhou:1234{separator}functions/transcode"
+            assert api.get("job-1").json()["functionArn"] == name
+            configs = api.call("GET", f"/{V2023}/async-invoke-configs").json()["configs"]
+            assert [config["functionArn"] for config in configs] == [f"{name}/LATEST", f"{name}/prod"]
+
+
+def test_an_empty_list_may_lack_its_key() -> None:
+    """Lists of functions too; a list that is not empty has it."""
+    functions = {V2021: "stateful-async-invocation-functions", V2023: "async-invoke-configs"}
+    with running_emulator("--empty-list", "omitted", seed=A_SHIFT) as emulator:
+        for api in _apis(emulator):
+            assert api.page(startedTimeEnd=1).json() == {}
+            assert len(api.ids()) == 10
+    with running_emulator("--empty-list", "omitted") as emulator:
+        for version, path in functions.items():
+            assert Caller(emulator.endpoint)("GET", f"/{version}/{path}").json() == {}
+
+
+def test_the_details_of_an_event_may_hold_what_a_function_printed() -> None:
+    """Its payload, for instance; details that were seeded stay."""
+    own = [{"status": "Enqueued"}, {"status": "Running", "eventDetail": "mine"}, {"status": "Running"}]
+    entries = seed(both(invocationId="a", events=own, payload={"secret": 7}))
+    with running_emulator("--event-detail", "log-tail", seed=entries) as emulator:
+        for api in _apis(emulator):
+            details = [event["eventDetail"] for event in api.get("a").json()["events"]]
+            assert details[:2] == ["", "mine"]
+            assert '{"secret": 7}' in json.loads(details[2])["logTail"]
 
 
 def test_a_list_may_lag() -> None:

@@ -149,6 +149,60 @@ def test_events_that_are_given_are_taken_literally() -> None:
     assert _task(events=[]).lifecycle.history == ()
 
 
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        ({"cutHead": 1}, ["Dequeued", "Running", "Retrying", "Running"]),
+        ({"cutHead": 2, "cutTail": 1}, ["Running", "Retrying"]),
+        ({"cutTail": 3}, ["Enqueued", "Dequeued"]),
+        ({"cutHead": 4, "cutTail": 4}, []),
+        ({"cutTail": 9}, []),
+    ],
+)
+def test_a_record_may_be_cut_at_its_head_and_at_its_tail(cut: dict[str, int], left: list[str]) -> None:
+    """Retries and the moments of the record stay."""
+    task = _task(enqueued="-3h", started="-1h", retries=1, **cut)
+    assert [status for status, _ in _history(task)] == left
+    assert (task.lifecycle.retries, task.lifecycle.executed) == (1, NOW - HOUR)
+
+
+@pytest.mark.parametrize(
+    ("entry", "after"),
+    [
+        ({"status": "Enqueued"}, []),
+        ({"status": "Dequeued"}, [("Dequeued", 60)]),
+        ({"status": "Running", "started": "-30m"}, [("Dequeued", 30), ("Running", 30)]),
+        ({"status": "Running"}, [("Dequeued", 60), ("Running", 60)]),
+        ({"status": "Expired", "ends": "-10m"}, [("Dequeued", 60), ("Expired", 10)]),
+    ],
+)
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_task_may_be_enqueued_again(
+    entry: dict[str, Any], after: list[tuple[str, int]], retries: int
+) -> None:
+    """The attempts before it failed, the last of them at that moment; there was one at least."""
+    task = _task(enqueued="-3h", reenqueued="-1h", retries=retries, **entry)
+    failed = ["Running", "Retrying"] * max(1, retries)
+    history = [(status, round(age)) for status, age in _history(task)]
+    assert [status for status, _ in history[: -len(after) or None]] == [
+        *["Enqueued", "Dequeued"],
+        *failed,
+        "Enqueued",
+    ]
+    assert history[0] == ("Enqueued", 180)
+    assert [item for item in history if item[1] <= 60] == [("Retrying", 60), ("Enqueued", 60), *after]
+    assert task.lifecycle.retries == max(1, retries)
+    assert task.lifecycle.enqueued == NOW - 3 * HOUR
+
+
+def test_a_delayed_task_waits_in_the_queue() -> None:
+    """From its enqueueing; then it runs."""
+    lifecycle = _task(status="Enqueued", enqueued="-10m", delay="30m").lifecycle
+    statuses = {minutes: lifecycle.status_at(NOW + minutes * MINUTE) for minutes in (0, 19, 20)}
+    assert statuses == {0: "Enqueued", 19: "Enqueued", 20: "Running"}
+    assert lifecycle.enqueued == NOW - 10 * MINUTE
+
+
 def test_started_time_and_end_time_may_be_given() -> None:
     lifecycle = _task(startedTime="+1h", endTime=5).lifecycle
     assert [lifecycle.started_time_at(NOW, basis) for basis in ("enqueue", "execution")] == [NOW + HOUR] * 2
@@ -187,7 +241,18 @@ def test_a_seeded_status_stays_until_its_time(entry: dict[str, Any], minutes: fl
         ({"count": "3"}, ".count", "whole number"),
         ({"count": True}, ".count", "whole number"),
         ({"count": 3}, ".invocationId", "{n}"),
+        ({"invocationId": "a/b"}, ".invocationId", "no id that a task can have"),
+        ({"invocationId": "1" + "x" * 128}, ".invocationId", "no id that a task can have"),
+        ({"invocationId": "x" * 127 + "{n}", "count": 10}, ".invocationId", "no id that a task can have"),
+        ({"invocationId": "\ud83d"}, ".invocationId", "surrogate"),
+        ({"status": "\ud83d"}, ".status", "surrogate"),
+        ({"payloadText": "a\udc00"}, ".payloadText", "surrogate"),
+        ({"events": [{"status": "Running", "eventDetail": "\ud83d"}]}, ".events[0].eventDetail", "surrogate"),
         ({"retries": -1}, ".retries", "0 or more"),
+        ({"retries": 1001}, ".retries", "1000 or less"),
+        ({"delay": "3601s"}, ".delay", "3600000 or less"),
+        ({"delay": 60}, ".delay", "not a duration"),
+        ({"cutHead": -1}, ".cutHead", "0 or more"),
         ({"enqueued": "3h"}, ".enqueued", "'3h' is not a moment"),
         ({"started": "-3"}, ".started", "'-3' is not a moment"),
         ({"ends": True}, ".ends", "True is not a moment"),

@@ -6,7 +6,7 @@ The truth is the emulator's own journal and its records, which always carry date
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import product
+from itertools import combinations, product
 from random import Random
 from typing import Any
 
@@ -121,24 +121,41 @@ def known(events: str, meaning: str, configured: str) -> set[str]:
     return {"alive_for"} if configured == "enqueue" and meaning == "enqueue" else set()
 
 
-UNKNOWNS = list(
-    product(
-        ["enqueue", "execution"], ["list", "get", "no"], ["asked", "version"], ["412", "400"], ["200", "412"]
-    )
-)
+UNKNOWNS = {
+    "--started-time": ["enqueue", "execution"],
+    "--events": ["list", "get", "no"],
+    "--record-qualifier": ["asked", "version"],
+    "--stop-finished": ["412", "400"],
+    "--stop-stopping": ["200", "412"],
+    "--stop-answer": ["200", "204"],
+    "--empty-list": ["key", "omitted"],
+    "--event-detail": ["empty", "log-tail"],
+}
 
 
-@pytest.mark.parametrize(("meaning", "events", "qualifier", "finished", "stopping"), UNKNOWNS)
-def test_no_wrong_stop_and_none_missed(
-    meaning: str, events: str, qualifier: str, finished: str, stopping: str
-) -> None:
+ACCOUNTS = range(48)
+
+
+def drawn(number: int) -> dict[str, str]:
+    """One value for each switch."""
+    dice = Random(number)
+    return {switch: dice.choice(values) for switch, values in UNKNOWNS.items()}
+
+
+def test_the_accounts_have_every_pair_of_what_is_unknown() -> None:
+    for (one, ones), (other, others) in combinations(UNKNOWNS.items(), 2):
+        seen = {(drawn(number)[one], drawn(number)[other]) for number in ACCOUNTS}
+        assert seen == set(product(ones, others))
+
+
+@pytest.mark.parametrize("number", ACCOUNTS)
+def test_no_wrong_stop_and_none_missed(number: int) -> None:
     """Whatever the cloud turns out to be: what is stopped was over its limit, what was over is stopped."""
-    number = UNKNOWNS.index((meaning, events, qualifier, finished, stopping))
-    options = ["--started-time", meaning, "--events", events, "--record-qualifier", qualifier]
-    options += ["--stop-finished", finished, "--stop-stopping", stopping, "--stopping", "50ms"]
-    configured = ("unknown", meaning)[(number + number // 2 + number // 4) % 2]
-    version = ("2021-04-06", "2016-08-15")[number // 2 % 2]
-    with running_emulator(*options, seed=an_account(number)) as cloud:
+    switches = drawn(number)
+    options = [word for pair in switches.items() for word in pair]
+    meaning, events = switches["--started-time"], switches["--events"]
+    configured, version = ("unknown", meaning)[number % 2], ("2021-04-06", "2016-08-15")[number // 2 % 2]
+    with running_emulator(*options, "--stopping", "50ms", seed=an_account(number)) as cloud:
         reaped = reap(cloud.endpoint, POLICY, enforce=True, started_time=configured, api_version=version)
         assert wrongly_stopped(cloud) == []
         assert missed(cloud, reaped, known(events, meaning, configured)) == set()
