@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.records import HOUR, LATER, NOWHERE, START, TWO, from_file
-from tests.emulator_server import Emulator
-from tests.run.account import operations, policy
+from tests.emulator_server import Emulator, running_emulator
+from tests.run.account import operations, policy, seeded
 
 PROD = "media/transcode@prod"
 
@@ -319,6 +319,99 @@ def test_holdout_and_keep_are_part_of_the_verdict(
     assert max(map(len, ran.out.splitlines())) <= 80
     assert [word for word in words if word not in ran.text] == []
     assert [word for word in never if word in ran.text] == []
+
+
+CROWD = {
+    "invocations": [
+        *(
+            seeded(f"job-{n}", "Running", enqueued=f"-{n}h", started=f"-{n}h", payload={"order": n % 2})
+            for n in range(1, 7)
+        ),
+        seeded("keep-1", "Running", enqueued="-7h", started="-7h", payload={"order": 1}),
+        seeded("vip-1", "Enqueued", enqueued="-8h", payload={"order": 0}),
+        seeded("odd-1", "Running", enqueued="-2h", started="-2h"),
+        {**seeded("far-1", "Running", enqueued="-9h", started="-9h", payload={}), "qualifier": "7"},
+    ]
+}
+"""Up to three tasks of each order, an exempt one, and one that has none."""
+
+A_KEEP = "  - {{name: {}, targets: ['media/*@*'], match: {{status: {}}}, keep: {{{}}}, {}}}\n"
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [("few", "[Enqueued, Running]", "at_most: 4", "stop: x")],
+        [("few", "Running", "at_most: 1, per: payload.order", "stop: x")],
+        [("few", "Running", "at_most: 1, per: payload.order, stop_first: oldest", "stop: x")],
+        [("few", "Running", "at_most: 2, per: qualifier", "report: x")],
+        [
+            ("first", "Running", "at_most: 5", "stop: x"),
+            ("then", "Running", "at_most: 2, stop_first: oldest", "stop: x"),
+            ("last", "Running", "at_most: 1", "report: x"),
+        ],
+        [("few", "Running", "at_most: 1", "stop: x, halt_over: 2, unless: [job-3]")],
+    ],
+)
+def test_explain_knows_what_plan_knows_of_a_group(
+    policies: list[tuple[str, str, str, str]], tmp_path: Path
+) -> None:
+    """A task is due by explain exactly if plan names it, whatever its policy keeps; likewise for reports."""
+    text = "version: 1\nexempt: [keep-*]\npolicies:\n"
+    text += "".join(A_KEEP.format(*one) for one in policies)
+    a_policy_file(tmp_path, text)
+    with running_emulator(seed=CROWD) as cloud:
+        plan = fc_reaper("invoke", "-", "--dry-run", env=at(cloud), cwd=tmp_path, stdin=b"{}")
+        by_plan = {
+            line["invocation_id"]: ("reported" if line["event"] == "reported" else "due", line["policy"])
+            for line in map(json.loads, plan.errors)
+            if line["event"] in ("would_stop", "skipped", "reported")
+        }
+        by_explain = {}
+        for task in CROWD["invocations"]:
+            place = f"media/transcode@{task['qualifier']}"
+            ran = fc_reaper("explain", place, task["invocationId"], "--json", env=at(cloud), cwd=tmp_path)
+            verdict = ran.json["verdict"]
+            if verdict["kind"] in ("due", "reported"):
+                by_explain[task["invocationId"]] = (verdict["kind"], verdict["policy"])
+    assert by_explain == by_plan
+    assert by_plan
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (
+            "job-1",
+            ["due, few, keep 1h: x decided by policy.yaml:4", "one too many for few (policy.yaml:4)"],
+        ),
+        ("job-6", ["kept counts for few (policy.yaml:4), and is not one too many"]),
+        ("job-2", ["a run now would skip it, why: budget"]),
+    ],
+)
+def test_its_place_in_the_group_is_said(task: str, words: list[str], tmp_path: Path) -> None:
+    """In 80 columns, and without "unless it is one too many"."""
+    text = A_KEEP.format("few", "Running", "at_most: 4", "stop: x, budget: 1/run")
+    a_policy_file(tmp_path, f"version: 1\nexempt: [keep-*]\npolicies:\n{text}")
+    with running_emulator(seed=CROWD) as cloud:
+        cloud.advance("5s")
+        ran = fc_reaper("explain", PROD, task, env=at(cloud), cwd=tmp_path)
+        assert not any(name.startswith("Stop") for name in operations(cloud))
+    assert (ran.code, ran.err) == (0, "")
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert [word for word in words if word not in ran.text] == []
+    assert "unless it is one too many" not in ran.text
+
+
+def test_a_group_that_cannot_be_listed_whole_leaves_it_open(tmp_path: Path) -> None:
+    """Exit 1, and what was refused: nothing follows from what was not seen."""
+    a_policy_file(tmp_path, policy(**KEEP, targets="[media/transcode@prod, media/absent@prod]"))
+    with running_emulator(seed=CROWD) as cloud:
+        cloud.faults([{"operation": "ListStatefulAsyncInvocations", "status": 500, "times": 99}])
+        ran = fc_reaper("explain", PROD, "job-1", env=at(cloud), cwd=tmp_path)
+    assert ran.code == 1
+    assert "kept, unless it is one too many" in ran.text
+    assert "not listed: media/transcode@prod: HTTP 500" in ran.err
 
 
 def test_a_due_task_that_holdout_spares_is_told_from_others_as_json(tmp_path: Path) -> None:

@@ -11,13 +11,17 @@ from typer import Argument, Option
 
 from fc_reaper.backtest.source import NotARecord, Record, id_of, parse_json, parse_record
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
+from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import (
     BAD,
     GOOD,
     SOFT,
     STRONG,
     CommandError,
+    advice_for,
     counted,
+    interruptible,
+    print_error,
     print_json,
     printable,
     progress,
@@ -26,14 +30,18 @@ from fc_reaper.cli.output import (
     show,
     table,
 )
+from fc_reaper.cli.plan import DRY_RUN, not_listed
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
-from fc_reaper.evaluator.verdict import Kind, Verdict
+from fc_reaper.evaluator.verdict import KEEP, Kind, Verdict
+from fc_reaper.log import Fields
+from fc_reaper.log_lines import Lines, TaskLine
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy import Keep
+from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import spell_share
@@ -43,6 +51,9 @@ from fc_reaper.sweep.scope import is_own
 
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""
+
+_TIMEOUT = 600.0
+"""Seconds that counting its concurrency groups may take."""
 
 
 def explain(
@@ -61,8 +72,9 @@ def explain(
 ) -> int:
     """Show the verdict for one task, step by step. Stops nothing.
 
-    A file with --record holds a record as the cloud writes it, an answer of Get or List, or JSON lines; - is
-    standard input. TARGET and ID are then needed only where the file leaves them open.
+    The other tasks are listed where the task counts for a `keep` policy. A file with --record holds a record
+    as the cloud writes it, an answer of Get or List, or JSON lines; - is standard input. TARGET and ID are
+    then needed only where the file leaves them open, and no other task is considered.
 
     \b
     Examples:
@@ -88,6 +100,7 @@ def explain(
                 f"--at {iso(moment)} is before the record's last change, {iso(changed)}; write a later moment"
             )
         snapshot = Snapshot(task, Moment.exactly(moment))
+    unapproved = read_unapproved(settings, file)
     explanation = evaluator.explain(
         snapshot.task,
         file,
@@ -95,16 +108,21 @@ def explain(
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
         own_function=is_own(snapshot.task.function, settings.ourselves),
-        unapproved=read_unapproved(settings, file),
+        unapproved=unapproved,
     )
+    in_run, code = None, Exit.DONE
+    if record is None and moment is None and _keepers(explanation):
+        in_run, code = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
+    if in_run is not None:
+        explanation = explanation.model_copy(update={"verdict": _verdict_by(in_run, explanation)})
     if as_json:
         print_json(explanation)
     else:
-        task, moment = snapshot.task, snapshot.moment.earliest
-        title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(moment)}"
+        task, now = snapshot.task, snapshot.moment.earliest
+        title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(now)}"
         show(Text(title, STRONG), "", table(("step", "condition", "answer"), _rows(explanation)), "")
-        show(*_conclusion(explanation))
-    return Exit.DONE
+        show(*_conclusion(explanation, in_run))
+    return code
 
 
 # Reading the task
@@ -180,6 +198,60 @@ def _unwrapped(value: Any) -> list[Any]:
             if isinstance(value.get(key), (list, dict)):
                 return _unwrapped(value[key])
     return value if isinstance(value, list) else [value]
+
+
+# Its concurrency groups
+
+
+def _keepers(explained: Explanation) -> list[Step]:
+    """The `keep` policies by which the task may be one too many."""
+    return [one for one in explained.steps if one.keep and one.keep.may_be_chosen and not one.held_out]
+
+
+def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> tuple[TaskLine | None, Exit]:
+    """What a dry run over the function logs about the task; None where not all that counts could be listed.
+
+    Whatever triggers them, all policies run but those that only run for a task that is named.
+    """
+    place = dict(zip(("serviceName", "functionName", "qualifier"), task.function, strict=True))
+    about_it, failures = Lines(), Lines("list_failed")
+
+    def listen(fields: Fields) -> None:
+        failures(fields)
+        if fields.get("invocation_id") == task.invocation_id:
+            about_it(fields)
+
+    with progress("Listing its groups ..."), interruptible() as interrupted:
+        finished = run_local(
+            json.dumps({key: name for key, name in place.items() if name is not None}).encode(),
+            {**env, **DRY_RUN, "REAPER_LOG_LEVEL": "DEBUG"},
+            timeout=_TIMEOUT,
+            listener=listen,
+            interrupted=interrupted.is_set,
+            approved=file.only(
+                *(one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
+            ),
+        )
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+    errors = finished.result.errors
+    if failures or errors or finished.result.partial:
+        print_error(*map(not_listed, failures), *([] if failures else errors), *advice_for(failures))
+        print_error("not all tasks of its groups were seen, so whether it is one too many is unknown")
+        return None, Exit.ATTENTION
+    here = [line for line in about_it if (line.service, line.function, line.qualifier) == task.function]
+    return (here[-1] if here else None), Exit.DONE
+
+
+def _verdict_by(line: TaskLine, explained: Explanation) -> Verdict:
+    """The verdict with what the other tasks of its groups make of it."""
+    if line.rule != KEEP or line.policy is None:
+        return explained.verdict._replace(also=tuple(line.also))
+    kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
+    age = None if line.age_s is None else round(line.age_s * 1000)
+    (its,) = (one.policy.line for one in explained.steps if one.policy.name == line.policy)
+    also = tuple(line.also)
+    return Verdict(kind, line.reason, line.policy, KEEP, age, clock=line.clock, also=also, line=its)
 
 
 # The table
@@ -293,14 +365,16 @@ _WORDS = {
 _CLOCKS = {"events": ", by its dated events", "started_time": ", by its startedTime"}
 
 
-def _conclusion(explained: Explanation) -> Iterator[Text | str]:
-    """The verdict with its reason, the line that decided, and what a run makes of it."""
+def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Text | str]:
+    """The verdict with its reason, the line that decided, and what a run makes of it.
+
+    *in_run* is the line of a run that knows the other tasks of its concurrency groups.
+    """
     verdict, named, source = explained.verdict, explained.if_named, explained.source
     word, style = _WORDS[verdict.kind]
-    due = verdict.kind is Kind.DUE
-    keepers = [one for one in explained.steps if one.keep and one.keep.may_be_chosen and not one.held_out]
+    due, keepers = verdict.kind is Kind.DUE, _keepers(explained)
     stopping = any(one.stops for one in keepers)
-    unless = ", unless it is one too many" if stopping else ""
+    unless = ", unless it is one too many" if stopping and in_run is None else ""
     yield Text.assemble((f"{word}{unless}", style), _reason(verdict, word))
     if verdict.line:
         yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.clock or '', '')}"
@@ -311,9 +385,16 @@ def _conclusion(explained: Explanation) -> Iterator[Text | str]:
     if explained.stuck:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
     for one in keepers:
-        reported = "" if one.stops else "; it would be reported, not stopped"
-        place = f"counts for {one.policy.name} ({source}:{one.policy.line})"
-        yield f"{place}: whether it is one too many depends on the other tasks{reported}"
+        place = f"{one.policy.name} ({source}:{one.policy.line})"
+        if in_run is None:
+            reported = "" if one.stops else "; it would be reported, not stopped"
+            yield f"counts for {place}: whether it is one too many depends on the other tasks{reported}"
+        elif in_run.rule != KEEP:
+            yield f"counts for {place}, and is not one too many"
+        elif in_run.policy == one.policy.name:
+            yield f"one too many for {place}"
+    if in_run is not None and in_run.why is not None:
+        yield f"a run now would skip it, why: {in_run.why}"
     if explained.due_in is not None:
         yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
     elif not due and explained.task.status in ALIVE and not stopping:
@@ -321,8 +402,8 @@ def _conclusion(explained: Explanation) -> Iterator[Text | str]:
     for one in explained.steps:
         policy = one.policy
         if one.held_out:
-            share, place = spell_share(policy.holdout or 0), f"({source}:{policy.line})"
-            yield f"never stopped by {policy.name}: `holdout` spares {share} of all ids {place}"
+            share, where = spell_share(policy.holdout or 0), f"({source}:{policy.line})"
+            yield f"never stopped by {policy.name}: `holdout` spares {share} of all ids {where}"
         elif due and policy.name == verdict.policy and policy.triggers:
             yield f"stopped only by a run that {' or '.join(policy.triggers)} starts"
 
