@@ -321,7 +321,7 @@ def test_holdout_and_keep_are_part_of_the_verdict(
     assert [word for word in never if word in ran.text] == []
 
 
-CROWD = {
+GROUPS = {
     "invocations": [
         *(
             seeded(f"job-{n}", "Running", enqueued=f"-{n}h", started=f"-{n}h", payload={"order": n % 2})
@@ -360,7 +360,7 @@ def test_explain_knows_what_plan_knows_of_a_group(
     text = "version: 1\nexempt: [keep-*]\npolicies:\n"
     text += "".join(A_KEEP.format(*one) for one in policies)
     a_policy_file(tmp_path, text)
-    with running_emulator(seed=CROWD) as cloud:
+    with running_emulator(seed=GROUPS) as cloud:
         plan = fc_reaper("invoke", "-", "--dry-run", env=at(cloud), cwd=tmp_path, stdin=b"{}")
         by_plan = {
             line["invocation_id"]: ("reported" if line["event"] == "reported" else "due", line["policy"])
@@ -368,7 +368,7 @@ def test_explain_knows_what_plan_knows_of_a_group(
             if line["event"] in ("would_stop", "skipped", "reported")
         }
         by_explain = {}
-        for task in CROWD["invocations"]:
+        for task in GROUPS["invocations"]:
             place = f"media/transcode@{task['qualifier']}"
             ran = fc_reaper("explain", place, task["invocationId"], "--json", env=at(cloud), cwd=tmp_path)
             verdict = ran.json["verdict"]
@@ -393,7 +393,7 @@ def test_its_place_in_the_group_is_said(task: str, words: list[str], tmp_path: P
     """In 80 columns, and without "unless it is one too many"."""
     text = A_KEEP.format("few", "Running", "at_most: 4", "stop: x, budget: 1/run")
     a_policy_file(tmp_path, f"version: 1\nexempt: [keep-*]\npolicies:\n{text}")
-    with running_emulator(seed=CROWD) as cloud:
+    with running_emulator(seed=GROUPS) as cloud:
         cloud.advance("5s")
         ran = fc_reaper("explain", PROD, task, env=at(cloud), cwd=tmp_path)
         assert not any(name.startswith("Stop") for name in operations(cloud))
@@ -406,7 +406,7 @@ def test_its_place_in_the_group_is_said(task: str, words: list[str], tmp_path: P
 def test_a_group_that_cannot_be_listed_whole_leaves_it_open(tmp_path: Path) -> None:
     """Exit 1, and what was refused: nothing follows from what was not seen."""
     a_policy_file(tmp_path, policy(**KEEP, targets="[media/transcode@prod, media/absent@prod]"))
-    with running_emulator(seed=CROWD) as cloud:
+    with running_emulator(seed=GROUPS) as cloud:
         cloud.faults([{"operation": "ListStatefulAsyncInvocations", "status": 500, "times": 99}])
         ran = fc_reaper("explain", PROD, "job-1", env=at(cloud), cwd=tmp_path)
     assert ran.code == 1
