@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fc_reaper.policy.document import write_yaml
+from fc_reaper.policy.load import write_yaml
 from fc_reaper.rules.duration import LONGEST, spell_duration
 
 WORD = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=8)

@@ -82,7 +82,7 @@ EXPLAINED: dict[str, tuple[str, Wrapper]] = {
 
 def keys() -> dict[str, list[str]]:
     """The keys of every mapping of the language, by what messages call it."""
-    return {str(model.model_config.get("title")): keys_of(model) for model in policy_models().values()}
+    return {str(model.model_config.get("title")): list(keys_of(model)) for model in policy_models().values()}
 
 
 def rows(section: str) -> dict[str, list[str]]:

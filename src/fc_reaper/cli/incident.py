@@ -17,10 +17,10 @@ from typer import Option
 from fc_reaper.cli.output import CommandError, print_error
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
-from fc_reaper.policy.document import spelt
-from fc_reaper.policy.load import dump_policy, validate_policy
+from fc_reaper.policy.load import dump_policy, write_yaml
 from fc_reaper.policy.lock import exemptions, spared_by
 from fc_reaper.policy_files import read_lock, read_policy
+from fc_reaper.rules.fields import spelt
 from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, refuse_unknown_self
 
@@ -96,7 +96,7 @@ def make_incident(
     rest = {key: value for key, value in given.items() if key not in match}
     whole = {"version": 1, "policies": [{"name": NAME, "match": match, **rest}]}
     try:
-        file = validate_policy(whole, source=NAME)
+        file = load_policy(write_yaml(whole), source=NAME)
     except PolicyError as error:
         raise CommandError("\n".join(_wrong(issue, match, rest) for issue in error.issues)) from None
     exempt, exempt_from = _standing(settings, env)

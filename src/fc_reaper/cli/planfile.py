@@ -34,9 +34,9 @@ from fc_reaper.log_lines import Lines, ResultTask
 from fc_reaper.models import Function, Millis, Task, TaskEvent, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy import PolicyFile
-from fc_reaper.policy.document import spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.fields import spelt
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep.context import TRUSTED_SKEW

@@ -2,24 +2,187 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+import yaml
 from pydantic import ValidationError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.names import nearest, shown
-from fc_reaper.policy.document import Document, Found, find_in_values, read_document, write_key, write_yaml
 from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model, policy_file_model
-from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of
+from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced, spelt
 
-Find = Callable[[Path], Found]
-"""Finds what stands at a path of the values that are validated."""
+LARGEST = 131_072
+"""Characters in a policy file, itself allowed. Hundreds of policies fit."""
+
+DEEPEST = 24
+"""Levels of nesting, itself allowed; a policy needs seven, payloads aside."""
+
+MOST_NODES = 20_000
+"""Keys, values and items in one file, aliases counted as what they stand for."""
+
+_NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
+_KINDS = {
+    _NULL: ("~|null|Null|NULL|", ["~", "n", "N", ""]),
+    _BOOL: ("true|True|TRUE|false|False|FALSE", list("tTfF")),
+    _INT: ("-?(?:0|[1-9][0-9]{0,39})", list("-0123456789")),
+    _FLOAT: (r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?", list("-0123456789")),
+}
+"""What is no text without quotes, by its tag: a pattern, and its first characters. Numbers are as in JSON."""
+
+_SAID = (
+    (r"character '\\t'", "a tab does not fit here; indent with blanks"),
+    (r"alias|anchor|cannot start any token|'\?'",
+     "a text has a character that YAML reserves; quote the text, such as '*/transcode'"),
+    ("mapping values are not allowed",
+     "a colon does not fit here; quote the text that holds it, or indent the line as its neighbours are"),
+)  # fmt: skip
+"""What PyYAML says of the usual mistakes, and what to say of them."""
 
 Models = Mapping[str, type[Part]]
 """The model of a mapping by the key at which it stands, or in whose list; empty for the whole file."""
+
+
+class _Refused(Exception):
+    """YAML that no policy needs."""
+
+    def __init__(self, what: str, at: Any = None) -> None:
+        super().__init__(what)
+        self.mark = at and at.start_mark
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2, in which `on`, `no`, `12:30`, dates and `<<` are text. Tags are refused."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+    _depth = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) not in (None, "!"):
+            what = f"{shown(event.tag)} is taken for a tag, and tags are not used"
+            raise _Refused(f"{what}; quote the text that begins with !, or delete the tag", event)
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise _Refused(f"more than {DEEPEST} levels of nesting; a policy needs seven", event)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what any reader of YAML, 1.1 or 1.2, would take for something else than text."""
+
+
+for _tag, (_pattern, _first) in _KINDS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _first)
+    _Dumper.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _first)
+
+
+class Found(NamedTuple):
+    """What stands at a path: the part of the path that is written, and the lines of its key and its value."""
+
+    path: str
+    line: int
+    value_line: int
+
+
+class Document:
+    """The values of a file, in which a key or item with nothing behind it is `NOTHING`.
+
+    `issues` are about keys that cannot be read and are left out of `value`.
+    """
+
+    def __init__(self, root: Node, source: str) -> None:
+        self._source = source
+        self._lines: dict[Path, tuple[int, int]] = {}
+        self.issues: list[Issue] = []
+        self.value = self._value(root, (), root)
+
+    def find(self, path: Path) -> Found:
+        """Find what stands at *path*; steps that are not in the file are left out."""
+        written: Path = ()
+        for step in path:
+            if (*written, step) in self._lines:
+                written = (*written, step)
+        return Found(spelt(written), *self._lines[written])
+
+    def _value(self, node: Node, path: Path, key: Node) -> Any:
+        self._lines[path] = _line(key), _line(node)
+        if len(self._lines) > MOST_NODES:
+            raise _Refused(f"more than {MOST_NODES} keys and values; split the policy", node)
+        if len(path) >= DEEPEST:  # an alias may stand within what it names
+            raise _Refused(f"more than {DEEPEST} levels of nesting; a policy needs seven", node)
+        if isinstance(node, SequenceNode):
+            return [self._value(item, (*path, at), item) for at, item in enumerate(node.value)]
+        return self._mapping(node, path) if isinstance(node, MappingNode) else _scalar(node)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = _scalar(key) if isinstance(key, ScalarNode) else None
+            at = (*path, str(key.value)) if isinstance(key, ScalarNode) else path
+            if not isinstance(name, str):
+                self.issues.append(self._issue(key, at, "a key is text; quote it if it is meant"))
+            elif name in found:
+                what = f"it is written twice, on lines {self._lines[at][0]} and {_line(key)}; keep one"
+                self.issues.append(self._issue(key, at, what))
+            else:
+                found[name] = self._value(value, at, key)
+        return found
+
+    def _issue(self, key: Node, path: Path, what: str) -> Issue:
+        return Issue.of(self._source, _line(key), spelt(path), what)
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _scalar(node: Node) -> Any:
+    text = str(node.value)
+    if node.tag == _NULL:
+        return NOTHING
+    if node.tag == _BOOL:
+        return text.lower() == "true"
+    return {_INT: int, _FLOAT: float}.get(node.tag, str)(text)
+
+
+def read_document(text: str, source: str, whole: str) -> Document:
+    """Read the one document in *text*; *whole* is what messages call the file where there is no path.
+
+    Raises:
+        PolicyError: it is no YAML, empty, or larger than a policy needs.
+    """
+    mark: Any = None
+    at = 0
+    try:
+        if len(text) > LARGEST:
+            raise _Refused(f"it has {len(text)} characters; write at most {LARGEST}")
+        root = _Loader(text).get_single_node()
+        if root is None or root.tag == _NULL:
+            raise _Refused(f"the {whole} is empty; start with version: 1")
+        return Document(root, source)
+    except _Refused as refused:
+        what, mark = str(refused), refused.mark
+    except yaml.MarkedYAMLError as error:
+        said = f"{error.context}: {error.problem}"
+        known = (ours for theirs, ours in _SAID if re.search(theirs, said))
+        what = next(known, f"this is not YAML ({said[:200]}); check quotes, brackets and indentation")
+        # A bracket or quote that is never closed is shown where it is opened.
+        opened = error.context_mark if re.search("flow|quoted|alias", error.context or "") else None
+        mark = opened or error.problem_mark or error.context_mark
+    except yaml.reader.ReaderError as error:
+        at, what = error.position, f"the character {text[error.position]!a} cannot stand in YAML; delete it"
+    except (ValueError, OverflowError):
+        beyond = re.search(r"\\U(?!000|0010)|^%YAML", text, re.MULTILINE)
+        at, what = beyond.start() if beyond else 0, "an escape or number is beyond all bounds; delete it"
+    at, line = (mark.index, mark.line + 1) if mark else (at, text.count("\n", 0, at) + 1)
+    keys = re.findall(r"([A-Za-z_]{1,40})\s?:(?=\s)", text[max(0, at - 2000) : at])
+    raise PolicyError(Issue.of(source, line, f"near {keys[-1]}" if keys else whole, what))
 
 
 def load_policy(text: str, *, source: str) -> PolicyFile:
@@ -30,33 +193,18 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
             one go.
     """
     document = read_document(text, source, "policy")
-    file = _validated(document.value, source, document.find, document.issues)
-    file._document = document
-    _place(file, document, ())
-    return file
-
-
-def validate_policy(values: dict[str, Any], *, source: str) -> PolicyFile:
-    """Make a policy file of plain *values*, as its text would hold them; no part of it has a line.
-
-    Raises:
-        PolicyError: as `load_policy`; its issues have a path and no line.
-    """
-    return _validated(values, source, partial(find_in_values, values), [])
-
-
-def _validated(values: Any, source: str, find: Find, issues: Sequence[Issue]) -> PolicyFile:
-    """The file of these *values*, unless there are *issues* already."""
+    issues = document.issues
     try:
-        file = policy_file_model().model_validate(values)
+        file = policy_file_model().model_validate(document.value)
     except ValidationError as error:
-        faults = _faults(error, find, policy_models())
-        found = [Issue.of(source, line or None, path or "policy", what) for line, path, what in faults]
+        faults = _faults(error, document, policy_models())
+        issues += [Issue.of(source, line, path or "policy", what) for line, path, what in faults]
     else:
-        file._source, found = source, []
         if not issues:
+            file._source, file._document = source, document
+            _place(file, document, ())
             return file
-    raise PolicyError(*sorted(dict.fromkeys((*issues, *found)), key=lambda issue: issue.line or 0))
+    raise PolicyError(*sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0))
 
 
 def _place(value: Any, document: Document, path: Path) -> None:
@@ -80,73 +228,47 @@ def policy_models() -> Models:
     }  # fmt: skip
 
 
-def dump_policy(file: PolicyFile) -> str:
-    """Write a whole policy file; loading that gives the same policy, without comments and spellings."""
-    return write_yaml(file.model_dump(mode="json", exclude_defaults=True))
-
-
-def _faults(error: ValidationError, find: Find, models: Models) -> Iterator[tuple[int, str, str]]:
+def _faults(error: ValidationError, document: Document, models: Models) -> Iterator[tuple[int, str, str]]:
     """Line, path and sentence of each thing that pydantic found wrong."""
     said = error.errors(include_url=False)
-    unknown = [(one["loc"][:-1], str(one["loc"][-1])) for one in said if one["type"] == "extra_forbidden"]
-    meant = {(loc, _meant(key, _model_of(loc, models), models)) for loc, key in unknown}
+    unknown = {one["loc"]: _unknown(one["loc"], models) for one in said if one["type"] == "extra_forbidden"}
+    meant = {(*loc[:-1], word) for loc, (words, _) in unknown.items() for word in words}
     for one in said:
-        loc, kind, given = one["loc"], one["type"], one["input"]
-        found = find(loc)
+        loc, kind, found = one["loc"], one["type"], document.find(one["loc"])
         if kind == "value_error":
             cause = one["ctx"]["error"]
             for at, what in getattr(cause, "faults", [((), str(cause))]):
-                inner = find((*loc, *at))
+                inner = document.find((*loc, *at))
                 yield inner.line if at else inner.value_line, inner.path, what
         elif kind == "extra_forbidden":
-            yield found.line, found.path, _unknown_key(str(loc[-1]), loc[:-1], models)
-        elif kind == "missing":
-            if (loc[:-1], loc[-1]) not in meant:  # A misspelt key is not also a missing one.
-                path = f"{found.path}.{loc[-1]}".removeprefix(".")
-                yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
-        else:
-            yield found.value_line, found.path, f"{_wrong(kind, given)}; write {_example(loc, models)}"
+            yield found.line, found.path, unknown[loc][1]
+        elif kind != "missing":
+            yield found.value_line, found.path, f"{_wrong(kind, one['input'])}; write {_example(loc, models)}"
+        elif loc not in meant:  # A misspelt key is not also a missing one.
+            path = f"{found.path}.{loc[-1]}".removeprefix(".")
+            yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
 
 
 def _wrong(kind: str, given: Any) -> str:
     """What is wrong with a value that pydantic itself refuses."""
-    if given is NOTHING:
-        return "it has no value (is every line under it commented out?)"
     wanted = {"model_type": "a mapping", "tuple_type": "a list", "int_type": "a whole number"}.get(kind)
-    if isinstance(given, (list, tuple, dict)):
-        stands = "a mapping" if isinstance(given, dict) else "a list"
-        return f"{stands} stands where {wanted or 'a single value'} belongs"
-    if wanted in ("a mapping", "a list"):
-        return f"a single value stands where {wanted} belongs"
-    text = shown(given) if isinstance(given, str) else json.dumps(given)
-    return f"{text} is not {wanted}" if wanted else f"{text} cannot be used"
+    return misplaced(given, wanted) if wanted or given is NOTHING else f"{shown(given)} cannot be used"
 
 
-def _unknown_key(key: str, loc: Path, models: Models) -> str:
-    """What is wrong with a key that its mapping does not have: misspelt, glued, or of another mapping."""
-    model = _model_of(loc, models)
-    names, title = keys_of(model), model.model_config.get("title")
-    name, colon, rest = key.partition(":")
-    if colon and name in names:
-        return f"a blank must follow the colon; write {name}: {shown(rest.strip())[1:-1]}"
-    if key == "target" and "targets" not in names:
-        return f"it does not belong in {title}; write it in `targets`, beside `match`"
-    meant = _meant(key, model, models)
-    if meant is None:
-        return f"{title} has no such key; the keys are {', '.join(names)}"
-    if meant in names and key not in keys_of(models.get(meant, model)):
-        return f"{title} has no such key; did you mean {meant}?"
-    return f"it does not belong in {title}; write it in {models[meant].model_config.get('title')}"
-
-
-def _meant(key: str, model: type[Part], models: Models) -> str | None:
-    """The key of *model* that a strange one stands for, or the key of the mapping that has it."""
-    near = nearest(key, keys_of(model))
+def _unknown(loc: Path, models: Models) -> tuple[list[str], str]:
+    """What an unknown key may stand for, a key beside it or a mapping that has it, and what to write."""
+    model, key = _model_of(loc[:-1], models), str(loc[-1])
+    title, names = model.model_config.get("title"), keys_of(model)
+    near = nearest(key, names)
     if near is not None:
-        return near
-    places = list(models)
-    at = next(number for number, place in enumerate(places) if models[place] is model)
-    return next((place for place in places[at + 1 :] + places[:at] if key in keys_of(models[place])), None)
+        return [near], f"{title} has no such key; did you mean {near}?"
+    homes = {
+        place: str(one.model_config.get("title")) for place, one in models.items() if key in keys_of(one)
+    }
+    if homes:
+        write = ", or in ".join(dict.fromkeys(homes.values()))
+        return list(homes), f"it does not belong in {title}; write it in {write}"
+    return [], f"{title} has no such key; the keys are {', '.join(names)}"
 
 
 def _model_of(loc: Path, models: Models) -> type[Part]:
@@ -155,10 +277,23 @@ def _model_of(loc: Path, models: Models) -> type[Part]:
 
 
 def _example(loc: Path, models: Models) -> str:
-    """How the key at *loc* is written, or the one around it; of the whole file its first key."""
+    """How the key at *loc* is written, or the one around it."""
     for end in range(len(loc), 0, -1):
-        for name, field in _model_of(loc[: end - 1], models).model_fields.items():
-            if (field.alias or name) == loc[end - 1] and field.examples:
-                return write_key(field.alias or name, field.examples[0])
-    name, field = next(iter(models[""].model_fields.items()))
-    return write_key(name, field.examples and field.examples[0])
+        field = keys_of(_model_of(loc[: end - 1], models)).get(str(loc[end - 1]))
+        if field is not None and field.examples:
+            return write_yaml({loc[end - 1]: field.examples[0]}, width=10**6, flow=True).strip()[1:-1]
+    return "version: 1"
+
+
+def dump_policy(file: PolicyFile) -> str:
+    """Write a whole policy file; loading that gives the same policy, without comments and spellings."""
+    return write_yaml(file.model_dump(mode="json", exclude_defaults=True))
+
+
+def write_yaml(tree: dict[Any, Any], *, width: int = 100, flow: bool = False) -> str:
+    """Plain values as YAML, in block style or in one pair of braces."""
+    return str(
+        yaml.dump(
+            tree, None, _Dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=width
+        )
+    )

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.policy.document import read_document, spelt, write_yaml
+from fc_reaper.policy.load import read_document, write_yaml
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
-from fc_reaper.rules.fields import TRIGGERS, Part, Version
+from fc_reaper.rules.fields import TRIGGERS, Part, Version, spelt
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 """The keys of a policy that decide nothing: changing one does not un-approve it."""

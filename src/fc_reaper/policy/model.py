@@ -14,7 +14,6 @@ from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Function, Millis
-from fc_reaper.policy.document import Document, spelt
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
@@ -372,7 +371,7 @@ class PolicyFile(Part):
         [{"name": "runaway", "targets": ["resize"], "match": {"alive_for": "2h"}, "stop": "why"}],
     )
     _source: str = PrivateAttr("policy")
-    _document: Document | None = PrivateAttr(None)
+    _document: Any = PrivateAttr(None)
 
     @property
     def source(self) -> str:
@@ -380,8 +379,9 @@ class PolicyFile(Part):
         return self._source
 
     def place(self, *path: str | int) -> tuple[str, int]:
-        """The path, such as `policies[0].match`, and the line of a key or item; line 0 without a file."""
-        return (spelt(path), 0) if self._document is None else self._document.find(path)[:2]
+        """The path, such as `policies[0].match`, and the line of a key or item of a loaded file."""
+        found = self._document.find(path)
+        return found.path, found.line
 
     @model_validator(mode="after")
     def _has_unique_names(self) -> Self:

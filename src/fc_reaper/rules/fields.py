@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import FINISHED, UNFINISHED, Millis
-from fc_reaper.names import nearest, shown
+from fc_reaper.names import kind_of, nearest, shown
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, parse_expression
 from fc_reaper.rules.target import PART, Target, parse_target
@@ -67,17 +68,22 @@ def key(help: str, example: Any, default: Any = ..., *, alias: str | None = None
     return Field(default, alias=alias, description=help, examples=[example])
 
 
-def keys_of(model: type[Part]) -> list[str]:
+def keys_of(model: type[Part]) -> dict[str, FieldInfo]:
     """The keys of a mapping, as they are written."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 # Words for messages.
 
 
-def quoted(text: str) -> str:
-    """*text* as YAML takes it literally."""
-    return "'" + text.replace("'", "''") + "'"
+def spelt(path: Path) -> str:
+    """A path as messages show it: keys as they are written where that is harmless, quoted otherwise."""
+    steps = (
+        f"[{step}]" if isinstance(step, int)
+        else f".{step}" if re.fullmatch("[A-Za-z0-9_-]{1,60}", step) else f".{shown(step)}"
+        for step in path
+    )  # fmt: skip
+    return "".join(steps).removeprefix(".")
 
 
 def one_of(word: str, known: Collection[str]) -> str:
@@ -86,24 +92,25 @@ def one_of(word: str, known: Collection[str]) -> str:
     return f"did you mean {near}?" if near else f"write one of {', '.join(known)}"
 
 
+def misplaced(value: Any, wanted: str | None) -> str:
+    """What is wrong with a value of another kind than is *wanted*."""
+    if value is NOTHING:
+        return "it has no value (is every line under it commented out?)"
+    kind = "a mapping" if isinstance(value, dict) else kind_of(value)
+    return f"{kind} stands where {wanted} belongs"
+
+
 def text_of(value: Any, what: str) -> str:
     """Answer *value* if it is text; *what* names the thing with its article, and perhaps an example.
 
     Raises:
         ValueError: it is blank or anything else.
     """
-    if isinstance(value, str) and value.strip():
-        return value
-    if isinstance(value, (bool, int, float)):
-        plain = json.dumps(value)[:60]
-        kind = "not text" if isinstance(value, bool) else "a number, not text"
-        # 1e3 and 1.50 are written in other ways too, and another id must not be proposed.
-        quote = "quote it as it is written" if isinstance(value, float) else f"quote it: {quoted(plain)}"
-        raise ValueError(f"{plain} is {kind}; {quote}, or write {what}")
-    if isinstance(value, (list, tuple, dict)):
-        kind = "a mapping" if isinstance(value, dict) else "a list"
-        raise ValueError(f"{kind} stands where {what} belongs; quote it if it is text")
-    raise ValueError(f"it {'is empty' if isinstance(value, str) else 'has no value'}; write {what}")
+    if not isinstance(value, str):
+        raise ValueError(f"{misplaced(value, 'text')}; quote it, or write {what}")
+    if not value.strip():
+        raise ValueError(f"it is empty; write {what}")
+    return value
 
 
 class Plain:
@@ -167,10 +174,6 @@ def _like(pattern: str) -> Schema:
     return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _printable(text: str) -> str:
     strange = None if text.isprintable() else re.search(_CONTROL, text)
     if strange is not None:
@@ -198,12 +201,8 @@ CountOrZero = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 
 
 def _duration(value: Any) -> Millis:
-    if _is_number(value):
-        return parse_duration(json.dumps(value))
-    if isinstance(value, str) and re.match("(payload|ages)[.]", value):
-        carried = f"{{from: {value[:60]}, at_most: 6h}}"
-        raise ValueError(f"an expression stands where a length of time belongs; write {carried}")
-    return parse_duration(text_of(value, LENGTH))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return parse_duration(json.dumps(value) if number else text_of(value, LENGTH))
 
 
 Duration = TypeAliasType("Duration", Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)])
@@ -242,10 +241,8 @@ def _id(value: Any) -> str:
 def _id_glob(value: Any) -> str:
     text = text_of(value, "a pattern for the invocation id such as 'nightly-*'")
     if not re.fullmatch(ID_GLOB, text):
-        instead = "write letters, digits, _ and -, with * and ? as patterns"
-        if "/" in text or "@" in text:
-            instead = f"if a function is meant, write {{target: {quoted(text[:60])}}} in `exempt` or `unless`"
-        raise ValueError(f"{shown(text)} fits no invocation id; {instead}")
+        write = "write letters, digits, _ and -, with * and ?, or {target: NAME} for a function"
+        raise ValueError(f"{shown(text)} fits no invocation id; {write}")
     return text
 
 
@@ -259,9 +256,7 @@ def _status(value: Any) -> str:
 
 
 def _trigger(value: Any) -> str:
-    if isinstance(value, dict) and "timer" in value:
-        raise ValueError("a blank after the colon makes it a mapping; write timer:NAME")
-    text = text_of(value, "a trigger such as timer")
+    text = text_of(value, "a trigger such as alert or timer:NAME")
     if text not in TRIGGERS and not re.fullmatch(_TIMER, text):
         raise ValueError(f"{shown(text)} is no trigger; {one_of(text, (*TRIGGERS, 'timer:NAME'))}")
     return text
@@ -305,8 +300,6 @@ _SHARE = r"(0|[1-9][0-9]?)(?:\.([0-9]{1,2}))?%"
 
 
 def _share(value: Any) -> int:
-    if _is_number(value):
-        raise ValueError(f"{value} has no %; write {str(value)[:6]}% or another share such as 2%")
     text = text_of(value, "a share such as 2%")
     share = re.fullmatch(_SHARE, text)
     hundredths = 0 if share is None else int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
