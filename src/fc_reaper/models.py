@@ -76,11 +76,14 @@ class Task(NamedTuple):
 
 
 def is_same(one: Task, other: Task) -> bool:
-    """Whether two readings can be of the same task: an id may be used again once its task is forgotten."""
+    """Whether two readings can be of the same task: an id may be used again once its task is forgotten.
+
+    A list and a Get may count in seconds and milliseconds, so dates less than a second apart are the same.
+    """
     if one.request_id and other.request_id and one.request_id != other.request_id:
         return False
     begins = [task.events[0] for task in (one, other) if task.events and task.events[0].status == "Enqueued"]
-    return len(begins) < 2 or begins[0].at == begins[1].at
+    return len(begins) < 2 or abs(begins[0].at - begins[1].at) < 1000
 
 
 class Moment(NamedTuple):

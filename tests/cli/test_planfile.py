@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,7 @@ def test_its_schema_is_published() -> None:
 
 
 _names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,20}", fullmatch=True)
-_moments = (
-    st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds") + "Z").filter(lambda at: at > "2")
-)
+_moments = st.datetimes(datetime(2017, 1, 1)).map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
 _seconds = st.none() | st.floats(-1e9, 1e9).map(lambda number: round(number, 3))
 _texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 _tasks = st.fixed_dictionaries(

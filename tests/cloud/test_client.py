@@ -87,16 +87,18 @@ def test_a_listing_is_read_page_by_page_the_oldest_first(
 
 @in_all_versions
 def test_filters_are_the_clouds_own(emulator: Emulator, version: str, function: Function) -> None:
-    """Status, latest start and beginning of the id are pushed down."""
+    """Status, earliest and latest start and beginning of the id are pushed down."""
     with ours(emulator.endpoint, api_version=version) as client:
         done = every_task(client, function, status="Succeeded")
         tens = every_task(client, function, id_prefix="job-10")
         young = client.get(function, "young-1").task.started_at
         assert young is not None
         old = every_task(client, function, status="Running", started_before=young - 1)
+        new = every_task(client, function, status="Running", started_after=young - 1)
     assert [task.invocation_id for task in done] == ["done-1"]
     assert len(tens) == 11
     assert len(old) == 250
+    assert [task.invocation_id for task in new] == ["young-1"]
 
 
 @in_all_versions

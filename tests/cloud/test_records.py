@@ -17,10 +17,11 @@ from fc_reaper.cloud.records import (
     read_page,
     read_task,
 )
-from fc_reaper.models import Function, Task, TaskEvent
+from fc_reaper.models import Function, Task, TaskEvent, is_same
 from tests.cloud.clients import AT, RESIZE, TRANSCODE, an_answer
 
 ARN = "acs:fc:cn-hangzhou:123456789:functions/resize"
+SLASH = "acs:fc:cn-hangzhou:123456789/functions/resize"
 
 
 def a_record(**changes: Any) -> dict[str, Any]:
@@ -49,9 +50,10 @@ def test_a_record_of_two_point_oh_becomes_a_task() -> None:
     assert read_task(TRANSCODE, record) == task
 
 
-def test_a_record_of_three_point_oh_becomes_a_task() -> None:
-    """It has a taskId, and names its function by ARN."""
-    record = {"taskId": "t-1", "functionArn": ARN, "status": "Enqueued", "startedTime": AT}
+@pytest.mark.parametrize("arn", [ARN, f"{ARN}/prod", SLASH, f"{SLASH}/prod", f"{SLASH}.3"])
+def test_a_record_of_three_point_oh_becomes_a_task(arn: str) -> None:
+    """It has a taskId, and names its function by an ARN of either form, with or without a qualifier."""
+    record = {"taskId": "t-1", "functionArn": arn, "status": "Enqueued", "startedTime": AT}
     assert read_task(RESIZE, record) == Task(RESIZE, "t-1", "Enqueued", None, AT, record=record)
 
 
@@ -66,7 +68,8 @@ def test_a_record_of_three_point_oh_becomes_a_task() -> None:
         (1_700_000_000, AT),
         ("1700000000", AT),
         (99_999_999_999, 99_999_999_999_000),
-        (100_000_000_000, 100_000_000_000),
+        (1_483_228_800_000, 1_483_228_800_000),
+        (1_483_228_800, 1_483_228_800_000),
         ("2023-11-14T22:13:20Z", AT),
         ("2023-11-14T22:13:20.5Z", AT + 500),
         ("2023-11-14T22:13:20.123456789Z", AT + 123),
@@ -86,6 +89,12 @@ def test_a_moment_is_read_in_every_form_seen(value: Any, moment: int) -> None:
         0,
         -1,
         0.0,
+        1,
+        1_483_228_799,
+        1_483_228_799_999,
+        100_000_000_000,
+        "2016-12-31T23:59:59.999Z",
+        AT * 1000,
         "0",
         "-5",
         "",
@@ -107,7 +116,7 @@ def test_a_moment_is_read_in_every_form_seen(value: Any, moment: int) -> None:
     ids=lambda value: repr(value)[:30],
 )
 def test_what_names_no_moment_is_absent(value: Any) -> None:
-    """0 stands for "not yet"; text without a zone could be hours off either way."""
+    """0 stands for "not yet"; before 2017 nothing ran; text without a zone could be hours off either way."""
     assert read_moment(value) is None
 
 
@@ -137,6 +146,43 @@ def test_events_are_dated_and_in_order() -> None:
         TaskEvent(AT + 2, 3, "Running"),
         TaskEvent(AT + 3, 0, ""),
     )
+
+
+def test_an_event_detail_is_not_kept() -> None:
+    """It may hold the function's output, which is payload."""
+    details = [an_event(AT, "Enqueued", eventDetail=""), an_event(AT, eventDetail='{"logTail": "secret"}'), 7]
+    task = read_task(TRANSCODE, a_record(events=details))
+    assert "secret" not in repr(task)
+    assert "eventDetail" not in repr(task)
+    assert [event.status for event in task.events] == ["Enqueued", "Running"]
+    assert details[1]["eventDetail"]  # type: ignore[index]
+
+
+def test_processed_is_read_as_dequeued() -> None:
+    """The console and newer pages call it so; expressions see one name as well."""
+    task = read_task(TRANSCODE, a_record(status="Processed", events=[an_event(AT, "Processed")]))
+    assert (task.status, task.events[0].status) == ("Dequeued", "Dequeued")
+    assert task.record is not None
+    assert task.record["status"] == "Dequeued"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (AT + 123, (AT + 123) // 1000, True),
+        ((AT + 999) // 1000, AT + 999, True),
+        (AT, AT // 1000, True),
+        (AT // 1000, str(AT + 7), True),
+        (AT + 600, AT // 1000 + 1, True),
+        (AT, AT + 1000, False),
+        (AT // 1000, AT // 1000 + 1, False),
+        (AT + 1000, AT // 1000, False),
+    ],
+)
+def test_a_task_is_the_same_whichever_unit_dates_it(one: Any, other: Any, same: bool) -> None:
+    """A list may count in seconds where Get counts in milliseconds, or the other way."""
+    tasks = [read_task(TRANSCODE, a_record(events=[an_event(at, "Enqueued")])) for at in (one, other)]
+    assert is_same(*tasks) is is_same(*reversed(tasks)) is same
 
 
 @pytest.mark.parametrize("events", [None, [], {}, "Running", 7, [None], [[]]])
@@ -199,6 +245,11 @@ def test_an_answer_about_another_task_is_inconsistent() -> None:
         (ARN, ("resize", "LATEST")),
         (f"{ARN}/prod", ("resize", "prod")),
         (f"{ARN}.prod", ("resize", "prod")),
+        (SLASH, ("resize", "LATEST")),
+        (f"{SLASH}/prod", ("resize", "prod")),
+        ("acs:fc:r:1/functions/media$resize.3", ("media$resize", "3")),
+        ("acs:fc:r:1//functions/resize", None),
+        ("acs:fc:r:1functions/resize", None),
         ("acs:fc:r:1:functions/media$resize/3", ("media$resize", "3")),
         (f"{ARN}/prod/more", None),
         (f"x{ARN}", None),
@@ -228,7 +279,9 @@ def test_any_record_becomes_a_task_of_the_function_asked(record: dict[str, Any],
     assert list(task.events) == sorted(task.events, key=lambda event: event[:2])
 
 
-@pytest.mark.parametrize("body", [{}, {"invocations": None}, {"invocations": []}, {"nextToken": ""}])
+@pytest.mark.parametrize(
+    "body", [{}, {"invocations": None}, {"invocations": []}, {"nextToken": ""}, {"requestId": "r-1"}]
+)
 def test_nothing_found_is_written_in_many_ways(body: Any) -> None:
     """The list absent, null, or empty; no token means the last page."""
     page = read_page(TRANSCODE, an_answer(200, body), None)
@@ -255,6 +308,9 @@ def test_both_generations_write_pages(function: Function, body: Any) -> None:
     [
         pytest.param({"tasks": []}, id="a-page-of-the-other-generation"),
         pytest.param({"data": []}, id="a-page-of-functions"),
+        pytest.param({}, id="an-empty-answer-on-a-later-page"),
+        pytest.param({"nextToken": ""}, id="no-list-on-a-later-page"),
+        pytest.param({"nextToken": "t"}, id="no-list-on-a-later-page-but-a-token"),
         pytest.param({"Code": "Throttling"}, id="an-error-that-claims-success"),
         pytest.param({"html": "login"}, id="a-foreign-body"),
         pytest.param({"invocations": {}}, id="no-list"),

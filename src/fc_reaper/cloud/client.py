@@ -156,6 +156,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         *,
         status: str | None = None,
         started_before: Millis | None = None,
+        started_after: Millis | None = None,
         id_prefix: str = "",
         token: str | None = None,
         include_payload: bool = False,
@@ -163,9 +164,9 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     ) -> Page:
         """List one page of tasks, those with the oldest `startedTime` first.
 
-        *status* is one status name, None for all. *started_before* is sent as `startedTimeEnd`; whether that
-        bound is itself inside is not documented. A page holds 100 tasks, 25 with payloads. Absence from a
-        list proves nothing: it lags some seconds behind.
+        *status* is one status name, None for all. *started_after* and *started_before* are sent as
+        `startedTimeBegin` and `startedTimeEnd`; whether a bound is itself inside is not documented. A page
+        holds 100 tasks, 25 with payloads. Absence from a list proves nothing: it lags some seconds behind.
         """
         names = names_for(services=function.service is not None)
         path, query = path_of(self._version, function, id_prefix=id_prefix)
@@ -180,6 +181,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             query["status"] = status
         if started_before is not None:
             query["startedTimeEnd"] = str(started_before)
+        if started_after is not None:
+            query["startedTimeBegin"] = str(started_after)
         return read_page(
             function, self._read(names.list, f"{path}/{names.collection}", query, deadline), token
         )

@@ -17,12 +17,13 @@ from fc_reaper.cloud.api import Answer, names_for
 from fc_reaper.cloud.errors import unreadable
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import LATEST, UNFINISHED, Function, FunctionsPage, Millis, Page, Task, TaskEvent
-from fc_reaper.names import INVOCATION_ID, check_names
+from fc_reaper.names import INVOCATION_ID, check_names, printable
 
-# acs:fc:REGION:ACCOUNT:functions/NAME, then /QUALIFIER or .QUALIFIER or nothing.
-_ARN = r"acs:fc:[^:/]*:[^:/]*:functions/([^/.]+)(?:[/.]([^/.]+))?"
+# acs:fc:REGION:ACCOUNT:functions/NAME, or with / before functions as some official pages print it; then
+# /QUALIFIER or .QUALIFIER or nothing.
+_ARN = r"acs:fc:[^:/]*:[^:/]*[:/]functions/([^/.]+)(?:[/.]([^/.]+))?"
 _SECONDS_BELOW = 100_000_000_000
-_YEAR_10000 = 253_402_300_800_000
+_YEAR_2017, _YEAR_10000 = 1_483_228_800_000, 253_402_300_800_000
 _NUMBER = r"[0-9]{1,19}(?:\.0{1,9})?"
 _ISO = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -36,28 +37,32 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
     A record that contradicts the request or itself does not raise: the task has an `inconsistency`.
     """
     found = _text(record.get(names_for(services=function.service is not None).id_field))
-    status, ended_at = record.get("status"), read_moment(record.get("endTime"))
+    status, ended_at = _status(record), read_moment(record.get("endTime"))
     dated: list[TaskEvent] = []
     undated: list[str] = []
     listed = record.get("events")
-    for item in listed if isinstance(listed, list) else ():
-        event = item if isinstance(item, Mapping) else {}
-        at, its_status = read_moment(event.get("timestamp")), _text(event.get("status"))
+    events = [one if isinstance(one, Mapping) else {} for one in listed] if isinstance(listed, list) else []
+    if record.get("status") != status or any("eventDetail" in one for one in events):
+        # An eventDetail may hold the function's output.
+        plain = [{name: one[name] for name in one if name != "eventDetail"} for one in events]
+        record = {**record, "status": status or None, "events": plain}
+    for event in events:
+        at, its_status = read_moment(event.get("timestamp")), _status(event)
         if at is None:
             undated.append(its_status)
         else:
             dated.append(TaskEvent(at, _count(event.get("eventId")) or 0, its_status))
     dated.sort(key=itemgetter(0, 1))
     inconsistency = _names_another(function, record, found, asked)
-    if inconsistency is None and not _text(status):
+    if inconsistency is None and not status:
         inconsistency = "the record has no status"
     elif inconsistency is None and ended_at is not None and status in UNFINISHED:
         inconsistency = f"the record has an end, yet it is {status}"
     return Task(
         function,
-        asked or found,
-        _text(status),
-        _text(record.get("requestId")) or None,
+        asked or printable(found, 128),
+        status,
+        printable(_text(record.get("requestId")), 128) or None,
         read_moment(record.get("startedTime")),
         ended_at,
         _count(record.get("alreadyRetriedTimes")),
@@ -140,8 +145,8 @@ def read_moment(value: Any) -> Millis | None:
     """Read a number, a number as text, or ISO 8601 text with a zone; None for anything else.
 
     The samples of the help center hold seconds in places: what is below 1e11 is taken as seconds.
-    0 and negative numbers mean that there is no such moment (an unfinished task's `endTime` is 0), and text
-    without a zone names none for certain.
+    0 means that there is no such moment (an unfinished task's `endTime` is 0), text without a zone names none
+    for certain, and nothing happened in Function Compute before 2017.
     """
     number = value if type(value) is int else 0
     if isinstance(value, float) and value.is_integer():
@@ -150,7 +155,7 @@ def read_moment(value: Any) -> Millis | None:
         text = value.strip()
         number = int(text.partition(".")[0]) if re.fullmatch(_NUMBER, text) else _iso(text)
     millis = number * 1000 if number < _SECONDS_BELOW else number
-    return millis if 0 < millis < _YEAR_10000 else None
+    return millis if _YEAR_2017 <= millis < _YEAR_10000 else None
 
 
 def _iso(text: str) -> Millis:
@@ -189,6 +194,12 @@ def _names_another(
     return None
 
 
+def _status(facts: Mapping[str, Any]) -> str:
+    """The status of a record or an event. The console, and newer pages, call Dequeued Processed."""
+    status = printable(_text(facts.get("status")), 64)
+    return "Dequeued" if status == "Processed" else status
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
@@ -208,9 +219,9 @@ def _items(answer: Answer, key: str, asked: str | None) -> tuple[list[Any], str 
     """The items of a page, and the token of the next one; *asked* is the token of this page."""
     body = json_object(answer)
     items, token = body.get(key), body.get("nextToken")
-    # Real answers leave the list out, or write null, where nothing was found.
-    if body and key not in body and "nextToken" not in body:
-        raise unreadable(answer, f"the body has neither {key!r} nor 'nextToken'; it is no page")
+    # Real answers leave the list out, or write null, where nothing was found: only on a first page.
+    if key not in body and (asked or (body.keys() - {"nextToken", "requestId", "RequestId"})):
+        raise unreadable(answer, f"the body has no {key!r}; it is no page")
     if items is not None and not isinstance(items, list):
         raise unreadable(answer, f"{key!r} is not a list")
     if token is not None and not isinstance(token, str):
