@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fc_reaper.cli.planfile import Plan, dump_plan
 from tests.cli.command import Ran, at, fc_reaper
 from tests.emulator_server import Emulator
 
@@ -44,9 +45,10 @@ def task_of(plan: dict[str, Any], invocation_id: str) -> dict[str, Any]:
     return task
 
 
-def edited(plan: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """The plan after somebody changed it by hand."""
+def edited(plan: Path, change: Callable[[dict[str, Any]], object], *, sealed: bool = True) -> Path:
+    """The plan after somebody changed it by hand, and *sealed* it anew by computing its checksums."""
     whole = json.loads(plan.read_text("utf-8"))
     change(whole)
-    plan.write_text(json.dumps(whole), "utf-8")
+    text = json.dumps(whole)
+    plan.write_text(dump_plan(Plan.model_validate_json(text).sealed()) if sealed else text, "utf-8")
     return plan

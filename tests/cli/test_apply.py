@@ -49,16 +49,29 @@ def test_a_stop_takes_three_calls(cloud: Emulator, folder: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("args", [[], ["--dry-run"]])
-def test_nothing_is_stopped_without_enforce(args: list[str], cloud: Emulator, folder: Path) -> None:
+def test_nothing_is_stopped_without_enforce(cloud: Emulator, folder: Path) -> None:
     """Whatever REAPER_MODE says; one line says what to write."""
     plan = a_plan(cloud, folder)
-    ran = fc_reaper("apply", plan.name, *args, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
+    ran = fc_reaper("apply", plan.name, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert (ran.code, ran.out) == (2, "")
     assert ran.errors == [
         "fc-reaper: apply stops tasks, so it needs --enforce: fc-reaper apply plan.json --enforce"
     ]
     assert stopped(cloud) == set()
+
+
+def test_a_dry_run_shows_what_is_still_due_and_stops_nothing(cloud: Emulator, folder: Path) -> None:
+    """Whatever REAPER_MODE says: each task is read and evaluated again, and no stop is sent."""
+    plan = a_plan(cloud, folder)
+    a_policy_file(folder, policy(stop="In other words."))
+    args = ("apply", plan.name, "--dry-run")
+    ran = fc_reaper(*args, env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
+    as_json = fc_reaper(*args, "--json", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
+    assert "Of 3 planned tasks: none stopped, 3 would be stopped." in ran.text
+    assert "This was a dry run; nothing was touched." in ran.text
+    assert set(became(as_json).values()) == {"would_stop"}
+    assert (ran.code, as_json.code, as_json.json["mode"]) == (0, 0, "dry-run")
+    assert "StopStatefulAsyncInvocation" not in operations(cloud)
 
 
 def test_what_has_changed_since_is_left_alone_and_shown(tmp_path: Path) -> None:
@@ -213,6 +226,74 @@ def test_a_reviewer_may_take_tasks_out_of_a_plan(cloud: Emulator, folder: Path) 
     assert stopped(cloud) == {"over-2", "over-3"}
 
 
+def another(plan: dict[str, Any]) -> None:
+    """Put a healthy task into a plan, as a copy of the first one with another id."""
+    plan["tasks"].append({**plan["tasks"][0], "invocation_id": "young-1", "request_id": None})
+
+
+CHANGED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a task added": another,
+    "a task twice": lambda plan: plan["tasks"].append(plan["tasks"][0]),
+    "another id": lambda plan: plan["tasks"][0].update(invocation_id="young-1"),
+    "another fate": lambda plan: plan["tasks"][0].update(fate="budget"),
+    "another age": lambda plan: plan["tasks"][0].update(age_s=1.0),
+    "no checksum": lambda plan: plan["tasks"][0].pop("checksum"),
+    "a later time": lambda plan: plan.update(time="2099-01-01T00:00:00Z"),
+    "complete": lambda plan: plan.update(complete=False),
+    "no policy halted": lambda plan: plan["policy"].update(halted=["other"]),
+    "other counts": lambda plan: plan["counts"].update(due=4),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_a_plan_that_was_changed_is_refused_before_any_call(case: str, cloud: Emulator, folder: Path) -> None:
+    """Exit 2, with the place and what to do; only whole tasks may be taken out."""
+    plan = edited(a_plan(cloud, folder), CHANGED[case], sealed=False)
+    before = operations(cloud)
+    ran = carried_out(cloud, plan)
+    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
+    assert "plan.json was changed after it was made: tasks[" in ran.err
+    assert "make a new plan" in ran.err
+    assert operations(cloud) == before
+
+
+def test_a_task_of_another_plan_is_refused(cloud: Emulator, folder: Path) -> None:
+    """Its checksum covers the plan that it was made in."""
+    first = json.loads(a_plan(cloud, folder).read_text("utf-8"))
+    second = a_plan(cloud, folder, *("--target", "media/transcode@prod", "--running-for", "2h"),
+                    *("--reason", "now", "--max", "9"))  # fmt: skip
+    ran = carried_out(cloud, edited(second, lambda plan: plan.update(tasks=first["tasks"]), sealed=False))
+    assert (ran.code, stopped(cloud)) == (2, set())
+
+
+NAMED = """\
+version: 1
+policies:
+  - name: cancelled
+    targets: [media/transcode@prod]
+    match: {status: [Enqueued, Running]}
+    triggers: [task]
+    stop: The application cancelled it.
+"""
+
+
+@pytest.mark.parametrize("enforce", ["--enforce", "--dry-run"])
+def test_a_plan_is_never_an_event_that_names_a_task(enforce: str, cloud: Emulator, tmp_path: Path) -> None:
+    """Not a sealed one, nor one that was made of such an event: the event itself has to be sent."""
+    a_policy_file(tmp_path, NAMED)
+    (tmp_path / "event.json").write_text('{"invocationId": "over-1"}')
+    shown = fc_reaper("plan", "event.json", "--out", "plan.json", env=at(cloud), cwd=tmp_path)
+    plan = edited(tmp_path / "plan.json", another)
+    ran = fc_reaper("apply", plan.name, enforce, env=at(cloud), cwd=tmp_path)
+    as_json = fc_reaper("apply", plan.name, enforce, "--json", env=at(cloud), cwd=tmp_path)
+    assert stopped(cloud) == set()
+    assert became(as_json) == {"over-1": "waiting", "young-1": "waiting"}
+    assert (ran.code, as_json.code) == (1, 1)
+    assert "No task of the plan may be stopped: nothing was done." in ran.text
+    assert "apply will stop no task of cancelled: only an event that names the task runs it" in shown.text
+    assert "Review it" not in shown.text
+
+
 def test_an_empty_plan_is_a_plan(cloud: Emulator, tmp_path: Path) -> None:
     """Nothing is asked, nothing is done."""
     a_policy_file(tmp_path, policy(match="{running_for: 9d}"))
@@ -235,11 +316,11 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "from the future": (lambda plan: plan.update(time="2099-01-01T00:00:00Z"), "from now; check the clocks"),
     "no policy of that name": (
         lambda plan: plan["tasks"][0].update(policy="other"),
-        "tasks[0].policy: other stops nothing in policy.yaml",
+        "tasks[0] is no task that other could stop",
     ),
     "no target of the policy": (
         lambda plan: plan["tasks"][0].update(qualifier="LATEST"),
-        "tasks[0]: media/transcode@LATEST is no target of runaway",
+        "tasks[0] is no task that runaway could stop",
     ),
 }
 
@@ -452,7 +533,6 @@ HALTED: dict[str, list[Callable[[dict[str, Any]], object]]] = {
     "cut": [cut],
     "with other fates": [would_stop],
     "cut, with other fates": [cut, would_stop],
-    "cut, with no policy named": [cut, lambda plan: plan["policy"].update(halted=[])],
     "with budget as a fate": [lambda plan: plan["tasks"][0].update(fate="budget")],
 }
 
@@ -482,7 +562,8 @@ def test_a_halted_policy_says_so_when_its_plan_is_written(tmp_path: Path) -> Non
     with running_emulator(seed=seed) as cloud:
         ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=tmp_path)
     assert json.loads((tmp_path / "plan.json").read_text("utf-8"))["policy"]["halted"] == ["runaway"]
-    assert "runaway is halted, so apply will stop none of its tasks." in ran.text
+    assert "apply will stop no task of runaway: halted when it was planned;" in ran.text
+    assert "Review it" not in ran.text
 
 
 TWO = policy(halt_over="2") + (
@@ -529,12 +610,11 @@ def test_what_depends_on_a_number_stops_nothing_by_an_incomplete_plan(
 
 
 def test_what_a_plan_says_does_not_steer_a_terminal(cloud: Emulator, folder: Path) -> None:
-    """A refusal quotes it, without its control characters."""
+    """A refusal quotes it, with escapes for its control characters."""
     plan = edited(a_plan(cloud, folder, **HERE), lambda plan: plan.update(account="\x1b[2J\x9b7"))
     ran = carried_out(cloud, plan, **HERE)
-    assert (
-        ran.err == "fc-reaper: the plan is for account  [2J 7, and the settings are for account 123456789\n"
-    )
+    said = r"the plan is for account \x1b[2J\x9b7, and the settings are for account 123456789"
+    assert ran.err == f"fc-reaper: {said}\n"
 
 
 def test_a_policy_that_is_not_approved_any_more_stops_nothing(cloud: Emulator, folder: Path) -> None:

@@ -130,7 +130,7 @@ def test_text_from_elsewhere_is_escaped() -> None:
     """A name is neither markup nor mathematics, and a control character never breaks XML."""
     text = drawn(policies("name: '<b>&\"$x$\"', match: {running_for: 2h}"), source="<h>\x07&.jsonl")
     assert '<b>&"$x$"' in text
-    assert "<h> &.jsonl" in text
+    assert r"<h>\x07&.jsonl" in text
 
 
 def test_the_first_policy_that_stops_is_drawn_unless_one_is_named() -> None:

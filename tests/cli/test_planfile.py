@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +17,9 @@ from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planfile import (
     Plan,
     Whereabouts,
-    check_age,
-    check_place,
     dump_plan,
-    load_plan,
     read_plan,
+    refuse_unfit,
     whereabouts,
 )
 from fc_reaper.models import UNFINISHED, TaskEvent
@@ -48,6 +45,7 @@ TASK: dict[str, Any] = {
     "clock": "events",
     "reason": "It takes forty minutes at worst.",
     "fate": "would_stop",
+    "checksum": "0123456789abcdef",
 }
 PLAN: dict[str, Any] = {
     "format": "fc-reaper plan",
@@ -70,7 +68,7 @@ PLAN: dict[str, Any] = {
 
 def plan(**changes: Any) -> Plan:
     """PLAN with other values."""
-    return load_plan(json.dumps({**PLAN, **changes}).encode())
+    return Plan.model_validate_json(json.dumps({**PLAN, **changes}))
 
 
 def test_it_is_written_one_key_a_line_as_it_was_read() -> None:
@@ -107,6 +105,7 @@ _tasks = st.fixed_dictionaries(
         "clock": st.sampled_from([None, "events", "started_time"]),
         "reason": _texts,
         "fate": st.sampled_from(["would_stop", "budget", "halted", "spared"]),
+        "checksum": _names,
     }
 )
 _basis = {
@@ -141,9 +140,32 @@ _plans = st.fixed_dictionaries(
 @given(_plans)
 def test_what_is_read_is_written_again(whole: dict[str, Any]) -> None:
     """Law: reading the text of a plan and writing it changes nothing, and the schema allows it."""
-    read = load_plan(json.dumps(whole).encode())
-    assert json.loads(dump_plan(read)) == whole
+    read = Plan.model_validate_json(json.dumps(whole))
+    text = dump_plan(read)
+    assert json.loads(text) == whole
+    assert text.replace("\n", "").isprintable()
     jsonschema.validate(whole, SCHEMA)
+
+
+@given(_plans, st.data())
+def test_any_change_but_a_deletion_is_told_by_a_checksum(whole: dict[str, Any], data: st.DataObject) -> None:
+    """Law: a plan with another value anywhere fits its checksums no more; one that lacks tasks does."""
+    made = Plan.model_validate_json(json.dumps(whole)).sealed()
+    left = data.draw(st.lists(st.sampled_from(made.tasks), unique_by=id) if made.tasks else st.just([]))
+    shorter = made.model_copy(update={"tasks": left})
+    assert shorter.sealed() == shorter
+    assert len({task.checksum for task in made.tasks}) == len(made.tasks)
+    changed = json.loads(dump_plan(made))
+    where = data.draw(st.sampled_from([changed, changed["policy"], changed["counts"], *changed["tasks"]]))
+    if where and changed["tasks"]:
+        key = data.draw(st.sampled_from(sorted(where)))
+        was = json.dumps(where[key])
+        where[key] = data.draw(st.sampled_from([1, 2.5, None, True, "x", [], {}, "budget", "spared"]))
+        try:
+            read = Plan.model_validate_json(json.dumps(changed))
+        except ValueError:
+            return
+        assert (read.sealed() == read) == (json.dumps(where[key]) == was) or key == "tasks"
 
 
 @given(
@@ -153,7 +175,7 @@ def test_what_is_read_is_written_again(whole: dict[str, Any]) -> None:
 def test_any_bytes_are_a_plan_or_refused(raw: bytes) -> None:
     """Law: never anything but an answer or a reason."""
     with pytest.raises(ValueError, match=r"."):
-        load_plan(raw)
+        Plan.model_validate_json(raw)
 
 
 _values: st.SearchStrategy[Any] = (
@@ -168,14 +190,13 @@ def test_a_plan_with_one_value_of_another_kind_is_refused_or_still_harmless(data
     where = data.draw(st.sampled_from([whole, whole["tasks"][0], whole["policy"]]))
     where[data.draw(st.sampled_from(list(where)))] = data.draw(_values)
     try:
-        read = load_plan(json.dumps(whole).encode())
+        read = Plan.model_validate_json(json.dumps(whole))
     except ValueError:
         return
-    assert type(read.time) is int
+    assert type(read.time) is str
     for task in read.tasks:
         assert task.place.service is None or type(task.place.service) is str
         assert type(task.invocation_id) is str
-        assert type(task.first_enqueue) in (int, type(None))
 
 
 def _task(**changes: Any) -> Callable[[dict[str, Any]], object]:
@@ -187,91 +208,70 @@ def _basis_with(**changes: Any) -> Callable[[dict[str, Any]], object]:
 
 
 REFUSED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
-    ("another format", lambda plan: plan.update(format="terraform"), "this is not a plan of fc-reaper"),
+    ("another format", lambda plan: plan.update(format="terraform"), "format: "),
     ("a newer version", lambda plan: plan.update(version=2), "version: "),
     ("no tasks", lambda plan: plan.pop("tasks"), "tasks: "),
     ("a key too many", lambda plan: plan.update(extra=1), "extra: "),
     ("a task in words", lambda plan: plan.update(tasks=["job-1"]), "tasks[0]: "),
     ("a payload", _task(payload="secret"), "tasks[0].payload: "),
     ("a number as an id", _task(invocation_id=17), "tasks[0].invocation_id: "),
-    ("a blank reason", _task(reason=" "), "tasks[0].reason: "),
-    ("an id that none can be", _task(invocation_id="../x"), "tasks[0]: '../x' cannot be an invocation id"),
-    ("a path as a function", _task(function="a/b"), "tasks[0]: 'a/b' cannot be the name of a function"),
-    ("a pattern as a qualifier", _task(qualifier="*"), "tasks[0]: '*' cannot be a qualifier"),
     ("a finished task", _task(status="Succeeded"), "tasks[0].status: "),
     ("an age in words", _task(age_s="2h"), "tasks[0].age_s: "),
-    ("an age without end", _task(age_s=10**400), "tasks[0].age_s: "),
     ("an age that is no number", _task(age_s=float("nan")), "tasks[0].age_s: "),
     ("an age that is true", _task(age_s=True), "tasks[0].age_s: "),
-    (
-        "a moment in seconds",
-        _task(first_enqueue=1795000000),
-        "write a moment such as 2026-07-01T12:00:00.000Z",
-    ),
-    ("a moment without zone", _task(first_enqueue="2026-07-01T12:00:00"), "tasks[0].first_enqueue: "),
+    ("a moment in seconds", _task(first_enqueue=1795000000), "tasks[0].first_enqueue: "),
     ("another fate", _task(fate="stop"), "tasks[0].fate: "),
-    ("a rule in words", _task(rule="it is old"), "tasks[0].rule: "),
-    (
-        "another halted policy",
-        _basis_with(halted=["other"]),
-        'policy: halted: "other" is none of the policies',
-    ),
     ("a halted policy in words", _basis_with(halted="runaway"), "policy.halted: "),
     ("no word of a halt", lambda plan: plan["policy"].pop("halted"), "policy.halted: "),
-    ("half an incident", _basis_with(exempt_from=None), "policy: an incident has both exempt_from and text"),
     ("no text in an incident", _basis_with(exempt_from=None, text=None), "policy.text: "),
-    ("a count below zero", lambda plan: plan.update(counts={"due": -1}), "counts.due: "),
     ("a count that is true", lambda plan: plan.update(counts={"due": True}), "counts.due: "),
-    ("a task twice", lambda plan: plan["tasks"].append(plan["tasks"][0]), "tasks[1] is tasks[0] once more"),
 ]
 
 
 @pytest.mark.parametrize(("change", "error"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_what_could_not_have_been_written_is_refused_with_its_path(
-    change: Callable[[dict[str, Any]], object], error: str
+    change: Callable[[dict[str, Any]], object], error: str, tmp_path: Path
 ) -> None:
-    """And with what belongs there."""
+    """In one line, which begins with the name of the file and ends with what to do."""
     whole = json.loads(json.dumps(PLAN))
     change(whole)
-    with pytest.raises(ValueError, match=re.escape(error)):
-        load_plan(json.dumps(whole).encode())
+    assert f"is no plan: {error}" in refusal(tmp_path, json.dumps(whole).encode())
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("", "this is not JSON"),
-        ("version: 1\npolicies: []\n", "this is not JSON"),
-        ("[" * 100_000, "this is not JSON"),
-        ('{"format": "fc-reaper plan", "format": "x"}', 'the key "format" stands twice in one object'),
-        ('{"format": NaN}', "this is not a plan of fc-reaper"),
-        ("{}", "this is not a plan of fc-reaper"),
-        ("null", "this is not a plan of fc-reaper"),
-    ],
-)
-def test_other_texts_are_refused_in_plain_words(text: str, error: str) -> None:
-    """Among them a policy, and JSON that no two readers read alike."""
-    with pytest.raises(ValueError, match=error):
-        load_plan(text.encode())
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [(None, "No such file"), (b"\xff\xfe", "this is not JSON"), (b"{}", "this is not a plan")],
-    ids=["missing", "binary", "another JSON"],
-)
-def test_a_file_that_is_no_plan_says_how_to_make_one(
-    content: bytes | None, error: str, tmp_path: Path
-) -> None:
-    """One line with the name of the file first."""
-    path = tmp_path / "plan.json"
+def refusal(folder: Path, content: bytes | None) -> str:
+    """Why a file with that content, or without any, is refused."""
+    path = folder / "plan.json"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CommandError) as refused:
         read_plan(str(path))
     line = str(refused.value)
-    assert line.startswith(f"{path}: {error}")
-    assert line.endswith("; make a plan with: fc-reaper plan --out FILE")
+    assert line.startswith(f"{path}")
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (None, "there is no such file"),
+        (b"", "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b"version: 1\npolicies: []\n", "Invalid JSON"),
+        (b"[" * 100_000, "Invalid JSON"),
+        (b'{"format": NaN}', "is no plan: format: "),
+        (b"{}", "is no plan: format: "),
+        (b"null", "is no plan: "),
+    ],
+)
+def test_other_files_are_refused_in_plain_words(content: bytes | None, error: str, tmp_path: Path) -> None:
+    """With how to make a plan."""
+    line = refusal(tmp_path, content)
+    assert error in line
+    assert content is None or line.endswith("; make one with: fc-reaper plan --out FILE")
+
+
+HOUR = ms("1h")
 
 
 @pytest.mark.parametrize(
@@ -288,11 +288,12 @@ def test_a_file_that_is_no_plan_says_how_to_make_one(
 )
 def test_a_plan_keeps_for_an_hour(age: int, error: str | None) -> None:
     """Exactly an hour is fine; the future is not, but for the seconds by which two clocks may differ."""
+    here = Whereabouts(PLAN["account"], PLAN["region"], None)
     if error is None:
-        check_age(plan(), NOON + age, ms("1h"))
+        refuse_unfit(plan(), here, NOON + age, HOUR)
         return
     with pytest.raises(CommandError, match=error):
-        check_age(plan(), NOON + age, ms("1h"))
+        refuse_unfit(plan(), here, NOON + age, HOUR)
 
 
 HERE = Whereabouts("1", "cn-x", "https://one")
@@ -316,10 +317,10 @@ HERE = Whereabouts("1", "cn-x", "https://one")
 def test_a_plan_is_for_one_account_and_region(planned: Whereabouts, here: Whereabouts, fits: bool) -> None:
     """Where one of them is unknown, on either side, the endpoint must be the same."""
     if fits:
-        check_place(plan(**planned._asdict()), here)
+        refuse_unfit(plan(**planned._asdict()), here, NOON, HOUR)
         return
     with pytest.raises(CommandError):
-        check_place(plan(**planned._asdict()), here)
+        refuse_unfit(plan(**planned._asdict()), here, NOON, HOUR)
 
 
 HOST = "123.cn-hangzhou.fc.aliyuncs.com"

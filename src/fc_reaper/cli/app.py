@@ -15,7 +15,7 @@ import typer
 from typer import Option
 
 from fc_reaper import __version__
-from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line, printable
+from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.errors import CloudError, PolicyError, ReaperError
 from fc_reaper.models import Exit, Millis
@@ -132,7 +132,7 @@ def exiting(command: Callable[..., int]) -> Callable[..., NoReturn]:
             code = command(*args, **options)
         except PolicyError as error:
             for issue in error.issues:  # `FILE:LINE: ...`, where editors can jump to
-                print_line(printable(issue.text), sys.stderr)
+                print_line(issue.text, sys.stderr)
             code = Exit.REFUSED
         except CloudError as error:
             print_error(str(error), *advice_for([error]))

@@ -23,18 +23,18 @@ from fc_reaper.cli.output import (
     STRONG,
     CommandError,
     advice_for,
+    ask,
     check_writable,
     counted,
     interruptible,
     print_error,
     print_json,
     print_line,
-    printable,
     progress,
     show,
     write_file,
 )
-from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, show_plan
+from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, runners, show_plan
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines, PolicyCounts
@@ -129,7 +129,8 @@ def approve(
     # Approving nothing leaves everything as it is, a missing lock included.
     written = bool(chosen or not candidates) and after != before
     if written:
-        write_file(str(settings.folder / lock_file), dump_lock(after), force=True)
+        # It belongs into the repository, as the policy does.
+        write_file(str(settings.folder / lock_file), dump_lock(after), force=True, private=False)
     kept = {one.name for one in after.policies}
     dropped = [one.name for one in before.policies if written and one.name not in kept]
     left = [name for name in objections if name not in chosen]
@@ -289,33 +290,23 @@ def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> 
         past.print_refused()
     for policy in policies:
         if policy.only_named:
-            show(f"{policy.name}: only an event that names a task runs it, so it could not be tried.", "")
+            show(f"{policy.name}: only {runners(policy)} runs it, so it could not be tried.", "")
         elif policy.triggers:
-            triggers = " or ".join(policy.triggers)
-            show(f"{policy.name}: only {triggers} runs it; it was tried as if every timer did.", "")
+            show(f"{policy.name}: only {runners(policy)} runs it; it was tried as if every timer did.", "")
 
 
 def _show_objections(name: str, objections: Iterable[str], stream: TextIO | None = None) -> None:
     heading = Text(f"{name} should not be approved as it is:", BAD)
-    show(heading, *(f"- {printable(objection)}" for objection in objections), stream=stream)
+    show(heading, *(f"- {objection}" for objection in objections), stream=stream)
 
 
 def _ask(objections: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The policies that a person approves: those without objections by a yes, the others by their names."""
     sound = [name for name, why in objections.items() if not why]
-    if sound and _answer(f"Approve {', '.join(sound)}? [y/N] ").lower() in ("y", "yes"):
+    if sound and ask(f"Approve {', '.join(sound)}? [y/N]").lower() in ("y", "yes"):
         yield from sound
     for name, why in objections.items():
         if why:
             _show_objections(name, why)
-            if _answer("To approve it all the same, type its name: ") == name:
+            if ask("To approve it all the same, type its name:") == name:
                 yield name
-
-
-def _answer(question: str) -> str:
-    """The answer from standard input; empty where there is none."""
-    try:
-        return input(question).strip()
-    except (EOFError, RuntimeError):  # at its end, or closed
-        print_line("")
-        return ""

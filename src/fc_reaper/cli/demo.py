@@ -83,7 +83,7 @@ def demo() -> int:
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
     confirmed = [line for line in reaper.log.values() if line.event == "confirmed" and not line.detail]
     for line in confirmed[:1]:
-        show("", 'One line of its log answers "why mine?":', wrapped_json(line.fields(), WIDTH))
+        show("", 'One line of its log answers "why mine?":', *wrapped_json(line.fields(), WIDTH).splitlines())
     score = score_of(reaper)
     show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
     show("Counted from the journal of the emulator.", "")

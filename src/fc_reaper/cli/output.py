@@ -1,15 +1,18 @@
 """What commands read and write: tables, JSON, error lines and files; and what a signal does meanwhile.
 
 Results go to standard output, everything else to standard error. Tables are 80 columns wide where the
-terminal does not say otherwise, and coloured on a terminal only.
+terminal does not say otherwise, and coloured on a terminal only. Text from outside must not steer a terminal:
+`show`, `table`, `print_line`, `print_error` and `ask` make everything printable, and JSON has escapes.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -19,13 +22,14 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from types import FrameType
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fc_reaper import names
 from fc_reaper.backtest.history import Refused
 from fc_reaper.errors import CloudError, ReaperError
 from fc_reaper.log_lines import ListFailed, TaskLine
@@ -49,13 +53,78 @@ class CommandError(ReaperError):
 
 
 def print_line(text: str, stream: TextIO | None = None) -> None:
-    """Write *text* and a line break to *stream*, standard output by default.
+    """Write the lines of *text*, made printable, to *stream*, standard output by default.
 
     Raises:
         CommandError: standard output cannot be written, for example because the disk is full.
     """
-    stream = stream or sys.stdout
-    fault = _write(stream, f"{text}\n")
+    _print("\n".join(map(printable, f"{text}\n".split("\n"))), stream or sys.stdout)
+
+
+def print_json(value: BaseModel | Mapping[str, Any]) -> None:
+    """Write one JSON object, with any models in it, on one line to standard output."""
+    text = json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True))
+    _print(f"{text}\n", sys.stdout)
+
+
+def print_error(*texts: str) -> None:
+    """Write each line of *texts* to standard error."""
+    for line in (line for text in texts for line in text.splitlines()):
+        print_line(f"fc-reaper: {line}", sys.stderr)
+
+
+def ask(question: str) -> str:
+    """Put a question on standard output; return the answer from standard input, empty where there is none."""
+    _print(f"{printable(question)} ", sys.stdout)
+    try:
+        return input().strip()
+    except (EOFError, RuntimeError):  # at its end, or closed
+        print_line("")
+        return ""
+
+
+def printable(text: str) -> str:
+    """*text* on one line, with escapes for what could steer the terminal or change the direction of text."""
+    return names.printable(text, 1_000_000)
+
+
+def printable_json(text: str) -> str:
+    """*text*, which is JSON in lines, with escapes for all that is not printable."""
+    if text.isascii():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
+
+
+def as_typed(*words: str) -> str:
+    """The command line of fc-reaper with these words, as it works where this process was started."""
+    started = Path(sys.argv[0])
+    program = ["fc-reaper"]
+    if started.parts[-2:] == ("fc_reaper", "__main__.py"):
+        program = [sys.executable, "-m", "fc_reaper"]
+    elif started.name == "fc-reaper" and shutil.which("fc-reaper") != str(started):
+        program = [str(started)]
+    return shlex.join([*program, *words])
+
+
+class LogStream(io.StringIO):
+    """Passes log lines on to a stream without ever raising, so that a run does not end in the middle.
+
+    `fault` says why they were not all written, None if they were.
+    """
+
+    def __init__(self, through: TextIO) -> None:
+        super().__init__()
+        self.fault: str | None = None
+        self._through = through
+
+    def write(self, text: str) -> int:
+        """Write *text*, which is JSON, and flush it."""
+        self.fault = self.fault or _write(self._through, printable_json(text))
+        return len(text)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    fault = _write(stream, text)
     if fault is not None and stream is sys.stdout:
         raise CommandError(f"standard output: {fault}", Exit.ATTENTION)
 
@@ -72,39 +141,6 @@ def _write(stream: TextIO, text: str) -> str | None:
         os.close(nowhere)
         return None if isinstance(error, BrokenPipeError) else error.strerror or str(error)
     return None
-
-
-class LogStream(io.StringIO):
-    """Passes log lines on to a stream without ever raising, so that a run does not end in the middle.
-
-    `fault` says why they were not all written, None if they were.
-    """
-
-    def __init__(self, through: TextIO) -> None:
-        super().__init__()
-        self.fault: str | None = None
-        self._through = through
-
-    def write(self, text: str) -> int:
-        """Write *text* and flush it."""
-        self.fault = self.fault or _write(self._through, text)
-        return len(text)
-
-
-def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Write one JSON object, with any models in it, on one line to standard output."""
-    print_line(json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True)))
-
-
-def print_error(*texts: str) -> None:
-    """Write each line of *texts* to standard error."""
-    for line in (line for text in texts for line in text.splitlines()):
-        print_line(f"fc-reaper: {printable(line)}", sys.stderr)
-
-
-def printable(text: str) -> str:
-    """*text* on one line without control characters: text from outside must not steer the terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def advice_for(failures: Iterable[CloudError | Refused | ListFailed | TaskLine]) -> list[str]:
@@ -143,13 +179,14 @@ def console(stream: TextIO) -> Console:
 
 
 def show(*things: Table | Text | str, stream: TextIO | None = None) -> None:
-    """Print tables and texts one below the other."""
-    screen = console(stream or sys.stdout)
+    """Print tables, lines and texts one below the other; a line break within one is made printable."""
+    stream = stream or sys.stdout
+    screen = console(stream)
     with screen.capture() as drawn:
         for thing in things:
-            screen.print(thing)
+            screen.print(thing if isinstance(thing, Table) else _cell(thing))
     # Not through rich, which ends the program when the reader of a pipe has gone.
-    print_line("\n".join(line.rstrip() for line in drawn.get().splitlines()), cast("TextIO", screen.file))
+    _print("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()), stream)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Text | str]], *, right: Sequence[str] = ()) -> Table:
@@ -158,8 +195,16 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Text | str]], *, right: 
     for head in heads:
         drawn.add_column(head, justify="right" if head in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+        drawn.add_row(*map(_cell, row))
     return drawn
+
+
+def _cell(text: Text | str) -> Text:
+    """*text* as it may be shown, in its styles."""
+    if isinstance(text, str):
+        return Text(printable(text))
+    pieces = text.render(console(sys.stdout), end="")
+    return Text.assemble(*((printable(piece.text), piece.style or "") for piece in pieces))
 
 
 def short(service: str | None, name: str, qualifier: str) -> str:
@@ -237,25 +282,25 @@ def check_writable(name: str, *, force: bool = False) -> None:
         raise CommandError(f"{name}: there is no folder {folder}; create it first")
 
 
-def write_file(name: str, text: str, *, force: bool = False) -> None:
+def write_file(name: str, text: str, *, force: bool = False, private: bool = True) -> None:
     """Write *text* whole or not at all.
 
     Raises:
         CommandError: as in `new_file`.
     """
-    with new_file(name, force=force) as file:
+    with new_file(name, force=force, private=private) as file:
         file.write(text)
 
 
 @contextmanager
-def new_file(name: str, *, force: bool = False, private: bool = False) -> Iterator[TextIO]:
+def new_file(name: str, *, force: bool = False, private: bool = True) -> Iterator[TextIO]:
     """Open a text file that appears whole once the block has ended, and not at all if the block fails.
 
-    A symbolic link is followed, and an existing file keeps its permissions. A *private* new file is readable
-    by its owner only. The block must do nothing with files but write to this one.
+    A symbolic link is followed, and an existing file keeps its permissions. A new file is readable by its
+    owner only, unless it is not *private*. The block must do nothing with files but write to this one.
 
     Raises:
-        CommandError: as in `check_writable`, or the file cannot be written.
+        CommandError: as in `check_writable`, or the file cannot be written; exit code 1 if the disk is full.
     """
     check_writable(name, force=force)
     path = Path(os.path.realpath(name))
@@ -272,8 +317,10 @@ def new_file(name: str, *, force: bool = False, private: bool = False) -> Iterat
             path.open("x").close()  # reserves the name: no other process can create the file from here on
         beside.replace(path)
     except (OSError, UnicodeError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC
         why = getattr(error, "strerror", None) or error
-        raise CommandError(f"{name}: it cannot be written: {why}") from None
+        code = Exit.ATTENTION if full else Exit.REFUSED
+        raise CommandError(f"{name}: it cannot be written: {why}", code) from None
     finally:
         beside.unlink(missing_ok=True)
 

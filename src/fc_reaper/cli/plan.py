@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from shlex import join
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from rich.table import Table
@@ -20,6 +19,7 @@ from fc_reaper.cli.output import (
     STRONG,
     CommandError,
     advice_for,
+    as_typed,
     check_writable,
     counted,
     format_seconds,
@@ -27,7 +27,6 @@ from fc_reaper.cli.output import (
     print_error,
     print_json,
     print_line,
-    printable,
     progress,
     short,
     show,
@@ -64,6 +63,7 @@ _DUE = {
     "spared": "no longer due",
     "margin": "no time left",
     "clock": "clocks differ",
+    "unreadable": "could not be read",
 }
 
 
@@ -127,7 +127,8 @@ def plan(
         if out != "-" and not as_json:
             given = (("--policy", policy), ("--endpoint", endpoint), ("--api-version", api_version))
             options = [word for option in given if option[1] is not None for word in option if word]
-            print_line("\n".join(_written(made, out, options)))
+            apply = as_typed("apply", out, *options, "--enforce")
+            print_line("\n".join(_written(made, out, made.withheld(file), apply)))
     failures = lines.of("list_failed")
     print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
     print_error(*advice_for(failures))
@@ -178,13 +179,23 @@ def every_timer(policies: Iterable[Policy]) -> bytes:
     return json.dumps(timers).encode()
 
 
-def _written(made: Plan, name: str, options: Sequence[str]) -> Iterator[str]:
-    now = sum(task.fate == "would_stop" for task in made.tasks)
+def _written(made: Plan, name: str, withheld: Mapping[str, str], apply: str) -> Iterator[str]:
+    tasks = [task for task in made.tasks if task.policy not in withheld and task.fate != "spared"]
+    now = sum(task.fate == "would_stop" for task in tasks)
     yield f"Written to {name}: {counted(len(made.tasks), 'task')}, {now} to be stopped by the first apply."
-    yield from (f"{policy} is halted, so apply will stop none of its tasks." for policy in made.policy.halted)
+    for policy in sorted({task.policy for task in made.tasks} & withheld.keys()):
+        yield f"apply will stop no task of {policy}: {withheld[policy]}."
     if not made.complete:
         yield "It is not complete: not everything could be listed."
-    yield f"Review it, then within an hour: {join(['fc-reaper', 'apply', name, *options, '--enforce'])}"
+    if tasks:
+        yield f"Review it, then within an hour: {apply}"
+
+
+def runners(policy: Policy) -> str:
+    """What runs *policy*, in words: `a timer or an event that names the task`."""
+    words = {"timer": "a timer", "alert": "an alert", "command": "a command"}
+    words["task"] = "an event that names the task"
+    return " or ".join(words.get(one, f"the {one.replace(':', ' ')}") for one in policy.triggers)
 
 
 # Tables.
@@ -195,20 +206,20 @@ def show_plan(finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
     tasks = sorted(finished.result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     for policy in dict.fromkeys(task.policy for task in tasks):
         its = [task for task in tasks if task.policy == policy]
-        show(Text.assemble((policy or "", STRONG), f": {printable(its[0].reason)}"), _due(its), "")
+        show(Text.assemble((policy or "", STRONG), f": {its[0].reason}"), _due(its), "")
     others = lines.of(*_NOT_DUE)
     if others:
         show("Not due, for your information:", _not_due(others[:_SHOWN]))
         if len(others) > _SHOWN:
-            show(f"... and {len(others) - _SHOWN} more; fc-reaper invoke --dry-run logs them")
+            show(f"... and {len(others) - _SHOWN} more")
         show("")
     show(*_totals(finished.result), *notices(lines, budgets=True))
     for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
-        show(f"{line.event}: {printable(line.why)}.")
+        show(f"{line.event}: {line.why}.")
     requests = finished.trigger.requests
     for one in policies:
         if not any(one.fits_trigger(request.kind, request.name) for request in requests):
-            show(f"{one.name} did not run: only {' or '.join(one.triggers)} runs it.")
+            show(f"{one.name} was not evaluated: only {runners(one)} runs it.")
     show("This was a dry run; nothing was touched.")
 
 
@@ -224,8 +235,9 @@ def _due(tasks: Iterable[ResultTask]) -> Table:
 
 def _fate(task: ResultTask) -> Text:
     if task.event == "stop_failed":
-        return Text(printable(f"{task.detail or 'failed'}: {task.error_code}"), BAD)
-    word = "spared by holdout" if task.detail == HELD_OUT else _DUE[task.why or task.event]
+        return Text(f"{task.detail or 'failed'}: {task.error_code}", BAD)
+    name = task.why or task.event
+    word = "spared by holdout" if task.detail == HELD_OUT else _DUE.get(name, name)
     return Text(word, STRONG if task.event == "would_stop" else SOFT)
 
 
@@ -236,7 +248,7 @@ def _not_due(lines: Iterable[TaskLine]) -> Table:
             short(line.service, line.function, line.qualifier),
             line.policy or "-",
             format_seconds(line.age_s),
-            f"{_NOT_DUE[line.event]}: {printable(line.reason)}",
+            f"{_NOT_DUE[line.event]}: {line.reason}",
         )
         for line in lines
     )
@@ -256,7 +268,7 @@ def _totals(result: Result) -> Iterator[str]:
     if counts.stuck:
         yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
     if result.unmatched:
-        yield f"Targets that fit no function in task mode: {printable(', '.join(result.unmatched))}."
+        yield f"Targets that fit no function in task mode: {', '.join(result.unmatched)}."
     if result.partial:
         yield "The run ended early: not everything was listed."
 
@@ -271,14 +283,14 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
     What only the budget of one run leaves is among them if *budgets*.
     """
     for line in lines.of("halted"):
-        yield f"{line.policy} is halted: {printable(line.why)}."
+        yield f"{line.policy} is halted: {line.why}."
     for line in lines.of("budget_spent"):
         if line.why:
-            yield f"{line.policy}: {line.due} due, {line.allowed} may be stopped now ({printable(line.why)})."
+            yield f"{line.policy}: {line.due} due, {line.allowed} may be stopped now ({line.why})."
         elif budgets:
             yield f"{line.policy}: {line.due} due, its budget is {line.allowed}/run; the rest waits."
     for line in lines.of("not_approved"):
-        yield f"{line.policy} is not approved, so it only reports: {printable(line.why)}."
+        yield f"{line.policy} is not approved, so it only reports: {line.why}."
 
 
 def not_listed(line: ListFailed) -> str:
