@@ -16,17 +16,16 @@ from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
 from fc_reaper.models import Exit
 from fc_reaper.policy import PolicyFile
-from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.settings import (
     Context,
     Credentials,
     Settings,
     read_context,
     read_credentials,
+    read_policy,
     read_settings,
-    refuse_foreign_targets,
-    refuse_no_time,
-    refuse_unknown_self,
+    read_unapproved,
+    refuse_targets,
 )
 from fc_reaper.sweep.context import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Pool
@@ -105,7 +104,8 @@ def run(
         settings = read_settings(dependencies.env, context)
     except SettingsError as error:
         refused = error
-    trigger = parse_event(event, own_account(dependencies.env, context))
+    own = OwnAccount() if settings is None else OwnAccount(settings.region, settings.account_id)
+    trigger = parse_event(event, own)
     enforces = settings is not None and settings.mode == "enforce" and not trigger.dry_run
     log = JsonLog(
         dependencies.stream,
@@ -119,12 +119,23 @@ def run(
     )
     report = Report(log, settings, shown=dependencies.shown)
     try:
-        if settings is None:
+        try:
+            if settings is None:
+                raise refused or SettingsError("there are no settings")
+            policy = approved or (planned_run.policy if planned_run else read_policy(settings))
+            unapproved = {} if approved else read_unapproved(settings, policy)
+            credentials = _start(trigger, policy, context, settings, dependencies, log)
+        finally:
             for note in trigger.notes:
                 report.note(*note)
-            raise refused or SettingsError("there are no settings")
-        end = began + settings.time_left
-        _sweep(trigger, context, settings, dependencies, report, planned_run, approved, end)
+        if unapproved:
+            for name, why in unapproved.items():
+                log("not_approved", policy=name, why=why)
+            policy = policy.report_only(unapproved)
+        if trigger.requests:
+            _sweep(trigger, policy, credentials, settings, dependencies, report, planned_run, began)
+        else:
+            report.exit = Exit.REFUSED if trigger.refused else Exit.DONE
     except (SettingsError, PolicyError) as error:
         report.errors += str(error).splitlines()
         report.exit = Exit.REFUSED
@@ -135,50 +146,50 @@ def run(
     return RunResult(report.finish(duration), report.exit, report.curable, trigger)
 
 
-def own_account(env: Mapping[str, str], context: Context) -> OwnAccount:
-    """The region and account that the function belongs to; an alert about others is ignored."""
-    region = env.get("FC_REGION") or context.region or None
-    account = env.get("FC_ACCOUNT_ID") or context.account_id or None
-    return OwnAccount(region=region, account=account)
+def _start(
+    trigger: Trigger,
+    policy: PolicyFile,
+    context: Context,
+    settings: Settings,
+    dependencies: Dependencies,
+    log: JsonLog,
+) -> Credentials:
+    """Log that the run starts, and return the keys that it uses.
+
+    Raises:
+        SettingsError: with these settings it cannot start.
+    """
+    if settings.timeout <= settings.margin / 1000:
+        raise SettingsError(
+            f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
+            f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
+        )
+    refuse_targets(settings, policy, enforce=settings.mode == "enforce")
+    credentials = read_credentials(dependencies.env, context)
+    log(
+        "run_started",
+        targets=sorted({str(target) for one in policy.policies for target in one.targets}),
+        policies=[one.name for one in policy.policies],
+        requests=[
+            {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
+            for one in trigger.requests
+        ],
+        dry_run_asked=trigger.dry_run,
+    )
+    return credentials
 
 
 def _sweep(
     trigger: Trigger,
-    context: Context,
+    policy: PolicyFile,
+    credentials: Credentials,
     settings: Settings,
     dependencies: Dependencies,
     report: Report,
     planned_run: PlannedRun | None,
-    approved: PolicyFile | None,
-    end: float,
+    began: float,
 ) -> None:
     log = report.log
-    try:
-        refuse_no_time(settings)
-        policy = approved or (planned_run.policy if planned_run else read_policy(settings))
-        refuse_foreign_targets(settings, policy)
-        refuse_unknown_self(settings, policy)
-        unapproved = {} if approved else read_unapproved(settings, policy)
-        credentials = read_credentials(dependencies.env, context)
-        log(
-            "run_started",
-            targets=sorted({str(target) for one in policy.policies for target in one.targets}),
-            policies=[one.name for one in policy.policies],
-            requests=[
-                {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
-                for one in trigger.requests
-            ],
-            dry_run_asked=trigger.dry_run,
-        )
-    finally:
-        for note in trigger.notes:
-            report.note(*note)
-    for name, why in unapproved.items():
-        log("not_approved", policy=name, why=why)
-    policy = policy.report_only(unapproved)
-    if not trigger.requests:
-        report.exit = Exit.REFUSED if trigger.refused else Exit.DONE
-        return
     cloud = dependencies.connect(settings, credentials, log.bound["run_id"], report.called)
     sweep = Sweep(
         SweepContext(
@@ -191,7 +202,7 @@ def _sweep(
             dependencies.random,
             dependencies.interrupted,
             enforce=log.bound["mode"] == "enforce",
-            end=end,
+            end=began + settings.timeout - settings.margin / 1000,
         )
     )
     if planned_run is None:

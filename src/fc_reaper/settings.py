@@ -1,11 +1,14 @@
-"""The settings of a run: variables of the environment, and what the platform's context adds to them.
+"""The settings of a run: the environment, the platform's context, and the policy and lock that they name.
 
-All of it is read anew at each invocation, since an instance lives longer than its keys.
+All of it is read anew at each invocation, since an instance lives longer than its keys. What was read before
+is not parsed again.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path, PurePath
 from random import random
 from typing import Annotated, Any, Literal
 
@@ -15,13 +18,15 @@ from pydantic_core.core_schema import ValidationInfo
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
-from fc_reaper.errors import SettingsError
+from fc_reaper.errors import Issue, PolicyError, SettingsError
 from fc_reaper.models import Credentials as Credentials
 from fc_reaper.models import Millis
 from fc_reaper.names import nearest
-from fc_reaper.policy import PolicyFile
+from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.policy.lock import Lock, load_lock, unapproved
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
+from fc_reaper.rules.rules import RULES, Rule
 from fc_reaper.rules.target import Target, parse_target
 
 Mode = Literal["dry-run", "enforce"]
@@ -34,17 +39,11 @@ class _FromPlatform(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
 
 
-class OwnFunction(_FromPlatform):
-    """The reaper's own function. `timeout` is in seconds, None where the platform does not say."""
+class Own(_FromPlatform):
+    """The reaper's own function, or its service in FC 2.0. `timeout` is in seconds; None: not said."""
 
     name: str | None = None
     timeout: float | None = None
-
-
-class OwnService(_FromPlatform):
-    """The reaper's own service, in FC 2.0."""
-
-    name: str | None = None
 
 
 class Context(_FromPlatform):
@@ -59,8 +58,8 @@ class Context(_FromPlatform):
     region: str | None = None
     account_id: str | None = None
     credentials: Credentials | None = None
-    function: OwnFunction | None = None
-    service: OwnService | None = None
+    function: Own | None = None
+    service: Own | None = None
 
 
 def _rate(text: str) -> tuple[int, float]:
@@ -70,33 +69,27 @@ def _rate(text: str) -> tuple[int, float]:
     return int(match[1]), 1.0 if match[2] == "s" else 60.0
 
 
-def _is_true(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("write true or false")
-    return text == "true"
+def _either(no: str, yes: str) -> PlainValidator:
+    def read(text: str) -> bool:
+        if text not in (no, no.lower(), yes, yes.lower()):
+            raise ValueError(f"write {yes} or {no}")
+        return text.lower() == yes.lower()
+
+    return PlainValidator(read)
 
 
-def _is_debug(text: str) -> bool:
-    if text.upper() not in ("DEBUG", "INFO"):
-        raise ValueError("write INFO or DEBUG")
-    return text.upper() == "DEBUG"
-
-
-def _own_target(text: str) -> Target:
-    """The reaper's own function, under every qualifier."""
-    return parse_target(text.partition("@")[0])
-
-
-def _up_to(most: int) -> Callable[[str], int]:
+def _up_to(most: int) -> PlainValidator:
     def read(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
             raise ValueError(f"write a whole number from 1 to {most}")
         return int(text)
 
-    return read
+    return PlainValidator(read)
 
 
 _Length = Annotated[Millis, PlainValidator(parse_duration)]
+_OwnTarget = Annotated[Target | None, PlainValidator(lambda text: parse_target(text.partition("@")[0]))]
+"""The reaper's own function, under every qualifier."""
 
 
 class Settings(BaseModel):
@@ -113,17 +106,17 @@ class Settings(BaseModel):
     api_version: Literal["2021-04-06", "2016-08-15", "2023-03-30"] = Field(
         "2021-04-06", alias="REAPER_API_VERSION"
     )
-    insecure: Annotated[bool, PlainValidator(_is_true)] = Field(False, alias="REAPER_INSECURE")
+    insecure: Annotated[bool, _either("false", "true")] = Field(False, alias="REAPER_INSECURE")
     endpoint: str | None = Field(None, alias="REAPER_ENDPOINT")
     started_time: StartedTime = Field("unknown", alias="REAPER_STARTED_TIME")
     rate: Annotated[tuple[int, float], PlainValidator(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
-    concurrency: Annotated[int, PlainValidator(_up_to(256))] = Field(16, alias="REAPER_CONCURRENCY")
+    concurrency: Annotated[int, _up_to(256)] = Field(16, alias="REAPER_CONCURRENCY")
     margin: _Length = Field(10_000, alias="REAPER_MARGIN")
     stuck_after: _Length = Field(180_000, alias="REAPER_STUCK_AFTER")
     interval: _Length = Field(300_000, alias="REAPER_INTERVAL")
-    ourselves: Annotated[Target | None, PlainValidator(_own_target)] = Field(None, alias="REAPER_SELF")
-    verbose: Annotated[bool, PlainValidator(_is_debug)] = Field(False, alias="REAPER_LOG_LEVEL")
-    log_tasks: Annotated[int, PlainValidator(_up_to(1_000_000))] = Field(100, alias="REAPER_LOG_TASKS")
+    ourselves: _OwnTarget = Field(None, alias="REAPER_SELF")
+    verbose: Annotated[bool, _either("INFO", "DEBUG")] = Field(False, alias="REAPER_LOG_LEVEL")
+    log_tasks: Annotated[int, _up_to(1_000_000)] = Field(100, alias="REAPER_LOG_TASKS")
     account_id: str | None = Field(None, alias="FC_ACCOUNT_ID")
     region: str | None = Field(None, alias="FC_REGION")
     folder: Path = Field(Path(), alias="FC_FUNC_CODE_PATH")
@@ -147,11 +140,6 @@ class Settings(BaseModel):
         """The statuses that the API version may not know in a list."""
         return frozenset(("Dequeued",) if self.api_version == "2021-04-06" else ())
 
-    @property
-    def time_left(self) -> float:
-        """Seconds that a run may take: the function's timeout without the margin."""
-        return self.timeout - self.margin / 1000
-
 
 def read_context(given: Any) -> Context:
     """Read the platform's context; None is one in which everything is absent.
@@ -172,18 +160,44 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     Raises:
         SettingsError: one line for each variable that is unknown or has an unusable value, all in one go.
     """
+    function = env.get("FC_FUNCTION_NAME") or (context.function and context.function.name)
+    service = env.get("FC_SERVICE_NAME") or (context.service and context.service.name)
     given = {
-        "REAPER_SELF": _own_name(env, context),
+        "REAPER_SELF": f"{service}/{function}" if service and function else function,
         "FC_ACCOUNT_ID": env.get("FC_ACCOUNT_ID") or context.account_id,
         "FC_REGION": env.get("FC_REGION") or context.region,
         "FC_FUNC_CODE_PATH": env.get("FC_FUNC_CODE_PATH"),
         "timeout": context.function and context.function.timeout,
-        **{name: value for name, value in env.items() if value and name.upper().startswith(_PREFIX)},
+        **{name: value for name, value in env.items() if name.upper().startswith(_PREFIX) and value},
     }
+    return _settings(tuple((name, value) for name, value in given.items() if value))
+
+
+@lru_cache(maxsize=2)
+def _settings(given: tuple[tuple[str, Any], ...]) -> Settings:
     try:
-        return Settings.model_validate({name: value for name, value in given.items() if value})
+        return Settings.model_validate(dict(given))
     except ValidationError as error:
         raise SettingsError("\n".join(map(_fault, error.errors()))) from None
+
+
+def _fault(error: ErrorDetails) -> str:
+    name, given, ctx = str(error["loc"][0]), error["input"], error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        known = [
+            alias
+            for field in Settings.model_fields.values()
+            if (alias := field.alias or "").startswith(_PREFIX)
+        ]
+        near = nearest(name[len(_PREFIX) :], [alias[len(_PREFIX) :] for alias in known], cutoff=0.6)
+        write = f"did you mean {_PREFIX}{near}?" if near else f"write one of {', '.join(known)}"
+        if re.search("DRY|ENFORCE", name.upper()):
+            write = "write REAPER_MODE=dry-run or REAPER_MODE=enforce"
+        return f"{name} is not a setting; {write}"
+    if name == "REAPER_ENDPOINT":  # Its value is not repeated: it may hold a password.
+        return f"{name}: {ctx['error']}"
+    choices = str(ctx.get("expected", "")).replace("'", "")
+    return f"{name} is {given!r}; {f'write {choices}' if choices else ctx.get('error', error['msg'])}"
 
 
 def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
@@ -250,71 +264,105 @@ def connect(
     )
 
 
-def refuse_no_time(settings: Settings) -> None:
-    """Refuse a run whose margin leaves no time for anything.
+def refuse_targets(settings: Settings, policy: PolicyFile, *, enforce: bool) -> None:
+    """Refuse targets that the API version cannot name, or by which an enforcing run might stop the reaper.
 
     Raises:
-        SettingsError: the function's timeout is not longer than the margin.
+        SettingsError: the version is that of FC 3.0 and a target has a service; or `ourselves` is unknown and
+            a stop policy's target has a pattern for the function.
     """
-    if settings.time_left <= 0:
-        raise SettingsError(
-            f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
-            f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
-        )
+    for one in policy.policies:
+        for target in one.targets:
+            if settings.api_version == "2023-03-30" and target.service is not None:
+                raise SettingsError(
+                    f"target {target} has a service, and REAPER_API_VERSION 2023-03-30 knows none; "
+                    "leave the variable out: targets without a service use 2023-03-30 anyway"
+                )
+            if enforce and settings.ourselves is None and one.stops and target.names_a_glob:
+                raise SettingsError(
+                    f"target {target} may mean the reaper itself, whose name is unknown here; "
+                    "set REAPER_SELF to [service/]function, or write the targets out"
+                )
 
 
-def refuse_foreign_targets(settings: Settings, policy: PolicyFile) -> None:
-    """Refuse targets that the chosen API version cannot name.
+def read_policy(settings: Settings) -> PolicyFile:
+    """Load the policy that the settings name: a path, or the text itself when it holds a newline.
 
     Raises:
-        SettingsError: the version is that of FC 3.0, which has no services, and a target has one.
+        PolicyError: it is missing, unreadable or wrong, or its examples fail.
     """
-    with_service = [t for p in policy.policies for t in p.targets if t.service is not None]
-    if settings.api_version == "2023-03-30" and with_service:
-        raise SettingsError(
-            f"target {with_service[0]} has a service, and REAPER_API_VERSION 2023-03-30 knows none; "
-            "leave the variable out: targets without a service use 2023-03-30 anyway"
-        )
+    source, text = "REAPER_POLICY", settings.policy
+    if "\n" not in settings.policy:
+        found_text = _text(settings.folder / settings.policy, settings.policy)
+        if found_text is None:
+            what, remedy = "there is no such file", "set REAPER_POLICY or --policy"
+            raise PolicyError(Issue(settings.policy, None, None, what, remedy))
+        source, text = settings.policy, found_text
+    found = _policy(text, source, tuple(RULES.values()))
+    if isinstance(found, PolicyFile):
+        return found
+    raise PolicyError(*found)
 
 
-def refuse_unknown_self(settings: Settings, policy: PolicyFile) -> None:
-    """Refuse to enforce patterns that may match the reaper itself while its name is unknown.
+@lru_cache(maxsize=2)
+def _policy(text: str, source: str, rules: tuple[type[Rule], ...]) -> PolicyFile | tuple[Issue, ...]:
+    """The file that *text* makes with these *rules*, or what is wrong with it, its examples included."""
+    try:
+        file = load_policy(text, source=source)
+    except PolicyError as error:
+        return error.issues
+    if any(policy.examples for policy in file.policies):
+        from fc_reaper.evaluator.examples import failing
+
+        return tuple(failing(file)) or file
+    return file
+
+
+def read_lock(settings: Settings) -> Lock | None:
+    """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
+
+    Where the policy is a link with no lock beside it, the one beside the file that it points to counts.
 
     Raises:
-        SettingsError: a stop policy's target has a pattern for the function, and `ourselves` is unknown.
+        PolicyError: it is there and cannot be used. No stop policy is approved by it.
     """
-    if settings.mode != "enforce" or settings.ourselves is not None:
-        return
-    patterns = [t for p in policy.policies if p.stops for t in p.targets if t.names_a_glob]
-    if patterns:
-        raise SettingsError(
-            f"target {patterns[0]} may mean the reaper itself, whose name is unknown here; "
-            "set REAPER_SELF to [service/]function, or write the targets out"
-        )
+    if "\n" in settings.policy:
+        return None
+    policy = settings.folder / settings.policy
+    sources = [str(PurePath(settings.policy).with_name("policy.lock"))]
+    if policy.is_symlink():
+        with suppress(OSError, RuntimeError):  # A link that cannot be followed has no other side.
+            sources.append(str(policy.resolve().with_name("policy.lock")))
+    for source in sources:
+        path = settings.folder / source
+        text = _text(path, source)
+        if text is not None:
+            return load_lock(text, source)
+        if path.is_symlink():
+            what, remedy = "it points to a file that is not there", "run fc-reaper approve"
+            raise PolicyError(Issue(source, None, None, what, remedy))
+    return None
 
 
-def _own_name(env: Mapping[str, str], context: Context) -> str | None:
-    function = env.get("FC_FUNCTION_NAME") or (context.function.name if context.function else None)
-    service = env.get("FC_SERVICE_NAME") or (context.service.name if context.service else None)
-    return f"{service}/{function}" if service and function else function
+def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
+    """Answer why which stop policies of *file* may only report, by name; empty without a lock."""
+    try:
+        lock = read_lock(settings)
+    except PolicyError as error:
+        why = f"the lock cannot be used: {error.issues[0].text}"
+        return {policy.name: why for policy in file.policies if policy.stops}
+    return {} if lock is None else unapproved(file, lock)
 
 
-def _fault(error: ErrorDetails) -> str:
-    name, given, ctx = str(error["loc"][0]), error["input"], error.get("ctx", {})
-    if error["type"] == "extra_forbidden":
-        return f"{name} is not a setting; {_what_to_write(name)}"
-    if name == "REAPER_ENDPOINT":  # Its value is not repeated: it may hold a password.
-        return f"{name}: {ctx['error']}"
-    choices = str(ctx.get("expected", "")).replace("'", "")
-    return f"{name} is {given!r}; {f'write {choices}' if choices else ctx.get('error', error['msg'])}"
-
-
-def _what_to_write(name: str) -> str:
-    if re.search("DRY|ENFORCE", name.upper()):
-        return "write REAPER_MODE=dry-run or REAPER_MODE=enforce"
-    names = [field.alias or "" for field in Settings.model_fields.values()]
-    known = [alias.removeprefix(_PREFIX) for alias in names if alias.startswith(_PREFIX)]
-    near = nearest(name.upper().removeprefix(_PREFIX), known, cutoff=0.6)
-    if near is not None:
-        return f"did you mean {_PREFIX}{near}?"
-    return f"write one of {', '.join(_PREFIX + one for one in known)}"
+def _text(path: Path, source: str) -> str | None:
+    """The text of a file; None if there is none."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what = f"byte {error.start} is not UTF-8"
+        raise PolicyError(Issue(source, line, None, what, "save the file as UTF-8")) from None
+    except OSError as error:
+        raise PolicyError(Issue(source, None, None, f"it cannot be read: {error.strerror}")) from None

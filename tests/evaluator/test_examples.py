@@ -9,10 +9,9 @@ from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.examples import NOW, failing, task_of
 from fc_reaper.models import Task
 from fc_reaper.policy import load_policy
-from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.ages import CLOCKS, age, inconsistency
 from fc_reaper.rules.duration import LONGEST
-from fc_reaper.settings import Context, read_settings
+from fc_reaper.settings import Context, read_policy, read_settings
 from tests.builders import ms
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy

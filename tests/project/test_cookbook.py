@@ -17,10 +17,9 @@ from fc_reaper.events import Request, Selector, parse_event
 from fc_reaper.models import Function, Millis
 from fc_reaper.policy import Example, Matcher, Policy, PolicyFile, load_policy
 from fc_reaper.policy.lint import lint
-from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.rules import Clock, IdRule, RetriesOver, Rule, StatusRule
-from fc_reaper.settings import Context, read_settings
+from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.scanner import queries
 from fc_reaper.sweep.scope import resolve, scope_of
 from tests.project.commands import commands_in, refusal_of

@@ -10,8 +10,7 @@ import pytest
 
 from fc_reaper.errors import PolicyError, SettingsError
 from fc_reaper.models import Exit
-from fc_reaper.policy_files import read_policy
-from fc_reaper.settings import Settings, read_context, refuse_foreign_targets, refuse_no_time
+from fc_reaper.settings import Settings, read_context, read_policy, refuse_targets
 from fc_reaper.settings import read_credentials as credentials_of
 from fc_reaper.settings import read_settings as settings_of
 from tests.emulator_server import Emulator
@@ -215,11 +214,12 @@ def test_a_misspelt_setting_ends_the_run_before_anything_is_listed(cloud: Emulat
     assert operations(cloud) == {}
 
 
-def test_a_timeout_within_the_margin_is_refused() -> None:
+def test_a_timeout_within_the_margin_is_refused(cloud: Emulator) -> None:
     """The platform's default of three seconds leaves no time for anything."""
-    context = SimpleNamespace(function=SimpleNamespace(timeout=3))
-    with pytest.raises(SettingsError, match="timeout"):
-        refuse_no_time(read_settings({}, context))
+    reaped = reap(cloud.endpoint, POLICY, timeout=3)
+    assert reaped.finished.exit is Exit.REFUSED
+    assert "raise the timeout" in reaped.finished.result.errors[0]
+    assert operations(cloud) == {}
 
 
 def test_a_strange_context_is_refused_by_field() -> None:
@@ -234,7 +234,7 @@ def test_the_dialect_of_3_0_has_no_words_for_services() -> None:
     text = "version: 1\npolicies:\n- {name: a, targets: [s/f], match: {running_for: 1h}, stop: slow}\n"
     settings = read_settings({"REAPER_POLICY": text, "REAPER_API_VERSION": "2023-03-30"})
     with pytest.raises(SettingsError, match="2023-03-30"):
-        refuse_foreign_targets(settings, read_policy(settings))
+        refuse_targets(settings, read_policy(settings), enforce=False)
 
 
 def test_a_log_level_may_be_written_in_any_case() -> None:
@@ -257,3 +257,26 @@ def test_a_policy_file_that_cannot_be_used_says_why(tmp_path: Any, content: byte
         (tmp_path / "policy.yaml").write_bytes(content)
     with pytest.raises(PolicyError, match=words):
         read_policy(read_settings({"FC_FUNC_CODE_PATH": str(tmp_path)}))
+
+
+def test_a_text_that_was_read_before_is_not_read_again() -> None:
+    """A warm instance gets the same policy; a change of the text, or of a rule, is seen at once."""
+    one, other = (POLICY.replace("runaway", name) for name in ("one", "other"))
+    first = read_policy(read_settings({"REAPER_POLICY": one}))
+    assert read_policy(read_settings({"REAPER_POLICY": one, "REAPER_MODE": "enforce"})) is first
+    assert read_policy(read_settings({"REAPER_POLICY": other})).policies[0].name == "other"
+
+
+def test_a_policy_file_is_read_anew_when_it_changed(tmp_path: Path) -> None:
+    """Good or bad, and so are its examples."""
+    example = "    examples: [{given: {running_for: 1h}, expect: %s}]\n"
+    settings = read_settings({"FC_FUNC_CODE_PATH": str(tmp_path)})
+    for _ in range(2):
+        for expected in ("stop", "keep"):
+            (tmp_path / "policy.yaml").write_text(POLICY + example % expected, "utf-8")
+            if expected == "keep":
+                assert read_policy(settings).policies[0].examples[0].expect == "keep"
+                continue
+            for _ in range(2):
+                with pytest.raises(PolicyError, match="expected stop, got keep"):
+                    read_policy(settings)

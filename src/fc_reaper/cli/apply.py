@@ -48,9 +48,8 @@ from fc_reaper.log import Fields
 from fc_reaper.log_lines import Lines, ResultTask, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy_files import read_policy
 from fc_reaper.run import PlannedRun, RunResult
-from fc_reaper.settings import Context, read_settings
+from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.executor import REPLACED
 
 _DAY = 86_400.0

@@ -42,9 +42,8 @@ from fc_reaper.models import UNFINISHED, Exit, Function
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
-from fc_reaper.policy_files import read_lock, read_policy
 from fc_reaper.run import RunResult
-from fc_reaper.settings import Context, Settings, read_credentials, read_settings
+from fc_reaper.settings import Context, Settings, read_credentials, read_lock, read_policy, read_settings
 
 _FEW = 4
 """Tasks of a policy's functions from which on a share says something."""

@@ -15,9 +15,8 @@ from fc_reaper.cli import app
 from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
 from fc_reaper.cli.history import load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, STRONG, counted, print_json, short, show, table
-from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.duration import format_duration
-from fc_reaper.settings import Context, read_settings
+from fc_reaper.settings import Context, read_policy, read_settings
 
 _SHOWN = 5
 

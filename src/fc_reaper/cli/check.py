@@ -31,11 +31,10 @@ from fc_reaper.models import STOPPING, Exit, Function, Millis
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
-from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import AGES
 from fc_reaper.rules.fields import CarriedLimit, spell_share
-from fc_reaper.settings import Context, Settings, read_settings, refuse_unknown_self
+from fc_reaper.settings import Context, Settings, read_policy, read_settings, read_unapproved, refuse_targets
 from fc_reaper.sweep.scanner import Query, queries
 from fc_reaper.sweep.scope import resolve, scope_of
 
@@ -307,6 +306,6 @@ def _sentences(report: Report, file: File, settings: Settings) -> Iterator[str]:
     if not report.not_approved and (settings.folder / settings.policy).with_name("policy.lock").exists():
         yield "policy.lock approves every stop policy of the file as it is."
     try:
-        refuse_unknown_self(settings.model_copy(update={"mode": "enforce"}), file)
+        refuse_targets(settings, file, enforce=True)
     except SettingsError as error:
         yield f"To enforce from here: {error}."

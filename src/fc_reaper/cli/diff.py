@@ -28,9 +28,8 @@ from fc_reaper.cli.output import (
 )
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import PolicyFile
-from fc_reaper.policy_files import read_policy
 from fc_reaper.rules.duration import format_duration
-from fc_reaper.settings import Context, Settings, read_settings
+from fc_reaper.settings import Context, Settings, read_policy, read_settings
 
 _ROWS = 20
 """Tasks in a table; the rest is counted."""

@@ -42,11 +42,18 @@ from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Ta
 from fc_reaper.names import check_names
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy_files import read_policy, read_unapproved
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import spell_share
 from fc_reaper.rules.target import parse_target
-from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
+from fc_reaper.settings import (
+    Context,
+    Settings,
+    connect,
+    read_credentials,
+    read_policy,
+    read_settings,
+    read_unapproved,
+)
 from fc_reaper.sweep.scope import is_own
 
 _PATIENCE = 60.0

@@ -32,7 +32,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
-from fc_reaper.settings import Context, Settings, read_credentials, refuse_foreign_targets
+from fc_reaper.settings import Context, Settings, read_credentials, refuse_targets
 from fc_reaper.sweep.scope import is_own
 
 Command = Callable[..., int]
@@ -181,7 +181,7 @@ def load_past(
         past = _from_file(history, records=bool(expressions))
     elif policies:
         for file in files:
-            refuse_foreign_targets(settings, file)
+            refuse_targets(settings, file, enforce=False)
         targets = list(dict.fromkeys(target for policy in policies for target in policy.targets))
         payloads = any(one.needs_payload for one in expressions)
         listing = Listing(targets, payloads=payloads, read=read, records=bool(expressions))

@@ -19,10 +19,9 @@ from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
 from fc_reaper.policy.load import dump_policy, write_yaml
 from fc_reaper.policy.lock import exemptions, spared_by
-from fc_reaper.policy_files import read_lock, read_policy
 from fc_reaper.rules.fields import spelt
 from fc_reaper.rules.rules import RULES
-from fc_reaper.settings import Settings, refuse_unknown_self
+from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
 NAME = "incident"
 _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 5000'
@@ -102,7 +101,7 @@ def make_incident(
     exempt, exempt_from = _standing(settings, env)
     text = dump_policy(file.model_copy(update={"exempt": exempt}))
     file = load_policy(text, source=NAME)
-    refuse_unknown_self(settings.model_copy(update={"mode": "enforce"}), file)
+    refuse_targets(settings, file, enforce=True)
     if exempt_from is None and not exempt:
         print_error("no policy file, so nothing is exempt")
     return Incident(file, text, exempt_from)

@@ -26,15 +26,14 @@ from fc_reaper.cli.output import (
     table,
 )
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.events import Request, Trigger, parse_event
+from fc_reaper.events import OwnAccount, Request, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy_files import read_policy
-from fc_reaper.run import Dependencies, PlannedRun, RunResult, own_account, run
-from fc_reaper.settings import Context, connect, read_settings
+from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
+from fc_reaper.settings import Context, connect, read_policy, read_settings
 from fc_reaper.sweep.scope import Scope, scope_of
 
 _MOST_BYTES = 1_048_577
@@ -125,7 +124,7 @@ def run_local(
 
 
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
-    trigger = parse_event(raw, own_account(env, Context()))
+    trigger = parse_event(raw, OwnAccount(env.get("FC_REGION") or None, env.get("FC_ACCOUNT_ID") or None))
     policies = read_policy(read_settings(env, Context())).policies
     scope = scope_of(trigger.requests, policies)
     notes = (*trigger.notes, *scope.notes)

@@ -39,9 +39,8 @@ from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy_files import read_policy
 from fc_reaper.run import RunResult
-from fc_reaper.settings import Context, read_settings
+from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.report import HELD_OUT
 
 ALL = 1_000_000

@@ -6,6 +6,7 @@ reports. So does every stop policy while an exemption is gone that was there whe
 
 import json
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -177,6 +178,7 @@ def dump_lock(lock: Lock) -> str:
     return _HEAD + write_yaml(lock.model_dump(mode="json"), width=10**6)
 
 
+@lru_cache(maxsize=2)
 def load_lock(text: str, source: str) -> Lock:
     """Read the text of a lock; *source* is how messages call it.
 
@@ -194,9 +196,3 @@ def load_lock(text: str, source: str) -> Lock:
         raise PolicyError(Issue(source, line, spelt(path) or "lock", what, _AGAIN)) from None
     lock._source = source
     return lock
-
-
-def unapproved_by_broken_lock(file: PolicyFile, error: PolicyError) -> dict[str, str]:
-    """Every stop policy of *file*: a lock that cannot be used approves nothing."""
-    why = f"the lock cannot be used: {error.issues[0].text}"
-    return {policy.name: why for policy in file.policies if policy.stops}
