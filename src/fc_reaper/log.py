@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from codecs import lookup
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any, TextIO
@@ -17,6 +20,9 @@ from fc_reaper.clock import Clock
 
 LONGEST_LINE = 32 * 1024
 """Bytes that one log record may have: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
+
+_NO_TEXT = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What ends a line or changes how others are shown: it stays escaped, while all text is UTF-8."""
 
 LEVELS = {
     **dict.fromkeys(("kept", "exempt"), "DEBUG"),
@@ -50,6 +56,8 @@ class JsonLog:
     """Writes lines as JSON to *stream* (None: nowhere), and passes each to *listener*.
 
     *bound* are the fields that every line of a run carries. With *verbose* DEBUG lines are logged as well.
+    There are at most *most* lines of one event for each policy, and as many for none; before the last line
+    `lines_omitted` says how many there would have been.
     """
 
     def __init__(
@@ -58,57 +66,84 @@ class JsonLog:
         clock: Clock,
         *,
         verbose: bool = False,
+        most: int = 100,
         listener: Listener | None = None,
         **bound: Any,
     ) -> None:
         self.verbose = verbose
         self.bound = bound
         self._clock = clock
+        self._most = most
+        self._logged: Counter[tuple[str, str | None]] = Counter()
+        self._omitted: Counter[tuple[str, str | None]] = Counter()
         self._listener = listener
         # Not from logging's registry: no other handlers, levels or filters apply, and none are left behind.
         self._logger = logging.Logger("fc_reaper")
         handler = logging.NullHandler() if stream is None else logging.StreamHandler(stream)
-        handler.setFormatter(_OnlyFields())
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        handler.setFormatter(_OneRecord(json_ensure_ascii=lookup(encoding).name != "utf-8"))
         self._logger.addHandler(handler)
 
-    def __call__(self, event: str, **fields: Any) -> dict[str, Any]:
-        """Log a line for *event* and return it. What is too long for a record is cut in print only."""
-        level = "WARNING" if fields.get("errors") else LEVELS.get(event, "INFO")
+    def __call__(self, event: str, *, warns: bool = False, **fields: Any) -> dict[str, Any]:
+        """Log a line for *event* and return it; what is too long for a record is cut in print only.
+
+        It is a WARNING if it has errors, or *warns*. Nothing is returned for a line that is left out.
+        """
+        level = "WARNING" if warns or fields.get("errors") else LEVELS.get(event, "INFO")
+        if level == "DEBUG" and not self.verbose:
+            return {}
+        if event == "run_finished":
+            for (omitted, of), lines in self._omitted.items():
+                due = lines + self._logged[omitted, of]
+                self("lines_omitted", omitted=omitted, policy=of, due=due, allowed=self._most)
+        elif event != "lines_omitted":
+            policy = fields.get("policy")
+            if self.is_full(event, policy):
+                self.omit(event, policy)
+                return {}
+            self._logged[event, policy] += 1
         now = datetime.fromtimestamp(self._clock.now() / 1000, timezone.utc)
         timestamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         head = {"timestamp": timestamp, "level": level, "event": event, **self.bound}
         line: dict[str, Any] = encodable({**head, **fields})
-        if self.verbose or level != "DEBUG":
-            self._logger.log(getattr(logging, level), fitted(line))
-            if self._listener is not None:
-                self._listener(line)
+        self._logger.log(getattr(logging, level), line)
+        if self._listener is not None:
+            self._listener(line)
         return line
 
+    def is_full(self, event: str, policy: str | None) -> bool:
+        """Whether no more line of *event* may be logged for *policy*."""
+        return self._logged[event, policy] >= self._most
 
-class _OnlyFields(JsonFormatter):
-    """Writes the fields of a line and nothing else; the text of the record is empty."""
-
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Drop what the formatter adds of its own accord."""
-        log_data.pop("message", None)
-        return log_data
+    def omit(self, event: str, policy: str | None, lines: int = 1) -> None:
+        """Count *lines* of *event* that are not logged."""
+        if lines:
+            self._omitted[event, policy] += lines
 
 
-def fitted(fields: dict[str, Any]) -> dict[str, Any]:
-    """Make *fields* fit into one log record by cutting the longest values, and name those in `cut`."""
-    cut: list[str] = []
-    while len(json.dumps(fields)) >= LONGEST_LINE:
-        name = max(fields, key=lambda key: len(json.dumps(fields[key])))
-        fields = {**fields, name: _halved(fields[name])}
-        if name not in cut:
-            cut.append(name)
-            fields["cut"] = cut
-    return fields
+class _OneRecord(JsonFormatter):
+    """Writes the fields of a line, and nothing else, as JSON that fits into one log record.
+
+    The longest values are cut, and named in `cut`.
+    """
+
+    def serialize_log_record(self, log_data: dict[str, Any]) -> str:
+        fields = {name: value for name, value in log_data.items() if name != "message"}
+        cut: list[str] = []
+        while len((text := self._text(fields)).encode()) >= LONGEST_LINE:
+            name = max(fields, key=lambda name: len(self._text(fields[name])))
+            fields[name] = _halved(fields[name])
+            if name not in cut:
+                cut.append(name)
+                fields["cut"] = cut
+        return text
+
+    def _text(self, value: Any) -> str:
+        text = json.dumps(value, ensure_ascii=self.json_ensure_ascii)
+        return text if text.isascii() else _NO_TEXT.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _halved(value: Any) -> Any:
     if isinstance(value, dict):
         return dict(list(value.items())[: len(value) // 2])
-    if isinstance(value, (list, str)):
-        return value[: len(value) // 2]
-    return None
+    return value[: len(value) // 2] if isinstance(value, (list, str)) else None

@@ -168,10 +168,11 @@ class HeldBack(Line):
 
 
 class LinesOmitted(Line):
-    """A policy had more task lines than REAPER_LOG_TASKS; the counts of the run are complete."""
+    """There were more lines of one event than REAPER_LOG_TASKS; the counts of the run are complete."""
 
     event: Literal["lines_omitted"]
-    policy: str | None = Field(description="The policy; null for tasks that no policy decided.")
+    omitted: str = Field(description="The event of the lines that were left out.")
+    policy: str | None = Field(description="The policy that they are about; null for lines about none.")
     due: Count = Field(description="Lines there would have been.")
     allowed: Count = Field(description="Lines there are.")
 

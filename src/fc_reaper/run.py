@@ -111,6 +111,7 @@ def run(
         dependencies.stream,
         dependencies.clock,
         verbose=settings is not None and settings.verbose,
+        most=100 if settings is None else settings.log_tasks,
         listener=dependencies.listener,
         run_id=str(UUID(int=dependencies.random.getrandbits(128), version=4)),
         request_id=context.request_id or "",

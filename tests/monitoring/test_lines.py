@@ -14,7 +14,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.handler import handler
-from fc_reaper.log import LEVELS, JsonLog, fitted
+from fc_reaper.log import LEVELS, JsonLog
 from fc_reaper.log_lines import LINES, Line, Result
 from fc_reaper.models import Function, Task
 from fc_reaper.settings import Context, read_settings
@@ -105,7 +105,10 @@ def test_a_line_without_one_of_its_fields_is_refused(history: History, event: st
 
 def test_a_line_that_was_cut_is_still_one(history: History) -> None:
     """Too long for a record: shortened texts and lists keep their kinds, and `cut` names them."""
-    line = fitted({**history.lines("run_finished")[0], "errors": ["x" * 30_000] * 20})
+    stream = io.StringIO()
+    fields = {**history.lines("run_finished")[0], "errors": ["x" * 30_000] * 20}
+    JsonLog(stream, SYSTEM_CLOCK)(fields.pop("event"), **fields)
+    line = json.loads(stream.getvalue())
     assert line["cut"] == ["errors"]
     must_be_published(line)
 

@@ -33,8 +33,31 @@ def test_lines_beyond_the_limit_are_counted_instead() -> None:
         reaped = reap(cloud.endpoint, policy(budget="50/run"), log_tasks="10")
     (line,) = reaped.logged("lines_omitted")
     assert len(reaped.logged("would_stop")) == 10
+    assert (line["omitted"], line["policy"]) == ("would_stop", "runaway")
     assert (line["due"], line["allowed"]) == (30, 10)
     assert reaped.counts["would_stop"] == 30
+
+
+def test_an_event_cannot_flood_the_log(cloud: Emulator) -> None:
+    """Ten thousand requests that cannot be followed are ten lines, also where the settings are wrong."""
+    event = [{"invocationId": f"gone-{number}"} for number in range(200)]
+    reaped = reap(cloud.endpoint, POLICY, event, log_tasks="10")
+    told = {line["omitted"]: (line["policy"], line["due"]) for line in reaped.logged("lines_omitted")}
+    assert len(reaped.logged("trigger_refused")) == 10
+    assert told == {"trigger_refused": (None, 200)}
+    reaped = reap(cloud.endpoint, POLICY, [3] * 200, log_tasks="none")
+    assert len(reaped.logged("trigger_unrecognised")) <= 100
+    assert reaped.lines[-1]["event"] == "run_finished"
+
+
+def test_functions_that_cannot_be_listed_do_not_flood_the_log(cloud: Emulator) -> None:
+    """One line each, as many as there may be, and a count."""
+    targets = ", ".join(f"media/f{number}@prod" for number in range(12))
+    cloud.faults([{"operation": "*", "times": 99, "status": 403, "code": "AccessDenied"}])
+    reaped = reap(cloud.endpoint, policy(targets=f"[{targets}]"), log_tasks="5")
+    (line,) = reaped.logged("lines_omitted")
+    assert len(reaped.logged("list_failed")) == 5
+    assert (line["omitted"], line["policy"], line["due"]) == ("list_failed", None, 12)
 
 
 def test_a_story_that_was_begun_is_logged_to_its_end() -> None:

@@ -69,11 +69,9 @@ class Report:
         self._refusals: list[str] = []
         self._not_listed: set[Function] = set()
         self._shown = shown
-        self._log_tasks = settings.log_tasks if settings else 0
         self._interval = settings.interval if settings else 0
-        self.room = max(self._log_tasks, shown)
-        self._lines: Counter[str | None] = Counter()
-        self._admitted: set[tuple[Function, str]] = set()
+        self.room = max(settings.log_tasks if settings else 0, shown)
+        self._unlogged: set[tuple[Function, str]] = set()
 
     def note(self, event: str, why: str, part: str) -> None:
         """Log what becomes of a part of the event that starts nothing."""
@@ -120,17 +118,17 @@ class Report:
             self.log(one.verdict.kind.value, **self._fields(one))
 
     def log_task(self, event: str, one: Evaluation, error: CloudError | None = None, **more: Any) -> None:
-        """Log a line about a task, unless its policy has had its lines.
+        """Log a line about a task, unless there are too many.
 
-        A task whose first line was logged gets its later lines too: none is left with only its first.
+        A task whose acceptance was not logged gets no later line either: none is left with only its last.
         """
         policy, key = one.verdict.policy, (one.task.function, one.task.invocation_id)
-        if key not in self._admitted:
-            self._lines[policy] += 1
-            if self._lines[policy] > self._log_tasks:
-                return
-            self._admitted.add(key)
-        self.log(event, **self._fields(one), **more, **_refusal(error))
+        if key in self._unlogged or self.log.is_full(event, policy):
+            self.log.omit(event, policy)
+            if event == "accepted":
+                self._unlogged.add(key)
+        else:
+            self.log(event, **self._fields(one), **more, **_refusal(error))
 
     def accepted(self, outcome: Outcome) -> None:
         """Log a stop that was accepted; it is counted when it has been verified or not."""
@@ -180,12 +178,6 @@ class Report:
         touched = self.counts["accepted"] or self.counts["confirmed"]
         return in_vain and not touched and bool(failures) and all(error.retryable for error in failures)
 
-    def omitted(self) -> None:
-        """Log how many task lines were left out, policy by policy."""
-        for policy, lines in self._lines.items():
-            if lines > self._log_tasks:
-                self.log("lines_omitted", policy=policy, due=lines, allowed=self._log_tasks)
-
     def finish(self, duration: Millis) -> dict[str, Any]:
         """Log the last line of the run, and return its fields with the due tasks."""
         if self.exit is Exit.REFUSED and not self.errors:
@@ -216,7 +208,7 @@ class Report:
             for one in shown:
                 self.log_task("skipped", one, **more)
                 self._collect("skipped", one, more)
-            self._lines[policy] += number - len(shown)
+            self.log.omit("skipped", policy, number - len(shown))
 
     def _collect(self, event: str, due: Evaluation, more: dict[str, Any]) -> None:
         if len(self.tasks) < self._shown:
@@ -243,7 +235,7 @@ class Report:
         }
 
 
-def place_fields(function: Function) -> dict[str, str | None]:
+def place_fields(function: Function) -> dict[str, Any]:
     """The fields that say where a task is; `service` is null in FC 3.0."""
     return {"service": function.service, "function": function.name, "qualifier": function.qualifier}
 

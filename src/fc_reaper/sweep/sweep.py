@@ -90,7 +90,6 @@ class Sweep:
             self._context.cloud.close()
             if self._context.interrupted():
                 self._report.partial = True
-            self._report.omitted()
 
     def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
         """The due tasks that *requests* are about, and the members of concurrency groups."""
