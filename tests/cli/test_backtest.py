@@ -164,7 +164,8 @@ def test_the_runs_may_be_chosen(folder: Path) -> None:
         (["--interval", "5"], "--interval: 5 has no unit"),
         (["--since", "yesterday"], "--since is 'yesterday'; write a day such as"),
         (["--until", "2026-11-18T06:00:00"], "--until is"),
-        (["--since", "2026-11-18T06:00:00Z", "--until", "2026-11-18T05:00:00Z"], "--since is later than"),
+        (["--since", "2026-11-18T06:00:00Z", "--until", "2026-11-18T05:00:00Z"], "no run from --since"),
+        (["--since", "2026-11-18T04:01:00Z", "--until", "2026-11-18T04:04:00Z"], "no run from --since"),
         (
             ["--since", "2026-11-19"],
             "lies in the history, which is of 2026-11-18T00:00:00.000Z to 2026-11-18T09:00:00.000Z",

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.demo import HERE, Attempt, Score, score_of
+from fc_reaper.cli.demo import HERE, Attempt, Score, score_of, show_next
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.policy import load_policy
-from tests.cli.command import COMMAND, Ran, environment, fc_reaper, fc_reaper_process
+from tests.cli.command import COMMAND, Ran, a_policy_file, environment, fc_reaper, fc_reaper_process
 
 TABLE = """\
 task    truth                    careless cron   fc-reaper
@@ -74,10 +74,28 @@ def test_one_log_line_is_shown_as_it_was_written(ran: Ran) -> None:
     assert (line["event"], line["invocation_id"], line["rule"]) == ("confirmed", "job-7", "alive_for")
 
 
-def test_it_ends_with_the_command_to_type_next(ran: Ran) -> None:
-    """Where there is no policy yet, it says so first."""
-    assert ran.out.endswith("  fc-reaper check policy.yaml\n")
-    assert "write a policy.yaml" in ran.out
+@pytest.mark.parametrize(
+    ("policy", "command"), [(False, "schema > policy.schema.json"), (True, "check policy.yaml")]
+)
+def test_it_ends_with_a_command_that_works_as_typed(
+    policy: bool,
+    command: str,
+    ran: Ran,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether there is a policy yet or not."""
+    monkeypatch.chdir(tmp_path)
+    if policy:
+        a_policy_file(tmp_path)
+    show_next()
+    said, typed = capsys.readouterr().out.splitlines()
+    assert (said[:6], typed) == ("Next: ", f"  fc-reaper {command}")
+    assert policy or ran.out.endswith(f"{said}\n{typed}\n")
+    line = typed.replace("fc-reaper", " ".join(COMMAND))
+    done = subprocess.run(line, shell=True, env=environment(), cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_without_the_emulator_one_line_says_how_to_install_it(tmp_path: Path) -> None:

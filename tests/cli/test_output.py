@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import stat
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
-from fc_reaper.cli.output import CommandError, check_writable, interruptible, on_signals, write_file
+from fc_reaper.cli.output import (
+    BAD,
+    CommandError,
+    check_writable,
+    interruptible,
+    on_signals,
+    table,
+    write_file,
+)
+
+
+@pytest.mark.parametrize("cell", [Text("odd\x1b[2J", BAD), Text.assemble(("odd\x1b[2J", BAD))])
+def test_a_cell_keeps_its_style_and_nothing_that_steers_a_terminal(cell: Text) -> None:
+    """However it was made."""
+    shown = io.StringIO()
+    Console(file=shown, force_terminal=True, color_system="standard").print(table(("task",), [(cell,)]))
+    assert "\x1b[1;31modd" in shown.getvalue()
+    assert "\x1b[2J" not in shown.getvalue()
 
 
 def test_a_file_is_written_whole_and_over_another_one_only_by_force(tmp_path: Path) -> None:

@@ -104,13 +104,13 @@ class History(BaseModel):
     payloads: Annotated[bool, Field(exclude=True)] = False
 
 
-def make_history(tasks: Iterable[Task], taken: Millis = 0) -> History:
+def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> History:
     """Make a history; of several records of one task (function, id, request id) the most complete counts.
 
     The history ends with the last moment in a consistent record, or when it was *taken* if that is later:
-    tasks without an end were alive then.
+    tasks without an end were alive then. *known* are other fields of it.
     """
-    history, moments = History(), [taken]
+    history, moments = History(**known), [taken]
     best: dict[tuple[Function, str, str | None], Task] = {}
     for task in tasks:
         history.records += 1

@@ -11,10 +11,10 @@ from typer import Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import Ended, PolicyReplay, Stop, Suggestion, by_outcome, suggest
-from fc_reaper.cli import app
+from fc_reaper.cli import app, output
 from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
 from fc_reaper.cli.history import load_past, minute, with_history_options
-from fc_reaper.cli.output import BAD, STRONG, counted, print_json, short, show, table
+from fc_reaper.cli.output import BAD, STRONG, counted, short, show, table
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
@@ -81,7 +81,7 @@ def backtest(
         shown: dict[str, Any] = {} if suggestions is None else {"suggestions": suggestions}
         for file, replayed in zip(files, replays, strict=True):
             shown |= {"policy": file.source, "replay": replayed, "policies": replayed.policies}
-        print_json({"history": past.history, **shown})
+        output.print_json({"history": past.history, **shown})
         return past.print_refused()
     show(*past.headline(replays[0] if replays else None))
     for replayed in replays:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel
 from rich.text import Text
 from typer import Argument
 
+from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, PolicyFile, environment
 from fc_reaper.cli.explain import keep_text
-from fc_reaper.cli.output import (
-    STRONG,
-    CommandError,
-    counted,
-    print_json,
-    print_line,
-    printable,
-    short,
-    show,
-    table,
-)
+from fc_reaper.cli.output import STRONG, CommandError, counted, printable, short, show, table
 from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.errors import Issue, PolicyError, SettingsError
 from fc_reaper.evaluator.evaluate import compile_policies
@@ -71,17 +62,17 @@ def check(
         file = read_policy(settings)
     except PolicyError as error:
         if as_json:
-            print_json({"valid": False, "findings": list(map(_issue_json, error.issues))})
+            output.print_json({"valid": False, "findings": list(map(_issue_json, error.issues))})
         raise
     warnings = lint(file, settings.api_version)
     report = _report(file, settings)
     if as_json:
         with_lint = [{**_issue_json(warning), "lint": warning.lint} for warning in warnings]
-        print_json({**dict(report), "warnings": with_lint})
+        output.print_json({**report, "warnings": with_lint})
     else:
         _show(report, file, settings)
     for warning in warnings:
-        print_line(f"{warning.text} (a warning)", sys.stderr)
+        output.print_line(f"{printable(warning.text)} (a warning)", sys.stderr)
     return Exit.DONE
 
 
@@ -105,59 +96,44 @@ class Cost(BaseModel):
     why: list[str]
 
 
-class CheckedPolicy(BaseModel):
-    """One policy: what it means and what it costs."""
-
-    policy: Annotated[Policy, Field(exclude=True)]
-    cost: Cost
-
-    @model_serializer(mode="wrap")
-    def _with_policy(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        policy, keep, holdout = self.policy, self.policy.keep, self.policy.holdout
-        return {
-            "name": policy.name,
-            "line": policy.line,
-            "does": policy.does,
-            "reason": policy.reason,
-            "targets": list(map(str, policy.targets)),
-            "triggers": policy.triggers or ["all"],
-            "keep": keep and {**dict(keep), "per": None if keep.per is None else str(keep.per)},
-            "budget_per_run": policy.per_run if policy.stops else None,
-            "budget_per_day": policy.per_day if policy.stops else None,
-            "halt_over": policy.halt_over,
-            "holdout_percent": None if holdout is None else holdout / 100,
-            "examples": len(policy.examples),
-            **dump(self),
-        }
-
-
-class Report(BaseModel):
-    """`idle_calls` are the calls of a timer's run for all literal targets while nothing is alive."""
-
-    valid: Literal[True] = True
-    source: str
-    exempt: int
-    policies: list[CheckedPolicy]
-    discovery: list[str]
-    idle_calls: int
-    not_approved: dict[str, str]
-
-
 def _issue_json(issue: Issue) -> dict[str, Any]:
     place = {"file": issue.source, "line": issue.line, "path": issue.path}
     return {**place, "cause": issue.what, "remedy": issue.remedy, "text": issue.text}
 
 
-def _report(file: File, settings: Settings) -> Report:
+def _report(file: File, settings: Settings) -> dict[str, Any]:
+    """`idle_calls` are the calls of a timer's run for all literal targets while nothing is alive."""
     patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
-    return Report(
-        source=file.source,
-        exempt=len(set(file.exempt)),
-        policies=[CheckedPolicy(policy=one, cost=cost_of(one, file, settings)) for one in file.policies],
-        discovery=sorted({"FC 3.0" if target.service is None else "FC 2.0" for target in patterns}),
-        idle_calls=_idle_calls(file, settings),
-        not_approved=read_unapproved(settings, file),
-    )
+    scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
+    policies = list({area.policy.index: area.policy for area in scope.areas}.values())
+    literal, _ = resolve(scope.targets, lambda services: ())
+    return {
+        "valid": True,
+        "source": file.source,
+        "exempt": len(set(file.exempt)),
+        "policies": [{**_meaning(one), "cost": cost_of(one, file, settings)} for one in file.policies],
+        "discovery": sorted({"FC 3.0" if target.service is None else "FC 2.0" for target in patterns}),
+        "idle_calls": sum(len(_queries(function, policies, file, settings)) for function in literal),
+        "not_approved": read_unapproved(settings, file),
+    }
+
+
+def _meaning(policy: Policy) -> dict[str, Any]:
+    keep, holdout = policy.keep, policy.holdout
+    return {
+        "name": policy.name,
+        "line": policy.line,
+        "does": policy.does,
+        "reason": policy.reason,
+        "targets": list(map(str, policy.targets)),
+        "triggers": policy.triggers or ["all"],
+        "keep": keep and {**dict(keep), "per": None if keep.per is None else str(keep.per)},
+        "budget_per_run": policy.per_run if policy.stops else None,
+        "budget_per_day": policy.per_day if policy.stops else None,
+        "halt_over": policy.halt_over,
+        "holdout_percent": None if holdout is None else holdout / 100,
+        "examples": len(policy.examples),
+    }
 
 
 def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
@@ -195,15 +171,6 @@ def _queries(function: Function, policies: Sequence[Policy], file: File, setting
     fitting = [one for one in policies if one.watches(function)]
     compiled = compile_policies(function, fitting, file.exempt, started_time=settings.started_time)
     return queries(function, compiled, _NOW)
-
-
-def _idle_calls(file: File, settings: Settings) -> int:
-    scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
-    policies = list({area.policy.index: area.policy for area in scope.areas}.values())
-    return sum(
-        len(_queries(function, policies, file, settings))
-        for function in resolve(scope.targets, lambda services: ())[0]
-    )
 
 
 def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payload: bool) -> Iterator[str]:
@@ -250,9 +217,10 @@ def _why_whole(policy: Policy, settings: Settings) -> str:
 # Tables
 
 
-def _show(report: Report, file: File, settings: Settings) -> None:
-    exempt = f", {counted(report.exempt, 'exemption')} above them all" if report.exempt else ""
-    title = f"{report.source} is valid: {counted(len(report.policies), 'policy', 'policies')}{exempt}."
+def _show(report: Mapping[str, Any], file: File, settings: Settings) -> None:
+    exempt = f", {counted(report['exempt'], 'exemption')} above them all" if report["exempt"] else ""
+    title = f"{file.source} is valid: {counted(len(file.policies), 'policy', 'policies')}{exempt}."
+    costs: list[Cost] = [one["cost"] for one in report["policies"]]
     meaning = [
         (
             policy.name,
@@ -263,10 +231,14 @@ def _show(report: Report, file: File, settings: Settings) -> None:
         )
         for policy in file.policies
     ]
-    costs = [(one.policy.name, _lists(one), one.cost.calls_follow) for one in report.policies]
+    listed = [
+        (policy.name, _lists(policy, cost), cost.calls_follow)
+        for policy, cost in zip(file.policies, costs, strict=True)
+    ]
     show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
     show(Text("Calls of one run, for each function", STRONG))
-    show(table(("policy", "lists", "so that calls follow"), costs), "")
+    show(table(("policy", "lists", "so that calls follow"), listed), "")
+    show(*(f"{one['name']}: {why}" for one in report["policies"] for why in one["cost"].why))
     show(*_sentences(report, file, settings))
 
 
@@ -280,30 +252,28 @@ def _bounds(policy: Policy) -> str:
     return ", ".join(parts) or "-"
 
 
-def _lists(one: CheckedPolicy) -> str:
-    cost = one.cost
+def _lists(policy: Policy, cost: Cost) -> str:
     if cost.calls_follow == "events":
-        return f"nothing{' but Stopping' if one.policy.stops else ''}: an event names the task"
+        return f"nothing{' but Stopping' if policy.stops else ''}: an event names the task"
     overdue = [f"{status} started {limit} ago" for status, limit in cost.lists_overdue.items()]
     prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
     return ", ".join([*overdue, *cost.lists_all]) + prefix or "nothing but Stopping"
 
 
-def _sentences(report: Report, file: File, settings: Settings) -> Iterator[str]:
-    yield from (f"{one.policy.name}: {why}" for one in report.policies for why in one.cost.why)
+def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Iterator[str]:
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
     yield "Policies that share a function share its listings, by the weaker filter."
-    if report.idle_calls:
-        calls = counted(report.idle_calls, "call")
+    if report["idle_calls"]:
+        calls = counted(report["idle_calls"], "call")
         yield f"While nothing is alive, a run by a timer takes {calls} for the literal targets."
     if any(unlisted(one, settings.api_version) for one in file.policies if not one.only_named):
         yield f"FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}: that call is refused."
-    for generation in report.discovery:
+    for generation in report["discovery"]:
         yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
-    for name, why in report.not_approved.items():
+    for name, why in report["not_approved"].items():
         yield f"{name} only reports: {printable(why)}."
-    if not report.not_approved and (settings.folder / settings.policy).with_name("policy.lock").exists():
+    if not report["not_approved"] and (settings.folder / settings.policy).with_name("policy.lock").exists():
         yield "policy.lock approves every stop policy of the file as it is."
     try:
         refuse_targets(settings, file, enforce=True)

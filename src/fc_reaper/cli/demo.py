@@ -19,19 +19,9 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
+from fc_reaper.cli import output
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.output import (
-    BAD,
-    GOOD,
-    STRONG,
-    WIDTH,
-    CommandError,
-    counted,
-    format_seconds,
-    on_signals,
-    show,
-    table,
-)
+from fc_reaper.cli.output import BAD, GOOD, CommandError, counted, show, table
 from fc_reaper.log_lines import Lines, TaskLine
 from fc_reaper.models import Exit
 
@@ -66,7 +56,7 @@ def demo() -> int:
     """
     show("A small account on this machine: six tasks, and two reapers that stop what is")
     show("older than two hours. One answer gets lost on the way, one task ends meanwhile.", "")
-    with on_signals(signal.default_int_handler), _emulator() as endpoint:
+    with output.on_signals(signal.default_int_handler), _emulator() as endpoint:
         show("1  A careless cron: as people write them ...")
         cron = _attempt(endpoint, _run_cron)
         show("2  fc-reaper on the same account anew: a dry run first ...")
@@ -83,14 +73,22 @@ def demo() -> int:
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
     confirmed = [line for line in reaper.log.values() if line.event == "confirmed" and not line.detail]
     for line in confirmed[:1]:
-        show("", 'One line of its log answers "why mine?":', *wrapped_json(line.fields(), WIDTH).splitlines())
+        show("", 'One line of its log answers "why mine?":', *_json_rows(line.fields()))
     score = score_of(reaper)
     show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
     show("Counted from the journal of the emulator.", "")
-    missing = " write a policy.yaml (`fc-reaper schema` helps your editor), then:"
-    show(f"Next:{'' if Path('policy.yaml').exists() else missing}")
-    show(Text("  fc-reaper check policy.yaml", STRONG))
+    show_next()
     return Exit.ATTENTION if dry_run.requests or score.wrong or score.missed else Exit.DONE
+
+
+def show_next() -> None:
+    """The next command, as it works from here."""
+    if Path("policy.yaml").exists():
+        show("Next: what the policy here means, and what it costs.")
+        output.print_line(f"  {output.as_typed('check', 'policy.yaml')}")
+    else:
+        show("Next: a policy.yaml of your own. With its schema editors complete and check it.")
+        output.print_line(f"  {output.as_typed('schema')} > policy.schema.json")
 
 
 # The emulator
@@ -240,25 +238,30 @@ def _reaper_cell(task: Record, reaper: Attempt) -> Text:
     if line is None or (stopped and not unwanted) or (unwanted and line.event in _KEPT):
         return Text("STOPPED wrong" if stopped else "kept, which is wrong", BAD)
     if line.event == "confirmed" and stopped:
-        how = " by reading" if line.detail else f"; {format_seconds(line.over_s)} over"
+        how = " by reading" if line.detail else f"; {output.format_seconds(line.over_s)} over"
         return Text(f"stopped, confirmed{how}", GOOD)
     if line.event == "kept":
-        return Text(f"kept: {line.rule} {(line.age_s or 0) // 60:.0f}m of {format_seconds(line.limit_s)}")
+        limit = output.format_seconds(line.limit_s)
+        return Text(f"kept: {line.rule} {int(line.age_s or 0) // 60}m of {limit}")
     said = {"exempt": "kept: exempt, policy.yaml:2", "ended": "ended: not an error"}
-    said["stuck"] = "STUCK: reported"
-    return Text(said.get(line.event, line.event), "" if line.event in ("exempt", "ended") else BAD)
+    odd = {"stuck": "STUCK: reported"}.get(line.event, line.event)
+    return Text(said[line.event]) if line.event in said else Text(odd, BAD)
 
 
 def _total(who: str, score: Score) -> Text:
-    requests = counted(score.right + score.wrong + score.for_nothing, "stop request")
-    wrong = f"{score.wrong} WRONG" if score.wrong else "0 wrong"
-    what = f"{score.right} right, {wrong}, {score.for_nothing} for nothing, {score.missed} missed"
-    return Text.assemble(f"{who:<15}{requests}: ", (what, BAD if score.wrong else GOOD))
+    right, wrong, for_nothing, missed = score
+    requests = counted(right + wrong + for_nothing, "stop request")
+    what = (
+        f"{right} right, {wrong} {'WRONG' if wrong else 'wrong'}, {for_nothing} for nothing, {missed} missed"
+    )
+    return Text.assemble(f"{who:<15}{requests}: ", (what, BAD if wrong else GOOD))
 
 
-def wrapped_json(line: Record, width: int) -> str:
-    """*line* as JSON in rows of at most *width* columns, broken only between its fields."""
+def _json_rows(line: Record) -> list[str]:
+    """*line* as JSON in rows as wide as a screen, broken only between its fields."""
     fields = (f"{json.dumps(key)}: {json.dumps(value)}".replace(" ", "\0") for key, value in line.items())
     whole = f"{{{', '.join(fields)}}}"
-    rows = textwrap.wrap(whole, width, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join(rows).replace("\0", " ")
+    rows = textwrap.wrap(
+        whole, output.WIDTH, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
+    )
+    return [row.replace("\0", " ") for row in rows]

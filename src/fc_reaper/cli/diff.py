@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import RenderableType
@@ -12,24 +11,12 @@ from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
-from fc_reaper.cli import app
+from fc_reaper.cli import app, output
 from fc_reaper.cli.backtest import IN_TRUTH, count_outcomes
 from fc_reaper.cli.history import Past, load_past, minute, with_history_options
-from fc_reaper.cli.output import (
-    BAD,
-    CommandError,
-    counted,
-    print_json,
-    print_line,
-    printable,
-    short,
-    show,
-    table,
-)
-from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.policy import PolicyFile
+from fc_reaper.cli.output import BAD, CommandError, counted, printable, short, show, table
 from fc_reaper.rules.duration import format_duration
-from fc_reaper.settings import Context, Settings, read_policy, read_settings
+from fc_reaper.settings import Context, read_policy, read_settings
 
 _ROWS = 20
 """Tasks in a table; the rest is counted."""
@@ -62,46 +49,23 @@ def diff(
     """
     if as_json and as_markdown:
         raise CommandError("--json and --markdown exclude each other; choose one")
-    env = app.environment(endpoint=endpoint, api_version=api_version)
-    settings = read_settings(env, Context())
-    files = _read_policies((old, new), settings)
-    past = load_past(files, settings, env, **options)
+    envs = [app.environment(policy=name, endpoint=endpoint, api_version=api_version) for name in (old, new)]
+    settings = [read_settings(env, Context()) for env in envs]
+    files = list(map(read_policy, settings))
+    past = load_past(files, settings[0], envs[0], **options)
     sides = [(name, past.replay(file)) for name, file in zip((old, new), files, strict=True)]
     changes, same = compare(sides[0][1], sides[1][1])
     if as_json:
-        print_json(_json(past, sides, changes, same))
+        output.print_json(_json(past, sides, changes, same))
         return past.print_refused()
     remarks = [*past.headline(sides[1][1]), *past.left_out(sides)]
     things = [*_tables(changes), "", *_sentences(sides, changes, same), "", *remarks]
     if as_markdown:
         head = f"### What {_escaped(new)} changes against {_escaped(old)}"
-        print_line("\n".join((head, "", *_markdown(things))))
+        output.print_line("\n".join((head, "", *_markdown(things))))
     else:
         show(*things)
     return past.print_refused()
-
-
-def _read_policies(names: Iterable[str], settings: Settings) -> list[PolicyFile]:
-    """Both files.
-
-    Raises:
-        PolicyError: every fault in either of them.
-    """
-    files: list[PolicyFile] = []
-    issues: list[Issue] = []
-    for name in names:
-        if not name.strip() or not Path(name).exists():
-            remedy = "diff compares two policy files, OLD and NEW"
-            issues.append(Issue(name, None, None, "there is no such file", remedy))
-            continue
-        try:
-            path = app.environment(policy=name)["REAPER_POLICY"]
-            files.append(read_policy(settings.model_copy(update={"policy": path})))
-        except PolicyError as error:
-            issues += error.issues
-    if issues:
-        raise PolicyError(*issues)
-    return files
 
 
 def _tables(changes: Changes) -> Iterator[str | Table]:
@@ -119,14 +83,13 @@ def _tables(changes: Changes) -> Iterator[str | Table]:
                 yield f"... and {len(some) - _ROWS} more; --json names them all"
 
 
-def _row(change: Change) -> list[Text]:
+def _row(change: Change) -> list[Text | str]:
     """A change as the cells of a table; dates without their year."""
-    stops = [stop for stop in (change.old, change.new) if stop is not None]
-    policies = " > ".join(dict.fromkeys(stop.verdict.policy or "" for stop in stops))
+    policies = (stop.verdict.policy or "" for stop in (change.old, change.new) if stop is not None)
     old, new = ("-" if stop is None else minute(stop.at)[5:] for stop in (change.old, change.new))
-    cells = (change.task.invocation_id, short(*change.task.function), policies, old, new)
-    truth = Text(change.outcome, BAD if change.outcome == "succeeded" else "")
-    return [*(Text(printable(cell)) for cell in cells), truth]
+    where, truth = short(*change.task.function), BAD if change.outcome == "succeeded" else ""
+    by = " > ".join(dict.fromkeys(policies))
+    return [change.task.invocation_id, where, by, old, new, Text(change.outcome, truth)]
 
 
 def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[str]:
@@ -135,7 +98,7 @@ def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[s
         wrong = by_outcome(replayed.stops)["succeeded"]
         more = f" and reported {counted(replayed.reported, 'task')}" if replayed.reported else ""
         stops = counted(len(replayed.stops), "task")
-        yield f"{printable(name)} would have stopped {stops}, {wrong} of which succeeded in truth{more}."
+        yield f"{name} would have stopped {stops}, {wrong} of which succeeded in truth{more}."
     yield f"Stopped at the same run by both: {counted(same, 'task')}."
     saved = sides[1][1].saved - sides[0][1].saved
     if saved:
@@ -159,7 +122,7 @@ def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
 
 def _cell(cell: RenderableType) -> str:
     text = _escaped(str(cell))
-    return f"**{text}**" if isinstance(cell, Text) and cell.style == BAD else text
+    return f"**{text}**" if isinstance(cell, Text) and cell.spans else text  # only false stops have a style
 
 
 def _escaped(text: str) -> str:

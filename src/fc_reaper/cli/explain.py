@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.backtest.source import NotARecord, Record, id_of, parse_json, parse_record
+from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.output import (
-    BAD,
-    GOOD,
-    SOFT,
-    STRONG,
-    CommandError,
-    advice_for,
-    counted,
-    interruptible,
-    print_error,
-    print_json,
-    printable,
-    progress,
-    read_input,
-    short,
-    show,
-    table,
-)
+from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
 from fc_reaper.cli.plan import DRY_RUN, not_listed
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError, InvalidName
@@ -119,16 +104,19 @@ def explain(
     )
     in_run, code = None, Exit.DONE
     if record is None and moment is None and _keepers(explanation):
-        in_run, code = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
+        in_run = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
+        code = Exit.ATTENTION if in_run is None else Exit.DONE
     if in_run is not None:
-        explanation = explanation.model_copy(update={"verdict": _verdict_by(in_run, explanation)})
+        explanation = _one_too_many(explanation, in_run)
     if as_json:
-        print_json(explanation)
+        output.print_json(explanation)
     else:
         task, now = snapshot.task, snapshot.moment.earliest
         title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(now)}"
-        show(Text(title, STRONG), "", table(("step", "condition", "answer"), _rows(explanation)), "")
-        show(*_conclusion(explanation, in_run))
+        output.show(
+            Text(title, STRONG), "", output.table(("step", "condition", "answer"), _rows(explanation)), ""
+        )
+        output.show(*_conclusion(explanation, in_run))
     return code
 
 
@@ -155,9 +143,9 @@ def _read_task(
 
 
 def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> Task:
-    """Read the one task of a file that TARGET and ID name; a single word may be either of them."""
+    """Read the one task of a file that TARGET and ID name; a single word with / or @ is a TARGET."""
     records = list(_records(name))
-    if target is not None and invocation_id is None and not _is_target(target, records):
+    if target is not None and invocation_id is None and not re.search("[/@]", target):
         target, invocation_id = None, target
     function = None if target is None else parse_target(target).literal()
     if function is not None:
@@ -175,16 +163,9 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
     return fitting[0].task(function)
 
 
-def _is_target(word: str, records: Iterable[Record]) -> bool:
-    if any(one.id == word for one in records):
-        return False
-    names_it = any(one.function is None or one.function.name == word for one in records)
-    return names_it or "/" in word or "@" in word
-
-
 def _records(name: str) -> Iterator[Record]:
     """The records of the whole text, else those of its lines."""
-    raw = read_input(name)
+    raw = output.read_input(name)
     try:
         json.loads(raw)
         pieces = [(name, raw)]
@@ -215,12 +196,14 @@ def _keepers(explained: Explanation) -> list[Step]:
     return [one for one in explained.steps if one.keep and one.keep.may_be_chosen and not one.held_out]
 
 
-def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> tuple[TaskLine | None, Exit]:
-    """What a dry run over the function logs about the task; None where not all that counts could be listed.
+def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> TaskLine | None:
+    """What a dry run over its function logs about *task*; None where not all that counts could be listed.
 
-    Whatever triggers them, all policies run but those that only run for a task that is named.
+    All policies run that do not need an event that names the task, whatever triggers them.
     """
     place = dict(zip(("serviceName", "functionName", "qualifier"), task.function, strict=True))
+    event = json.dumps({key: name for key, name in place.items() if name is not None})
+    policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
     about_it, failures = Lines(), Lines("list_failed")
 
     def listen(fields: Fields) -> None:
@@ -228,37 +211,42 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> tupl
         if fields.get("invocation_id") == task.invocation_id:
             about_it(fields)
 
-    with progress("Listing its groups ..."), interruptible() as interrupted:
+    with progress("Listing its groups ..."), output.interruptible() as interrupted:
         finished = run_local(
-            json.dumps({key: name for key, name in place.items() if name is not None}).encode(),
+            event.encode(),
             {**env, **DRY_RUN, "REAPER_LOG_LEVEL": "DEBUG"},
             timeout=_TIMEOUT,
             listener=listen,
             interrupted=interrupted.is_set,
-            approved=file.only(
-                *(one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
-            ),
+            approved=file.only(*policies),
         )
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-    errors = finished.result.errors
-    if failures or errors or finished.result.partial:
-        print_error(*map(not_listed, failures), *([] if failures else errors), *advice_for(failures))
-        print_error("not all tasks of its groups were seen, so whether it is one too many is unknown")
-        return None, Exit.ATTENTION
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     here = [line for line in about_it if (line.service, line.function, line.qualifier) == task.function]
-    return (here[-1] if here else None), Exit.DONE
+    errors = finished.result.errors
+    if here and not (failures or errors or finished.result.partial):
+        return cast("TaskLine", here[-1])
+    output.print_error(*map(not_listed, failures), *([] if failures else errors))
+    output.print_error(*output.advice_for(failures))
+    output.print_error("not all of its group was listed, so it is unknown whether it is one too many")
+    return None
 
 
-def _verdict_by(line: TaskLine, explained: Explanation) -> Verdict:
-    """The verdict with what the other tasks of its groups make of it."""
-    if line.rule != KEEP or line.policy is None:
-        return explained.verdict._replace(also=tuple(line.also))
-    kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
-    age = None if line.age_s is None else round(line.age_s * 1000)
-    (its,) = (one.policy.line for one in explained.steps if one.policy.name == line.policy)
-    also = tuple(line.also)
-    return Verdict(kind, line.reason, line.policy, KEEP, age, clock=line.clock, also=also, line=its)
+def _one_too_many(explained: Explanation, line: TaskLine) -> Explanation:
+    """The same with what the other tasks of its groups make of the verdict."""
+    verdict = explained.verdict._replace(also=tuple(line.also))
+    if line.rule == KEEP:
+        verdict = verdict._replace(
+            kind=Kind.REPORTED if line.event == "reported" else Kind.DUE,
+            reason=line.reason,
+            policy=line.policy,
+            rule=KEEP,
+            age=round((line.age_s or 0) * 1000),
+            limit=None,
+            clock=line.clock,
+            line=next(one.policy.line for one in explained.steps if one.policy.name == line.policy),
+        )
+    return explained.model_copy(update={"verdict": verdict})
 
 
 # The table
@@ -271,7 +259,7 @@ _Row = tuple[str, str, Text | str]
 
 def _rows(explained: Explanation) -> Iterator[_Row]:
     task, now, source = explained.task, explained.now, explained.source
-    retries = "retries unknown" if task.retries is None else counted(task.retries, "retry", "retries")
+    retries = "retries unknown" if task.retries is None else output.counted(task.retries, "retry", "retries")
     yield "record", f"{task.status or 'no status'}, {retries}", ""
     for event in task.events:
         yield "", event.status, _ago(now - event.at)
@@ -391,17 +379,7 @@ def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Tex
         yield f"due if an event names it, by {named.policy}, {source}:{named.line}"
     if explained.stuck:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
-    for one in keepers:
-        place = f"{one.policy.name} ({source}:{one.policy.line})"
-        if in_run is None:
-            reported = "" if one.stops else "; it would be reported, not stopped"
-            yield f"counts for {place}: whether it is one too many depends on the other tasks{reported}"
-        elif in_run.rule != KEEP:
-            yield f"counts for {place}, and is not one too many"
-        elif in_run.policy == one.policy.name:
-            yield f"one too many for {place}"
-    if in_run is not None and in_run.why is not None:
-        yield f"a run now would skip it, why: {in_run.why}"
+    yield from _in_groups(keepers, in_run, source)
     if explained.due_in is not None:
         yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
     elif not due and explained.task.status in ALIVE and not stopping:
@@ -413,6 +391,20 @@ def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Tex
             yield f"never stopped by {policy.name}: `holdout` spares {share} of all ids {where}"
         elif due and policy.name == verdict.policy and policy.triggers:
             yield f"stopped only by a run that {' or '.join(policy.triggers)} starts"
+
+
+def _in_groups(keepers: Iterable[Step], in_run: TaskLine | None, source: str) -> Iterator[str]:
+    for one in keepers:
+        place = f"{one.policy.name} ({source}:{one.policy.line})"
+        if in_run is None:
+            reported = "" if one.stops else "; it would be reported, not stopped"
+            yield f"counts for {place}: whether it is one too many depends on the other tasks{reported}"
+        elif in_run.rule != KEEP:
+            yield f"counts for {place}, and is not one too many"
+        elif in_run.policy == one.policy.name:
+            yield f"one too many for {place}"
+    if in_run is not None and in_run.why is not None:
+        yield f"a run now would skip it, why: {in_run.why}"
 
 
 def _reason(verdict: Verdict, word: str) -> str:

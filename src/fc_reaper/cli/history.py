@@ -16,18 +16,9 @@ from fc_reaper.backtest.history import History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import Listing, read_file
 from fc_reaper.backtest.stats import Replay
+from fc_reaper.cli import output
 from fc_reaper.cli.app import parse_length, parse_moment
-from fc_reaper.cli.output import (
-    CommandError,
-    advice_for,
-    counted,
-    interruptible,
-    new_file,
-    print_error,
-    printable,
-    progress,
-    progress_bar,
-)
+from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
@@ -53,7 +44,7 @@ class Past(NamedTuple):
 
     def replay(self, file: PolicyFile) -> Replay:
         """Replay the history, with a progress bar on a terminal."""
-        with progress_bar("Replaying", len(self.runs.ticks(self.history))) as step:
+        with output.progress_bar("Replaying", len(self.runs.ticks(self.history))) as step:
             return replay(self.history, file, self.runs, step)
 
     def headline(self, replayed: Replay | None) -> Iterator[str]:
@@ -61,7 +52,7 @@ class Past(NamedTuple):
         history = self.history
         span = f" from {minute(history.begin)} to {minute(history.end)} UTC" if history.tasks else ""
         records, tasks = counted(history.records, "record"), counted(len(history.tasks), "task")
-        yield f"{printable(history.source)}: {records}, {tasks} to be replayed{span}."
+        yield f"{history.source}: {records}, {tasks} to be replayed{span}."
         if replayed is not None and replayed.runs:
             times = counted(replayed.runs, "time")
             yield f"A timer every {spell_duration(replayed.interval)} would have run {times}."
@@ -69,12 +60,18 @@ class Past(NamedTuple):
     def left_out(self, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
         """What was left out, and why; the names of *replays* tell several apart."""
         history = self.history
-        broken = [f"line {one.line}: {one.why}" for one in history.broken]
         inconsistent = [f"{one.task.invocation_id}: {one.why}" for one in history.inconsistent]
-        undated = "Records without dated events, not replayed"
         found: list[tuple[str, int, str]] = [
-            ("Lines that are no record", len(broken), _first(broken)),
-            (undated, history.undated, "; --read asks the cloud for each"),
+            (
+                "Lines that are no record",
+                len(history.broken),
+                _first([f"line {one.line}: {one.why}" for one in history.broken]),
+            ),
+            (
+                "Records without dated events, not replayed",
+                history.undated,
+                "; --read asks the cloud for each",
+            ),
             ("Records that contradict themselves, not replayed", len(inconsistent), _first(inconsistent)),
             ("Records of a task that has a more complete one", history.repeated, ""),
             ("Tasks with more retries than dated events show", history.unseen_retries, ""),
@@ -86,28 +83,24 @@ class Past(NamedTuple):
                 yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
             for one in replayed.policies:
                 why = _first([why for why, _ in one.unknown.most_common()])
-                remedy = (
-                    "; if payloads were not saved, save them with this policy" if "payload" in why else ""
-                )
-                undecided = f"Tasks that {one.policy.name}{of} could not decide"
-                found.append((undecided, one.unknown.total(), why + remedy))
+                why += "; if payloads were not saved, save them with this policy" if "payload" in why else ""
+                found.append((f"Tasks that {one.policy.name}{of} could not decide", one.unknown.total(), why))
         unmatched = history.unmatched
         found.append(("Targets that fit no function in task mode", len(unmatched), _first(unmatched)))
-        yield from (printable(f"{what}: {number}{more}.") for what, number, more in found if number)
+        yield from (f"{what}: {number}{more}." for what, number, more in found if number)
         if history.saved is not None:
-            payloads = "with" if history.payloads else "without"
-            saved = counted(history.records, "record")
-            yield printable(f"{history.saved}: {saved} {payloads} payloads, for --history.")
+            saved, payloads = counted(history.records, "record"), "with" if history.payloads else "without"
+            yield f"{history.saved}: {saved} {payloads} payloads, for --history."
 
     def print_refused(self) -> Exit:
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
         refused = self.history.refused
         for one in refused[:20]:
             status = "no answer" if one.http_status is None else f"HTTP {one.http_status}"
-            print_error(f"not listed: {one.what}: {status}, {one.error_code}: {one.error[:160]}")
+            output.print_error(f"not listed: {one.what}: {status}, {one.error_code}: {one.error[:160]}")
         if len(refused) > 20:
-            print_error(f"and {len(refused) - 20} more")
-        print_error(*advice_for(refused))
+            output.print_error(f"and {len(refused) - 20} more")
+        output.print_error(*output.advice_for(refused))
         return Exit.ATTENTION if refused or self.history.broken else Exit.DONE
 
 
@@ -172,13 +165,13 @@ def load_past(
         started_time=settings.started_time,
         own_function=lambda function: is_own(function, settings.ourselves),
     )
-    if runs.since is not None and runs.until is not None and runs.since > runs.until:
-        raise CommandError("--since is later than --until, so that nothing lies between them; exchange them")
     policies = [policy for file in files for policy in file.policies if run_by_timer(policy)]
     expressions = [one for file in files for matcher in file.exempt for one in matcher.expressions]
     expressions += [one for policy in policies for one in policy.expressions]
     if history is not None:
-        past = _from_file(history, records=bool(expressions))
+        with output.progress("Reading the history ..."):
+            tasks, broken = read_file(history, records=bool(expressions))
+        past = make_history(tasks, source="standard input" if history == "-" else history, broken=broken)
     elif policies:
         for file in files:
             refuse_targets(settings, file, enforce=False)
@@ -188,33 +181,33 @@ def load_past(
         past = _from_cloud(listing, save, settings, env)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
-    if past.tasks and ((runs.since or 0) > past.end or (runs.until or past.end) < past.begin):
+    if past.tasks and (since or until) and not runs.ticks(past):
         span = f"{iso(past.begin)} to {iso(past.end)}"
         raise CommandError(f"no run from --since to --until lies in the history, which is of {span}")
     return Past(past, runs)
 
 
-def _from_file(name: str, *, records: bool) -> History:
-    with progress("Reading the history ..."):
-        tasks, broken = read_file(name, records=records)
-    history = make_history(tasks)
-    history.source, history.broken = "standard input" if name == "-" else name, broken
-    return history
-
-
 def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Mapping[str, str]) -> History:
     if save is not None and os.path.lexists(save):
         raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
-    with nullcontext() if save is None else new_file(save, private=True) as file:
+    with (
+        nullcontext() if save is None else output.new_file(save) as file,
+        output.progress_bar("Listing the tasks", None) as listing.step,
+        output.interruptible() as interrupted,
+    ):
         if file is not None:
             listing.save = lambda record: print(json.dumps(record, separators=(",", ":")), file=file)
-        with interruptible() as interrupted, progress_bar("Listing the tasks", None) as listing.step:
-            listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
+        listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
             first = listing.refused[0]
             why = f"{first.what}: {first.error}"
             raise CloudError(why, http_status=first.http_status, error_code=first.error_code)
-    history = make_history(listing.tasks, listing.taken)
-    history.source, history.saved, history.payloads = "the cloud", save, listing.payloads
-    history.refused, history.unmatched = listing.refused, listing.unmatched
-    return history
+    return make_history(
+        listing.tasks,
+        listing.taken,
+        source="the cloud",
+        saved=save,
+        payloads=listing.payloads,
+        refused=listing.refused,
+        unmatched=listing.unmatched,
+    )

@@ -12,19 +12,9 @@ from uuid import UUID
 
 from typer import Argument, Option
 
+from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, Endpoint, PolicyFile, environment
-from fc_reaper.cli.output import (
-    CommandError,
-    LogStream,
-    advice_for,
-    interruptible,
-    print_error,
-    print_json,
-    printable,
-    read_input,
-    show,
-    table,
-)
+from fc_reaper.cli.output import CommandError, printable, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.events import OwnAccount, Request, Trigger, parse_event
 from fc_reaper.log import Listener
@@ -70,18 +60,18 @@ def invoke(
     if explained:
         return _explain(raw, env, as_json=as_json)
     failures = Lines("list_failed")
-    with interruptible() as interrupted:
+    with output.interruptible() as interrupted:
         finished = run_local(
             raw,
             env,
-            LogStream(sys.stderr),
+            output.LogStream(sys.stderr),
             timeout=timeout,
             listener=failures,
             interrupted=interrupted.is_set,
         )
-    print_json(finished.fields)
+    output.print_json(finished.fields)
     if finished.exit is Exit.UNREACHABLE:
-        print_error(*advice_for(failures))
+        output.print_error(*output.advice_for(failures))
     return finished.exit
 
 
@@ -93,7 +83,7 @@ def read_event(name: str) -> bytes:
     """
     if name.endswith((".yaml", ".yml")):
         raise CommandError(f"{name} is not an event; did you mean --policy {name}?")
-    return read_input(name, _MOST_BYTES)
+    return output.read_input(name, _MOST_BYTES)
 
 
 def run_local(
@@ -142,7 +132,7 @@ def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
         ]
         readings = [reading._asdict() for reading in trigger.readings]
         said = {"readings": readings, "requests": requests, "targets": targets}
-        print_json({**said, "notes": [note._asdict() for note in notes], "dry_run": trigger.dry_run})
+        output.print_json({**said, "notes": [note._asdict() for note in notes], "dry_run": trigger.dry_run})
     else:
         _show_parts(trigger, scope)
         for note in notes:

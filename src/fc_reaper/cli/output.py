@@ -204,7 +204,7 @@ def _cell(text: Text | str) -> Text:
     if isinstance(text, str):
         return Text(printable(text))
     pieces = text.render(console(sys.stdout), end="")
-    return Text.assemble(*((printable(piece.text), piece.style or "") for piece in pieces))
+    return Text.assemble(*((printable(piece.text), piece.style or text.style) for piece in pieces))
 
 
 def short(service: str | None, name: str, qualifier: str) -> str:
