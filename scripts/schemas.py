@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from fc_reaper.cli.planfile import Plan  # noqa: E402
-from fc_reaper.log import LEVELS  # noqa: E402
+from fc_reaper.log import LEVELS, MAY_WARN  # noqa: E402
 from fc_reaper.log_lines import LINES, Line  # noqa: E402
 from fc_reaper.policy.model import policy_schema  # noqa: E402
 
@@ -164,8 +164,8 @@ def _is_about(names: Sequence[str]) -> Schema:
 
 
 def _of_level(level: str) -> list[str]:
-    """The events that always have *level*; a run that is over has one of two."""
-    names = (event for kind in LINES for event in kind.events() if event != "run_finished")
+    """The events that always have *level*."""
+    names = (event for kind in LINES for event in kind.events() if event not in MAY_WARN)
     return [event for event in names if LEVELS.get(event, "INFO") == level]
 
 

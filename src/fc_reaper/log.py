@@ -32,7 +32,10 @@ LEVELS = {
         "WARNING",
     ),
 }  # fmt: skip
-"""The level of each event that is not INFO. `run_finished` is a WARNING when the run had errors."""
+"""The level of each event that is not INFO."""
+
+MAY_WARN = ("run_started", "run_finished")
+"""Events that are INFO, or WARNING when they carry what somebody should see."""
 
 Fields = Mapping[str, Any]
 """The fields of a line, as they are printed."""

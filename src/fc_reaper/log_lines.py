@@ -70,6 +70,9 @@ class RunStarted(Line):
     policies: Texts = Field(description="The names of the policies, in the order of the file.")
     requests: list[RequestFields] = Field(description="The requests of the event.")
     dry_run_asked: bool = Field(description="Whether the event itself requests a dry run.")
+    dry_run_asked_at: str | None = Field(
+        description="Where the event requests it, as a path; WARNING if the run would have enforced."
+    )
 
 
 class NotApproved(Line):

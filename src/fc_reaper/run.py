@@ -84,7 +84,7 @@ class RunResult(NamedTuple):
 
 
 def run(
-    event: bytes,
+    event: Any,
     given: Any,
     dependencies: Dependencies,
     planned_run: PlannedRun | None = None,
@@ -93,9 +93,9 @@ def run(
 ) -> RunResult:
     """Do what *event* asks for, and log it. Never raises for anything an event holds.
 
-    *given* is the platform's context, in any of its shapes, or None. With a *planned_run* the event only
-    starts the run. *approved* takes the place of the policy that the settings name, as if policy.lock
-    approved it.
+    *event* is bytes, text, what JSON can hold, or None; *given* is the platform's context, in any of its
+    shapes, or None. With a *planned_run* the event only starts the run. *approved* takes the place of the
+    policy that the settings name, as if policy.lock approved it.
     """
     began = dependencies.clock.monotonic()
     context, settings, refused = Context(), None, None
@@ -176,6 +176,8 @@ def _start(
             for one in trigger.requests
         ],
         dry_run_asked=trigger.dry_run,
+        dry_run_asked_at=trigger.dry_run_asked_at,
+        warns=trigger.dry_run and settings.mode == "enforce",
     )
     return credentials
 

@@ -131,13 +131,69 @@ def test_every_row_that_fired_names_its_function() -> None:
         {"functionName": "transcode", "serviceName": "media"},
         {"function_name": "transcode", "service_name": "media"},
         {"FunctionName": "transcode", "ServiceName": "media"},
-        {"function": "transcode", "service": "media"},
+        {"function": "transcode", "serviceName": "media"},
         {"functionArn": "acs:fc:cn-hangzhou:164:services/media/functions/transcode"},
     ],
 )
 def test_a_label_may_be_spelt_as_people_spell_it(labels: Any) -> None:
     """The author of a rule chooses which label names the function."""
     assert requested(read(a_notification(an_alert(labels)))) == [("alert", TRANSCODE)]
+
+
+WATCHER = {
+    "region": "eu-west-1",
+    "regionId": "cn-shanghai",
+    "user_id": "880012345",
+    "userId": "880012345",
+    "account_id": "880012345",
+    "service": "prometheus-cms-exporter",
+}
+
+
+@pytest.mark.parametrize("label", WATCHER)
+def test_a_label_that_says_where_the_watcher_sits_changes_nothing(label: str) -> None:
+    """The exporter that scraped, the account and region of the rule: the function is ours all the same."""
+    labels = {"functionName": "resize", label: WATCHER[label]}
+    for event in (
+        a_notification(an_alert(labels)),
+        a_notification(an_alert({"functionName": "resize"}), commonLabels=labels),
+        an_sls_alert(labels=labels, fire_results=[labels], **WATCHER),
+        a_callback("{functionName=resize}", **WATCHER),
+        a_message('{"functionName": "resize"}', **WATCHER),
+    ):
+        assert requested(parse_event(json.dumps(event).encode(), OWN)) == [("alert", RESIZE)]
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+@pytest.mark.parametrize("cut", [1, 17, "2"])
+def test_a_notification_that_its_sender_cut_off_names_nobody(status: str, cut: Any) -> None:
+    """Those that were cut off may fire elsewhere, whatever is said of the others: common labels, status."""
+    labels = {"functionName": "resize"}
+    said = a_notification(an_alert(labels, status), status=status, commonLabels=labels, truncatedAlerts=cut)
+    for event in (said, [said], a_cloud_event(said)):
+        trigger = read(event)
+        assert (requested(trigger), noted(trigger)) == ([("alert", EVERYTHING)], ["trigger_unrecognised"])
+        assert "cut-off" in trigger.notes[0].why
+
+
+@pytest.mark.parametrize("cut", [0, None, "", "0", -1, [], {}, "many"])
+def test_a_notification_that_is_whole_names_its_functions(cut: Any) -> None:
+    """Also one whose count says nothing."""
+    event = a_notification(an_alert({"functionName": "resize"}), truncatedAlerts=cut)
+    assert requested(read(event)) == [("alert", RESIZE)]
+
+
+def test_rows_that_sls_cut_off_name_nobody() -> None:
+    """It shows a hundred of them at most; over is over, since that is said of the whole alert."""
+    rows = [{"functionName": "resize"}]
+    shown: list[dict[str, Any]] = [{"fire_results": rows}, {"fire_results": rows, "labels": rows[0]}]
+    for more in (*shown, {"fire_results": []}):
+        event = an_sls_alert(fire_results_count=2, **more)
+        assert requested(read(event)) == [("alert", EVERYTHING)]
+        assert read({**event, "status": "resolved"}).requests == ()
+        assert requested(read([event, {**event, "fire_results_count": 0}]))[0] == ("alert", EVERYTHING)
+    assert requested(read(an_sls_alert(fire_results_count=1, fire_results=rows))) == [("alert", RESIZE)]
+    assert requested(read(an_sls_alert(fire_results_count=9, labels=rows[0]))) == [("alert", RESIZE)]
 
 
 def test_in_a_mixed_notification_each_alert_counts_for_itself() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.events import Note, Request, Trigger
+from fc_reaper.events import Note, Request, Trigger, parse_event
 from tests.events.builders import EVERYTHING, a_cloud_event, a_selector, a_timer, noted, read, requested
 
 MEBIBYTE = 1_048_576
@@ -160,11 +160,23 @@ def test_odd_timestamps_do_not_matter(time: Any) -> None:
     assert requested(read(a_cloud_event({"functionName": "a"}, time=time))) == [("command", a_selector("a"))]
 
 
-def test_a_list_of_a_thousand_bad_elements_does_not_flood_the_log() -> None:
-    """A hundred notes, the rest is counted."""
-    notes = read([{"functonName": "a"}] * 1000).notes
-    assert len(notes) == 101
-    assert notes[-1] == Note("trigger_refused", "900 more parts of the event, not listed", "")
+@pytest.mark.parametrize("wrap", [json.dumps, dict, lambda event: bytearray(json.dumps(event).encode())])
+def test_an_event_may_be_text_or_an_object(wrap: Any) -> None:
+    """As a console or a test gives it."""
+    command = {"functionName": "resize", "dryRun": True}
+    assert parse_event(wrap(command)) == read(command)
+
+
+@pytest.mark.parametrize("event", [None, "", " ", {}])
+def test_an_event_of_nothing_selects_everything(event: Any) -> None:
+    """As no bytes do."""
+    assert requested(parse_event(event)) == [("command", EVERYTHING)]
+
+
+@pytest.mark.parametrize("event", [object(), {"wsgi.input": object()}, {1, 2}, "\ud800", float("nan")])
+def test_an_event_that_json_cannot_hold_is_refused(event: Any) -> None:
+    """Among them the one of an HTTP trigger of Function Compute 2.0."""
+    assert parse_event(event).refused
 
 
 @pytest.mark.parametrize(
@@ -184,6 +196,6 @@ def test_the_kind_of_a_run_is_that_of_its_broadest_request(event: Any, kind: str
 
 def test_an_event_is_refused_if_a_refusal_leaves_no_request() -> None:
     """An ignored alert leaves none either, and is no refusal."""
-    assert not Trigger((), False, (Note("trigger_ignored", "all is well", ""),)).refused
-    assert Trigger((), False, (Note("trigger_refused", "broken", ""),)).refused
+    assert not Trigger((), None, (Note("trigger_ignored", "all is well", ""),)).refused
+    assert Trigger((), None, (Note("trigger_refused", "broken", ""),)).refused
     assert not read([{"functionName": "a"}, "{"]).refused

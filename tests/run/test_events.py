@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,6 +55,93 @@ def test_a_refused_sample_lists_nothing(cloud: Emulator, sample: Path) -> None:
     assert not reaped.finished.curable
     assert reaped.logged("trigger_refused")
     assert operations(cloud) == {}
+
+
+BODIES: dict[str, Any] = {
+    "XML": "<Message>{command}</Message>",
+    "YAML": "functionName: transcode\ndryRun: true",
+    "form": "payload=%7B%22dryRun%22%3Atrue%7D",
+    "multipart": '--b\r\nContent-Disposition: form-data; name="dryRun"\r\n\r\ntrue\r\n--b--\r\n',
+    "words": "please dry run only",
+    "base64": "{base64}",
+    "base64 in XML": "<Message>{base64}</Message>",
+}
+COMMAND = '{"serviceName": "media", "functionName": "transcode", "dryRun": true}'
+OVER = {"over-1", "over-2", "over-3", "keep-1", "vip-1"}
+
+
+def carried(body: str) -> list[Any]:
+    """Events that carry *body*."""
+    for name, value in (("command", COMMAND), ("base64", b64encode(COMMAND.encode()).decode())):
+        body = body.replace(f"{{{name}}}", value)
+    context = {"http": {"method": "POST", "path": "/"}, "requestId": "1"}
+    return [
+        {"headers": {}, "body": body, "queryParameters": {}, "requestContext": context},
+        {"Records": [{"messageId": "1", "body": body}]},
+        {"triggerTime": "t", "triggerName": "nightly", "payload": body},
+        [{"functionName": "transcode"}, {"detail": {"input": {"message": body}}}],
+    ]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_wish_for_a_dry_run_is_obeyed_in_every_envelope(cloud: Emulator, name: str) -> None:
+    """The run says where it was asked for, and warns, because it would have enforced."""
+    for event in carried(BODIES[name]):
+        reaped = reap(cloud.endpoint, POLICY, event, enforce=True)
+        (started,) = reaped.logged("run_started")
+        assert (started["mode"], started["level"], started["dry_run_asked"]) == ("dry-run", "WARNING", True)
+        assert started["dry_run_asked_at"]
+    assert stopped(cloud) == set()
+
+
+def test_a_dry_run_that_is_one_anyway_is_no_warning(cloud: Emulator) -> None:
+    """Nothing else than what was expected happens."""
+    (started,) = reap(cloud.endpoint, POLICY, {"dryRun": True}).logged("run_started")
+    assert (started["level"], started["dry_run_asked_at"]) == ("INFO", "dryRun")
+    (started,) = reap(cloud.endpoint, POLICY, {}, enforce=True).logged("run_started")
+    assert (started["level"], started["dry_run_asked_at"]) == ("INFO", None)
+
+
+LABELS = {"alertname": "AsyncBacklog", "functionName": "transcode", "serviceName": "media"}
+
+
+def a_notification(labels: dict[str, str], **more: Any) -> dict[str, Any]:
+    alert = {"status": "firing", "labels": labels, "annotations": {"query": "not mode: dry-run"}}
+    return {"version": "4", "status": "firing", "receiver": "r", "groupLabels": {}, "alerts": [alert], **more}
+
+
+@pytest.mark.parametrize(
+    ("event", "ids"),
+    [
+        (a_notification(LABELS), OVER),
+        (a_notification({**LABELS, "region": "eu-west-1"}), OVER),
+        (a_notification({**LABELS, "user_id": "880012345"}), OVER),
+        (a_notification({"functionName": "transcode", "service": "exporter"}), OVER),
+        (a_notification(LABELS, truncatedAlerts=2), {*OVER, "three-1"}),
+    ],
+    ids=["quotes our log", "region", "account", "service", "cut off"],
+)
+def test_an_alert_stops_what_is_due_in_the_functions_that_it_names(
+    cloud: Emulator, event: Any, ids: set[str]
+) -> None:
+    """Neither labels of the watcher nor a quotation of our log hide it; cut off, it names nobody."""
+    context = SimpleNamespace(region="cn-hangzhou", account_id="123456789", request_id="r")
+    reap(cloud.endpoint, POLICY, event, enforce=True, context=context)
+    assert stopped(cloud) == ids
+
+
+@pytest.mark.parametrize(
+    ("element", "event"),
+    [
+        ({"functonName": "a"}, "trigger_refused"),
+        ({"receiver": "r", "status": "", "alerts": []}, "trigger_unrecognised"),
+    ],
+)
+def test_ten_thousand_parts_do_not_flood_the_log(cloud: Emulator, element: Any, event: str) -> None:
+    """A hundred lines, and one that counts the rest."""
+    reaped = reap(cloud.endpoint, POLICY, [element] * 10_000)
+    assert len(reaped.logged(event)) == 100
+    assert [line["omitted"] for line in reaped.logged("lines_omitted")] == [event]
 
 
 @st.composite

@@ -26,15 +26,18 @@ _ARN = (
     r"(?:services/(?P<service>[^/.]+)(?:\.(?P<alias>[^/]+))?/)?functions/(?P<function>[^/]+)(?:/(?P<qualifier>[^/]+))?"
 )
 
-# The spellings of rules and templates, in lower case and without joiners.
+# The spellings of rules and templates, in lower case and without joiners. A label `service` is the watcher's.
 _SPELLINGS = {
     "function": ("functionname", "function"),
-    "service": ("servicename", "service"),
+    "service": ("servicename",),
     "qualifier": ("qualifier", "functionqualifier"),
     "region": ("region", "regionid"),
     "account": ("userid", "accountid"),
     "arn": ("functionarn",),
 }
+_WHERE = {*_SPELLINGS["region"], *_SPELLINGS["account"]}
+
+_CUT_OFF = "cut-off"
 
 # CloudMonitor prints a missing value as the four letters.
 _NOT_GIVEN = (None, "", "null", "-")
@@ -121,10 +124,10 @@ def _cloud_monitor(data: JsonObject) -> list[Alert] | None:
     """
     source = "CloudMonitor alert"
     if "alertState" in data and _has(data, ("metricName", "alertName", "ruleId", "dimensions")):
-        return [_alert(source, data["alertState"], [*_dimensions(data.get("dimensions")), data])]
+        return [_alert(source, data["alertState"], [*_dimensions(data.get("dimensions")), _labels(data)])]
     if "curLevel" in data and _has(data, ("ruleId", "ruleName", "metricName", "resources", "metricData")):
         # A rule's own parameters for its target may name the function beside the alert's fields.
-        names = [*_dimensions(data.get("resources")), *_dimensions(data.get("metricData")), data]
+        names = [*_dimensions(data.get("resources")), *_dimensions(data.get("metricData")), _labels(data)]
         return [_alert(source, data["curLevel"], names)]
     message = _object(data.get("message"))
     if "type" in data and {"metricName", "dimensions"} <= message.keys():
@@ -149,37 +152,38 @@ def _dimensions(value: Any) -> list[Mapping[str, Any]]:
 def _sls(data: JsonObject) -> list[Alert] | None:
     """Simple Log Service: alerts of a query over logs. https://help.aliyun.com/document_detail/2361010.html
 
-    Labels and the rows that fired name the function; columns are called whatever the query selects. Region,
-    project and account say where the rule lives, so they are not read.
+    Labels and the rows that fired name the function; columns are called whatever the query selects. At most
+    100 rows are shown, and then nobody is named.
     """
     beside = ("status", "fire_results", "results", "labels", "fire_time", "alert_time")
     if not (_has(data, ("alert_instance_id", "alert_id", "alert_name")) and _has(data, beside)):
         return None
-    results, fired = data.get("results"), data.get("fire_results")
-    listed = [_object(one).get("fire_result") for one in (results if isinstance(results, list) else ())]
-    listed = [data.get("labels"), *(fired if isinstance(fired, list) else ()), *listed]
-    rows = [_object(one) for one in listed]
-    accounts = ("userid", "accountid")
-    names = [{key: row[key] for key in row if key.lower() not in accounts} for row in rows]
-    return [_alert("SLS alert", data.get("status"), names)]
+    fired, results = ([*one] if isinstance(one := data.get(key), list) else [] for key in beside[1:3])
+    if _exceeds(data.get("fire_results_count"), len(fired)) and "fire_results" in data:
+        return [_alert(f"{_CUT_OFF} SLS alert", data.get("status"), ())]
+    rows = [data.get("labels"), *fired, *(_object(one).get("fire_result") for one in results)]
+    return [_alert("SLS alert", data.get("status"), map(_labels, rows))]
 
 
 def _alertmanager(data: JsonObject) -> list[Alert] | None:
     """Alertmanager's webhook, version 4, which ARMS and Managed Prometheus send too.
 
     One notification mixes firing and resolved alerts, so each alert's own status counts. Templates may leave
-    out an alert's own labels, so those that alerts share count as well.
+    out an alert's own labels, so those that alerts share count as well. With `max_alerts` some are cut off,
+    perhaps those that fire; status and common labels are then those of the others.
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
-    listed = data.get("alerts")
+    source, listed = "Alertmanager alert", data.get("alerts")
     beside = ("status", "receiver", "groupLabels", "commonLabels", "groupKey", "externalURL")
     if not isinstance(listed, list) or not _has(data, beside):
         return None
-    shared = {**_object(data.get("commonLabels")), **_object(data.get("groupLabels"))}
+    if _exceeds(data.get("truncatedAlerts"), 0):
+        return [_alert(f"{_CUT_OFF} {source}", None, ())]
+    shared = {**_labels(data.get("commonLabels")), **_labels(data.get("groupLabels"))}
 
     def alert(one: JsonObject, part: str) -> Alert:
-        labels = {**shared, **_object(one.get("labels"))}
-        return _alert("Alertmanager alert", one.get("status", data.get("status")), [labels], part)
+        labels = {**shared, **_labels(one.get("labels"))}
+        return _alert(source, one.get("status", data.get("status")), [labels], part)
 
     alerts = [alert(one, f"alerts[{i}]") for i, one in enumerate(listed) if isinstance(one, JsonObject)]
     return alerts or [alert(data, "")]
@@ -228,9 +232,9 @@ def _target(names: Mapping[str, Any]) -> AlertTarget | None:
     if given["function"] is None:
         return None
     keys = {"serviceName": "service", "functionName": "function", "qualifier": "qualifier"}
-    command = check_command({key: given[what] for key, what in keys.items()})
+    selector = check_command({key: given[what] for key, what in keys.items()})
     place = (one if isinstance(one, str) and one else None for one in (given["region"], given["account"]))
-    return AlertTarget(command.selector, *place)
+    return AlertTarget(selector, *place)
 
 
 def _has(data: JsonObject, keys: Iterable[str]) -> bool:
@@ -239,3 +243,15 @@ def _has(data: JsonObject, keys: Iterable[str]) -> bool:
 
 def _object(value: Any) -> JsonObject:
     return value if isinstance(value, JsonObject) else JsonObject()
+
+
+def _labels(value: Any) -> dict[str, Any]:
+    """The labels in *value* without those for a region or an account, which say where the watcher sits."""
+    return {key: one for key, one in _object(value).items() if plain(key) not in _WHERE}
+
+
+def _exceeds(count: Any, shown: int) -> bool:
+    try:
+        return float(count) > shown
+    except (TypeError, ValueError, OverflowError):
+        return False

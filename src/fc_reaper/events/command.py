@@ -8,22 +8,35 @@ select every target. Keys that resemble none of ours belong to somebody else and
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Collection, Iterable
-from typing import Annotated, Any, NamedTuple
+from contextlib import suppress
+from typing import Annotated, Any
+from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.decode import BRACKETS, JsonObject, parse
+from fc_reaper.events.decode import TO_STANDARD, JsonObject, in_base64, json_in
 from fc_reaper.events.trigger import Selector
 from fc_reaper.names import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE, kind_of
 
 DRY_RUN = "dryRun"
 
-_JOINERS = r"[_.\-\s]+"
-_MENTION = r"(?i)dry[_.\-\s]*run"
+_JOINER = r"[_.\-\s]"
 _LONGEST_SHOWN = 40
+
+# A letter before it makes it another word, unless that is of an escape for the end of a line.
+_WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[_.\-\s+]|%[0-9a-f]{2})*run(?!_asked)"
+_WISH = re.compile(rf"(?i){_WORDS}")
+_WISH_AS_KEY = re.compile(rf"""(?i)name\s*=\s*["']?{_WORDS}|{_WORDS}["']?\s*/?[:=>]""")
+_NO = (None, False, "false", "0", "no", "off", "null")
+_CONTENT = frozenset(
+    ("body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value")
+)
+_IN_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
+_MOST_TEXTS = 8
 
 
 def _name(shape: re.Pattern[str], wanted: str, *, may_be_empty: bool = False) -> BeforeValidator:
@@ -39,6 +52,9 @@ def _name(shape: re.Pattern[str], wanted: str, *, may_be_empty: bool = False) ->
         return value
 
     return BeforeValidator(check)
+
+
+_Id = Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")]
 
 
 class _Keys(BaseModel):
@@ -57,37 +73,31 @@ class _Keys(BaseModel):
         _name(FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier"),
     ] = None
     qualifier: Annotated[str | None, _name(QUALIFIER, "one plain version or alias", may_be_empty=True)] = None
-    invocation_id: Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")] = None
+    invocation_id: _Id = None
+    task_id: _Id = None
     dry_run: bool = False
 
 
 COMMAND_KEYS = tuple(map(to_camel, _Keys.model_fields))
 
 
-class Command(NamedTuple):
-    """What a command selects, and whether it requests a dry run."""
-
-    selector: Selector = Selector()
-    dry_run: bool = False
-
-
-def read_command(data: JsonObject) -> Command | None:
-    """The command in *data*; None if it has no key of ours. `{}` is a command that selects everything.
+def read_command(data: JsonObject) -> Selector | None:
+    """What the command in *data* selects; None if it has no key of ours. `{}` selects everything.
 
     Raises:
         EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
     """
     for key in data:
         if (meant := meaning(key)) not in (None, key):
-            raise EventRefused(f"{_shown(key)} is not a command key; did you mean {meant}?")
+            raise EventRefused(f"{shown(key)} is not a command key; did you mean {meant}?")
     if data and data.keys().isdisjoint(COMMAND_KEYS):
         return None
     refuse_repeats(data, COMMAND_KEYS)
     return check_command(data)
 
 
-def check_command(keys: dict[str, Any]) -> Command:
-    """The command with these *keys*; other keys are ignored, and a service that is written twice is one.
+def check_command(keys: dict[str, Any]) -> Selector:
+    """What a command with these *keys* selects; others are ignored. A service that is written twice is one.
 
     Raises:
         EventRefused: a wrong type, or an impossible name.
@@ -101,95 +111,107 @@ def check_command(keys: dict[str, Any]) -> Command:
             raise EventRefused(f"{key} {details['ctx']['error']}") from None
         remedy = "write true or false without quotes" if key == DRY_RUN else "write it as text in quotes"
         raise EventRefused(f"{key} is {kind_of(details['input'])}; {remedy}") from None
-    service, function = found.service_name, found.function_name
+    service, function, task = found.service_name, found.function_name, found.invocation_id
     if service and function:
         # A 2.0 function is called service$function in 3.0.
         inner, _, function = function.rpartition("$")
         if inner not in ("", service):
             raise EventRefused("serviceName and the service within functionName differ; write one of them")
-    return Command(Selector(service, function, found.qualifier, found.invocation_id), found.dry_run)
+    if found.task_id is not None:
+        if service or task not in (None, found.task_id):
+            raise EventRefused("taskId is the word of 3.0, without serviceName; write invocationId alone")
+        task = found.task_id
+    return Selector(service, function, found.qualifier, task)
 
 
 def check_envelope(envelope: JsonObject, keys: Collection[str], inside: str) -> None:
     """Raise EventRefused if one of *keys* is written twice, or a command key, even misspelt, is outside."""
-    refuse_repeats(envelope, keys)
     for key in envelope:
         if key not in keys and meaning(key):
-            raise EventRefused(f"{_shown(key)} stands beside {inside}; a command belongs inside {inside}")
+            raise EventRefused(f"{shown(key)} stands beside {inside}; a command belongs inside {inside}")
+    if envelope.repeated:
+        refuse_repeats(envelope, keys)
 
 
-def meaning(key: str, among: Iterable[str] = COMMAND_KEYS) -> str | None:
+def refuse_repeats(data: JsonObject, keys: Collection[str]) -> None:
+    """Raise EventRefused if one of *keys* is written twice: parsers disagree about which one counts."""
+    for key in keys:
+        if key in data.repeated:
+            raise EventRefused(f"{shown(key)} is written twice; write it once")
+
+
+def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
     """The command key that *key* is or was meant to be; None if it resembles none.
 
     Case, blanks and the joiners `_ - .` do not count. Beyond them two edits are allowed (a letter more, less
-    or other, or two swapped), for the short `dryRun` one.
+    or other, or two swapped), for the short `dryRun` and `taskId` one.
     """
     if key in among:
         return key
     word = plain(key)
-    return next((one for one in among if _within(word, one.lower(), 1 if one == DRY_RUN else 2)), None)
+    return next((one for one in among if _within(word, one.lower(), 1 if len(one) < 8 else 2)), None)
 
 
 def plain(key: str) -> str:
     """*key* in lower case, without joiners: `function_name` and `FunctionName` are the same word."""
-    return re.sub(_JOINERS, "", key).lower()
+    return re.sub(_JOINER, "", key).lower()
 
 
-def has_dry_run_key(data: JsonObject) -> bool:
-    """Whether *data* itself has the key `dryRun` or nearly; the exact key with `false` does not count."""
-    return any(
-        meaning(key, (DRY_RUN,)) and (key != DRY_RUN or data[key] is not False or key in data.repeated)
-        for key in data
-    )
-
-
-def wishes_dry_run(value: Any, *, in_texts: bool = False) -> bool:
-    """Whether an object at any depth of *value* has such a key.
-
-    With *in_texts*, text that looks like JSON wishes it too if it mentions a dry run at all: whoever wrote it
-    believes that nothing will be stopped, and a wrong guess costs one dry run. Other text is not read: it may
-    be a foreign payload.
-    """
-    parts = [value]
-    for part in parts:
-        if isinstance(part, JsonObject):
-            if has_dry_run_key(part):
-                return True
-            parts.extend(part.values())
-        elif isinstance(part, list):
-            parts.extend(part)
-        elif in_texts and mentions_dry_run(part) and part.lstrip(' \t\r\n"').startswith(BRACKETS):
-            return True
-    return False
-
-
-def mentions_dry_run(text: Any) -> bool:
-    """Whether *text* is text that mentions a dry run at all."""
-    return isinstance(text, str) and re.search(_MENTION, text) is not None
-
-
-def parse_inner(text: str) -> Any:
-    """As `parse`, for text within an event: if it is refused, a dry run that it mentions still counts.
-
-    Raises:
-        EventRefused: as `parse`.
-    """
-    try:
-        return parse(text)
-    except EventRefused as refusal:
-        refusal.dry_run = mentions_dry_run(text)
-        raise
-
-
-def refuse_repeats(data: JsonObject, keys: Iterable[str]) -> None:
-    """Raise EventRefused if one of *keys* is written twice: parsers disagree about which one counts."""
-    for key in keys:
-        if key in data.repeated:
-            raise EventRefused(f"{_shown(key)} is written twice; write it once")
-
-
-def _shown(key: str) -> str:
+def shown(key: str) -> str:
+    """*key* as a message may show it: in ASCII and not long."""
     return ascii(key if len(key) <= _LONGEST_SHOWN else key[:_LONGEST_SHOWN] + "...")
+
+
+def wish_in(
+    value: Any, *, quoting: bool = False, content: bool = True, texts: int = _MOST_TEXTS
+) -> str | None:
+    """Where *value* wishes a dry run: the path to the first wish in it, `""` for itself, None if it does not.
+
+    A wish is the key `dryRun`, or nearly, at any depth, whose value is not false, 0, no, off or null. JSON in
+    texts is opened, up to *texts* times. In other text the words are a wish if it is *content*, such as a
+    body, else where they stand as a key does. An alert may be *quoting* our own log, so its texts are not
+    read. A wrong guess costs one dry run.
+    """
+    if isinstance(value, str):
+        if quoting:
+            return None
+        with suppress(EventRefused):
+            inner = json_in(in_base64(value) or value)
+            if inner is not None and texts:
+                return wish_in(inner, content=content, texts=texts - 1)
+        said = _WISH if content else _WISH_AS_KEY
+        return "" if any(map(said.search, _spelt_out(value))) else None
+    for key, one in _children(value):
+        named = isinstance(key, str)
+        at = f".{shown(key)[1:-1]}" if named else f"[{key}]"
+        if named and meaning(key, (DRY_RUN,)) and (key in value.repeated or not _is_no(one)):
+            return at
+        within = key.lower() in _CONTENT if named else content
+        found = wish_in(one, quoting=quoting, content=within, texts=texts)
+        if found is not None:
+            return at + found
+    return None
+
+
+def _children(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, JsonObject):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
+
+
+def _is_no(value: Any) -> bool:
+    return (value.strip().lower() if isinstance(value, str) else value) in _NO
+
+
+def _spelt_out(text: str) -> list[str]:
+    """*text*, and what is written in it as in a form or in base64, in UTF-16 as well."""
+    found = [text, unquote_plus(text)]
+    for one in found:
+        for run in _IN_BASE64.findall(one):
+            run = run.translate(TO_STANDARD)
+            whole = run[:-1] if len(run) % 4 == 1 else run
+            found.append(b64decode(whole + "==").decode("latin-1").replace("\0", ""))
+    return found
 
 
 def _within(word: str, other: str, edits: int) -> bool:

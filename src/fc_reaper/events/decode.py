@@ -1,4 +1,4 @@
-"""Decode JSON from outside, within bounds.
+"""Decode JSON and base64 from outside, within bounds.
 
 Objects remember which of their keys are written twice: JSON parsers keep the last one silently, so two
 readers of the same bytes could disagree about a command.
@@ -6,9 +6,11 @@ readers of the same bytes could disagree about a command.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from fc_reaper.errors import EventRefused
@@ -22,6 +24,10 @@ BLANKS = " \t\r\n"
 BRACKETS = ("{", "[")
 """What an object or a list begins with, valid or not."""
 
+TO_STANDARD = str.maketrans("-_", "+/", "\r\n")
+"""Makes base64 for addresses standard, on one line."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}")
 _MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
 _LONGEST_NUMBER = 400
 
@@ -69,6 +75,31 @@ def parse(text: str) -> Any:
         what = error.msg.removesuffix(" at")
         where = f"line {error.lineno} column {error.colno}"
         raise EventRefused(f"it is not JSON: {what} at {where}; an event that says nothing is {{}}") from None
+
+
+def json_in(text: str) -> Any:
+    """The JSON value of *text* if it is that of an object, a list or a text in quotes; None for other words.
+
+    Raises:
+        EventRefused: it begins like an object or a list, and `parse` refuses it.
+    """
+    text = text.strip(BLANKS)
+    if text.startswith(BRACKETS):
+        return parse(text)
+    if text.startswith('"'):
+        with suppress(EventRefused):
+            return parse(text)
+    return None
+
+
+def in_base64(text: str) -> str | None:
+    """The UTF-8 text that *text* is the base64 of, in either alphabet; None if it is not."""
+    if not _BASE64.fullmatch(text):
+        return None
+    try:
+        return base64.b64decode(text.translate(TO_STANDARD), validate=True).decode("utf-8-sig")
+    except ValueError:
+        return None
 
 
 def nests_too_deep(text: str) -> bool:

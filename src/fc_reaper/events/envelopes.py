@@ -4,20 +4,14 @@ They are recognised by shape, never by the name of a trigger.
 https://help.aliyun.com/zh/functioncompute/fc/user-guide/formats-of-event-for-different-triggers
 """
 
-import base64
-import binascii
-import re
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
-from fc_reaper.errors import EventRefused
-from fc_reaper.events.command import DRY_RUN, meaning, parse_inner
-from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
+from fc_reaper.events.command import DRY_RUN, meaning
+from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, in_base64, json_in
 
-_BASE64 = r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}"
-_TO_STANDARD = str.maketrans("-_", "+/", "\r\n")
 _MOST_FIELDS = 200
 
 _Text = Annotated[str | None, PlainValidator(lambda text: text if isinstance(text, str) and text else None)]
@@ -46,9 +40,9 @@ class CloudEvent(BaseModel):
         return (self.source, self.id) if self.source and self.id else None
 
     @property
-    def content(self) -> Any:
-        """What it carries; None if nothing."""
-        return self.data if "data" in self.model_fields_set else self.data_base64
+    def content_key(self) -> str:
+        """The key of what it carries."""
+        return "data" if "data" in self.model_fields_set else "data_base64"
 
 
 class Message(NamedTuple):
@@ -95,38 +89,25 @@ def http_request(data: JsonObject) -> HttpRequest | None:
     body = data["body"]
     if isinstance(body, str):
         if str(data.get("isBase64Encoded")).lower() == "true":
-            body = _from_base64(body) or body
+            body = in_base64(body) or body
         body = body.strip(BLANKS) or None
     return HttpRequest(_fields(list(query.items()) if isinstance(query, JsonObject) else []), body)
 
 
 def decode_text(text: str) -> Any:
-    """The value of a *text* that is not plain JSON: JSON in quotes, a form, or base64 of JSON or of a form.
-
-    None for any other text: plain words are never taken for something encoded.
+    """What *text* is: JSON, plain or in quotes, a form, or base64 of JSON or of a form; None if none of them.
 
     Raises:
-        EventRefused: base64 of broken JSON.
+        EventRefused: it begins like an object or a list, in base64 too, and is none.
     """
-    if text.startswith('"'):
-        return unquoted(text)
-    if (fields := _from_form(text)) is not None:
-        return fields
-    decoded = _from_base64(text) if re.fullmatch(_BASE64, text) else None
-    if decoded is None:
-        return None
-    return parse_inner(decoded) if decoded.startswith(BRACKETS) else _from_form(decoded)
-
-
-def unquoted(text: str) -> str | None:
-    """The text that the JSON string *text* stands for; None if it is broken."""
-    try:
-        return str(parse(text))
-    except EventRefused:
-        return None
+    if (value := json_in(text)) is not None or (value := _from_form(text)) is not None:
+        return value
+    inner = (in_base64(text.strip(BLANKS)) or "").strip(BLANKS)
+    return json_in(inner) if inner.startswith(BRACKETS) else _from_form(inner)
 
 
 def _from_form(text: str) -> JsonObject | None:
+    text = text.strip(BLANKS)
     if "=" not in text or text.startswith(BRACKETS):
         return None
     try:
@@ -135,14 +116,6 @@ def _from_form(text: str) -> JsonObject | None:
         return None
     fields = _fields(pairs)
     return fields if "alertState" in fields or any(map(meaning, fields)) else None
-
-
-def _from_base64(text: str) -> str | None:
-    try:
-        decoded = base64.b64decode(text.translate(_TO_STANDARD), validate=True)
-        return decoded.decode("utf-8-sig").strip(BLANKS)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> JsonObject:

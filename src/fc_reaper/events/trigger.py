@@ -63,17 +63,27 @@ class Reading(NamedTuple):
 class Trigger(NamedTuple):
     """A parsed event. It starts a run, narrows it, or makes it a dry run; it cannot do more.
 
-    `dry_run` holds for the whole run, whichever part of the event requests it.
+    `dry_run_asked_at` is the path to the first wish for a dry run (`[2].data.dryRun`; `event`: the whole
+    text), which holds for the whole run, whichever part of the event has it; None without one.
     `http` is true if the caller expects an answer in the shape of an HTTP trigger.
-    `kind` is the broadest kind among the requests (timer, alert, command, task); alert if there are none.
     """
 
     requests: tuple[Request, ...]
-    dry_run: bool
+    dry_run_asked_at: str | None
     notes: tuple[Note, ...]
     readings: tuple[Reading, ...] = ()
     http: bool = False
-    kind: str = "alert"
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the event wishes a dry run."""
+        return self.dry_run_asked_at is not None
+
+    @property
+    def kind(self) -> str:
+        """The broadest kind among the requests: timer, alert, command, task; alert if there are none."""
+        kinds = {request.kind for request in self.requests}
+        return next((kind for kind in ("timer", "alert", "command", "task") if kind in kinds), "alert")
 
     @property
     def refused(self) -> bool:
