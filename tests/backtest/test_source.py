@@ -75,6 +75,22 @@ def test_a_broken_line_is_named_and_the_others_are_read(tmp_path: Path, line: st
     assert why in broken[0].why
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        json.dumps(RECORDS[:2]),
+        json.dumps({"invocations": RECORDS[:2], "nextToken": ""}),
+        json.dumps({"statusCode": 200, "body": {"invocations": RECORDS[:2]}}, indent=2),
+        json.dumps(RECORDS[0], indent=1),
+    ],
+)
+def test_an_answer_of_the_cloud_is_a_history_too(tmp_path: Path, wrapped: str) -> None:
+    """On one line or on many."""
+    tasks, broken = read_file(str(a_history(tmp_path, [wrapped])), records=False)
+    assert [task.invocation_id for task in tasks] == ["slow", "broken"][: len(tasks)]
+    assert (bool(tasks), broken) == (True, [])
+
+
 def test_bytes_that_are_no_utf8_are_a_broken_line(tmp_path: Path) -> None:
     """And a byte order mark at the beginning is none."""
     path = tmp_path / "history.jsonl"

@@ -73,7 +73,7 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
 
 def test_broken_lines_are_counted_and_named(folder: Path) -> None:
     """The rest is replayed, and exit 1 says that something is missing; exit 2 where nothing is left."""
-    a_history(folder, [RECORDS[0], "{", "", "[]", RECORDS[1]])
+    a_history(folder, [RECORDS[0], "{", "", "7", RECORDS[1]])
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 1
     assert "runaway would have stopped 2 tasks" in ran.text

@@ -248,7 +248,7 @@ def test_a_file_that_cannot_be_used_is_one_line(
     [
         ((), "give TARGET and ID"),
         ((PROD,), "give TARGET and ID"),
-        (("--record", "missing.json"), "missing.json: there is no such file"),
+        (("--record", "missing.json"), "missing.json: it cannot be read: No such file"),
         (("--record", "."), ".: it cannot be read"),
         (("--record", "policy.yaml", "--at", "yesterday"), "--at is 'yesterday'; write a day"),
         (("--record", "policy.yaml", "--at", "2026-05-01T12:00:00"), "with its zone"),

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_reaper.backtest.history import BrokenLine, Refused
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud.api import names_for
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
@@ -42,108 +44,120 @@ class NotARecord(ReaperError):
 
 
 class Record(NamedTuple):
-    """One record with its id, and the function that it names; None where it names none."""
+    """One record with its line and its id, and the function that it names; None where it names none."""
 
+    line: int
     id: str
     function: Function | None
     fields: dict[str, Any]
 
     def task(self, function: Function) -> Task:
         """The record as a task of *function*."""
-        key = "taskId" if function.service is None else "invocationId"
-        return read_task(function, {**self.fields, key: _text(self.fields, key) or self.id})
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Parse one JSON value.
-
-    Raises:
-        NotARecord: it is not JSON.
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NotARecord(f"it is not JSON: {error}") from None
-
-
-def parse_record(value: Any) -> Record:
-    """Read the id and the function of a record.
-
-    A function without a service is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
-
-    Raises:
-        NotARecord: it is no object, or has no id.
-        InvalidName: it names what cannot be a function.
-    """
-    if not isinstance(value, dict):
-        raise NotARecord("it is not a JSON object")
-    found = id_of(value)
-    if found is None:
-        raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
-    service, name, qualifier = (_text(value, key) for key in ("serviceName", "functionName", "qualifier"))
-    in_arn = function_in_arn(value.get("functionArn")) if service is None else None
-    if in_arn is not None:
-        name, qualifier = in_arn[0], qualifier or in_arn[1]
-    if name is None:
-        return Record(found, None, value)
-    function = Function(service, name, qualifier or LATEST)
-    check_names(function)
-    return Record(found, function, value)
-
-
-def id_of(record: Mapping[str, Any]) -> str | None:
-    """The id of a record, in either generation's word; None where it has none."""
-    return _text(record, "invocationId") or _text(record, "taskId")
-
-
-def _text(record: Mapping[str, Any], key: str) -> str | None:
-    found = record.get(key)
-    return found if isinstance(found, str) and found else None
+        return read_task(
+            function, {**self.fields, names_for(services=bool(function.service)).id_field: self.id}
+        )
 
 
 # A file.
 
 
-def read_file(name: str, *, records: bool) -> tuple[list[Task], list[BrokenLine]]:
-    """Read the tasks in a file, or on standard input for `-`, and the lines that are no record.
+def read_records(name: str) -> Iterator[Record | BrokenLine]:
+    """Read the records in a file, or on standard input for `-`, and the lines that are none.
 
-    Blank lines are skipped. *records* keeps with each task what the cloud wrote, which only expressions need.
+    A line holds a record or several: a list, an answer of List, what an SDK makes of one. So does a file that
+    is one JSON value over several lines. Blank lines are skipped.
 
     Raises:
-        NotARecord: the file cannot be read, or no line of it is a record.
+        NotARecord: the file cannot be read.
     """
-    source = "standard input" if name == "-" else name
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            first = file.readline().removeprefix(b"\xef\xbb\xbf")
+            rest: Iterable[bytes] = file
+            if not _is_json(first):
+                whole = first + file.read()
+                first, rest = (whole, ()) if _is_json(whole) else (first, whole.splitlines()[1:])
+            for number, line in enumerate(chain([first], rest), 1):
+                if line.strip():
+                    try:
+                        yield from (_parse_record(one, number) for one in _unwrapped(json.loads(line)))
+                    except (NotARecord, InvalidName) as error:
+                        yield BrokenLine(line=number, why=str(error))
+                    except (ValueError, RecursionError) as error:
+                        yield BrokenLine(line=number, why=f"it is not JSON: {error}")
+    except OSError as error:
+        source = "standard input" if name == "-" else name
+        raise NotARecord(f"{source}: it cannot be read: {error.strerror or error}") from None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _unwrapped(value: Any) -> list[Any]:
+    if isinstance(value, dict) and not (value.get("invocationId") or value.get("taskId")):
+        for key in ("invocations", "tasks", "body"):
+            if isinstance(value.get(key), (list, dict)):
+                return _unwrapped(value[key])
+    return value if isinstance(value, list) else [value]
+
+
+def _parse_record(value: Any, line: int) -> Record:
+    """Read the id and the function of a record.
+
+    A function without a service is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
+    """
+    if not isinstance(value, dict):
+        raise NotARecord("it is not a JSON object")
+    texts = {name: text for name, text in value.items() if isinstance(text, str) and text}
+    found = texts.get("invocationId") or texts.get("taskId")
+    if found is None:
+        raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
+    service, name, qualifier = map(texts.get, ("serviceName", "functionName", "qualifier"))
+    in_arn = function_in_arn(value.get("functionArn")) if service is None else None
+    if in_arn is not None:
+        name, qualifier = in_arn[0], qualifier or in_arn[1]
+    if name is None:
+        return Record(line, found, None, value)
+    function = Function(service, name, qualifier or LATEST)
+    check_names(function)
+    return Record(line, found, function, value)
+
+
+def read_file(name: str, *, records: bool) -> tuple[list[Task], list[BrokenLine]]:
+    """Read the tasks in a file of records, and the lines that are none.
+
+    *records* keeps with each task what the cloud wrote, which only expressions need.
+
+    Raises:
+        NotARecord: the file cannot be read, or there is no record in it that names its function.
+    """
     tasks: list[Task] = []
     broken: list[BrokenLine] = []
     functions: dict[Function, Function] = {}
-    try:
-        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-            for number, line in enumerate(file, 1):
-                text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-                try:
-                    tasks += [_read_line(text, functions, records)] if text else []
-                except (NotARecord, InvalidName) as error:
-                    broken.append(BrokenLine(line=number, why=str(error)))
-    except OSError as error:
-        raise NotARecord(f"{source}: it cannot be read: {error.strerror or error}") from None
+    for record in read_records(name):
+        if isinstance(record, BrokenLine):
+            broken.append(record)
+        elif record.function is None:
+            what = "it names no function; it needs serviceName and functionName, or functionArn in FC 3.0"
+            broken.append(BrokenLine(line=record.line, why=what))
+        else:
+            # One object for each function, however many tasks it has.
+            function = functions.setdefault(record.function, record.function)
+            task = record._replace(fields=_in_order(record.fields)).task(function)
+            tasks.append(task if records else task._replace(record=None))
     if not tasks:
         first = f", first: line {broken[0].line}, {broken[0].why}" if broken else ""
+        source = "standard input" if name == "-" else name
         raise NotARecord(
             f"{source}: there is no record in it{first}; a record is one JSON object on one line, as the "
             "cloud writes it"
         )
     return tasks, broken
-
-
-def _read_line(text: bytes, functions: dict[Function, Function], records: bool) -> Task:
-    """The task in one line; *functions* holds one object for each function, however many tasks it has."""
-    record = parse_record(parse_json(text))
-    if record.function is None:
-        what = "it needs serviceName and functionName, or functionArn in FC 3.0"
-        raise NotARecord(f"it names no function; {what}")
-    function = functions.setdefault(record.function, record.function)
-    task = record._replace(fields=_in_order(record.fields)).task(function)
-    return task if records else task._replace(record=None)
 
 
 def _in_order(record: dict[str, Any]) -> dict[str, Any]:

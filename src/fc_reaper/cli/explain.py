@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from rich.text import Text
 from typer import Argument, Option
 
-from fc_reaper.backtest.source import NotARecord, Record, id_of, parse_json, parse_record
+from fc_reaper.backtest.history import BrokenLine
+from fc_reaper.backtest.source import read_records
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
 from fc_reaper.cli.plan import DRY_RUN, not_listed
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.errors import CloudError, InvalidName
+from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
 from fc_reaper.evaluator.verdict import KEEP, Kind, Verdict
@@ -144,7 +145,11 @@ def _read_task(
 
 def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> Task:
     """Read the one task of a file that TARGET and ID name; a single word with / or @ is a TARGET."""
-    records = list(_records(name))
+    records = []
+    for one in read_records(name):
+        if isinstance(one, BrokenLine):
+            raise CommandError(f"{name}:{one.line}: {one.why}")
+        records.append(one)
     if target is not None and invocation_id is None and not re.search("[/@]", target):
         target, invocation_id = None, target
     function = None if target is None else parse_target(target).literal()
@@ -161,31 +166,6 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
     if function is None:
         raise CommandError(f"{name}: the record names no function; add TARGET, such as media/transcode@prod")
     return fitting[0].task(function)
-
-
-def _records(name: str) -> Iterator[Record]:
-    """The records of the whole text, else those of its lines."""
-    raw = output.read_input(name)
-    try:
-        json.loads(raw)
-        pieces = [(name, raw)]
-    except (ValueError, RecursionError):
-        lines = enumerate(raw.splitlines(), 1)
-        pieces = [(f"{name}:{number}", line) for number, line in lines if line.strip()]
-    for place, piece in pieces:
-        try:
-            yield from map(parse_record, _unwrapped(parse_json(piece)))
-        except (NotARecord, InvalidName) as error:
-            raise CommandError(f"{place}: {error}") from None
-
-
-def _unwrapped(value: Any) -> list[Any]:
-    """The records in a list, an answer of List (2.0, 3.0) or of an SDK; else *value* itself."""
-    if isinstance(value, Mapping) and id_of(value) is None:
-        for key in ("invocations", "tasks", "body"):
-            if isinstance(value.get(key), (list, dict)):
-                return _unwrapped(value[key])
-    return value if isinstance(value, list) else [value]
 
 
 # Its concurrency groups
