@@ -11,15 +11,17 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fc_reaper import __version__
 from fc_reaper.policy.model import policy_schema
-from tests.cli.command import COMMAND, a_policy_file, at, environment, fc_reaper, fc_reaper_process
-from tests.emulator_server import running_emulator
+from tests.cli.command import COMMAND, Ran, a_policy_file, at, environment, fc_reaper, fc_reaper_process
+from tests.emulator_server import Emulator, running_emulator
 from tests.project.files import ROOT
 from tests.reaping import KEYS
+from tests.run.account import stopped
 
 COMMANDS = ("demo", "invoke", "plan", "apply", "check", "explain", "backtest", "diff", "approve", "schema")
 
@@ -101,6 +103,7 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["plan", "--endpoint", ""], "--endpoint is empty"),
         (["plan", "--endpoint", "ftp://example.com"], "neither https nor http"),
         (["plan", "--endpoint", "http://example.com"], "credentials in clear"),
+        (["plan", "--endpoint", "127.0.0.1:9851"], "write http://127.0.0.1:9851"),
         (["check", "no-such.yaml"], "no-such.yaml: there is no such file"),
         (["check", "."], "cannot be read"),
     ],
@@ -158,14 +161,67 @@ def test_a_reader_who_goes_away_is_no_trouble(folder: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_full_disk_is_one_line_and_exit_1() -> None:
-    """As in `fc-reaper schema > FILE`."""
-    with open("/dev/full", "w") as full:
+FULL = Path("/dev/full")
+TO_STDOUT = {
+    "help": ["--help"],
+    "schema": ["schema"],
+    "demo": ["demo"],
+    "plan": ["plan"],
+    "plan as JSON": ["plan", "--json"],
+    "a plan to standard output": ["plan", "--out", "-"],
+    "check": ["check"],
+    "explain": ["explain", "media/transcode@prod", "over-1"],
+    "backtest": ["backtest"],
+    "diff": ["diff", "policy.yaml", "policy.yaml"],
+    "approve": ["approve"],
+    "invoke": ["invoke", "-", "--dry-run"],
+}
+
+
+def to_a_full_disk(args: list[str], stream: str, cloud: Emulator, folder: Path) -> Ran:
+    """Run a command with one of its streams on a disk that is full."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with FULL.open("w") as full:
         ran = subprocess.run(
-            [*COMMAND, "schema"], env=environment(), stdout=full, stderr=subprocess.PIPE, check=False
-        )
-    assert (ran.returncode, ran.stderr) == (1, b"fc-reaper: standard output: No space left on device\n")
+            [*COMMAND, *args], env=at(cloud), cwd=folder, input="{}", text=True, check=False,
+            **{**pipes, stream: full},
+        )  # fmt: skip
+    assert "Traceback" not in (ran.stderr or "")
+    assert "Exception" not in (ran.stderr or "")
+    return Ran(ran.returncode, ran.stdout or "", ran.stderr or "")
+
+
+@pytest.mark.parametrize("case", TO_STDOUT)
+def test_a_full_disk_is_one_line_and_exit_1(case: str, cloud: Emulator, folder: Path) -> None:
+    """As in `fc-reaper plan > FILE`."""
+    ran = to_a_full_disk(TO_STDOUT[case], "stdout", cloud, folder)
+    lines = [line for line in ran.errors if not line.startswith("{")]  # the log of invoke
+    assert (ran.code, lines) == (1, ["fc-reaper: standard output: No space left on device"])
+
+
+@pytest.mark.parametrize(
+    ("args", "code"), [(["plan"], 1), (["plan", "--no-such"], 2), (["plan", "--policy", "none.yaml"], 2)]
+)
+def test_a_standard_error_that_is_full_changes_nothing_else(
+    args: list[str], code: int, cloud: Emulator, folder: Path
+) -> None:
+    """The exit code says what the lines would have said."""
+    ran = to_a_full_disk(args, "stderr", cloud, folder)
+    assert (ran.code, "over-1" in ran.out) == (code, code == 1)
+
+
+@pytest.mark.parametrize("args", [[], ["--json"]])
+def test_what_was_stopped_is_on_standard_error_where_standard_output_is_full(
+    args: list[str], cloud: Emulator, folder: Path
+) -> None:
+    """The stops cannot be taken back, so their record must not be lost."""
+    fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
+    ran = to_a_full_disk(["apply", "plan.json", "--enforce", *args], "stdout", cloud, folder)
+    assert stopped(cloud) == {"over-1", "over-2", "over-3"}
+    assert "Of 3 planned tasks: 3 stopped (3 confirmed)." in ran.err
+    assert all(name in ran.err for name in stopped(cloud))
+    assert ran.errors[-1] == "fc-reaper: standard output: No space left on device"
+    assert ran.code == 1
 
 
 def test_a_closed_standard_output_is_no_trouble() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
+from tests.cli.command import COMMAND, Ran, a_policy_file, at, fc_reaper, shown_on
 from tests.cli.plans import HERE, a_plan, became, carried_out, edited, task_of, without
 from tests.emulator_server import Emulator, running_emulator
 from tests.monitoring.published import must_be_published
@@ -194,6 +194,32 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
     rest = 60 - len(first)
     assert f"{rest} stopped ({rest} confirmed), {len(first)} stopped before" in again.text
     assert again.code == 0
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_no_task_that_was_stopped_is_said_to_have_been_left_alone(signals: int, tmp_path: Path) -> None:
+    """Not after one interruption, when stops are in flight, nor after a second one, which ends it at once."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=60, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path, policy(budget="500/run"))
+    with running_emulator("--stopping", "50ms", "--latency", "100ms", seed=seed) as cloud:
+        plan = a_plan(cloud, tmp_path)
+        args = [*COMMAND, "apply", plan.name, "--enforce", "--json"]
+        with subprocess.Popen(
+            args, env=at(cloud), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            while len(stopped(cloud)) < 10:
+                assert process.poll() is None
+            for _ in range(signals):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.02)
+            out, err = process.communicate(timeout=60)
+        really = stopped(cloud)
+    outcomes = became(Ran(process.returncode, out, err))
+    assert {name for name in really if outcomes[name] not in ("stopped", "unclear")} == set()
+    assert set(outcomes.values()) <= {"stopped", "unclear", "not_begun"}
+    assert "stopped" in outcomes.values() or signals == 2
+    assert process.returncode == 1
+    assert "Traceback" not in err
 
 
 def test_tasks_that_were_put_into_a_plan_by_hand_are_not_stopped(cloud: Emulator, folder: Path) -> None:

@@ -155,7 +155,7 @@ def test_what_only_a_named_task_triggers_is_approved_by_a_yes(cloud: Emulator, t
     """The application names the task; there is nothing to try, and the output says so."""
     ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
-    said = "cancelled: only an event that names the task runs it, so it could not be tried."
+    said = "cancelled: only an event that names the task runs it; it could not be tried."
     assert 0 < ran.text.index(said) + 1 < ran.text.index("Approve cancelled?")
 
 
@@ -165,11 +165,8 @@ def test_an_entry_that_leaves_the_lock_is_named(cloud: Emulator, tmp_path: Path)
     other = TWO.replace("name: runaway", "name: other").replace("[Enqueued, Running]", "Running")
     ran = approve(cloud, tmp_path, "--yes", "--only", "other", text=other)
     assert approved(tmp_path) == ["other"]
-    missing = "runaway was approved, and has left policy.lock: policy.yaml has no stop policy of that name."
-    assert missing in ran.text
-    assert (
-        "cancelled was approved, and has left policy.lock: it or an exemption was changed since." in ran.text
-    )
+    for name in ("runaway", "cancelled"):
+        assert f"{name} has left policy.lock: it, or an exemption, was changed or removed since." in ran.text
     approve(cloud, tmp_path, "--yes")
     ran = approve(cloud, tmp_path, "--yes", "--json", text=other)
     assert ran.json["dropped"] == ["runaway"]

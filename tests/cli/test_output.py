@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import signal
 import stat
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.cli.output import (
-    BAD,
-    CommandError,
-    check_writable,
-    interruptible,
-    on_signals,
-    table,
-    write_file,
-)
+from fc_reaper.cli import output
+from fc_reaper.cli.output import CommandError, check_writable, interruptible, on_signals, write_file
+from fc_reaper.models import Exit
 
 
-@pytest.mark.parametrize("cell", [Text("odd\x1b[2J", BAD), Text.assemble(("odd\x1b[2J", BAD))])
+@pytest.mark.parametrize("cell", [Text("odd\x1b[2J", output.BAD), Text.assemble(("odd\x1b[2J", output.BAD))])
 def test_a_cell_keeps_its_style_and_nothing_that_steers_a_terminal(cell: Text) -> None:
     """However it was made."""
-    shown = io.StringIO()
-    Console(file=shown, force_terminal=True, color_system="standard").print(table(("task",), [(cell,)]))
+    shown, table = io.StringIO(), output.table(("task",), [(cell,)])
+    Console(file=shown, force_terminal=True, color_system="standard").print(table)
     assert "\x1b[1;31modd" in shown.getvalue()
     assert "\x1b[2J" not in shown.getvalue()
 
@@ -103,6 +104,81 @@ def test_what_cannot_be_a_file_is_refused_in_one_line(name: str, said: str, tmp_
     assert str(ended.value).startswith(f"{tmp_path / name}: {said}")
     assert "--force" not in str(ended.value)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_is_written_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """But for what belongs into the repository; a file that exists keeps its permissions."""
+    mask = os.umask(0o022)
+    try:
+        for name, private, mode in (("plan.json", True, 0o600), ("policy.lock", False, 0o644)):
+            write_file(str(tmp_path / name), "text", private=private)
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
+    finally:
+        os.umask(mask)
+
+
+def test_a_disk_that_is_full_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    """Exit 1: nothing is wrong with the usage."""
+    full = OSError(28, "No space left on device")
+    with patch.object(os, "fsync", side_effect=full), pytest.raises(CommandError) as ended:
+        write_file(str(tmp_path / "plan.json"), "text")
+    assert str(ended.value).endswith("plan.json: it cannot be written: No space left on device")
+    assert (ended.value.exit, list(tmp_path.iterdir())) == (Exit.ATTENTION, [])
+
+
+# What an id, a reason, a header or a file could hold.
+NASTY = ["\x1b[2J", "\x9b31m", "\u202egpj.exe", "a\nfc-reaper: b", "\r", "\x07", "\u2066", "\x85", "\x00"]
+texts = st.lists(st.sampled_from(NASTY) | st.text(max_size=20), min_size=1).map("".join)
+
+
+def printed(*things: Table | Text | str, lines: bool = False) -> str:
+    """What is printed of them, on standard output."""
+    stream = io.StringIO()
+    with patch.object(sys, "stdout", stream):
+        output.print_line("".join(map(str, things))) if lines else output.show(*things)
+    return stream.getvalue()
+
+
+@given(texts)
+def test_no_text_steers_a_terminal(text: str) -> None:
+    """Law: whatever is shown, in whatever way, is printable, and takes no line that is not its own."""
+    table = output.table(("task", "why"), [(text, Text.assemble((text, output.BAD), text))])
+    for shown in (printed(text), printed(Text(text, output.STRONG)), printed(table)):
+        assert shown.replace("\n", "").isprintable()
+    whole = text.replace("\n", "")
+    assert printed(whole, lines=True).count("\n") == 1
+    assert printed(text, lines=True).replace("\n", "").isprintable()
+    error = io.StringIO()
+    with patch.object(sys, "stderr", error):
+        output.print_error(text)
+    assert error.getvalue().replace("\n", "").isprintable()
+    assert all(line.startswith("fc-reaper: ") for line in error.getvalue().splitlines())
+
+
+@given(texts)
+def test_json_keeps_its_meaning_without_steering_a_terminal(text: str) -> None:
+    """Law: log lines on standard error, and plans on standard output."""
+    stream = io.StringIO()
+    line = json.dumps({text: text}, ensure_ascii=False)
+    output.LogStream(stream).write(f"{line}\n")
+    assert json.loads(stream.getvalue()) == {text: text}
+    assert stream.getvalue().replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("started", "on_path", "typed"),
+    [
+        ("/usr/bin/fc-reaper", "/usr/bin/fc-reaper", "fc-reaper apply 'my plan.json'"),
+        (".venv/bin/fc-reaper", None, ".venv/bin/fc-reaper apply 'my plan.json'"),
+        (".venv/bin/fc-reaper", "/usr/bin/fc-reaper", ".venv/bin/fc-reaper apply 'my plan.json'"),
+        ("/lib/fc_reaper/__main__.py", None, f"{sys.executable} -m fc_reaper apply 'my plan.json'"),
+        ("/usr/bin/pytest", None, "fc-reaper apply 'my plan.json'"),
+    ],
+)
+def test_a_command_is_named_as_it_works_from_here(started: str, on_path: str | None, typed: str) -> None:
+    """As this process was started."""
+    with patch.object(sys, "argv", [started]), patch.object(shutil, "which", return_value=on_path):
+        assert output.as_typed("apply", "my plan.json") == typed
 
 
 def test_a_name_that_is_free_is_fine(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_it_touches_nothing_even_where_the_setting_enforces(cloud: Emulator, fol
 def test_what_is_stuck_is_shown_though_it_is_not_due(cloud: Emulator, folder: Path) -> None:
     """And makes the exit code 1."""
     ran = fc_reaper("plan", env=at(cloud), cwd=folder)
-    assert "stuck-1 media/transcode@prod - 10m STUCK" in ran.text
+    assert "stuck-1 media/transcode@prod stopping_for 10m 3m 7m" in ran.text
     assert ran.code == 1
 
 
@@ -212,7 +212,6 @@ def test_a_plan_is_never_written_over_another_file(cloud: Emulator, folder: Path
     ("args", "said"),
     [
         (["--out", "-", "--json"], "--json and --out - both print to standard output"),
-        (["--force"], "--force makes sense with --out FILE only"),
         (["--out", ""], "--out is empty"),
         (["--out", "no/such/plan.json"], "there is no folder "),
         (["--out", "."], "this is not a regular file"),

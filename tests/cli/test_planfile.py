@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planfile import (
     Plan,
-    Whereabouts,
     dump_plan,
     read_plan,
     refuse_unfit,
@@ -288,7 +287,7 @@ HOUR = ms("1h")
 )
 def test_a_plan_keeps_for_an_hour(age: int, error: str | None) -> None:
     """Exactly an hour is fine; the future is not, but for the seconds by which two clocks may differ."""
-    here = Whereabouts(PLAN["account"], PLAN["region"], None)
+    here = (PLAN["account"], PLAN["region"], None)
     if error is None:
         refuse_unfit(plan(), here, NOON + age, HOUR)
         return
@@ -296,31 +295,32 @@ def test_a_plan_keeps_for_an_hour(age: int, error: str | None) -> None:
         refuse_unfit(plan(), here, NOON + age, HOUR)
 
 
-HERE = Whereabouts("1", "cn-x", "https://one")
+HERE = ("1", "cn-x", "https://one")
 
 
 @pytest.mark.parametrize(
     ("planned", "here", "fits"),
     [
         (HERE, HERE, True),
-        (HERE, HERE._replace(endpoint="https://other"), True),
-        (HERE, HERE._replace(account="2"), False),
-        (HERE, HERE._replace(region="cn-y"), False),
-        (HERE, Whereabouts(None, None, "https://one"), True),
-        (HERE, Whereabouts(None, None, "https://other"), False),
-        (Whereabouts(None, "cn-x", "https://one"), HERE, True),
-        (Whereabouts(None, "cn-x", "https://one"), HERE._replace(endpoint="https://other"), False),
-        (Whereabouts(None, "cn-y", "https://one"), HERE, False),
-        (Whereabouts(None, None, None), HERE, False),
+        (HERE, ("1", "cn-x", "https://other"), True),
+        (HERE, ("2", "cn-x", "https://one"), False),
+        (HERE, ("1", "cn-y", "https://one"), False),
+        (HERE, (None, None, "https://one"), True),
+        (HERE, (None, None, "https://other"), False),
+        ((None, "cn-x", "https://one"), HERE, True),
+        ((None, "cn-x", "https://one"), ("1", "cn-x", "https://other"), False),
+        ((None, "cn-y", "https://one"), HERE, False),
+        ((None, None, None), HERE, False),
     ],
 )
-def test_a_plan_is_for_one_account_and_region(planned: Whereabouts, here: Whereabouts, fits: bool) -> None:
+def test_a_plan_is_for_one_account_and_region(planned: Any, here: Any, fits: bool) -> None:
     """Where one of them is unknown, on either side, the endpoint must be the same."""
+    made = plan(**dict(zip(("account", "region", "endpoint"), planned, strict=True)))
     if fits:
-        refuse_unfit(plan(**planned._asdict()), here, NOON, HOUR)
+        refuse_unfit(made, here, NOON, HOUR)
         return
     with pytest.raises(CommandError):
-        refuse_unfit(plan(**planned._asdict()), here, NOON, HOUR)
+        refuse_unfit(made, here, NOON, HOUR)
 
 
 HOST = "123.cn-hangzhou.fc.aliyuncs.com"
@@ -329,10 +329,10 @@ HOST = "123.cn-hangzhou.fc.aliyuncs.com"
 @pytest.mark.parametrize(
     ("env", "where"),
     [
-        ({"REAPER_ENDPOINT": f"https://{HOST}"}, Whereabouts("123", "cn-hangzhou", f"https://{HOST}")),
+        ({"REAPER_ENDPOINT": f"https://{HOST}"}, ("123", "cn-hangzhou", f"https://{HOST}")),
         (
             {"REAPER_ENDPOINT": "123.us-west-1-internal.fc.aliyuncs.com/"},
-            Whereabouts("123", "us-west-1", "https://123.us-west-1-internal.fc.aliyuncs.com"),
+            ("123", "us-west-1", "https://123.us-west-1-internal.fc.aliyuncs.com"),
         ),
         (
             {
@@ -340,19 +340,21 @@ HOST = "123.cn-hangzhou.fc.aliyuncs.com"
                 "FC_ACCOUNT_ID": "9",
                 "FC_REGION": "y",
             },
-            Whereabouts("123", "cn-x", "https://123.cn-x-vpc.fc.aliyuncs.com"),
+            ("123", "cn-x", "https://123.cn-x-vpc.fc.aliyuncs.com"),
         ),
         (
             {"FC_ACCOUNT_ID": "9", "FC_REGION": "cn-y"},
-            Whereabouts("9", "cn-y", "https://9.cn-y.fc.aliyuncs.com"),
+            ("9", "cn-y", "https://9.cn-y.fc.aliyuncs.com"),
         ),
         (
             {"REAPER_ENDPOINT": "http://127.0.0.1:8080", "FC_ACCOUNT_ID": "9"},
-            Whereabouts("9", None, "http://127.0.0.1:8080"),
+            ("9", None, "http://127.0.0.1:8080"),
         ),
     ],
 )
-def test_where_calls_go_is_read_from_the_endpoint_first(env: dict[str, str], where: Whereabouts) -> None:
+def test_where_calls_go_is_read_from_the_endpoint_first(
+    env: dict[str, str], where: tuple[str | None, ...]
+) -> None:
     """Its host names account and region, in the public, internal and VPC form; else the settings do."""
     assert whereabouts(read_settings(env, Context())) == where
 

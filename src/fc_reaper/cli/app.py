@@ -7,7 +7,9 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from inspect import Parameter
+from inspect import signature as signature_of
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -15,7 +17,7 @@ import typer
 from typer import Option
 
 from fc_reaper import __version__
-from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line
+from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line, write
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.errors import CloudError, PolicyError, ReaperError
 from fc_reaper.models import Exit, Millis
@@ -33,19 +35,25 @@ app = typer.Typer(
 
 ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
 
-_Text = str | None
-
 PolicyFile = Annotated[
-    _Text, Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml.")
+    str | None, Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml.")
 ]
 Endpoint = Annotated[
-    _Text, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
+    str | None, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
 ]
 Api = Annotated[
     ApiVersion | None,
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def with_options(command: Callable[..., int], options: Iterable[Parameter]) -> Callable[..., int]:
+    """Give *command* these *options* in place of its `**keywords`."""
+    signature = signature_of(command, eval_str=True)
+    fixed = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+    command.__signature__ = signature.replace(parameters=[*fixed, *options])  # type: ignore[attr-defined]
+    return command
 
 
 def environment(
@@ -67,12 +75,11 @@ def environment(
         raise CommandError("--policy takes a file, not its text; put the text into REAPER_POLICY")
     if policy is not None and os.environ.get("FC_FUNC_CODE_PATH"):
         policy = str(Path(policy).absolute())  # A relative path would begin beside the deployed code.
-    mode = None if enforce is None else ("enforce" if enforce else "dry-run")
     given = {
         "REAPER_POLICY": policy,
         "REAPER_ENDPOINT": endpoint,
         "REAPER_API_VERSION": api_version,
-        "REAPER_MODE": mode,
+        "REAPER_MODE": None if enforce is None else "enforce" if enforce else "dry-run",
     }
     return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
 
@@ -120,6 +127,10 @@ def main(args: list[str] | None = None) -> int:
         app(args, prog_name="fc-reaper")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except OSError:  # typer could not write a help text, or a usage error
+        fault = write(sys.stdout, "")
+        print_error(f"standard output: {fault}")
+        return Exit.ATTENTION if fault else Exit.REFUSED
     return 0
 
 

@@ -7,45 +7,21 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel
 from rich.table import Table
 from typer import Argument, Option
 
+from fc_reaper.cli import output, planfile
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.output import (
-    CommandError,
-    LogStream,
-    advice_for,
-    as_typed,
-    counted,
-    interruptible,
-    print_error,
-    print_json,
-    progress_bar,
-    short,
-    show,
-    table,
-)
+from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.plan import ALL, notices, refusal
-from fc_reaper.cli.planfile import (
-    NOT_COMPLETE,
-    ONLY_NAMED,
-    WAS_HALTED,
-    Plan,
-    PlannedTask,
-    read_plan,
-    refuse_changed_policy,
-    refuse_unfit,
-    whereabouts,
-)
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.evaluator.verdict import KEEP, Evaluation
 from fc_reaper.log import Fields
-from fc_reaper.log_lines import Lines, ResultTask, TaskLine
+from fc_reaper.log_lines import Lines, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.run import PlannedRun, RunResult
@@ -55,25 +31,33 @@ from fc_reaper.sweep.executor import REPLACED
 _DAY = 86_400.0
 """Seconds that a plan may take; people interrupt it sooner."""
 
-_COMMAND = b"{}"
-"""An event that starts a run and narrows nothing."""
-
 _GIVE_UP = 20
 """Tasks after which it is pointless to go on if the cloud has answered for none of them."""
 
-_LATE = "the run ended before its turn"
-_CUT_OFF = "interrupted twice, so whether a stop was sent is not known"
+_REFUSED = frozenset(("unreadable", "denied"))
+_LEFT = ("waiting", "not_begun", "failed", "unclear")
+_NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
+_IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
 
 Became = Literal[
     "stopped", "stopped_before", "ended", "not_due", "replaced", "not_found", "failed", "unclear",
     "waiting", "not_begun", "would_stop",
 ]  # fmt: skip
-"""What may become of a planned task; `unclear`: a stop was sent, and may have taken effect."""
+"""What may become of a planned task; `unclear`: a stop may have been sent, and may have taken effect."""
 
-_REFUSED = frozenset(("unreadable", "denied"))
-_NOT_BEGUN = frozenset(("margin", "interrupted"))
-_LEFT = ("waiting", "not_begun", "failed", "unclear")
-_NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
+_BECAME: Mapping[str, tuple[Became, str]] = {
+    "confirmed": ("stopped", "confirmed by reading it again"),
+    "accepted": ("stopped", "accepted, and not seen Stopped yet"),
+    "would_stop": ("would_stop", "it is still due"),
+    "ended": ("ended", ""),
+    "unclear": ("unclear", "a stop was sent, and whether it took effect is not known"),
+    "spared": ("not_due", ""),
+    "budget": ("waiting", "beyond the budget"),
+    "halted": ("waiting", "the policy is halted"),
+    "margin": ("not_begun", "the run ended before its turn"),
+    "interrupted": ("not_begun", "the run was interrupted before its turn"),
+}
+"""Outcome and reason by the word of a log line; every other word is a failure."""
 
 
 class Applied(NamedTuple):
@@ -89,23 +73,22 @@ class Applied(NamedTuple):
     fault: str | None = None
 
 
-class Outcome(BaseModel):
-    """What became of one planned task.
+class Outcome(NamedTuple):
+    """What became of one planned task; `line` is the last log line about it, None where there is none."""
 
-    `confirmed` is whether it was seen Stopped, None where nothing was stopped. `status` is its status when it
-    was last read, None when it was not.
-    """
-
-    service: str | None
-    function: str
-    qualifier: str
-    invocation_id: str
-    policy: str
-    rule: str
-    outcome: Became
-    confirmed: bool | None = None
-    status: str | None = None
+    task: planfile.PlannedTask
+    became: Became
     why: str
+    line: TaskLine | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The outcome as JSON: with its status when it was last read, and whether it was seen Stopped."""
+        known = self.task.model_dump(include=_IDENTITY)
+        was_read = self.line is not None and self.became not in _NOT_READ
+        confirmed = self.line and self.line.event == "confirmed" if self.became == "stopped" else None
+        status = self.line.status if self.line and was_read else None
+        return {**known, "outcome": self.became, "confirmed": confirmed, "status": status, "why": self.why}
 
 
 def apply(
@@ -140,20 +123,20 @@ def apply(
       fc-reaper apply plan.json --enforce
     """
     if enforce is None:
-        again = as_typed("apply", plan_file, "--enforce")
+        again = output.as_typed("apply", plan_file, "--enforce")
         raise CommandError(f"apply stops tasks, so it needs --enforce: {again}")
     oldest = parse_length("--max-age", max_age)
-    plan = read_plan(plan_file)
+    plan = planfile.read_plan(plan_file)
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
     env["REAPER_LOG_TASKS"] = str(ALL)
     settings = read_settings(env, Context())
-    refuse_unfit(plan, whereabouts(settings), SYSTEM_CLOCK.now(), oldest)
+    planfile.refuse_unfit(plan, planfile.whereabouts(settings), SYSTEM_CLOCK.now(), oldest)
     incident = None
     if plan.policy.text:
         file = incident = load_incident("\n".join(plan.policy.text), settings, env)
     else:
         file = read_policy(settings)
-        refuse_changed_policy(plan, file)
+        planfile.refuse_changed_policy(plan, file)
     withheld = plan.withheld(file)
     planned = list(_evaluations(plan, file, withheld))
     applied = _carry_out(PlannedRun(file, planned, most), env, log, incident) if planned else Applied()
@@ -166,19 +149,19 @@ def apply(
         of_tasks = [line for line in lines if unreachable and isinstance(line, TaskLine) and line.error]
         refusals = {line.error_code: refusal(line) for line in of_tasks}
         failures = [*lines.of("list_failed"), *of_tasks]
-        print_error(*finished.result.errors, *refusals.values(), *advice_for(failures))
+        output.print_error(*finished.result.errors, *refusals.values(), *output.advice_for(failures))
     if applied.fault is not None:
-        print_error(f"the log could not be written to its end: {applied.fault}")
+        output.print_error(f"the log could not be written to its end: {applied.fault}")
     attention = (
         applied.fault
         or lines.of("not_approved")
         or (finished is None and applied.interrupted)
-        or any(one.outcome in ("waiting", "unclear") for one in outcomes)
+        or any(one.became in ("waiting", "unclear") for one in outcomes)
     )
     return (finished and finished.exit) or (Exit.ATTENTION if attention else Exit.DONE)
 
 
-def _evaluations(plan: Plan, file: File, withheld: Mapping[str, str]) -> Iterator[Evaluation]:
+def _evaluations(plan: planfile.Plan, file: File, withheld: Mapping[str, str]) -> Iterator[Evaluation]:
     """The tasks that may be stopped; those that the plan spares, or whose policy is *withheld*, may not.
 
     Raises:
@@ -202,7 +185,7 @@ def _carry_out(
         file = open(os.open(log or os.devnull, flags, 0o600), "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise CommandError(f"--log {log}: {error.strerror or error}") from None
-    finished, lines, stream = None, Lines(), LogStream(file)
+    finished, lines, stream = None, Lines(), output.LogStream(file)
     begun: set[object] = set()
     refused: list[bool] = []
 
@@ -217,12 +200,12 @@ def _carry_out(
             begun.add(_key(line))
 
     with (
-        progress_bar("Stopping", len(planned_run.planned)) as step,
-        interruptible() as interrupted,
+        output.progress_bar("Stopping", len(planned_run.planned)) as step,
+        output.interruptible() as interrupted,
         suppress(KeyboardInterrupt),  # of the second signal: what is known by then is shown
     ):
         finished = run_local(
-            _COMMAND,
+            b"{}",
             env,
             stream,
             timeout=_DAY,
@@ -239,112 +222,88 @@ def _carry_out(
     return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
 
-def _key(task: TaskLine | ResultTask | PlannedTask) -> tuple[str | None, str, str, str]:
+def _key(task: TaskLine | planfile.PlannedTask) -> tuple[str | None, str, str, str]:
     return task.service, task.function, task.qualifier, task.invocation_id
 
 
-def _outcomes(plan: Plan, applied: Applied, withheld: Mapping[str, str]) -> Iterator[Outcome]:
+def _outcomes(plan: planfile.Plan, applied: Applied, withheld: Mapping[str, str]) -> Iterator[Outcome]:
     """What became of each task of *plan*; *withheld* says why policies may stop nothing by it, by name."""
-    finished, unapproved = applied.finished, applied.lines.of("not_approved")
+    unapproved = applied.lines.of("not_approved")
     waiting = {**{one.policy: f"{one.policy} is not approved: {one.why}" for one in unapproved}, **withheld}
-    settled: list[TaskLine | ResultTask] = [one for one in applied.lines if isinstance(one, TaskLine)]
-    settled += finished.result.tasks if finished else ()
-    last = {_key(one): one for one in settled}
+    last = {_key(line): line for line in applied.lines if isinstance(line, TaskLine)}
     for task in plan.tasks:
-        result = last.get(_key(task))
-        outcome: Became
-        status = confirmed = None
+        line = last.get(_key(task))
         if task.fate == "spared":
-            outcome, why = "not_due", "holdout spares it, as it did in the plan"
+            yield Outcome(task, "not_due", "holdout spares it, as it did in the plan")
         elif task.policy in waiting:
-            outcome, why = "waiting", waiting[task.policy]
-        elif result is not None:
-            outcome, why = _became(task, result)
-            status = result.status if outcome not in _NOT_READ else None
-            confirmed = result.event == "confirmed" if outcome == "stopped" else None
-        elif finished is None:
-            outcome, why = "unclear", _CUT_OFF
-        elif task.rule == KEEP and not finished.result.partial:
-            outcome, why = "not_due", "it is gone, or replaced, or within `keep` by now"
+            yield Outcome(task, "waiting", waiting[task.policy])
+        elif line is not None:
+            yield Outcome(task, *_became(task, line), line)
+        elif applied.finished is None:
+            yield Outcome(task, "unclear", "interrupted twice: whether a stop was sent is not known")
+        elif task.rule == KEEP and not applied.finished.result.partial:
+            yield Outcome(task, "not_due", "it is gone, or replaced, or within `keep` by now")
         else:
-            outcome, why = "not_begun", _LATE
-        same = task.model_dump(include=set(Outcome.model_fields) - {"status"})
-        yield Outcome(**same, outcome=outcome, why=why, status=status, confirmed=confirmed)
+            yield Outcome(task, *_BECAME["margin"])
 
 
-def _became(task: PlannedTask, result: TaskLine | ResultTask) -> tuple[Became, str]:
+def _became(task: planfile.PlannedTask, line: TaskLine) -> tuple[Became, str]:
     """Outcome and reason of a task that a run came to."""
-    why, status, detail = result.why, result.status, result.detail
-    if result.event == "would_stop":
-        return "would_stop", "still due"
-    if result.event == "confirmed":
-        return "stopped", detail or "confirmed by reading it again"
-    if result.event == "accepted":
-        return "stopped", detail or "accepted, and not seen Stopped yet"
-    if result.http_status == 404 and result.error_code.endswith("NotFound"):
-        return "not_found", f"HTTP 404, {result.error_code}"
-    if result.event == "ended":
-        return "stopped_before" if status == STOPPED else "ended", detail or f"it is {status}"
-    if why == "spared" and detail == REPLACED:
-        return "replaced", detail
-    if why == "spared" and status == STOPPING != task.status:
-        return "stopped_before", "it is Stopping already"
-    if why == "spared":
-        return "not_due", detail
-    if why in _NOT_BEGUN:
-        return "not_begun", detail or _LATE
-    if why in ("budget", "halted"):
-        return "waiting", "the policy is halted" if why == "halted" else "beyond the budget"
-    said = ": ".join(filter(None, (detail, result.error))) or "failed"
-    return ("unclear" if getattr(result, "unclear", False) else "failed"), said
+    if line.http_status == 404 and line.error_code.endswith("NotFound"):
+        return "not_found", f"HTTP 404, {line.error_code}"
+    if line.why == "spared" and line.detail == REPLACED:
+        return "replaced", line.detail
+    if (line.event == "ended" and line.status == STOPPED) or (
+        line.why == "spared" and line.status == STOPPING != task.status
+    ):
+        return "stopped_before", f"it is {line.status} already"
+    word = line.why or ("unclear" if getattr(line, "unclear", False) else line.event)
+    said = ": ".join(filter(None, (line.detail, line.error)))
+    became, usual = _BECAME.get(word, ("failed", word))
+    return became, said or usual or f"it is {line.status}"
 
 
 def _report(outcomes: Sequence[Outcome], applied: Applied, *, as_json: bool) -> None:
     """Print what became of the tasks; on standard error where standard output cannot be written."""
-    finished = applied.finished
-    counts = Counter(one.outcome for one in outcomes)
+    finished, counts = applied.finished, Counter(one.became for one in outcomes)
     tables = list(_tables(outcomes, counts, applied))
     try:
         if as_json:
-            result = {} if finished is None else finished.fields
             totals = {name: counts[name] for name in get_args(Became)}
-            print_json({**result, "outcomes": totals, "tasks": [one.model_dump() for one in outcomes]})
+            tasks = [one.fields for one in outcomes]
+            output.print_json({**(finished.fields if finished else {}), "outcomes": totals, "tasks": tasks})
         elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
-            show(*tables)
+            output.show(*tables)
     except CommandError:
-        show(*tables, stream=sys.stderr)
+        output.show(*tables, stream=sys.stderr)
         raise
 
 
-def _tables(
-    outcomes: Sequence[Outcome], counts: Mapping[Became, int], applied: Applied
-) -> Iterator[Table | str]:
+def _tables(outcomes: Sequence[Outcome], counts: Counter[Became], applied: Applied) -> Iterator[Table | str]:
     words = {name: name.replace("_", " ") for name in get_args(Became)}
     words["would_stop"] = "would be stopped"
     if outcomes:
-        rows = (
-            (one.invocation_id, short(one.service, one.function, one.qualifier), words[one.outcome], one.why)
-            for one in sorted(outcomes, key=lambda one: list(words).index(one.outcome))
-        )
-        yield table(("task", "function", "what became of it", "why"), rows)
+        rows = [
+            (one.task.invocation_id, output.short(*one.task.place), words[one.became], one.why)
+            for one in sorted(outcomes, key=lambda one: list(words).index(one.became))
+        ]
+        yield output.table(("task", "function", "what became of it", "why"), rows)
         yield ""
-        confirmed = sum(bool(one.confirmed) for one in outcomes)
-        stopped = f"{counts['stopped']} stopped ({confirmed} confirmed)"
+        confirmed = len(applied.lines.of("confirmed"))
         none = "none stopped for certain" if counts["unclear"] else "none stopped"
-        done = stopped if counts["stopped"] else none
+        stopped = f"{counts['stopped']} stopped ({confirmed} confirmed)" if counts["stopped"] else none
         others = [f"{counts[name]} {words[name]}" for name in list(words)[1:] if counts[name]]
-        yield f"Of {counted(len(outcomes), 'planned task')}: {', '.join([done, *others])}."
-    if applied.finished is None and not applied.interrupted:
+        yield f"Of {counted(len(outcomes), 'planned task')}: {', '.join([stopped, *others])}."
+    if not applied.lines:
         no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
         yield f"{no_task}: nothing was done."
-    elif applied.finished is not None and applied.finished.fields["mode"] == "dry-run":
+    elif applied.lines[0].mode == "dry-run":
         yield "This was a dry run; nothing was touched."
     yield from notices(applied.lines, budgets=False)
     if applied.interrupted:
         yield f"Interrupted: {counted(counts['not_begun'], 'task')} not begun."
     if counts["unclear"]:
-        yield f"{counted(counts['unclear'], 'task')} may have been stopped: see fc-reaper explain TARGET ID."
-    in_vain = (WAS_HALTED, NOT_COMPLETE, ONLY_NAMED)
-    left = [one for one in outcomes if one.outcome in _LEFT and one.why not in in_vain]
-    if left and (applied.finished is not None or applied.interrupted):
+        yield f"{counted(counts['unclear'], 'task')} may have been stopped all the same."
+    left = [one for one in outcomes if one.became in _LEFT and one.why not in planfile.IN_VAIN]
+    if left and applied.lines:
         yield "Run the same command again to go on; what is stopped already counts as done."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple, TextIO
 
@@ -15,30 +14,16 @@ from typer import Option
 from fc_reaper.backtest.history import outcome_of
 from fc_reaper.backtest.source import Listing
 from fc_reaper.backtest.stats import Replay
+from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.backtest import overview, summary
 from fc_reaper.cli.history import Past, load_past, with_history_options
-from fc_reaper.cli.output import (
-    BAD,
-    STRONG,
-    CommandError,
-    advice_for,
-    ask,
-    check_writable,
-    counted,
-    interruptible,
-    print_error,
-    print_json,
-    print_line,
-    progress,
-    show,
-    write_file,
-)
-from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, runners, show_plan
+from fc_reaper.cli.output import CommandError, counted
+from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, plan_tables, runners
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines, PolicyCounts
-from fc_reaper.models import UNFINISHED, Exit, Function
+from fc_reaper.models import UNFINISHED, Exit, Function, iso
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
@@ -55,8 +40,8 @@ _ENOUGH = 10
 class Evidence(NamedTuple):
     """What one policy would do now and would have done, alone and as if every timer ran it.
 
-    Its triggers decide when it is evaluated, not how; and what an earlier policy takes today it would take
-    itself once that one is not approved. `unfinished` are the tasks that its functions have now.
+    What an earlier policy takes today it would take itself once that one is not approved. `unfinished` has
+    the function of each task that is alive now.
     """
 
     policy: Policy
@@ -100,16 +85,15 @@ def approve(
         raise CommandError("--json leaves no room for questions; add --yes, or leave it out")
     file, before = read_policy(settings), _read_lock(settings)
     stops = {policy.name: policy for policy in file.policies if policy.stops}
-    still = set(stops) - set(unapproved(file, before))
-    for name in only or []:
-        if name not in stops:
-            known = ", ".join(stops) or "none"
-            raise CommandError(f"{name} is no stop policy of {file.source}; there is: {known}")
     if not stops:
         raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approval")
-    candidates = [one for name, one in stops.items() if (name in only if only else name not in still)]
+    for name in only or ():
+        if name not in stops:
+            raise CommandError(f"{name} is no stop policy of {file.source}; there is: {', '.join(stops)}")
+    changed = unapproved(file, before)
+    candidates = [one for name, one in stops.items() if name in (only or changed)]
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
-    check_writable(str(settings.folder / lock_file), force=True)
+    output.check_writable(str(settings.folder / lock_file), force=True)
     shown = candidates or list(stops.values())
     evidence = _collect(file, shown, settings, env, history)
     gone = [
@@ -120,16 +104,14 @@ def approve(
     objections = {one.name: [*gone, *_objections(evidence.get(one.name))] for one in candidates}
     if not as_json:
         _show_evidence(list(evidence.values()), shown)
-    if yes:
-        chosen = [name for name, why in objections.items() if despite_objections or not why]
-    else:
-        chosen = list(_ask(objections))
-    after = _lock_after(file, before, still, chosen)
+    without = [name for name, why in objections.items() if despite_objections or not why]
+    chosen = without if yes else list(_ask(objections))
+    after = _lock_after(file, before, stops.keys() - changed.keys(), chosen)
     # Approving nothing leaves everything as it is, a missing lock included.
     written = bool(chosen or not candidates) and after != before
     if written:
         # It belongs into the repository, as the policy does.
-        write_file(str(settings.folder / lock_file), dump_lock(after), force=True, private=False)
+        output.write_file(str(settings.folder / lock_file), dump_lock(after), force=True, private=False)
     kept = {one.name for one in after.policies}
     dropped = [one.name for one in before.policies if written and one.name not in kept]
     left = [name for name in objections if name not in chosen]
@@ -137,30 +119,22 @@ def approve(
         policies = [
             {"name": name, "approved": name in chosen, "objections": why} for name, why in objections.items()
         ]
-        print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": dropped})
+        output.print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": dropped})
         return Exit.ATTENTION if left else Exit.DONE
-    if yes and left:
+    new = counted(len(chosen), "policy", "policies")
+    done = f"written, {new} approved by you. Review it, and deploy it with the policy."
+    output.show(f"{lock_file}: {done if written else 'nothing changed.'}")
+    for name in dropped:
+        output.show(f"{name} has left {lock_file}: it, or an exemption, was changed or removed since.")
+    if not candidates:
+        output.show("Every stop policy is approved as it is.")
+    if left and not yes:
+        output.show(f"Not approved by you: {', '.join(left)}.")
+    elif left:
         for name in left:
             _show_objections(name, objections[name], sys.stderr)
-        print_error(f"not approved: {', '.join(left)}; change the policy, or add --despite-objections")
-    if written:
-        new = counted(len(chosen), "policy", "policies")
-        print_line(f"{lock_file}: written, {new} approved by you. Review it, and deploy it with the policy.")
-    else:
-        print_line(f"{lock_file}: nothing changed.")
-    for name in dropped:
-        why = "it or an exemption was changed since"
-        if name not in stops:
-            why = f"{file.source} has no stop policy of that name"
-        print_line(f"{name} was approved, and has left {lock_file}: {why}.")
-    if not candidates:
-        print_line("Every stop policy is approved as it is.")
-    if left and not yes:
-        print_line(f"Not approved by you: {', '.join(left)}.")
+        output.print_error(f"not approved: {', '.join(left)}; change the policy, or add --despite-objections")
     return Exit.ATTENTION if left else Exit.DONE
-
-
-# The lock.
 
 
 def _read_lock(settings: Settings) -> Lock:
@@ -169,7 +143,7 @@ def _read_lock(settings: Settings) -> Lock:
     try:
         lock = read_lock(settings)
     except PolicyError as error:
-        print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
+        output.print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
     return lock or Lock(version=1, exempt=(), policies=())
 
 
@@ -178,7 +152,7 @@ def _lock_after(file: File, before: Lock, still: Collection[str], chosen: Sequen
 
     Others leave the lock: else a change of the exemptions could approve them again unseen.
     """
-    today = datetime.fromtimestamp(SYSTEM_CLOCK.now() / 1000, timezone.utc).date().isoformat()
+    today = iso(SYSTEM_CLOCK.now())[:10]
     lock = lock_of(file, today, only={*still, *chosen})
     old = {one.name: one for one in before.policies if one.name in still}
     return lock.model_copy(update={"policies": tuple(old.get(one.name, one) for one in lock.policies)})
@@ -198,20 +172,21 @@ def _collect(
 
     One that only an event runs that names its task cannot be tried.
     """
-    policies = [one for one in policies if not one.only_named]
-    if not policies:
+    alone = {
+        one.name: file.only(one.model_copy(update={"triggers": ()})) for one in policies if not one.only_named
+    }
+    if not alone:
         return {}
-    alone = [file.only(one.model_copy(update={"triggers": ()})) for one in policies]
-    now = [_dry_run(one, env) for one in alone]
-    targets = list(dict.fromkeys(target for one in policies for target in one.targets))
-    with progress("Counting the tasks ..."), interruptible() as interrupted:
+    now = {name: _dry_run(one, env) for name, one in alone.items()}
+    targets = list(dict.fromkeys(target for one in alone.values() for target in one.policies[0].targets))
+    with output.progress("Counting the tasks ..."), output.interruptible() as interrupted:
         listing = Listing(targets, statuses=[UNFINISHED])
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
     unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listing.tasks}]
-    past = load_past(alone, settings, env, **history)
+    past = load_past(list(alone.values()), settings, env, **history)
     return {
-        policy.name: Evidence(policy, *ran, past.replay(one), past, unfinished, not listing.refused)
-        for policy, one, ran in zip(policies, alone, now, strict=True)
+        name: Evidence(one.policies[0], *now[name], past.replay(one), past, unfinished, not listing.refused)
+        for name, one in alone.items()
     }
 
 
@@ -220,7 +195,7 @@ def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
     if interrupted:
         raise KeyboardInterrupt
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
-        why = "; ".join([*finished.result.errors, *advice_for(lines.of("list_failed"))])
+        why = "; ".join([*finished.result.errors, *output.advice_for(lines.of("list_failed"))])
         raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)
     return finished, lines
 
@@ -277,35 +252,34 @@ def _watched(policy: Policy, functions: Iterable[Function]) -> int:
 
 def _show_evidence(evidence: Sequence[Evidence], policies: Sequence[Policy]) -> None:
     for one in evidence:
-        show(Text(f"What {one.policy.name} would do now", STRONG), "")
-        show_plan(one.now, one.lines)
-        show(*map(not_listed, one.lines.of("list_failed")), "")
+        output.show(Text(f"What {one.policy.name} would do now", output.STRONG), "")
+        output.show(*plan_tables(one.now, one.lines))
+        output.show(*map(not_listed, one.lines.of("list_failed")), "")
     if evidence:
         past, replays = evidence[0].past, [policy for one in evidence for policy in one.replayed.policies]
-        show(Text("What would have been done", STRONG), "")
-        show(*past.headline(evidence[0].replayed), "", overview(replays), "")
-        show(*(line for one in replays for line in summary(one)))
-        show(*past.left_out((one.policy.name, one.replayed) for one in evidence), "")
+        output.show(Text("What would have been done", output.STRONG), "")
+        output.show(*past.headline(evidence[0].replayed), "", overview(replays), "")
+        output.show(*(line for one in replays for line in summary(one)))
+        output.show(*past.left_out((one.policy.name, one.replayed) for one in evidence), "")
         past.print_refused()
     for policy in policies:
-        if policy.only_named:
-            show(f"{policy.name}: only {runners(policy)} runs it, so it could not be tried.", "")
-        elif policy.triggers:
-            show(f"{policy.name}: only {runners(policy)} runs it; it was tried as if every timer did.", "")
+        if policy.triggers:
+            tried = "could not be tried" if policy.only_named else "was tried as if every timer did"
+            output.show(f"{policy.name}: only {runners(policy)} runs it; it {tried}.", "")
 
 
 def _show_objections(name: str, objections: Iterable[str], stream: TextIO | None = None) -> None:
-    heading = Text(f"{name} should not be approved as it is:", BAD)
-    show(heading, *(f"- {objection}" for objection in objections), stream=stream)
+    heading = Text(f"{name} should not be approved as it is:", output.BAD)
+    output.show(heading, *(f"- {objection}" for objection in objections), stream=stream)
 
 
 def _ask(objections: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The policies that a person approves: those without objections by a yes, the others by their names."""
     sound = [name for name, why in objections.items() if not why]
-    if sound and ask(f"Approve {', '.join(sound)}? [y/N]").lower() in ("y", "yes"):
+    if sound and output.ask(f"Approve {', '.join(sound)}? [y/N]").lower() in ("y", "yes"):
         yield from sound
     for name, why in objections.items():
         if why:
             _show_objections(name, why)
-            if ask("To approve it all the same, type its name:") == name:
+            if output.ask("To approve it all the same, type its name:") == name:
                 yield name

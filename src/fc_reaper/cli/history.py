@@ -17,7 +17,7 @@ from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import Listing, read_file
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli import output
-from fc_reaper.cli.app import parse_length, parse_moment
+from fc_reaper.cli.app import parse_length, parse_moment, with_options
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Exit, Millis, iso
@@ -115,14 +115,7 @@ def with_history_options(*names: str) -> Callable[[Command], Command]:
     options = [
         one for one in keywords if one.kind is Parameter.KEYWORD_ONLY and (not names or one.name in names)
     ]
-
-    def decorate(command: Command) -> Command:
-        signature = inspect.signature(command, eval_str=True)
-        own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        command.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
-        return command
-
-    return decorate
+    return lambda command: with_options(command, options)
 
 
 def load_past(

@@ -5,8 +5,8 @@ Each matcher key of the registry that `match` may state is an option: `alive_for
 
 from __future__ import annotations
 
-import inspect
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
 from typing import Annotated, Any, NamedTuple
@@ -14,12 +14,12 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import TypeAdapter
 from typer import Option
 
+from fc_reaper.cli.app import with_options
 from fc_reaper.cli.output import CommandError, print_error
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
 from fc_reaper.policy.load import dump_policy, write_yaml
 from fc_reaper.policy.lock import exemptions, spared_by
-from fc_reaper.rules.fields import spelt
 from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
@@ -37,11 +37,7 @@ class Incident(NamedTuple):
 
 def with_match_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give *command* an option for each matcher key, in place of its `**match`."""
-    signature = inspect.signature(command, eval_str=True)
-    fixed = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-    options = [_option(key) for key, rule in RULES.items() if rule.in_match]
-    command.__signature__ = signature.replace(parameters=[*fixed, *options])  # type: ignore[attr-defined]
-    return command
+    return with_options(command, [_option(key) for key, rule in RULES.items() if rule.in_match])
 
 
 def _option(key: str) -> Parameter:
@@ -93,11 +89,11 @@ def make_incident(
     if missing:
         raise CommandError(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
     rest = {key: value for key, value in given.items() if key not in match}
-    whole = {"version": 1, "policies": [{"name": NAME, "match": match, **rest}]}
+    whole = write_yaml({"version": 1, "policies": [{"name": NAME, "match": match, **rest}]})
     try:
-        file = load_policy(write_yaml(whole), source=NAME)
+        file = load_policy(whole, source=NAME)
     except PolicyError as error:
-        raise CommandError("\n".join(_wrong(issue, match, rest) for issue in error.issues)) from None
+        raise CommandError("\n".join(_wrong(issue, match) for issue in error.issues)) from None
     exempt, exempt_from = _standing(settings, env)
     text = dump_policy(file.model_copy(update={"exempt": exempt}))
     file = load_policy(text, source=NAME)
@@ -107,12 +103,10 @@ def make_incident(
     return Incident(file, text, exempt_from)
 
 
-def _wrong(issue: Issue, match: Iterable[str], rest: Iterable[str]) -> str:
+def _wrong(issue: Issue, match: Iterable[str]) -> str:
     """What is wrong with the option that an issue is about; with all of `match` where it is about that."""
-    steps = {**{key: ("match", key) for key in match}, **{key: (key,) for key in rest}}
-    paths = {key: spelt(("policies", 0, *its)) for key, its in steps.items()}
-    about = [key for key, path in paths.items() if f"{issue.path}.".startswith((f"{path}.", f"{path}["))]
-    flags = " and ".join(map(_flag, about or match))
+    key = re.match(r"policies\[0\]\.(?:match\.)?(\w+)", issue.path or "")
+    flags = " and ".join(map(_flag, match)) if key is None or key[1] == "match" else _flag(key[1])
     return f"{flags}: {issue.what}{issue.remedy and f'; {issue.remedy}'}"
 
 

@@ -119,17 +119,17 @@ class LogStream(io.StringIO):
 
     def write(self, text: str) -> int:
         """Write *text*, which is JSON, and flush it."""
-        self.fault = self.fault or _write(self._through, printable_json(text))
+        self.fault = self.fault or write(self._through, printable_json(text))
         return len(text)
 
 
 def _print(text: str, stream: TextIO) -> None:
-    fault = _write(stream, text)
+    fault = write(stream, text)
     if fault is not None and stream is sys.stdout:
         raise CommandError(f"standard output: {fault}", Exit.ATTENTION)
 
 
-def _write(stream: TextIO, text: str) -> str | None:
+def write(stream: TextIO, text: str) -> str | None:
     """Write and flush *text*; return why that failed. A closed pipe, as in `| head`, is no failure."""
     try:
         stream.write(text)
@@ -172,21 +172,26 @@ def _advice(http_status: int | None, error_code: str) -> str:
 # Tables
 
 
-def console(stream: TextIO) -> Console:
-    """A console that interprets no markup; as wide as the terminal or COLUMNS says, else 80 columns."""
-    wide = None if stream.isatty() or os.environ.get("COLUMNS", "").isdigit() else WIDTH
-    return Console(file=stream, width=wide, markup=False, highlight=False, emoji=False, soft_wrap=False)
+def console(stream: TextIO, file: TextIO | None = None) -> Console:
+    """A console for *stream* that interprets no markup, and writes to *file* instead if that is given.
+
+    It is as wide as the terminal or COLUMNS says, else 80 columns.
+    """
+    terminal = stream.isatty() or None
+    wide = None if terminal or os.environ.get("COLUMNS", "").isdigit() else WIDTH
+    return Console(
+        file=file or stream, width=wide, force_terminal=terminal, markup=False, highlight=False, emoji=False
+    )
 
 
 def show(*things: Table | Text | str, stream: TextIO | None = None) -> None:
     """Print tables, lines and texts one below the other; a line break within one is made printable."""
-    stream = stream or sys.stdout
-    screen = console(stream)
-    with screen.capture() as drawn:
-        for thing in things:
-            screen.print(thing if isinstance(thing, Table) else _cell(thing))
-    # Not through rich, which ends the program when the reader of a pipe has gone.
-    _print("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()), stream)
+    stream, drawn = stream or sys.stdout, io.StringIO()
+    screen = console(stream, drawn)
+    for thing in things:
+        screen.print(thing if isinstance(thing, Table) else _cell(thing))
+    # Not by rich itself, which ends the program when the reader of a pipe has gone.
+    _print("".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines()), stream)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Text | str]], *, right: Sequence[str] = ()) -> Table:

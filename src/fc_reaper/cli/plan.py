@@ -10,29 +10,11 @@ from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
+from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
-from fc_reaper.cli.output import (
-    BAD,
-    SOFT,
-    STRONG,
-    CommandError,
-    advice_for,
-    as_typed,
-    check_writable,
-    counted,
-    format_seconds,
-    interruptible,
-    print_error,
-    print_json,
-    print_line,
-    progress,
-    short,
-    show,
-    table,
-    write_file,
-)
+from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine
@@ -53,12 +35,11 @@ _TIMEOUT = 600.0
 _SHOWN = 20
 """Tasks that are shown although they are not due; the rest is counted."""
 
-_NOT_DUE = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
+_OTHERS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": ""}
 _DUE = {
     "would_stop": "would stop",
     "ended": "ended meanwhile",
     "budget": "beyond the budget",
-    "halted": "halted",
     "spared": "no longer due",
     "margin": "no time left",
     "clock": "clocks differ",
@@ -102,7 +83,12 @@ def plan(
       fc-reaper plan --target media/transcode --queued-for 30m \\
         --reason "stale queue" --max 50 --out incident.json
     """
-    _check_output(out, as_json=as_json, force=force)
+    if out == "-" and as_json:
+        raise CommandError("--json and --out - both print to standard output; leave one of them out")
+    if out == "":
+        raise CommandError("--out is empty; give it a file, or - for standard output")
+    if out not in (None, "-"):
+        output.check_writable(out, force=force)
     env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), **DRY_RUN}
     settings = read_settings(env, Context())
     incident = make_incident(target, reason, most, match, event, settings, env)
@@ -114,35 +100,24 @@ def plan(
         raise KeyboardInterrupt
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
-        print_json(finished.fields)
+        output.print_json(finished.fields)
     elif listed and out != "-":
-        show_plan(finished, lines, file.policies)
+        output.show(*plan_tables(finished, lines, file.policies))
     if listed and out is not None:
         made = make_plan(began, whereabouts(settings), file, finished, lines, incident)
         if out == "-":
-            print_line(dump_plan(made).removesuffix("\n"))
+            output.print_line(dump_plan(made).removesuffix("\n"))
         else:
-            write_file(out, dump_plan(made), force=force)
+            output.write_file(out, dump_plan(made), force=force)
         if out != "-" and not as_json:
-            given = (("--policy", policy), ("--endpoint", endpoint), ("--api-version", api_version))
-            options = [word for option in given if option[1] is not None for word in option if word]
-            apply = as_typed("apply", out, *options, "--enforce")
-            print_line("\n".join(_written(made, out, made.withheld(file), apply)))
+            given = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
+            options = [word for option, value in given.items() if value for word in (option, value)]
+            apply = output.as_typed("apply", out, *options, "--enforce")
+            output.print_line("\n".join(_written(made, out, made.withheld(file), apply)))
     failures = lines.of("list_failed")
-    print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
-    print_error(*advice_for(failures))
+    output.print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
+    output.print_error(*output.advice_for(failures))
     return finished.exit
-
-
-def _check_output(out: str | None, *, as_json: bool, force: bool) -> None:
-    if force and out in (None, "-"):
-        raise CommandError("--force makes sense with --out FILE only; leave it out")
-    if out == "":
-        raise CommandError("--out is empty; give it a file, or - for standard output")
-    if out == "-" and as_json:
-        raise CommandError("--json and --out - both print to standard output; leave one of them out")
-    if out is not None and out != "-":
-        check_writable(out, force=force)
 
 
 def dry_run(
@@ -153,7 +128,7 @@ def dry_run(
     *approved* takes the place of the policy that they name, as if policy.lock approved it.
     """
     lines = Lines()
-    with progress("Listing the tasks ..."), interruptible() as interrupted:
+    with output.progress("Listing the tasks ..."), output.interruptible() as interrupted:
         finished = run_local(
             event,
             env,
@@ -197,61 +172,49 @@ def runners(policy: Policy) -> str:
     return " or ".join(words.get(one, f"the {one.replace(':', ' ')}") for one in policy.triggers)
 
 
-# Tables.
-
-
-def show_plan(finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()) -> None:
-    """Show the due tasks by policy, others of note, the counts, and policies that did not run."""
+def plan_tables(
+    finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
+) -> Iterator[Table | Text | str]:
+    """The due tasks by policy, others of note, the counts, and those of *policies* that did not run."""
     tasks = sorted(finished.result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     for policy in dict.fromkeys(task.policy for task in tasks):
         its = [task for task in tasks if task.policy == policy]
-        show(Text.assemble((policy or "", STRONG), f": {its[0].reason}"), _due(its), "")
-    others = lines.of(*_NOT_DUE)
+        yield Text.assemble((policy or "", output.STRONG), f": {its[0].reason}")
+        yield from (_table(its), "")
+    others = lines.of(*_OTHERS)
     if others:
-        show("Not due, for your information:", _not_due(others[:_SHOWN]))
-        if len(others) > _SHOWN:
-            show(f"... and {len(others) - _SHOWN} more")
-        show("")
-    show(*_totals(finished.result), *notices(lines, budgets=True))
+        yield from ("Not due, for your information:", _table(others[:_SHOWN]))
+        yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    yield from _totals(finished.result)
+    yield from notices(lines, budgets=True)
     for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
-        show(f"{line.event}: {line.why}.")
-    requests = finished.trigger.requests
+        yield f"{line.event}: {line.why}."
     for one in policies:
-        if not any(one.fits_trigger(request.kind, request.name) for request in requests):
-            show(f"{one.name} was not evaluated: only {runners(one)} runs it.")
-    show("This was a dry run; nothing was touched.")
+        if not any(one.fits_trigger(request.kind, request.name) for request in finished.trigger.requests):
+            yield f"{one.name} was not evaluated: only {runners(one)} runs it."
+    yield "This was a dry run; nothing was touched."
 
 
-def _due(tasks: Iterable[ResultTask]) -> Table:
+def _table(tasks: Iterable[ResultTask | TaskLine]) -> Table:
     rows: list[tuple[Text | str, ...]] = []
     for task in tasks:
-        place = short(task.service, task.function, task.qualifier)
-        times = map(format_seconds, (task.age_s, task.limit_s, task.over_s))
+        place = output.short(task.service, task.function, task.qualifier)
+        times = map(output.format_seconds, (task.age_s, task.limit_s, task.over_s))
         rows.append((task.invocation_id, place, task.rule or "-", *times, _fate(task)))
     heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
-    return table(heads, rows, right=("age", "limit", "over"))
+    return output.table(heads, rows, right=("age", "limit", "over"))
 
 
-def _fate(task: ResultTask) -> Text:
+def _fate(task: ResultTask | TaskLine) -> Text:
+    if task.event == "stuck":
+        return Text("STUCK", output.BAD)
+    if task.event in _OTHERS:
+        return Text(f"{_OTHERS[task.event]}: {task.reason}")
     if task.event == "stop_failed":
-        return Text(f"{task.detail or 'failed'}: {task.error_code}", BAD)
+        return Text(f"{task.detail or 'failed'}: {task.error_code}", output.BAD)
     name = task.why or task.event
     word = "spared by holdout" if task.detail == HELD_OUT else _DUE.get(name, name)
-    return Text(word, STRONG if task.event == "would_stop" else SOFT)
-
-
-def _not_due(lines: Iterable[TaskLine]) -> Table:
-    rows = (
-        (
-            line.invocation_id,
-            short(line.service, line.function, line.qualifier),
-            line.policy or "-",
-            format_seconds(line.age_s),
-            f"{_NOT_DUE[line.event]}: {line.reason}",
-        )
-        for line in lines
-    )
-    return table(("task", "function", "policy", "age", "what happens"), rows, right=("age",))
+    return Text(word, output.STRONG if task.event == "would_stop" else output.SOFT)
 
 
 def _totals(result: Result) -> Iterator[str]:
@@ -294,7 +257,7 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
 
 def not_listed(line: ListFailed) -> str:
     """What could not be listed, and why."""
-    return f"not listed: {short(line.service, line.function, line.qualifier)}: {refusal(line)}"
+    return f"not listed: {output.short(line.service, line.function, line.qualifier)}: {refusal(line)}"
 
 
 def refusal(line: ListFailed | TaskLine) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,6 +31,8 @@ from fc_reaper.sweep.context import TRUSTED_SKEW
 WAS_HALTED = "halted when it was planned; check the tasks, then make a new plan"
 NOT_COMPLETE = "not all tasks were listed when it was planned, so their number is unknown; make a new plan"
 ONLY_NAMED = "only an event that names the task runs it, and a plan is none; send the event"
+IN_VAIN = (WAS_HALTED, NOT_COMPLETE, ONLY_NAMED)
+"""Why a policy stops nothing by a plan, however often it is applied."""
 
 Fate = Literal["would_stop", "budget", "halted", "spared"]
 """What the dry run did with a due task.
@@ -42,6 +44,9 @@ spared it by holdout.
 _ACCOUNT_URL = re.compile(
     r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?"
 )
+
+Whereabouts = tuple[str | None, str | None, str | None]
+"""Account and region, None where they are unknown, and the endpoint."""
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -98,14 +103,6 @@ class Basis(_Model):
     text: list[str] = Field([], description="The policy of an incident, line by line.")
 
 
-class Whereabouts(NamedTuple):
-    """Where calls go: account and region are None where they are unknown."""
-
-    account: str | None
-    region: str | None
-    endpoint: str | None
-
-
 class Plan(_Model):
     """A whole plan file."""
 
@@ -153,22 +150,21 @@ def refuse_unfit(plan: Plan, here: Whereabouts, now: Millis, max_age: Millis) ->
     """
     age = now - (read_moment(plan.time) or 0)
     if age < -TRUSTED_SKEW:
-        raise CommandError(
-            f"the plan was made {spell_duration(-age)} from now; check the clocks, here and there"
-        )
+        ahead = spell_duration(-age)
+        raise CommandError(f"the plan was made {ahead} from now; check the clocks, here and there")
     if age > max_age:
         old, most = spell_duration(age), spell_duration(max_age)
         raise CommandError(
             f"the plan is {old} old, more than {most}; make a new one, or allow it by --max-age"
         )
-    there = Whereabouts(plan.account, plan.region, plan.endpoint)
+    there = (plan.account, plan.region, plan.endpoint)
     for what, planned, ours in zip(("account", "region"), there, here, strict=False):
         if None not in (planned, ours) and planned != ours:
             raise CommandError(f"the plan is for {what} {planned}, and the settings are for {what} {ours}")
-    if None in (*there[:2], *here[:2]) and there.endpoint != here.endpoint:
+    if None in (*there[:2], *here[:2]) and plan.endpoint != here[2]:
         raise CommandError(
-            f"the plan was made at {there.endpoint or 'an unknown endpoint'}, and calls would go to "
-            f"{here.endpoint}; which may be another account: set the same endpoint"
+            f"the plan was made at {plan.endpoint or 'an unknown endpoint'}, and calls would go to "
+            f"{here[2]}, which may be another account; set the same endpoint"
         )
 
 
@@ -188,7 +184,7 @@ def refuse_changed_policy(plan: Plan, file: PolicyFile) -> None:
 
 
 def whereabouts(settings: Settings) -> Whereabouts:
-    """Where calls go: what the endpoint's own host says, else the settings.
+    """Where calls go: account and region as the endpoint's own host says, else as the settings say.
 
     Raises:
         SettingsError: there is no endpoint.
@@ -196,7 +192,7 @@ def whereabouts(settings: Settings) -> Whereabouts:
     url = endpoint(settings)
     host = _ACCOUNT_URL.fullmatch(url)
     account, region = host.groups() if host else (settings.account_id, settings.region)
-    return Whereabouts(account, region, url)
+    return account, region, url
 
 
 def make_plan(
@@ -208,7 +204,7 @@ def make_plan(
     incident: Incident | None = None,
 ) -> Plan:
     """Make the plan of a dry run that began at *time*; *lines* are what it logged."""
-    result = finished.result
+    result, (account, region, url) = finished.result, where
     of_incident: dict[str, Any] = {}
     if incident is not None:
         of_incident = {"exempt_from": incident.exempt_from, "text": incident.text.split("\n")}
@@ -216,7 +212,9 @@ def make_plan(
         format="fc-reaper plan",
         version=1,
         time=iso(time),
-        **where._asdict(),
+        account=account,
+        region=region,
+        endpoint=url,
         policy=Basis(
             source=file.source,
             fingerprint=file_fingerprint(file),
@@ -225,7 +223,7 @@ def make_plan(
             **of_incident,
         ),
         complete=not result.partial and not lines.of("list_failed"),
-        counts=finished.fields["counts"],
+        counts=result.counts.model_dump(),
         tasks=sorted(_planned(result.tasks), key=_order),
     ).sealed()
 

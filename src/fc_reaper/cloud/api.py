@@ -61,6 +61,8 @@ def parse_endpoint(text: str, *, insecure: bool = False) -> Endpoint:
     if match is None:
         raise SettingsError(f"the endpoint must be a host, perhaps with a port, and nothing after; {_GOOD}")
     scheme, host = (match["scheme"] or "https").lower(), match["host"].lower()
+    if match["scheme"] is None and _LOOPBACK.fullmatch(host):
+        raise SettingsError(f"the endpoint has no scheme; write http://{text.strip()}")
     if scheme not in _DEFAULT_PORTS:
         raise SettingsError(f"the endpoint's scheme {scheme!r} is neither https nor http; {_GOOD}")
     port = int((match["port"] or str(_DEFAULT_PORTS[scheme]))[:6])
