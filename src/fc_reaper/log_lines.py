@@ -138,9 +138,10 @@ class TaskFields(_Place):
     clock: Literal["events", "started_time"] | None = Field(description="Where the age comes from.")
     also: Texts = Field(description="Other policies by which the task is due.")
     new: bool = Field(description="Over its limit by less than two intervals.")
-    why: Literal["budget", "halted", "spared", "margin", "clock"] | None = Field(
-        None, description="Why a due task was skipped."
-    )
+    why: (
+        Literal["budget", "halted", "spared", "margin", "clock", "denied", "unreadable", "interrupted"] | None
+    ) = Field(None, description="Why a due task was skipped, or its stop given up.")
+    unclear: bool = Field(False, description="A stop was sent, and nobody knows whether it took effect.")
     detail: str = Field("", description="More about it, in words.")
     http_status: HttpStatus = None
     error_code: ErrorCode = ""

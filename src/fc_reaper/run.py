@@ -27,7 +27,7 @@ from fc_reaper.settings import (
     read_unapproved,
     refuse_targets,
 )
-from fc_reaper.sweep.context import TRUSTED_SKEW, SweepContext
+from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep

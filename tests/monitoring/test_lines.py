@@ -42,24 +42,26 @@ def test_every_kind_of_line_is_really_printed(history: History) -> None:
 @pytest.mark.parametrize("kind", LINES, ids=lambda kind: kind.__name__)
 def test_what_a_line_may_leave_out_is_there_at_times(history: History, kind: type[Line]) -> None:
     """An optional field that no run prints would be an invention."""
-    lines = [*history.lines(*kind.events()), *([out_of_time()] if "skipped" in kind.events() else [])]
+    lines = [*history.lines(*kind.events()), *(seldom() if "skipped" in kind.events() else [])]
     optional = {name for name, field in kind.model_fields.items() if not field.is_required()} - {"cut"}
     assert optional <= {name for line in lines for name in line}
 
 
-def out_of_time() -> dict[str, Any]:
-    """The line of a task whose stop was refused until the time was up; no run can be made to end so."""
+def seldom() -> list[dict[str, Any]]:
+    """The lines of a task that was refused until the time was up, and of a stop whose answer was lost."""
     stream = io.StringIO()
     log = JsonLog(stream, SYSTEM_CLOCK, run_id="r", request_id="", mode="enforce", trigger="timer")
     due = Evaluation(
         Task(Function(None, "resize", "LATEST"), "job-1", "Running"),
         Verdict(Kind.DUE, "too long", "runaway", "running_for", 2, 1, "events"),
     )
-    outcome = Outcome("skipped", due, "margin", "the time was up", CloudError("busy", http_status=503))
-    Report(log, read_settings({}, Context()), shown=1).settled(outcome)
-    line: dict[str, Any] = json.loads(stream.getvalue())
-    must_be_published(line)
-    return line
+    error, report = CloudError("busy", http_status=503), Report(log, read_settings({}, Context()), shown=1)
+    report.settled(Outcome("skipped", due, "margin", "the time was up", error))
+    report.settled(Outcome("failed", due, error=error, unclear=True))
+    lines: list[dict[str, Any]] = [json.loads(line) for line in stream.getvalue().splitlines()]
+    for line in lines:
+        must_be_published(line)
+    return lines
 
 
 @pytest.mark.parametrize("event", EVENTS)

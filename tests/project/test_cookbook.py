@@ -162,7 +162,7 @@ def idle_calls(file: PolicyFile) -> int:
     kind, _, name = (file.policies[0].triggers or ("timer",))[0].partition(":")
     scope = scope_of([Request(kind, name or None, Selector(), "")], file.policies)
     return sum(
-        len(queries(function, compile_policies(function, list(scope.policies(function)), file.exempt), 0))
+        len(queries(function, compile_policies(function, list(scope.policies(function)[0]), file.exempt), 0))
         for function in resolve(scope.targets, lambda services: ())[0]
     )
 
@@ -191,7 +191,7 @@ def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:
         scope = scope_of(requests, policy_of(part).policies)
         named = json.loads(text)
         function = Function(named.get("serviceName"), named["functionName"], named.get("qualifier", "LATEST"))
-        assert [policy.name for policy in scope.policies(function)]
+        assert [policy.name for policy in scope.policies(function)[0]]
 
 
 @pytest.mark.parametrize("command", commands_in(TEXT))

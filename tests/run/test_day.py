@@ -147,3 +147,30 @@ def test_a_share_is_held_out_of_every_run() -> None:
         assert stopped(cloud) == {f"job-{n}" for n in range(1, 61)} - held
         again = reap(cloud.endpoint, text, enforce=True)
         assert again.ids("skipped") == held
+
+
+@pytest.mark.parametrize("events", ["list", "get"])
+def test_what_the_run_reads_as_stopped_counts_though_the_list_lags(events: str) -> None:
+    """The list says Running for five more seconds; each reading tells otherwise."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=12, enqueued="-5h", started="-3h")]}
+    for stopping in ("50ms", "never"):
+        with running_emulator(
+            "--list-lag", "30s", "--stopping", stopping, "--events", events, seed=seed
+        ) as cloud:
+            for _ in range(3):
+                run(cloud, "5/run, 5/day")
+            assert len(stopped(cloud)) == 5
+
+
+def test_a_long_history_is_left_unread() -> None:
+    """What was stopped before any task of today can have begun is not listed."""
+    old = seeded("gone-{n}", "Stopped", count=2_000, enqueued="-50d", started="-50d", ends="-49d")
+    never = seeded("queued-1", "Stopped", enqueued="-20h", ends="-1h")
+    lived = seeded("lived-1", "Stopped", enqueued="-30d", started="-1d", ends="-1h")
+    for meaning in ("enqueue", "execution"):
+        with running_emulator(
+            "--started-time", meaning, seed={"invocations": [ACCOUNT["invocations"][0], old, never, lived]}
+        ) as cloud:
+            run(cloud, "20/run, 4/day")
+            assert len(stopped(cloud)) == 2
+            assert operations(cloud)["ListStatefulAsyncInvocations"] < 10

@@ -26,7 +26,7 @@ from fc_reaper.backtest.stats import Found, PolicyReplay, Replay, Stop
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.moments import Moments, moments_of
-from fc_reaper.evaluator.select import DAY, Budgets, Selection, select
+from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task
 from fc_reaper.policy import Policy, PolicyFile
@@ -243,8 +243,8 @@ class _Replaying:
     def _number(self, one: Evaluation) -> int:
         return self._numbers[one.task.function, one.task.invocation_id]
 
-    def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> int:
-        """How many tasks of *functions* were stopped within a day before *now*, by the replay or in truth."""
+    def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> set[Record]:
+        """The tasks of *functions* that were stopped within a day before *now*, by the replay or in truth."""
         first, last = (bisect_right(self._times_stopped, at, key=itemgetter(0)) for at in (now - DAY, now))
         numbers = {
             number
@@ -252,7 +252,8 @@ class _Replaying:
             # What happened in truth to a task that the replay stopped counts no more.
             if end > now and self._gone.get(self._keys[number], begin) == begin
         }
-        return sum(self._tasks[number].function in functions for number in numbers)
+        found = ((self._tasks[number].function, str(number)) for number in numbers)
+        return {record for record in found if record[0] in functions}
 
 
 def _times_stopped(task: Task) -> Iterator[tuple[Millis, Millis]]:

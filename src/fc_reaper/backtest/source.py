@@ -226,7 +226,6 @@ class Listing:
                 pairs = [(function, status) for function in functions for status in statuses]
                 self._list(lister, [Query(*pair, payload=self.payloads) for pair in pairs])
         finally:
-            pool.close()
             cloud.close()
         if interrupted():
             raise KeyboardInterrupt

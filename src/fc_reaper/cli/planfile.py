@@ -26,7 +26,7 @@ from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import spelt
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
-from fc_reaper.sweep.context import TRUSTED_SKEW
+from fc_reaper.sweep import TRUSTED_SKEW
 
 WAS_HALTED = "halted when it was planned; check the tasks, then make a new plan"
 NOT_COMPLETE = "not all tasks were listed when it was planned, so their number is unknown; make a new plan"

@@ -1,0 +1,37 @@
+"""One run over the cloud, told from top to bottom in `sweep.py`, and what all its parts work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from fc_reaper.clock import Clock, Deadline
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.models import Millis
+from fc_reaper.policy import PolicyFile
+from fc_reaper.settings import Settings
+from fc_reaper.sweep.pool import Pool
+from fc_reaper.sweep.report import Report
+
+TRUSTED_SKEW: Millis = 30_000
+"""Difference between the local clock and the cloud's up to which (itself included) a run may enforce: beyond
+it one of the two does not know how old anything is."""
+
+
+class SweepContext(NamedTuple):
+    """One sweep is over by *end*. Once *interrupted* returns True nothing more is begun.
+
+    Without *enforce* nothing is stopped. *pool* has as many threads as calls may be in flight.
+    """
+
+    cloud: AsyncTaskClient
+    pool: Pool
+    report: Report
+    policy: PolicyFile
+    settings: Settings
+    clock: Clock
+    random: Random
+    interrupted: Callable[[], bool]
+    enforce: bool
+    end: Deadline

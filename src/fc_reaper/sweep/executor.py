@@ -1,22 +1,24 @@
 """Executor: stops the selected tasks and verifies it, the one way for every trigger.
 
 Each task is read and evaluated again right before its stop. Nothing is called stopped but by its own status.
+What cannot be read or stopped gives its place in the budget to the next task.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 
 from fc_reaper.clock import Deadline, Retry
-from fc_reaper.errors import CloudError
+from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
-from fc_reaper.evaluator.select import Selection
+from fc_reaper.evaluator.select import Budgets, Record, Selection, within_a_day
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, Snapshot, is_same
-from fc_reaper.sweep.context import TRUSTED_SKEW, SweepContext
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Snapshot, is_same
+from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Done, Jobs, Pool
 from fc_reaper.sweep.recheck import Recheck
 from fc_reaper.sweep.report import Outcome
@@ -27,252 +29,298 @@ REPLACED = "another task has this invocation id by now"
 _VERIFY_AFTER = 2.0
 """Seconds between the last accepted stop and the one pass of verification."""
 
+_DENIALS = 3
+"""Answers in a row, by 401 or 403, after which the rest of a function is skipped."""
 
+_DENIED = f"{_DENIALS} answers in a row denied access to this function"
+
+
+@dataclass
+class _Stop:
+    """One task that is due, and what became of the requests to stop it so far.
+
+    `refused` is the latest answer; `unclear` says that one of them may have taken effect all the same.
+    """
+
+    due: Evaluation
+    refused: CloudError | None = None
+    unclear: bool = False
+
+    @property
+    def record(self) -> Record:
+        return self.due.task.function, self.due.task.invocation_id
+
+
+@dataclass
 class Executor:
-    """Stops tasks; *policies_of* returns the policies by which a due task is evaluated."""
+    """Stops tasks; *policies_of* returns the policies by which a due task is evaluated.
 
-    def __init__(self, context: SweepContext, policies_of: Callable[[Evaluation], FunctionPolicies]) -> None:
-        self._context, self._policies_of = context, policies_of
-        self._cloud, self._clock, self._report = context.cloud, context.clock, context.report
-        self._retry = Retry(
-            context.clock, context.random.random, self._check, first=1.0, longest=8.0, attempts=5
-        )
+    Of *planned* tasks each is stopped only if the very rule that made it due still does, and stops are
+    verified also after an interruption. *budgets* are those of the day, None where no policy has one.
+    """
 
-    def run(
-        self, selections: Sequence[Selection], *, planned: bool = False, most: int | None = None
-    ) -> dict[str, int]:
-        """Spend the budgets, most overdue first; return how many tasks of each policy were tried.
+    context: SweepContext
+    policies_of: Callable[[Evaluation], FunctionPolicies]
+    budgets: Budgets | None
+    planned: bool
+    _waiting: dict[str, deque[Evaluation]] = field(default_factory=dict)
+    _room: dict[str, int] = field(default_factory=dict)
+    _places: int = 0
+    _until: Deadline = 0.0
+    _recheck: Recheck | None = None
+    _failures: Counter[str] = field(default_factory=Counter)
+    _failing: set[tuple[str | None, str]] = field(default_factory=set)
+    _denials: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+    _denied: dict[tuple[str | None, str], CloudError] = field(default_factory=dict)
+    _sent: set[Record] = field(default_factory=set)
 
-        A place in a budget that brought no stop goes to the next task of the same policy, so that tasks which
-        cannot be stopped do not keep the others waiting. At most twice a budget is tried; of *planned* tasks
-        all are, each only if the very rule that made it due still does. *most* bounds the stops of all
-        policies together. Stops are verified also after an interruption where they were *planned*.
+    def run(self, selections: Sequence[Selection], most: int | None = None) -> dict[str, list[Evaluation]]:
+        """Spend the budgets, most overdue first; return what is left of each policy's known due tasks.
+
+        A place that brought no stop goes to the next task, until the time is up. *most* bounds the stops of
+        all policies together.
         """
+        context, report = self.context, self.context.report
         # Keeps time to verify, but never more than a third of what is left.
-        now = self._clock.monotonic()
-        until = self._context.end - min(_VERIFY_AFTER + 1.0, (self._context.end - now) / 3)
-        room = {one.policy.name: len(one.selected) for one in selections}
-        waiting: dict[str, deque[Evaluation]] = {}
+        now = context.clock.monotonic()
+        self._until = context.end - min(_VERIFY_AFTER + 1.0, (context.end - now) / 3)
         for one in selections:
-            others = one.waiting if planned and one.allowed.most else one.reserve
-            waiting[one.policy.name] = deque((*one.selected, *others))
-        places = sum(room.values()) if most is None else most
-        tried = dict.fromkeys(waiting, 0)
+            self._waiting[one.policy.name] = deque((*one.selected, *one.waiting))
+            self._room[one.policy.name] = len(one.selected)
+        budget = dict(self._room)
+        self._places = sum(budget.values()) if most is None else most
+        if any(one.selected and one.policy.keep is not None for one in selections):
+            self._recheck = Recheck(context, selections, self.policies_of)
         unverified: list[Outcome] = []
         jobs: Jobs[Evaluation, Outcome] = deque()
-        recheck = None
-        if any(one.selected and one.policy.keep is not None for one in selections):
-            recheck = Recheck(self._context, selections, self._policies_of)
-        stop = partial(self._stop, recheck, until, planned)
-
-        def fill() -> None:
-            nonlocal places
-            while places > 0:
-                heads = [queue[0] for name, queue in waiting.items() if queue and room[name] > 0]
-                if not heads:
-                    return
-                due = min(heads, key=attrgetter("order"))
-                name = due.verdict.policy or ""
-                waiting[name].popleft()
-                tried[name] += 1
-                room[name] -= 1
-                places -= 1
-                jobs.append((due, partial(stop, due)))
-
-        fill()
-        try:
-            for done in self._context.pool.each(jobs, until):
-                outcome = _outcome(done)
-                if outcome.name == "accepted":
-                    self._report.accepted(outcome)
-                if outcome.name in ("accepted", "unclear"):
-                    unverified.append(outcome)
-                    continue
-                self._report.settled(outcome)
-                if _is_place_free(outcome):
-                    room[done.tag.verdict.policy or ""] += 1
-                    places += 1
-                    fill()
-        finally:
-            if recheck is not None:
-                recheck.close()
+        self._fill(jobs)
+        for done in context.pool.each(jobs, self._until):
+            outcome = self._outcome(done)
+            self._account(done.tag, outcome, budget)
+            if outcome.name == "accepted":
+                report.accepted(outcome)
+            if outcome.name == "accepted" or outcome.unclear:
+                unverified.append(outcome)
+            else:
+                report.settled(outcome)
+            self._fill(jobs)
         if unverified:
-            self._verify(unverified, planned)
-        return tried
+            self._verify(unverified)
+        return {name: list(queue) for name, queue in self._waiting.items()}
 
-    def _stop(self, recheck: Recheck | None, until: Deadline, planned: bool, due: Evaluation) -> Outcome:
+    def _fill(self, jobs: Jobs[Evaluation, Outcome]) -> None:
+        """Begin with as many tasks as there are places, those of failing functions last."""
+        while self._places > 0:
+            heads = []
+            for name, queue in self._waiting.items():
+                left = self.budgets.left.get(name, 1) if self.budgets else 1
+                if queue and self._room[name] > 0 and left > 0:
+                    heads.append(queue[0])
+            if not heads:
+                return
+            due = min(heads, key=attrgetter("order"))
+            name = due.verdict.policy or ""
+            self._waiting[name].popleft()
+            self._room[name] -= 1
+            self._places -= 1
+            if self.budgets and name in self.budgets.left:
+                self.budgets.left[name] -= 1
+            jobs.append((due, partial(self._stop, _Stop(due))))
+
+    def _stop(self, stop: _Stop) -> Outcome:
         """Stop one task if, read again, it is still due by the same policy.
 
-        Every attempt begins with a fresh reading and evaluation. After an answer that leaves open whether the
-        request took effect the task's status decides.
+        Every attempt begins with a fresh reading and evaluation. After any answer but a 2xx the task's own
+        status decides what became of it.
         """
-        refused: CloudError | None = None
-        unclear = False
-
-        def attempt() -> Outcome:
-            nonlocal refused, unclear
-            try:
-                if recheck is not None and due.verdict.rule == KEEP:
-                    recheck.prepare(due, until)
-                # The stop's turn is waited for before the reading, which would be old news after it.
-                self._cloud.take_turns(2 if self._context.enforce else 1, until)
-                seen = self._cloud.get(due.task.function, due.task.invocation_id, deadline=until)
-            except CloudError as error:
-                return _unread(due, error, refused, unclear)
-            decided = self._decide(recheck, due, seen, until, unclear, planned)
-            if isinstance(decided, Outcome):
-                return decided
-            if not self._context.enforce:
-                return Outcome("would_stop", decided)
-            try:
-                self._cloud.stop(seen.task.function, seen.task.invocation_id, deadline=until)
-                return Outcome("accepted", decided)
-            except CloudError as error:
-                if error.out_of_time and not unclear:
-                    return _unread(due, error, refused, unclear)
-                refused, unclear = error, unclear or error.unclear
-                raise
-
+        context = self.context
+        retry = Retry(context.clock, context.random.random, self._check, first=1.0, longest=8.0, attempts=5)
         try:
-            return self._retry(attempt, until)
+            return retry(partial(self._attempt, stop), self._until)
         except CloudError:
-            return self._after_refusal(due, refused, unclear, until)
+            return self._attempt(stop, last=True)
 
-    def _decide(
-        self,
-        recheck: Recheck | None,
-        due: Evaluation,
-        seen: Snapshot,
-        until: Deadline,
-        unclear: bool,
-        planned: bool,
-    ) -> Outcome | Evaluation:
-        """What is settled before any request is sent; the task as read if it is to be stopped now."""
-        by_status = _by_status(due, seen, unclear)
-        if by_status is not None:
-            return by_status
-        if not is_same(due.task, seen.task):
-            return Outcome("skipped", due, "spared", REPLACED)
-        policies = self._policies_of(due)
-        if recheck is not None and due.verdict.rule == KEEP:
-            verdict = recheck.verdict(due, seen, policies)
-        else:
-            verdict = evaluate(seen.task, policies, seen.moment)
-        if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
-            return Outcome("skipped", Evaluation(seen.task, due.verdict), "spared", verdict.reason)
-        now = Evaluation(seen.task, verdict)
-        if planned and verdict.rule != due.verdict.rule:
-            return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.rule}")
-        if self._context.enforce and self._cloud.skew_ms > TRUSTED_SKEW:
-            return Outcome("skipped", now, "clock", "our clock and the cloud's differ by more than 30s")
-        if self._context.interrupted() or self._clock.monotonic() >= until:
-            return Outcome("skipped", now, "margin", "the time was up")
-        return now
-
-    def _after_refusal(
-        self, due: Evaluation, refused: CloudError | None, unclear: bool, until: Deadline
-    ) -> Outcome:
-        """Settle by the task's own status what the last answer left open."""
+    def _attempt(self, stop: _Stop, *, last: bool = False) -> Outcome:
+        """Read the task and evaluate it; unless this is the *last* reading, request its stop."""
+        cloud, (function, invocation_id) = self.context.cloud, stop.record
+        if stop.refused is None and function[:2] in self._denied:
+            return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
+        requests = self.context.enforce and not last
         try:
-            seen = self._cloud.get(due.task.function, due.task.invocation_id, deadline=until)
+            if self._recheck is not None and stop.due.verdict.rule == KEEP and not last:
+                self._recheck.prepare(stop.due, self._until)
+            # The stop's turn is waited for before the reading, which would be old news after it.
+            cloud.take_turns(2 if requests else 1, self._until)
+            seen = cloud.get(function, invocation_id, deadline=self._until)
         except CloudError as error:
-            return _unread(due, error, refused, unclear)
-        settled = _by_status(due, seen, unclear)
-        if settled is not None:
-            return settled
-        now = Evaluation(seen.task, due.verdict)
-        if seen.task.status == STOPPING and due.task.status != STOPPING:
-            return Outcome("skipped", now, "spared", "another caller is stopping it")
-        return Outcome("failed", now, error=refused)
+            return self._unread(stop, error)
+        outcome = self._decide(stop, seen, last)
+        if outcome.name != "would_stop" or not requests:
+            return outcome
+        self._sent.add(stop.record)
+        try:
+            cloud.stop(function, invocation_id, deadline=self._until)
+            return outcome._replace(name="accepted")
+        except CloudError as error:
+            stop.unclear = stop.unclear or error.unclear
+            if not stop.unclear:
+                self._sent.discard(stop.record)
+            if error.out_of_time:
+                return self._unread(stop, error)
+            stop.refused = error
+            raise
 
-    def _verify(self, unverified: Sequence[Outcome], planned: bool) -> None:
+    def _decide(self, stop: _Stop, seen: Snapshot, last: bool) -> Outcome:
+        """What is settled by the task as it was read; `would_stop` if it is to be stopped now."""
+        context, due, task = self.context, stop.due, seen.task
+        if task.inconsistency is not None or task.status not in (*UNFINISHED, *FINISHED):
+            why = task.inconsistency or f"the status {task.status!r} is unknown"
+            if stop.refused is not None:
+                return Outcome("failed", due, detail=why, error=stop.refused, unclear=stop.unclear)
+            return Outcome("skipped", due, "unreadable", why)
+        now = Evaluation(task, due.verdict)
+        asked, stopping = stop.refused is not None, task.status == STOPPING != due.task.status
+        if stop.unclear and task.status == STOPPED:
+            return Outcome("confirmed", now, detail="the answer was lost; confirmed by reading")
+        if stop.unclear and stopping:
+            return Outcome("accepted", now, detail="the answer was lost; it is stopping")
+        if task.status in FINISHED:
+            spent = asked and task.status == STOPPED
+            return Outcome("ended", now, detail=f"it is {task.status} already", spent=spent)
+        if asked and stopping:
+            return Outcome("skipped", now, "spared", "another caller is stopping it", spent=True)
+        if last:
+            return Outcome("failed", now, error=stop.refused, unclear=stop.unclear)
+        if not is_same(due.task, task):
+            return Outcome("skipped", due, "spared", REPLACED)
+        policies = self.policies_of(due)
+        if self._recheck is not None and due.verdict.rule == KEEP:
+            verdict = self._recheck.verdict(due, seen, policies)
+        else:
+            verdict = evaluate(task, policies, seen.moment)
+        if verdict.kind is Kind.UNKNOWN:
+            return Outcome("skipped", now, "unreadable", verdict.reason)
+        if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
+            return Outcome("skipped", now, "spared", verdict.reason)
+        now = Evaluation(task, verdict)
+        if self.planned and verdict.rule != due.verdict.rule:
+            return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.rule}")
+        skew = seen.moment.skew
+        if context.enforce and (skew is None or max(skew, context.cloud.skew_ms) > TRUSTED_SKEW):
+            why = "the answer has no readable Date"
+            if skew is not None:
+                why = f"our clock and the cloud's differ by more than {TRUSTED_SKEW // 1000}s"
+            return Outcome("skipped", now, "clock", why, spent=skew is not None)
+        if context.interrupted() or context.clock.monotonic() >= self._until:
+            return self._late(now)
+        return Outcome("would_stop", now)
+
+    def _late(self, due: Evaluation, refused: CloudError | None = None) -> Outcome:
+        """Nothing was sent for the task, or it was refused, and there is no time to go on."""
+        if self.context.interrupted():
+            return Outcome("skipped", due, "interrupted", "the run was interrupted", refused)
+        return Outcome("skipped", due, "margin", "the time was up", refused)
+
+    def _unread(self, stop: _Stop, error: CloudError) -> Outcome:
+        """The outcome of a task that cannot be read (any more)."""
+        if stop.unclear:
+            why = "it is not known whether the stop took effect"
+            return Outcome("failed", stop.due, detail=why, error=stop.refused, unclear=True)
+        if error.missing:
+            return Outcome("ended", stop.due, detail="there is no such task any more", error=error)
+        if error.out_of_time or self.context.clock.monotonic() >= self._until:
+            return self._late(stop.due, stop.refused or error)
+        if stop.refused is not None:
+            return Outcome("failed", stop.due, error=stop.refused)
+        return Outcome("skipped", stop.due, "unreadable", "it could not be read again", error)
+
+    def _outcome(self, done: Done[Evaluation, Outcome]) -> Outcome:
+        """What a job returned; a fault about one task must not hide what became of the others."""
+        due, error = done.tag, done.error
+        if error is None:
+            return done.result()
+        sent = (due.task.function, due.task.invocation_id) in self._sent
+        if isinstance(error, InvalidName):
+            return Outcome("skipped", due, "unreadable", str(error))
+        if not isinstance(error, CloudError):
+            what = f"a fault in fc-reaper itself: {type(error).__name__}"
+            return Outcome("failed", due, detail=what, unclear=sent)
+        if not sent:
+            return self._late(due)
+        why = "interrupted" if error.error_code == "Aborted" else None
+        return Outcome("failed", due, why, error.detail, unclear=True)
+
+    def _account(self, due: Evaluation, outcome: Outcome, budget: dict[str, int]) -> None:
+        """Give back a place that brought no stop, and note what fails."""
+        name, place, error = due.verdict.policy or "", due.task.function[:2], outcome.error
+        if not outcome.is_spent:
+            self._room[name] += 1
+            self._places += 1
+            if self.budgets and name in self.budgets.left:
+                self.budgets.left[name] += 1
+            task = outcome.due.task
+            if (
+                self.budgets
+                and task.status in (STOPPED, STOPPING)
+                and within_a_day(task, self.context.clock.now())
+            ):
+                self.budgets.found_stopped((task.function, task.invocation_id))
+        if outcome.why == "unreadable" or (outcome.name == "failed" and not outcome.unclear):
+            self._failing.add(place)
+            self._failures[name] += 1
+            if self._failures[name] >= budget[name]:
+                order = sorted(self._waiting[name], key=lambda one: one.task.function[:2] in self._failing)
+                self._waiting[name] = deque(order)
+        if place in self._denied or outcome.why in ("margin", "interrupted"):
+            return
+        self._denials[place] = self._denials[place] + 1 if error is not None and error.denied else 0
+        if error is not None and self._denials[place] == _DENIALS:
+            self._denied[place] = error
+            for policy, queue in self._waiting.items():
+                self._waiting[policy] = deque(one for one in queue if one.task.function[:2] != place)
+                for one in queue:
+                    if one.task.function[:2] == place:
+                        self.context.report.settled(Outcome("skipped", one, "denied", _DENIED, error))
+
+    def _verify(self, unverified: Sequence[Outcome]) -> None:
         """Read every stopped task once more; what is not seen Stopped stays `accepted`."""
-        pool = self._context.pool
-        if planned:
-            pool = Pool(self._context.settings.threads, self._clock, lambda: False)
-        if planned or not self._context.interrupted():
-            left = self._context.end - self._clock.monotonic()
-            self._clock.sleep(max(0.0, min(_VERIFY_AFTER, left)))
+        context, pool = self.context, self.context.pool
+        if self.planned:
+            pool = Pool(context.settings.threads, context.clock, lambda: False)
+        if self.planned or not context.interrupted():
+            left = context.end - context.clock.monotonic()
+            context.clock.sleep(max(0.0, min(_VERIFY_AFTER, left)))
         jobs: Jobs[Outcome, Snapshot] = deque()
         for outcome in unverified:
             task = outcome.due.task
-            get = partial(self._cloud.get, task.function, task.invocation_id, deadline=self._context.end)
+            get = partial(context.cloud.get, task.function, task.invocation_id, deadline=context.end)
             jobs.append((outcome, get))
-        try:
-            for done in pool.each(jobs, self._context.end):
-                self._report.settled(_verified(done), logged=done.tag.name == "accepted")
-        finally:
-            pool.close()
+        for done in pool.each(jobs, context.end):
+            context.report.settled(_verified(done), logged=done.tag.name == "accepted")
 
     def _check(self) -> None:
-        if self._context.interrupted():
+        if self.context.interrupted():
             raise CloudError("the run was interrupted", error_code="Aborted")
-
-
-def _is_place_free(outcome: Outcome) -> bool:
-    """Whether the place in the budget was not used: nothing was stopped, nor is it known to be stopping."""
-    refused = outcome.name == "failed" and not (outcome.error is not None and outcome.error.unclear)
-    return refused or outcome.name == "ended" or (outcome.name == "skipped" and outcome.why == "spared")
-
-
-def _by_status(due: Evaluation, seen: Snapshot, unclear: bool) -> Outcome | None:
-    """What the status alone settles: an end, or that an unclear stop of ours took effect."""
-    now = Evaluation(seen.task, due.verdict)
-    if seen.task.inconsistency is not None:
-        return None
-    if unclear:
-        if seen.task.status == STOPPED:
-            return Outcome("confirmed", now, detail="the answer was lost; confirmed by reading")
-        if seen.task.status == STOPPING and due.task.status != STOPPING:
-            return Outcome("accepted", now, detail="the answer was lost; it is stopping")
-    if seen.task.status in FINISHED:
-        return Outcome("ended", now, detail=f"it is {seen.task.status} already")
-    return None
-
-
-def _unread(due: Evaluation, error: CloudError, refused: CloudError | None, unclear: bool) -> Outcome:
-    """The outcome of a task that cannot be read (any more)."""
-    if unclear:
-        return Outcome("unclear", due, detail="it is not known whether the stop took effect", error=refused)
-    if error.out_of_time:
-        return Outcome("skipped", due, "margin", "the time was up", error=refused)
-    if refused is not None:
-        return Outcome("failed", due, error=refused)
-    return Outcome("failed", due, detail="it could not be read again", error=error)
-
-
-def _outcome(done: Done[Evaluation, Outcome]) -> Outcome:
-    if done.future is not None:
-        try:
-            return done.result()
-        except Exception as error:  # a fault about one task must not hide what became of the others
-            return Outcome("failed", done.tag, detail=f"a fault in fc-reaper itself: {type(error).__name__}")
-    if done.begun:
-        return Outcome("unclear", done.tag, detail="no answer came before the time was up")
-    return Outcome("skipped", done.tag, "margin", "the time was up")
 
 
 def _verified(done: Done[Outcome, Snapshot]) -> Outcome:
     outcome = done.tag
-    unverified = outcome if outcome.name == "accepted" else outcome._replace(name="failed")
-    if done.future is None:
-        return unverified
     try:
         task = done.result().task
     except CloudError as error:
-        detail = outcome.detail or f"it could not be read again: {error}"
-        return unverified._replace(detail=detail)
-    seen = Evaluation(task, outcome.due.verdict)
+        why = f"it could not be read again: {error}"
+        return outcome if error.out_of_time else outcome._replace(detail=outcome.detail or why)
     if task.inconsistency is not None:
-        return unverified._replace(detail=task.inconsistency)
+        return outcome._replace(detail=task.inconsistency)
+    seen = Evaluation(task, outcome.due.verdict)
     if task.status == STOPPED:
-        return Outcome(
-            "confirmed", seen, detail=outcome.detail and "the answer was lost; confirmed by reading"
-        )
+        lost = outcome.detail and "the answer was lost; confirmed by reading"
+        return Outcome("confirmed", seen, detail=lost)
     if task.status in FINISHED:
         return Outcome("ended", seen, detail=f"it is {task.status} already")
-    if task.status == STOPPING:
+    if outcome.name == "accepted" and task.status != STOPPING:
+        why = f"a stop was accepted, and it is still {task.status}"
+        return Outcome("failed", seen, detail=why, spent=True)
+    if task.status == STOPPING and (outcome.name == "accepted" or outcome.due.task.status != STOPPING):
         return Outcome("accepted", seen)
-    return unverified._replace(
-        due=seen, why="unverified", detail=f"a stop was accepted, and it is still {task.status}"
-    )
+    return outcome._replace(due=seen)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Generic, TypeVar, cast
 
 from fc_reaper.clock import Clock, Deadline
 from fc_reaper.errors import CloudError, InvalidName
@@ -23,60 +25,85 @@ _POLL = 0.2
 """Seconds between two checks for an interruption."""
 
 
+@dataclass
 class Done(Generic[Tag, Result]):
-    """A job that is over. `future` is None if the deadline or an interruption came before its end.
+    """A job that is over, with what its call returned or raised.
 
-    `begun` then says whether it was under way, so that its outcome is unknown.
+    `error` is `Aborted` after an interruption, `OutOfTime` for a job that was not begun in time, and
+    `TimedOut` for one that was under way when the time was up; nobody knows what became of that.
     """
 
-    def __init__(self, tag: Tag, future: Future[Result] | None, *, begun: bool = True) -> None:
-        self.tag, self.future, self.begun = tag, future, begun
+    tag: Tag
+    value: Result | None = None
+    error: BaseException | None = None
 
     def result(self) -> Result:
         """Return what the call returned.
 
         Raises:
-            CloudError: what the call raised, that the time was up, or that a name cannot be sent.
+            CloudError: what the call raised, why it was not waited for, or that a name cannot be sent.
         """
-        if self.future is None:
-            raise CloudError("the time was up", error_code="OutOfTime", retryable=True)
-        try:
-            return self.future.result()
-        except InvalidName as error:
-            raise CloudError(str(error), error_code="InvalidName") from None
+        if isinstance(self.error, InvalidName):
+            raise CloudError(str(self.error), error_code="InvalidName")
+        if self.error is not None:
+            raise self.error
+        return cast(Result, self.value)
 
 
 class Pool:
     """Runs jobs on so many *threads*; results are yielded in the caller's own thread.
 
-    Nothing more is begun once *interrupted* returns True.
+    Nothing more is begun once *interrupted* returns True. A call that hangs does not keep the process alive.
     """
 
     def __init__(self, threads: int, clock: Clock, interrupted: Callable[[], bool]) -> None:
         self._threads, self._clock, self._interrupted = threads, clock, interrupted
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="fc-reaper")
 
     def each(self, jobs: Jobs[Tag, Result], until: Deadline) -> Iterator[Done[Tag, Result]]:
         """Yield each job when it is over. Jobs may be added to *jobs* meanwhile."""
-        running: dict[Future[Result], Tag] = {}
+        begun: SimpleQueue[Any] = SimpleQueue()
+        over: SimpleQueue[Any] = SimpleQueue()
+        running: dict[int, Tag] = {}
+        number = threads = 0
         closing: Deadline | None = None
-        while jobs or running:
-            now = self._clock.monotonic()
-            if closing is None and (now >= until or self._interrupted()):
-                closing = now + _GRACE
-            while jobs and closing is None and len(running) < self._threads:
-                tag, call = jobs.popleft()
-                running[self._executor.submit(call)] = tag
-            if closing is not None:
-                while jobs:
-                    yield Done(jobs.popleft()[0], None, begun=False)
-                if now >= closing:
-                    yield from (Done(tag, None) for tag in running.values())
+        try:
+            while jobs or running:
+                now = self._clock.monotonic()
+                if closing is None and (now >= until or self._interrupted()):
+                    closing = now + _GRACE
+                while jobs and closing is None and len(running) < self._threads:
+                    number += 1
+                    running[number], call = jobs.popleft()
+                    begun.put((number, call))
+                    if threads < len(running):
+                        threads += 1
+                        Thread(target=_work, args=(begun, over), daemon=True).start()
+                while jobs and closing is not None:
+                    yield Done(jobs.popleft()[0], error=self._left("the time was up", "OutOfTime"))
+                if closing is not None and now >= closing:
+                    late = self._left("no answer came before the time was up", "TimedOut")
+                    yield from (Done(tag, error=late) for tag in running.values())
                     return
-            timeout = max(0.0, min(_POLL, (closing or until) - now))
-            for future in wait(running, timeout=timeout, return_when=FIRST_COMPLETED).done:
-                yield Done(running.pop(future), future)
+                try:
+                    ended, value, error = over.get(timeout=max(0.0, min(_POLL, (closing or until) - now)))
+                except Empty:
+                    continue
+                yield Done(running.pop(ended), value, error)
+        finally:
+            for _ in range(threads):
+                begun.put(None)
 
-    def close(self) -> None:
-        """Begin nothing more; threads that are busy are not waited for."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+    def _left(self, why: str, code: str) -> CloudError:
+        if self._interrupted():
+            why, code = "the run was interrupted", "Aborted"
+        return CloudError(why, error_code=code, retryable=True)
+
+
+def _work(begun: SimpleQueue[Any], over: SimpleQueue[Any]) -> None:
+    """One thread: makes the calls that are *begun*, and says when each is *over*."""
+    while (job := begun.get()) is not None:
+        number, call = job
+        try:
+            over.put((number, call(), None))
+        except BaseException as error:
+            over.put((number, None, error))

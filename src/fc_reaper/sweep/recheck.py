@@ -6,9 +6,10 @@ many as long as enough of those that stand before it still count.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from threading import Lock
 
@@ -20,7 +21,8 @@ from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
 from fc_reaper.models import Snapshot, Task
 from fc_reaper.policy import Policy
-from fc_reaper.sweep.context import SweepContext
+from fc_reaper.sweep import SweepContext
+from fc_reaper.sweep.pool import Jobs
 
 FRESH = 5.0
 """Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
@@ -54,12 +56,7 @@ class Recheck:
         self._selections = {one.policy.name: one for one in selections}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = Lock()
-        # Threads of its own: those of the pool are busy with the stops that wait for this count.
-        self._executor = ThreadPoolExecutor(context.settings.threads, thread_name_prefix="fc-reaper-recheck")
-
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._pool = context.pool
 
     def prepare(self, due: Evaluation, until: Deadline) -> None:
         """Count the group of *due* again if the last count is not fresh any more.
@@ -107,8 +104,8 @@ class Recheck:
             batch = list(islice(rest, wanted))
             if not batch:
                 break
-            answers = [self._executor.submit(self._read, due, task, until) for task in batch]
-            counted += [one for answer in answers for one in answer.result()]
+            jobs: Jobs[None, Counted] = deque((None, partial(self._read, due, task, until)) for task in batch)
+            counted += [one for done in self._pool.each(jobs, until) for one in done.result()]
         return counted
 
     def _read(self, due: Evaluation, task: Task, until: Deadline) -> Counted:

@@ -8,6 +8,7 @@ due = would_stop + confirmed + accepted + ended + skipped + failed
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
@@ -25,15 +26,19 @@ _COUNTS = (
     "would_stop", "confirmed", "accepted", "ended", "skipped", "failed", "stuck",
 )  # fmt: skip
 
+_ATTENTION = ("clock", "denied", "unreadable", "interrupted")
+"""Why a task was skipped, where somebody should know: the run ends with 1."""
+
 _MOST_ERRORS = 20
 
 
 class Outcome(NamedTuple):
     """What became of one due task.
 
-    `name` is would_stop, accepted, confirmed, ended, skipped or failed; or unclear, which only the task's own
-    status can settle. `due` is the task as last read, with the verdict that made it due. `why` is one
-    constant word for a skipped task, `detail` says more, `error` is the refusal that a failure ended with.
+    `name` is would_stop, accepted, confirmed, ended, skipped or failed. `due` is the task as last read, with
+    the verdict that made it due. `why` is one constant word for a skipped task, `detail` says more, `error`
+    is the refusal that a failure ended with. `unclear`: nobody knows whether the stop took effect. `spent`:
+    its place in the budget is gone, though it does not count as stopped.
     """
 
     name: str
@@ -41,6 +46,14 @@ class Outcome(NamedTuple):
     why: str | None = None
     detail: str | None = None
     error: CloudError | None = None
+    unclear: bool = False
+    spent: bool = False
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether its place in the budget goes to no other task."""
+        stops = self.name in ("would_stop", "accepted", "confirmed")
+        return stops or self.unclear or self.spent or self.why in ("margin", "interrupted")
 
 
 class Report:
@@ -138,17 +151,18 @@ class Report:
         """Count and collect a due task by its final outcome; log it unless it was *logged* as accepted."""
         self._count(outcome.due.verdict.policy or "", outcome.name)
         self.partial = self.partial or outcome.why == "margin"
-        self.limited = self.limited or outcome.why in ("clock", "unverified")
+        self.limited = self.limited or outcome.why in _ATTENTION
         event = "stop_failed" if outcome.name == "failed" else outcome.name
-        if not logged or outcome.name != "accepted" or outcome.why is not None:
+        if not logged or outcome.name != "accepted":
             self.log_task(event, outcome.due, outcome.error, **_more(outcome))
         self._collect(event, outcome.due, {**_more(outcome), **_refusal(outcome.error)})
 
-    def held_back(self, selection: Selection, tried: int) -> None:
-        """Report the due tasks of which *tried* were tried and the rest was left alone."""
+    def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
+        """Report the due tasks that were left alone; those *left* are known one by one."""
         name, halted, allowed = selection.policy.name, selection.halted, selection.allowed.most
         held_out = {"why": "spared", "detail": HELD_OUT}
         self._skipped(name, selection.held_out_tasks, selection.held_out, held_out)
+        tried = len(selection.selected) + len(selection.waiting) - len(left)
         waiting = selection.due - selection.held_out - tried
         if waiting:
             self.limited = True
@@ -156,7 +170,6 @@ class Report:
                 allowed = selection.policy.halt_over or 0
             event, why = ("halted", halted) if halted else ("budget_spent", selection.allowed.why)
             self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
-            left = (*selection.selected, *selection.waiting)[tried:]
             self._skipped(name, left, waiting, {"why": "halted" if halted else "budget"})
 
     def concluded(self) -> None:
@@ -201,7 +214,7 @@ class Report:
         self.counts[outcome] += number
         self._policies[policy][outcome] += number
 
-    def _skipped(self, policy: str, shown: tuple[Evaluation, ...], number: int, more: dict[str, Any]) -> None:
+    def _skipped(self, policy: str, shown: Sequence[Evaluation], number: int, more: dict[str, Any]) -> None:
         """Count *number* due tasks that were left alone; only those *shown* are known one by one."""
         if number:
             self._count(policy, "skipped", number)
@@ -250,5 +263,6 @@ def _refusal(error: CloudError | None) -> dict[str, Any]:
 
 
 def _more(outcome: Outcome) -> dict[str, Any]:
-    why = {} if outcome.why is None or outcome.name != "skipped" else {"why": outcome.why}
-    return why if outcome.detail is None else {**why, "detail": outcome.detail}
+    unclear = outcome.unclear if outcome.name == "failed" and outcome.unclear else None
+    more = {"why": outcome.why, "detail": outcome.detail, "unclear": unclear}
+    return {name: value for name, value in more.items() if value is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -11,17 +12,18 @@ from fc_reaper.clock import Deadline
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
+from fc_reaper.evaluator.select import Record, within_a_day
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Page, Snapshot, Task
-from fc_reaper.rules.rules import PushDown
-from fc_reaper.sweep.context import SweepContext
+from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Moment, Page, Snapshot, Task
+from fc_reaper.rules.rules import PushDown, RuleResult
+from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
 
 _GENERATION = 10_000
 
 
 class Query(NamedTuple):
-    """The tasks of *function* in *status*, perhaps only those that started before a moment.
+    """The tasks of *function* in *status*, perhaps only those that started before or after a moment.
 
     `payload` requests each task's payload as well.
     """
@@ -31,6 +33,7 @@ class Query(NamedTuple):
     started_before: Millis | None = None
     id_prefix: str = ""
     payload: bool = False
+    started_after: Millis | None = None
 
 
 def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list[Query]:
@@ -59,6 +62,7 @@ class Listed(NamedTuple):
     task: Task | None = None
 
 
+@dataclass
 class Lister:
     """Lists tasks page by page until a deadline, many queries at a time.
 
@@ -66,20 +70,20 @@ class Lister:
     that the API version does not list is left out without an error.
     """
 
-    def __init__(
-        self, cloud: AsyncTaskClient, pool: Pool, *, until: Deadline, may_refuse: Collection[str] = ()
-    ) -> None:
-        self._cloud, self._pool, self._until, self._may_refuse = cloud, pool, until, may_refuse
-        self._jobs: Jobs[tuple[Query, str | None, Task | None], Page | Snapshot | None] = deque()
-        self._tokens: set[int] = set()
-        self._gone: set[Function] = set()
-        self._unknown_statuses: set[str] = set()
+    cloud: AsyncTaskClient
+    pool: Pool
+    until: Deadline
+    may_refuse: Collection[str] = ()
+    _jobs: Jobs[tuple[Query, str | None, Task | None], Page | Snapshot | None] = field(default_factory=deque)
+    _tokens: set[int] = field(default_factory=set)
+    _gone: set[Function] = field(default_factory=set)
+    _unknown_statuses: set[str] = field(default_factory=set)
 
     def each(self, wanted: Iterable[Query]) -> Iterator[Listed]:
         """Yield the pages of all queries as they come. A query ends with its last page or an error."""
         for query in wanted:
             self._jobs.append(((query, None, None), partial(self._page, query, None)))
-        for done in self._pool.each(self._jobs, self._until):
+        for done in self.pool.each(self._jobs, self.until):
             query, token, task = done.tag
             try:
                 answer = done.result()
@@ -101,27 +105,28 @@ class Lister:
 
     def read(self, query: Query, task: Task) -> None:
         """Read a listed task by itself; it is yielded among the other answers."""
-        call = partial(self._cloud.get, query.function, task.invocation_id, deadline=self._until)
+        call = partial(self.cloud.get, query.function, task.invocation_id, deadline=self.until)
         self._jobs.append(((query, None, task), call))
 
     def _page(self, query: Query, token: str | None) -> Page | None:
-        function, status, started_before, id_prefix, payload = query
+        function, status, started_before, id_prefix, payload, started_after = query
         if function in self._gone or (function.service is not None and status in self._unknown_statuses):
             return None
-        return self._cloud.list_page(
+        return self.cloud.list_page(
             function,
             status=status,
             started_before=started_before,
+            started_after=started_after,
             id_prefix=id_prefix,
             include_payload=payload,
             token=token,
-            deadline=self._until,
+            deadline=self.until,
         )
 
     def _is_unknown(self, query: Query, token: str | None, error: CloudError) -> bool:
         """Whether the API version only does not know the status; note what need not be listed again."""
         refused = error.http_status == 400 and error.error_code == "InvalidArgument"
-        if refused and token is None and query.function.service and query.status in self._may_refuse:
+        if refused and token is None and query.function.service and query.status in self.may_refuse:
             self._unknown_statuses.add(query.status)
             return True
         if error.http_status == 403 or error.missing:
@@ -129,6 +134,7 @@ class Lister:
         return False
 
 
+@dataclass
 class RecentSet:
     """Remembers at least the last ten thousand things, and at most twice as many.
 
@@ -136,9 +142,8 @@ class RecentSet:
     than this, and it is not due, it is counted twice; a due task has one place in any case.
     """
 
-    def __init__(self) -> None:
-        self._young: set[Hashable] = set()
-        self._old: set[Hashable] = set()
+    _young: set[Hashable] = field(default_factory=set)
+    _old: set[Hashable] = field(default_factory=set)
 
     def add(self, thing: Hashable) -> bool:
         """Remember *thing*; False when it is remembered already."""
@@ -150,25 +155,31 @@ class RecentSet:
         return True
 
 
+@dataclass
 class Scanner:
-    """Evaluates tasks, each once, and reports those that are not due."""
+    """Evaluates tasks, each once, and reports those that are not due.
 
-    def __init__(self, context: SweepContext) -> None:
-        self._context, self._report = context, context.report
-        self._seen = RecentSet()
-        self._named: set[tuple[Function, str]] = set()
+    With *counting* tasks are only looked at, and enter no count and no line. `stopped` are the tasks that
+    were seen to have been stopped within a day.
+    """
+
+    context: SweepContext
+    counting: bool = False
+    stopped: set[Record] = field(default_factory=set)
+    _seen: RecentSet = field(default_factory=RecentSet)
+    _named: set[Record] = field(default_factory=set)
 
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
         """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
-        context, now = self._context, self._context.clock.now()
-        lister = Lister(context.cloud, context.pool, until=until, may_refuse=context.settings.may_refuse)
+        context, now = self.context, self.context.clock.now()
+        lister = Lister(context.cloud, context.pool, until, context.settings.may_refuse)
         wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
         for query, answer, listed in lister.each(wanted):
             its = policies[query.function]
             if isinstance(answer, CloudError):
                 self._failed(query, listed, answer, until)
                 continue
-            self._report.answered = True
+            context.report.answered = True
             if isinstance(answer, Snapshot):
                 yield from self.evaluate(answer.task, its, answer.moment)
                 continue
@@ -202,8 +213,10 @@ class Scanner:
             why = f"a fault in fc-reaper itself: {type(error).__name__}"
             verdict = Verdict(Kind.UNKNOWN, why, rule="status")
         stuck = None
+        if task.status in (STOPPING, STOPPED) and within_a_day(task, moment.earliest):
+            self.stopped.add((task.function, task.invocation_id))
         if task.status == STOPPING:
-            stuck = stopping_too_long(task, self._context.settings.stuck_after, moment, read=read is None)
+            stuck = stopping_too_long(task, self.context.settings.stuck_after, moment, read=read is None)
         undecided = verdict.unread or (stuck is not None and stuck.unread)
         if read is not None and undecided and (policies.has_expressions or not task.events):
             read()
@@ -212,10 +225,15 @@ class Scanner:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
         # The record may hold a payload: it must not be kept.
         found = Evaluation(task._replace(record=None, events=task.events[:1]), verdict, moment.earliest)
-        if verdict.members:
+        if not verdict.members and not self.counting:
+            self.settle(found, stuck)
+        if verdict.members or verdict.kind is Kind.DUE:
             yield found
-            return
-        self._report.evaluated(verdict)
+
+    def settle(self, found: Evaluation, stuck: RuleResult | None = None) -> None:
+        """Count and log a task by its final verdict; *stuck* says whether it is Stopping for too long."""
+        report, verdict = self.context.report, found.verdict
+        report.evaluated(verdict)
         if stuck is not None and stuck.holds:
             since = verdict._replace(
                 reason="a stop was requested, and it is still Stopping",
@@ -224,33 +242,27 @@ class Scanner:
                 limit=stuck.limit,
                 clock=stuck.clock,
             )
-            self._report.counts["stuck"] += 1
-            self._report.log_task("stuck", found._replace(verdict=since))
-        if verdict.kind is Kind.DUE:
-            yield found
-        else:
-            self._report.log_verdict(found)
-
-    def settle(self, found: Evaluation) -> None:
-        """Count and log a member of a concurrency group by its final verdict."""
-        self._report.evaluated(found.verdict)
-        if found.verdict.kind is not Kind.DUE:
-            self._report.log_verdict(found)
+            report.counts["stuck"] += 1
+            report.log_task("stuck", found._replace(verdict=since))
+        if verdict.kind is not Kind.DUE:
+            report.log_verdict(found)
 
     def _failed(self, query: Query, task: Task | None, error: CloudError, until: Deadline) -> None:
         """Report what could not be listed or read; nothing follows from what was not seen."""
+        report = self.context.report
         late = error.out_of_time
         if late:
-            self._report.partial = True
-            self._report.incomplete.add(query.function)
+            report.partial = True
+            report.incomplete.add(query.function)
         if task is not None:
-            why = "the time was up before it could be read" if late else "it could not be read"
-            verdict = Verdict(Kind.UNKNOWN, why, rule="events")
-            self._report.evaluated(verdict)
-            self._report.log_task("unknown", Evaluation(task, verdict), None if late else error)
+            if not self.counting:
+                why = "the time was up before it could be read" if late else "it could not be read"
+                verdict = Verdict(Kind.UNKNOWN, why, rule="events")
+                report.evaluated(verdict)
+                report.log_task("unknown", Evaluation(task, verdict), None if late else error)
             if not late:
-                self._report.failed(query.function, error)
-                self._report.incomplete.add(query.function)
+                report.failed(query.function, error)
+                report.incomplete.add(query.function)
         elif not late:
-            self._report.partial = self._report.partial or self._context.clock.monotonic() >= until
-            self._report.not_listed(query.function, query.status, error)
+            report.partial = report.partial or self.context.clock.monotonic() >= until
+            report.not_listed(query.function, query.status, error)

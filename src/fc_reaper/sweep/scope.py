@@ -6,7 +6,8 @@ An event can only take away. Whatever it names must already be among the targets
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from fc_reaper.events import Note, Request, Selector
 from fc_reaper.models import Function, FunctionsPage, Snapshot
 from fc_reaper.policy import Policy
 from fc_reaper.rules.target import Target, spellings
-from fc_reaper.sweep.context import SweepContext
+from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
 
 EVERYTHING = Request("command", None, Selector(), "")
@@ -35,25 +36,23 @@ class Area(NamedTuple):
     policy: Policy
     targets: tuple[Target, ...]
 
-    def fits(self, function: Function) -> bool:
-        """Whether *function* is one of those meant."""
-        return any(target.fits(function) for target in self.targets)
 
-
+@dataclass
 class Scope:
     """Which functions a run is about, and by which policies their tasks are evaluated.
 
     `watched` are targets of other policies: a timer lists them too, but only for stuck tasks, and an id must
     not be known there either. `counted` are all targets of the `keep` policies that run: their tasks count,
     also where an event is about fewer. `beside` are all targets of the other stop policies that run.
+    `written` are the targets as the policies have them: a name that only a pattern allows is not among them.
     """
 
-    def __init__(self, areas: Iterable[Area] = ()) -> None:
-        self.areas = list(areas)
-        self.watched: list[Area] = []
-        self.counted: list[Area] = []
-        self.beside: list[Area] = []
-        self.notes: list[Note] = []
+    areas: list[Area] = field(default_factory=list)
+    watched: list[Area] = field(default_factory=list)
+    counted: list[Area] = field(default_factory=list)
+    beside: list[Area] = field(default_factory=list)
+    written: frozenset[Target] = frozenset()
+    notes: list[Note] = field(default_factory=list)
 
     @property
     def targets(self) -> list[Target]:
@@ -61,28 +60,28 @@ class Scope:
         every = (*self.areas, *self.counted, *self.watched)
         return list(dict.fromkeys(target for area in every for target in area.targets))
 
-    def policies(self, function: Function) -> set[Policy]:
-        """The policies by which the tasks of *function* are evaluated."""
-        return {area.policy for area in self.areas if area.fits(function)}
+    def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
+        """The policies by which the tasks of *function* are evaluated, and those for which they only count.
 
-    def counting(self, function: Function) -> set[Policy]:
-        """The policies for which the tasks of *function* count, those by which they are evaluated among them.
-
-        Those are `keep` policies in whose targets the run is about other functions, and with them the stop
+        These are `keep` policies in whose targets the run is about other functions, and with them the stop
         policies to which a task may belong, so that it counts for no `keep` policy.
         """
-        found = {area.policy for area in self.counted if area.fits(function)}
-        return found | {area.policy for area in self.beside if found and area.fits(function)}
+        evaluated, counted, beside = (
+            {area.policy for area in areas if any(target.fits(function) for target in area.targets)}
+            for areas in (self.areas, self.counted, self.beside)
+        )
+        return evaluated, (counted | beside if counted else counted) - evaluated
 
 
 def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
     """Narrow the targets of *policies* by each of *requests*; a note says what falls outside."""
-    scope = Scope()
+    scope = Scope(written=frozenset(target for policy in policies for target in policy.targets))
     for request in requests:
         areas, counted, named = [], [], False
+        narrows = any(request.selector[:3])
         for policy in policies:
             whole = Area(request, policy, policy.targets)
-            targets = narrowed(policy.targets, request.selector)
+            targets = narrowed(policy.targets, request.selector) if narrows else policy.targets
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
             runs = policy.fits_trigger(request.kind, request.name) and (
@@ -111,8 +110,6 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
 
 def narrowed(targets: Iterable[Target], selector: Selector) -> tuple[Target, ...]:
     """What *selector* leaves of *targets*; a part it names replaces the pattern that allows it."""
-    if not any(selector[:3]):
-        return tuple(dict.fromkeys(targets))
     kept = [_narrow(target, spelling) for target in targets for spelling in _spellings(selector)]
     return tuple(dict.fromkeys(target for target in kept if target is not None))
 
@@ -190,17 +187,25 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
 
 
 def resolve(
-    targets: Iterable[Target], known: Callable[[bool], Iterable[Function] | None]
+    targets: Iterable[Target],
+    known: Callable[[bool], Iterable[Function] | None],
+    written: Container[Target] | None = None,
 ) -> tuple[list[Function], list[Target]]:
-    """The functions that *targets* mean, literal ones first, and the patterns that fit none.
+    """The functions that *targets* mean, literal ones first, and those that need discovery and fit none.
 
-    *known* lists the functions in task mode, of 2.0 for True, else of 3.0; None where that failed.
+    *known* lists the functions in task mode, of 2.0 for True, else of 3.0; None where that failed. A name
+    that is not *written* in a policy, and only allowed by a pattern, is not invented: it must be known.
     """
-    targets = list(targets)
-    found = {target.literal(): None for target in targets if not target.needs_discovery}
-    unmatched: list[Target] = []
+    found: dict[Function, None] = {}
+    patterns: list[Target] = []
     for target in targets:
-        listed = known(target.service is not None) if target.needs_discovery else None
+        if target.needs_discovery or (written is not None and target not in written):
+            patterns.append(target)
+        else:
+            found[target.literal()] = None
+    unmatched: list[Target] = []
+    for target in patterns:
+        listed = known(target.service is not None)
         if listed is not None:
             fitting = [function for function in listed if target.fits(function)]
             found.update(dict.fromkeys(fitting))
@@ -208,92 +213,94 @@ def resolve(
     return list(found), unmatched
 
 
+@dataclass
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
 
-    def __init__(self, context: SweepContext) -> None:
-        self._cloud, self._pool, self._report = context.cloud, context.pool, context.report
-        self._policies = context.policy.policies
-        self._existing: dict[bool, list[Function] | None] = {}
+    context: SweepContext
+    existing: dict[bool, list[Function] | None] = field(default_factory=dict)
 
     def scope(self, requests: Sequence[Request]) -> Scope:
         """The scope of *requests*; what falls outside the targets is reported."""
-        scope = scope_of(requests, self._policies)
+        scope = scope_of(requests, self.context.policy.policies)
         for event, why, part in scope.notes:
             if event == "trigger_refused":
-                self._report.refuse(why, part)
+                self.context.report.refuse(why, part)
             else:
-                self._report.note(event, why, part)
-        self._report.served += sum(area.request.selector.invocation_id is None for area in scope.areas)
+                self.context.report.note(event, why, part)
         return scope
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        functions, unmatched = resolve(scope.targets, partial(self._known, scope, until))
+        report = self.context.report
+        functions, unmatched = resolve(scope.targets, partial(self._known, scope, until), scope.written)
         requested = {target for area in scope.areas for target in area.targets}
-        for name in (str(target) for target in unmatched if target in requested):
-            self._report.unmatched += [] if name in self._report.unmatched else [name]
+        for target in unmatched:
+            if target in requested & scope.written and str(target) not in report.unmatched:
+                report.unmatched.append(str(target))
         return functions
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
+        report = self.context.report
         scopes = {request: scope for request in requests if (scope := self.scope([request])).areas}
         found: dict[Request, list[Snapshot]] = {request: [] for request in scopes}
         jobs: Jobs[tuple[Request, Function], Snapshot] = deque()
         for request, scope in scopes.items():
             for function in self.functions(scope, until):
                 invocation_id = request.selector.invocation_id or ""
-                jobs.append(
-                    ((request, function), partial(self._cloud.get, function, invocation_id, deadline=until))
-                )
+                get = partial(self.context.cloud.get, function, invocation_id, deadline=until)
+                jobs.append(((request, function), get))
         # While one function could not be read the task may not be the only one of its id.
         uncertain = {request for request, scope in scopes.items() if not self.is_complete(scope)}
-        for done in self._pool.each(jobs, until):
+        for done in self.context.pool.each(jobs, until):
             request, function = done.tag
             try:
                 found[request].append(done.result())
-                self._report.answered = True
+                report.answered = True
             except CloudError as error:
                 if error.missing:
-                    self._report.answered = True
+                    report.answered = True
                 else:
                     uncertain.add(request)
-                    self._report.not_listed(function, None, error)
+                    report.not_listed(function, None, error)
         for request, snapshots in found.items():
             if request in uncertain:
                 why = "it is not certain which task is meant"
                 why += ": not every function among the targets could be read"
-                self._report.unresolved += 1
-                self._report.note("trigger_refused", why, request.part)
+                report.unresolved += 1
+                report.note("trigger_refused", why, request.part)
             elif len(snapshots) == 1:
-                self._report.served += 1
+                report.served += 1
                 yield snapshots[0], scopes[request]
             elif not snapshots:
-                self._report.refuse("no task of this invocation id among the targets", request.part)
+                report.refuse("no task of this invocation id among the targets", request.part)
             else:
                 places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
                 why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
-                self._report.refuse(why, request.part)
+                report.refuse(why, request.part)
 
     def is_complete(self, scope: Scope) -> bool:
         """Whether the functions that the patterns of *scope* match could be listed."""
-        needed = {target.service is not None for target in scope.targets if target.needs_discovery}
-        return all(self._existing.get(services) is not None for services in needed)
+        patterns = [one for one in scope.targets if one.needs_discovery or one not in scope.written]
+        return all(self.existing.get(target.service is not None) is not None for target in patterns)
 
     def _known(self, scope: Scope, until: Deadline, services: bool) -> list[Function] | None:
-        if services in self._existing:
-            return self._existing[services]
+        if services in self.existing:
+            return self.existing[services]
+        cloud, pool, report = self.context.cloud, self.context.pool, self.context.report
         try:
-            self._existing[services] = list_functions(self._cloud, self._pool, services=services, until=until)
-            self._report.answered = True
+            self.existing[services] = list_functions(cloud, pool, services=services, until=until)
+            report.answered = True
         except CloudError as error:
-            self._existing[services] = None
+            self.existing[services] = None
             every = Function("*" if services else None, "*", "*")
-            self._report.not_listed(every, None, error, "the functions in task mode")
-            self._report.undiscovered |= {
+            report.not_listed(every, None, error, "the functions in task mode")
+            report.undiscovered |= {
                 area.policy.name
                 for area in (*scope.areas, *scope.counted)
                 for target in area.targets
-                if target.needs_discovery and (target.service is not None) == services
+                if (target.needs_discovery or target not in scope.written)
+                and (target.service is not None) == services
             }
-        return self._existing[services]
+        return self.existing[services]

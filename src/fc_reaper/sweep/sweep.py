@@ -8,12 +8,13 @@ from operator import attrgetter
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
-from fc_reaper.evaluator.select import Allowance, Budgets, select, within_a_day
+from fc_reaper.evaluator.select import DAY, Allowance, Budgets, Record, is_held_out, select, within_a_day
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
-from fc_reaper.models import STOPPED, STOPPING, Function, Page, is_same
+from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, is_same
 from fc_reaper.policy import Policy
-from fc_reaper.sweep.context import SweepContext
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
 from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, is_own
 
@@ -25,6 +26,15 @@ _FOR_SCANNING = 0.6
 _FOR_FINDING = 0.4
 """Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
 without patterns are scanned all the same."""
+
+_RECENT = 3 * DAY
+"""A task that was stopped within a day began its attempt, of at most 24 hours, within this time."""
+
+_LONGEST_LIFE = 39 * DAY
+"""At most 30 days in the queue (in FC 2.0), and then nine attempts of 24 hours."""
+
+_NEVER_STARTED: Millis = 1_483_228_800_000
+"""2017: what started before never started."""
 
 
 class Sweep:
@@ -39,6 +49,8 @@ class Sweep:
         self._policies: dict[Function, FunctionPolicies] = {}
         self._of_named: dict[tuple[Function, str], FunctionPolicies] = {}
         self._of_planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
+        self._requests: Sequence[Request] = ()
+        self._whole: set[str] = set()
 
     def run(self, requests: Sequence[Request]) -> None:
         """Stop the due tasks that *requests* are about."""
@@ -65,31 +77,34 @@ class Sweep:
         self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
     ) -> None:
         """Select among *due*, stop and verify, and report what is left."""
+        report, daily = self._report, any(one.per_day is not None for one in self._policy.policies)
+        if daily:
+            self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
         try:
             selections = select(
                 due,
                 self._policy.policies,
                 room=room,
                 incomplete=self._is_incomplete,
+                due_in_all=None if planned else self._due_in_all,
+                allowance=self._allowance if daily else None,
                 settled=self._scanner.settle,
-                allowance=self._allowance,
             )
             for one in selections:
                 if one.duplicates:
-                    self._report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
+                    report.evaluated(Verdict(Kind.DUE, "", one.policy.name), -one.duplicates)
             if not any(one.due for one in selections):
                 return
             from fc_reaper.sweep.executor import Executor  # most runs find nothing to stop
 
-            executor = Executor(self._context, self._policies_of)
-            tried = executor.run(selections, planned=planned, most=most)
+            executor = Executor(self._context, self._policies_of, self._budgets, planned)
+            left = executor.run(selections, most)
             for one in selections:
-                self._report.held_back(one, tried[one.policy.name])
+                report.held_back(one, left[one.policy.name])
         finally:
-            self._context.pool.close()
             self._context.cloud.close()
             if self._context.interrupted():
-                self._report.partial = True
+                report.partial = True
 
     def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
         """The due tasks that *requests* are about, and the members of concurrency groups."""
@@ -97,20 +112,29 @@ class Sweep:
         soon = begin + (self._until - begin) * _FOR_FINDING
         scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
         functions = self._finder.functions(scope, soon)
+        self._whole = {one.policy.name for one in scope.areas if set(one.policy.targets) <= set(one.targets)}
+        for request in dict.fromkeys(area.request for area in scope.areas):
+            meant = [target for area in scope.areas if area.request == request for target in area.targets]
+            found = any(target.fits(one) for target in meant for one in functions)
+            if found or not any(request.selector[:3]) or not self._finder.is_complete(scope):
+                self._report.served += 1
+            else:
+                self._report.refuse("no function in task mode fits what it names", request.part)
         # Begins anywhere, so that where time is short it is not always the same functions that go without.
         start = self._context.random.randrange(len(functions)) if functions else 0
         for one in functions[start:] + functions[:start]:
-            self._policies[one] = self._compile(one, scope.policies(one), scope.counting(one))
+            self._policies[one] = self._compile(one, *scope.policies(one))
         self._report.counts["functions"] = len(functions)
+        self._requests = requests
         named = [one for one in requests if one.selector.invocation_id is not None]
         for snapshot, its_scope in self._finder.named(named, soon) if named else ():
             task = snapshot.task
             key = task.function, task.invocation_id
             if task.function not in {*self._policies, *(function for function, _ in self._of_named)}:
                 self._report.counts["functions"] += 1
-            policies = {one for its in (its_scope, scope) for one in its.policies(task.function)}
-            counting = {one for its in (its_scope, scope) for one in its.counting(task.function)}
-            self._of_named[key] = compiled = self._compile(task.function, policies, counting)
+            pairs = [its.policies(task.function) for its in (its_scope, scope)]
+            policies, counted = (set().union(*sets) for sets in zip(*pairs, strict=True))
+            self._of_named[key] = compiled = self._compile(task.function, policies, counted)
             yield from self._scanner.scan_one(snapshot, compiled)
         yield from self._scanner.scan(self._policies, self._until)
 
@@ -129,24 +153,25 @@ class Sweep:
         """All members of the groups of *keeps*; only those *planned* may be selected."""
         by_key = {key_of(one.task): one.task for one in planned}
         # A task of another policy counts for none of *keeps*, so all are scanned that need no named task.
-        running = [one for one in self._policy.policies if not one.only_named]
-        every = [Area(EVERYTHING, one, one.targets) for one in running]
-        scope = Scope([one for one in every if one.policy.name in keeps])
-        for function in self._finder.functions(scope, self._until):
-            self._policies[function] = self._compile(function, Scope(every).policies(function))
-        for found in self._scanner.scan(self._policies, self._until):
-            if not found.verdict.members:
-                self._report.evaluated(found.verdict, -1)
-                continue
-            its = by_key.get(key_of(found.task))
-            wanted = its is not None and is_same(its, found.task)
-            members = tuple(
-                one._replace(in_scope=wanted and one.policy in keeps) for one in found.verdict.members
+        running = {one for one in self._policy.policies if not one.only_named}
+        for function in self._finder.functions(
+            _whole(one for one in running if one.name in keeps), self._until
+        ):
+            self._policies[function] = self._compile(
+                function, {one for one in running if one.watches(function)}
             )
-            yield found._replace(verdict=found.verdict._replace(members=members))
+        counting = Scanner(self._context, counting=True)
+        for found in counting.scan(self._policies, self._until):
+            if found.verdict.members:
+                its = by_key.get(key_of(found.task))
+                wanted = its is not None and is_same(its, found.task)
+                members = tuple(
+                    one._replace(in_scope=wanted and one.policy in keeps) for one in found.verdict.members
+                )
+                yield found._replace(verdict=found.verdict._replace(members=members))
 
     def _compile(
-        self, function: Function, policies: Set[Policy], counting: Set[Policy] = frozenset()
+        self, function: Function, policies: Set[Policy], counted: Set[Policy] = frozenset()
     ) -> FunctionPolicies:
         """Compile the policies of a function, in the order of the file."""
         return compile_policies(
@@ -155,7 +180,7 @@ class Sweep:
             self._policy.exempt,
             started_time=self._context.settings.started_time,
             own_function=is_own(function, self._context.settings.ourselves),
-            counted=sorted(counting - policies, key=_BY_INDEX),
+            counted=sorted(counted - policies, key=_BY_INDEX),
         )
 
     def _policies_of(self, one: Evaluation) -> FunctionPolicies:
@@ -175,10 +200,7 @@ class Sweep:
 
     def _allowance(self, policy: Policy, due: int) -> Allowance:
         """How many of the *due* tasks of *policy* may be stopped; none while its day cannot be counted."""
-        if all(one.per_day is None for one in self._policy.policies):
-            return Allowance(policy.per_run)
-        if self._budgets is None:
-            self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
+        assert self._budgets is not None
         try:
             return self._budgets(policy, due)
         except CloudError as error:
@@ -187,27 +209,58 @@ class Sweep:
             return Allowance(0, f"{why}: {error.error_code}")
 
     def _functions_of(self, policy: Policy) -> frozenset[Function]:
-        """All functions in the targets of *policy*, whatever the event requested."""
-        scope = Scope([Area(EVERYTHING, policy, policy.targets)])
-        functions = self._finder.functions(scope, self._context.end)
-        if not self._finder.is_complete(scope) and policy.per_day is not None:
+        """All functions in the targets of *policy*, whatever the event requested.
+
+        Raises:
+            CloudError: they could not be listed.
+        """
+        functions = self._finder.functions(_whole([policy]), self._context.end)
+        if not self._finder.is_complete(_whole([policy])):
             raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
         return frozenset(functions)
 
-    def _stopped_today(self, policy: Policy, functions: Iterable[Function]) -> int:
-        """Count what was stopped within a day, by the platform's own records: nothing is remembered."""
-        context, found = self._context, set[tuple[Function, str]]()
-        lister, now = Lister(context.cloud, context.pool, until=context.end), context.clock.now()
-        wanted = [Query(function, status) for function in functions for status in (STOPPED, STOPPING)]
-        for query, answer, _ in lister.each(wanted):
+    def _stopped_today(self, policy: Policy, functions: frozenset[Function]) -> set[Record]:
+        """The tasks that were stopped within a day, by the platform's own records: nothing is remembered.
+
+        A list lags, so those that this run has seen itself are among them. Counting may end at the budget.
+        """
+        context, now = self._context, self._context.clock.now()
+        until = context.clock.monotonic() + (context.end - context.clock.monotonic()) / 2
+        meaning = context.settings.started_time
+        found = {record for record in self._scanner.stopped if record[0] in functions}
+        wanted = [query for function in functions for query in _stopped_queries(function, now, meaning)]
+        for query, answer, _ in Lister(context.cloud, context.pool, until).each(wanted):
+            if len(found) >= (policy.per_day or 0):
+                break
             if isinstance(answer, Page):
-                tasks = [task for task in answer.tasks if within_a_day(task, now)]
-                found |= {(query.function, task.invocation_id) for task in tasks}
-                if len(found) >= (policy.per_day or 0):
-                    break
+                stopped = (task for task in answer.tasks if within_a_day(task, now))
+                found |= {(query.function, task.invocation_id) for task in stopped}
             elif isinstance(answer, CloudError) and not answer.missing:
                 raise answer
-        return len(found)
+        return found
+
+    def _due_in_all(self, policy: Policy, due: Sequence[Evaluation]) -> int | None:
+        """How many tasks are due by *policy* in all its targets, *due* among them; None if that is unknown.
+
+        Tasks that are not among those that the event is about are only counted, and only as far as matters.
+        """
+        if policy.name in self._whole:
+            return len(due)
+        try:
+            functions = self._functions_of(policy)
+        except CloudError:
+            return None
+        kinds = {(one.kind, one.name) for one in self._requests}
+        running = {one for one in self._policy.policies if any(one.fits_trigger(*kind) for kind in kinds)}
+        its = {one: self._compile(one, {its for its in running if its.watches(one)}) for one in functions}
+        found = {(one.task.function, one.task.invocation_id) for one in due}
+        for one in Scanner(self._context, counting=True).scan(its, self._until):
+            held_out = policy.holdout is not None and is_held_out(one.task.invocation_id, policy.holdout)
+            if one.verdict.kind is Kind.DUE and one.verdict.policy == policy.name and not held_out:
+                found.add((one.task.function, one.task.invocation_id))
+                if len(found) > (policy.halt_over or 0):
+                    return len(found)
+        return None if functions & self._report.incomplete else len(found)
 
     def _is_incomplete(self, policy: str) -> bool:
         """Whether some tasks of *policy* may not have been seen in this run."""
@@ -215,3 +268,22 @@ class Sweep:
             return True
         evaluated = (self._policies[one] for one in self._report.incomplete if one in self._policies)
         return any(one.policy.name == policy for policies in evaluated for one in policies.every)
+
+
+def _whole(policies: Iterable[Policy]) -> Scope:
+    """The scope of all targets of *policies*, whatever an event requests."""
+    areas = [Area(EVERYTHING, one, one.targets) for one in policies]
+    return Scope(areas, written=frozenset(target for area in areas for target in area.targets))
+
+
+def _stopped_queries(function: Function, now: Millis, started_time: StartedTime) -> Iterator[Query]:
+    """The queries that show every task of *function* that was stopped within a day before *now*.
+
+    A task that never ran may have no `startedTime`, or 0, so that no window of it has the task.
+    """
+    recent = now - _RECENT
+    yield Query(function, STOPPING)
+    yield Query(function, STOPPED, started_after=recent)
+    yield Query(function, STOPPED, started_before=_NEVER_STARTED)
+    if started_time != "execution":
+        yield Query(function, STOPPED, started_before=recent, started_after=now - DAY - _LONGEST_LIFE)
