@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,7 +34,7 @@ def test_the_result_is_json_and_every_line_is_an_object(
     environment: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each line carries who, when and why; the result is the last line with the tasks."""
-    result = json.loads(handler(b"", CONTEXT))
+    result = json.loads(str(handler(b"", CONTEXT)))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     always = {"timestamp", "level", "event", "run_id", "request_id", "mode", "trigger"}
     assert all(always <= set(line) for line in lines)
@@ -41,7 +46,7 @@ def test_the_result_is_json_and_every_line_is_an_object(
 def test_the_runtimes_root_handler_neither_prefixes_nor_doubles(
     environment: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The platform installs a handler of its own on the root logger."""
+    """The platform installs a handler of its own on the root logger; at DEBUG libraries would fill it."""
     root = logging.getLogger()
     noise = logging.StreamHandler()
     noise.setFormatter(logging.Formatter("PREFIX %(message)s"))
@@ -53,9 +58,8 @@ def test_the_runtimes_root_handler_neither_prefixes_nor_doubles(
         root.removeHandler(noise)
         root.level = before
     captured = capsys.readouterr()
-    assert "run_finished" not in captured.err
-    assert "emulator-secret" not in captured.err
-    assert "Signature" not in captured.err
+    assert captured.err == ""
+    assert [json.loads(line)["event"] for line in captured.out.splitlines()][-1] == "run_finished"
     assert captured.out.count('"run_finished"') == 1
 
 
@@ -63,8 +67,8 @@ def test_keys_are_read_at_each_invocation(environment: Any, cloud: Emulator) -> 
     """One instance lives longer than its keys."""
     keys = SimpleNamespace(access_key_id="emulator", access_key_secret="wrong", security_token="")
     wrong = SimpleNamespace(**vars(CONTEXT), credentials=keys)
-    assert json.loads(handler(b"", wrong))["errors"]
-    assert json.loads(handler(b"", CONTEXT))["errors"] == []
+    assert json.loads(str(handler(b"", wrong)))["errors"]
+    assert json.loads(str(handler(b"", CONTEXT)))["errors"] == []
 
 
 def test_only_what_a_retry_can_cure_is_raised(environment: Any) -> None:
@@ -86,6 +90,117 @@ def test_an_http_trigger_gets_its_answer_in_its_own_shape(environment: Any) -> N
         "isBase64Encoded": False,
         "requestContext": {"http": {"method": "POST", "path": "/"}},
     }
-    answer = json.loads(handler(json.dumps(event).encode(), CONTEXT))
+    answer = json.loads(str(handler(json.dumps(event).encode(), CONTEXT)))
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["counts"]["due"] == 3
+
+
+def wsgi(method: str = "POST", query: str = "", body: bytes = b"", **more: Any) -> dict[str, Any]:
+    """The request of an HTTP trigger of FC 2.0, as its runtime hands it over."""
+    return {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": "/",
+        "QUERY_STRING": query,
+        "CONTENT_LENGTH": str(len(body)) if body else "",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "fc.context": CONTEXT,
+        "fc.request_uri": "/",
+        **more,
+    }
+
+
+NAMED = b'{"functionName": "transcode"}'
+
+
+@pytest.mark.parametrize(
+    ("environ", "due", "dry_run", "refused"),
+    [
+        (wsgi(), 3, False, False),
+        (wsgi("GET", "dryRun=true"), 3, True, False),
+        (wsgi("GET", "dryRun=false&dryRun=true"), 0, True, True),
+        (wsgi("GET", "dryRun"), 0, True, True),
+        (wsgi(body=NAMED), 3, False, False),
+        (wsgi(body=b'{"functionName": "resize"}'), 0, False, False),
+        (wsgi(body=b'{"functionName": "\xff'), 0, False, True),
+        (wsgi(body=b"{" * 100_000), 0, False, True),
+        (wsgi(CONTENT_LENGTH="many"), 0, False, True),
+        (wsgi(QUERY_STRING=3), 0, False, True),
+        ({**wsgi(), "wsgi.input": None}, 0, False, True),
+        ({"REQUEST_METHOD": None, "fc.context": CONTEXT, "wsgi.input": object()}, 0, False, True),
+    ],
+)
+def test_an_http_trigger_of_2_0_is_answered_as_wsgi(
+    environment: Any,
+    capsys: pytest.CaptureFixture[str],
+    environ: dict[str, Any],
+    due: int,
+    dry_run: bool,
+    refused: bool,
+) -> None:
+    """With a run or a refusal, and in any case with one last line."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    environment.setenv("REAPER_MODE", "enforce")
+    environment.setenv("REAPER_SELF", "ops/reaper")
+    (body,) = cast(list[bytes], handler(environ, lambda status, headers: started.append((status, headers))))
+    assert started == [("200 OK", [("Content-Type", "application/json")])]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines].count("run_finished") == 1
+    assert lines[-1]["request_id"] == "r-9"
+    assert json.loads(body)["counts"]["due"] == due
+    assert (lines[-1]["mode"] == "dry-run") == dry_run
+    assert (
+        due or json.loads(body)["errors"] or environ["wsgi.input"].getvalue() == b'{"functionName": "resize"}'
+    )
+
+
+def test_wsgi_says_when_a_retry_may_cure_it(environment: Any) -> None:
+    """There is nobody to catch what would be raised."""
+    environment.setenv("REAPER_ENDPOINT", "http://127.0.0.1:9")
+    environment.setenv("REAPER_MARGIN", "58s")
+    started: list[str] = []
+    handler(wsgi(), lambda status, headers: started.append(status))
+    assert started == ["503 Service Unavailable"]
+
+
+EVENTS: list[tuple[Any, int]] = [
+    (None, 3),
+    ("", 3),
+    ("{}", 3),
+    ({}, 3),
+    (bytearray(NAMED), 3),
+    (memoryview(NAMED), 3),
+    (NAMED.decode(), 3),
+    (json.loads(NAMED), 3),
+    ([json.loads(NAMED)], 3),
+    ({"functionName": "resize"}, 0),
+    ("\ud800", 0),
+    ({"functionName": b"transcode"}, 0),
+    (object(), 0),
+    ({("a", 1): 2}, 0),
+    (float("nan"), 0),
+]
+
+
+@pytest.mark.parametrize(("event", "due"), EVENTS, ids=lambda value: repr(value)[:30])
+def test_an_event_may_be_bytes_text_a_decoded_value_or_nothing(
+    environment: Any, capsys: pytest.CaptureFixture[str], event: Any, due: int
+) -> None:
+    """It is a run or a refusal, and one last line says which."""
+    result = json.loads(str(handler(event, CONTEXT)))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines].count("run_finished") == 1
+    assert result["counts"]["due"] == due
+
+
+def test_a_package_for_another_python_says_so_in_one_line(tmp_path: Path) -> None:
+    """Its compiled libraries cannot be imported; only the first call would show it."""
+    (tmp_path / "pydantic_core").mkdir()
+    (tmp_path / "pydantic_core" / "__init__.py").write_text("from ._pydantic_core import SchemaValidator\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-c", "import fc_reaper.handler"]
+    done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert "No module named 'pydantic_core._pydantic_core'; run make package PY=3." in last
+    assert "During handling" not in done.stderr
