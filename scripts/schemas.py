@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from fc_reaper.cli.planfile import Plan  # noqa: E402
+from fc_reaper.cli.schema import policy_schema  # noqa: E402
 from fc_reaper.log import LEVELS, MAY_WARN  # noqa: E402
 from fc_reaper.log_lines import LINES, Line  # noqa: E402
-from fc_reaper.policy.model import policy_schema  # noqa: E402
 
 Schema = dict[str, Any]
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fc_reaper import __version__
-from fc_reaper.policy.model import policy_schema
+from fc_reaper.cli.schema import policy_schema
 from tests.cli.command import COMMAND, Ran, a_policy_file, at, environment, fc_reaper, fc_reaper_process
 from tests.emulator_server import Emulator, running_emulator
 from tests.project.files import ROOT

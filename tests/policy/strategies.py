@@ -159,6 +159,8 @@ def policies(draw: st.DrawFn, name: str = "a") -> dict[str, Any]:
     policy |= {key: draw(optional[key]) for key in sorted(chosen)}
     if "stopping_for" in policy["match"] or set(policy.get("triggers", ())) == {"task"}:
         policy.pop("keep", None)
+    if set(policy.get("triggers", ())) == {"task"}:
+        policy.pop("halt_over", None)
     return policy
 
 

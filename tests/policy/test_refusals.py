@@ -151,6 +151,8 @@ POLICIES = [
     ({"keep": "{at_most: 1, per: 'payload.'}"}, 8, "keep.per", "it is no JMESPath"),
     ({"keep": "{at_most: 1, unless: [a]}"}, 8, "keep.unless", "it does not belong"),
     ({"keep": "{at_most: 1}", "triggers": "[task]"}, 8, "keep", "an event that names"),
+    ({"halt_over": "9", "triggers": "[task]"}, 8, "halt_over", "an event that names"),
+    ({"halt_over": "9", "triggers": "[task]", "report": "why"}, 7, "halt_over", "an event that names"),
     ({"keep": "{at_most: 1}", "match": "{stopping_for: 3m}"}, 8, "keep", "a task that is"),
     ({"keep": "{at_most: 1}", "match": "{status: Stopping}"}, 8, "keep", "a task that is"),
     ({"at_most": "3"}, 8, "at_most", "it does not belong"),

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from hypothesis import given
 
+from fc_reaper.cli.schema import policy_schema
 from fc_reaper.errors import PolicyError
 from fc_reaper.policy import load_policy
-from fc_reaper.policy.model import policy_schema
 from tests.policy import strategies
 from tests.policy.builders import a_file
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from fc_reaper.cli.schema import policy_schema
 from fc_reaper.evaluator.explain import explain
 from fc_reaper.models import Function, Task
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import fingerprint
-from fc_reaper.policy.model import policy_schema
 from fc_reaper.rules.fields import InvocationId
 from fc_reaper.rules.rules import RULES, Reading, Rule, RuleResult, register
 from tests.builders import AT_NOON

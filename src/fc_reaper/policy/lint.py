@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from fc_reaper.errors import Issue
-from fc_reaper.models import Millis
+from fc_reaper.models import Function, Millis
 from fc_reaper.names import nearest
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
@@ -22,7 +22,7 @@ from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
 from fc_reaper.rules.fields import CarriedLimit, Path
 from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
-from fc_reaper.rules.target import Target
+from fc_reaper.rules.target import Target, spellings
 
 DEQUEUED = "Dequeued"
 BLIND_API = "2021-04-06"
@@ -32,6 +32,9 @@ LONGEST_ATTEMPT = parse_duration("24h")
 MOST_RETRIES = 8
 LONGEST_QUEUE = {True: parse_duration("30d"), False: parse_duration("7d")}
 """How long a task may wait at most (maxAsyncEventAgeInSeconds), in FC 2.0 and in FC 3.0."""
+
+LONGEST_DELAY = parse_duration("1h")
+"""The most that `x-fc-async-delay` can be."""
 
 _Odd = tuple[Path, str]
 """A path, and a sentence that reads `what is odd; what to write`."""
@@ -44,6 +47,7 @@ def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
         "above-maximum": _above_maximum(file),
         "spares-nothing": _spares_nothing(file),
         "never-listed": _never_listed(file, api_version),
+        "waits-on-purpose": _waits_on_purpose(file),
         "native-limit": _native_limits(file),
         "always-beaten": _always_beaten(file),
     }
@@ -120,8 +124,7 @@ def _above_maximum(file: PolicyFile) -> Iterator[_Odd]:
             if limit.otherwise is not None:
                 never = f"{so} where the task carries none"
                 yield from _beyond((*here, "else"), clock, limit.otherwise, targets, never)
-        retries = matcher.rule(RetriesOver)
-        if retries is not None and retries.wanted >= MOST_RETRIES:
+        if (getattr(matcher, RetriesOver.key, None) or 0) >= MOST_RETRIES:
             what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
             yield (*path, "retries_over"), f"{what}; write {MOST_RETRIES - 1} or less"
 
@@ -147,8 +150,7 @@ def _spelt(length: Millis) -> str:
 def _spares_nothing(file: PolicyFile) -> Iterator[_Odd]:
     """An exemption of functions that no target means; above all one without `@`, which means `@LATEST`."""
     for path, matcher, targets, _ in _matchers(file):
-        rule = matcher.rule(TargetRule)
-        for spared in () if rule is None else rule.wanted:
+        for spared in getattr(matcher, TargetRule.key, None) or ():
             wide = spared._replace(qualifier="*")
             if any(_meet(spared, target) for target in targets):
                 continue
@@ -163,15 +165,9 @@ def _meet(one: Target, other: Target) -> bool:
     return any(
         (a.service is None) == (b.service is None)
         and all(overlap(part, its) for part, its in zip(a, b, strict=True) if part and its)
-        for a in _names(one)
-        for b in _names(other)
+        for a in spellings(Function(*one))
+        for b in spellings(Function(*other))
     )
-
-
-def _names(target: Target) -> tuple[Target, ...]:
-    if target.service is None:
-        return (target,)
-    return target, Target(None, f"{target.service}${target.name}", target.qualifier)
 
 
 @lru_cache(maxsize=10_000)
@@ -203,6 +199,23 @@ def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Odd]:
             what = f"no run finds such a task{only}: FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}"
             write = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"
             yield ("policies", number, "match", "status"), f"{what}; {write}"
+
+
+def _waits_on_purpose(file: PolicyFile) -> Iterator[_Odd]:
+    """A limit of `queued_for` within the delay that whoever invokes a task may ask for."""
+    delays = "x-fc-async-delay, or the execution time of the console"
+    for number, policy in enumerate(file.policies):
+        limit = dict(policy.match.limits).get("queued_for")
+        path = ("policies", number, "match", "queued_for")
+        lengths: dict[Path, Millis | None] = {path: limit} if not isinstance(limit, CarriedLimit) else {
+            (*path, "at_most"): limit.at_most, (*path, "else"): limit.otherwise
+        }  # fmt: skip
+        for at, length in lengths.items():
+            if length is not None and length < LONGEST_DELAY:
+                what = (
+                    f"a task may wait on purpose for up to 1h ({delays}), so it would be due before its time"
+                )
+                yield at, f"{what}; write 1h or more"
 
 
 _NATIVE = {

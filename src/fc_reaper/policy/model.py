@@ -6,48 +6,22 @@ point at it. The keys of a matcher are the rules that are registered in `rules.r
 
 from collections.abc import Collection, Iterator
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Function, Millis
+from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.fields import (
-    ID_GLOB,
-    Budget,
-    BudgetField,
-    CarriedLimit,
-    Count,
-    CountOrZero,
-    Duration,
-    Fault,
-    FunctionField,
-    Holdout,
-    InvocationId,
-    Name,
-    Part,
-    Path,
-    Payload,
-    Per,
-    Reason,
-    Several,
-    Status,
-    TargetField,
-    Trigger,
-    Version,
-    key,
-)
+from fc_reaper.rules.fields import Budget, CarriedLimit, Fault, Part, Path, Several, key
 from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
 TASK = "task"
 """The trigger of an event that names one task by its invocation id."""
-
-R = TypeVar("R", bound=Rule)
 
 
 class Matcher(Part):
@@ -59,10 +33,6 @@ class Matcher(Part):
         stated = ((rule, getattr(self, key, None)) for key, rule in RULES.items())
         return tuple(rule(value) for rule, value in stated if value is not None)
 
-    def rule(self, kind: type[R]) -> R | None:
-        """The rule of that class, None where its key is not stated."""
-        return next((rule for rule in self.rules if isinstance(rule, kind)), None)
-
     @property
     def limits(self) -> tuple[tuple[str, Millis | CarriedLimit], ...]:
         """The clocks that are stated, by name, each with its limit."""
@@ -71,8 +41,7 @@ class Matcher(Part):
     @property
     def ids(self) -> tuple[str, ...]:
         """The patterns for the invocation id; empty where none is stated."""
-        rule = self.rule(IdRule)
-        return () if rule is None else rule.wanted
+        return getattr(self, IdRule.key, None) or ()
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
@@ -110,13 +79,13 @@ def matcher_model(*, in_match: bool) -> type[Matcher]:
 
 @lru_cache(maxsize=4)
 def _matcher_model(rules: tuple[type[Rule], ...], in_match: bool) -> type[Matcher]:
-    fields: dict[str, Any] = {
+    keys: dict[str, Any] = {
         rule.key: (rule.field | None, Field(None, description=rule.description, examples=[rule.example]))
         for rule in rules
         if rule.in_match or not in_match
     }
     name, title = ("Match", "`match`") if in_match else ("Matcher", "an entry of `exempt` or `unless`")
-    return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **fields)
+    return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **keys)
 
 
 class _OfRules:
@@ -132,7 +101,9 @@ class _OfRules:
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         matcher: dict[str, Any] = handler(schema)
         return (
-            matcher if self._in_match else {"anyOf": [{"type": "string", "pattern": f"^{ID_GLOB}$"}, matcher]}
+            matcher
+            if self._in_match
+            else {"anyOf": [{"type": "string", "pattern": f"^{fields.ID_GLOB}$"}, matcher]}
         )
 
 
@@ -153,13 +124,13 @@ class Keep(Part):
     """
 
     model_config = ConfigDict(title="`keep`")
-    at_most: Count = key("How many may be alive at once, in each group.", 10)
+    at_most: fields.Count = key("How many may be alive at once, in each group.", 10)
     stop_first: Literal["newest", "oldest"] = key(
         "Which of the others are stopped first, by their first enqueueing. Default newest.",
         "oldest",
         "newest",
     )
-    per: Per | None = key(
+    per: fields.Per | None = key(
         "The groups: function (under all qualifiers), qualifier, or an expression such as "
         "payload.order_id. Default one group of all.",
         "payload.order_id",
@@ -171,19 +142,19 @@ class Given(Part):
     """The task of an example. What is None was not given."""
 
     model_config = ConfigDict(title="`given`")
-    id: InvocationId | None = key(
+    id: fields.InvocationId | None = key(
         "Its invocation id. Left out: one that the policy's match fits.", "job-17", None
     )
-    target: FunctionField | None = key(
+    target: fields.FunctionField | None = key(
         "Its function. Left out: the first target.", "media/transcode@prod", None
     )
-    status: Status | None = key("Its status. Left out: one in which the rest can be.", "Running", None)
-    queued_for: Duration | None = key("How long ago it was last enqueued.", "3h", None)
-    running_for: Duration | None = key("How long its present attempt has been running.", "3h", None)
-    alive_for: Duration | None = key("How long ago it was first enqueued.", "3h", None)
-    stopping_for: Duration | None = key("How long ago it was asked to stop.", "3h", None)
-    retries: CountOrZero | None = key("How often it was retried.", 3, None)
-    payload: Payload | None = key("What it was invoked with: any JSON.", {"tier": "gold"}, None)
+    status: fields.Status | None = key("Its status. Left out: one in which the rest can be.", "Running", None)
+    queued_for: fields.Duration | None = key("How long ago it was last enqueued.", "3h", None)
+    running_for: fields.Duration | None = key("How long its present attempt has been running.", "3h", None)
+    alive_for: fields.Duration | None = key("How long ago it was first enqueued.", "3h", None)
+    stopping_for: fields.Duration | None = key("How long ago it was asked to stop.", "3h", None)
+    retries: fields.CountOrZero | None = key("How often it was retried.", 3, None)
+    payload: fields.Payload | None = key("What it was invoked with: any JSON.", {"tier": "gold"}, None)
 
     @property
     def ages(self) -> dict[str, Millis]:
@@ -221,8 +192,8 @@ class Policy(Part):
     model_config = ConfigDict(
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
     )
-    name: Name = key("What logs call it. Unique in the file.", "runaway-transcodes")
-    targets: Annotated[tuple[TargetField, ...], Several()] = key(
+    name: fields.Name = key("What logs call it. Unique in the file.", "runaway-transcodes")
+    targets: Annotated[tuple[fields.TargetField, ...], Several()] = key(
         "The functions it watches: [service/]function[@qualifier], with * and ?. No @ means @LATEST, "
         "@* every qualifier; without service/ a function of FC 3.0.",
         ["media/transcode@prod"],
@@ -231,11 +202,11 @@ class Policy(Part):
     unless: tuple[Exemption, ...] = key(
         "Any of these spares a task. A bare text is an id pattern.", ["keep-*"], ()
     )
-    stop: Reason | None = key(
+    stop: fields.Reason | None = key(
         "Stop what matches, for this reason.", "A task takes 40 minutes at worst.", None
     )
-    report: Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
-    triggers: Annotated[tuple[Trigger, ...], Several()] = key(
+    report: fields.Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
+    triggers: Annotated[tuple[fields.Trigger, ...], Several()] = key(
         "What runs it: timer, timer:NAME, alert, command, task (an event that names the task). Default all.",
         ["timer"],
         (),
@@ -243,15 +214,15 @@ class Policy(Part):
     keep: Keep | None = key(
         "How many of what matches may be alive at once; those beyond are due.", {"at_most": 10}, None
     )
-    budget: BudgetField = key(
+    budget: fields.BudgetField = key(
         f"Most stops in one run, and perhaps within 24 hours. Default {Budget()}.",
         "20/run, 200/day",
         Budget(),
     )
-    halt_over: Count | None = key(
+    halt_over: fields.Count | None = key(
         "More than this many due at once looks like a mistake: stop none of them.", 100, None
     )
-    holdout: Holdout | None = key(
+    holdout: fields.Holdout | None = key(
         "Spare this share of what is due, so that wrong stops can be counted.", "2%", None
     )
     examples: Annotated[tuple[Example, ...], Several(distinct=False)] = key(
@@ -350,9 +321,10 @@ class Policy(Part):
             limits = ", ".join(rule.key for rule in RULES.values() if rule.is_limit)
             what = f"a stop without a limit would take every such task; add one of {limits}"
             yield ("match",), f"{what}, or beside `match` write keep: {{at_most: 10}} or triggers: [task]"
-        if self.keep is not None and self.only_named:
-            what = "an event that names one task counts no others"
-            yield ("keep",), f"{what}; delete `keep`, or write other triggers"
+        for name in ("keep", "halt_over"):
+            if self.only_named and getattr(self, name) is not None:
+                what = "an event that names one task counts no others"
+                yield (name,), f"{what}; delete `{name}`, or write other triggers"
         if self.keep is not None and self.match.match_statuses == (STOPPING,):
             what = f"a task that is {STOPPING} does not count, and `match` holds for no other"
             yield ("keep",), f"{what}; delete `keep`, or let `match` fit tasks that are alive"
@@ -362,7 +334,7 @@ class PolicyFile(Part):
     """A whole policy file. `exempt` is above every policy; `source` names the file in messages."""
 
     model_config = ConfigDict(title="the file")
-    version: Version = key("The version of this format: 1.", 1)
+    version: fields.Version = key("The version of this format: 1.", 1)
     exempt: tuple[Exemption, ...] = key(
         "Tasks that no policy may touch. A bare text is an id pattern.", ["keep-*"], ()
     )
@@ -423,31 +395,3 @@ def _policy_file_model(rules: tuple[type[Rule], ...]) -> type[PolicyFile]:
         if model.__pydantic_complete__:
             model.model_rebuild(force=True)
     return PolicyFile
-
-
-class _Generator(GenerateJsonSchema):
-    """Leaves out what says nothing to people: a title for each key, and null for one that is not written."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def nullable_schema(self, schema: Any) -> dict[str, Any]:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: Any) -> dict[str, Any]:
-        return self.generate_inner(schema["schema"])
-
-
-def policy_schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of a policy file for editors, as plain data of the caller's own.
-
-    It accepts whatever `load_policy` accepts. What concerns several keys at once, such as unique
-    names, and the bounds of lengths of time only the loader knows.
-    """
-    schema = policy_file_model().model_json_schema(schema_generator=_Generator)
-    return {
-        **schema,
-        "$schema": GenerateJsonSchema.schema_dialect,
-        "title": "fc-reaper policy",
-        "description": "Which asynchronous tasks of Function Compute are stopped or reported, and why.",
-    }

@@ -231,19 +231,26 @@ _ID = "[A-Za-z0-9_-]{1,128}"
 _TIMER = f"timer:{_ID}"
 
 
-def _id(value: Any) -> str:
-    text = text_of(value, "an invocation id such as job-17")
-    if not re.fullmatch(_ID, text):
-        raise ValueError(f"{shown(text)} is no invocation id; write 1 to 128 letters, digits, _ and -")
-    return text
+def _shaped(pattern: str, what: str, refusal: str) -> Callable[[Any], str]:
+    """Reads text that fits *pattern*; *refusal* completes the sentence about a text that does not."""
+
+    def read(value: Any) -> str:
+        text = text_of(value, what)
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{shown(text)} {refusal}")
+        return text
+
+    return read
 
 
-def _id_glob(value: Any) -> str:
-    text = text_of(value, "a pattern for the invocation id such as 'nightly-*'")
-    if not re.fullmatch(ID_GLOB, text):
-        write = "write letters, digits, _ and -, with * and ?, or {target: NAME} for a function"
-        raise ValueError(f"{shown(text)} fits no invocation id; {write}")
-    return text
+_id = _shaped(
+    _ID, "an invocation id such as job-17", "is no invocation id; write 1 to 128 letters, digits, _ and -"
+)
+_id_glob = _shaped(
+    ID_GLOB,
+    "a pattern for the invocation id such as 'nightly-*'",
+    "fits no invocation id; write letters, digits, _ and -, with * and ?, or {target: NAME} for a function",
+)
 
 
 def _status(value: Any) -> str:
@@ -287,25 +294,20 @@ def _budget(value: Any) -> Budget:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} does not say per what; write {value}/run")
-    text = text_of(value, "a budget such as 20/run or 20/run, 200/day")
-    if not re.fullmatch(_BUDGET, text):
-        raise ValueError(f"{shown(text)} is no budget; write N/run, N/day or both, such as 20/run, 200/day")
+    refusal = "is no budget; write N/run, N/day or both, such as 20/run, 200/day"
+    text = _shaped(_BUDGET, "a budget such as 20/run or 20/run, 200/day", refusal)(value)
     counts = {f"per_{unit}": int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
     return Budget(**counts)
 
 
 BudgetField = Annotated[Budget, Plain(_budget, _like(_BUDGET), str)]
 
-_SHARE = r"(0|[1-9][0-9]?)(?:\.([0-9]{1,2}))?%"
+_SHARE = r"(?=.*[1-9])(?:0|[1-9][0-9]?)(?:\.[0-9]{1,2})?%"
 
 
 def _share(value: Any) -> int:
-    text = text_of(value, "a share such as 2%")
-    share = re.fullmatch(_SHARE, text)
-    hundredths = 0 if share is None else int(share[1]) * 100 + int((share[2] or "0").ljust(2, "0"))
-    if hundredths == 0:
-        raise ValueError(f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%")
-    return hundredths
+    text = _shaped(_SHARE, "a share such as 2%", "is no share; write 0.01% to 99.99%, such as 2%")(value)
+    return round(float(text[:-1]) * 100)
 
 
 def spell_share(hundredths: int) -> str:
