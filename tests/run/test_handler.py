@@ -96,7 +96,7 @@ def test_an_http_trigger_gets_its_answer_in_its_own_shape(environment: Any) -> N
 
 
 def wsgi(method: str = "POST", query: str = "", body: bytes = b"", **more: Any) -> dict[str, Any]:
-    """The request of an HTTP trigger of FC 2.0, as its runtime hands it over."""
+    """The request of an HTTP trigger of FC 2.0, as its runtime passes it."""
     return {
         "REQUEST_METHOD": method,
         "PATH_INFO": "/",
