@@ -29,7 +29,8 @@ def lived(invocation_id: str, *events: tuple[str, str], **fields: Any) -> Task:
     """A task whose life is *events*, such as `("Running", "3h")`: what happened, how long after midnight."""
     dated = tuple(TaskEvent(at(when), number, name) for number, (name, when) in enumerate(events, 1))
     identity = {"function": TRANSCODE, "invocation_id": invocation_id, "request_id": f"r-{invocation_id}"}
-    return Task(**{**identity, "status": events[-1][0], "events": dated, **fields})
+    retries = sum(name == "Retrying" for name, _ in events)
+    return Task(**{**identity, "status": events[-1][0], "events": dated, "retries": retries, **fields})
 
 
 def history(*tasks: Task, taken: str = "") -> History:
@@ -72,6 +73,15 @@ STEPS = {
 }
 
 
+def shown_restarts(events: Iterable[TaskEvent]) -> int:
+    """How often the events show that a task was started again."""
+    retrying = running = 0
+    for event in events:
+        retrying += event.status == "Retrying"
+        running += event.status == "Running"
+    return max(retrying, running - 1, 0)
+
+
 @st.composite
 def lives(draw: st.DrawFn, number: int = 0) -> Task:
     """Any life that a task can have, of up to nine events within some hours."""
@@ -89,7 +99,9 @@ def lives(draw: st.DrawFn, number: int = 0) -> Task:
     started = draw(st.none() | st.integers(0, 40).map(lambda halves: events[0].at + halves * 30_000))
     record = {"status": status, "events": raw, "invocationPayload": draw(PAYLOADS), "startedTime": started}
     identity = (function, f"{name}-{number}", status, f"r-{number}")
-    return Task(*identity, events=tuple(events), record=record, started_at=started)
+    restarts = shown_restarts(events)
+    retries = draw(st.sampled_from([restarts, restarts, max(0, restarts - 1), restarts + 1, None]))
+    return Task(*identity, events=tuple(events), record=record, started_at=started, retries=retries)
 
 
 PAYLOADS = st.sampled_from(

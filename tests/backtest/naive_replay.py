@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.backtest.history import History
 from fc_reaper.models import Function, Millis, Task, TaskEvent
-from tests.backtest.lives import MIDNIGHT, MINUTE, as_it_is
+from tests.backtest.lives import MIDNIGHT, MINUTE, as_it_is, shown_restarts
 from tests.builders import NOON
 from tests.evaluator import worlds
 from tests.evaluator.naive import Fate, Key, Tree, budgets, key_of, what_happens
@@ -64,7 +64,8 @@ def _life(dice: worlds.Dice, function: Function, name: str) -> Task:
         events.append(TaskEvent(moment, number, status))
     record = {"invocationPayload": json.dumps(dice.of(worlds.PAYLOADS))}
     request_id = f"{function.name}-{name}"
-    return Task(function, name, status, request_id, events=tuple(events), record=record)
+    retries = shown_restarts(events)
+    return Task(function, name, status, request_id, retries=retries, events=tuple(events), record=record)
 
 
 class NaiveReplay:
@@ -140,5 +141,7 @@ def _at_noon(task: Task, now: Millis) -> Task | None:
     if not past or past[-1].status in ENDS:
         return None
     moved = tuple(event._replace(at=event.at + NOON - now) for event in past)
-    retries = sum(event.status == "Retrying" for event in past)
+    # A record that lacks restarts does not tell how many of them there had been by then.
+    complete = task.retries is not None and shown_restarts(task.events) >= task.retries
+    retries = min(shown_restarts(past), task.retries or 0) if complete else None
     return task._replace(status=past[-1].status, events=moved, retries=retries)

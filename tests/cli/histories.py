@@ -37,6 +37,7 @@ def record(invocation_id: str, *events: tuple[str, str], **fields: Any) -> dict[
         "invocationId": invocation_id,
         "requestId": f"r-{invocation_id}",
         "status": events[-1][0],
+        "alreadyRetriedTimes": sum(name == "Retrying" for name, _ in events),
         "events": dated,
         **fields,
     }

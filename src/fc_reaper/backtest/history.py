@@ -19,8 +19,8 @@ Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 _ONLY_AT_THE_END = (
-    "endTime", "durationMs", "returnPayload", "invocationErrorMessage", "taskErrorMessage",
-    "destinationStatus",
+    "alreadyRetriedTimes", "endTime", "durationMs", "returnPayload", "invocationErrorMessage",
+    "taskErrorMessage", "destinationStatus",
 )  # fmt: skip
 
 
@@ -170,20 +170,25 @@ def outcome_of(task: Task) -> Outcome:
 def as_of(task: Task, at: Millis) -> Task | None:
     """The record of *task* as it was at a moment (epoch milliseconds), events at that moment included.
 
-    None before its first event. *task* must have nothing but dated events.
+    None before its first event. *task* must have nothing but dated events. How often it had been retried by
+    then is known only where the whole record shows every restart that it counts.
     """
     past = tuple(event for event in task.events if event.at <= at)
     if not past or (len(past) == len(task.events) and task.status in FINISHED):
         return task if past else None
     started_at = task.started_at if task.started_at is not None and task.started_at <= at else None
+    shows_all = task.events[0].status == "Enqueued" and _retries(task.events) >= (task.retries or 0)
+    retries = None if task.retries is None or not shows_all else min(task.retries, _retries(past))
     now = task._replace(
-        status=past[-1].status, started_at=started_at, ended_at=None, retries=_retries(past), events=past
+        status=past[-1].status, started_at=started_at, ended_at=None, retries=retries, events=past
     )
     return now if task.record is None else now._replace(record=_record(now, task.record))
 
 
 def _retries(events: Iterable[TaskEvent]) -> int:
-    return sum(event.status == "Retrying" for event in events)
+    """How many restarts *events* show."""
+    statuses = [event.status for event in events]
+    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0)
 
 
 def _record(task: Task, final: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +202,8 @@ def _record(task: Task, final: Mapping[str, Any]) -> dict[str, Any]:
     events = listed[: len(statuses)] if isinstance(listed, list) else []
     if [one.get("status") for one in events if isinstance(one, Mapping)] != statuses:
         events = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in task.events]
-    return {**record, "status": task.status, "events": events, "alreadyRetriedTimes": task.retries}
+    retried = {} if task.retries is None else {"alreadyRetriedTimes": task.retries}
+    return {**record, "status": task.status, "events": events, **retried}
 
 
 def _stages(task: Task, end: Millis) -> Iterator[tuple[Task, Millis]]:

@@ -80,7 +80,9 @@ def read_records(name: str) -> Iterator[Record | BrokenLine]:
             for number, line in enumerate(chain([first], rest), 1):
                 if line.strip():
                     try:
-                        yield from (_parse_record(one, number) for one in _unwrapped(json.loads(line)))
+                        yield from (
+                            _parse_record(one, number) for one in _unwrapped(json.loads(line.strip()))
+                        )
                     except (NotARecord, InvalidName) as error:
                         yield BrokenLine(line=number, why=str(error))
                     except (ValueError, RecursionError) as error:

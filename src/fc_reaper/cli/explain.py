@@ -86,13 +86,8 @@ def explain(
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     if moment is not None:
-        task = snapshot.task
-        changed = max((*(event.at for event in task.events), task.started_at or 0))
-        if changed > moment + 1000:  # how the task was before, its record does not show
-            raise CommandError(
-                f"--at {iso(moment)} is before the record's last change, {iso(changed)}; write a later moment"
-            )
-        snapshot = Snapshot(task, Moment.exactly(moment))
+        _refuse_before(snapshot.task, moment)
+        snapshot = Snapshot(snapshot.task, Moment.exactly(moment))
     unapproved = read_unapproved(settings, file)
     explanation = evaluator.explain(
         snapshot.task,
@@ -114,10 +109,8 @@ def explain(
     else:
         task, now = snapshot.task, snapshot.moment.earliest
         title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(now)}"
-        output.show(
-            Text(title, STRONG), "", output.table(("step", "condition", "answer"), _rows(explanation)), ""
-        )
-        output.show(*_conclusion(explanation, in_run))
+        steps = output.table(("step", "condition", "answer"), _rows(explanation))
+        output.show(Text(title, STRONG), "", steps, "", *_conclusion(explanation, in_run))
     return code
 
 
@@ -166,6 +159,15 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
     if function is None:
         raise CommandError(f"{name}: the record names no function; add TARGET, such as media/transcode@prod")
     return fitting[0].task(function)
+
+
+def _refuse_before(task: Task, moment: Millis) -> None:
+    """Refuse a moment before the last change: how the task was then, its record does not show."""
+    changed = max((*(event.at for event in task.events), task.started_at or 0))
+    if changed > moment + 1000:
+        raise CommandError(
+            f"--at {iso(moment)} is before the record's last change, {iso(changed)}; write a later moment"
+        )
 
 
 # Its concurrency groups
