@@ -106,7 +106,7 @@ def run(
         refused = error
     own = OwnAccount() if settings is None else OwnAccount(settings.region, settings.account_id)
     trigger = parse_event(event, own)
-    enforces = settings is not None and settings.mode == "enforce" and not trigger.dry_run
+    enforces = settings is not None and settings.mode == "enforce" and trigger.dry_run_asked_at is None
     log = JsonLog(
         dependencies.stream,
         dependencies.clock,
@@ -175,9 +175,9 @@ def _start(
             {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
             for one in trigger.requests
         ],
-        dry_run_asked=trigger.dry_run,
+        dry_run_asked=trigger.dry_run_asked_at is not None,
         dry_run_asked_at=trigger.dry_run_asked_at,
-        warns=trigger.dry_run and settings.mode == "enforce",
+        warns=settings.mode != log.bound["mode"],
     )
     return credentials
 

@@ -1,7 +1,7 @@
 """Alerts and other notifications about functions, one tolerant reader a sender.
 
 A reader takes the object of a notification and returns its alerts, or None if another sender wrote it.
-`_alert` decides by an alert's state whether anything follows, and `_target` reads which function it names.
+`follow` decides by an alert's state whether anything follows, and reads which functions it names.
 CONTRIBUTING.md explains how to add a sender.
 """
 
@@ -14,80 +14,105 @@ from typing import Any, NamedTuple
 
 from fc_reaper.errors import EventRefused
 from fc_reaper.events.command import check_command, plain
-from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, parse
-from fc_reaper.events.trigger import OwnAccount, Selector
+from fc_reaper.events.decode import JsonObject, json_in
+from fc_reaper.events.trigger import NoteEvent, OwnAccount, Selector
 
 _CALM = frozenset({"OK", "RESOLVED", "INSUFFICIENT_DATA", "NORMAL", "RECOVERED"})
 _STATE = r"[A-Za-z_]{1,32}"
-_REGION = r"[a-z]{2,}(?:-[a-z0-9]+)+"
-_ACCOUNT = r"[0-9]{6,}"
 _ARN = (
-    r"acs:fc:(?P<region>[^:/]*):(?P<account>[^:/]*)[:/]"
-    r"(?:services/(?P<service>[^/.]+)(?:\.(?P<alias>[^/]+))?/)?functions/(?P<function>[^/]+)(?:/(?P<qualifier>[^/]+))?"
+    r"acs:fc:(?P<region>[^:/]*):(?P<userId>[^:/]*)[:/](?:services/(?P<serviceName>[^/.]+)(?:\.(?P<alias>[^/]+))?/)?"
+    r"functions/(?P<functionName>[^/]+)(?:/(?P<qualifier>[^/]+))?"
 )
 
 # The spellings of rules and templates, in lower case and without joiners. A label `service` is the watcher's.
 _SPELLINGS = {
-    "function": ("functionname", "function"),
-    "service": ("servicename",),
+    "functionName": ("functionname", "function"),
+    "serviceName": ("servicename",),
     "qualifier": ("qualifier", "functionqualifier"),
     "region": ("region", "regionid"),
-    "account": ("userid", "accountid"),
-    "arn": ("functionarn",),
+    "userId": ("userid", "accountid"),
+    "functionArn": ("functionarn",),
 }
-_WHERE = {*_SPELLINGS["region"], *_SPELLINGS["account"]}
-
-_CUT_OFF = "cut-off"
+_WHERE = {*_SPELLINGS["region"], *_SPELLINGS["userId"]}
+_REGION = r"[a-z]{2,}(?:-[a-z0-9]+)+"
+_ACCOUNT = r"[0-9]{6,}"
 
 # CloudMonitor prints a missing value as the four letters.
 _NOT_GIVEN = (None, "", "null", "-")
 
 
-class AlertTarget(NamedTuple):
-    """A function that an alert names; region and account are None if the alert does not give them."""
-
-    selector: Selector
-    region: str | None = None
-    account: str | None = None
-
-    def foreign(self, own: OwnAccount) -> str | None:
-        """What proves that it is not in *own* (`region` or `account`); masked values prove nothing."""
-        if self.region and own.region and self.region != own.region and re.fullmatch(_REGION, self.region):
-            return "region"
-        if (
-            self.account
-            and own.account
-            and self.account != own.account
-            and re.fullmatch(_ACCOUNT, self.account)
-        ):
-            return "account"
-        return None
-
-    @property
-    def any_qualifier(self) -> AlertTarget:
-        """The same function under every qualifier."""
-        return self._replace(selector=self.selector._replace(qualifier=None))
-
-
 class Alert(NamedTuple):
-    """One alert of a notification.
+    """One alert of a notification: whose it is, its own word for its state, and what may name its functions.
 
-    `state` is its own word, None if the sender has none. `targets` is empty if it names no function.
-    `ignored` says why nothing follows from it, else None. `refused` says which names are impossible.
-    `part` is its place in the notification.
+    `names` are labels, dimensions or rows. `part` is its place in the notification. `ignored` says why
+    nothing follows from it, whatever its state; else None.
     """
 
     source: str
-    state: str | None = None
-    targets: tuple[AlertTarget, ...] = ()
-    ignored: str | None = None
-    refused: tuple[str, ...] = ()
+    state: Any = None
+    names: Iterable[Mapping[str, Any]] = ()
     part: str = ""
+    ignored: str | None = None
+
+    @property
+    def word(self) -> str | None:
+        """Its state as a note may show it; None if that is no word."""
+        return self.state if isinstance(self.state, str) and re.fullmatch(_STATE, self.state) else None
 
 
 def read_alerts(data: JsonObject) -> list[Alert] | None:
     """The alerts of a notification; None if no known sender wrote it."""
     return next((alerts for read in _READERS if (alerts := read(data)) is not None), None)
+
+
+def follow(alert: Alert, own: OwnAccount) -> tuple[list[Selector], list[tuple[NoteEvent, str]]]:
+    """What an alert selects, and what is to be noted of it; a function outside of *own* is not selected."""
+    source, word = alert.source, alert.word
+    if alert.ignored is not None:
+        return [], [("trigger_ignored", alert.ignored)]
+    if word is not None and word.upper() in _CALM:
+        return [], [("trigger_ignored", f"the {source} says {word}: nothing is wrong now")]
+    found: dict[Selector, None] = {}
+    notes: dict[tuple[NoteEvent, str], None] = {}
+    for names in alert.names:
+        given = _given(names)
+        try:
+            selector = check_command(given)
+        except EventRefused as refusal:
+            notes["trigger_refused", f"the {source} gives an impossible name: {refusal.why}"] = None
+            continue
+        if foreign := _foreign(given, own):
+            notes["trigger_ignored", f"the {source} is about another {foreign} than the reaper's"] = None
+        elif selector.function is not None:
+            found[selector] = None
+    if not (found or notes):
+        return [Selector()], [("trigger_unrecognised", f"the {source} names no function")]
+    # Labels and rows often repeat each other: one that a broader one includes adds nothing.
+    broad = {one: one._replace(qualifier=None) for one in found}
+    return [one for one in found if one == broad[one] or broad[one] not in found], [*notes]
+
+
+def _given(names: Mapping[str, Any]) -> dict[str, Any]:
+    """What *names* give of a function and its place, by its ARN or in words; empty if they name none."""
+    by_word = {plain(key): value for key, value in names.items()}
+    given = {
+        what: next((by_word[word] for word in words if by_word.get(word) not in _NOT_GIVEN), None)
+        for what, words in _SPELLINGS.items()
+    }
+    arn = given.pop("functionArn")
+    if isinstance(arn, str) and (match := re.fullmatch(_ARN, arn)):
+        given = {**match.groupdict(), "qualifier": match["alias"] or match["qualifier"]}
+    return given if given["functionName"] is not None else {}
+
+
+def _foreign(given: Mapping[str, Any], own: OwnAccount) -> str | None:
+    """What proves that the place is not in *own* (`region` or `account`); masked values prove nothing."""
+    checks = (("region", own.region, "region", _REGION), ("account", own.account, "userId", _ACCOUNT))
+    for what, mine, key, whole in checks:
+        its = given.get(key)
+        if mine and isinstance(its, str) and its != mine and re.fullmatch(whole, its):
+            return what
+    return None
 
 
 def _platform(data: JsonObject) -> list[Alert] | None:
@@ -105,13 +130,13 @@ def _platform(data: JsonObject) -> list[Alert] | None:
         return [Alert("ActionTrail", ignored=why)]
     if on_bus and data.get("source") == "acs.fc":
         place = {"region": data.get("aliyunregionid"), "userId": data.get("aliyunaccountid")}
-        return [_alert("Function Compute event", None, [{**_object(data.get("data")), **place}])]
+        return [Alert("Function Compute event", names=[{**_object(data.get("data")), **place}])]
     context = _object(data.get("requestContext"))
     if "functionArn" in context and "responseContext" in data:
         # The task has ended and its payload is not ours. The record's qualifier may be the version behind the
         # alias that tasks are listed under.
-        alert = _alert("destination record", None, [{"functionArn": context["functionArn"]}])
-        return [alert._replace(targets=tuple(target.any_qualifier for target in alert.targets))]
+        given = {**_given({"functionArn": context["functionArn"]}), "qualifier": None}
+        return [Alert("destination record", names=[given])]
     return None
 
 
@@ -124,28 +149,27 @@ def _cloud_monitor(data: JsonObject) -> list[Alert] | None:
     """
     source = "CloudMonitor alert"
     if "alertState" in data and _has(data, ("metricName", "alertName", "ruleId", "dimensions")):
-        return [_alert(source, data["alertState"], [*_dimensions(data.get("dimensions")), _labels(data)])]
+        return [Alert(source, data["alertState"], [*_dimensions(data.get("dimensions")), _labels(data)])]
     if "curLevel" in data and _has(data, ("ruleId", "ruleName", "metricName", "resources", "metricData")):
         # A rule's own parameters for its target may name the function beside the alert's fields.
         names = [*_dimensions(data.get("resources")), *_dimensions(data.get("metricData")), _labels(data)]
-        return [_alert(source, data["curLevel"], names)]
+        return [Alert(source, data["curLevel"], names)]
     message = _object(data.get("message"))
     if "type" in data and {"metricName", "dimensions"} <= message.keys():
         # Older subscriptions write the state in Chinese, "recovered" among the words.
         state = "RESOLVED" if "恢复" in str(message.get("levelDescription")) else "ALERT"
-        return [_alert(source, state, _dimensions(message["dimensions"]))]
+        return [Alert(source, state, _dimensions(message["dimensions"]))]
     return None
 
 
 def _dimensions(value: Any) -> list[Mapping[str, Any]]:
     """Dimensions per resource: an object, a list of them, JSON text of either, `{k=v, k=v}` or `k=v,k=v`."""
     if isinstance(value, str):
-        text = value.strip(BLANKS)
-        pairs = (pair.partition("=") for pair in text.strip("{}").split(","))
-        value = {key.strip(): one.strip() for key, _, one in pairs}
-        if text.startswith(BRACKETS):
-            with suppress(EventRefused):
-                value = parse(text)
+        pairs = (pair.partition("=") for pair in value.strip().strip("{}").split(","))
+        written = {key.strip(): one.strip() for key, _, one in pairs}
+        with suppress(EventRefused):
+            value = json_in(value)
+        value = value if isinstance(value, (dict, list)) else written
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping)]
 
 
@@ -153,16 +177,17 @@ def _sls(data: JsonObject) -> list[Alert] | None:
     """Simple Log Service: alerts of a query over logs. https://help.aliyun.com/document_detail/2361010.html
 
     Labels and the rows that fired name the function; columns are called whatever the query selects. At most
-    100 rows are shown, and then nobody is named.
+    100 rows are shown; of more than that, nobody is named.
     """
     beside = ("status", "fire_results", "results", "labels", "fire_time", "alert_time")
     if not (_has(data, ("alert_instance_id", "alert_id", "alert_name")) and _has(data, beside)):
         return None
-    fired, results = ([*one] if isinstance(one := data.get(key), list) else [] for key in beside[1:3])
-    if _exceeds(data.get("fire_results_count"), len(fired)) and "fire_results" in data:
-        return [_alert(f"{_CUT_OFF} SLS alert", data.get("status"), ())]
-    rows = [data.get("labels"), *fired, *(_object(one).get("fire_result") for one in results)]
-    return [_alert("SLS alert", data.get("status"), map(_labels, rows))]
+    state, fired, results = data.get("status"), data.get("fire_results"), data.get("results")
+    if isinstance(fired, list) and _exceeds(data.get("fire_results_count"), len(fired)):
+        return [Alert("cut-off SLS alert", state)]
+    rows = [data.get("labels"), *(fired if isinstance(fired, list) else ())]
+    rows += [_object(one).get("fire_result") for one in (results if isinstance(results, list) else ())]
+    return [Alert("SLS alert", state, map(_labels, rows))]
 
 
 def _alertmanager(data: JsonObject) -> list[Alert] | None:
@@ -173,20 +198,21 @@ def _alertmanager(data: JsonObject) -> list[Alert] | None:
     perhaps those that fire; status and common labels are then those of the others.
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
-    source, listed = "Alertmanager alert", data.get("alerts")
+    source, state, listed = "Alertmanager alert", data.get("status"), data.get("alerts")
     beside = ("status", "receiver", "groupLabels", "commonLabels", "groupKey", "externalURL")
     if not isinstance(listed, list) or not _has(data, beside):
         return None
     if _exceeds(data.get("truncatedAlerts"), 0):
-        return [_alert(f"{_CUT_OFF} {source}", None, ())]
+        return [Alert(f"cut-off {source}")]
     shared = {**_labels(data.get("commonLabels")), **_labels(data.get("groupLabels"))}
-
-    def alert(one: JsonObject, part: str) -> Alert:
-        labels = {**shared, **_labels(one.get("labels"))}
-        return _alert(source, one.get("status", data.get("status")), [labels], part)
-
-    alerts = [alert(one, f"alerts[{i}]") for i, one in enumerate(listed) if isinstance(one, JsonObject)]
-    return alerts or [alert(data, "")]
+    alerts = [
+        Alert(
+            source, one.get("status", state), [{**shared, **_labels(one.get("labels"))}], f"alerts[{index}]"
+        )
+        for index, one in enumerate(listed)
+        if isinstance(one, JsonObject)
+    ]
+    return alerts or [Alert(source, state, [shared])]
 
 
 _READERS: tuple[Callable[[JsonObject], list[Alert] | None], ...] = (
@@ -195,46 +221,6 @@ _READERS: tuple[Callable[[JsonObject], list[Alert] | None], ...] = (
     _sls,
     _alertmanager,
 )
-
-
-def _alert(source: str, state: Any, named: Iterable[Mapping[str, Any]], part: str = "") -> Alert:
-    """An alert about the functions that the mappings *named* name; nothing follows from a calm state."""
-    word = state if isinstance(state, str) and re.fullmatch(_STATE, state) else None
-    if word is not None and word.upper() in _CALM:
-        return Alert(source, word, ignored=f"the {source} says {word}: nothing is wrong now", part=part)
-    targets: dict[AlertTarget, None] = {}
-    refused: dict[str, None] = {}
-    for names in named:
-        try:
-            if target := _target(names):
-                targets[target] = None
-        except EventRefused as refusal:
-            refused[refusal.why] = None
-    # Labels and rows often repeat each other: one that a broader one includes adds nothing.
-    kept = [one for one in targets if one == one.any_qualifier or one.any_qualifier not in targets]
-    return Alert(source, word, tuple(kept), refused=tuple(refused), part=part)
-
-
-def _target(names: Mapping[str, Any]) -> AlertTarget | None:
-    """The function that *names* (labels, dimensions, a row) give, by its ARN or by its name; None if none.
-
-    Raises:
-        EventRefused: an impossible name.
-    """
-    by_word = {plain(key): value for key, value in names.items()}
-    given = {
-        what: next((by_word[word] for word in words if by_word.get(word) not in _NOT_GIVEN), None)
-        for what, words in _SPELLINGS.items()
-    }
-    arn = given["arn"]
-    if isinstance(arn, str) and (match := re.fullmatch(_ARN, arn)):
-        given = {**match.groupdict(), "qualifier": match["alias"] or match["qualifier"]}
-    if given["function"] is None:
-        return None
-    keys = {"serviceName": "service", "functionName": "function", "qualifier": "qualifier"}
-    selector = check_command({key: given[what] for key, what in keys.items()})
-    place = (one if isinstance(one, str) and one else None for one in (given["region"], given["account"]))
-    return AlertTarget(selector, *place)
 
 
 def _has(data: JsonObject, keys: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.decode import TO_STANDARD, JsonObject, in_base64, json_in
+from fc_reaper.events.decode import JsonObject, in_base64, json_in
 from fc_reaper.events.trigger import Selector
 from fc_reaper.names import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE, kind_of
 
@@ -208,9 +208,8 @@ def _spelt_out(text: str) -> list[str]:
     found = [text, unquote_plus(text)]
     for one in found:
         for run in _IN_BASE64.findall(one):
-            run = run.translate(TO_STANDARD)
-            whole = run[:-1] if len(run) % 4 == 1 else run
-            found.append(b64decode(whole + "==").decode("latin-1").replace("\0", ""))
+            with suppress(ValueError):
+                found.append(b64decode(run + "==", "-_").decode("latin-1").replace("\0", ""))
     return found
 
 

@@ -6,9 +6,9 @@ readers of the same bytes could disagree about a command.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
+from base64 import b64decode
 from collections import Counter
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -24,11 +24,7 @@ BLANKS = " \t\r\n"
 BRACKETS = ("{", "[")
 """What an object or a list begins with, valid or not."""
 
-TO_STANDARD = str.maketrans("-_", "+/", "\r\n")
-"""Makes base64 for addresses standard, on one line."""
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]{2,}={0,2}")
-_MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
 _LONGEST_NUMBER = 400
 
 
@@ -72,9 +68,8 @@ def parse(text: str) -> Any:
             text, object_pairs_hook=JsonObject.of_pairs, parse_int=_integer, parse_constant=_refuse_constant
         )
     except json.JSONDecodeError as error:
-        what = error.msg.removesuffix(" at")
-        where = f"line {error.lineno} column {error.colno}"
-        raise EventRefused(f"it is not JSON: {what} at {where}; an event that says nothing is {{}}") from None
+        what = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
+        raise EventRefused(f"it is not JSON: {what}; an event that says nothing is {{}}") from None
 
 
 def json_in(text: str) -> Any:
@@ -94,10 +89,8 @@ def json_in(text: str) -> Any:
 
 def in_base64(text: str) -> str | None:
     """The UTF-8 text that *text* is the base64 of, in either alphabet; None if it is not."""
-    if not _BASE64.fullmatch(text):
-        return None
     try:
-        return base64.b64decode(text.translate(TO_STANDARD), validate=True).decode("utf-8-sig")
+        return b64decode(text.replace("\r", "").replace("\n", ""), "-_", validate=True).decode("utf-8-sig")
     except ValueError:
         return None
 
@@ -109,17 +102,11 @@ def nests_too_deep(text: str) -> bool:
     """
     if text.count("[") + text.count("{") <= DEEPEST:
         return False
-    depth, quoted = 0, False
-    for match in _MARKS.finditer(text):
-        mark = match.group()
-        if mark == '"':
-            quoted = not quoted
-        elif not quoted and mark in "[{":
-            depth += 1
-            if depth > DEEPEST:
-                return True
-        elif not quoted and mark in "]}":
-            depth -= 1
+    depth = 0
+    for bracket in _NO_BRACKETS.sub("", text):
+        depth += 1 if bracket in BRACKETS else -1
+        if depth > DEEPEST:
+            return True
     return False
 
 

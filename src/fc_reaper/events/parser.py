@@ -61,18 +61,14 @@ def parse_event(event: Any, own_account: OwnAccount = ANYWHERE) -> Trigger:
             place = place.inside("text")
         parser.read(value, place)
     except UnicodeDecodeError as error:
-        parser.note(
-            "trigger_refused", f"byte {error.start} is not UTF-8; send the event as UTF-8 JSON", place
-        )
+        why = f"byte {error.start} is not UTF-8; send the event as UTF-8 JSON"
+        parser.note("trigger_refused", why, place)
     except EventRefused as refusal:
         parser.note("trigger_refused", refusal.why, place)
-    return Trigger(
-        tuple(parser.requests.values()),
-        parser.dry_run_asked_at,
-        tuple(parser.notes),
-        tuple(parser.readings),
-        parser.http,
-    )
+    requests, notes, readings = tuple(parser.requests.values()), tuple(parser.notes), tuple(parser.readings)
+    kinds = {request.kind for request in requests}
+    kind = next((kind for kind in ("timer", "alert", "command", "task") if kind in kinds), "alert")
+    return Trigger(requests, parser.dry_run_asked_at, notes, readings, parser.http, kind)
 
 
 def _bytes_of(event: Any) -> bytes:
@@ -183,7 +179,7 @@ class _Parser:
             self.read(data[message.content], place.inside(message.layer, message.content))
         elif (selector := read_command(data)) is not None:
             self._hear(data, place)
-            self._command(selector, place)
+            self._request(place, selector)
         else:
             self._unrecognised(data, place)
 
@@ -199,10 +195,8 @@ class _Parser:
             name = None
         if payload:
             self._hear(data, place)
-        layers = (*place.layers, "timer")
-        self.read(
-            payload, place._replace(path=f"{place.path}.payload", layers=layers, kind="timer", name=name)
-        )
+        path, layers = f"{place.path}.payload", (*place.layers, "timer")
+        self.read(payload, _Place(place.part, path, layers, "timer", name))
 
     def _timer_command(self, payload: Any, place: _Place) -> None:
         """Read what the payload holds; nothing, plain words and somebody else's object select everything."""
@@ -212,17 +206,12 @@ class _Parser:
         if isinstance(opened, list) and opened:
             self._list(opened, place)
         elif isinstance(opened, JsonObject):
-            self._command(read_command(opened) or Selector(), place)
+            self._request(place, read_command(opened) or Selector())
         elif opened in (None, []) and not in_list:
-            self._command(Selector(), place)
+            self._request(place, Selector())
         else:
-            raise EventRefused(
-                f"{kind_of(payload)} as a command of the timer; write the text of a JSON object"
-            )
-
-    def _command(self, selector: Selector, place: _Place) -> None:
-        self.readings.append(Reading(place.part, place.layers, place.kind))
-        self._request(place.kind, selector, place)
+            what = kind_of(payload)
+            raise EventRefused(f"{what} as a command of the timer; write the text of a JSON object")
 
     def _cloud_event(self, data: JsonObject, place: _Place) -> None:
         check_envelope(data, CloudEvent.model_fields, "data")
@@ -247,50 +236,40 @@ class _Parser:
         self._hear(data, place, beside="body")
         inner = place.inside("http request", "body")
         if request.body is None:
-            self._command(selector, inner)
+            self._request(inner, selector)
         elif selector == Selector():
             self.read(request.body, inner)
         else:
             raise EventRefused("the query selects, and there is a body too; write the command in one of them")
 
     def _alerts(self, data: JsonObject, alerts: list[Alert], place: _Place) -> None:
-        self._hear(data, place, quoting=True)
-        tasks = ("invocationId", "taskId")
-        if any(meaning(key, tasks) for key in data) and not all(alert.ignored for alert in alerts):
-            # It would be read as wider than it was meant.
-            raise EventRefused(
-                "an alert cannot name one task; send a command with functionName and invocationId"
-            )
-        for alert in alerts:
-            self._alert(alert, place._replace(part=place.part + alert.part))
+        from fc_reaper.events.alerts import follow
 
-    def _alert(self, alert: Alert, place: _Place) -> None:
-        source = alert.source
-        self.readings.append(Reading(place.part, place.layers, source, alert.state))
-        if alert.ignored is not None:
-            self.note("trigger_ignored", alert.ignored, place)
-        for why in alert.refused:
-            self.note("trigger_refused", f"the {source} gives an impossible name: {why}", place)
-        if not (alert.ignored or alert.refused or alert.targets):
-            self._alert_for_all(f"the {source} names no function", place)
-        for target in alert.targets:
-            if foreign := target.foreign(self.own_account):
-                why = f"the {source} is about another {foreign} than the reaper's"
-                self.note("trigger_ignored", why, place)
-            else:
-                self._request("alert", target.selector, place)
+        self._hear(data, place, quoting=True)
+        for alert in alerts:
+            at = place._replace(part=place.part + alert.part, kind="alert")
+            selectors, notes = follow(alert, self.own_account)
+            if selectors and any(meaning(key, ("invocationId", "taskId")) for key in data):
+                # It would be read as wider than it was meant.
+                raise EventRefused(
+                    "an alert cannot name one task; send a command with functionName and invocationId"
+                )
+            for event, why in notes:
+                self.note(event, why, at)
+            self._request(at, *selectors, source=alert.source, state=alert.word)
 
     def _unrecognised(self, value: Any, place: _Place) -> None:
         self._hear(value, place)
-        self.readings.append(Reading(place.part, place.layers, "unrecognised"))
-        self._alert_for_all(f"{kind_of(value)} that is neither a command nor a known alert", place)
-
-    def _alert_for_all(self, why: str, place: _Place) -> None:
+        why = f"{kind_of(value)} that is neither a command nor a known alert"
         self.note("trigger_unrecognised", why, place)
-        self._request("alert", Selector(), place)
+        self._request(place._replace(kind="alert"), Selector(), source="unrecognised")
 
-    def _request(self, kind: str, selector: Selector, place: _Place) -> None:
-        name = place.name
-        if selector.invocation_id is not None:
-            kind, name = "task", None
-        self.requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))
+    def _request(
+        self, place: _Place, *selectors: Selector, source: str = "", state: str | None = None
+    ) -> None:
+        """Request what the part at *place*, which is from *source*, selects."""
+        self.readings.append(Reading(place.part, place.layers, source or place.kind, state))
+        for selector in selectors:
+            named = selector.invocation_id is not None
+            kind, name = ("task", None) if named else (place.kind, place.name)
+            self.requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))

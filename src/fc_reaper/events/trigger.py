@@ -29,9 +29,8 @@ class Selector(NamedTuple):
 class Request(NamedTuple):
     """One request of an event: a run over the targets that `selector` leaves.
 
-    `kind` (timer, alert, command, task) is compared with a policy's `triggers`.
-    `name` is the timer's triggerName; None for other kinds.
-    `part` is the element of the event that it comes from: `""` for the whole, `[2]` for the third of a list.
+    `kind` (timer, alert, command, task) is compared with a policy's `triggers`; `name` is the timer's, else
+    None. `part` is where it comes from: `""` for the whole event, `[2]` for the third element of a list.
     """
 
     kind: str
@@ -49,10 +48,7 @@ class Note(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How one part of the event was recognised, for `invoke --explain`.
-
-    `layers` are the envelopes around it, outermost first. `state` is an alert's own word, else None.
-    """
+    """How a part was recognised: envelopes around it, outermost first, its sender, an alert's own state."""
 
     part: str
     layers: tuple[str, ...]
@@ -66,6 +62,7 @@ class Trigger(NamedTuple):
     `dry_run_asked_at` is the path to the first wish for a dry run (`[2].data.dryRun`; `event`: the whole
     text), which holds for the whole run, whichever part of the event has it; None without one.
     `http` is true if the caller expects an answer in the shape of an HTTP trigger.
+    `kind` is the broadest kind among the requests (timer, alert, command, task); alert if there are none.
     """
 
     requests: tuple[Request, ...]
@@ -73,17 +70,12 @@ class Trigger(NamedTuple):
     notes: tuple[Note, ...]
     readings: tuple[Reading, ...] = ()
     http: bool = False
+    kind: str = "alert"
 
     @property
     def dry_run(self) -> bool:
         """Whether the event wishes a dry run."""
         return self.dry_run_asked_at is not None
-
-    @property
-    def kind(self) -> str:
-        """The broadest kind among the requests: timer, alert, command, task; alert if there are none."""
-        kinds = {request.kind for request in self.requests}
-        return next((kind for kind in ("timer", "alert", "command", "task") if kind in kinds), "alert")
 
     @property
     def refused(self) -> bool:
