@@ -222,6 +222,43 @@ def test_no_task_that_was_stopped_is_said_to_have_been_left_alone(signals: int, 
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("status", [None, 302, 408, 418, 500])
+@pytest.mark.parametrize("stopping", ["50ms", "never"])
+def test_a_stop_whose_answer_is_lost_is_told_by_the_task(
+    status: int | None, stopping: str, tmp_path: Path
+) -> None:
+    """One place is spent, one task is shown as stopped, and the others wait: exit 1."""
+    seed = {"invocations": [seeded("job-{n}", "Running", count=9, enqueued="-5h", started="-3h")]}
+    a_policy_file(tmp_path)
+    answer = {"drop": "after"} if status is None else {"status": status, "foreign": "<html>", "applied": True}
+    with running_emulator("--stopping", stopping, seed=seed) as cloud:
+        plan = a_plan(cloud, tmp_path)
+        cloud.faults([{"operation": "StopStatefulAsyncInvocation", "times": 99, **answer}])
+        ran = carried_out(cloud, plan, "--max", "1", "--json")
+        really = stopped(cloud)
+    assert len(really) == 1
+    assert {name for name, outcome in became(ran).items() if outcome == "stopped"} == really
+    assert Counter(became(ran).values()) == {"stopped": 1, "waiting": 8}
+    assert ran.code == 1
+
+
+def test_a_stop_of_which_nothing_is_known_is_shown_as_unclear(cloud: Emulator, folder: Path) -> None:
+    """No answer to the stop, nor to a reading after it: not `none stopped`, and exit 1."""
+    plan = a_plan(cloud, folder)
+    cloud.faults(
+        [
+            {"operation": "StopStatefulAsyncInvocation", "times": 99, "drop": "after"},
+            {"operation": "GetStatefulAsyncInvocation", "times": 3},
+            {"operation": "GetStatefulAsyncInvocation", "times": 99, "status": 500},
+        ]
+    )
+    ran = carried_out(cloud, plan)
+    assert "Of 3 planned tasks: none stopped for certain, 3 unclear." in ran.text
+    assert "3 tasks may have been stopped all the same." in ran.text
+    assert len(stopped(cloud)) == 3
+    assert ran.code == 1
+
+
 def test_tasks_that_were_put_into_a_plan_by_hand_are_not_stopped(cloud: Emulator, folder: Path) -> None:
     """A plan only names; what is not due by the policy is left alone, and so is what is exempt or spared."""
 

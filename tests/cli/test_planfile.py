@@ -22,8 +22,10 @@ from fc_reaper.cli.planfile import (
     whereabouts,
 )
 from fc_reaper.models import UNFINISHED, TaskEvent
+from fc_reaper.policy import load_policy
 from fc_reaper.settings import Context, read_settings
 from tests.builders import NOON, ms
+from tests.run.account import POLICY
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 SCHEMA = json.loads((DOCS / "plan.schema.json").read_text("utf-8"))
@@ -270,7 +272,11 @@ def test_other_files_are_refused_in_plain_words(content: bytes | None, error: st
     assert content is None or line.endswith("; make one with: fc-reaper plan --out FILE")
 
 
-HOUR = ms("1h")
+def unfit(made: Plan, here: Any, now: int = NOON) -> None:
+    """Check a plan of an incident, whose policy stands in it."""
+    basis = made.policy.model_copy(update={"text": ["version: 1"]})
+    file = load_policy(POLICY, source="policy.yaml")
+    refuse_unfit(made.model_copy(update={"policy": basis}), file, here, now=now, max_age=ms("1h"))
 
 
 @pytest.mark.parametrize(
@@ -289,10 +295,10 @@ def test_a_plan_keeps_for_an_hour(age: int, error: str | None) -> None:
     """Exactly an hour is fine; the future is not, but for the seconds by which two clocks may differ."""
     here = (PLAN["account"], PLAN["region"], None)
     if error is None:
-        refuse_unfit(plan(), here, NOON + age, HOUR)
+        unfit(plan(), here, NOON + age)
         return
     with pytest.raises(CommandError, match=error):
-        refuse_unfit(plan(), here, NOON + age, HOUR)
+        unfit(plan(), here, NOON + age)
 
 
 HERE = ("1", "cn-x", "https://one")
@@ -317,10 +323,10 @@ def test_a_plan_is_for_one_account_and_region(planned: Any, here: Any, fits: boo
     """Where one of them is unknown, on either side, the endpoint must be the same."""
     made = plan(**dict(zip(("account", "region", "endpoint"), planned, strict=True)))
     if fits:
-        refuse_unfit(made, here, NOON, HOUR)
+        unfit(made, here)
         return
     with pytest.raises(CommandError):
-        refuse_unfit(made, here, NOON, HOUR)
+        unfit(made, here)
 
 
 HOST = "123.cn-hangzhou.fc.aliyuncs.com"

@@ -34,7 +34,6 @@ _DAY = 86_400.0
 _GIVE_UP = 20
 """Tasks after which it is pointless to go on if the cloud has answered for none of them."""
 
-_REFUSED = frozenset(("unreadable", "denied"))
 _LEFT = ("waiting", "not_begun", "failed", "unclear")
 _NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
 _IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
@@ -130,13 +129,10 @@ def apply(
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
     env["REAPER_LOG_TASKS"] = str(ALL)
     settings = read_settings(env, Context())
-    planfile.refuse_unfit(plan, planfile.whereabouts(settings), SYSTEM_CLOCK.now(), oldest)
-    incident = None
-    if plan.policy.text:
-        file = incident = load_incident("\n".join(plan.policy.text), settings, env)
-    else:
-        file = read_policy(settings)
-        planfile.refuse_changed_policy(plan, file)
+    incident = load_incident("\n".join(plan.policy.text), settings, env) if plan.policy.text else None
+    file = incident or read_policy(settings)
+    here = planfile.whereabouts(settings)
+    planfile.refuse_unfit(plan, file, here, now=SYSTEM_CLOCK.now(), max_age=oldest)
     withheld = plan.withheld(file)
     planned = list(_evaluations(plan, file, withheld))
     applied = _carry_out(PlannedRun(file, planned, most), env, log, incident) if planned else Applied()
@@ -193,14 +189,13 @@ def _carry_out(
         lines(fields)
         line = lines[-1]
         if isinstance(line, TaskLine):
-            failed = line.event == "stop_failed" or line.why in _REFUSED
-            if failed or line.event in ("accepted", "ended") or line.why in ("spared", "clock"):
-                refused.append(failed and line.http_status in (None, 401, 403))
+            if line.why not in ("budget", "halted", "margin", "interrupted"):
+                refused.append(bool(line.error) and not line.unclear and line.http_status in (None, 401, 403))
             step(_key(line) not in begun)
             begun.add(_key(line))
 
     with (
-        output.progress_bar("Stopping", len(planned_run.planned)) as step,
+        output.progress("Stopping", len(planned_run.planned)) as step,
         output.interruptible() as interrupted,
         suppress(KeyboardInterrupt),  # of the second signal: what is known by then is shown
     ):
@@ -257,7 +252,7 @@ def _became(task: planfile.PlannedTask, line: TaskLine) -> tuple[Became, str]:
         line.why == "spared" and line.status == STOPPING != task.status
     ):
         return "stopped_before", f"it is {line.status} already"
-    word = line.why or ("unclear" if getattr(line, "unclear", False) else line.event)
+    word = "unclear" if line.unclear else line.why or line.event
     said = ": ".join(filter(None, (line.detail, line.error)))
     became, usual = _BECAME.get(word, ("failed", word))
     return became, said or usual or f"it is {line.status}"

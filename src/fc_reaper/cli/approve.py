@@ -179,7 +179,7 @@ def _collect(
         return {}
     now = {name: _dry_run(one, env) for name, one in alone.items()}
     targets = list(dict.fromkeys(target for one in alone.values() for target in one.policies[0].targets))
-    with output.progress("Counting the tasks ..."), output.interruptible() as interrupted:
+    with output.progress("Counting the tasks"), output.interruptible() as interrupted:
         listing = Listing(targets, statuses=[UNFINISHED])
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
     unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listing.tasks}]

@@ -81,7 +81,7 @@ def explain(
     if record is not None:
         snapshot = Snapshot(_task_in_file(record, target, invocation_id), Moment.exactly(SYSTEM_CLOCK.now()))
     elif target is not None and invocation_id is not None:
-        with progress("Reading the task ..."):
+        with progress("Reading the task"):
             snapshot = _read_task(parse_target(target).literal(), invocation_id, settings, env)
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
@@ -193,7 +193,7 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
         if fields.get("invocation_id") == task.invocation_id:
             about_it(fields)
 
-    with progress("Listing its groups ..."), output.interruptible() as interrupted:
+    with progress("Listing its groups"), output.interruptible() as interrupted:
         finished = run_local(
             event.encode(),
             {**env, **DRY_RUN, "REAPER_LOG_LEVEL": "DEBUG"},

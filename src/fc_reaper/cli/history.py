@@ -44,7 +44,7 @@ class Past(NamedTuple):
 
     def replay(self, file: PolicyFile) -> Replay:
         """Replay the history, with a progress bar on a terminal."""
-        with output.progress_bar("Replaying", len(self.runs.ticks(self.history))) as step:
+        with output.progress("Replaying", len(self.runs.ticks(self.history))) as step:
             return replay(self.history, file, self.runs, step)
 
     def headline(self, replayed: Replay | None) -> Iterator[str]:
@@ -162,7 +162,7 @@ def load_past(
     expressions = [one for file in files for matcher in file.exempt for one in matcher.expressions]
     expressions += [one for policy in policies for one in policy.expressions]
     if history is not None:
-        with output.progress("Reading the history ..."):
+        with output.progress("Reading the history"):
             tasks, broken = read_file(history, records=bool(expressions))
         past = make_history(tasks, source="standard input" if history == "-" else history, broken=broken)
     elif policies:
@@ -185,7 +185,7 @@ def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Map
         raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
     with (
         nullcontext() if save is None else output.new_file(save) as file,
-        output.progress_bar("Listing the tasks", None) as listing.step,
+        output.progress("Listing the tasks") as listing.step,
         output.interruptible() as interrupted,
     ):
         if file is not None:

@@ -229,24 +229,15 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 @contextmanager
-def progress(sentence: str) -> Iterator[None]:
-    """Show *sentence* on standard error while the block runs, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    with console(sys.stderr).status(sentence):
-        yield
-
-
-@contextmanager
-def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error while the block runs, if that is a terminal; yield what advances it."""
     if not sys.stderr.isatty():
         yield lambda steps: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    counts = () if total is None else (MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), *counts)
     with Progress(*columns, console=console(sys.stderr), transient=True) as shown:
         bar = shown.add_task(what, total=total)
         yield lambda steps: shown.advance(bar, steps)
@@ -273,11 +264,7 @@ def read_input(name: str, most: int = -1) -> bytes:
 
 
 def check_writable(name: str, *, force: bool = False) -> None:
-    """Refuse early what `new_file` would refuse.
-
-    Raises:
-        CommandError: the file exists and *force* is False, it is no regular file, or its folder is missing.
-    """
+    """Refuse early what `new_file` refuses: the file exists and *force* is False, or there can be none."""
     if os.path.exists(name) and not os.path.isfile(name):
         raise CommandError(f"{name}: it cannot be written: this is not a regular file")
     if not force and os.path.lexists(name):
@@ -288,11 +275,7 @@ def check_writable(name: str, *, force: bool = False) -> None:
 
 
 def write_file(name: str, text: str, *, force: bool = False, private: bool = True) -> None:
-    """Write *text* whole or not at all.
-
-    Raises:
-        CommandError: as in `new_file`.
-    """
+    """Write *text* whole or not at all, as `new_file` does."""
     with new_file(name, force=force, private=private) as file:
         file.write(text)
 
@@ -305,7 +288,7 @@ def new_file(name: str, *, force: bool = False, private: bool = True) -> Iterato
     owner only, unless it is not *private*. The block must do nothing with files but write to this one.
 
     Raises:
-        CommandError: as in `check_writable`, or the file cannot be written; exit code 1 if the disk is full.
+        CommandError: it cannot be written, or may not be; exit code 1 if the disk is full.
     """
     check_writable(name, force=force)
     path = Path(os.path.realpath(name))
@@ -322,10 +305,10 @@ def new_file(name: str, *, force: bool = False, private: bool = True) -> Iterato
             path.open("x").close()  # reserves the name: no other process can create the file from here on
         beside.replace(path)
     except (OSError, UnicodeError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC
         why = getattr(error, "strerror", None) or error
-        code = Exit.ATTENTION if full else Exit.REFUSED
-        raise CommandError(f"{name}: it cannot be written: {why}", code) from None
+        full = getattr(error, "errno", None) == errno.ENOSPC
+        end = Exit.ATTENTION if full else Exit.REFUSED
+        raise CommandError(f"{name}: it cannot be written: {why}", end) from None
     finally:
         beside.unlink(missing_ok=True)
 

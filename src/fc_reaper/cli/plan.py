@@ -128,7 +128,7 @@ def dry_run(
     *approved* takes the place of the policy that they name, as if policy.lock approved it.
     """
     lines = Lines()
-    with output.progress("Listing the tasks ..."), output.interruptible() as interrupted:
+    with output.progress("Listing the tasks"), output.interruptible() as interrupted:
         finished = run_local(
             event,
             env,

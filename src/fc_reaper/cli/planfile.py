@@ -120,10 +120,11 @@ class Plan(_Model):
     def sealed(self) -> Plan:
         """The plan with its checksums. Each covers what is above the tasks too, so it fits no other plan."""
         head = self.model_dump_json(exclude={"tasks"}, exclude_unset=True)
-        tasks = [
-            task.model_copy(update={"checksum": _digest(head, task.model_dump_json(exclude={"checksum"}))})
-            for task in self.tasks
-        ]
+        tasks = []
+        for task in self.tasks:
+            text = head + task.model_dump_json(exclude={"checksum"})
+            checksum = sha256(text.encode()).hexdigest()[:16]
+            tasks.append(task.model_copy(update={"checksum": checksum}))
         return self.model_copy(update={"tasks": tasks})
 
     def withheld(self, file: PolicyFile) -> dict[str, str]:
@@ -141,12 +142,13 @@ class Plan(_Model):
         }
 
 
-def refuse_unfit(plan: Plan, here: Whereabouts, now: Millis, max_age: Millis) -> None:
+def refuse_unfit(plan: Plan, file: PolicyFile, here: Whereabouts, *, now: Millis, max_age: Millis) -> None:
     """Refuse a plan that is not for here and now.
 
     Raises:
-        CommandError: it is older than *max_age*, or from the future by more than two clocks may differ; or
-            for another account or region, or, where one of them is unknown, for another endpoint.
+        CommandError: it is older than *max_age*, or from the future by more than two clocks may differ; it is
+            for another account or region, or, where one of them is unknown, for another endpoint; or its
+            policy *file* has changed in meaning (that of an incident stands in the plan itself).
     """
     age = now - (read_moment(plan.time) or 0)
     if age < -TRUSTED_SKEW:
@@ -166,17 +168,9 @@ def refuse_unfit(plan: Plan, here: Whereabouts, now: Millis, max_age: Millis) ->
             f"the plan was made at {plan.endpoint or 'an unknown endpoint'}, and calls would go to "
             f"{here[2]}, which may be another account; set the same endpoint"
         )
-
-
-def refuse_changed_policy(plan: Plan, file: PolicyFile) -> None:
-    """Refuse a plan whose policy file has changed in meaning.
-
-    Raises:
-        CommandError: it has; the text names the policies.
-    """
-    if file_fingerprint(file) != plan.policy.fingerprint:
-        old, new = plan.policy.policies, _fingerprints(file)
-        changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    old_ones, new_ones = plan.policy.policies, _fingerprints(file)
+    if not plan.policy.text and file_fingerprint(file) != plan.policy.fingerprint:
+        changed = [name for name in {**old_ones, **new_ones} if old_ones.get(name) != new_ones.get(name)]
         what = ", ".join(changed) or "its exempt, or the order of its policies"
         raise CommandError(
             f"{file.source} is not the policy of the plan any more, changed: {what}; make a new plan"
@@ -245,10 +239,6 @@ def _order(task: PlannedTask) -> tuple[int, int, str, str]:
 
 def _fingerprints(file: PolicyFile) -> dict[str, str]:
     return {policy.name: fingerprint(policy) for policy in file.policies}
-
-
-def _digest(*texts: str) -> str:
-    return sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def dump_plan(plan: Plan) -> str:
