@@ -130,11 +130,18 @@ class TaskFields(_Place):
     policy: str | None = Field(description="The policy that decided, or could not; null when none did.")
     rule: str | None = Field(description="The key that decided: alive_for, retries_over, where, keep, …")
     reason: str = Field(description="The policy's own words, or why nothing could be decided.")
-    age_s: float | None = Field(description="Seconds. The age that the rule compares.")
+    age_s: float | None = Field(
+        description="Seconds. The age that the rule compares; the task is at least so old."
+    )
     limit_s: float | None = Field(description="Seconds. The limit of that age.")
     over_s: float | None = Field(
         description="Seconds. age_s less limit_s; negative while there is time left."
     )
+    limit_from: Literal["policy", "task", "at_most", "else"] | None = Field(
+        description="Where the limit comes from: the policy, or its `from`, `at_most` or `else`."
+    )
+    retries: int | None = Field(description="The retries that `retries_over` compares.")
+    retries_limit: int | None = Field(description="The limit of these retries.")
     clock: Literal["events", "started_time"] | None = Field(description="Where the age comes from.")
     also: Texts = Field(description="Other policies by which the task is due.")
     new: bool = Field(description="Over its limit by less than two intervals.")

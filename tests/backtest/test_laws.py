@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from fc_reaper.backtest.history import History, as_of
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import by_outcome
-from fc_reaper.evaluator.evaluate import compile_policies, evaluate
-from fc_reaper.evaluator.moments import moments_of
+from fc_reaper.evaluator.evaluate import Changes, compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Moment, Task
 from fc_reaper.policy import PolicyFile
+from fc_reaper.rules.expression import Reading
 from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, policies
 from tests.backtest.naive_replay import NaiveReplay, Past, pasts
 from tests.evaluator.naive import record_of
@@ -32,12 +32,11 @@ ENTRIES = (
     "match: {status: Running, where: payload.order == `2`}, triggers: [timer], keep: {at_most: 2}",
     "match: {alive_for: {from: payload.run, at_most: 30m}}",
     "match: {running_for: 2m, where: 'ages.alive_for > `600`'}",
-    "match: {alive_for: 1m, where: '`599.9995` <= ages.running_for || ages.running_for == `300`'}",
-    "match: {alive_for: 1m, where: 'ages.queued_for >= payload.order && !(ages.alive_for < `1200`)'}",
-    "match: {alive_for: 1m, where: 'ages.running_for > payload.most'}, report: it is slow",
-    "match: {alive_for: 1m, where: 'max([ages.alive_for, `600`]) > `900`'}",
-    "match: {alive_for: 1m}, unless: [{where: 'ages.alive_for != `900` && startedTime > `0`'}], "
-    "budget: 1/run",
+    "match: {alive_for: 1m, where: '`599.9995` <= ages.running_for || ages.running_for < `300`'}",
+    "match: {alive_for: 1m, where: 'ages.queued_for >= `60` && !(ages.alive_for < `1200`)'}",
+    "match: {alive_for: 1m, where: 'ages.running_for > `420` && payload.order > `1`'}, report: it is slow",
+    "match: {alive_for: 1m, where: '!(ages.alive_for <= `900`)'}",
+    "match: {alive_for: 1m}, unless: [{where: 'ages.alive_for > `900` && startedTime > `0`'}], budget: 1/run",
     "match: {status: Running}, keep: {at_most: 1, per: 'ages.running_for > `420`'}",
     "match: {status: [Enqueued, Running, Retrying]}, keep: {at_most: 1}, budget: 1/run",
     "match: {status: [Running, Enqueued]}, keep: {at_most: 2, stop_first: oldest, per: function}, "
@@ -96,14 +95,15 @@ def test_between_two_moments_a_verdict_only_grows_older(
 ) -> None:
     """Whatever an expression does with the ages: a change is foreseen, or any moment may bring one."""
     fitting = [one for one in file.policies if any(target.fits(whole.function) for target in one.targets)]
-    policies, moments = (
+    policies, changes = (
         compile_policies(whole.function, fitting, file.exempt),
-        moments_of(fitting, file.exempt),
+        Changes.of(fitting, file.exempt),
     )
     task, later = as_of(whole, now), now + minutes * MINUTE
-    if task is None or task != as_of(whole, later) or moments.any_time:
+    if task is None or task != as_of(whole, later) or changes.any_time:
         return
-    later = min((later, *(moment - 1 for moment in moments.after(task, now, "unknown"))))
+    reading = Reading(task, Moment.exactly(now), "unknown", read=True)
+    later = min((later, *(now + wait - 1 for wait in changes.after(reading))))
     before, after = (evaluate(task, policies, Moment.exactly(one)) for one in (now, later))
     assert after == before.later(later - now)
 

@@ -91,7 +91,8 @@ def good_lives(draw: st.DrawFn, number: int) -> Task:
         events.append(TaskEvent(moment, step, name))
         moment += length
     events.append(TaskEvent(moment, len(events) + 1, "Succeeded"))
-    return Task(TRANSCODE, f"job-{number}", "Succeeded", f"r-{number}", events=tuple(events))
+    identity = (TRANSCODE, f"job-{number}", "Succeeded", f"r-{number}")
+    return Task(*identity, retries=names.count("Retrying"), events=tuple(events))
 
 
 @st.composite

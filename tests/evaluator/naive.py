@@ -32,9 +32,7 @@ WHERE: dict[str, tuple[tuple[str, ...], Callable[..., bool]]] = {
     "payload.n != `2`": (("n",), lambda n: n != 2),
     "payload.gone == 'x'": (("gone",), lambda gone: gone == "x"),
     "payload.gone != 'x'": (("gone",), lambda gone: gone != "x"),
-    "ages.alive_for > `7200`": (("alive_for",), lambda alive_for: alive_for > 7200),
     "status == 'Running'": (("status",), lambda status: status == "Running"),
-    "payload.order == 'a' || payload.n > `1`": (("order", "n"), lambda order, n: order == "a" or n > 1),
 }
 """What each expression reads, and what it then answers."""
 
@@ -153,12 +151,13 @@ def _places(some: Iterable[Task], policy: Tree, tree: Tree, kinds: dict[Record, 
         exempt, spared = (_spares(where.get(key, []), task) for where, key in
                           ((tree, "exempt"), (policy, "unless")))  # fmt: skip
         matches, group = _matches(policy, task), _group(policy, task)
-        if matches is False or (matches is None and spared):
+        if matches is False:
             continue
-        if None in (matches, spared, exempt) or group is None or not task.events:
+        counts = matches is True and group is not None and _bounds("alive_for", task)[1] is not None
+        if spared is not True and (None in (matches, spared, exempt) or not counts):
             kinds[record_of(task)] = kinds[record_of(task)].replace("kept", "unknown")
-            continue
-        yield _Place(not exempt and not spared, str(task.function), group, task)
+        if counts and group is not None:
+            yield _Place(exempt is False and spared is False, str(task.function), group, task)
 
 
 def _too_many(policy: Tree, places: Iterable[_Place], theirs: set[Key]) -> list[tuple[Any, Task]]:
@@ -210,26 +209,53 @@ def _part_holds(key: str, value: Any, task: Task) -> bool | None:
         return any(
             fnmatchcase(task.invocation_id, one) for one in ([value] if isinstance(value, str) else value)
         )
-    if key == "status":
-        return task.status in value
     if key == "target":
         return fnmatchcase(str(task.function), value)
+    if task.inconsistency is not None:
+        return None
+    if key == "status":
+        return task.status in value
     if key == "retries_over":
-        return task.status in ALIVE and task.retries is not None and task.retries > value
+        return task.status in ALIVE and (None if task.retries is None else task.retries > value)
     if key == "where":
-        facts, answer = WHERE[value]
-        known = _facts(task)
-        return answer(*(known[fact] for fact in facts)) if all(fact in known for fact in facts) else None
+        return _asked(value, task)
     if task.status not in RUNS_IN[key]:
         return False
-    age, limit = _age(key, task), _limit(value, task)
-    return None if age is None or limit is None else age > limit
+    return _over(key, task, _limit(value, task))
 
 
-def _age(clock: str, task: Task) -> int | None:
-    """In milliseconds. The worlds date every change of status, or none."""
+def _asked(expression: str, task: Task) -> bool | None:
+    if " || " in expression:
+        one, other = (_asked(side, task) for side in expression.split(" || "))
+        return True if True in (one, other) else None if None in (one, other) else False
+    if expression.startswith("ages.alive_for > "):
+        seconds = int(expression.split("`")[1])
+        return _over("alive_for", task, seconds * 1000) if task.status in ALIVE else None
+    facts, answer = WHERE[expression]
+    known = _facts(task)
+    return answer(*(known[fact] for fact in facts)) if all(fact in known for fact in facts) else None
+
+
+def _over(clock: str, task: Task, limit: int | None) -> bool | None:
+    least, most = _bounds(clock, task)
+    if limit is None or (least is None and most is None):
+        return None
+    if least is not None and least > limit:
+        return True
+    return False if most is not None and most <= limit else None
+
+
+def _bounds(clock: str, task: Task) -> tuple[int | None, int | None]:
+    """In milliseconds, at least and at most. The worlds date every change of status, or none."""
     begun = [event.at for event in task.events if event.status == BEGINS_WITH[clock]]
-    return NOON - begun[-1] if begun else None
+    if not begun:
+        return None, None
+    statuses = [event.status for event in task.events]
+    restarts = max(statuses.count("Retrying"), statuses.count("Running") - 1)
+    complete = task.retries is not None and restarts >= task.retries
+    if clock == "alive_for":
+        return NOON - begun[0], NOON - begun[0] if complete else None
+    return NOON - begun[-1] if complete else None, NOON - begun[-1]
 
 
 def _limit(limit: Any, task: Task) -> int | None:
@@ -243,17 +269,15 @@ def _limit(limit: Any, task: Task) -> int | None:
 
 def _facts(task: Task) -> dict[str, Any]:
     """All that an expression may read; what is not here nobody knows."""
-    alive_for = _age("alive_for", task) if task.status in ALIVE else None
     function, qualifier = (task.function.service, task.function.name), task.function.qualifier
     facts = {"status": task.status, "function": function, "qualifier": qualifier}
-    facts |= json.loads((task.record or {})["invocationPayload"])
-    return facts if alive_for is None else {**facts, "alive_for": alive_for / 1000}
+    return {**facts, **json.loads((task.record or {})["invocationPayload"])}
 
 
 def _overdue(task: Task, policy: Tree) -> Any:
     """Most overdue first, then oldest, then by name."""
     ((clock, limit),) = ((key, value) for key, value in policy["match"].items() if key in RUNS_IN)
-    age = _age(clock, task) or 0
+    age = _bounds(clock, task)[0] or 0
     return (_limit(limit, task) or 0) - age, -age, str(task.function), task.invocation_id
 
 

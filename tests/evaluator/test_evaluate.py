@@ -97,7 +97,6 @@ def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
         pytest.param(
             running_for("9h", inconsistency="another function"), "another function", id="inconsistent record"
         ),
-        pytest.param(a_task("Running", ("Running", "9h")), "alive_for", id="never enqueued"),
         pytest.param(
             a_task("Running", ("Enqueued", "9h"), ("Succeeded", "8h"), ("Running", "7h")),
             "contradicts",
@@ -129,12 +128,12 @@ def test_an_event_without_a_date_leaves_open_what_came_last(match: str, task: Ta
     assert evaluate(task, compiled(a_policy(match)), AT_NOON).kind is Kind.UNKNOWN
 
 
-def test_a_task_that_was_enqueued_lately_is_kept_though_a_date_lies_ahead() -> None:
-    """Nothing of it can be older than its first event: no need to call it unknown."""
+def test_a_date_that_lies_ahead_leaves_everything_unknown() -> None:
+    """Even where nothing of the task can be older than its first event."""
     task = a_task("Running", ("Enqueued", "1m"))._replace(
         events=(TaskEvent(ago("1m"), 1, "Enqueued"), TaskEvent(NOON + 5_000, 2, "Running"))
     )
-    assert evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON).kind is Kind.KEPT
+    assert evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON).kind is Kind.UNKNOWN
 
 
 def test_a_finished_record_about_something_else_proves_nothing() -> None:
@@ -190,11 +189,13 @@ def test_started_time_tells_of_waiting_only_where_it_means_enqueueing(meaning: s
     assert evaluate(task, compiled(a_policy("{queued_for: 2h}"), started_time=meaning), AT_NOON).kind is kind
 
 
-def test_a_listed_record_without_events_is_read_before_it_is_evaluated() -> None:
-    """What the list leaves out may stand in the record itself, so nobody is stopped by the list."""
+def test_a_listed_record_without_events_is_read_where_it_does_not_decide() -> None:
+    """What the list leaves out may stand in the record itself."""
     task = a_task("Running", started_at=ago("9h"))
-    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), AT_NOON, read=False)
+    verdict = evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON, read=False)
     assert (verdict.kind, verdict.unread) == (Kind.UNKNOWN, True)
+    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), AT_NOON, read=False)
+    assert (verdict.kind, verdict.unread) == (Kind.DUE, False)
 
 
 def test_what_started_within_the_limit_needs_no_reading() -> None:
@@ -216,7 +217,7 @@ def test_exempt_is_above_every_policy(exempt: str) -> None:
 def test_what_may_be_exempt_is_kept() -> None:
     """An exemption that cannot be decided is no leave to stop."""
     task = running_for("9h", retries=None)
-    verdict = evaluate(task, compiled(a_policy(exempt="[{retries_over: 5}]")), AT_NOON)
+    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}", exempt="[{retries_over: 5}]")), AT_NOON)
     assert verdict.kind is Kind.UNKNOWN
     assert "exempt" in verdict.reason
 
@@ -229,7 +230,7 @@ def test_unless_spares() -> None:
 
 def test_what_may_be_spared_is_kept() -> None:
     """An `unless` that cannot be decided makes the policy unknown."""
-    file = a_policy(unless="[{retries_over: 5}]")
+    file = a_policy("{alive_for: 2h}", unless="[{retries_over: 5}]")
     assert evaluate(running_for("9h", retries=None), compiled(file), AT_NOON).kind is Kind.UNKNOWN
 
 

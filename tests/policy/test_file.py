@@ -178,9 +178,10 @@ def test_an_empty_list_of_exemptions_spares_nothing(written: str) -> None:
     ],
 )
 def test_a_target_without_a_qualifier_means_latest(written: str, meant: Target) -> None:
-    """In `targets` and in a matcher alike; all qualifiers must be asked for."""
+    """In `targets`, where all qualifiers must be asked for; in an exemption it means them all."""
     assert policy(targets=f"[{written}]").targets == (meant,)
-    assert stated(spared(f"[{{target: {written}}}]")[0]) == {"target": (meant,)}
+    wide = meant if "@" in written else meant._replace(qualifier="*")
+    assert stated(spared(f"[{{target: {written}}}]")[0]) == {"target": (wide,)}
 
 
 @pytest.mark.parametrize(

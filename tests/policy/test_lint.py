@@ -86,9 +86,9 @@ ODD: list[tuple[dict[str, str], str, str]] = [
         "waits-on-purpose",
         f"{MATCH}.queued_for.else",
     ),
-    ({"unless": "[{target: media/transcode}]"}, "spares-nothing", f"{UNLESS}.target"),
+    ({"unless": "[{target: media/transcode@test}]"}, "spares-nothing", f"{UNLESS}.target"),
     ({"unless": "[{target: 'media/a*@*'}]"}, "spares-nothing", f"{UNLESS}.target"),
-    ({"top": "exempt: [{target: media/transcode}]"}, "spares-nothing", "exempt[0].target"),
+    ({"top": "exempt: [{target: media/transcode@test}]"}, "spares-nothing", "exempt[0].target"),
     ({"match": "{queued_for: 1h, status: Dequeued}"}, "never-listed", f"{MATCH}.status"),
     (
         {"match": "{status: Dequeued}", "keep": "{at_most: 3}", "targets": "[resize, media/transcode]"},

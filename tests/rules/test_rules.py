@@ -12,8 +12,10 @@ from fc_reaper.models import Function, Task
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import fingerprint
+from fc_reaper.rules.expression import Reading
 from fc_reaper.rules.fields import InvocationId
-from fc_reaper.rules.rules import RULES, Reading, Rule, RuleResult, register
+from fc_reaper.rules.result import RuleResult, Truth
+from fc_reaper.rules.rules import RULES, Rule, register
 from tests.builders import AT_NOON
 from tests.emulator_server import running_emulator
 from tests.policy.builders import a_file, issue, loaded, policy
@@ -30,7 +32,7 @@ class IdEndsWith(Rule):
     is_limit = True
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        return RuleResult(task.invocation_id.endswith(self.wanted), self.key)
+        return RuleResult(Truth(task.invocation_id.endswith(self.wanted)), self.key)
 
 
 @pytest.fixture

@@ -53,9 +53,8 @@ def an_account(seed: int) -> dict[str, Any]:
         status = dice.choice(["Running"] * 4 + ["Enqueued", "Enqueued", "Retrying", "Stopping", "Succeeded"])
         alive = dice.choice([0.2, 1.0, 2.7, 4.0, 5.2, 7.0, 20.0])
         ran = min(alive, dice.choice([0.1, 1.0, 2.7, 7.0]))
-        entry = seeded(
-            f"{name}-{number}", status, enqueued=f"-{int(alive * 3600)}s", retries=dice.choice([0, 0, 0, 2])
-        )
+        retries = dice.choice([0, 0, 0, 2]) if status != "Enqueued" else 0
+        entry = seeded(f"{name}-{number}", status, enqueued=f"-{int(alive * 3600)}s", retries=retries)
         if status != "Enqueued":
             entry["started"] = f"-{int(ran * 3600)}s"
         if number % 4 == 0:

@@ -174,7 +174,7 @@ def test_a_role_that_may_list_but_not_read_is_not_silent() -> None:
     """Where a list shows no events every task must be read; if none can be, somebody must know."""
     with running_emulator("--events", "get", seed=PAIR) as cloud:
         cloud.faults([get_fault(status=403, code="AccessDenied")])
-        reaped = reap(cloud.endpoint, policy(match="{alive_for: 2h}"))
+        reaped = reap(cloud.endpoint, policy(match="{running_for: 2h}"))
         assert reaped.finished.exit is Exit.ATTENTION
         assert reaped.logged("unknown")[0]["error_code"] == "AccessDenied"
         assert "media/transcode@prod" in reaped.finished.result.errors[0]

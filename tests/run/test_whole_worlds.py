@@ -87,6 +87,7 @@ def _entry(task: Task) -> dict[str, Any]:
     }
     if task.status in ("Stopped", "Succeeded"):
         return {**entry, "started": _ago(first), "ends": _ago(last)}
+    entry["events"] = [{"status": event.status, "timestamp": _ago(event.at)} for event in task.events]
     return entry if task.status == "Enqueued" else {**entry, "started": _ago(last)}
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_se
 
 from fc_reaper.evaluator.verdict import Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent, iso
-from fc_reaper.rules.ages import CLOCKS, age, inconsistency
+from fc_reaper.rules.ages import CLOCKS, bounds, flaw
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -149,11 +149,11 @@ def _with_end(task: Task) -> tuple[Task, str | None]:
     if latest.status != task.status:
         return task, f"status {task.status or 'none'} contradicts its latest event {latest.status or 'none'}"
     if task.status not in FINISHED:
-        return task, inconsistency(task)
+        return task, flaw(task, latest.at)
     # As it was before its end, which is when it is evaluated.
     events = task.events[:-1]
     status = events[-1].status if events else ""
-    return task, inconsistency(task._replace(events=events, status=status, started_at=None))
+    return task, flaw(task._replace(events=events, status=status, started_at=None), latest.at)
 
 
 def outcome_of(task: Task) -> Outcome:
@@ -211,7 +211,8 @@ def _stages(task: Task, end: Millis) -> Iterator[tuple[Task, Millis]]:
     for number, event in enumerate(task.events, 1):
         if event.status not in FINISHED:
             until = task.events[number].at if number < len(task.events) else max(event.at, end)
-            yield task._replace(status=event.status, events=task.events[:number]), until
+            events = task.events[:number]
+            yield task._replace(status=event.status, events=events, retries=_retries(events)), until
 
 
 def running(task: Task, begin: Millis, end: Millis) -> Millis:
@@ -229,6 +230,10 @@ def longest(task: Task, clock: str, end: Millis) -> Millis | None:
     An unfinished task lives until *end*. At the very end of a stage the task has its next status, so a rule
     sees a millisecond less.
     """
-    stages = _stages(task, end)
-    ages = (age(clock, stage, until, "unknown") for stage, until in stages if stage.status in CLOCKS[clock])
-    return max((known.ms for known in ages if known is not None), default=None)
+    lengths = (
+        until - began
+        for stage, until in _stages(task, end)
+        if stage.status in CLOCKS[clock]
+        and (began := bounds(clock, stage, until, "unknown").latest) is not None
+    )
+    return max(lengths, default=None)

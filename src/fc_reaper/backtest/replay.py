@@ -24,13 +24,13 @@ from operator import itemgetter
 from fc_reaper.backtest.history import History, as_of, outcome_of, running
 from fc_reaper.backtest.stats import Found, PolicyReplay, Replay, Stop
 from fc_reaper.evaluator.concurrency import key_of
-from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, evaluate
-from fc_reaper.evaluator.moments import Moments, moments_of
+from fc_reaper.evaluator.evaluate import Changes, FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.expression import Reading
 
 _NO_TASK = -1
 """In the agenda: at that tick the same tasks are due, and the run selects among them again."""
@@ -104,7 +104,7 @@ class _Replaying:
             for begin, end in _times_stopped(task)
         )
 
-    def _compile(self, function: Function) -> tuple[FunctionPolicies, Moments]:
+    def _compile(self, function: Function) -> tuple[FunctionPolicies, Changes]:
         policies = [policy for policy in self._policies if function in self._functions[policy.name]]
         compiled = compile_policies(
             function,
@@ -113,7 +113,7 @@ class _Replaying:
             started_time=self._options.started_time,
             own_function=self._options.own_function(function),
         )
-        return compiled, moments_of(policies, self._file.exempt)
+        return compiled, Changes.of(policies, self._file.exempt)
 
     def run(self, step: Callable[[int], None]) -> Replay:
         """Run at every tick at which something may happen."""
@@ -154,7 +154,7 @@ class _Replaying:
         task = as_of(self._tasks[number], now)
         if task is None or task.status in FINISHED:
             return changed
-        policies, moments = self._compiled[task.function]
+        policies, changes = self._compiled[task.function]
         one = Evaluation(task, evaluate(task, policies, Moment.exactly(now)), now)
         self._numbers[task.function, task.invocation_id] = number
         if one.verdict.members or one.verdict.kind is Kind.DUE:
@@ -164,16 +164,17 @@ class _Replaying:
         if one.verdict.kind is Kind.UNKNOWN:
             for name in _undecided(one, policies):
                 self._results[name].reasons.setdefault(number, one.verdict.reason)
-        self._schedule(number, self._next_change(self._tasks[number], task, moments, now))
+        self._schedule(number, self._next_change(self._tasks[number], task, changes, now))
         return changed
 
-    def _next_change(self, whole: Task, task: Task, moments: Moments, now: Millis) -> Millis:
+    def _next_change(self, whole: Task, task: Task, changes: Changes, now: Millis) -> Millis:
         """The first moment at which the verdict may be another one."""
-        if moments.any_time:
+        if changes.any_time:
             return now + 1
-        changes = [*moments.after(task, now, self._options.started_time), whole.started_at or 0]
-        changes += (event.at for event in whole.events)
-        return min((change for change in changes if change > now), default=self._ticks.stop)
+        reading = Reading(task, Moment.exactly(now), self._options.started_time, read=True)
+        moments = [now + wait for wait in changes.after(reading)]
+        moments += (at for at in (whole.started_at or 0, *(event.at for event in whole.events)) if at > now)
+        return min(moments, default=self._ticks.stop)
 
     def _select(self, now: Millis) -> None:
         """Stop and report what a run at *now* does."""

@@ -186,7 +186,7 @@ def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payloa
         if policy.only_named:
             brings = "the task that is read brings its own"
         yield f"`{reading}` reads the payload, up to 128 KB: {brings}. Nothing of it is logged."
-    if not policy.only_named and any(one.needs_ages for one in expressions):
+    if not policy.only_named and any(one.ages for one in expressions):
         yield f"{AGES} needs dated events: a listed task without them is read by itself, one call each."
     if policy.keep is not None and policy.stops:
         calls = counted(policy.keep.at_most, "call")

@@ -248,8 +248,8 @@ def _rows(explained: Explanation) -> Iterator[_Row]:
     if not task.events:
         started = "never" if task.started_at is None else _ago(now - task.started_at)
         yield "", "no dated events; startedTime", started
-    if explained.inconsistency is not None:
-        yield "", explained.inconsistency, _UNKNOWN
+    if explained.task.inconsistency is not None:
+        yield "", explained.task.inconsistency, _UNKNOWN
     for matcher in explained.exempt:
         yield from _matcher_rows("exempt", matcher, f"  {source}:{matcher.line}")
     if not explained.exempt:

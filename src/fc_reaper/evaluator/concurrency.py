@@ -6,15 +6,15 @@ A task counts for a policy when it is alive, matches, and its first enqueueing a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 from fc_reaper.evaluator.verdict import KEEP, Kind, Member, Verdict
 from fc_reaper.models import Function, Millis, Task
-from fc_reaper.policy import Keep, Policy
-from fc_reaper.rules.expression import Expression, Undecided, ask
-from fc_reaper.rules.rules import Reading, RuleResult, answer
+from fc_reaper.policy import Policy
+from fc_reaper.rules.expression import Expression, Reading, Undecided, ask
+from fc_reaper.rules.result import UNKNOWN, RuleResult
 
 MOST = 50_000
 """The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
@@ -36,65 +36,49 @@ def _service_and_name(function: Function) -> tuple[str, str]:
     return service, name
 
 
-def member_of(policy: Policy, task: Task, reading: Reading) -> Member | RuleResult:
+def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
     """The place of a task that matches *policy* in its group; unknown without first enqueueing or group."""
     assert policy.keep is not None
-    since = _first_enqueued(task, reading)
-    if isinstance(since, RuleResult):
-        return since
-    group = _group(policy.keep, task, reading)
-    if isinstance(group, RuleResult):
-        return group._replace(rule=KEEP)
-    clock = "events" if task.events else "started_time"
-    return Member(
-        policy.name, group, since, reading.moment.earliest - since, clock, selectable=True, in_scope=True
-    )
+    task, per = reading.task, policy.keep.per
+    since, latest, source = reading.bounds("alive_for")
+    if since is None or since != latest:
+        unread = not task.events and not reading.read
+        why = "its events were not listed" if unread else "its record does not fix its first enqueueing"
+        return RuleResult(UNKNOWN, KEEP, why=why, unread=unread)
+    group: Any = per and [*_service_and_name(task.function)]
+    if per == "qualifier":
+        group.append(task.function.qualifier)
+    if isinstance(per, Expression):
+        try:
+            group = _group_key(ask(per, reading, object))
+        except Undecided as undecided:
+            return undecided.result("per")._replace(rule=KEEP)
+    digest = sha256(json.dumps(group, sort_keys=True).encode()).hexdigest()
+    age = max(0, reading.moment.earliest - since)
+    return Member(policy.name, digest, since, age, source or "", selectable=True, in_scope=True)
 
 
-def _first_enqueued(task: Task, reading: Reading) -> Millis | RuleResult:
-    """When the task was first enqueued, by evidence that fixes it."""
-    if task.events:
-        first = task.events[0]
-        if first.status == "Enqueued" and not task.undated and first.at <= reading.moment.earliest:
-            return first.at
-    elif (
-        reading.started_time == "enqueue"
-        and task.started_at is not None
-        and 0 < task.started_at <= reading.moment.earliest
-    ):
-        return task.started_at
-    elif not reading.read:
-        return RuleResult(None, KEEP, why="its events were not listed", unread=True)
-    return RuleResult(None, KEEP, why="nothing dated tells when it was first enqueued")
+def _group_key(value: Any) -> Any:
+    """*value* as what makes a group, where 1.0 is 1: JSON has one kind of number.
 
-
-def _group(keep: Keep, task: Task, reading: Reading) -> str | RuleResult:
-    if keep.per is None:
-        return ""
-    if isinstance(keep.per, Expression):
-        return answer("per", keep.per, task, reading, _group_by)
-    qualifier = [task.function.qualifier] if keep.per == "qualifier" else []
-    return _digest([*_service_and_name(task.function), *qualifier])
-
-
-def _group_by(per: Expression, record: Mapping[str, Any]) -> str:
-    try:
-        return _digest(_canonical(ask(per, record)))
-    except (TypeError, ValueError) as error:
-        raise Undecided(f"its answer cannot be compared: {type(error).__name__}") from None
-
-
-def _digest(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    """*value*, where 1.0 is 1: JSON has one kind of number."""
+    Raises:
+        Undecided: it is empty or blank, or something in it is: strangers never share a group.
+    """
+    if isinstance(value, str):
+        empty = not any(letter.isprintable() and not letter.isspace() for letter in value)
+    else:
+        empty = value is None or value in ([], {})
+    if empty:
+        raise Undecided("it answers nothing, or something that holds nothing")
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    return {name: _canonical(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return [_group_key(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _group_key(item) for name, item in value.items()}
+    if not isinstance(value, (str, int, float)):
+        raise Undecided("it answers what is no JSON")
+    return value
 
 
 class ConcurrencyGroups:

@@ -7,24 +7,26 @@ concurrency group, and `select` decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.models import ALIVE, FINISHED, UNFINISHED, Function, Millis, Moment, Task
+from fc_reaper.models import ALIVE, FINISHED, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
-from fc_reaper.rules.ages import StartedTime, inconsistency, is_exact
-from fc_reaper.rules.expression import Subject
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.expression import Reading
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, RuleResult, Truth
 from fc_reaper.rules.rules import (
     RULES,
+    Clock,
     PushDown,
-    Reading,
     Rule,
-    RuleResult,
     StatusRule,
     StoppingFor,
     TargetRule,
+    carried_limit,
 )
 
 
@@ -73,7 +75,6 @@ class FunctionPolicies(NamedTuple):
     withholding: tuple[CompiledPolicy, ...] = ()
     started_time: StartedTime = "unknown"
     own_function: bool = False
-    has_expressions: bool = False
     exempt_needs_payload: bool = False
 
     @property
@@ -82,20 +83,26 @@ class FunctionPolicies(NamedTuple):
         return (*self.policies, *self.keeps)
 
 
-class PolicyResult(NamedTuple):
-    """Whether one policy holds for a task (None: unknown), and by which rule.
-
-    `spared_by` is the `unless` that spares the task or may spare it.
-    """
-
-    policy: Policy
-    holds: bool | None
-    result: RuleResult
-    spared_by: CompiledMatcher | None = None
-
-
 Exemption = tuple[CompiledMatcher, RuleResult]
 """A matcher of `exempt` or `unless` that holds for a task, or whose result is unknown."""
+
+
+class PolicyResult(NamedTuple):
+    """Whether one policy holds for a task: what its `match` comes to, and what spares the task or may."""
+
+    policy: Policy
+    holds: Truth
+    match: RuleResult
+    unless: Exemption | None = None
+
+    @property
+    def undecided(self) -> RuleResult:
+        """Of an unknown result, what makes it so; unread if reading the task may let the policy hold."""
+        if self.unless is None:
+            return self.match
+        spared = self.unless[1]
+        unread = spared.unread and (self.match.holds is TRUE or self.match.unread)
+        return spared._replace(why=f"cannot tell whether it is spared: {spared.why}", unread=unread)
 
 
 def compile_policies(
@@ -125,8 +132,6 @@ def compile_policies(
         ),
         started_time=started_time,
         own_function=own_function,
-        has_expressions=any(matcher.expressions for matcher in exempt)
-        or any(one.policy.expressions for one in compiled),
         exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
     )
 
@@ -162,31 +167,46 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
     """
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
-    subject = Subject(task, moment, policies.started_time) if policies.has_expressions else None
-    reading = Reading(moment, policies.started_time, read, subject)
+    reading = Reading(task, moment, policies.started_time, read=read)
     exemption = None if policies.own_function else _first_exemption(policies.exempt, task, reading)
-    verdict = _without_groups(task, policies, reading, exemption)
-    counts = policies.keeps and task.status in ALIVE and inconsistency(task) is None
+    if policies.own_function:
+        verdict = Verdict(Kind.EXEMPT, "the reaper never stops itself", rule="exempt")
+    elif exemption is not None and exemption[1].holds is TRUE:
+        verdict = Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=exemption[0].line)
+    elif reading.flaw is not None:
+        verdict = Verdict(Kind.UNKNOWN, reading.flaw, rule="status")
+    else:
+        verdict = _strongest([evaluate_policy(one, task, reading) for one in policies.policies])
+        if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
+            verdict = _perhaps_exempt(exemption)
+    counts = policies.keeps and task.status in ALIVE and reading.flaw is None
     if not counts or verdict.kind is Kind.DUE:
         return verdict
     return _with_members(verdict, task, policies, reading, exemption)
 
 
 def evaluate_matcher(matcher: CompiledMatcher, task: Task, reading: Reading) -> RuleResult:
-    """Evaluate every rule of *matcher*: one that does not hold settles it, else one unknown is an unknown."""
-    if matcher.statuses is not None and task.status not in matcher.statuses:
-        return RuleResult(False, "status")
+    """Evaluate the rules of *matcher*, joined by and. A flaw of the record leaves unknown what reads it."""
+    holds, rules = TRUE, matcher.rules
     binding: RuleResult | None = None
     unknown: RuleResult | None = None
-    for rule in matcher.rules:
+    if reading.flaw is not None:
+        rules = tuple(rule for rule in rules if rule.by_name)
+        if matcher.statuses is not None or len(rules) < len(matcher.rules):
+            holds, unknown = UNKNOWN, RuleResult(UNKNOWN, "status", why=reading.flaw)
+    elif matcher.statuses is not None and task.status not in matcher.statuses:
+        return RuleResult(FALSE, "status")
+    for rule in rules:
         result = rule.evaluate(task, reading)
-        if result.holds is False:
+        holds &= result.holds
+        if holds is FALSE:
             return result
-        if result.holds is None:
-            unknown = result
+        if result.holds is not TRUE:
+            # If reading the task may settle one of them, it may settle the matcher.
+            unknown = result if unknown is None or result.unread else unknown
         elif not rule.selects and (binding is None or _binds(result, binding)):
             binding = result
-    return unknown or binding or RuleResult(True, matcher.rule)
+    return unknown or binding or RuleResult(TRUE, matcher.rule)
 
 
 def _binds(result: RuleResult, binding: RuleResult) -> bool:
@@ -196,85 +216,53 @@ def _binds(result: RuleResult, binding: RuleResult) -> bool:
 
 def evaluate_policy(compiled: CompiledPolicy, task: Task, reading: Reading) -> PolicyResult:
     """Evaluate one policy for one task; `unless` only where `match` is not false."""
-    policy, result = compiled.policy, evaluate_matcher(compiled.match, task, reading)
-    if result.holds is False:
-        return PolicyResult(policy, False, result)
-    exemption = _first_exemption(compiled.unless, task, reading)
-    if exemption is None:
-        return PolicyResult(policy, result.holds, result)
-    matcher, spared = exemption
-    if spared.holds:
-        return PolicyResult(policy, False, result, spared_by=matcher)
-    why = f"cannot tell whether it is spared: {spared.why}"
-    return PolicyResult(policy, None, spared._replace(why=why), spared_by=matcher)
+    match = evaluate_matcher(compiled.match, task, reading)
+    unless = None if match.holds is FALSE else _first_exemption(compiled.unless, task, reading)
+    holds = match.holds if unless is None else match.holds & ~unless[1].holds
+    return PolicyResult(compiled.policy, holds, match, unless)
 
 
-def membership(compiled: CompiledPolicy, task: Task, reading: Reading) -> Member | RuleResult:
+def membership(found: PolicyResult, compiled: CompiledPolicy, reading: Reading) -> Member | RuleResult:
     """The task's place in the groups of a `keep` policy; the deciding result where it has none.
 
-    A task that `unless` spares has a place and is never selected. `exempt` is not considered here.
+    A task that `unless` spares, or may spare, has a place and is never selected, as are those of `exempt`,
+    which is not considered here. Of a spared task without a place nothing is unknown.
     """
-    found = evaluate_policy(compiled, task, reading)
-    spared = found.spared_by is not None and found.holds is False
-    if not found.holds and not spared:
-        return found.result
-    if found.result.holds is None:
-        return RuleResult(False, "unless", unread=found.result.unread) if spared else found.result
-    member = member_of(compiled.policy, task, reading)
-    if isinstance(member, RuleResult):
-        return member
-    return member._replace(selectable=not spared, in_scope=compiled.in_scope)
+    place = found.match if found.match.holds is not TRUE else member_of(found.policy, reading)
+    if isinstance(place, Member):
+        return place._replace(selectable=found.holds is TRUE, in_scope=compiled.in_scope)
+    return place._replace(holds=FALSE) if found.holds is FALSE else place
 
 
 def stopping_too_long(task: Task, limit: Millis, moment: Moment, *, read: bool = True) -> RuleResult:
     """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
-    if inconsistency(task) is not None:
-        return RuleResult(None, StoppingFor.key, why="its record contradicts itself")
-    return StoppingFor(limit).evaluate(task, Reading(moment, "unknown", read))
-
-
-def _without_groups(
-    task: Task, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
-) -> Verdict:
-    """The verdict as far as it does not depend on other tasks."""
-    if policies.own_function:
-        return Verdict(Kind.EXEMPT, "the reaper never stops itself", rule="exempt")
-    if exemption is not None and exemption[1].holds:
-        return Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=exemption[0].line)
-    why = inconsistency(task)
-    if task.status not in UNFINISHED and task.inconsistency is None:
-        why = f"the status {task.status!r} is unknown"
-    if why is not None:
-        return Verdict(Kind.UNKNOWN, why, rule="status")
-    results = [evaluate_policy(one, task, reading) for one in policies.policies]
-    verdict = _strongest(results)
-    if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
-        return _perhaps_exempt(exemption)
-    if any(one.result.unread for one in results):
-        # A weaker policy may hold already, yet reading the task may let a stronger one hold.
-        return verdict._replace(unread=True)
-    return verdict
+    matcher = CompiledMatcher(0, None, (StoppingFor(limit),), StoppingFor.key)
+    return evaluate_matcher(matcher, task, Reading(task, moment, "unknown", read=read))
 
 
 def _with_members(
     verdict: Verdict, task: Task, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
 ) -> Verdict:
     """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
-    if any(evaluate_policy(one, task, reading).holds for one in policies.withholding):
+    if any(evaluate_policy(one, task, reading).holds is TRUE for one in policies.withholding):
         return verdict
-    exempt = verdict.kind is Kind.EXEMPT
+    spared = verdict.kind is Kind.EXEMPT or exemption is not None
     members: list[Member] = []
     for compiled in policies.keeps:
-        member = membership(compiled, task, reading)
-        if isinstance(member, RuleResult):
-            if member.unread:
-                verdict = verdict._replace(unread=True)
-            if member.holds is None and verdict.kind is Kind.KEPT:
-                verdict = _by(member, Kind.UNKNOWN, member.why, compiled.policy)
-        elif exemption is not None and not exemption[1].holds:
-            return verdict if exempt else _perhaps_exempt(exemption)
+        found = evaluate_policy(compiled, task, reading)
+        place, unclear = membership(found, compiled, reading), None
+        if isinstance(place, RuleResult):
+            unclear = _by(place, Kind.UNKNOWN, place.why, found.policy)
         else:
-            members.append(member._replace(selectable=False) if exempt else member)
+            members.append(place._replace(selectable=place.selectable and not spared))
+            if found.holds is UNKNOWN:
+                unclear = _by(found.undecided, Kind.UNKNOWN, found.undecided.why, found.policy)
+            elif exemption is not None and found.holds is TRUE:
+                unclear = _perhaps_exempt(exemption)
+        if unclear is not None:
+            unread = verdict.unread or unclear.unread
+            settled = verdict.kind is not Kind.KEPT or found.holds is FALSE
+            verdict = (verdict if settled else unclear)._replace(unread=unread)
     return verdict._replace(members=tuple(members))
 
 
@@ -282,41 +270,44 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, reading: R
     """The first matcher that holds, else the first whose result is unknown; None where all are false."""
     perhaps = None
     for matcher in matchers:
-        result = _exact(evaluate_matcher(matcher, task, reading), reading)
-        if result.holds:
+        result = evaluate_matcher(matcher, task, reading)
+        if result.holds is TRUE:
             return matcher, result
-        if result.holds is None and perhaps is None:
+        if result.holds is UNKNOWN and perhaps is None:
             perhaps = matcher, result
     return perhaps
 
 
-def _exact(result: RuleResult, reading: Reading) -> RuleResult:
-    """*result*, unknown where it is false by an age that may be too young: that rules out no exemption."""
-    if result.holds is not False or result.clock is None or result.rule is None:
-        return result
-    if is_exact(result.rule, result.clock, reading.started_time):
-        return result
-    return result._replace(holds=None, why="its first enqueueing is not dated", unread=not reading.read)
-
-
 def _strongest(results: Sequence[PolicyResult]) -> Verdict:
-    """The first stop that holds, else the first report, else the first unknown, else why it is kept."""
-    holding = [one for one in results if one.holds]
+    """The first stop that holds, else the first report, else the first unknown, else why it is kept.
+
+    Unread where reading the task may let a stronger policy hold.
+    """
+    holding = [one for one in results if one.holds is TRUE]
+    unknown = [one for one in results if one.holds is UNKNOWN]
     if holding:
-        best = min(holding, key=lambda one: not one.policy.stops)
+        best = min(holding, key=_strength)
         kind = Kind.DUE if best.policy.stops else Kind.REPORTED
         also = tuple(one.policy.name for one in holding if one is not best)
-        return _by(best.result, kind, best.policy.reason, best.policy, also)
-    for policy, holds, result, _ in results:
-        if holds is None:
-            return _by(result, Kind.UNKNOWN, result.why, policy)
-    for policy, _, _, spared_by in results:
-        if spared_by is not None:
-            return Verdict(Kind.KEPT, "spared by unless", policy.name, "unless", line=spared_by.line)
-    for policy, _, result, _ in results:
-        if result.rule in RULES and RULES[result.rule].is_limit:
-            return _by(result, Kind.KEPT, "within its limit", policy)
+        unread = any(_strength(one) < _strength(best) and one.undecided.unread for one in unknown)
+        verdict = _by(best.match, kind, best.policy.reason, best.policy)
+        return verdict._replace(also=also, unread=unread)
+    if unknown:
+        result = unknown[0].undecided
+        verdict = _by(result, Kind.UNKNOWN, result.why, unknown[0].policy)
+        return verdict._replace(unread=any(one.undecided.unread for one in unknown))
+    for one in results:
+        if one.unless is not None:
+            return Verdict(Kind.KEPT, "spared by unless", one.policy.name, "unless", line=one.unless[0].line)
+    for one in results:
+        if one.match.rule in RULES and RULES[one.match.rule].is_limit:
+            return _by(one.match, Kind.KEPT, "within its limit", one.policy)
     return Verdict(Kind.KEPT, "no policy matches it", rule="status")
+
+
+def _strength(one: PolicyResult) -> tuple[bool, int]:
+    """The least is the strongest: stop before report, then the order of the file."""
+    return not one.policy.stops, one.policy.index
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:
@@ -325,11 +316,48 @@ def _perhaps_exempt(exemption: Exemption) -> Verdict:
     return verdict._replace(line=matcher.line)
 
 
-def _by(
-    result: RuleResult, kind: Kind, reason: str, policy: Policy | None, also: tuple[str, ...] = ()
-) -> Verdict:
+def _by(result: RuleResult, kind: Kind, reason: str, policy: Policy | None) -> Verdict:
     """The verdict that *result* leads to."""
-    _, rule, age, limit, clock, _, unread = result
     name, line = (None, None) if policy is None else (policy.name, policy.line)
+    _, rule, age, limit, clock, _, unread, limit_from, retries, retries_limit = result
     unread = unread and kind is Kind.UNKNOWN
-    return Verdict(kind, reason, name, rule, age, limit, clock, also, line, unread)
+    return Verdict(
+        kind, reason, name, rule, age, limit, clock, (), line, unread, (), limit_from, retries, retries_limit
+    )
+
+
+class Changes(NamedTuple):
+    """What the verdicts of policies depend on as time goes on.
+
+    `limits` are the lengths, by clock, beyond which a result may change; a task may carry its own. `any_time`
+    says that a rule uses the time in another way, so that any moment may count.
+    """
+
+    limits: tuple[tuple[str, Millis | CarriedLimit], ...]
+    any_time: bool
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Changes:
+        """All that may change a verdict by *policies* and *exempt*."""
+        policies, exempt = tuple(policies), tuple(exempt)
+        matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
+        rules = [rule for matcher in matchers for rule in matcher.rules]
+        expressions = [one for matcher in exempt for one in matcher.expressions]
+        expressions += [one for policy in policies for one in policy.expressions]
+        limits = [(rule.key, rule.wanted) for rule in rules if isinstance(rule, Clock)]
+        limits += [age for one in expressions for age in one.ages]
+        any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
+        return cls(tuple(dict.fromkeys(limits)), any_time)
+
+    def after(self, reading: Reading) -> Iterator[Millis]:
+        """How much later the verdict may change if nothing happens to the task, in no order."""
+        for clock, limit in self.limits:
+            began = reading.bounds(clock)
+            if isinstance(limit, CarriedLimit):
+                carried = carried_limit(limit, reading)
+                if isinstance(carried, RuleResult):
+                    continue
+                limit = carried[0]
+            for now, start in zip(reading.moment[:2], (began.latest, began.earliest), strict=True):
+                if start is not None and start + limit >= now:
+                    yield start + limit + 1 - now

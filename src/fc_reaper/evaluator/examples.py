@@ -16,8 +16,8 @@ from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Tas
 from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import LONGEST, format_duration
-from fc_reaper.rules.expression import Subject
-from fc_reaper.rules.rules import Reading, RuleResult
+from fc_reaper.rules.expression import Reading
+from fc_reaper.rules.result import RuleResult
 
 NOW: Millis = 1_800_000_000_000
 """The moment of every example; no rule looks at the calendar."""
@@ -139,11 +139,10 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
         return "keep", f"the exemption on line {verdict.line} fits it"
     if verdict.kind is Kind.UNKNOWN:
         return "keep", f"unknown, {verdict.reason}"
-    reading = Reading(_NOW, "unknown", True, Subject(task, _NOW, "unknown"))
-    found = evaluate_policy(compiled.every[0], task, reading)
-    if found.spared_by is not None:
-        return "keep", f"`unless` on line {found.spared_by.line} fits it"
-    return "keep", f"`match` does not hold, {_measured(found.result)}"
+    found = evaluate_policy(compiled.every[0], task, Reading(task, _NOW, "unknown", read=True))
+    if found.unless is not None:
+        return "keep", f"`unless` on line {found.unless[0].line} fits it"
+    return "keep", f"`match` does not hold, {_measured(found.match)}"
 
 
 def _measured(result: Verdict | RuleResult) -> str:

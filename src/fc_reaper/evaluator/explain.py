@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from fc_reaper.evaluator.evaluate import (
+    Changes,
     CompiledMatcher,
     CompiledPolicy,
     FunctionPolicies,
@@ -31,20 +32,19 @@ from fc_reaper.evaluator.evaluate import (
     membership,
     stopping_too_long,
 )
-from fc_reaper.evaluator.moments import moments_of
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
-from fc_reaper.models import FINISHED, STOPPING, UNFINISHED, Millis, Moment, Task
+from fc_reaper.models import FINISHED, STOPPING, Millis, Moment, Task
 from fc_reaper.names import kind_of
 from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
-from fc_reaper.rules.ages import StartedTime, inconsistency
-from fc_reaper.rules.expression import Expression, Subject, spelt, step_into
-from fc_reaper.rules.rules import Reading, Rule, RuleResult, StatusRule
+from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.expression import AGES, Expression, Reading, spelt, step_into
+from fc_reaper.rules.result import TRUE, UNKNOWN, RuleResult
+from fc_reaper.rules.rules import Rule, StatusRule
 
-_MINUTE: Millis = 60_000
-_SAMPLES = (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))
-"""Minutes from now at which a verdict is tried that may change at any reading."""
+_SAMPLES = [60_000 * minutes for minutes in (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))]
+"""How much later a verdict is tried that may change at any moment."""
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -56,6 +56,9 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "line": verdict.line,
         **{name: None if length is None else length / 1000 for name, length in lengths.items()},
+        "limit_from": verdict.limit_from,
+        "retries": verdict.retries,
+        "retries_limit": verdict.retries_limit,
         "clock": verdict.clock,
         "also": verdict.also,
     }
@@ -69,12 +72,8 @@ def _record(task: Task) -> dict[str, Any]:
         "retries": task.retries,
         "started_time_ms": task.started_at,
         "events": [{"at_ms": event.at, "status": event.status} for event in task.events],
-        "inconsistency": _inconsistency(task),
+        "inconsistency": task.inconsistency,
     }
-
-
-def _inconsistency(task: Task) -> str | None:
-    return inconsistency(task) if task.status not in FINISHED else None
 
 
 Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]
@@ -97,7 +96,8 @@ class FieldRead(BaseModel):
 class KeyResult(BaseModel):
     """One key of a matcher, evaluated by itself.
 
-    `wanted` is what the policy says, in its own words. `reads` are the fields that its expression reads.
+    `wanted` is what the policy says, in its own words. `limit_from` says where the limit comes from: policy,
+    task, at_most or else. `reads` are the fields that its expression reads.
     """
 
     key: str
@@ -105,6 +105,7 @@ class KeyResult(BaseModel):
     holds: bool | None
     age: Age
     limit: Annotated[Seconds | None, Field(serialization_alias="limit_s")]
+    limit_from: str | None
     why: str | None
     reads: list[FieldRead]
 
@@ -172,7 +173,8 @@ class Explanation(BaseModel):
     everything, `if_named` that of a run whose event names this task; neither knows the other tasks, which
     `keep` needs. `held_out_by` is the policy by which the task is due, if its `holdout` spares it. `due_in`
     is the time after which the task becomes due if nothing else happens; None when it is due already or never
-    will be. `stuck` says whether it has been Stopping for too long.
+    will be. `task.inconsistency` says why its record cannot be trusted, whoever noticed it.
+    `stuck` says whether it has been Stopping for too long.
     """
 
     source: str
@@ -185,11 +187,6 @@ class Explanation(BaseModel):
     held_out_by: str | None
     due_in: Annotated[Seconds | None, Field(serialization_alias="due_in_s")]
     stuck: bool
-
-    @property
-    def inconsistency(self) -> str | None:
-        """Why the record cannot be trusted; None if nothing speaks against it."""
-        return _inconsistency(self.task)
 
 
 def explain(
@@ -219,14 +216,13 @@ def explain(
     in_sweep = compiled(one for one in fitting if not one.only_named)
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
     verdict = evaluate(task, in_sweep, moment)
-    reading = Reading(moment, started_time, read=True, subject=Subject(task, moment, started_time))
+    reading = Reading(task, moment, started_time, read=True)
     # An end, an exemption or an inconsistent record decides before any policy.
-    decided = task.status not in UNFINISHED or _inconsistency(task) is not None
-    decided = decided or (verdict.kind is Kind.EXEMPT and not verdict.members)
+    decided = reading.flaw is not None or (verdict.kind is Kind.EXEMPT and not verdict.members)
     by_index = {one.policy.index: one for one in compiled(fitting).every}
     members = {one.policy: one for one in verdict.members}
     steps = [
-        _step(one, by_index.get(one.index), task, reading, members.get(one.name), unapproved.get(one.name))
+        _step(one, by_index.get(one.index), reading, members.get(one.name), unapproved.get(one.name))
         for one in (() if decided else file.policies)
     ]
     due = verdict.kind is Kind.DUE
@@ -234,110 +230,110 @@ def explain(
     return Explanation(
         source=file.source,
         now=moment.earliest,
-        task=task,
-        exempt=list(_exemptions(file.exempt, task, reading)),
+        task=task if task.status in FINISHED else task._replace(inconsistency=reading.flaw),
+        exempt=list(_exemptions(file.exempt, reading)),
         steps=steps,
         verdict=verdict,
         if_named=evaluate(task, named, moment),
         held_out_by=verdict.policy if held_out else None,
-        due_in=_due_in(task, file, in_sweep, moment),
-        stuck=task.status == STOPPING and bool(stopping_too_long(task, stuck_after, moment).holds),
+        due_in=_due_in(reading, file, in_sweep),
+        stuck=task.status == STOPPING and stopping_too_long(task, stuck_after, moment).holds is TRUE,
     )
 
 
-def _due_in(task: Task, file: PolicyFile, policies: FunctionPolicies, present: Moment) -> Millis | None:
+def _due_in(reading: Reading, file: PolicyFile, policies: FunctionPolicies) -> Millis | None:
     """The time until `evaluate` says due for the first time; None when it does now, or never."""
-    now = present.earliest
-    changes = moments_of((one.policy for one in policies.every), file.exempt)
-    moments = set(changes.after(task, now, policies.started_time))
-    if changes.any_time:
-        moments.update(now + minutes * _MINUTE for minutes in _SAMPLES)
+    changes = Changes.of((one.policy for one in policies.every), file.exempt)
+    waits = {*changes.after(reading), *(_SAMPLES if changes.any_time else ())}
 
-    def is_due(at: Millis) -> bool:
-        return evaluate(task, policies, present.later(at - now)).kind is Kind.DUE
+    def is_due(wait: Millis) -> bool:
+        return evaluate(reading.task, policies, reading.moment.later(wait)).kind is Kind.DUE
 
-    before = now
-    for moment in () if is_due(now) else sorted(moments):
-        if is_due(moment):
-            return before + 1 + bisect_left(range(before + 1, moment), True, key=is_due) - now
-        before = moment
+    before = 0
+    for wait in () if is_due(0) else sorted(waits):
+        if is_due(wait):
+            return before + 1 + bisect_left(range(before + 1, wait), True, key=is_due)
+        before = wait
     return None
 
 
 def _step(
     policy: Policy,
     compiled: CompiledPolicy | None,
-    task: Task,
     reading: Reading,
     member: Member | None,
     not_approved: str | None,
 ) -> Step:
-    keep = None if policy.keep is None else _place(policy.keep, compiled, task, reading, member)
+    keep = None if policy.keep is None else _place(policy.keep, compiled, reading, member)
     if compiled is None:
         return Step(policy=policy, keep=keep, not_approved=not_approved)
     holdout = policy.holdout if policy.stops else None
     return Step(
         policy=policy,
-        match=_matcher(policy.match, compiled.match, task, reading),
-        unless=list(_exemptions(policy.unless, task, reading)),
-        claims=evaluate_policy(compiled, task, reading).holds,
+        match=_matcher(policy.match, compiled.match, reading),
+        unless=list(_exemptions(policy.unless, reading)),
+        claims=evaluate_policy(compiled, reading.task, reading).holds.value,
         keep=keep,
-        held_out=None if holdout is None else is_held_out(task.invocation_id, holdout),
+        held_out=None if holdout is None else is_held_out(reading.task.invocation_id, holdout),
         not_approved=not_approved,
     )
 
 
-def _place(
-    keep: Keep, compiled: CompiledPolicy | None, task: Task, reading: Reading, member: Member | None
-) -> Place:
+def _place(keep: Keep, compiled: CompiledPolicy | None, reading: Reading, member: Member | None) -> Place:
     """*member* is the task's place where a run counts it, other policies considered."""
-    found = None if compiled is None else membership(compiled, task, reading)
+    found = None
+    if compiled is not None:
+        found = membership(evaluate_policy(compiled, reading.task, reading), compiled, reading)
     result = found if isinstance(found, RuleResult) else None
     return Place(
         at_most=keep.at_most,
         stop_first=keep.stop_first,
         per=None if keep.per is None else str(keep.per),
-        reads=_fields(keep.per, task, reading) if compiled and isinstance(keep.per, Expression) else [],
-        counts=None if result is not None and result.holds is None else member is not None,
+        reads=_fields(keep.per, reading) if compiled and isinstance(keep.per, Expression) else [],
+        counts=None if result is not None and result.holds is UNKNOWN else member is not None,
         may_be_chosen=member is not None and member.selectable,
         age=found.age if isinstance(found, Member) else None,
         why=None if result is None else result.why or None,
     )
 
 
-def _exemptions(matchers: Sequence[Matcher], task: Task, reading: Reading) -> Iterator[MatcherResult]:
+def _exemptions(matchers: Sequence[Matcher], reading: Reading) -> Iterator[MatcherResult]:
     """The results of the matchers that concern the task's function."""
     for matcher in dict.fromkeys(matchers):
-        compiled = compile_matcher(matcher, task.function, as_match=False)
+        compiled = compile_matcher(matcher, reading.task.function, as_match=False)
         if compiled is not None:
-            yield _matcher(matcher, compiled, task, reading)
+            yield _matcher(matcher, compiled, reading)
 
 
-def _matcher(matcher: Matcher, compiled: CompiledMatcher, task: Task, reading: Reading) -> MatcherResult:
+def _matcher(matcher: Matcher, compiled: CompiledMatcher, reading: Reading) -> MatcherResult:
     rules = matcher.rules
     if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
         # A `match` without any word on status means these.
         rules = (StatusRule(matcher.match_statuses), *rules)
-    keys = [_key(rule, task, reading) for rule in rules]
-    return MatcherResult(line=matcher.line, holds=evaluate_matcher(compiled, task, reading).holds, keys=keys)
+    holds = evaluate_matcher(compiled, reading.task, reading).holds.value
+    return MatcherResult(line=matcher.line, holds=holds, keys=[_key(rule, reading) for rule in rules])
 
 
-def _key(rule: Rule, task: Task, reading: Reading) -> KeyResult:
-    result = rule.evaluate(task, reading)
+def _key(rule: Rule, reading: Reading) -> KeyResult:
+    result = RuleResult(UNKNOWN, why=reading.flaw or "")
+    if reading.flaw is None or rule.by_name:
+        result = rule.evaluate(reading.task, reading)
     return KeyResult(
         key=rule.key,
         wanted=str(rule),
-        holds=result.holds,
+        holds=result.holds.value,
         age=result.age,
         limit=result.limit,
+        limit_from=result.limit_from,
         why=result.why or None,
-        reads=[field for one in rule.expressions for field in _fields(one, task, reading)],
+        reads=[field for one in rule.expressions for field in _fields(one, reading)],
     )
 
 
-def _fields(expression: Expression, task: Task, reading: Reading) -> list[FieldRead]:
-    record: Any = reading.subject_of(task).record_for(expression)
+def _fields(expression: Expression, reading: Reading) -> list[FieldRead]:
+    record: Any = reading.record()
     found = {spelt(path) or "@": reduce(step_into, path, record) for path in expression.paths}
+    found |= {f"{AGES}.{clock}": reading.bounds(clock).latest for clock, _ in expression.ages}
     return [
         FieldRead(field=path, present=value is not None, kind=None if value is None else kind_of(value))
         for path, value in found.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 from typing import NamedTuple
 
 from fc_reaper.models import Millis, Task
@@ -43,11 +44,12 @@ class Verdict(NamedTuple):
     """The verdict on one task, with its reason as the log line shows it.
 
     `policy` names the policy that decided, or that could not be decided. `rule` is the deciding key
-    (`alive_for`, `exempt`, ...). `age` and `limit` are milliseconds, None where the rule has none. `clock` is
-    `events` or `started_time`. `also` names the other policies for which the task is due. `line` is the line
-    of the policy file that decided. `unread` says that reading the task by itself may settle more. `members`
-    are the concurrency groups in which the task counts: the verdict then stands unless `select` finds the
-    task one too many.
+    (`alive_for`, `exempt`, ...). `age` is at least so long, `limit` as long, in milliseconds; `limit_from` is
+    where the limit comes from: policy, task, at_most or else. `retries` and `retries_limit` are the same for
+    a number of retries. What the rule does not measure is None. `clock` is `events` or `started_time`.
+    `also` names the other policies for which the task is due. `line` is the line of the policy file that
+    decided. `unread` says that reading the task by itself may settle more. `members` are the concurrency
+    groups in which the task counts: the verdict then stands unless `select` finds the task one too many.
     """
 
     kind: Kind
@@ -61,6 +63,9 @@ class Verdict(NamedTuple):
     line: int | None = None
     unread: bool = False
     members: tuple[Member, ...] = ()
+    limit_from: str | None = None
+    retries: int | None = None
+    retries_limit: int | None = None
 
     @property
     def over(self) -> Millis | None:
@@ -81,12 +86,14 @@ class Evaluation(NamedTuple):
     at: Millis = 0
 
     @property
-    def order(self) -> tuple[bool, Millis, bool, Millis, str, str]:
-        """Most overdue first, then oldest, then by name, whatever order the tasks were listed in."""
-        verdict, task = self.verdict, self.task
-        overdue, old = self._since(verdict.over), self._since(verdict.age)
-        return (*overdue, *old, str(task.function), task.invocation_id)
+    def order(self) -> tuple[float, float, str, str]:
+        """Most overdue first, then oldest, then by name, whatever order the tasks were listed in.
 
-    def _since(self, length: Millis | None) -> tuple[bool, Millis]:
-        """When *length* began, so that a later reading makes no task older; unknown is last."""
-        return (True, 0) if length is None else (False, self.at - length)
+        A task that is over no limit of time comes last. Lengths are told by when they began, so that a later
+        reading makes no task older.
+        """
+        (task, verdict, at), overdue = self, self.verdict.over
+        begun = task.events[0].at if task.events else task.started_at
+        since = begun if verdict.age is None else at - verdict.age
+        limit_reached = inf if overdue is None else at - overdue
+        return limit_reached, inf if since is None else since, str(task.function), task.invocation_id

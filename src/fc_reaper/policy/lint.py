@@ -148,7 +148,7 @@ def _spelt(length: Millis) -> str:
 
 
 def _spares_nothing(file: PolicyFile) -> Iterator[_Odd]:
-    """An exemption of functions that no target means; above all one without `@`, which means `@LATEST`."""
+    """An exemption of functions, or of qualifiers, that no target means."""
     for path, matcher, targets, _ in _matchers(file):
         for spared in getattr(matcher, TargetRule.key, None) or ():
             wide = spared._replace(qualifier="*")

@@ -1,18 +1,18 @@
-"""How old a task is, by which clock, and when that cannot be known.
+"""How old a task is: bounds of each clock, never tighter than the record proves.
 
-The platform dates every change of status (`events`). `startedTime` is not documented well enough to stop a
-task by: no page says whether it is the moment of enqueueing or of execution, so it is used only where every
-reading of it is on the task's side.
+The platform dates every change of status (`events`), but a record may lack some of them. `startedTime` is not
+documented well enough to date anything: no page says whether it is the moment of enqueueing or of execution.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, Millis, Task
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, Millis, Moment, Task
+from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
 StartedTime = Literal["unknown", "enqueue", "execution"]
-"""What this account's `startedTime` is known to mean."""
+"""What this account's `startedTime` is known to mean; `enqueue` is the first one, whatever the retries."""
 
 CLOCKS: dict[str, tuple[str, ...]] = {
     "queued_for": ("Enqueued", "Dequeued"),
@@ -22,96 +22,84 @@ CLOCKS: dict[str, tuple[str, ...]] = {
 }
 """The clocks, and the statuses in which each of them runs."""
 
-_LAST = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
+_BEGINS_WITH = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
 
 # Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
 _LATE: Millis = 60_000
 
-# The cloud dates in whole seconds, so a moment may be up to one second behind the truth.
-_COARSENESS: Millis = 1000
+_2017: Millis = 1_483_228_800_000
+"""Function Compute is younger, so an earlier date is none."""
 
 
-Source = Literal["events", "started_time"]
+class Bounds(NamedTuple):
+    """When a clock began: at `earliest` or later, at `latest` or earlier; None where nothing says so.
 
-_EVENTS: Source = "events"
-_STARTED_TIME: Source = "started_time"
-
-
-class Age(NamedTuple):
-    """How long a clock has been running, in milliseconds, and what it was read from."""
-
-    ms: Millis
-    source: Source
-
-
-def inconsistency(task: Task) -> str | None:
-    """Say in what the record contradicts itself; None when it does not.
-
-    The latest event must name the present status, no event of an unfinished task may be an end, and
-    no attempt can have started long after the latest event.
+    `source` is what says it, `events` or `started_time`.
     """
+
+    earliest: Millis | None = None
+    latest: Millis | None = None
+    source: str | None = None
+
+    def over(self, limit: Millis, moment: Moment) -> Truth:
+        """Whether the clock is over *limit* at *moment*; exactly at the limit it is not."""
+        if self.latest is not None and moment.earliest - self.latest > limit:
+            return TRUE
+        if self.earliest is not None and moment.latest - self.earliest <= limit:
+            return FALSE
+        return UNKNOWN
+
+
+def flaw(task: Task, latest: Millis) -> str | None:
+    """Say why the record of an unfinished task cannot be trusted, seen at *latest*; None if it can.
+
+    Its status must be that of its latest event, no event may be an end, every event needs a date that can be,
+    and no attempt can have started long after the latest event.
+    """
+    events, status = task.events, task.status
     if task.inconsistency is not None:
         return task.inconsistency
-    if task.events:
-        latest = task.events[-1]
-        if task.started_at is not None and task.started_at > latest.at + _LATE:
-            return "its startedTime is later than its latest event"
-        if latest.status != task.status:
-            return f"status {task.status} contradicts its latest event {latest.status}"
-    if any(status in FINISHED for status in (*task.undated, *(event.status for event in task.events))):
-        return f"status {task.status} contradicts an event that says it ended"
+    if task.undated or (events and not (_2017 <= events[0].at and events[-1].at <= latest)):
+        return "an event of it has no date that can be"
+    if not events:
+        return None
+    if task.started_at is not None and task.started_at > events[-1].at + _LATE:
+        return "its startedTime is later than its latest event"
+    if events[-1].status != status:
+        return f"status {status} contradicts its latest event {events[-1].status}"
+    if any(event.status in FINISHED for event in events):
+        return f"status {status} contradicts an event that says it ended"
     return None
 
 
-def age(clock: str, task: Task, now: Millis, started_time: StartedTime) -> Age | None:
-    """Read *clock* for *task* at *now*; None when the record does not say.
+def bounds(clock: str, task: Task, latest: Millis, started_time: StartedTime) -> Bounds:
+    """When *clock* of *task*, seen at *latest*, began. The record has no flaw, and the clock runs.
 
-    Meaningful only in the clock's own statuses (`CLOCKS`). Once a record has dated events they alone
-    count; `startedTime` never fills a gap in them. A date in the future is no date, and while one event
-    has none it is unknown which is the latest.
+    Events count alone where there are any. A complete record fixes what it shows. One that is not tells how
+    long a task is alive at least, and how long another clock runs at most: a later event may be missing,
+    unless what is missing is the beginning.
     """
-    start, source = None, _STARTED_TIME
-    if not task.events:
-        start = task.started_at if _believable(clock, task, started_time) else None
-    elif not task.undated and task.events[-1].at <= now + _COARSENESS:
-        source = _EVENTS
-        first = clock == "alive_for"
-        wanted = "Enqueued" if first else _LAST[clock]
-        for event in task.events if first else reversed(task.events):
-            if event.status == wanted:
-                start = event.at
-                break
-    if start is None or start > now + _COARSENESS:
-        return None
-    return Age(max(0, now - start), source)
+    events, at = task.events, task.started_at
+    if events:
+        if clock == "alive_for":
+            return Bounds(events[0].at if _is_complete(task) else None, events[0].at, "events")
+        began = _BEGINS_WITH[clock]
+        shown = next((event.at for event in reversed(events) if event.status == began), None)
+        head_lost = events[0].status != "Enqueued" and events[-1].status == began
+        return Bounds(shown, shown if head_lost or _is_complete(task) else None, "events")
+    if at is None or not _2017 <= at <= latest:
+        return Bounds()
+    if clock == "alive_for":
+        return Bounds(at if started_time == "enqueue" else None, at, "started_time")
+    meaning = {"queued_for": "enqueue", "running_for": "execution"}.get(clock)
+    fixed = started_time == meaning and task.retries == 0
+    # No attempt begins, and no stop is requested, before it, whatever it means.
+    return Bounds(at if fixed or clock != "queued_for" else None, at if fixed else None, "started_time")
 
 
-def is_exact(clock: str, source: str, started_time: StartedTime) -> bool:
-    """Whether an age from *source* is neither too young nor too old.
-
-    `alive_for` by a `startedTime` of unknown meaning may be too young: that may keep a task
-    from being due, but must not keep it from being spared.
-    """
-    return source == "events" or clock != "alive_for" or started_time == "enqueue"
-
-
-def cannot_exceed(clock: str, task: Task, limit: Millis, now: Millis, started_time: StartedTime) -> bool:
-    """Whether *clock* is surely within *limit*, under every reading of `startedTime` that is possible.
-
-    An attempt cannot begin, and a stop cannot be asked for, before `startedTime`, whatever it means; and
-    nothing at all before a task was first enqueued, which is where a record with dated events begins.
-    """
-    if task.events:
-        first = task.events[0]
-        return first.status == "Enqueued" and not task.undated and now - first.at <= limit
-    if task.started_at is None or task.started_at > now + _COARSENESS:
+def _is_complete(task: Task) -> bool:
+    """Whether the record begins with the first enqueueing and shows all restarts that are counted."""
+    if task.retries is None or task.events[0].status != "Enqueued":
         return False
-    if clock not in ("running_for", "stopping_for") and started_time != "enqueue":
-        return False
-    return now - task.started_at <= limit
-
-
-def _believable(clock: str, task: Task, started_time: StartedTime) -> bool:
-    """Whether `startedTime` can only make the task look younger than it is."""
-    meaning = {"running_for": "execution", "queued_for": "enqueue"}.get(clock)
-    return clock == "alive_for" or (started_time == meaning and task.retries == 0)
+    statuses = [event.status for event in task.events] if task.retries else []
+    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0) >= task.retries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 
 from fc_reaper.models import Millis
 from fc_reaper.names import shown
@@ -10,14 +11,31 @@ from fc_reaper.names import shown
 _UNITS: dict[str, Millis] = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 LONGEST: Millis = 366 * _UNITS["d"]
 
-_COUNT = "[0-9]{1,12}"
-_SHORT = "(?=.)" + "".join(f"(?:(?P<{unit}>{_COUNT}){unit})?" for unit in _UNITS)
-_ISO = (
-    f"P(?=.)(?:(?P<w>{_COUNT})W)?(?:(?P<d>{_COUNT})D)?"
-    f"(?:T(?=.)(?:(?P<h>{_COUNT})H)?(?:(?P<m>{_COUNT})M)?(?:(?P<s>{_COUNT})S)?)?"
-)
-PATTERN = re.sub(r"\?P<\w>", "?:", f"{_SHORT}|{_ISO}")
+
+def _short(count: str, between: str = "", **names: str) -> str:
+    parts = (f"(?:(?P<{unit}>{count}){between}{names.get(unit, unit)})?" for unit in _UNITS)
+    return "(?=.)" + between.join(parts)
+
+
+def _iso(count: str) -> str:
+    weeks, days, *time = (f"(?:(?P<{unit}>{count}){unit.upper()})?" for unit in _UNITS)
+    return f"P(?=.){weeks}{days}(?:T(?=.){''.join(time)})?"
+
+
+_STRICT = (_short("[0-9]{1,12}"), _iso("[0-9]{1,12}"))
+PATTERN = re.sub(r"\?P<\w>", "?:", "|".join(_STRICT))
 """What has the shape of a length of time, for a schema; bounds are not in it."""
+
+_COUNT = r"[0-9]+(?:\.[0-9]+)?"
+_NAMES = {
+    "w": "w(?:eeks?)?",
+    "d": "d(?:ays?)?",
+    "h": "h(?:ours?|rs?)?",
+    "m": "m(?:inutes?|ins?)?",
+    "s": "s(?:econds?|ecs?)?",
+}
+_LOOSE = [re.compile(one, re.ASCII | re.IGNORECASE) for one in (_short(_COUNT, " ?", **_NAMES), _iso(_COUNT))]
+_ENDLESS = frozenset(("forever", "unlimited", "infinite", "infinity", "inf", "never", "none"))
 
 LENGTH = "a length such as 90m, 2h or 1d12h"
 
@@ -34,7 +52,7 @@ def parse_duration(text: str) -> Millis:
     Raises:
         NotADuration: another shape, no unit, zero, negative or too long.
     """
-    match = re.fullmatch(_SHORT, text) or re.fullmatch(_ISO, text)
+    match = re.fullmatch(_STRICT[0], text) or re.fullmatch(_STRICT[1], text)
     if match is None:
         raise NotADuration(_no_duration(text))
     length = sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
@@ -43,6 +61,20 @@ def parse_duration(text: str) -> Millis:
     if length > LONGEST:
         raise NotADuration(f"{shown(text)} is longer than 366d; write {LENGTH}")
     return length
+
+
+def parse_carried(text: str) -> float:
+    """Read a length of time as callers of a task write it, in milliseconds: infinite for words such as never.
+
+    Beside what `parse_duration` reads: units in words (5 hours, 300min), any case, decimals, blanks, zero
+    parts, and any length. 0 is returned for what is none of these, and for nothing but zeros.
+    """
+    text = " ".join(text.split())
+    if text.lower() in _ENDLESS:
+        return inf
+    match = (_LOOSE[0].fullmatch(text) or _LOOSE[1].fullmatch(text)) if len(text) <= 1000 else None
+    counts = {} if match is None else match.groupdict()
+    return sum(float(count) * _UNITS[unit] for unit, count in counts.items() if count)
 
 
 def spell_duration(length: Millis) -> str:

@@ -12,14 +12,15 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from math import isfinite
-from typing import Any, NoReturn
+from math import ceil, floor, isfinite
+from typing import Any, NoReturn, TypeVar
 
 from fc_reaper.errors import ReaperError
 from fc_reaper.events.decode import nests_too_deep, unique
-from fc_reaper.models import Moment, Task
-from fc_reaper.names import kind_of, nearest
-from fc_reaper.rules.ages import CLOCKS, StartedTime, age, is_exact
+from fc_reaper.models import UNFINISHED, Millis, Moment, Task
+from fc_reaper.names import kind_of, nearest, shown
+from fc_reaper.rules.ages import CLOCKS, Bounds, StartedTime, bounds, flaw
+from fc_reaper.rules.result import UNKNOWN, RuleResult
 
 LONGEST = 1000
 """Characters of an expression, itself allowed."""
@@ -41,6 +42,13 @@ https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/
 
 Path = tuple[str | int, ...]
 Node = Mapping[str, Any]
+T = TypeVar("T")
+
+_AGE = "age"
+_ORDERS = ("lt", "lte", "gt", "gte")
+_TURNED = dict(zip(_ORDERS, ("gt", "gte", "lt", "lte"), strict=True))
+_FAR = 1e15
+"""Milliseconds that no task lives."""
 
 _STEPS = ("field", "index", "current", "identity")
 _CHAINS = ("subexpression", "index_expression", "pipe")
@@ -52,7 +60,16 @@ class BadExpression(ReaperError, ValueError):
 
 
 class Undecided(Exception):
-    """An expression has no answer for this task; the text names fields and types, never a value."""
+    """An expression has no answer for this task; the text names fields and types, never a value.
+
+    `unread` says that reading the task by itself may give one.
+    """
+
+    unread = False
+
+    def result(self, key: str) -> RuleResult:
+        """What this makes of the rule of *key*."""
+        return RuleResult(UNKNOWN, key, why=f"{key}: {self}", unread=self.unread)
 
 
 class Expression:
@@ -82,43 +99,50 @@ class Expression:
         """Whether a record without payload cannot answer it."""
         return not self.roots.isdisjoint((PAYLOAD, "@", *RAW_PAYLOADS))
 
-    @property
-    def needs_ages(self) -> bool:
-        """Whether its answer may change while nothing but time goes on."""
-        return not self.roots.isdisjoint((AGES, "@"))
+    @cached_property
+    def ages(self) -> tuple[tuple[str, Millis], ...]:
+        """The clocks that it compares, each with the length beyond which the comparison changes."""
+        return tuple(dict.fromkeys(node["value"][:2] for node in _nodes(self.tree) if node["type"] == _AGE))
 
     @property
     def unknown_roots(self) -> tuple[str, ...]:
         """The names that no record has, so that the expression never has an answer."""
-        return tuple(sorted(self.roots.difference(RECORD_FIELDS, (PAYLOAD, AGES, "@"))))
+        return tuple(sorted(self.roots.difference(RECORD_FIELDS, (PAYLOAD, "@"))))
 
     def __str__(self) -> str:
         return self.text
 
 
-class Subject:
-    """What an expression is evaluated over: the record of one task at one moment, its payload and its ages.
+class Reading:
+    """One reading of a task: when, what its `startedTime` means, and what expressions are evaluated over.
 
-    None of it is ever logged. Payload and ages are read when an expression first needs them.
+    `read` is true if the task was read by itself (Get), so that what its record lacks does not exist. `flaw`
+    says why the record cannot be trusted. Nothing of the record is ever logged.
     """
 
-    def __init__(self, task: Task, moment: Moment, started_time: StartedTime) -> None:
-        self._task = task
-        self._moment = moment
-        self._started_time = started_time
-        self._record = dict(task.record or {})
-        self._has: set[str] = set()
+    __slots__ = ("_record", "flaw", "moment", "read", "started_time", "task")
 
-    def record_for(self, expression: Expression) -> Mapping[str, Any]:
-        """The record by its wire names, with `payload` and `ages` where *expression* reads them.
+    def __init__(self, task: Task, moment: Moment, started_time: StartedTime, *, read: bool) -> None:
+        self.task, self.moment, self.started_time, self.read = task, moment, started_time, read
+        self.flaw = flaw(task, moment.latest)
+        if task.status not in UNFINISHED and task.inconsistency is None:
+            self.flaw = f"the status {task.status!r} is unknown"
+        self._record: dict[str, Any] | None = None
 
-        `payload` is what the task was invoked with, as JSON; absent where that is none. `ages` holds seconds
-        by the name of the clock, only of those that run in the present status and are known.
-        """
-        if expression.needs_payload and PAYLOAD not in self._has:
-            self._add(PAYLOAD, _payload(self._record))
-        if expression.needs_ages and AGES not in self._has:
-            self._add(AGES, dict(self._ages()))
+    def bounds(self, clock: str) -> Bounds:
+        """When *clock* began; no bounds where it does not run in the task's status."""
+        if self.task.status not in CLOCKS[clock]:
+            return Bounds()
+        return bounds(clock, self.task, self.moment.latest, self.started_time)
+
+    def record(self) -> Mapping[str, Any]:
+        """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON."""
+        if self._record is None:
+            record = self._record = dict(self.task.record or {})
+            record.pop(PAYLOAD, None)  # a field of that name would be taken for ours
+            payload = _payload(record)
+            if payload is not None:
+                record[PAYLOAD] = payload
         return self._record
 
     def lacks(self, expression: Expression) -> bool:
@@ -126,68 +150,54 @@ class Subject:
 
         No record holds a name that no record has, nor a payload that is there and cannot be read.
         """
-        if expression.needs_ages and not self._task.events:
+        record = self.task.record or {}
+        if expression.ages and not self.task.events:
             return True
-        record = self._task.record or {}
         if expression.needs_payload and not any(name in record for name in RAW_PAYLOADS):
             return True
-        ours = {PAYLOAD, AGES, "@", *RAW_PAYLOADS, *expression.unknown_roots}
+        ours = {PAYLOAD, "@", *RAW_PAYLOADS, *expression.unknown_roots}
         return any(record.get(root) is None for root in expression.roots - ours)
 
-    def _add(self, name: str, value: Any) -> None:
-        # A field of that name in the record itself would be taken for ours.
-        self._record.pop(name, None)
-        self._has.add(name)
-        if value is not None:
-            self._record[name] = value
 
-    def _ages(self) -> Iterator[tuple[str, float]]:
-        for clock, statuses in CLOCKS.items():
-            if self._task.status in statuses:
-                known = age(clock, self._task, self._moment.earliest, self._started_time)
-                if known is not None and is_exact(clock, known.source, self._started_time):
-                    yield clock, known.ms / 1000
-
-
-def ask(expression: Expression, record: Mapping[str, Any]) -> Any:
-    """Evaluate *expression* over *record*; the answer is never None.
+def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
+    """Evaluate *expression*; the answer is a *kind*.
 
     Raises:
-        Undecided: a field that it reads is absent or null, types do not fit, or anything else fails.
+        Undecided: what decides it is absent or null, types do not fit, or anything else fails.
     """
-    from fc_reaper.rules.interpreter import INTERPRETER
+    from fc_reaper.rules.interpreter import Interpreter
 
-    # Before anything else, so that neither ! nor || can make an answer of what is absent.
+    try:
+        answer = Interpreter(reading).visit(expression.tree, reading.record())
+        if answer is None:
+            raise Undecided("it answers nothing")
+        if not isinstance(answer, kind):
+            raise Undecided(f"it answers {kind_of(answer)}, not {kind_of(kind())}")
+        return answer
+    except Exception as error:
+        absent = _absent(expression, reading.record())
+        undecided = undecided_by(error) if absent is None else Undecided(f"{absent} is absent")
+        undecided.unread = not reading.read and reading.lacks(expression)
+        raise undecided from None
+
+
+def _absent(expression: Expression, record: Any) -> str | None:
+    """The first field that *expression* reads and *record* does not have, or that is null."""
     for path in expression.paths:
-        here: Any = record
+        here = record
         for number, step in enumerate(path, 1):
             here = step_into(here, step)
             if here is None:
-                raise Undecided(f"{spelt(path[:number])} is absent")
-    try:
-        answer = INTERPRETER.visit(expression.tree, record)
-    except Undecided:
-        raise
-    except Exception as error:
-        # jmespath puts values into its messages; only names may go on.
-        name, actual = getattr(error, "function_name", None), getattr(error, "actual_type", None)
-        why = f"{name}() does not take {actual}" if name and actual else "it cannot be computed"
-        raise Undecided(why) from None
-    if answer is None:
-        raise Undecided("it answers nothing")
-    return answer
+                return spelt(path[:number])
+    return None
 
 
-def holds(expression: Expression, record: Mapping[str, Any]) -> bool:
-    """Evaluate *expression* where its answer is true or false.
-
-    Raises:
-        Undecided: as `ask`, or the answer is anything else.
-    """
-    answer = ask(expression, record)
-    if not isinstance(answer, bool):
-        raise Undecided(f"it answers {kind_of(answer)}, neither true nor false")
-    return answer
+def undecided_by(error: Exception) -> Undecided:
+    """What a failure leaves undecided: jmespath puts values into its messages, and only names may go on."""
+    if isinstance(error, Undecided):
+        return error
+    name, actual = getattr(error, "function_name", None), getattr(error, "actual_type", None)
+    return Undecided(f"{name}() does not take {actual}" if name and actual else "it cannot be computed")
 
 
 def spelt(path: Path) -> str:
@@ -217,8 +227,8 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
     tree = _parsed(text, example)
     for node in _nodes(tree):
         _check(node)
-    expression = Expression(text, tree)
-    if not expression.paths:
+    expression = Expression(text, _with_ages(tree))
+    if not expression.paths and not expression.ages:
         raise BadExpression(
             f"it reads no field, so it is the same for every task; name one, such as {example}"
         )
@@ -299,6 +309,40 @@ def _check_call(name: str, given: int) -> None:
         raise BadExpression(
             f"{name}() takes {given} arguments here; write {wanted}, see https://jmespath.org"
         )
+
+
+def _with_ages(node: Node) -> Node:
+    """*node*, in which each comparison of an age with a number is a node of its own.
+
+    Raises:
+        BadExpression: an age stands anywhere else, or there is no such clock.
+    """
+    kind, children = node["type"], node["children"]
+    if kind == "comparator" and node["value"] in _ORDERS:
+        for (age, other), order in ((children, node["value"]), (children[::-1], _TURNED[node["value"]])):
+            names = [child.get("value") for child in age["children"] if isinstance(child, Mapping)]
+            if age["type"] == "subexpression" and len(names) == 2 and names[0] == AGES and _is_number(other):
+                return _age(names[1], order, other["value"])
+    if kind == "field" and node["value"] == AGES:
+        what = "an age stands only beside < <= > >= and a number"
+        raise BadExpression(f"{what}; write it as in ages.alive_for > `7200`")
+    # A field of that name further in, as in payload.ages, is no age of the task.
+    inner = kind == "subexpression" and children[1]["type"] == "field"
+    parts = [_with_ages(one) if isinstance(one, Mapping) else one for one in children[: 1 if inner else None]]
+    return {**node, "children": [*parts, *children[len(parts) :]]}
+
+
+def _is_number(node: Node) -> bool:
+    return node["type"] == "literal" and type(node["value"]) in (int, float)
+
+
+def _age(clock: Any, order: str, seconds: float) -> Node:
+    """The node of a comparison: whether *clock* is over a length, or, negated, whether it is not."""
+    if clock not in CLOCKS:
+        raise BadExpression(f"there is no age {shown(str(clock))}; write one of {', '.join(CLOCKS)}")
+    length = round(max(-_FAR, min(_FAR, seconds * 1000)), 3)
+    limit = floor(length) if order in ("gt", "lte") else ceil(length) - 1
+    return {"type": _AGE, "value": (clock, limit, order in ("lt", "lte")), "children": []}
 
 
 def _nodes(tree: Node) -> Iterator[Node]:

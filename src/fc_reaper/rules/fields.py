@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
-from fc_reaper.models import FINISHED, UNFINISHED, Millis
+from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Millis
 from fc_reaper.names import kind_of, nearest, shown
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, parse_expression
@@ -208,10 +208,11 @@ def _duration(value: Any) -> Millis:
 Duration = TypeAliasType("Duration", Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)])
 
 
-def _target(value: Any) -> Target:
+def _target(value: Any, default_qualifier: str = LATEST) -> Target:
     if isinstance(value, Target):
         return value
-    return parse_target(text_of(value, "a target such as media/transcode@prod"))
+    text = text_of(value, "a target such as media/transcode@prod")
+    return parse_target(text, default_qualifier=default_qualifier)
 
 
 def _function(value: Any) -> Target:
@@ -223,6 +224,9 @@ def _function(value: Any) -> Target:
 
 _TARGETS = f"({PART}/)?{PART}(@{PART})?"
 TargetField = TypeAliasType("TargetField", Annotated[Target, Plain(_target, _like(_TARGETS), str)])
+SparedTarget = TypeAliasType(
+    "SparedTarget", Annotated[Target, Plain(lambda value: _target(value, "*"), _like(_TARGETS), str)]
+)
 FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
 
 TRIGGERS = ("timer", "alert", "command", "task")

@@ -7,14 +7,14 @@ table of docs/policy.md read `RULES`, so a new key is a new class here. tests/ru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import translate
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Moment, Task
-from fc_reaper.rules.ages import CLOCKS, StartedTime, age, cannot_exceed
-from fc_reaper.rules.duration import NotADuration, parse_duration, spell_duration
-from fc_reaper.rules.expression import Expression, Subject, Undecided, ask, holds
+from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.rules.ages import CLOCKS, StartedTime, bounds
+from fc_reaper.rules.duration import parse_carried, spell_duration
+from fc_reaper.rules.expression import Expression, Reading, Undecided, ask
 from fc_reaper.rules.fields import (
     CarriedLimit,
     CountOrZero,
@@ -22,51 +22,14 @@ from fc_reaper.rules.fields import (
     IdGlob,
     Limit,
     Several,
+    SparedTarget,
     Status,
-    TargetField,
 )
+from fc_reaper.rules.result import FALSE, UNKNOWN, RuleResult, Truth
 from fc_reaper.rules.target import spellings
 
 SLACK: Millis = 1000
 """The clocks of the cloud and of a run may differ by the whole second to which the cloud rounds down."""
-
-
-class Reading(NamedTuple):
-    """The circumstances in which a task is evaluated.
-
-    `read` is true if the task was read by itself (Get), so that what its record lacks does not exist.
-    `subject` is the task's, made once where several expressions are evaluated.
-    """
-
-    moment: Moment
-    started_time: StartedTime
-    read: bool
-    subject: Subject | None = None
-
-    def subject_of(self, task: Task) -> Subject:
-        """What the expressions are evaluated over for *task*."""
-        return self.subject or Subject(task, self.moment, self.started_time)
-
-
-class RuleResult(NamedTuple):
-    """Whether a condition holds (None: unknown), and by which key: of several clocks, the one exceeded least.
-
-    Ages and limits are milliseconds, None where the rule has none. `why` explains an unknown, `unread` marks
-    one that reading the task by itself may settle.
-    """
-
-    holds: bool | None
-    rule: str | None = None
-    age: Millis | None = None
-    limit: Millis | None = None
-    clock: str | None = None
-    why: str = ""
-    unread: bool = False
-
-    @property
-    def over(self) -> Millis | None:
-        """By how much the limit is exceeded; negative while there is time left."""
-        return None if self.age is None or self.limit is None else self.age - self.limit
 
 
 class PushDown(NamedTuple):
@@ -91,31 +54,13 @@ def common_prefix(texts: Sequence[str]) -> str:
     return next((first[:at] for at, letter in enumerate(first) if letter != last[at]), first)
 
 
-T = TypeVar("T")
-
-
-def answer(
-    key: str,
-    expression: Expression,
-    task: Task,
-    reading: Reading,
-    how: Callable[[Expression, Mapping[str, Any]], T],
-) -> T | RuleResult:
-    """What the expression of *key* answers by *how*; an unknown result where it has no answer."""
-    subject = reading.subject_of(task)
-    try:
-        return how(expression, subject.record_for(expression))
-    except Undecided as undecided:
-        unread = not reading.read and subject.lacks(expression)
-        return RuleResult(None, why=f"{key}: {undecided}", unread=unread)
-
-
 class Rule:
     """One key of a matcher with the value that a policy gives it (`wanted`).
 
     `field` is the pydantic type of that value, `example` one as it is written. `statuses` are those in which
     the rule can hold, None for any. A rule that `selects` says which tasks are meant and measures nothing; it
-    names a verdict only where no other rule does. `in_match` is False for one that only `exempt` and `unless`
+    names a verdict only where no other rule does. One that is `by_name` reads nothing but where a task is and
+    its id, which no flaw of a record touches. `in_match` is False for one that only `exempt` and `unless`
     may state. `is_limit` is true for one that is limit enough for a policy that stops. `timeless` is true for
     one whose result changes only with the record and with the ages in its expression; a replay evaluates
     others at every tick.
@@ -127,6 +72,7 @@ class Rule:
     example: ClassVar[Any]
     statuses: tuple[str, ...] | None = None
     selects: ClassVar[bool] = False
+    by_name: ClassVar[bool] = False
     in_match: ClassVar[bool] = True
     is_limit: ClassVar[bool] = False
     timeless: ClassVar[bool] = False
@@ -148,7 +94,7 @@ class Rule:
         return True
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        """Whether it holds for *task*. Exactly at a limit is within it."""
+        """Whether it holds for *task*, whose record has no flaw. Exactly at a limit is within it."""
         raise NotImplementedError
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
@@ -179,12 +125,12 @@ def register(rule: type[R]) -> type[R]:
 @register
 class TargetRule(Rule):
     key = "target"
-    field = Annotated[tuple[TargetField, ...], Several(or_one=True)]
+    field = Annotated[tuple[SparedTarget, ...], Several(or_one=True)]
     description = (
-        "The function fits this target: [service/]function[@qualifier]; without @ the qualifier is LATEST."
+        "The function fits this target: [service/]function[@qualifier]; without @ under every qualifier."
     )
     example = "media/transcode@prod"
-    selects = True
+    selects = by_name = True
     in_match = False
     timeless = True
 
@@ -193,7 +139,7 @@ class TargetRule(Rule):
         return any(target.fits(name) for target in self.wanted for name in spellings(function))
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        return RuleResult(self.concerns(task.function), self.key)
+        return RuleResult(Truth(self.concerns(task.function)), self.key)
 
 
 @register
@@ -210,7 +156,7 @@ class StatusRule(Rule):
         self.statuses = wanted
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        return RuleResult(task.status in self.wanted, self.key)
+        return RuleResult(Truth(task.status in self.wanted), self.key)
 
 
 @register
@@ -219,7 +165,7 @@ class IdRule(Rule):
     field = Annotated[tuple[IdGlob, ...], Several(or_one=True)]
     description = "The invocation id fits this pattern (* and ?, with case), or one of these."
     example = "nightly-*"
-    selects = True
+    selects = by_name = True
     timeless = True
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
@@ -227,7 +173,7 @@ class IdRule(Rule):
         self._pattern = re.compile("|".join(translate(glob) for glob in wanted))
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        return RuleResult(self._pattern.match(task.invocation_id) is not None, self.key)
+        return RuleResult(Truth(self._pattern.match(task.invocation_id) is not None), self.key)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         return PushDown(id_prefix=common_prefix([re.split("[*?]", glob)[0] for glob in self.wanted]))
@@ -256,23 +202,22 @@ class Clock(Rule):
         return (self.wanted.expression,) if isinstance(self.wanted, CarriedLimit) else ()
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        clock, limit = self.key, self.wanted
-        if task.status not in CLOCKS[clock]:
-            return RuleResult(False, "status")
+        if task.status not in CLOCKS[self.key]:
+            return RuleResult(FALSE, "status")
+        limit, origin = self.wanted, "policy"
         if isinstance(limit, CarriedLimit):
-            carried = carried_limit(limit, task, reading)
+            carried = carried_limit(limit, reading)
             if isinstance(carried, RuleResult):
-                return carried._replace(rule=clock)
-            limit = carried
-        if task.events or reading.read:
-            known = age(clock, task, reading.moment.earliest, reading.started_time)
-            if known is not None:
-                return RuleResult(known.ms > limit, clock, known.ms, limit, known.source)
-        if cannot_exceed(clock, task, limit, reading.moment.latest, reading.started_time):
-            return RuleResult(False, clock, limit=limit)
-        if not task.events and not reading.read:
-            return RuleResult(None, clock, limit=limit, why="its events were not listed", unread=True)
-        return RuleResult(None, clock, limit=limit, why=f"nothing dated tells {clock}")
+                return carried._replace(rule=self.key)
+            limit, origin = carried
+        began = bounds(self.key, task, reading.moment.latest, reading.started_time)
+        holds, why, unread = began.over(limit, reading.moment), "", False
+        if holds is UNKNOWN:
+            unread = not task.events and not reading.read
+            why = "its events were not listed" if unread else f"its record does not settle {self.key}"
+        age = None if began.latest is None else max(0, reading.moment.earliest - began.latest)
+        source = began.source if age is not None else None
+        return RuleResult(holds, self.key, age, limit, source, why, unread, origin)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         # A task may carry any limit up to the policy's.
@@ -281,22 +226,20 @@ class Clock(Rule):
         return PushDown(now - self.wanted + SLACK)
 
 
-def carried_limit(limit: CarriedLimit, task: Task, reading: Reading) -> Millis | RuleResult:
-    """The limit that *task* carries, at most the policy's; an unknown result without one."""
-    carried = answer("from", limit.expression, task, reading, _length)
-    if isinstance(carried, int):
-        return min(carried, limit.at_most)
-    return carried if carried.unread or limit.otherwise is None else limit.otherwise
-
-
-def _length(expression: Expression, record: Mapping[str, Any]) -> Millis:
-    text = ask(expression, record)
-    if not isinstance(text, str):
-        raise Undecided("it is no text; a length of time needs a unit")
+def carried_limit(limit: CarriedLimit, reading: Reading) -> tuple[Millis, str] | RuleResult:
+    """The limit that the task carries, at most the policy's, and where it comes from; unknown without one."""
     try:
-        return parse_duration(text)
-    except NotADuration:
-        raise Undecided("it is no length of time") from None
+        carried = parse_carried(ask(limit.expression, reading, str))
+        if carried > limit.at_most:
+            return limit.at_most, "at_most"
+        if round(carried) > 0:
+            return round(carried), "task"
+        undecided = Undecided("it is no length of time")
+    except Undecided as error:
+        undecided = error
+    if undecided.unread or limit.otherwise is None:
+        return undecided.result("from")
+    return limit.otherwise, "else"
 
 
 @register
@@ -337,10 +280,11 @@ class RetriesOver(Rule):
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         if task.status not in ALIVE:
-            return RuleResult(False, "status")
+            return RuleResult(FALSE, "status")
         if task.retries is None:
-            return RuleResult(None, self.key, why="the record does not count retries")
-        return RuleResult(task.retries > self.wanted, self.key)
+            return RuleResult(UNKNOWN, self.key, why="the record does not count retries")
+        over = Truth(task.retries > self.wanted)
+        return RuleResult(over, self.key, retries=task.retries, retries_limit=self.wanted)
 
 
 @register
@@ -348,13 +292,13 @@ class Where(Rule):
     key = "where"
     field = ExpressionField
     description = (
-        "This JMESPath over the record, payload and ages answers true; unknown where what it reads is absent."
+        "This JMESPath over the record, payload and ages answers true; unknown where what it needs is absent."
     )
     example = "payload.tier == 'gold'"
     timeless = True
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
-        answered = answer(self.key, self.wanted, task, reading, holds)
-        if isinstance(answered, RuleResult):
-            return answered._replace(rule=self.key)
-        return RuleResult(answered, self.key)
+        try:
+            return RuleResult(Truth(ask(self.wanted, reading, bool)), self.key)
+        except Undecided as undecided:
+            return undecided.result(self.key)

@@ -15,7 +15,8 @@ from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_to
 from fc_reaper.evaluator.select import Record, within_a_day
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Moment, Page, Snapshot, Task
-from fc_reaper.rules.rules import PushDown, RuleResult
+from fc_reaper.rules.result import TRUE, UNKNOWN, RuleResult
+from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
 
@@ -218,10 +219,10 @@ class Scanner:
         if task.status == STOPPING:
             stuck = stopping_too_long(task, self.context.settings.stuck_after, moment, read=read is None)
         undecided = verdict.unread or (stuck is not None and stuck.unread)
-        if read is not None and undecided and (policies.has_expressions or not task.events):
+        if read is not None and undecided:
             read()
             return
-        if stuck is not None and stuck.holds is None and verdict.kind is Kind.KEPT:
+        if stuck is not None and stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
         # The record may hold a payload: it must not be kept.
         found = Evaluation(task._replace(record=None, events=task.events[:1]), verdict, moment.earliest)
@@ -234,7 +235,7 @@ class Scanner:
         """Count and log a task by its final verdict; *stuck* says whether it is Stopping for too long."""
         report, verdict = self.context.report, found.verdict
         report.evaluated(verdict)
-        if stuck is not None and stuck.holds:
+        if stuck is not None and stuck.holds is TRUE:
             since = verdict._replace(
                 reason="a stop was requested, and it is still Stopping",
                 rule="stopping_for",
