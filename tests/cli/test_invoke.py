@@ -185,6 +185,7 @@ def test_the_same_for_machines(folder: Path) -> None:
     ran = fc_reaper("invoke", "-", "--explain", "--json", stdin=event, cwd=folder)
     said = json.loads(ran.out)
     assert (said["dry_run"], said["targets"]) == (True, ["media/transcode@prod"])
+    assert said["dry_run_asked_at"] == "[0].dryRun"
     assert said["requests"][0]["policies"]
     assert said["notes"][0]["part"] == "[1]"
 

@@ -14,9 +14,9 @@ from typer import Argument, Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, Endpoint, PolicyFile, environment
-from fc_reaper.cli.output import CommandError, printable, show, table
+from fc_reaper.cli.output import CommandError, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.events import OwnAccount, Request, Trigger, parse_event
+from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
@@ -117,52 +117,37 @@ def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
     trigger = parse_event(raw, OwnAccount(env.get("FC_REGION") or None, env.get("FC_ACCOUNT_ID") or None))
     policies = read_policy(read_settings(env, Context())).policies
     scope = scope_of(trigger.requests, policies)
-    notes = (*trigger.notes, *scope.notes)
+    notes = [*trigger.notes, *scope.notes]
     targets = list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets))
+    runs = [[area.policy.name for area in scope.areas if area.request == one] for one in trigger.requests]
     if as_json:
         requests = [
-            {
-                "kind": request.kind,
-                "name": request.name,
-                "part": request.part,
-                **request.selector._asdict(),
-                "policies": _run_by(request, scope),
-            }
-            for request in trigger.requests
+            {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict(), "policies": its}
+            for one, its in zip(trigger.requests, runs, strict=True)
         ]
         readings = [reading._asdict() for reading in trigger.readings]
         said = {"readings": readings, "requests": requests, "targets": targets}
-        output.print_json({**said, "notes": [note._asdict() for note in notes], "dry_run": trigger.dry_run})
+        wish = {"dry_run": trigger.dry_run, "dry_run_asked_at": trigger.dry_run_asked_at}
+        output.print_json({**said, "notes": [note._asdict() for note in notes], **wish})
     else:
-        _show_parts(trigger, scope)
-        for note in notes:
-            show(printable(f"{note.event}{note.part and ' '}{note.part}: {note.why}"))
+        _show_parts(trigger, runs)
+        show(*(f"{note.event}{note.part and ' '}{note.part}: {note.why}" for note in notes))
         show(*_sentences(trigger, scope, targets, policies))
     refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
     return Exit.REFUSED if refused and not scope.areas else Exit.DONE
 
 
-def _run_by(request: Request, scope: Scope) -> list[str]:
-    return [area.policy.name for area in scope.areas if area.request == request]
-
-
-def _show_parts(trigger: Trigger, scope: Scope) -> None:
+def _show_parts(trigger: Trigger, runs: Sequence[Sequence[str]]) -> None:
     readings = [
         (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
         for one in trigger.readings
     ]
-    requests = [
-        (
-            one.part or "whole",
-            one.kind if one.name is None else f"{one.kind}:{one.name}",
-            ", ".join(
-                f"{key.replace('_', ' ')} {value}" for key, value in one.selector._asdict().items() if value
-            )
-            or "all targets",
-            ", ".join(_run_by(one, scope)) or "none",
-        )
-        for one in trigger.requests
-    ]
+    requests = []
+    for one, its in zip(trigger.requests, runs, strict=True):
+        kind = one.kind if one.name is None else f"{one.kind}:{one.name}"
+        named = (f"{key.replace('_', ' ')} {value}" for key, value in one.selector._asdict().items() if value)
+        about, policies = ", ".join(named) or "all targets", ", ".join(its) or "none"
+        requests.append((one.part or "whole", kind, about, policies))
     if readings:
         show(table(("part", "wrapped in", "understood as", "state"), readings), "")
     if requests:
@@ -178,7 +163,8 @@ def _sentences(
     if trigger.kind == "timer" and stuck_only:
         yield f"Only for tasks that are stuck: {', '.join(stuck_only)}."
     if trigger.dry_run:
-        yield "The event requests a dry run, so nothing would be stopped whatever the mode."
+        where = trigger.dry_run_asked_at
+        yield f"The event requests a dry run ({where}), so nothing would be stopped whatever the mode."
     running = {area.policy.name for area in scope.areas}
     idle = [policy.name for policy in policies if policy.name not in running]
     if running and idle:

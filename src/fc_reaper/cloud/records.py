@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from operator import itemgetter
@@ -197,7 +198,7 @@ def _names_another(
 def _status(facts: Mapping[str, Any]) -> str:
     """The status of a record or an event. The console, and newer pages, call Dequeued Processed."""
     status = printable(_text(facts.get("status")), 64)
-    return "Dequeued" if status == "Processed" else status
+    return sys.intern("Dequeued" if status == "Processed" else status)  # a history holds millions
 
 
 def _text(value: Any) -> str:
