@@ -29,24 +29,22 @@ from fc_reaper.rules.duration import parse_duration
 from fc_reaper.rules.rules import RULES, Rule
 from fc_reaper.rules.target import Target, parse_target
 
-Mode = Literal["dry-run", "enforce"]
-
 _PREFIX = "REAPER_"
 
 
-class _FromPlatform(BaseModel):
-    # Models are built when first used: a cold start pays only for what it reads.
-    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
+# Models are built when first used: a cold start pays only for what it reads.
+_FROM_PLATFORM = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
 
 
-class Own(_FromPlatform):
+class Own(BaseModel):
     """The reaper's own function, or its service in FC 2.0. `timeout` is in seconds; None: not said."""
 
+    model_config = _FROM_PLATFORM
     name: str | None = None
     timeout: float | None = None
 
 
-class Context(_FromPlatform):
+class Context(BaseModel):
     """The platform's context of one invocation; whatever is absent is None.
 
     FC 2.0, and FC 3.0 up to python3.10, give `credentials` and `service`; python3.12 gives neither.
@@ -54,6 +52,7 @@ class Context(_FromPlatform):
     https://help.aliyun.com/zh/functioncompute/fc/user-guide/context-1
     """
 
+    model_config = _FROM_PLATFORM
     request_id: str | None = None
     region: str | None = None
     account_id: str | None = None
@@ -102,7 +101,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     policy: str = Field("policy.yaml", alias="REAPER_POLICY")
-    mode: Mode = Field("dry-run", alias="REAPER_MODE")
+    mode: Literal["dry-run", "enforce"] = Field("dry-run", alias="REAPER_MODE")
     api_version: Literal["2021-04-06", "2016-08-15", "2023-03-30"] = Field(
         "2021-04-06", alias="REAPER_API_VERSION"
     )
@@ -158,7 +157,7 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     """Read all settings; an empty variable counts as absent.
 
     Raises:
-        SettingsError: one line for each variable that is unknown or has an unusable value, all in one go.
+        SettingsError: one line for each variable that is unknown or cannot be used.
     """
     function = env.get("FC_FUNCTION_NAME") or (context.function and context.function.name)
     service = env.get("FC_SERVICE_NAME") or (context.service and context.service.name)
@@ -206,11 +205,8 @@ def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
     Raises:
         SettingsError: there are none.
     """
-    from_env = Credentials(
-        access_key_id=env.get("ALIBABA_CLOUD_ACCESS_KEY_ID", ""),
-        access_key_secret=env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", ""),
-        security_token=env.get("ALIBABA_CLOUD_SECURITY_TOKEN", ""),
-    )
+    names = ("access_key_id", "access_key_secret", "security_token")
+    from_env = Credentials(**{name: env.get(f"ALIBABA_CLOUD_{name.upper()}", "") for name in names})
     for keys in (context.credentials, from_env):
         if keys is not None and keys.access_key_id and keys.access_key_secret:
             return keys

@@ -33,7 +33,6 @@ def test_a_lock_is_read_as_it_was_written() -> None:
         ("version: 1\nexempt:\npolicies: []", 2, "exempt"),
         ("version: 1\nexempt: [3]\npolicies: []", 2, "exempt[0]"),
         ("version: 1\nexempt: []\npolicies: {}", 3, "policies"),
-        (f"version: 1\nexempt: []\npolicies: [{ENTRY}, {ENTRY}]", 3, "policies"),
         (f"version: 1\nexempt: []\npolicies: [{ENTRY.replace('a,', '3,')}]", 3, "policies[0].name"),
         (
             f"version: 1\nexempt: []\npolicies: [{ENTRY.replace('sha256', 'md5')}]",
@@ -60,3 +59,13 @@ def test_an_exemption_that_cannot_be_read_is_refused(exemption: str) -> None:
     lock = lock_of(loaded(a_file()), "2026-05-01").model_copy(update={"exempt": (exemption,)})
     with pytest.raises(PolicyError):
         spared_by(lock)
+
+
+def test_of_two_entries_of_one_name_both_must_fit() -> None:
+    """A merge that kept both sides approves nothing that only one of them approved."""
+    file = loaded(a_file())
+    lock = lock_of(file, "2026-05-01")
+    other = lock.policies[0].model_copy(update={"fingerprint": FINGERPRINT})
+    for policies in ((*lock.policies, other), (other, *lock.policies)):
+        assert set(unapproved(file, lock.model_copy(update={"policies": policies}))) == {"runaway"}
+    assert unapproved(file, lock.model_copy(update={"policies": lock.policies * 2})) == {}

@@ -230,7 +230,8 @@ def policy_models() -> Models:
 
 def _faults(error: ValidationError, document: Document, models: Models) -> Iterator[tuple[int, str, str]]:
     """Line, path and sentence of each thing that pydantic found wrong."""
-    said = error.errors(include_url=False)
+    # A list that holds something wrong is too short for pydantic as well.
+    said = [one for one in error.errors(include_url=False) if one["type"] != "too_short" or not one["input"]]
     unknown = {one["loc"]: _unknown(one["loc"], models) for one in said if one["type"] == "extra_forbidden"}
     meant = {(*loc[:-1], word) for loc, (words, _) in unknown.items() for word in words}
     for one in said:
@@ -243,15 +244,24 @@ def _faults(error: ValidationError, document: Document, models: Models) -> Itera
         elif kind == "extra_forbidden":
             yield found.line, found.path, unknown[loc][1]
         elif kind != "missing":
-            yield found.value_line, found.path, f"{_wrong(kind, one['input'])}; write {_example(loc, models)}"
+            write = "quote it, or write" if kind == "string_type" else "write"
+            what = f"{_wrong(kind, one['input'])}; {write} {_example(loc, models)}"
+            yield found.value_line, found.path, what
         elif loc not in meant:  # A misspelt key is not also a missing one.
             path = f"{found.path}.{loc[-1]}".removeprefix(".")
             yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
 
 
+_WANTED = {
+    "model_type": "a mapping", "tuple_type": "a list", "int_type": "a whole number", "string_type": "text",
+}  # fmt: skip
+
+
 def _wrong(kind: str, given: Any) -> str:
     """What is wrong with a value that pydantic itself refuses."""
-    wanted = {"model_type": "a mapping", "tuple_type": "a list", "int_type": "a whole number"}.get(kind)
+    if kind == "too_short":
+        return "the list is empty"
+    wanted = _WANTED.get(kind)
     return misplaced(given, wanted) if wanted or given is NOTHING else f"{shown(given)} cannot be used"
 
 

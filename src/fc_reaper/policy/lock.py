@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError
 
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy.load import read_document, write_yaml
@@ -56,16 +56,6 @@ class Lock(Part):
     def source(self) -> str:
         """How messages call the file."""
         return self._source
-
-    @field_validator("policies")
-    @classmethod
-    def _has_unique_names(cls, policies: tuple[Approved, ...]) -> tuple[Approved, ...]:
-        if len({one.name for one in policies}) < len(policies):
-            raise ValueError("two of them have one name")
-        return policies
-
-
-# What a policy means.
 
 
 def fingerprint(policy: Policy) -> str:
@@ -120,9 +110,6 @@ def _digest(meaning: Any) -> str:
     return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
-# What is approved.
-
-
 def lock_of(file: PolicyFile, today: str, *, only: Collection[str] | None = None) -> Lock:
     """The lock that approves the stop policies of *file*, or those of the names *only*, on *today*."""
     approved = tuple(
@@ -168,9 +155,6 @@ def spared_by(lock: Lock) -> tuple[Matcher, ...]:
     except (ValueError, RecursionError):
         what = "an exemption of it cannot be read"
         raise PolicyError(Issue(lock.source, None, None, what, _AGAIN)) from None
-
-
-# The file.
 
 
 def dump_lock(lock: Lock) -> str:

@@ -17,7 +17,7 @@ from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.fields import Budget, CarriedLimit, Fault, Part, Path, Several, key
+from fc_reaper.rules.fields import DISTINCT, SOME, Budget, CarriedLimit, Fault, Part, Path, key
 from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
 TASK = "task"
@@ -100,11 +100,8 @@ class _OfRules:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         matcher: dict[str, Any] = handler(schema)
-        return (
-            matcher
-            if self._in_match
-            else {"anyOf": [{"type": "string", "pattern": f"^{fields.ID_GLOB}$"}, matcher]}
-        )
+        bare = {"type": "string", "pattern": fields.ID_GLOB}
+        return matcher if self._in_match else {"anyOf": [bare, matcher]}
 
 
 def _bare(given: Any) -> Any:
@@ -193,7 +190,7 @@ class Policy(Part):
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
     )
     name: fields.Name = key("What logs call it. Unique in the file.", "runaway-transcodes")
-    targets: Annotated[tuple[fields.TargetField, ...], Several()] = key(
+    targets: Annotated[tuple[fields.TargetField, ...], SOME, DISTINCT] = key(
         "The functions it watches: [service/]function[@qualifier], with * and ?. No @ means @LATEST, "
         "@* every qualifier; without service/ a function of FC 3.0.",
         ["media/transcode@prod"],
@@ -206,7 +203,7 @@ class Policy(Part):
         "Stop what matches, for this reason.", "A task takes 40 minutes at worst.", None
     )
     report: fields.Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
-    triggers: Annotated[tuple[fields.Trigger, ...], Several()] = key(
+    triggers: Annotated[tuple[fields.Trigger, ...], SOME, DISTINCT] = key(
         "What runs it: timer, timer:NAME, alert, command, task (an event that names the task). Default all.",
         ["timer"],
         (),
@@ -225,7 +222,7 @@ class Policy(Part):
     holdout: fields.Holdout | None = key(
         "Spare this share of what is due, so that wrong stops can be counted.", "2%", None
     )
-    examples: Annotated[tuple[Example, ...], Several(distinct=False)] = key(
+    examples: Annotated[tuple[Example, ...], SOME] = key(
         "Tasks, and what becomes of them. A file whose examples fail is refused.",
         [{"given": {"running_for": "3h"}, "expect": "stop"}],
         (),
@@ -338,7 +335,7 @@ class PolicyFile(Part):
     exempt: tuple[Exemption, ...] = key(
         "Tasks that no policy may touch. A bare text is an id pattern.", ["keep-*"], ()
     )
-    policies: Annotated[tuple[Policy, ...], Several(distinct=False)] = key(
+    policies: Annotated[tuple[Policy, ...], SOME] = key(
         "What is watched and stopped. The strongest claim wins: stop over report, then this order.",
         [{"name": "runaway", "targets": ["resize"], "match": {"alive_for": "2h"}, "stop": "why"}],
     )

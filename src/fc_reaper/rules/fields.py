@@ -5,7 +5,16 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
@@ -101,11 +110,7 @@ def misplaced(value: Any, wanted: str | None) -> str:
 
 
 def text_of(value: Any, what: str) -> str:
-    """Answer *value* if it is text; *what* names the thing with its article, and perhaps an example.
-
-    Raises:
-        ValueError: it is blank or anything else.
-    """
+    """Answer *value* if it is text that is not blank; else a ValueError says to write *what*."""
     if not isinstance(value, str):
         raise ValueError(f"{misplaced(value, 'text')}; quote it, or write {what}")
     if not value.strip():
@@ -129,34 +134,25 @@ class Plain:
         return dict(self._schema)
 
 
-class Several:
-    """In the annotation of a tuple: a list of at least one, in which what is written twice counts once.
+SOME = Field(min_length=1)
+DISTINCT = AfterValidator(lambda listed: tuple(dict.fromkeys(listed)))
+"""In the annotation of a tuple: at least one, and what is written twice counts once."""
 
-    With *or_one* one item may stand for the list of it, and is written so again.
-    """
 
-    def __init__(self, *, or_one: bool = False, distinct: bool = True) -> None:
-        self._or_one, self._distinct = or_one, distinct
+class OneOrMore:
+    """In the annotation of a tuple, after the others: one item may stand for the list, and is written so."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        listed = handler(source)
-        if self._distinct:
-            listed = core_schema.no_info_after_validator_function(_distinct, listed)
-        write = core_schema.wrap_serializer_function_ser_schema(_one_alone) if self._or_one else None
-        return core_schema.no_info_before_validator_function(self._listed, listed, serialization=write)
+        write = core_schema.wrap_serializer_function_ser_schema(_one_alone)
+        return core_schema.no_info_before_validator_function(_listed, handler(source), serialization=write)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        several = {**handler(schema), "minItems": 1}
-        return {"anyOf": [several["items"], several]} if self._or_one else several
-
-    def _listed(self, given: Any) -> Any:
-        if isinstance(given, (list, tuple)) and not given:
-            raise ValueError("the list is empty; write at least one, or delete the key")
-        return (given,) if self._or_one and not isinstance(given, (list, tuple)) else given
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
 
 
-def _distinct(listed: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(listed))
+def _listed(given: Any) -> Any:
+    return given if isinstance(given, (list, tuple)) else (given,)
 
 
 def _one_alone(listed: Any, write: Callable[[Any], Any]) -> Any:
@@ -230,31 +226,8 @@ SparedTarget = TypeAliasType(
 FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
 
 TRIGGERS = ("timer", "alert", "command", "task")
-ID_GLOB = "[A-Za-z0-9_*?-]{1,128}"
-_ID = "[A-Za-z0-9_-]{1,128}"
-_TIMER = f"timer:{_ID}"
-
-
-def _shaped(pattern: str, what: str, refusal: str) -> Callable[[Any], str]:
-    """Reads text that fits *pattern*; *refusal* completes the sentence about a text that does not."""
-
-    def read(value: Any) -> str:
-        text = text_of(value, what)
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"{shown(text)} {refusal}")
-        return text
-
-    return read
-
-
-_id = _shaped(
-    _ID, "an invocation id such as job-17", "is no invocation id; write 1 to 128 letters, digits, _ and -"
-)
-_id_glob = _shaped(
-    ID_GLOB,
-    "a pattern for the invocation id such as 'nightly-*'",
-    "fits no invocation id; write letters, digits, _ and -, with * and ?, or {target: NAME} for a function",
-)
+ID_GLOB = "^[A-Za-z0-9_*?-]{1,128}$"
+_TIMER = "timer:[A-Za-z0-9_-]{1,128}"
 
 
 def _status(value: Any) -> str:
@@ -273,8 +246,8 @@ def _trigger(value: Any) -> str:
     return text
 
 
-InvocationId = Annotated[str, Plain(_id, _like(_ID))]
-IdGlob = TypeAliasType("IdGlob", Annotated[str, Plain(_id_glob, _like(ID_GLOB))])
+InvocationId = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,128}$")]
+IdGlob = TypeAliasType("IdGlob", Annotated[str, Field(pattern=ID_GLOB)])
 Status = TypeAliasType("Status", Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})])
 Trigger = Annotated[str, Plain(_trigger, _like(f"{'|'.join(TRIGGERS)}|{_TIMER}"))]
 
@@ -298,8 +271,9 @@ def _budget(value: Any) -> Budget:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} does not say per what; write {value}/run")
-    refusal = "is no budget; write N/run, N/day or both, such as 20/run, 200/day"
-    text = _shaped(_BUDGET, "a budget such as 20/run or 20/run, 200/day", refusal)(value)
+    text = text_of(value, "a budget such as 20/run or 20/run, 200/day")
+    if not re.fullmatch(_BUDGET, text):
+        raise ValueError(f"{shown(text)} is no budget; write N/run, N/day or both, such as 20/run, 200/day")
     counts = {f"per_{unit}": int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
     return Budget(**counts)
 
@@ -310,7 +284,9 @@ _SHARE = r"(?=.*[1-9])(?:0|[1-9][0-9]?)(?:\.[0-9]{1,2})?%"
 
 
 def _share(value: Any) -> int:
-    text = _shaped(_SHARE, "a share such as 2%", "is no share; write 0.01% to 99.99%, such as 2%")(value)
+    text = text_of(value, "a share such as 2%")
+    if not re.fullmatch(_SHARE, text):
+        raise ValueError(f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%")
     return round(float(text[:-1]) * 100)
 
 

@@ -16,12 +16,14 @@ from fc_reaper.rules.ages import CLOCKS, StartedTime, bounds
 from fc_reaper.rules.duration import parse_carried, spell_duration
 from fc_reaper.rules.expression import Expression, Reading, Undecided, ask
 from fc_reaper.rules.fields import (
+    DISTINCT,
+    SOME,
     CarriedLimit,
     CountOrZero,
     ExpressionField,
     IdGlob,
     Limit,
-    Several,
+    OneOrMore,
     SparedTarget,
     Status,
 )
@@ -125,7 +127,7 @@ def register(rule: type[R]) -> type[R]:
 @register
 class TargetRule(Rule):
     key = "target"
-    field = Annotated[tuple[SparedTarget, ...], Several(or_one=True)]
+    field = Annotated[tuple[SparedTarget, ...], SOME, DISTINCT, OneOrMore()]
     description = (
         "The function fits this target: [service/]function[@qualifier]; without @ under every qualifier."
     )
@@ -145,7 +147,7 @@ class TargetRule(Rule):
 @register
 class StatusRule(Rule):
     key = "status"
-    field = Annotated[tuple[Status, ...], Several(or_one=True)]
+    field = Annotated[tuple[Status, ...], SOME, DISTINCT, OneOrMore()]
     description = "The task has this status, or one of these."
     example = "Running"
     selects = True
@@ -162,7 +164,7 @@ class StatusRule(Rule):
 @register
 class IdRule(Rule):
     key = "id"
-    field = Annotated[tuple[IdGlob, ...], Several(or_one=True)]
+    field = Annotated[tuple[IdGlob, ...], SOME, DISTINCT, OneOrMore()]
     description = "The invocation id fits this pattern (* and ?, with case), or one of these."
     example = "nightly-*"
     selects = by_name = True
