@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
-from fc_reaper.evaluator.verdict import Kind
-from fc_reaper.models import Function, Task, TaskEvent
+from fc_reaper.evaluator.verdict import Evaluation, Kind
+from fc_reaper.models import Function, Moment, Task, TaskEvent
 from fc_reaper.policy import load_policy
-from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
+from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
 
 QUEUED = [("Enqueued", "5h"), ("Dequeued", "1m"), ("Running", "1m")]
 RETRIED = [("Enqueued", "5h"), ("Running", "4h"), ("Retrying", "2m"), ("Running", "1m")]
@@ -76,6 +76,90 @@ def test_a_verdict_explains_itself() -> None:
     assert (verdict.policy, verdict.rule, verdict.clock) == ("runaway", "alive_for", "events")
     assert verdict.reason == "it takes forty minutes at worst"
     assert (verdict.age, verdict.limit, verdict.over) == (8_040_000, 7_200_000, 840_000)
+
+
+def test_a_verdict_by_retries_tells_them_and_their_limit() -> None:
+    """Where there is no age to tell."""
+    verdict = evaluate(running_for("1h", retries=4), compiled(a_policy("{retries_over: 3}")), AT_NOON)
+    assert (verdict.rule, verdict.retries, verdict.retries_limit) == ("retries_over", 4, 3)
+    assert (verdict.age, verdict.limit, verdict.limit_from) == (None, None, None)
+
+
+def test_rules_without_a_clock_come_last_then_the_oldest_then_the_id() -> None:
+    """Most overdue first; what is bounded only from below counts by that bound."""
+    file = load_policy(
+        "{version: 1, policies: [{name: p, targets: ['media/*@*'], match: {alive_for: 2h}, stop: a}, "
+        "{name: q, targets: ['media/*@*'], match: {retries_over: 3, status: Enqueued}, stop: a}]}",
+        source="p",
+    )
+    tasks = [
+        a_task("Enqueued", ("Enqueued", "30m"), retries=4, invocation_id="a"),
+        a_task("Enqueued", ("Enqueued", "1h"), retries=4, invocation_id="d"),
+        a_task("Enqueued", ("Enqueued", "1h"), retries=4, invocation_id="c"),
+        a_task("Enqueued", retries=4, invocation_id="0"),
+        running_for("3h", invocation_id="b"),
+        running_for("5h", retries=2, invocation_id="e"),
+    ]
+    due = [Evaluation(one, evaluate(one, compiled(file), AT_NOON), NOON) for one in tasks]
+    assert {one.verdict.kind for one in due} == {Kind.DUE}
+    assert "".join(one.task.invocation_id for one in sorted(due, key=lambda one: one.order)) == "ebcda0"
+
+
+@pytest.mark.parametrize(
+    ("apart", "kind"), [("0s", Kind.DUE), ("1s", Kind.DUE), ("2s", Kind.UNKNOWN), ("20s", Kind.UNKNOWN)]
+)
+def test_a_limit_is_passed_only_when_it_is_so_by_both_clocks(apart: str, kind: Kind) -> None:
+    """And an exemption is dismissed only when it is within its limit by both."""
+    moment = Moment(NOON - ms(apart), NOON, ms(apart))
+    task = running_for("2h")._replace(events=running_for("7202s").events)
+    assert evaluate(task, compiled(a_policy("{alive_for: 2h}")), moment).kind is kind
+    young = running_for("2h")
+    for exempt in ("[{alive_for: 7200s}]", "[{where: 'ages.alive_for > `7200`'}]"):
+        file = a_policy("{alive_for: 1h}", exempt=exempt)
+        later = Moment(NOON, NOON + ms(apart), ms(apart))
+        expected = Kind.DUE if apart == "0s" else Kind.UNKNOWN
+        assert evaluate(young, compiled(file), later).kind is expected
+
+
+@pytest.mark.parametrize(
+    ("unless", "payload", "kind", "unread"),
+    [
+        ("{alive_for: 6h, where: payload.vip}", '{"n": 1}', Kind.UNKNOWN, True),
+        ("{where: payload.vip, alive_for: 6h}", '{"vip": false}', Kind.DUE, False),
+        ("{retries_over: 3, where: payload.vip}", '{"n": 1}', Kind.UNKNOWN, False),
+        ("{running_for: 3h, where: payload.vip}", '{"vip": true}', Kind.DUE, False),
+    ],
+)
+def test_one_key_that_does_not_hold_settles_a_matcher(
+    unless: str, payload: str, kind: Kind, unread: bool
+) -> None:
+    """Whatever is unknown of the others; a listed record is read only where that may settle one of them."""
+    task = a_task(started_at=ago("3h"), retries=None, record={"invocationPayload": payload})
+    verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}", unless=f"[{unless}]")), AT_NOON, read=False)
+    assert (verdict.kind, verdict.unread) == (kind, unread)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "unread"),
+    [
+        ("match: {status: Running}, report: a", "match: {running_for: 2h}, stop: a", True),
+        ("match: {running_for: 2h}, stop: a", "match: {status: Running}, report: a", True),
+        ("match: {alive_for: 2h}, stop: a", "match: {running_for: 2h}, stop: a", False),
+        ("match: {running_for: 2h}, stop: a", "match: {alive_for: 2h}, stop: a", True),
+        ("match: {running_for: 2h}, report: a", "match: {alive_for: 2h}, stop: a", False),
+    ],
+)
+def test_a_listed_task_is_read_where_a_stronger_policy_may_hold(
+    first: str, second: str, unread: bool
+) -> None:
+    """Stop over report, then the order of the file."""
+    file = load_policy(
+        f"{{version: 1, policies: [{{name: p, targets: ['media/*@*'], {first}}}, "
+        f"{{name: q, targets: ['media/*@*'], {second}}}]}}",
+        source="p",
+    )
+    task = a_task(started_at=ago("3h"))
+    assert evaluate(task, compiled(file), AT_NOON, read=False).unread is unread
 
 
 def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:

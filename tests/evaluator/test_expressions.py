@@ -179,10 +179,25 @@ def test_a_limit_that_the_task_carries(carried: Any, age: str, alone: Kind, with
     assert evaluated(task, WITH_ELSE).kind is with_else
 
 
-def test_the_verdict_tells_the_limit_that_was_carried() -> None:
-    """Not the cap."""
-    verdict = evaluated(carrying({"max_run": "4h"}, "5h"), CARRIED)
-    assert (verdict.rule, verdict.limit, verdict.over) == ("running_for", ms("4h"), ms("1h"))
+@pytest.mark.parametrize(
+    ("carried", "limit", "origin"),
+    [
+        ("4h", "4h", "task"),
+        ("6h", "6h", "task"),
+        ("6h0.5s", "6h", "at_most"),
+        ("400d", "6h", "at_most"),
+        ("forever", "6h", "at_most"),
+        ("0m", "2h", "else"),
+        (None, "2h", "else"),
+        (4, "2h", "else"),
+    ],
+)
+def test_the_verdict_tells_the_limit_and_where_it_came_from(carried: Any, limit: str, origin: str) -> None:
+    """Of a task that carries it; another limit is the policy's."""
+    verdict = evaluated(carrying({"max_run": carried}, "7h"), WITH_ELSE)
+    assert (verdict.rule, verdict.limit, verdict.limit_from) == ("running_for", ms(limit), origin)
+    assert verdict.over == ms("7h") - ms(limit)
+    assert evaluated(carrying({}, "7h"), "{running_for: 2h}").limit_from == "policy"
 
 
 def test_else_is_for_a_task_that_was_read() -> None:

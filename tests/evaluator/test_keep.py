@@ -94,9 +94,12 @@ def test_the_newer_task_replaces_the_older_one_of_the_same_order() -> None:
     assert going(file, *tasks) == ["a1"]
 
 
-@pytest.mark.parametrize("order", [None, {"x": None}])
+EMPTY = [None, "", " \t", "\u200b", [], {}, [""], ["a", []], {"a": None}, [{"a": " "}]]
+
+
+@pytest.mark.parametrize("order", [None, {"x": None}, *({"x": one} for one in EMPTY)])
 def test_a_task_without_the_key_is_unknown(order: Any) -> None:
-    """It is neither counted nor selected."""
+    """It is neither counted nor selected: tasks that nobody gave a key share no group."""
     file = keeping("{at_most: 1, per: payload.order_id.x, stop_first: oldest}")
     tasks = [of_order("a1", "9h", order), of_order("a2", "3h", order), of_order("b1", "1h", {"x": "b"})]
     selections, kinds = selected(file, tasks)
@@ -162,14 +165,28 @@ def test_stopping_finished_and_inconsistent_tasks_do_not_count() -> None:
     assert going(keeping("{at_most: 1}"), named("only", "1h"), *strange[:-1]) == []
 
 
-def test_a_task_whose_exemption_nobody_can_tell_does_not_count() -> None:
-    """It is unknown, and unknown tasks make nobody one too many."""
+def test_a_task_whose_exemption_nobody_can_tell_counts_and_is_never_selected() -> None:
+    """It is alive and matches, whatever spares it."""
     vague = "[{where: \"payload.tier == 'gold'\"}]"
     for exemption in ({"exempt": vague}, {"unless": vague}):
         tasks = [of_order("a", "3h", "x"), of_order("b", "1h", "x")]
         selections, kinds = selected(keeping("{at_most: 1}", **exemption), tasks)
         assert selections["runaway"].due == 0
         assert set(kinds.values()) == {Kind.UNKNOWN}
+        known = named("c", "30m", record={"invocationPayload": '{"tier": "iron"}'})
+        selections, kinds = selected(keeping("{at_most: 1}", **exemption), [*tasks, known])
+        assert kinds == {"a": Kind.UNKNOWN, "b": Kind.UNKNOWN, "c": Kind.DUE}
+
+
+def test_an_exempt_task_counts_though_its_unless_is_unknown() -> None:
+    """And one that `unless` spares though its group is all that is known of it."""
+    vague, spares = "[{where: payload.pinned}]", "[a]"
+    for exempt, unless in ((spares, vague), (vague, spares)):
+        file = keeping("{at_most: 1}", exempt=exempt, unless=unless)
+        other = named("b", "1h", record={"invocationPayload": '{"pinned": false}'})
+        _, kinds = selected(file, [named("a", "3h", record={"invocationPayload": "{}"}), other])
+        assert kinds["b"] is Kind.DUE
+        assert kinds["a"] is (Kind.EXEMPT if exempt == spares else Kind.KEPT)
 
 
 def test_who_belongs_to_another_policy_neither_counts_nor_is_selected() -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fc_reaper.rules.duration import LONGEST, NotADuration, format_duration, parse_duration, spell_duration
+from fc_reaper.rules.duration import (
+    LONGEST,
+    NotADuration,
+    format_duration,
+    parse_carried,
+    parse_duration,
+    spell_duration,
+)
 
 NO_LENGTHS = (
     "", "   ", "-5m", "2 h", "2H", "2 hours", "1M", "P1M", "90M", "1h30m20", "90min", "12h1d", "1d, 12h",
@@ -96,3 +105,45 @@ def test_every_suggestion_can_be_written(text: str) -> None:
 def test_a_table_shows_at_most_two_units(length: int, text: str) -> None:
     """Rounded down, so that no age looks older than it is."""
     assert format_duration(length) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("90m", 90 * MINUTE),
+        ("5.5h", 5.5 * HOUR),
+        ("300min", 5 * HOUR),
+        ("5H", 5 * HOUR),
+        ("5M", 5 * MINUTE),
+        (" 5 h ", 5 * HOUR),
+        ("4 Hours", 4 * HOUR),
+        ("1 hour  30 mins", 90 * MINUTE),
+        ("2 weeks 1 day", 15 * DAY),
+        ("1 hr 1 sec", HOUR + SECOND),
+        ("5h0m0s", 5 * HOUR),
+        ("PT90M", 90 * MINUTE),
+        ("p1dt1.5h", 25.5 * HOUR),
+        ("400d", 400 * DAY),
+        ("9" * 400 + "h", inf),
+        *((word, inf) for word in ("forever", "Unlimited", "INFINITE", "infinity", " inf ", "never", "none")),
+        *(
+            (text, 0)
+            for text in ("", " ", "soon", "-3h", "05:00:00", "5", "0m", "0h 0m", "h", "1 0h", "30m1h")
+        ),
+        *(
+            (text, 0)
+            for text in ("1h1h", "1h and 1m", "P1M", "P", "PT", "5e3h", "٢h", "5ſ", ".5h", "1,5h", "∞")
+        ),
+        ("1h" + " " * 2000 + "1m", HOUR + MINUTE),
+        ("0" * 2000 + "1h", 0),
+    ],
+)
+def test_a_task_carries_a_length_as_people_write_it(text: str, length: float) -> None:
+    """A closed list: nothing else is guessed at."""
+    assert parse_carried(text) == length
+
+
+@given(st.integers(1, LONGEST // 1000))
+def test_what_a_policy_may_say_a_task_may_carry(seconds: int) -> None:
+    """With the same meaning."""
+    assert parse_carried(spell_duration(seconds * 1000)) == seconds * 1000
