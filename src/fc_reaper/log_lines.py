@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from fc_reaper.log import Fields
+from fc_reaper.models import Function
 
 Texts = list[str]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
@@ -98,6 +99,11 @@ class _Place(_Model):
     function: str = Field(description="The function; * where discovery itself failed.")
     qualifier: str = Field(description="The qualifier that the call was made with.")
 
+    @property
+    def place(self) -> Function:
+        """The function, under the qualifier."""
+        return Function(self.service, self.function, self.qualifier)
+
 
 HttpStatus = Annotated[int | None, Field(description="The cloud's answer; null when none came.")]
 ErrorCode = Annotated[str, Field(description="The platform's code, or ours: ConnectionFailed, TimedOut, …")]
@@ -122,8 +128,8 @@ TaskEvent = Literal[
 ]  # fmt: skip
 
 
-class TaskFields(_Place):
-    """The fields of one task."""
+class TaskVerdict(_Place):
+    """One task and the verdict on it: of a log line, of a result and of a plan."""
 
     invocation_id: str
     status: str = Field(description="The platform's word for the state in which the task was last read.")
@@ -143,6 +149,16 @@ class TaskFields(_Place):
     retries: int | None = Field(description="The retries that `retries_over` compares.")
     retries_limit: int | None = Field(description="The limit of these retries.")
     clock: Literal["events", "started_time"] | None = Field(description="Where the age comes from.")
+
+    @property
+    def key(self) -> tuple[Function, str]:
+        """What identifies the task."""
+        return self.place, self.invocation_id
+
+
+class TaskFields(TaskVerdict):
+    """What became of one task."""
+
     also: Texts = Field(description="Other policies by which the task is due.")
     new: bool = Field(description="Over its limit by less than two intervals.")
     why: (

@@ -28,6 +28,33 @@ def test_every_due_task_is_shown_with_reason_and_margin(cloud: Emulator, folder:
     assert "nothing was touched" in ran.text
 
 
+@pytest.mark.parametrize(
+    ("match", "fields", "row"),
+    [
+        ("{running_for: 2h}", {}, "running_for 3h 2h 1h would stop"),
+        ("{running_for: {from: payload.max, at_most: 2h}}", {"max": "1h"}, "3h 1h (task) 2h would"),
+        ("{running_for: {from: payload.max, at_most: 2h}}", {"max": "forever"}, "3h 2h (at_most) 1h would"),
+        ("{running_for: {from: payload.max, at_most: 6h, else: 2h}}", {}, "3h 2h (else) 1h would"),
+        ("{retries_over: 2}", {}, "retries_over 5 retries 2 3 would stop"),
+    ],
+)
+def test_a_row_says_what_was_measured_and_where_the_limit_comes_from(
+    match: str, fields: dict[str, str], row: str, tmp_path: Path
+) -> None:
+    """And so do the plan file and --json."""
+    retries = 5 if "retries" in match else 0
+    task = seeded("job-1", "Running", enqueued="-5h", started="-3h", retries=retries, payload=fields)
+    a_policy_file(tmp_path, policy(match=match))
+    with running_emulator(seed={"invocations": [task]}) as cloud:
+        cloud.advance("5s")
+        ran = fc_reaper("plan", "--out", "plan.json", env=at(cloud, COLUMNS="120"), cwd=tmp_path)
+        as_json = fc_reaper("plan", "--json", env=at(cloud), cwd=tmp_path).json["tasks"][0]
+    assert row in ran.text
+    planned = json.loads((tmp_path / "plan.json").read_text("utf-8"))["tasks"][0]
+    for field in ("limit_from", "retries", "retries_limit", "rule"):
+        assert planned[field] == as_json[field]
+
+
 def test_it_touches_nothing_even_where_the_setting_enforces(cloud: Emulator, folder: Path) -> None:
     """No stop request is sent."""
     fc_reaper("plan", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)

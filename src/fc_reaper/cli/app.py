@@ -63,11 +63,7 @@ def environment(
     api_version: ApiVersion | None = None,
     enforce: bool | None = None,
 ) -> dict[str, str]:
-    """Return the environment of this process, with the options that were given in place of their settings.
-
-    Raises:
-        CommandError: an option was given without a value.
-    """
+    """Return the environment of this process, with the options that were given in place of their settings."""
     for option, value in (("--policy", policy), ("--endpoint", endpoint)):
         if value is not None and not value.strip():
             raise CommandError(f"{option} is empty; give it a value, or leave it out")
@@ -85,11 +81,7 @@ def environment(
 
 
 def parse_moment(option: str, text: str | None) -> Millis | None:
-    """Read the moment that *option* names; None where it was not given.
-
-    Raises:
-        CommandError: it is none.
-    """
+    """Read the moment that *option* names, None where it was not given; CommandError for anything else."""
     if text is None:
         return None
     is_day = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
@@ -103,11 +95,7 @@ def parse_moment(option: str, text: str | None) -> Millis | None:
 
 
 def parse_length(option: str, text: str) -> Millis:
-    """Read the length of time that *option* names.
-
-    Raises:
-        CommandError: it is none.
-    """
+    """Read the length of time that *option* names; CommandError if it is none."""
     try:
         return parse_duration(text)
     except ValueError as error:

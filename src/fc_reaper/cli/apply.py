@@ -191,8 +191,8 @@ def _carry_out(
         if isinstance(line, TaskLine):
             if line.why not in ("budget", "halted", "margin", "interrupted"):
                 refused.append(bool(line.error) and not line.unclear and line.http_status in (None, 401, 403))
-            step(_key(line) not in begun)
-            begun.add(_key(line))
+            step(line.key not in begun)
+            begun.add(line.key)
 
     with (
         output.progress("Stopping", len(planned_run.planned)) as step,
@@ -217,17 +217,13 @@ def _carry_out(
     return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
 
-def _key(task: TaskLine | planfile.PlannedTask) -> tuple[str | None, str, str, str]:
-    return task.service, task.function, task.qualifier, task.invocation_id
-
-
 def _outcomes(plan: planfile.Plan, applied: Applied, withheld: Mapping[str, str]) -> Iterator[Outcome]:
     """What became of each task of *plan*; *withheld* says why policies may stop nothing by it, by name."""
     unapproved = applied.lines.of("not_approved")
     waiting = {**{one.policy: f"{one.policy} is not approved: {one.why}" for one in unapproved}, **withheld}
-    last = {_key(line): line for line in applied.lines if isinstance(line, TaskLine)}
+    last = {line.key: line for line in applied.lines if isinstance(line, TaskLine)}
     for task in plan.tasks:
-        line = last.get(_key(task))
+        line = last.get(task.key)
         if task.fate == "spared":
             yield Outcome(task, "not_due", "holdout spares it, as it did in the plan")
         elif task.policy in waiting:

@@ -182,6 +182,8 @@ def _collect(
     with output.progress("Counting the tasks"), output.interruptible() as interrupted:
         listing = Listing(targets, statuses=[UNFINISHED])
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
     unfinished = [function for function, _ in {(task.function, task.invocation_id) for task in listing.tasks}]
     past = load_past(list(alone.values()), settings, env, **history)
     return {
@@ -213,21 +215,17 @@ def _objections(evidence: Evidence | None) -> Iterator[str]:
     due = now.result.policies.get(policy.name, PolicyCounts()).due
     yield from _too_many(due, _watched(policy, unfinished), "unfinished tasks", "are due right now")
     tasks = past.history.tasks
-    by_itself = (task.function for task in tasks if outcome_of(task) in ("succeeded", "failed"))
-    records, ended = _watched(policy, (task.function for task in tasks)), _watched(policy, by_itself)
+    by_itself = [task.function for task in tasks if outcome_of(task) in ("succeeded", "failed")]
+    records, ended = _watched(policy, [task.function for task in tasks]), _watched(policy, by_itself)
     if records == 0:
         yield "no task of its functions is in the history; give one with --history that has some"
     elif ended < _ENOUGH:
         number = f"only {counted(ended, 'task')}" if ended else "no task"
-        yield (
-            f"{number} of its functions ended without a stop in the history, too few to tell; wait for more, "
-            "or give a longer one with --history"
-        )
-    if replayed.false_stops:
-        yield (
-            f"{counted(len(replayed.false_stops), 'task')} that it would have stopped succeeded in truth; "
-            "fc-reaper backtest --suggest shows the smallest limit without a false stop"
-        )
+        few = f"{number} of its functions ended without a stop in the history, too few to tell"
+        yield f"{few}; wait for more, or give a longer one with --history"
+    if wrong := len(replayed.false_stops):
+        remedy = "fc-reaper backtest --suggest shows the smallest limit without a false stop"
+        yield f"{counted(wrong, 'task')} that it would have stopped succeeded in truth; {remedy}"
     yield from _too_many(len(replayed.stops), records, "tasks", "would have been stopped in the history")
     if replayed.halted_runs:
         runs = counted(replayed.halted_runs, "run")
@@ -243,8 +241,7 @@ def _too_many(number: int, of: int, tasks: str, what: str) -> Iterator[str]:
 
 def _watched(policy: Policy, functions: Iterable[Function]) -> int:
     """How many of *functions*, one for each task, *policy* watches."""
-    counts = Counter(functions).items()
-    return sum(tasks for one, tasks in counts if policy.watches(one))
+    return sum(tasks for one, tasks in Counter(functions).items() if policy.watches(one))
 
 
 # What is shown and asked.

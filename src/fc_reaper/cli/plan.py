@@ -17,7 +17,7 @@ from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine
+from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine, TaskVerdict
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -196,13 +196,21 @@ def plan_tables(
 
 
 def _table(tasks: Iterable[ResultTask | TaskLine]) -> Table:
-    rows: list[tuple[Text | str, ...]] = []
-    for task in tasks:
-        place = output.short(task.service, task.function, task.qualifier)
-        times = map(output.format_seconds, (task.age_s, task.limit_s, task.over_s))
-        rows.append((task.invocation_id, place, task.rule or "-", *times, _fate(task)))
     heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
-    return output.table(heads, rows, right=("age", "limit", "over"))
+    rows = [
+        (task.invocation_id, output.short(*task.place), task.rule or "-", *_measures(task), _fate(task))
+        for task in tasks
+    ]
+    return output.table(heads, rows, right=heads[3:6])
+
+
+def _measures(task: TaskVerdict) -> tuple[str, str, str]:
+    """Age, limit with its origin unless that is the policy, and excess; or the same in retries."""
+    if task.retries is not None and task.retries_limit is not None:
+        over = task.retries - task.retries_limit
+        return counted(task.retries, "retry", "retries"), str(task.retries_limit), str(over)
+    age, limit, over_limit = map(output.format_seconds, (task.age_s, task.limit_s, task.over_s))
+    return age, limit if task.limit_from in (None, "policy") else f"{limit} ({task.limit_from})", over_limit
 
 
 def _fate(task: ResultTask | TaskLine) -> Text:
@@ -257,7 +265,7 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
 
 def not_listed(line: ListFailed) -> str:
     """What could not be listed, and why."""
-    return f"not listed: {output.short(line.service, line.function, line.qualifier)}: {refusal(line)}"
+    return f"not listed: {output.short(*line.place)}: {refusal(line)}"
 
 
 def refusal(line: ListFailed | TaskLine) -> str:

@@ -18,8 +18,8 @@ from fc_reaper.cli.incident import Incident
 from fc_reaper.cli.output import CommandError, printable_json, read_input
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.log_lines import Lines, ResultTask
-from fc_reaper.models import Function, Millis, Task, TaskEvent, iso
+from fc_reaper.log_lines import Lines, ResultTask, TaskVerdict
+from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
@@ -50,35 +50,19 @@ Whereabouts = tuple[str | None, str | None, str | None]
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
+_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
-class PlannedTask(_Model):
+class PlannedTask(TaskVerdict):
     """A task that was due, and what the dry run did with it."""
 
-    service: str | None = Field(description="Null in FC 3.0, which has no services.")
-    function: str
-    qualifier: str
-    invocation_id: str
+    model_config = _STRICT
+
+    policy: str = Field(description="The policy by which it is due.")
     request_id: str | None = Field(description="Tells it from another task of the same id.")
     first_enqueue: Moment | None = Field(description="When it was first enqueued; null if unknown.")
-    status: Literal["Enqueued", "Dequeued", "Running", "Retrying", "Stopping"]
-    policy: str = Field(description="The policy by which it is due.")
-    rule: str = Field(description="The key that decided, such as alive_for.")
-    age_s: float | None
-    limit_s: float | None
-    over_s: float | None
-    clock: Literal["events", "started_time"] | None
-    reason: str
     fate: Fate
     checksum: str = Field("", description="Tells whether the task, or what stands above all, was changed.")
-
-    @property
-    def place(self) -> Function:
-        """The function of the task."""
-        return Function(self.service, self.function, self.qualifier)
 
     def evaluation(self, reason: str) -> Evaluation:
         """The task as far as the plan knows it, with the verdict that made it due.
@@ -89,11 +73,16 @@ class PlannedTask(_Model):
         events = () if first is None else (TaskEvent(first, 0, "Enqueued"),)
         task = Task(self.place, self.invocation_id, self.status, self.request_id, events=events)
         age, limit = (None if value is None else round(value * 1000) for value in (self.age_s, self.limit_s))
-        return Evaluation(task, Verdict(Kind.DUE, reason, self.policy, self.rule, age, limit, self.clock))
+        verdict = Verdict(Kind.DUE, reason, self.policy, self.rule, age, limit, self.clock)
+        retries, most = self.retries, self.retries_limit
+        verdict = verdict._replace(limit_from=self.limit_from, retries=retries, retries_limit=most)
+        return Evaluation(task, verdict)
 
 
-class Basis(_Model):
+class Basis(BaseModel):
     """The policy that the plan was made by; of an incident, which stands in no file, all of it."""
+
+    model_config = _STRICT
 
     source: str
     fingerprint: str = Field(description="Of the whole file.")
@@ -103,8 +92,10 @@ class Basis(_Model):
     text: list[str] = Field([], description="The policy of an incident, line by line.")
 
 
-class Plan(_Model):
+class Plan(BaseModel):
     """A whole plan file."""
+
+    model_config = _STRICT
 
     format: Literal["fc-reaper plan"]
     version: Literal[1]
@@ -228,7 +219,7 @@ def _planned(tasks: list[ResultTask]) -> Iterator[PlannedTask]:
         if fate in get_args(Fate):
             first = None if task.first_enqueue_ms is None else iso(task.first_enqueue_ms)
             identity = {"request_id": task.task_request_id, "first_enqueue": first}
-            known = task.model_dump(include=set(PlannedTask.model_fields))
+            known = task.model_dump(include=set(TaskVerdict.model_fields))
             yield PlannedTask(**{**known, **identity, "rule": task.rule or "status", "fate": fate})
 
 
