@@ -258,7 +258,7 @@ def test_of_several_reports_the_first_in_the_file_stands(
 def test_nothing_follows_from_a_listing_that_is_incomplete() -> None:
     """Whoever was not seen may be the one who should go."""
     selections, _ = selected(keeping("{at_most: 2}"), FOUR, incomplete=lambda policy: True)
-    assert selections["runaway"].selected == ()
+    assert selections["runaway"].selected == []
     assert selections["runaway"].due == 2
     assert "could be listed" in (selections["runaway"].halted or "")
 
@@ -267,7 +267,7 @@ def test_too_many_to_be_counted_are_not_evaluated(monkeypatch: pytest.MonkeyPatc
     """A group beyond all bounds halts its policy; everybody gets one verdict all the same."""
     monkeypatch.setattr("fc_reaper.evaluator.concurrency.MOST", 3)
     selections, kinds = selected(keeping("{at_most: 1}"), FOUR)
-    assert selections["runaway"].selected == ()
+    assert selections["runaway"].selected == []
     assert "too many to be counted" in (selections["runaway"].halted or "")
     assert len(kinds) == 4
 

@@ -32,71 +32,72 @@ class Allowance(NamedTuple):
     why: str | None = None
 
 
-class Selection(NamedTuple):
-    """What happens to the due tasks of one policy.
-
-    `selected` are stopped, most overdue first; `waiting` are the next ones, which replace those of which
-    nothing comes. `halted` says why none is selected, None when nothing halts the policy. `due` counts all
-    due tasks, `held_out` those of them that `holdout` spares; the first of these are in `held_out_tasks`.
-    `duplicates` counts tasks that were listed twice; `due` is without them. `allowed` is the budget of this
-    run. `group_order` has, for each due task of a `keep` policy, its group: first the tasks that stay, then
-    those that are stopped, the last one first.
-    """
-
-    policy: Policy
-    due: int
-    selected: tuple[Evaluation, ...]
-    waiting: tuple[Evaluation, ...]
-    halted: str | None
-    duplicates: int = 0
-    allowed: Allowance = Allowance(0)
-    held_out: int = 0
-    held_out_tasks: tuple[Evaluation, ...] = ()
-    group_order: Mapping[Key, tuple[Task, ...]] = {}
+_NOTHING = Allowance(0)
 
 
 @dataclass
-class _Queue:
-    """The first *room* due tasks of one policy, and the first few of each function, in whatever order added.
+class Selection:
+    """What happens to the due tasks of one policy.
 
-    Those that `holdout` spares are in `held_out`. `counted` are due in a `keep` policy, and the run is about
-    others.
+    `due` counts all due tasks, `held_out` those of them that `holdout` spares. `duplicates` counts tasks that
+    were listed twice; the others are without them. `counted` are due in a `keep` policy, and the run is about
+    others. `first` and `held_out_tasks` are the first *room* of each, most overdue first, and a few of each
+    function. `halted` says why none is selected, None when nothing halts the policy; `allowed` is the budget
+    of this run. `group_order` has, for each due task of a `keep` policy, its group: first the tasks that
+    stay, then those that are stopped, the last one first.
     """
 
     policy: Policy
     room: int
-    held_out: _Queue | None = None
     due: int = 0
+    held_out: int = 0
     duplicates: int = 0
     counted: int = 0
-    group_order: dict[Key, tuple[Task, ...]] = field(default_factory=dict)
     first: list[Evaluation] = field(default_factory=list)
-    bound: int = 64
+    held_out_tasks: list[Evaluation] = field(default_factory=list)
+    halted: str | None = None
+    allowed: Allowance = _NOTHING
+    group_order: dict[Key, tuple[Task, ...]] = field(default_factory=dict)
+    _bound: int = 64
+
+    @property
+    def selected(self) -> list[Evaluation]:
+        """The tasks that are stopped."""
+        return self.first[: self.allowed.most]
+
+    @property
+    def waiting(self) -> list[Evaluation]:
+        """The next ones, which replace those of which nothing comes."""
+        return self.first[self.allowed.most :]
 
     def add(self, evaluation: Evaluation) -> None:
+        """Take one more due task, in whatever order they come."""
         share = self.policy.holdout
-        if self.held_out and share is not None and is_held_out(evaluation.task.invocation_id, share):
-            self.held_out.add(evaluation)
-            return
+        held_out = share is not None and is_held_out(evaluation.task.invocation_id, share)
+        (self.held_out_tasks if held_out else self.first).append(evaluation)
+        self.held_out += held_out
         self.due += 1
-        self.first.append(evaluation)
-        if len(self.first) > self.bound:
-            self.shrink()
+        if len(self.first) + len(self.held_out_tasks) > self._bound:
+            self.trim()
 
-    def shrink(self) -> None:
-        once = {(one.task.function, one.task.invocation_id): one for one in self.first}
-        self.duplicates += len(self.first) - len(once)
-        self.due -= len(self.first) - len(once)
+    def trim(self) -> None:
+        """Put the tasks in order, each once, and forget all but the first."""
         keep = self.policy.keep
+        order = attrgetter("order") if keep is None else _oldest
         newest = keep is not None and keep.stop_first == "newest"
-        ordered = sorted(once.values(), key=attrgetter("order") if keep is None else _oldest, reverse=newest)
-        self.first = []
-        number: Counter[Function] = Counter()
-        for one in ordered:
-            number[one.task.function] += 1
-            if len(self.first) < self.room or number[one.task.function] <= _OF_EACH_FUNCTION:
-                self.first.append(one)
-        self.bound = 2 * len(self.first) + 64
+        for tasks in (self.first, self.held_out_tasks):
+            once = {(one.task.function, one.task.invocation_id): one for one in tasks}
+            doubled = len(tasks) - len(once)
+            self.duplicates += doubled
+            self.due -= doubled
+            self.held_out -= doubled if tasks is self.held_out_tasks else 0
+            tasks.clear()
+            number: Counter[Function] = Counter()
+            for one in sorted(once.values(), key=order, reverse=newest):
+                number[one.task.function] += 1
+                if len(tasks) < self.room or number[one.task.function] <= _OF_EACH_FUNCTION:
+                    tasks.append(one)
+        self._bound = 2 * (len(self.first) + len(self.held_out_tasks)) + 64
 
 
 def _oldest(evaluation: Evaluation) -> tuple[Any, ...]:
@@ -128,70 +129,46 @@ def select(
     None where that is unknown. `allowance` is asked for a policy that may stop something, with the number of
     its due tasks. `settled` receives every evaluation that has members, with its final verdict.
     """
-    queues: dict[str, _Queue] = {}
-    for policy in policies:
-        if policy.stops:
-            most = 2 * policy.per_run + room
-            held_out = None if policy.holdout is None else _Queue(policy, room)
-            queues[policy.name] = _Queue(policy, most, held_out)
-    members = _Members(policies, queues, settled) if any(one.keep is not None for one in policies) else None
+    selections = {one.name: Selection(one, 2 * one.per_run + room) for one in policies if one.stops}
+    members = None
+    if any(one.keep is not None for one in policies):
+        members = _Members(policies, selections, settled)
     for evaluation in evaluations:
         if evaluation.verdict.kind is Kind.DUE:
-            queues[evaluation.verdict.policy or ""].add(evaluation)
+            selections[evaluation.verdict.policy or ""].add(evaluation)
         if members is not None:
             members.add(evaluation)
     if members is not None:
         members.settle(incomplete)
-    selections = []
-    for name, queue in queues.items():
-        queue.shrink()
-        policy, spared, halted = queue.policy, queue.held_out, None
-        if spared is not None:
-            spared.shrink()
-        if queue.due and (policy.keep is not None or policy.halt_over is not None):
-            overflowed = members is not None and name in members.groups and members.groups[name].overflowed
-            halted = _halted(queue, overflowed, incomplete, due_in_all)
-        allowed = Allowance(0 if halted or not queue.due else policy.per_run)
-        if allowed.most and allowance is not None:
-            allowed = allowance(policy, queue.due)
-        selections.append(
-            Selection(
-                policy,
-                queue.due + (spared.due if spared else 0),
-                tuple(queue.first[: allowed.most]),
-                tuple(queue.first[allowed.most :]),
-                halted,
-                queue.duplicates + (spared.duplicates if spared else 0),
-                allowed,
-                spared.due if spared else 0,
-                tuple(spared.first) if spared else (),
-                queue.group_order,
-            )
-        )
-    return selections
+    for name, selection in selections.items():
+        selection.trim()
+        policy, due = selection.policy, selection.due - selection.held_out
+        if due and (policy.keep is not None or policy.halt_over is not None):
+            overflowed = members is not None and policy.keep is not None and members.groups[name].overflowed
+            selection.halted = _halted(selection, overflowed, incomplete, due_in_all)
+        if due and selection.halted is None:
+            selection.allowed = allowance(policy, due) if allowance else Allowance(policy.per_run)
+    return list(selections.values())
 
 
 def _halted(
-    queue: _Queue,
+    selection: Selection,
     overflowed: bool,
     incomplete: Callable[[str], bool],
     due_in_all: Callable[[Policy, Sequence[Evaluation]], int | None] | None,
 ) -> str | None:
     """Why a policy stops none of its due tasks, None where nothing halts it."""
-    policy, due = queue.policy, queue.due + queue.counted
-    if policy.keep is not None and overflowed:
+    policy, most = selection.policy, selection.policy.halt_over
+    due: int | None = selection.due - selection.held_out + selection.counted
+    if overflowed:
         return f"more than {MOST} tasks match, too many to be counted in one run"
     if policy.keep is not None and incomplete(policy.name):
         return "not all of its tasks could be listed, so it is unknown how many are one too many"
-    if policy.halt_over is None:
-        return None
-    known: int | None = due
-    if policy.keep is None and due <= policy.halt_over and due_in_all is not None:
-        known = due_in_all(policy, queue.first)
-    if known is not None and max(known, due) > policy.halt_over:
-        most = max(known, due)
-        return f"{most} tasks are due at once, more than halt_over {policy.halt_over}: is it a mistake?"
-    if known is None or incomplete(policy.name):
+    if most is not None and due is not None and due <= most and policy.keep is None and due_in_all:
+        due = due_in_all(policy, selection.first)
+    if most is not None and due is not None and due > most:
+        return f"{due} tasks are due at once, more than halt_over {most}: is it a mistake?"
+    if most is not None and (due is None or incomplete(policy.name)):
         return "not all of its tasks could be listed, so it is unknown how many are due"
     return None
 
@@ -202,11 +179,11 @@ class _Members:
     def __init__(
         self,
         policies: Sequence[Policy],
-        queues: Mapping[str, _Queue],
+        selections: Mapping[str, Selection],
         settled: Callable[[Evaluation], None],
     ) -> None:
         self.groups = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
-        self._queues, self._settled = queues, settled
+        self._selections, self._settled = selections, settled
         self._index = {one.name: one.index for one in policies}
         self._found: dict[Record, Evaluation] = {}
 
@@ -236,16 +213,17 @@ class _Members:
         """Enqueue what is one too many in *groups*, and exclude it from the groups of other policies."""
         policy = groups.policy
         for task, member, order in list(groups.excess()):
+            record = task.function, task.invocation_id
             if member.in_scope:
-                before = self._found[task.function, task.invocation_id]
+                before = self._found[record]
                 later = self._index[policy.name] > self._index.get(before.verdict.policy or "", -1)
                 verdict = too_many(policy, member, before.verdict, later=later)
-                self._found[task.function, task.invocation_id] = one = before._replace(verdict=verdict)
+                self._found[record] = before._replace(verdict=verdict)
                 if policy.stops:
-                    self._queues[policy.name].group_order[key_of(task)] = order
-                    self._queues[policy.name].add(one)
+                    self._selections[policy.name].group_order[key_of(task)] = order
+                    self._selections[policy.name].add(self._found[record])
             elif policy.stops:
-                self._queues[policy.name].counted += 1
+                self._selections[policy.name].counted += 1
             if policy.stops or not policy.approved:
                 for other in self.groups.values():
                     if other is not groups:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from math import inf
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fc_reaper.models import Millis, Task
+
+if TYPE_CHECKING:
+    from fc_reaper.evaluator.evaluate import FunctionPolicies
 
 
 class Kind(str, Enum):
@@ -79,11 +82,15 @@ class Verdict(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A task with its verdict, and the moment of the verdict (0 for all where only one moment is used)."""
+    """A task with its verdict, and the moment of the verdict (0 for all where only one moment is used).
+
+    `policies` are those by which it was evaluated; a run evaluates a due task by them again.
+    """
 
     task: Task
     verdict: Verdict
     at: Millis = 0
+    policies: FunctionPolicies | None = None
 
     @property
     def order(self) -> tuple[float, float, str, str]:
@@ -92,7 +99,7 @@ class Evaluation(NamedTuple):
         A task that is over no limit of time comes last. Lengths are told by when they began, so that a later
         reading makes no task older.
         """
-        (task, verdict, at), overdue = self, self.verdict.over
+        (task, verdict, at, _), overdue = self, self.verdict.over
         begun = task.events[0].at if task.events else task.started_at
         since = begun if verdict.age is None else at - verdict.age
         limit_reached = inf if overdue is None else at - overdue

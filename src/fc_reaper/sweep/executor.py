@@ -7,7 +7,7 @@ What cannot be read or stopped gives its place in the budget to the next task.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -17,7 +17,7 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Budgets, Record, Selection, within_a_day
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Snapshot, is_same
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Snapshot, is_same
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Done, Jobs, Pool
 from fc_reaper.sweep.recheck import Recheck
@@ -53,14 +53,14 @@ class _Stop:
 
 @dataclass
 class Executor:
-    """Stops tasks; *policies_of* returns the policies by which a due task is evaluated.
+    """Stops tasks. The groups of `keep` policies are counted again by *policies*, those of each function.
 
     Of *planned* tasks each is stopped only if the very rule that made it due still does, and stops are
     verified also after an interruption. *budgets* are those of the day, None where no policy has one.
     """
 
     context: SweepContext
-    policies_of: Callable[[Evaluation], FunctionPolicies]
+    policies: Mapping[Function, FunctionPolicies]
     budgets: Budgets | None
     planned: bool
     _waiting: dict[str, deque[Evaluation]] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Executor:
         budget = dict(self._room)
         self._places = sum(budget.values()) if most is None else most
         if any(one.selected and one.policy.keep is not None for one in selections):
-            self._recheck = Recheck(context, selections, self.policies_of)
+            self._recheck = Recheck(context, selections, self.policies)
         unverified: list[Outcome] = []
         jobs: Jobs[Evaluation, Outcome] = deque()
         self._fill(jobs)
@@ -193,11 +193,10 @@ class Executor:
             return Outcome("failed", now, error=stop.refused, unclear=stop.unclear)
         if not is_same(due.task, task):
             return Outcome("skipped", due, "spared", REPLACED)
-        policies = self.policies_of(due)
+        assert due.policies is not None
+        verdict = evaluate(task, due.policies, seen.moment)
         if self._recheck is not None and due.verdict.rule == KEEP:
-            verdict = self._recheck.verdict(due, seen, policies)
-        else:
-            verdict = evaluate(task, policies, seen.moment)
+            verdict = self._recheck.verdict(due, task, verdict)
         if verdict.kind is Kind.UNKNOWN:
             return Outcome("skipped", now, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:

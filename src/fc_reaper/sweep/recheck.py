@@ -7,7 +7,7 @@ many as long as enough of those that stand before it still count.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -19,7 +19,7 @@ from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
-from fc_reaper.models import Snapshot, Task
+from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs
@@ -50,9 +50,9 @@ class Recheck:
         self,
         context: SweepContext,
         selections: Sequence[Selection],
-        policies_of: Callable[[Evaluation], FunctionPolicies],
+        policies: Mapping[Function, FunctionPolicies],
     ) -> None:
-        self._cloud, self._clock, self._policies_of = context.cloud, context.clock, policies_of
+        self._cloud, self._clock, self._policies = context.cloud, context.clock, policies
         self._selections = {one.policy.name: one for one in selections}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = Lock()
@@ -72,9 +72,8 @@ class Recheck:
                 took = self._clock.monotonic() - begin
                 group.until = begin + max(FRESH, 2 * took)
 
-    def verdict(self, due: Evaluation, seen: Snapshot, policies: FunctionPolicies) -> Verdict:
-        """The verdict on the task of *due* as it was just read."""
-        fresh = evaluate(seen.task, policies, seen.moment)
+    def verdict(self, due: Evaluation, read: Task, fresh: Verdict) -> Verdict:
+        """The verdict on the task of *due* as it was just *read*; *fresh* is the one without its group."""
         if fresh.kind is Kind.DUE:
             return fresh
         group = self._group(due)
@@ -82,7 +81,7 @@ class Recheck:
         member = next((one for one in fresh.members if one.policy == policy.name), None)
         if member is None or not member.selectable or member.group != due.verdict.members[0].group:
             return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
-        counts = (still_counted(policy, member, other, seen.task, task) for other, task in group.counted)
+        counts = (still_counted(policy, member, other, read, task) for other, task in group.counted)
         if sum(counts) < group.at_most:
             return _spared(policy, "it is not one too many any more")
         return too_many(policy, member, fresh)
@@ -116,8 +115,7 @@ class Recheck:
             if error.missing:
                 return []
             raise
-        policies = self._policies_of(Evaluation(task, due.verdict))
-        members = evaluate(seen.task, policies, seen.moment).members
+        members = evaluate(seen.task, self._policies[task.function], seen.moment).members
         record = seen.task._replace(record=None)
         return [(one, record) for one in members if one.policy == due.verdict.policy]
 

@@ -225,7 +225,8 @@ class Scanner:
         if stuck is not None and stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
         # The record may hold a payload: it must not be kept.
-        found = Evaluation(task._replace(record=None, events=task.events[:1]), verdict, moment.earliest)
+        kept = task._replace(record=None, events=task.events[:1])
+        found = Evaluation(kept, verdict, moment.earliest, policies)
         if not verdict.members and not self.counting:
             self.settle(found, stuck)
         if verdict.members or verdict.kind is Kind.DUE:

@@ -6,7 +6,7 @@ An event can only take away. Whatever it names must already be among the targets
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -25,16 +25,18 @@ from fc_reaper.sweep.pool import Jobs, Pool
 EVERYTHING = Request("command", None, Selector(), "")
 """The request of a command line that narrows nothing."""
 
-_MOST_PAGES = 1_000
-"""Pages of the list of functions that are read at most."""
-
 
 class Area(NamedTuple):
-    """What one request leaves of one policy's targets."""
+    """What one request is about: the functions that its selector names among the targets of one policy."""
 
     request: Request
     policy: Policy
     targets: tuple[Target, ...]
+
+    def fits(self, function: Function) -> bool:
+        """Whether *function* is one of those meant."""
+        named = names(self.request.selector, function)
+        return named and any(target.fits(function) for target in self.targets)
 
 
 @dataclass
@@ -44,21 +46,28 @@ class Scope:
     `watched` are targets of other policies: a timer lists them too, but only for stuck tasks, and an id must
     not be known there either. `counted` are all targets of the `keep` policies that run: their tasks count,
     also where an event is about fewer. `beside` are all targets of the other stop policies that run.
-    `written` are the targets as the policies have them: a name that only a pattern allows is not among them.
     """
 
     areas: list[Area] = field(default_factory=list)
     watched: list[Area] = field(default_factory=list)
     counted: list[Area] = field(default_factory=list)
     beside: list[Area] = field(default_factory=list)
-    written: frozenset[Target] = frozenset()
     notes: list[Note] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy]) -> Scope:
+        """All targets of *policies*."""
+        return cls([Area(EVERYTHING, policy, policy.targets) for policy in policies])
+
+    @property
+    def listed(self) -> list[Area]:
+        """All areas that are listed for some reason."""
+        return [*self.areas, *self.counted, *self.watched]
 
     @property
     def targets(self) -> list[Target]:
-        """All targets that are listed for some reason."""
-        every = (*self.areas, *self.counted, *self.watched)
-        return list(dict.fromkeys(target for area in every for target in area.targets))
+        """The targets of all these areas."""
+        return list(dict.fromkeys(target for area in self.listed for target in area.targets))
 
     def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
         """The policies by which the tasks of *function* are evaluated, and those for which they only count.
@@ -67,7 +76,7 @@ class Scope:
         policies to which a task may belong, so that it counts for no `keep` policy.
         """
         evaluated, counted, beside = (
-            {area.policy for area in areas if any(target.fits(function) for target in area.targets)}
+            {area.policy for area in areas if area.fits(function)}
             for areas in (self.areas, self.counted, self.beside)
         )
         return evaluated, (counted | beside if counted else counted) - evaluated
@@ -75,13 +84,12 @@ class Scope:
 
 def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
     """Narrow the targets of *policies* by each of *requests*; a note says what falls outside."""
-    scope = Scope(written=frozenset(target for policy in policies for target in policy.targets))
+    scope = Scope()
     for request in requests:
         areas, counted, named = [], [], False
-        narrows = any(request.selector[:3])
         for policy in policies:
-            whole = Area(request, policy, policy.targets)
-            targets = narrowed(policy.targets, request.selector) if narrows else policy.targets
+            whole = Area(EVERYTHING, policy, policy.targets)
+            targets = tuple(one for one in policy.targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
             runs = policy.fits_trigger(request.kind, request.name) and (
@@ -108,58 +116,28 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
     return scope
 
 
-def narrowed(targets: Iterable[Target], selector: Selector) -> tuple[Target, ...]:
-    """What *selector* leaves of *targets*; a part it names replaces the pattern that allows it."""
-    kept = [_narrow(target, spelling) for target in targets for spelling in _spellings(selector)]
-    return tuple(dict.fromkeys(target for target in kept if target is not None))
+def names(selector: Selector, function: Function) -> bool:
+    """Whether *selector* names *function*, in either spelling of its name, or all functions."""
+    wanted = selector[:3]
+    return not any(wanted) or any(
+        all(part in (None, given) for part, given in zip(wanted, one, strict=True))
+        for one in spellings(function)
+    )
 
 
-def _narrow(target: Target, selector: Selector) -> Target | None:
-    service, name, qualifier = target
-    if selector.service is not None:
-        if service is None or not fnmatchcase(selector.service, service):
-            return None
-        service = selector.service
-    if selector.function is not None:
-        named = _narrow_name(target, selector.function)
-        if named is None:
-            return None
-        name = named
-    if selector.qualifier is not None:
-        if not fnmatchcase(selector.qualifier, qualifier):
-            return None
-        qualifier = selector.qualifier
-    return Target(service, name, qualifier)
-
-
-def _narrow_name(target: Target, function: str) -> str | None:
-    """What is left of the pattern for the name; never more than it was. None when nothing is."""
-    if "$" in function and target.service is not None:
-        return None
-    if function.endswith("$*"):  # all functions of a service, by their 3.0 names
-        whole = function if target.name == "*" else target.name
-        return whole if whole.startswith(function[:-1]) else None
-    if function.startswith("*$"):  # one function of any service, by its 3.0 name
-        whole = function if target.name == "*" else target.name
-        return whole if whole.endswith(function[1:]) else None
-    return function if fnmatchcase(function, target.name) else None
-
-
-def _spellings(selector: Selector) -> list[Selector]:
-    """A function made in 2.0 is called `service$function` in 3.0; both names mean the same one.
-
-    https://help.aliyun.com/en/functioncompute/monitoring-data
-    """
-    service, function = selector.service, selector.function
-    if function is not None and "$" in function and service is None:
-        service, _, name = function.partition("$")
-        return [selector, selector._replace(service=service, function=name)]
-    if service is not None:
-        name = "*" if function is None else function
-        return [selector, selector._replace(service=None, function=f"{service}${name}")]
-    if function is not None:
-        return [selector, selector._replace(function=f"*${function}")]
-    return [selector]
+def may_name(selector: Selector, target: Target) -> bool:
+    """Whether *selector* may name a function of *target*; of a pattern only discovery is certain."""
+    if not target.needs_discovery:
+        return names(selector, target.literal())
+    service, function, qualifier, _ = selector
+    if qualifier is not None and not fnmatchcase(qualifier, target.qualifier):
+        return False
+    if service is None and function is not None and "$" in function:
+        service, _, function = function.partition("$")
+    if target.service is None:
+        return service is None or function is None or fnmatchcase(f"{service}${function}", target.name)
+    fits_service = service is None or fnmatchcase(service, target.service)
+    return fits_service and (function is None or fnmatchcase(function, target.name))
 
 
 def is_own(function: Function, own: Target | None) -> bool:
@@ -175,37 +153,27 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
     """
     found: dict[Function, None] = {}
     page_of = partial(cloud.functions_page, services=services, deadline=until)
-    jobs: Jobs[int, FunctionsPage] = deque([(1, page_of)])
+    jobs: Jobs[None, FunctionsPage] = deque([(None, page_of)])
     for done in pool.each(jobs, until):
         page = done.result()
         found.update(dict.fromkeys(page.functions))
-        if page.token is None:
-            return list(found)
-        if done.tag < _MOST_PAGES:
-            jobs.append((done.tag + 1, partial(page_of, token=page.token)))
-    raise CloudError("the functions could not be listed to their end", error_code="OutOfTime")
+        if page.token is not None:
+            jobs.append((None, partial(page_of, token=page.token)))
+    return list(found)
 
 
 def resolve(
-    targets: Iterable[Target],
-    known: Callable[[bool], Iterable[Function] | None],
-    written: Container[Target] | None = None,
+    targets: Iterable[Target], known: Callable[[bool], Iterable[Function] | None]
 ) -> tuple[list[Function], list[Target]]:
-    """The functions that *targets* mean, literal ones first, and those that need discovery and fit none.
+    """The functions that *targets* mean, literal ones first, and the patterns that fit none.
 
-    *known* lists the functions in task mode, of 2.0 for True, else of 3.0; None where that failed. A name
-    that is not *written* in a policy, and only allowed by a pattern, is not invented: it must be known.
+    *known* lists the functions in task mode, of 2.0 for True, else of 3.0; None where that failed.
     """
-    found: dict[Function, None] = {}
-    patterns: list[Target] = []
-    for target in targets:
-        if target.needs_discovery or (written is not None and target not in written):
-            patterns.append(target)
-        else:
-            found[target.literal()] = None
+    targets = list(targets)
+    found = {target.literal(): None for target in targets if not target.needs_discovery}
     unmatched: list[Target] = []
-    for target in patterns:
-        listed = known(target.service is not None)
+    for target in targets:
+        listed = known(target.service is not None) if target.needs_discovery else None
         if listed is not None:
             fitting = [function for function in listed if target.fits(function)]
             found.update(dict.fromkeys(fitting))
@@ -222,23 +190,19 @@ class Finder:
 
     def scope(self, requests: Sequence[Request]) -> Scope:
         """The scope of *requests*; what falls outside the targets is reported."""
-        scope = scope_of(requests, self.context.policy.policies)
+        scope, report = scope_of(requests, self.context.policy.policies), self.context.report
         for event, why, part in scope.notes:
-            if event == "trigger_refused":
-                self.context.report.refuse(why, part)
-            else:
-                self.context.report.note(event, why, part)
+            (report.refuse if event == "trigger_refused" else partial(report.note, event))(why, part)
         return scope
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        report = self.context.report
-        functions, unmatched = resolve(scope.targets, partial(self._known, scope, until), scope.written)
+        report, listed = self.context.report, scope.listed
+        functions, unmatched = resolve(scope.targets, partial(self._known, scope, until))
         requested = {target for area in scope.areas for target in area.targets}
-        for target in unmatched:
-            if target in requested & scope.written and str(target) not in report.unmatched:
-                report.unmatched.append(str(target))
-        return functions
+        names = (str(target) for target in unmatched if target in requested)
+        report.unmatched = list(dict.fromkeys((*report.unmatched, *names)))
+        return [one for one in functions if any(area.fits(one) for area in listed)]
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
@@ -282,8 +246,8 @@ class Finder:
 
     def is_complete(self, scope: Scope) -> bool:
         """Whether the functions that the patterns of *scope* match could be listed."""
-        patterns = [one for one in scope.targets if one.needs_discovery or one not in scope.written]
-        return all(self.existing.get(target.service is not None) is not None for target in patterns)
+        needed = {target.service is not None for target in scope.targets if target.needs_discovery}
+        return all(self.existing.get(services) is not None for services in needed)
 
     def _known(self, scope: Scope, until: Deadline, services: bool) -> list[Function] | None:
         if services in self.existing:
@@ -300,7 +264,6 @@ class Finder:
                 area.policy.name
                 for area in (*scope.areas, *scope.counted)
                 for target in area.targets
-                if (target.needs_discovery or target not in scope.written)
-                and (target.service is not None) == services
+                if target.needs_discovery and (target.service is not None) == services
             }
         return self.existing[services]

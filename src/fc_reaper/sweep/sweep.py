@@ -16,7 +16,7 @@ from fc_reaper.policy import Policy
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
-from fc_reaper.sweep.scope import EVERYTHING, Area, Finder, Scope, is_own
+from fc_reaper.sweep.scope import Finder, Scope, is_own
 
 _BY_INDEX = attrgetter("index")
 
@@ -47,8 +47,6 @@ class Sweep:
         self._finder, self._scanner = Finder(context), Scanner(context)
         self._budgets: Budgets | None = None
         self._policies: dict[Function, FunctionPolicies] = {}
-        self._of_named: dict[tuple[Function, str], FunctionPolicies] = {}
-        self._of_planned: dict[tuple[str | None, Function], FunctionPolicies] = {}
         self._requests: Sequence[Request] = ()
         self._whole: set[str] = set()
 
@@ -64,14 +62,19 @@ class Sweep:
         A budget goes on to the next task as long as there is one. The groups of `keep` policies are scanned
         again; a task that is not one too many there any more is not due, and not logged.
         """
-        planned = [one for one in planned if self._is_target(one)]
-        by_name = {policy.name: policy for policy in self._policy.policies}
-        for task, verdict, _ in planned:
-            key = verdict.policy, task.function
-            # Whether a task is one too many depends on the others, so it is evaluated as in any run.
-            if key not in self._of_planned and verdict.rule != KEEP:
-                self._of_planned[key] = self._compile(task.function, {by_name[verdict.policy or ""]})
-        self._stop_due(self._still_due(planned), room=len(planned), planned=True, most=most)
+        compiled: dict[tuple[str, Function], FunctionPolicies] = {}
+        tasks = []
+        for one in planned:
+            function, keeps = one.task.function, one.verdict.rule == KEEP
+            for policy in self._policy.policies:
+                if policy.name != one.verdict.policy or not policy.stops or not policy.watches(function):
+                    continue
+                # Whether a task is one too many depends on the others, so it is evaluated as in any run.
+                if not keeps and (policy.name, function) not in compiled:
+                    compiled[policy.name, function] = self._compile(function, {policy})
+                if keeps == (policy.keep is not None):
+                    tasks.append(one._replace(policies=compiled.get((policy.name, function))))
+        self._stop_due(self._still_due(tasks), room=len(tasks), planned=True, most=most)
 
     def _stop_due(
         self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
@@ -97,7 +100,7 @@ class Sweep:
                 return
             from fc_reaper.sweep.executor import Executor  # most runs find nothing to stop
 
-            executor = Executor(self._context, self._policies_of, self._budgets, planned)
+            executor = Executor(self._context, self._policies, self._budgets, planned)
             left = executor.run(selections, most)
             for one in selections:
                 report.held_back(one, left[one.policy.name])
@@ -112,30 +115,29 @@ class Sweep:
         soon = begin + (self._until - begin) * _FOR_FINDING
         scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
         functions = self._finder.functions(scope, soon)
-        self._whole = {one.policy.name for one in scope.areas if set(one.policy.targets) <= set(one.targets)}
+        self._requests = requests
+        self._whole = {area.policy.name for area in scope.areas if not any(area.request.selector[:3])}
         for request in dict.fromkeys(area.request for area in scope.areas):
-            meant = [target for area in scope.areas if area.request == request for target in area.targets]
-            found = any(target.fits(one) for target in meant for one in functions)
-            if found or not any(request.selector[:3]) or not self._finder.is_complete(scope):
-                self._report.served += 1
-            else:
+            fits = [area.fits for area in scope.areas if area.request == request]
+            known = any(request.selector[:3]) and self._finder.is_complete(scope)
+            if known and not any(fit(one) for fit in fits for one in functions):
                 self._report.refuse("no function in task mode fits what it names", request.part)
+            else:
+                self._report.served += 1
         # Begins anywhere, so that where time is short it is not always the same functions that go without.
         start = self._context.random.randrange(len(functions)) if functions else 0
         for one in functions[start:] + functions[:start]:
             self._policies[one] = self._compile(one, *scope.policies(one))
         self._report.counts["functions"] = len(functions)
-        self._requests = requests
         named = [one for one in requests if one.selector.invocation_id is not None]
+        listed = set(functions)
         for snapshot, its_scope in self._finder.named(named, soon) if named else ():
-            task = snapshot.task
-            key = task.function, task.invocation_id
-            if task.function not in {*self._policies, *(function for function, _ in self._of_named)}:
-                self._report.counts["functions"] += 1
-            pairs = [its.policies(task.function) for its in (its_scope, scope)]
+            function = snapshot.task.function
+            listed.add(function)
+            self._report.counts["functions"] = len(listed)
+            pairs = [its.policies(function) for its in (its_scope, scope)]
             policies, counted = (set().union(*sets) for sets in zip(*pairs, strict=True))
-            self._of_named[key] = compiled = self._compile(task.function, policies, counted)
-            yield from self._scanner.scan_one(snapshot, compiled)
+            yield from self._scanner.scan_one(snapshot, self._compile(function, policies, counted))
         yield from self._scanner.scan(self._policies, self._until)
 
     def _still_due(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
@@ -153,13 +155,10 @@ class Sweep:
         """All members of the groups of *keeps*; only those *planned* may be selected."""
         by_key = {key_of(one.task): one.task for one in planned}
         # A task of another policy counts for none of *keeps*, so all are scanned that need no named task.
-        running = {one for one in self._policy.policies if not one.only_named}
-        for function in self._finder.functions(
-            _whole(one for one in running if one.name in keeps), self._until
-        ):
-            self._policies[function] = self._compile(
-                function, {one for one in running if one.watches(function)}
-            )
+        scope = Scope.of(one for one in self._policy.policies if one.name in keeps)
+        for function in self._finder.functions(scope, self._until):
+            running = {one for one in self._policy.policies if one.watches(function) and not one.only_named}
+            self._policies[function] = self._compile(function, running)
         counting = Scanner(self._context, counting=True)
         for found in counting.scan(self._policies, self._until):
             if found.verdict.members:
@@ -183,21 +182,6 @@ class Sweep:
             counted=sorted(counted - policies, key=_BY_INDEX),
         )
 
-    def _policies_of(self, one: Evaluation) -> FunctionPolicies:
-        """The policies by which the task was evaluated, and is evaluated again."""
-        function = one.task.function
-        planned = self._of_planned.get((one.verdict.policy, function))
-        named = self._of_named.get((function, one.task.invocation_id))
-        return planned or named or self._policies[function]
-
-    def _is_target(self, one: Evaluation) -> bool:
-        """Whether the policy that a plan names stops anything, and has the task among its targets."""
-        return any(
-            policy.stops and policy.watches(one.task.function)
-            for policy in self._policy.policies
-            if policy.name == one.verdict.policy and (policy.keep is not None) == (one.verdict.rule == KEEP)
-        )
-
     def _allowance(self, policy: Policy, due: int) -> Allowance:
         """How many of the *due* tasks of *policy* may be stopped; none while its day cannot be counted."""
         assert self._budgets is not None
@@ -214,8 +198,9 @@ class Sweep:
         Raises:
             CloudError: they could not be listed.
         """
-        functions = self._finder.functions(_whole([policy]), self._context.end)
-        if not self._finder.is_complete(_whole([policy])):
+        scope = Scope.of([policy])
+        functions = self._finder.functions(scope, self._context.end)
+        if not self._finder.is_complete(scope):
             raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
         return frozenset(functions)
 
@@ -268,12 +253,6 @@ class Sweep:
             return True
         evaluated = (self._policies[one] for one in self._report.incomplete if one in self._policies)
         return any(one.policy.name == policy for policies in evaluated for one in policies.every)
-
-
-def _whole(policies: Iterable[Policy]) -> Scope:
-    """The scope of all targets of *policies*, whatever an event requests."""
-    areas = [Area(EVERYTHING, one, one.targets) for one in policies]
-    return Scope(areas, written=frozenset(target for area in areas for target in area.targets))
 
 
 def _stopped_queries(function: Function, now: Millis, started_time: StartedTime) -> Iterator[Query]:
