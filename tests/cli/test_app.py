@@ -200,12 +200,19 @@ def test_a_full_disk_is_one_line_and_exit_1(case: str, cloud: Emulator, folder: 
 
 
 @pytest.mark.parametrize(
-    ("args", "code"), [(["plan"], 1), (["plan", "--no-such"], 2), (["plan", "--policy", "none.yaml"], 2)]
+    ("args", "code"),
+    [
+        (["plan"], 1),
+        (["plan", "--no-such"], 2),
+        (["plan", "--policy", "none.yaml"], 2),
+        (["invoke", "event.json", "--dry-run"], 1),
+    ],
 )
 def test_a_standard_error_that_is_full_changes_nothing_else(
     args: list[str], code: int, cloud: Emulator, folder: Path
 ) -> None:
-    """The exit code says what the lines would have said."""
+    """The exit code says what the lines would have said; a log that is lost is no success."""
+    (folder / "event.json").write_text('{"invocationId": "over-1"}')
     ran = to_a_full_disk(args, "stderr", cloud, folder)
     assert (ran.code, "over-1" in ran.out) == (code, code == 1)
 

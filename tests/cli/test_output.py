@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -163,6 +164,15 @@ def test_json_keeps_its_meaning_without_steering_a_terminal(text: str) -> None:
     output.LogStream(stream).write(f"{line}\n")
     assert json.loads(stream.getvalue()) == {text: text}
     assert stream.getvalue().replace("\n", "").isprintable()
+
+
+def test_no_command_writes_to_a_terminal_by_itself() -> None:
+    """All that is shown passes the one module that makes it printable."""
+    for path in Path(output.__file__).parent.glob("*.py"):
+        if path.name not in ("output.py", "careless_cron.py"):
+            text = path.read_text("utf-8")
+            found = re.findall(r"sys\.std\w+\.write|\bConsole\b|typer\.echo|\binput\(", text)
+            assert found == [], path.name
 
 
 @pytest.mark.parametrize(

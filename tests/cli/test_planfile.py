@@ -244,6 +244,13 @@ def test_what_could_not_have_been_written_is_refused_with_its_path(
     assert f"is no plan: {error}" in refusal(tmp_path, json.dumps(whole).encode())
 
 
+def test_an_editor_may_leave_its_mark(tmp_path: Path) -> None:
+    """Some editors begin a file with a byte order mark."""
+    path = tmp_path / "plan.json"
+    path.write_text(dump_plan(plan().sealed()), "utf-8-sig")
+    assert read_plan(str(path)) == plan().sealed()
+
+
 def refusal(folder: Path, content: bytes | None) -> str:
     """Why a file with that content, or without any, is refused."""
     path = folder / "plan.json"

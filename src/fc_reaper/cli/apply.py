@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from threading import Event
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from rich.table import Table
@@ -135,10 +136,13 @@ def apply(
     planfile.refuse_unfit(plan, file, here, now=SYSTEM_CLOCK.now(), max_age=oldest)
     withheld = plan.withheld(file)
     planned = list(_evaluations(plan, file, withheld))
-    applied = _carry_out(PlannedRun(file, planned, most), env, log, incident) if planned else Applied()
+    with output.interruptible() as interrupted:  # also while the outcomes are printed
+        applied = Applied()
+        if planned:
+            applied = _carry_out(PlannedRun(file, planned, most), env, log, incident, interrupted)
+        outcomes = list(_outcomes(plan, applied, withheld))
+        _report(outcomes, applied, as_json=as_json)
     finished, lines = applied.finished, applied.lines
-    outcomes = list(_outcomes(plan, applied, withheld))
-    _report(outcomes, applied, as_json=as_json)
     if finished is not None:
         unreachable = finished.exit is Exit.UNREACHABLE
         # That one task could not be stopped says nothing about the keys.
@@ -173,7 +177,11 @@ def _evaluations(plan: planfile.Plan, file: File, withheld: Mapping[str, str]) -
 
 
 def _carry_out(
-    planned_run: PlannedRun, env: Mapping[str, str], log: str | None, incident: File | None
+    planned_run: PlannedRun,
+    env: Mapping[str, str],
+    log: str | None,
+    incident: File | None,
+    interrupted: Event,
 ) -> Applied:
     """Stop what is still due, and append the log to the file *log*, which is opened before that."""
     try:
@@ -194,11 +202,8 @@ def _carry_out(
             step(line.key not in begun)
             begun.add(line.key)
 
-    with (
-        output.progress("Stopping", len(planned_run.planned)) as step,
-        output.interruptible() as interrupted,
-        suppress(KeyboardInterrupt),  # of the second signal: what is known by then is shown
-    ):
+    # The second signal raises: what is known by then is shown.
+    with output.progress("Stopping", len(planned_run.planned)) as step, suppress(KeyboardInterrupt):
         finished = run_local(
             b"{}",
             env,

@@ -59,12 +59,12 @@ def invoke(
     raw = read_event(event)
     if explained:
         return _explain(raw, env, as_json=as_json)
-    failures = Lines("list_failed")
+    failures, stream = Lines("list_failed"), output.LogStream(sys.stderr)
     with output.interruptible() as interrupted:
         finished = run_local(
             raw,
             env,
-            output.LogStream(sys.stderr),
+            stream,
             timeout=timeout,
             listener=failures,
             interrupted=interrupted.is_set,
@@ -72,7 +72,7 @@ def invoke(
     output.print_json(finished.fields)
     if finished.exit is Exit.UNREACHABLE:
         output.print_error(*output.advice_for(failures))
-    return finished.exit
+    return finished.exit or (Exit.ATTENTION if stream.fault else Exit.DONE)
 
 
 def read_event(name: str) -> bytes:

@@ -244,7 +244,7 @@ def read_plan(name: str) -> Plan:
         CommandError: it cannot be read, is no plan, or was changed since it was made.
     """
     try:
-        plan = Plan.model_validate_json(read_input(name))
+        plan = Plan.model_validate_json(read_input(name).removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = ": ".join(filter(None, (spelt(first["loc"]), first["msg"])))
