@@ -37,15 +37,11 @@ class InvalidName(ReaperError, ValueError):
 
 
 class EventRefused(ReaperError):
-    """An event, or one part of it, cannot be followed.
+    """An event, or one part of it, cannot be followed."""
 
-    `dry_run` is true if the refused text requests a dry run, however badly spelt.
-    """
-
-    def __init__(self, why: str, *, dry_run: bool = False) -> None:
+    def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-        self.dry_run = dry_run
 
 
 class Issue(NamedTuple):

@@ -15,6 +15,9 @@ from fc_reaper.models import Function
 
 Texts = list[str]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
+EventPart = Annotated[
+    str, Field(description='The part of the event: empty for the whole, "[2]" for the third of a list.')
+]
 
 
 class _Model(BaseModel):
@@ -54,9 +57,7 @@ class RequestFields(_Model):
 
     kind: str = Field(description="timer, alert, command or task.")
     name: str | None = Field(description="The timer's name.")
-    part: str = Field(
-        description='The part of the event: empty for the whole, "[2]" for the third of a list.'
-    )
+    part: EventPart
     service: str | None
     function: str | None
     qualifier: str | None
@@ -89,9 +90,7 @@ class TriggerNote(Line):
 
     event: Literal["trigger_ignored", "trigger_unrecognised", "trigger_refused"]
     why: str = Field(description="One sentence, without values of the payload.")
-    part: str = Field(
-        description='The part of the event: empty for the whole, "[2]" for the third of a list.'
-    )
+    part: EventPart
 
 
 class _Place(_Model):
@@ -220,26 +219,16 @@ class PolicyCounts(_Model):
     failed: Count = 0
 
 
-class Counts(_Model):
-    """Each listed task counted once, and each due one by its outcome.
+class Counts(PolicyCounts):
+    """Each listed task counted once, and each due one by its outcome; none is left out.
 
     listed = kept + exempt + unknown + reported + due
     due = would_stop + confirmed + accepted + ended + skipped + failed
     """
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
     functions: Count = Field(description="Functions listed or read, each qualifier by itself.")
     listed: Count
-    kept: Count
-    exempt: Count
-    unknown: Count
-    reported: Count
-    due: Count
-    would_stop: Count
-    confirmed: Count
-    accepted: Count
-    ended: Count
-    skipped: Count
-    failed: Count
     stuck: Count = Field(description="Stopping for longer than REAPER_STUCK_AFTER.")
 
 

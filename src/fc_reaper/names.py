@@ -29,6 +29,12 @@ _RULE = "at most 128 letters, digits, _ and -"
 _NAME_RULE = f"use {_RULE}, not starting with a digit or -"
 
 
+_KINDS = {
+    type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text",
+    list: "a list", tuple: "a list",
+}  # fmt: skip
+
+
 def check_names(function: Function, invocation_id: str | None = None, id_prefix: str = "") -> None:
     """Check that a function, and the id of a task or its beginning, may enter a request.
 
@@ -58,15 +64,7 @@ def shown(value: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """The kind of a JSON value, for a message that must not show the value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    return "a list" if isinstance(value, list) else "an object"
+    return _KINDS.get(type(value), "an object")
 
 
 def nearest(word: str, known: Collection[str], *, cutoff: float = 0.7) -> str | None:

@@ -98,20 +98,19 @@ def run(
     policy that the settings name, as if policy.lock approved it.
     """
     began = dependencies.clock.monotonic()
-    context, settings, refused = Context(), None, None
+    refused, context, settings = None, Context(), read_settings({}, Context())
     try:
         context = read_context(given)
         settings = read_settings(dependencies.env, context)
     except SettingsError as error:
         refused = error
-    own = OwnAccount() if settings is None else OwnAccount(settings.region, settings.account_id)
-    trigger = parse_event(event, own)
-    enforces = settings is not None and settings.mode == "enforce" and trigger.dry_run_asked_at is None
+    trigger = parse_event(event, OwnAccount(settings.region, settings.account_id))
+    enforces = settings.mode == "enforce" and trigger.dry_run_asked_at is None
     log = JsonLog(
         dependencies.stream,
         dependencies.clock,
-        verbose=settings is not None and settings.verbose,
-        most=100 if settings is None else settings.log_tasks,
+        verbose=settings.verbose,
+        most=settings.log_tasks,
         listener=dependencies.listener,
         run_id=str(UUID(int=dependencies.random.getrandbits(128), version=4)),
         request_id=context.request_id or "",
@@ -121,11 +120,12 @@ def run(
     report = Report(log, settings, shown=dependencies.shown)
     try:
         try:
-            if settings is None:
-                raise refused or SettingsError("there are no settings")
+            if refused is not None:
+                raise refused
             policy = approved or (planned_run.policy if planned_run else read_policy(settings))
             unapproved = {} if approved else read_unapproved(settings, policy)
-            credentials = _start(trigger, policy, context, settings, dependencies, log)
+            credentials = read_credentials(dependencies.env, context)
+            _start(trigger, policy, settings, log)
         finally:
             for note in trigger.notes:
                 report.note(*note)
@@ -147,26 +147,14 @@ def run(
     return RunResult(report.finish(duration), report.exit, report.curable, trigger)
 
 
-def _start(
-    trigger: Trigger,
-    policy: PolicyFile,
-    context: Context,
-    settings: Settings,
-    dependencies: Dependencies,
-    log: JsonLog,
-) -> Credentials:
-    """Log that the run starts, and return the keys that it uses.
-
-    Raises:
-        SettingsError: with these settings it cannot start.
-    """
+def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLog) -> None:
+    """Log that the run starts, unless these settings refuse it."""
     if settings.timeout <= settings.margin / 1000:
         raise SettingsError(
             f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
             f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
         )
     refuse_targets(settings, policy, enforce=settings.mode == "enforce")
-    credentials = read_credentials(dependencies.env, context)
     log(
         "run_started",
         targets=sorted({str(target) for one in policy.policies for target in one.targets}),
@@ -179,7 +167,6 @@ def _start(
         dry_run_asked_at=trigger.dry_run_asked_at,
         warns=settings.mode != log.bound["mode"],
     )
-    return credentials
 
 
 def _sweep(

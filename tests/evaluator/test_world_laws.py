@@ -32,7 +32,9 @@ def settle(some: list[Task], file: PolicyFile) -> tuple[list[Selection], list[Ev
         alone,
         file.policies,
         room=ALL,
-        allowance=lambda policy, due: Allowance(min(policy.per_run, policy.per_day or policy.per_run)),
+        allowance=lambda policy, due: Allowance(
+            min(policy.budget.per_run, policy.budget.per_day or policy.budget.per_run)
+        ),
         settled=final.append,
     )
     return selections, final

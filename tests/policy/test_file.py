@@ -61,7 +61,7 @@ def test_everything_that_is_written_arrives() -> None:
     assert (read.stops, read.reason) == (True, "A transcode takes 40 minutes at worst, all retries together.")
     assert read.triggers == ("timer:nightly", "alert")
     assert read.keep == keep_of(at_most=3, stop_first="oldest", per="payload.order_id")
-    assert (read.per_run, read.per_day, read.halt_over, read.holdout) == (5, 50, 100, 250)
+    assert (read.budget.per_run, read.budget.per_day, read.halt_over, read.holdout) == (5, 50, 100, 250)
     (example,) = read.examples
     assert (example.expect, example.given.id, example.given.target) == ("stop", "job-1", prod)
     assert (example.given.ages, example.given.retries) == ({"alive_for": 3 * HOUR}, 2)
@@ -81,8 +81,8 @@ def test_what_is_left_out_has_its_default() -> None:
     """Nothing is exempt or spared, any trigger runs it, twenty a run, and nothing else holds it back."""
     file = loaded(a_file())
     read = file.policies[0]
-    assert (file.exempt, read.unless, read.triggers, read.per_run) == ((), (), (), 20)
-    assert (read.keep, read.per_day, read.halt_over, read.holdout) == (None, None, None, None)
+    assert (file.exempt, read.unless, read.triggers, read.budget.per_run) == ((), (), (), 20)
+    assert (read.keep, read.budget.per_day, read.halt_over, read.holdout) == (None, None, None, None)
     assert read.examples == ()
 
 
@@ -102,7 +102,7 @@ def test_a_budget_is_a_number_a_run_and_perhaps_a_day(
 ) -> None:
     """In either order; without the one a run has twenty, without the other a day has no limit."""
     read = policy(budget=written)
-    assert (read.per_run, read.per_day) == (per_run, per_day)
+    assert (read.budget.per_run, read.budget.per_day) == (per_run, per_day)
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,8 @@ def _meaning(policy: Policy) -> dict[str, Any]:
         "targets": list(map(str, policy.targets)),
         "triggers": policy.triggers or ["all"],
         "keep": keep and {**dict(keep), "per": None if keep.per is None else str(keep.per)},
-        "budget_per_run": policy.per_run if policy.stops else None,
-        "budget_per_day": policy.per_day if policy.stops else None,
+        "budget_per_run": policy.budget.per_run if policy.stops else None,
+        "budget_per_day": policy.budget.per_day if policy.stops else None,
         "halt_over": policy.halt_over,
         "holdout_percent": None if holdout is None else holdout / 100,
         "examples": len(policy.examples),
@@ -191,10 +191,10 @@ def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payloa
     if policy.keep is not None and policy.stops:
         calls = counted(policy.keep.at_most, "call")
         yield f"Before the stops of a group those who stay in it are read again: up to {calls} a group."
-    if policy.per_day is not None and policy.stops:
+    if policy.budget.per_day is not None and policy.stops:
         yield (
             "Only when something is due, Stopped and Stopping tasks of each function are listed, to count "
-            f"those of the day, until {policy.per_day} are found."
+            f"those of the day, until {policy.budget.per_day} are found."
         )
 
 
@@ -245,8 +245,8 @@ def _show(report: Mapping[str, Any], file: File, settings: Settings) -> None:
 def _bounds(policy: Policy) -> str:
     parts = [] if policy.keep is None else [f"keeps {keep_text(policy.keep)}"]
     if policy.stops:
-        parts.append(f"{policy.per_run}/run")
-        parts += [] if policy.per_day is None else [f"{policy.per_day}/day"]
+        parts.append(f"{policy.budget.per_run}/run")
+        parts += [] if policy.budget.per_day is None else [f"{policy.budget.per_day}/day"]
         parts += [] if policy.holdout is None else [f"{spell_share(policy.holdout)} held out"]
         parts += [] if policy.halt_over is None else [f"none if over {policy.halt_over} are due"]
     return ", ".join(parts) or "-"

@@ -129,7 +129,7 @@ def select(
     None where that is unknown. `allowance` is asked for a policy that may stop something, with the number of
     its due tasks. `settled` receives every evaluation that has members, with its final verdict.
     """
-    selections = {one.name: Selection(one, 2 * one.per_run + room) for one in policies if one.stops}
+    selections = {one.name: Selection(one, 2 * one.budget.per_run + room) for one in policies if one.stops}
     members = None
     if any(one.keep is not None for one in policies):
         members = _Members(policies, selections, settled)
@@ -147,7 +147,7 @@ def select(
             overflowed = members is not None and policy.keep is not None and members.groups[name].overflowed
             selection.halted = _halted(selection, overflowed, incomplete, due_in_all)
         if due and selection.halted is None:
-            selection.allowed = allowance(policy, due) if allowance else Allowance(policy.per_run)
+            selection.allowed = allowance(policy, due) if allowance else Allowance(policy.budget.per_run)
     return list(selections.values())
 
 
@@ -255,7 +255,7 @@ class Budgets:
         stopped: Callable[[Policy, frozenset[Function]], set[Record]],
     ) -> None:
         self._functions, self._stopped = functions, stopped
-        self._any_daily = any(one.per_day is not None for one in policies)
+        self._any_daily = any(one.budget.per_day is not None for one in policies)
         self._granted: list[tuple[frozenset[Function], int]] = []
         self._watched: dict[str, frozenset[Function]] = {}
         self._counted: set[Record] = set()
@@ -264,19 +264,19 @@ class Budgets:
     def __call__(self, policy: Policy, due: int) -> Allowance:
         """How many of the *due* tasks of *policy* may be stopped. Raises whatever the callables raise."""
         functions = self._functions(policy) if self._any_daily else frozenset[Function]()
-        allowed = Allowance(policy.per_run)
-        if policy.per_day is not None:
+        allowed = Allowance(policy.budget.per_run)
+        if policy.budget.per_day is not None:
             self._watched[policy.name], self.left[policy.name] = functions, 0
             records = self._stopped(policy, functions)
             self._counted |= records
             stopped = len(records)
             granted = sum(number for others, number in self._granted if not others.isdisjoint(functions))
-            self.left[policy.name] = left = max(0, policy.per_day - stopped - granted)
-            if left < policy.per_run:
+            self.left[policy.name] = left = max(0, policy.budget.per_day - stopped - granted)
+            if left < policy.budget.per_run:
                 # Counting may end once there are enough.
-                at_least = "at least " if stopped >= policy.per_day else ""
+                at_least = "at least " if stopped >= policy.budget.per_day else ""
                 others = f", other policies of this run may stop {granted} more" if granted else ""
-                day = f"were stopped within a day{others}, {policy.per_day} are allowed"
+                day = f"were stopped within a day{others}, {policy.budget.per_day} are allowed"
                 allowed = Allowance(left, f"{at_least}{stopped} of its tasks {day}")
         self._granted.append((functions, min(due, allowed.most)))
         return allowed

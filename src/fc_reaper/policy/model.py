@@ -4,7 +4,7 @@ Lengths of time are milliseconds. `line` is the line of the file where a part st
 point at it. The keys of a matcher are the rules that are registered in `rules.rules`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
@@ -98,10 +98,9 @@ class _OfRules:
         matcher = handler.generate_schema(matcher_model(in_match=self._in_match))
         return matcher if self._in_match else core_schema.no_info_before_validator_function(_bare, matcher)
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        matcher: dict[str, Any] = handler(schema)
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
         bare = {"type": "string", "pattern": fields.ID_GLOB}
-        return matcher if self._in_match else {"anyOf": [bare, matcher]}
+        return handler(schema) if self._in_match else {"anyOf": [bare, handler(schema)]}
 
 
 def _bare(given: Any) -> Any:
@@ -256,16 +255,6 @@ class Policy(Part):
         return self.stop or self.report or ""
 
     @property
-    def per_run(self) -> int:
-        """How many tasks it may stop in one run."""
-        return self.budget.per_run
-
-    @property
-    def per_day(self) -> int | None:
-        """How many tasks of its targets may have been stopped within a day, by whatever; None: no limit."""
-        return self.budget.per_day
-
-    @property
     def withholds(self) -> bool:
         """Whether a task that it claims counts for no `keep` policy beside it.
 
@@ -298,33 +287,33 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if faults := tuple(self._faults()):
-            raise Fault(*faults)
-        return self
-
-    def _faults(self) -> Iterator[tuple[Path, str]]:
+        faults: list[tuple[Path, str]] = []
         if self.stop is not None and self.report is not None:
-            yield ("report",), "it stands beside `stop`; keep one of the two"
+            faults.append((("report",), "it stands beside `stop`; keep one of the two"))
         elif self.stop is None and self.report is None:
-            yield (), "it neither stops nor reports; write `stop:` or `report:` with the reason in words"
+            what = "it neither stops nor reports; write `stop:` or `report:` with the reason in words"
+            faults.append(((), what))
         else:
-            does, never = ("stop", "report") if self.report is None else ("report", "stop")
+            write = f"which this policy never does; write expect: {self.does} or keep"
             for at, example in enumerate(self.examples):
-                if example.expect == never:
-                    what = f"expect is {never}, which this policy never does; write expect: {does} or keep"
-                    yield ("examples", at), what
+                if example.expect not in (self.does, "keep"):
+                    faults.append((("examples", at), f"expect is {example.expect}, {write}"))
         limited = any(rule.is_limit for rule in self.match.rules)
         if self.stop is not None and self.keep is None and not self.only_named and not limited:
             limits = ", ".join(rule.key for rule in RULES.values() if rule.is_limit)
             what = f"a stop without a limit would take every such task; add one of {limits}"
-            yield ("match",), f"{what}, or beside `match` write keep: {{at_most: 10}} or triggers: [task]"
+            what += ", or beside `match` write keep: {at_most: 10} or triggers: [task]"
+            faults.append((("match",), what))
         for name in ("keep", "halt_over"):
             if self.only_named and getattr(self, name) is not None:
                 what = "an event that names one task counts no others"
-                yield (name,), f"{what}; delete `{name}`, or write other triggers"
+                faults.append(((name,), f"{what}; delete `{name}`, or write other triggers"))
         if self.keep is not None and self.match.match_statuses == (STOPPING,):
             what = f"a task that is {STOPPING} does not count, and `match` holds for no other"
-            yield ("keep",), f"{what}; delete `keep`, or let `match` fit tasks that are alive"
+            faults.append((("keep",), f"{what}; delete `keep`, or let `match` fit tasks that are alive"))
+        if faults:
+            raise Fault(*faults)
+        return self
 
 
 class PolicyFile(Part):
@@ -355,12 +344,10 @@ class PolicyFile(Part):
     @model_validator(mode="after")
     def _has_unique_names(self) -> Self:
         names = [policy.name for policy in self.policies]
-        if faults := [
-            (("policies", at, "name"), f"policies[{names.index(name)}] has the same name; give each its own")
-            for at, name in enumerate(names)
-            if names.index(name) < at
-        ]:
-            raise Fault(*faults)
+        what = "an earlier policy has the same name; give each its own"
+        again = [at for at, name in enumerate(names) if name in names[:at]]
+        if again:
+            raise Fault(*((("policies", at, "name"), what) for at in again))
         for at, policy in enumerate(self.policies):
             policy._index = at
         return self
@@ -374,11 +361,10 @@ class PolicyFile(Part):
 
     def report_only(self, names: Collection[str]) -> Self:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
-        policies = tuple(one.model_copy() if one.name in names else one for one in self.policies)
+        policies = [one.model_copy() for one in self.policies]
         for policy in policies:
-            if policy.name in names:
-                policy._approved = policy.stop is None
-        return self.model_copy(update={"policies": policies})
+            policy._approved &= policy.stop is None or policy.name not in names
+        return self.model_copy(update={"policies": tuple(policies)})
 
 
 def policy_file_model() -> type[PolicyFile]:

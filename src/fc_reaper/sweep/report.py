@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
 
 class Report:
-    """Counts and logs what happens in a run; *settings* are None where they cannot be read.
+    """Counts and logs what happens in a run.
 
     `tasks` holds the first *shown* due tasks, `room` is how many of a policy beyond its budget are logged or
     shown one by one. `incomplete` are functions of which not all tasks were seen, `undiscovered` the policies
@@ -65,7 +65,7 @@ class Report:
     requests of the event that were followed, `unresolved` those that could not be for want of answers.
     """
 
-    def __init__(self, log: JsonLog, settings: Settings | None, *, shown: int) -> None:
+    def __init__(self, log: JsonLog, settings: Settings, *, shown: int) -> None:
         self.log = log
         self.exit = Exit.DONE
         self.counts: Counter[str] = Counter()
@@ -82,8 +82,8 @@ class Report:
         self._refusals: list[str] = []
         self._not_listed: set[Function] = set()
         self._shown = shown
-        self._interval = settings.interval if settings else 0
-        self.room = max(settings.log_tasks if settings else 0, shown)
+        self._interval = settings.interval
+        self.room = max(settings.log_tasks, shown)
         self._unlogged: set[tuple[Function, str]] = set()
 
     def note(self, event: str, why: str, part: str) -> None:

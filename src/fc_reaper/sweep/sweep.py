@@ -80,7 +80,7 @@ class Sweep:
         self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
     ) -> None:
         """Select among *due*, stop and verify, and report what is left."""
-        report, daily = self._report, any(one.per_day is not None for one in self._policy.policies)
+        report, daily = self._report, any(one.budget.per_day is not None for one in self._policy.policies)
         if daily:
             self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
         try:
@@ -215,7 +215,7 @@ class Sweep:
         found = {record for record in self._scanner.stopped if record[0] in functions}
         wanted = [query for function in functions for query in _stopped_queries(function, now, meaning)]
         for query, answer, _ in Lister(context.cloud, context.pool, until).each(wanted):
-            if len(found) >= (policy.per_day or 0):
+            if len(found) >= (policy.budget.per_day or 0):
                 break
             if isinstance(answer, Page):
                 stopped = (task for task in answer.tasks if within_a_day(task, now))
