@@ -109,7 +109,7 @@ def test_rules_without_a_clock_come_last_then_the_oldest_then_the_id() -> None:
     ("apart", "kind"), [("0s", Kind.DUE), ("1s", Kind.DUE), ("2s", Kind.UNKNOWN), ("20s", Kind.UNKNOWN)]
 )
 def test_a_limit_is_passed_only_when_it_is_so_by_both_clocks(apart: str, kind: Kind) -> None:
-    """And an exemption is dismissed only when it is within its limit by both."""
+    """And an exemption is false only when it is within its limit by both."""
     moment = Moment(NOON - ms(apart), NOON, ms(apart))
     task = running_for("2h")._replace(events=running_for("7202s").events)
     assert evaluate(task, compiled(a_policy("{alive_for: 2h}")), moment).kind is kind
