@@ -32,54 +32,80 @@ Deadline = float
 """A moment on the monotonic clock, in seconds, after which nothing more may begin."""
 
 
-class RateLimiter:
-    """Lets at most *calls* begin in any *period* seconds; safe across threads.
+_GROWTH = 1.1
+"""What a slowed pace is multiplied by in each second."""
 
-    A short run is not slowed down: as many calls as one period allows may begin at once.
+_SLOWEST = 0.5
+"""Calls a second that may begin however often the cloud refuses."""
+
+_LONGEST_PAUSE = 60.0
+"""Seconds that all calls wait at most because one answer asked for it."""
+
+
+class RateLimiter:
+    """Lets at most *calls* begin in any *period* seconds, fewer once the cloud refuses; safe across threads.
+
+    A short run is not slowed down: as many calls as one period allows may begin at once. A refusal for the
+    rate halves the pace of all calls, which then begin one after the other; it recovers by a tenth a second.
     """
 
     def __init__(self, calls: int, period: float, clock: Clock) -> None:
-        self._period = period
-        self._clock = clock
-        self._lock = Lock()
+        self._period, self._clock, self._lock = period, clock, Lock()
         self._begun: deque[float] = deque(maxlen=calls)
+        self._most = self._pace = calls / period
+        self._next, self._refusals = float("-inf"), 0
 
-    def __call__(self, deadline: Deadline | None) -> None:
-        """Wait until one more call may begin.
+    def __call__(self, deadline: Deadline | None) -> int:
+        """Wait until one more call may begin; return what `slow_down` is to be given if it is refused.
 
         Raises:
             CloudError: that would be after *deadline*; nothing was sent.
         """
         with self._lock:
             now = self._clock.monotonic()
-            full = len(self._begun) == self._begun.maxlen
-            turn = max(now, self._begun[0] + self._period) if full else now
+            turn = max(now, self._next)
+            if len(self._begun) == self._begun.maxlen:
+                turn = max(turn, self._begun[0] + self._period)
             if deadline is not None and turn >= deadline:
                 raise CloudError("the time was up before the call could begin", error_code="OutOfTime")
+            if self._pace < self._most:
+                passed = min(turn - self._begun[-1], 100.0)
+                self._pace = min(self._most, self._pace * _GROWTH**passed)
+                self._next = turn + 1 / self._pace
             self._begun.append(turn)
+            given = self._refusals
         if turn > now:
             self._clock.sleep(turn - now)
+        return given
+
+    def slow_down(self, given: int, retry_after: float | None) -> None:
+        """Halve the pace, or what was begun in the last second if that is less; *given* as by the turn.
+
+        Calls whose turns were given before the pace was halved do not halve it again. For *retry_after*
+        seconds, a minute at most, no turn comes.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            if given == self._refusals:
+                self._refusals += 1
+                lately = sum(now - 1 < turn <= now for turn in self._begun)
+                self._pace = max(min(self._pace, lately) / 2, min(_SLOWEST, self._most))
+            self._next = max(self._next, now + min(retry_after or 1 / self._pace, _LONGEST_PAUSE))
 
 
-class Retry:
+class Retry(NamedTuple):
     """Calls again after a passing error, with waits that double from *first* to at most *longest* seconds.
 
     The waits have full jitter: *jitter* returns a number from 0 up to 1. *check* is called while waiting, and
     raises to end the wait.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        jitter: Callable[[], float],
-        check: Callable[[], None],
-        *,
-        first: float = 0.2,
-        longest: float = 5.0,
-        attempts: int = 6,
-    ) -> None:
-        self._clock, self._jitter, self._check = clock, jitter, check
-        self._first, self._longest, self._attempts = first, longest, attempts
+    clock: Clock
+    jitter: Callable[[], float]
+    check: Callable[[], None]
+    first: float = 0.2
+    longest: float = 5.0
+    attempts: int = 6
 
     def __call__(self, attempt: Callable[[], T], deadline: Deadline | None) -> T:
         """Return what *attempt* returns, calling it again after a retryable error.
@@ -92,25 +118,21 @@ class Retry:
                 the end, where it is known what took the time.
         """
         trouble: CloudError | None = None
-        for number in range(self._attempts - (2 if deadline is None else 1)):
+        for number in range(self.attempts - (2 if deadline is None else 1)):
             try:
                 return attempt()
             except CloudError as error:
                 if trouble is not None and error.out_of_time:
                     raise trouble from None
                 trouble = error
-                wait = max(
-                    self._jitter() * min(self._longest, self._first * 2.0**number), error.retry_after or 0.0
-                )
-                too_long = wait > 60 if deadline is None else self._clock.monotonic() + wait >= deadline
+                doubled = self.jitter() * min(self.longest, self.first * 2.0**number)
+                wait = max(doubled, error.retry_after or 0.0)
+                too_long = wait > 60 if deadline is None else self.clock.monotonic() + wait >= deadline
                 if too_long or not error.retryable:
                     raise
-            self._sleep(wait)
+            # In short steps, so that a closed client does not sleep on.
+            while wait > 0:
+                self.clock.sleep(min(0.25, wait))
+                self.check()
+                wait -= 0.25
         return attempt()
-
-    def _sleep(self, wait: float) -> None:
-        # In short steps, so that a closed client does not sleep on.
-        while wait > 0:
-            self._clock.sleep(min(0.25, wait))
-            self._check()
-            wait -= 0.25

@@ -88,7 +88,7 @@ class CloudError(ReaperError):
     `http_status` is None when no answer came. `error_code` is the platform's code where it gave one,
     else a word of ours: `ConnectionFailed`, `TimedOut`, `OutOfTime` (nothing was sent), `Aborted`,
     `UnreadableAnswer`, `UnexpectedRedirect`, `InvalidName`.
-    `retryable` is true for 429, 500, 502, 503, 504, connection errors and time-outs.
+    `retryable` is true for 429, 500, 502, 503, 504, throttling, connection errors and time-outs.
     `retry_after` is in seconds, None when the answer named none.
     `unclear` is true when the request may have taken effect all the same. Only the platform's own refusal
     says that it did not: a 4xx other than 408 with an error code in a JSON body; or that nothing was sent.
@@ -127,6 +127,11 @@ class CloudError(ReaperError):
     def denied(self) -> bool:
         """Whether the keys lack the right to do it: 401 or 403."""
         return self.http_status in (401, 403)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the account makes too many calls: 429, or a code that says so."""
+        return self.http_status == 429 or self.error_code.startswith(("ResourceExhausted", "Throttling"))
 
     @property
     def out_of_time(self) -> bool:

@@ -71,9 +71,15 @@ def plain(endpoint: str, token: str = "") -> Iterator[fc2.Client]:
 
 
 def an_answer(
-    status: int = 200, body: Any = b"", *, sent: int = AT, received: int = AT, **headers: Any
+    status: int = 200,
+    body: Any = b"",
+    *,
+    sent: int = AT,
+    received: int = AT,
+    secrets: tuple[str, ...] = (),
+    **headers: Any,
 ) -> Answer:
     """An answer; a body that is not bytes becomes JSON, `_` in header names becomes `-`."""
     named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer.of(status, named, raw, sent, received)
+    return Answer.of(status, named, raw, sent, received, secrets)

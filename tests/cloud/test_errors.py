@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cloud.errors import redacted, refusal
+from fc_reaper.cloud.api import redacted
+from fc_reaper.cloud.errors import refusal
+from fc_reaper.cloud.records import read_items, read_task
 from fc_reaper.errors import CloudError
-from tests.cloud.clients import an_answer
+from tests.cloud.clients import AT, TRANSCODE, an_answer
 
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
 
@@ -47,6 +49,25 @@ def test_these_may_pass(status: int) -> None:
     assert refusal(an_answer(status)).retryable
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "throttled"),
+    [
+        (429, "", True),
+        (429, "ResourceExhausted", True),
+        (400, "Throttling", True),
+        (400, "Throttling.User", True),
+        (503, "ResourceExhausted", True),
+        (503, "ResourceThrottled", False),
+        (400, "InvalidArgument", False),
+    ],
+)
+def test_too_many_calls_are_said_by_status_or_code(status: int, code: str, throttled: bool) -> None:
+    """503 ResourceThrottled is about instances, not about the rate of calls."""
+    error = refusal(an_answer(status, {"Code": code}))
+    assert error.throttled is throttled
+    assert error.retryable or not throttled
+
+
 @pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 403, 404, 408, 409, 412, 413, 499, 501, 505])
 def test_these_will_not_pass_by_waiting(status: int) -> None:
     """Everything else, all other 4xx among it."""
@@ -64,7 +85,7 @@ def test_these_will_not_pass_by_waiting(status: int) -> None:
         (b"", "UnreadableAnswer", "the answer has no body"),
         ('{"Code": "AccessDenied", "Message": "不"}'.encode("gbk"), "AccessDenied", "\ufffd\ufffd"),
         ('{"Code": "AccessDenied", "Message": "no"}'.encode("utf-16"), "AccessDenied", "no"),
-        (b"x" * 10_000, "UnreadableAnswer", "x" * 297 + "..."),
+        (b"x" * 10_000, "UnreadableAnswer", "x" * 299 + "…"),
     ],
 )
 def test_a_refusal_keeps_what_it_says(body: Any, code: str, message: str) -> None:
@@ -138,16 +159,43 @@ def test_an_error_survives_pickling() -> None:
     assert vars(copy) == vars(error)
 
 
+SPELLINGS = [
+    "to/ken+=",
+    "to%2Fken%2B%3D",
+    "&#116;o/ken+=",
+    "to\\/ken+=",
+    "%26%23116;o/ken+=",
+    "t\\u006f/ken+=",
+]
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("text", SPELLINGS)
+@pytest.mark.parametrize("form", ["{}", '{{"Message": "{}", "requestId": "{}"}}', "<p>{}</p>"])
+def test_no_secret_is_repeated_in_any_spelling(text: str, form: str, status: int) -> None:
+    """As it is, escaped for a path, for HTML, for JSON, or twice; in a body and in a header, good or bad."""
+    body = form.replace("{}", "sign: " + text).encode()
+    answer = an_answer(status, body, secrets=("to/ken+=",), X_Fc_Request_Id=text)
+    shown = f"{answer._replace(headers={})} {refusal(answer)!r} {vars(refusal(answer))}"
+    assert "ken" not in shown.replace("token of", "")
+
+
 @pytest.mark.parametrize(
-    "text", ["to/ken+=", "to%2Fken%2B%3D", "&#116;o/ken+=", "to\\/ken+=", "%26%23116;o/ken+="]
+    "record",
+    [
+        {"invocationId": "s3cret-key"},
+        {"invocationId": "job-1", "status": "s3cret-key"},
+        {"invocationId": "job-1", "status": "Running", "requestId": "a s3cret-key b"},
+        {"invocationId": "job-1", "status": "Running", "serviceName": "s3cret-key"},
+        {"invocationId": "job-1", "status": "Running", "functionName": "s3cret-key"},
+        {"invocationId": "job-1", "status": "Running", "events": [{"timestamp": AT, "status": "s3cret-key"}]},
+    ],
 )
-@pytest.mark.parametrize("form", ["{}", '{{"Message": "{}"}}', "<p>{}</p>"])
-def test_no_secret_is_repeated_in_any_spelling(text: str, form: str) -> None:
-    """As it is, escaped for a path, for HTML, for JSON, or twice; the code stays."""
-    body = form.format("sign: " + text).encode()
-    error = refusal(an_answer(403, body, X_Fc_Error_Type="SignatureNotMatch"), ("to/ken+=",))
-    assert "ken" not in f"{error!r} {vars(error)}"
-    assert error.error_code == "SignatureNotMatch"
+def test_a_record_that_repeats_a_secret_does_not_show_it(record: dict[str, Any]) -> None:
+    """Of a good answer no text is kept that holds one."""
+    answer = an_answer(200, {"invocations": [record]}, secrets=("s3cret-key",))
+    (found,), _ = read_items(answer, "invocations", None)
+    assert "s3cret" not in repr(read_task(TRANSCODE, found))
 
 
 @given(st.text(max_size=9), st.text(max_size=9))

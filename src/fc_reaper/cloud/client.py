@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
@@ -15,42 +17,50 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 
 from fc_reaper import __version__
-from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, Retry
+from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, RateLimiter, Retry
 from fc_reaper.cloud.api import (
-    CLASSIC,
+    ASYNC_TASK,
+    LOOPBACK,
     OPEN,
+    STATEFUL,
     WITHOUT_SERVICES,
     Answer,
-    names_for,
+    Request,
+    no_services,
     parse_endpoint,
     path_of,
-    version_for,
+    signed_headers,
 )
-from fc_reaper.cloud.errors import (
-    CallFailed,
-    closed,
-    no_answer,
-    out_of_time,
-    refusal,
-    secrets_of,
-    unreadable,
-)
-from fc_reaper.cloud.records import json_object, read_functions_page, read_page, read_task
-from fc_reaper.cloud.signing import Request, signed_headers
+from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, too_large, unreadable
+from fc_reaper.cloud.records import read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Credentials, Function, FunctionsPage, Millis, Moment, Page, Snapshot
 from fc_reaper.names import check_names
 
 WITH_PAYLOAD = 25
-"""Tasks a page with payloads of up to 128 KB each: many pages are in flight at once, and memory is small."""
+"""Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
+
+_SMALLER_PAGES = (5, 1)
+"""Tasks a page where an answer was too large all the same."""
 
 _CHUNK = 1 << 16
-_LARGEST_BODY = 64 << 20
-"""A page of 100 tasks with 128 KB of payload each is a fifth of it."""
+_LARGE = 1 << 18
+_LARGEST = 8 << 20
+"""Bytes that an answer may have. Answers above `_LARGE` are read and parsed one after the other, so that the
+memory of a run does not depend on how many calls are in flight."""
 
+_MMAP_THRESHOLD = -3
+"""https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
-class _Turns(threading.local):
-    waited = 0
+_LONGEST_CALL = 60.0
+"""Seconds that one attempt takes at most, however slowly a server sends."""
+
+_AS_IT_IS: dict[str, Any] = {
+    "retries": False,
+    "redirect": False,
+    "assert_same_host": False,
+    "preload_content": False,
+}
 
 
 class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
@@ -62,8 +72,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     answer. At most *pool_size* connections are kept. Nothing is redirected or sent through a proxy, and no
     netrc is read.
 
-    Before each attempt *rate_limiter* is called with the deadline, then *on_call* with the operation's name.
-    *jitter* returns a number from 0 up to 1.
+    Each attempt waits for its turn by *rate_limiter*, which learns from refusals for the rate; *on_call* is
+    then called with the operation's name. *jitter* returns a number from 0 up to 1.
 
     Reads are retried until *deadline* (see `Retry`). A stop never is. fc2's own methods are not served: they
     check no names. Every method raises:
@@ -72,7 +82,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         SettingsError: the API version cannot name the function; nothing was sent.
 
     Raises:
-        SettingsError: the endpoint, the version, a key, the account or the trace id cannot be used.
+        SettingsError: the endpoint, a key, the account or the trace id cannot be used.
     """
 
     def __init__(
@@ -91,64 +101,64 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         pool_size: int = 16,
         clock: Clock = SYSTEM_CLOCK,
         jitter: Callable[[], float] = random.random,
-        rate_limiter: Callable[[Deadline | None], None] = lambda _deadline: None,
+        rate_limiter: RateLimiter | None = None,
         on_call: Callable[[str], None] = lambda _operation: None,
     ) -> None:
         where = parse_endpoint(endpoint, insecure=insecure)
-        if not access_key_id.strip() or not access_key_secret.strip():
+        self._headers = {"x-fc-account-id": account_id or "", "x-fc-trace-id": trace_id or ""}
+        keys = {
+            "access_key_id": access_key_id.strip(),
+            "access_key_secret": access_key_secret.strip(),
+            "security_token": security_token.strip(),
+        }
+        if not (keys["access_key_id"] and keys["access_key_secret"]):
             names = "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
             raise SettingsError(f"there are no credentials; set {names}")
-        self._credentials = Credentials(
-            access_key_id=_printable(access_key_id, "the access key id"),
-            access_key_secret=_printable(access_key_secret, "the access key secret"),
-            security_token=_printable(security_token, "the security token"),
-        )
+        for name, text in {**keys, **self._headers}.items():
+            if not (text.isascii() and text.isprintable()):
+                # The text is not repeated: it may be a secret.
+                raise SettingsError(f"{name} holds a line break or a character outside ASCII; copy it again")
         super().__init__(endpoint=where.url, accessKeyID=access_key_id, accessKeySecret=access_key_secret)
-        if api_version not in (CLASSIC, OPEN, WITHOUT_SERVICES):
-            raise SettingsError(
-                f"the API version {api_version!r} is not known; set REAPER_API_VERSION to {OPEN} or {CLASSIC}"
-            )
-        self._version = api_version
-        if where.scheme == "http":
-            self._pool = HTTPConnectionPool(where.host, where.port, maxsize=pool_size)
-        else:
-            self._pool = HTTPSConnectionPool(
-                where.host,
-                where.port,
-                maxsize=pool_size,
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=DEFAULT_CA_BUNDLE_PATH,
-            )
+        self._headers = {name: text for name, text in self._headers.items() if text}
+        self._headers["user-agent"] = f"fc-reaper/{__version__} {self.user_agent}"
+        self._credentials, self._version = Credentials(**keys), api_version
+        tls: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED", "ca_certs": DEFAULT_CA_BUNDLE_PATH}
+        self._pool = (
+            HTTPConnectionPool(where.host, where.port, maxsize=pool_size)
+            if where.scheme == "http"
+            else HTTPSConnectionPool(where.host, where.port, maxsize=pool_size, **tls)
+        )
         self._timeouts = {"connect": connect_timeout, "read": read_timeout}
-        self._headers = {"user-agent": f"fc-reaper/{__version__} {self.user_agent}"}
-        for name, value in (("x-fc-account-id", account_id), ("x-fc-trace-id", trace_id)):
-            if value:
-                self._headers[name] = _printable(value, f"the header {name}")
         self._clock, self._rate_limiter, self._on_call = clock, rate_limiter, on_call
         self._retry = Retry(clock, jitter, self._check_open)
-        self._closed = False
-        self._lock = threading.Lock()
-        self._turns = _Turns()
+        self._closed, self._turns = threading.Event(), threading.local()
+        self._one_large = threading.Lock()
+        self._resolved = threading.Event()
+        if LOOPBACK.fullmatch(where.host):
+            self._resolved.set()
+        else:
+            threading.Thread(target=self._look_up, args=(where.host, where.port), daemon=True).start()
         self.skew_ms: Millis = 0
         """The largest difference seen for certain between the local clock and the answers' `Date`."""
 
     def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Moment:
         """Request once that a task be stopped, and return the moment of the answer.
 
-        Returning means accepted, not stopped. After an error only the task's own status says whether
-        the request took effect: read it before sending another.
+        Returning means accepted, by any 2xx whatever its body; not stopped. After an error only the task's
+        own status says whether the request took effect: read it before sending another.
         https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
         """
-        names = names_for(services=function.service is not None)
-        path, query = path_of(self._version, function, invocation_id)
+        names, path, query = path_of(self._version, function, invocation_id)
         path += names.stop_suffix
         return self._do_request("PUT", path, {}, query, operation=names.stop, deadline=deadline).moment
 
     def get(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Snapshot:
         """Read one task. A record about something else is returned with an `inconsistency`."""
-        names = names_for(services=function.service is not None)
-        answer = self._read(names.get, *path_of(self._version, function, invocation_id), deadline)
-        return Snapshot(read_task(function, json_object(answer), invocation_id), answer.moment)
+        names, path, query = path_of(self._version, function, invocation_id)
+        answer = self._read(names.get, path, query, deadline)
+        if answer.value is None:
+            raise unreadable(answer, "the body is not a JSON object of sound size")
+        return Snapshot(read_task(function, answer.value, invocation_id), answer.moment)
 
     def list_page(
         self,
@@ -166,26 +176,33 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
         *status* is one status name, None for all. *started_after* and *started_before* are sent as
         `startedTimeBegin` and `startedTimeEnd`; whether a bound is itself inside is not documented. A page
-        holds 100 tasks, 25 with payloads. Absence from a list proves nothing: it lags some seconds behind.
+        holds 100 tasks, 25 with payloads, fewer where these are too large for one answer. Absence from a list
+        proves nothing: it lags some seconds behind.
         """
-        names = names_for(services=function.service is not None)
-        path, query = path_of(self._version, function, id_prefix=id_prefix)
+        names, path, query = path_of(self._version, function, id_prefix=id_prefix)
+        bounds = {"startedTimeBegin": started_after, "startedTimeEnd": started_before}
         query |= {
-            "limit": str(WITH_PAYLOAD if include_payload else 100),
             "sortOrderByTime": "asc",
             "includePayload": "true" if include_payload else "false",
+            **({"nextToken": token} if token else {}),
+            **({"status": status} if status is not None else {}),
+            **{name: str(bound) for name, bound in bounds.items() if bound is not None},
         }
-        if token:
-            query["nextToken"] = token
-        if status is not None:
-            query["status"] = status
-        if started_before is not None:
-            query["startedTimeEnd"] = str(started_before)
-        if started_after is not None:
-            query["startedTimeBegin"] = str(started_after)
-        return read_page(
-            function, self._read(names.list, f"{path}/{names.collection}", query, deadline), token
-        )
+        path = f"{path}/{names.collection}"
+        sizes = [WITH_PAYLOAD if include_payload else 100, *_SMALLER_PAGES]
+        answer = None
+        while answer is None:
+            query["limit"] = str(sizes.pop(0))
+            try:
+                answer = self._read(names.list, path, query, deadline)
+            except TooLarge:
+                if not sizes:
+                    raise
+        items, next_token = read_items(answer, names.tasks, token)
+        tasks = tuple([read_task(function, item) for item in items])
+        if not all(task.invocation_id for task in tasks):
+            raise unreadable(answer, "a record in the page has no id")
+        return Page(tasks, next_token, answer.moment)
 
     def functions_page(
         self, *, services: bool, token: str | None = None, deadline: Deadline | None = None
@@ -194,11 +211,14 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
         FC 3.0 has no such list; its asynchronous configurations say the same.
         """
-        names = names_for(services=services)
-        path = f"/{version_for(self._version, services=services)}/{names.functions_path}"
+        if services and self._version == WITHOUT_SERVICES:
+            raise no_services()
+        names, version = (STATEFUL, self._version) if services else (ASYNC_TASK, WITHOUT_SERVICES)
         query = {"limit": "100", **({"nextToken": token} if token else {})}
-        answer = self._read(names.functions, path, query, deadline)
-        return read_functions_page(answer, token, services=services)
+        answer = self._read(names.functions, f"/{version}/{names.functions_path}", query, deadline)
+        items, next_token = read_items(answer, names.functions_key, token)
+        found = [read_function(answer, item, services=services) for item in items]
+        return FunctionsPage(tuple(one for one in found if one is not None), next_token)
 
     def invoke_async(
         self,
@@ -215,10 +235,10 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         empty text is returned.
         """
         check_names(function, invocation_id)
-        path, query = path_of(self._version, function)
+        names, path, query = path_of(self._version, function)
         headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
         if invocation_id is not None:
-            headers[names_for(services=function.service is not None).id_header] = invocation_id
+            headers[names.id_header] = invocation_id
         send = partial(self._do_request, "POST", f"{path}/invocations", headers, query, payload)
         unclear = False
 
@@ -234,7 +254,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             if answer.status != 202:
                 why = "this is no answer to an asynchronous invocation (202); it may have run"
                 raise unreadable(answer, why)
-            return answer.request_id or ""
+            return answer.request_id
 
         return attempt() if invocation_id is None else self._retry(attempt, deadline)
 
@@ -243,7 +263,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
         A call under way ends with its answer or its time-out; it is not retried.
         """
-        self._closed = True
+        self._closed.set()
         self._pool.close()
 
     def take_turns(self, calls: int, deadline: Deadline | None) -> None:
@@ -251,9 +271,9 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
         What was not used stays for the calls after them.
         """
-        while self._turns.waited < calls:
-            self._rate_limiter(deadline)
-            self._turns.waited += 1
+        waited = self._turns.__dict__.setdefault("waited", [])
+        while len(waited) < calls:
+            waited.append(0 if self._rate_limiter is None else self._rate_limiter(deadline))
 
     def _read(self, operation: str, path: str, query: Mapping[str, str], deadline: Deadline | None) -> Answer:
         """Send a request that changes nothing, again after a passing error (see `Retry`)."""
@@ -279,73 +299,88 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             CallFailed: no whole answer, or one outside 200..299.
         """
         self.take_turns(1, deadline)
-        self._turns.waited -= 1
-        self._check_open()
-        left = None if deadline is None else deadline - self._clock.monotonic()
-        if left is not None and left <= 0:
-            raise out_of_time(operation)
+        turn = self._turns.waited.pop(0)
+        begun = self._clock.monotonic()
+        until = begun + _LONGEST_CALL if deadline is None else min(deadline, begun + _LONGEST_CALL)
+        if self._closed.is_set():
+            raise closed()
+        if until <= begun:
+            raise CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)
         self._on_call(operation)
-        sent = self._clock.now()
         # Only letters, digits and `_.-~` stay unescaped in a query.
         query = urlencode(sorted(params.items()), safe="~", quote_via=quote)
         request = Request(operation, method, path, query, {**self._headers, **headers}, body)
-        signed = signed_headers(request, self._credentials, self.host, sent, uuid.uuid4().hex)
+        sent, keys = self._clock.now(), self._credentials
+        signed, signature = signed_headers(request, keys, self.host, sent, uuid.uuid4().hex)
+        secrets = [signed["authorization"], signature, keys.access_key_secret, keys.security_token]
+        # A short key id is a word, as the emulator's is.
+        secrets += [keys.access_key_id] if len(keys.access_key_id) >= 16 else []
         try:
-            response = self._pool.urlopen(
-                method=method,
-                url=f"{path}?{query}" if query else path,
-                body=body or None,
-                headers=signed,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=Timeout(left, **self._timeouts),
-                preload_content=False,
-            )
-            whole = _body(response)
+            if not self._resolved.wait(min(until - begun, self._timeouts["connect"])):
+                why = "the endpoint's name was not resolved within the time-out"
+                raise CallFailed(why, error_code="TimedOut", retryable=True)
+            url, timeout = f"{path}?{query}" if query else path, Timeout(until - begun, **self._timeouts)
+            response = self._pool.urlopen(method, url, body or None, signed, timeout=timeout, **_AS_IT_IS)
+            answer = self._answer(response, sent, until, (signed["authorization"], signature, *self._secrets))
         except CallFailed:
             raise
         except Exception as fault:  # urllib3, http.client and what parses numbers raise all kinds
-            raise closed(unclear=method != "GET") if self._closed else no_answer(fault) from None
-        answer = Answer.of(response.status, response.headers, whole, sent, self._clock.now())
-        skew = answer.moment.skew or 0
-        if skew > self.skew_ms:
-            with self._lock:
-                self.skew_ms = max(self.skew_ms, skew)
+            raise closed(unclear=method != "GET") if self._closed.is_set() else no_answer(fault) from None
+        if (answer.moment.skew or 0) > self.skew_ms:
+            self.skew_ms = answer.moment.skew or 0
         if not 200 <= answer.status < 300:
-            raise refusal(answer, secrets_of(signed, self._credentials))
+            error = refusal(answer)
+            if error.throttled and self._rate_limiter is not None:
+                self._rate_limiter.slow_down(turn, error.retry_after)
+            raise error
         return answer
+
+    def _answer(self, response: Any, sent: Millis, until: Deadline, secrets: Sequence[str]) -> Answer:
+        """Read and parse a whole answer within its bounds. The connection is kept only after all of it."""
+        status, body, large = response.status, bytearray(), False
+        try:
+            # Not `read`, which would wait for the whole chunk while a server drips.
+            while chunk := response.read1(_CHUNK):
+                body += chunk
+                if status >= 300 and len(body) > _CHUNK:
+                    break  # of an error no more is shown
+                if len(body) + (response.length_remaining or 0) > _LARGEST:
+                    raise too_large(status)
+                left = until - self._clock.monotonic()
+                if not large and len(body) > _LARGE and left > 0:
+                    large = self._one_large.acquire(timeout=left)
+                    _return_memory()
+                if left <= 0 or (len(body) > _LARGE and not large):
+                    raise TimeoutError
+            else:
+                response.release_conn()
+            return Answer.of(status, response.headers, body, sent, self._clock.now(), secrets)
+        finally:
+            # An error keeps the frames that it passed, and with them what they hold.
+            body.clear()
+            response.close()
+            if large:
+                self._one_large.release()
+
+    def _look_up(self, host: str, port: int) -> None:
+        """Look the host up, in a thread of its own, since no time-out bounds that."""
+        with contextlib.suppress(OSError):
+            socket.getaddrinfo(host.strip("[]"), port)
+        self._resolved.set()
 
     def _build_common_headers(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Refuse: fc2's own methods begin with this call, and they escape and check nothing."""
         raise NotImplementedError("this client serves asynchronous tasks only; use fc2.Client for the rest")
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise closed()
 
 
-def _body(response: Any) -> bytes:
-    """Read the body within its bound. The connection is kept only after the whole of it."""
-    try:
-        body = bytearray()
-        while chunk := response.read(_CHUNK):
-            body += chunk
-            if len(body) > _LARGEST_BODY:
-                why = "the body is larger than 64 MiB"
-                raise CallFailed(
-                    why, http_status=response.status, error_code="UnreadableAnswer", unclear=True
-                )
-    except BaseException:
-        response.close()
-        raise
-    response.release_conn()
-    return bytes(body)
+@cache
+def _return_memory() -> None:
+    """Let what a large answer takes go back to the system: glibc would keep up to 64 MiB for each thread."""
+    import ctypes  # only a large answer needs it
 
-
-def _printable(text: str, what: str) -> str:
-    text = text.strip()
-    if not text.isascii() or not text.isprintable():
-        # The text is not repeated: it may be a secret.
-        raise SettingsError(f"{what} holds a line break or a character outside ASCII; copy it again")
-    return text
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)

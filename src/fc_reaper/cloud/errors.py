@@ -1,25 +1,18 @@
-"""How a call fails: one typed error for refusals, missing and unreadable answers, without secrets in it."""
+"""How a call fails: one typed error for refusals, missing and unreadable answers."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote
 
 from fc2 import FcError
 from urllib3 import exceptions as urllib3_errors
 
 from fc_reaper.cloud.api import Answer, read_date
 from fc_reaper.errors import CloudError
-from fc_reaper.models import Credentials
 
 _RETRYABLE = frozenset((429, 500, 502, 503, 504))
-_EXCERPT = 300
-_READ = 1 << 16
-_BLANKS = r"[\x00-\x20\x7f-\x9f\u2028\u2029]+"
 
 
 class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
@@ -47,14 +40,19 @@ class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
         return json.dumps(facts)
 
 
+class TooLarge(CallFailed):
+    """An answer that is larger than any that is read."""
+
+
+def too_large(status: int) -> TooLarge:
+    """The body is larger than 8 MiB; what came of it is dropped."""
+    why = "the body is larger than 8 MiB"
+    return TooLarge(why, http_status=status, error_code="UnreadableAnswer", unclear=True)
+
+
 def closed(*, unclear: bool = False) -> CallFailed:
     """The client was closed; *unclear* if that was while a change was under way."""
     return CallFailed("the client was closed", error_code="Aborted", unclear=unclear)
-
-
-def out_of_time(operation: str) -> CallFailed:
-    """The deadline came before this attempt could begin."""
-    return CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)
 
 
 def unreadable(answer: Answer, why: str) -> CallFailed:
@@ -63,57 +61,34 @@ def unreadable(answer: Answer, why: str) -> CallFailed:
         why,
         http_status=answer.status,
         error_code="UnreadableAnswer",
-        fc_request_id=answer.request_id,
+        fc_request_id=answer.request_id or None,
         unclear=True,
     )
 
 
-def refusal(answer: Answer, secrets: tuple[str, ...] = ()) -> CallFailed:
-    """The error that an answer outside 200..299 stands for; it repeats none of *secrets*."""
-    body = _text(answer.body)
-    facts = _facts(body)
+def refusal(answer: Answer) -> CallFailed:
+    """The error that an answer outside 200..299 stands for.
+
+    Servers of the platform spell the names in an error body differently, in nothing but case.
+    """
+    items = (answer.value or {}).items()
+    facts = {key.lower(): str(value) for key, value in items if type(value) in (str, int)}
+    code = facts.get("errorcode") or facts.get("code") or ""
+    text = facts.get("errormessage") or facts.get("message") or answer.text
+    typed = code[:1].isalpha() and 400 <= answer.status < 500 and answer.status != 408
     if 300 <= answer.status < 400:
         code = "UnexpectedRedirect"
         text = "the endpoint redirects, and credentials do not follow; give the final address as endpoint"
-    else:
-        code = facts.get("errorcode") or facts.get("code") or answer.headers.get("X-Fc-Error-Type") or ""
-        text = facts.get("errormessage") or facts.get("message") or body
-    request_id = answer.request_id or facts.get("requestid")
-    typed = (facts.get("errorcode") or facts.get("code") or "")[:1].isalpha()
-    own = typed and 400 <= answer.status < 500 and answer.status != 408
-    return CallFailed(
-        _excerpt(redacted(text, secrets)) or "the answer has no body",
+    error = CallFailed(
+        " ".join(text[:1200].split()) or "the answer has no body",
         http_status=answer.status,
-        error_code=_excerpt(redacted(code, secrets)) or "UnreadableAnswer",
-        fc_request_id=redacted(request_id, secrets) if request_id else None,
-        retryable=answer.status in _RETRYABLE,
+        error_code=code or "UnreadableAnswer",
+        fc_request_id=answer.request_id or facts.get("requestid"),
         retry_after=_retry_after(answer),
-        unclear=not own,
+        unclear=not typed,
     )
-
-
-def secrets_of(headers: Mapping[str, str], credentials: Credentials) -> tuple[str, ...]:
-    """What an error must not repeat of a signed request: some servers answer with what should be signed."""
-    authorization = headers["authorization"]
-    # Both schemes end with the signature: `FC id:SIGNATURE`, `... Signature=SIGNATURE`.
-    signature = authorization.rpartition("Signature=")[2].rpartition(":")[2]
-    known = (authorization, signature, credentials.access_key_secret, credentials.security_token)
-    return tuple(secret for secret in known if secret)
-
-
-def redacted(text: str, secrets: tuple[str, ...]) -> str:
-    """*text* without *secrets*; withheld as a whole if it still spells one in another way."""
-    text = text[:_READ]
-    for secret in secrets:
-        for form in (secret, quote(secret, safe="")):
-            text = text.replace(form, "***")
-    plain = unquote(text)
-    if "&" in plain:
-        from html import unescape  # hardly any answer needs it
-
-        plain = unescape(unquote(unescape(text)))
-    plain = plain.replace("\\/", "/")
-    return "withheld: it repeats a secret" if any(secret in plain for secret in secrets) else text
+    error.retryable = error.throttled or answer.status in _RETRYABLE
+    return error
 
 
 def no_answer(fault: Any) -> CallFailed:
@@ -141,29 +116,6 @@ def no_answer(fault: Any) -> CallFailed:
     return CallFailed(
         f"the connection broke: {kind}", error_code="ConnectionFailed", retryable=True, unclear=True
     )
-
-
-def _facts(body: str) -> dict[str, str]:
-    """The texts of an error body by lower-case name: servers of the platform differ in nothing but case."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    items = value.items() if isinstance(value, dict) else ()
-    return {key.lower(): str(v) for key, v in items if isinstance(v, (str, int)) and not isinstance(v, bool)}
-
-
-def _text(body: bytes) -> str:
-    """A wrong charset spoils a message, seldom a code."""
-    try:
-        return body.decode(json.detect_encoding(body))
-    except UnicodeDecodeError:
-        return body.decode("utf-8", "replace")
-
-
-def _excerpt(text: str) -> str:
-    plain = re.sub(_BLANKS, " ", text[: 4 * _EXCERPT]).strip()
-    return plain if len(plain) <= _EXCERPT else f"{plain[: _EXCERPT - 3]}..."
 
 
 def _retry_after(answer: Answer) -> float | None:

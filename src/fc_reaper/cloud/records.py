@@ -6,7 +6,6 @@ https://alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from fc_reaper.cloud.api import Answer, names_for
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer
 from fc_reaper.cloud.errors import unreadable
 from fc_reaper.errors import InvalidName
-from fc_reaper.models import LATEST, UNFINISHED, Function, FunctionsPage, Millis, Page, Task, TaskEvent
+from fc_reaper.models import LATEST, UNFINISHED, Function, Millis, Task, TaskEvent
 from fc_reaper.names import INVOCATION_ID, check_names, printable
 
 # acs:fc:REGION:ACCOUNT:functions/NAME, or with / before functions as some official pages print it; then
@@ -25,7 +24,7 @@ from fc_reaper.names import INVOCATION_ID, check_names, printable
 _ARN = r"acs:fc:[^:/]*:[^:/]*[:/]functions/([^/.]+)(?:[/.]([^/.]+))?"
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_2017, _YEAR_10000 = 1_483_228_800_000, 253_402_300_800_000
-_NUMBER = r"[0-9]{1,19}(?:\.0{1,9})?"
+_NUMBER = r"\s*[0-9]{1,19}(?:\.0{1,9})?\s*"
 _ISO = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))"
@@ -35,25 +34,29 @@ _ISO = (
 def read_task(function: Function, record: Mapping[str, Any], asked: str | None = None) -> Task:
     """Read one record found under *function*; *asked* is the invocation id if one was asked for.
 
-    A record that contradicts the request or itself does not raise: the task has an `inconsistency`.
+    A record that contradicts the request or itself does not raise: the task has an `inconsistency`. The
+    record that the task keeps has no `eventDetail`, and says Dequeued for Processed.
     """
-    found = _text(record.get(names_for(services=function.service is not None).id_field))
-    status, ended_at = _status(record), read_moment(record.get("endTime"))
+    found = record.get((ASYNC_TASK if function.service is None else STATEFUL).id_field)
+    found, ended_at = found if isinstance(found, str) else "", read_moment(record.get("endTime"))
+    listed = record.get("events")
+    events = [one if isinstance(one, dict) else {} for one in listed] if isinstance(listed, list) else []
+    if any(facts.get("eventDetail") or facts.get("status") == "Processed" for facts in (record, *events)):
+        events = [_cleaned(one) for one in events]
+        record = {**_cleaned(record), "events": events}
     dated: list[TaskEvent] = []
     undated: list[str] = []
-    listed = record.get("events")
-    events = [one if isinstance(one, Mapping) else {} for one in listed] if isinstance(listed, list) else []
-    if record.get("status") != status or any("eventDetail" in one for one in events):
-        # An eventDetail may hold the function's output.
-        plain = [{name: one[name] for name in one if name != "eventDetail"} for one in events]
-        record = {**record, "status": status or None, "events": plain}
     for event in events:
-        at, its_status = read_moment(event.get("timestamp")), _status(event)
+        at, its_status = read_moment(event.get("timestamp")), event.get("status")
+        its_status = sys.intern(printable(its_status, 64)) if isinstance(its_status, str) else ""
         if at is None:
             undated.append(its_status)
         else:
-            dated.append(TaskEvent(at, _count(event.get("eventId")) or 0, its_status))
+            dated.append(TaskEvent(at, _whole(event.get("eventId")) or 0, its_status))
     dated.sort(key=itemgetter(0, 1))
+    status, request_id = record.get("status"), record.get("requestId")
+    # A history holds millions of statuses.
+    status = sys.intern(printable(status, 64)) if isinstance(status, str) else ""
     inconsistency = _names_another(function, record, found, asked)
     if inconsistency is None and not status:
         inconsistency = "the record has no status"
@@ -63,10 +66,10 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
         function,
         asked or printable(found, 128),
         status,
-        printable(_text(record.get("requestId")), 128) or None,
+        printable(request_id, 128) or None if isinstance(request_id, str) else None,
         read_moment(record.get("startedTime")),
         ended_at,
-        _count(record.get("alreadyRetriedTimes")),
+        _whole(record.get("alreadyRetriedTimes")),
         tuple(dated),
         tuple(undated),
         inconsistency,
@@ -74,66 +77,56 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
     )
 
 
-def read_page(function: Function, answer: Answer, asked_token: str | None) -> Page:
-    """Read one page of tasks found under *function*.
+def _cleaned(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A record or an event without what the function put out.
+
+    The console and newer pages call Processed what the API called Dequeued first.
+    """
+    status = {"status": "Dequeued"} if facts.get("status") == "Processed" else {}
+    return {**{name: facts[name] for name in facts if name != "eventDetail"}, **status}
+
+
+def read_items(answer: Answer, key: str, asked: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """The objects in the list *key* of a page, and the token of the next page; *asked* is that of this one.
 
     Raises:
-        CallFailed: `UnreadableAnswer`, when the body is no page, a record has no id, or the token leads back.
+        CallFailed: `UnreadableAnswer`, when the body is no page, or the token leads back.
     """
-    names = names_for(services=function.service is not None)
-    items, token = _items(answer, names.tasks, asked_token)
-    if not all(isinstance(item, Mapping) and _text(item.get(names.id_field)) for item in items):
-        raise unreadable(answer, "a record in the page has no id")
-    return Page(tuple([read_task(function, item) for item in items]), token, answer.moment)
+    if answer.value is None:
+        raise unreadable(answer, "the body is not a JSON object of sound size")
+    items, token = answer.value.get(key), answer.value.get("nextToken")
+    # Real answers leave the list out, or write null, where nothing was found: only on a first page.
+    if key not in answer.value and (asked or answer.value.keys() - {"nextToken", "requestId", "RequestId"}):
+        raise unreadable(answer, f"the body has no {key!r}; it is no page")
+    items = [] if items is None else items
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise unreadable(answer, f"{key!r} is not a list of objects")
+    if token is not None and not isinstance(token, str):
+        raise unreadable(answer, "'nextToken' is not text")
+    if token and token == asked:
+        raise unreadable(answer, "'nextToken' leads to the same page again")
+    return items, token or None
 
 
-def read_functions_page(answer: Answer, asked_token: str | None, *, services: bool) -> FunctionsPage:
-    """Read one page of the functions in task mode.
+def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -> Function | None:
+    """Read one entry of a list of functions; None for a function of FC 3.0 that is not in task mode.
 
     Raises:
-        CallFailed: `UnreadableAnswer`, when the body is no page, names no function, or the token leads back.
+        CallFailed: `UnreadableAnswer`, when it names no function.
     """
-    items, token = _items(answer, "data" if services else "configs", asked_token)
-    found = []
-    for item in items:
-        facts = item if isinstance(item, Mapping) else {}
-        if services:
-            # Without this check a function without a service would be taken for one of FC 3.0.
-            if facts.get("serviceName") is None:
-                raise unreadable(answer, "a function in the page has no service name")
-            name, qualifier = facts.get("functionName", ""), facts.get("qualifier") or LATEST
-            function = Function(facts["serviceName"], name, qualifier)
-        else:
-            if not isinstance(item, Mapping):
-                raise unreadable(answer, "a configuration in the page is not an object")
-            if facts.get("asyncTask") is not True:
-                continue
-            named = function_in_arn(facts.get("functionArn"))
-            if named is None:
-                raise unreadable(answer, "a configuration in the page has no readable functionArn")
-            function = Function(None, *named)
-        try:
-            check_names(function)
-        except InvalidName as error:
-            raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
-        found.append(function)
-    return FunctionsPage(tuple(found), token)
-
-
-def json_object(answer: Answer) -> dict[str, Any]:
-    """The body as a JSON object.
-
-    Raises:
-        CallFailed: `UnreadableAnswer`, when it is anything else. The body is not repeated: it may hold
-            anything.
-    """
+    if services:
+        # Without a service a function would be taken for one of FC 3.0.
+        qualifier = facts.get("qualifier") or LATEST
+        function = Function(facts.get("serviceName") or "", facts.get("functionName", ""), qualifier)
+    elif facts.get("asyncTask") is not True:
+        return None
+    else:
+        function = Function(None, *(function_in_arn(facts.get("functionArn")) or ("", "")))
     try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        raise unreadable(answer, f"the body is not JSON, but {len(answer.body)} bytes") from None
-    if not isinstance(value, dict):
-        raise unreadable(answer, "the body is JSON, but not an object")
-    return value
+        check_names(function)
+    except InvalidName as error:
+        raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
+    return function
 
 
 def function_in_arn(arn: Any) -> tuple[str, str] | None:
@@ -149,12 +142,9 @@ def read_moment(value: Any) -> Millis | None:
     0 means that there is no such moment (an unfinished task's `endTime` is 0), text without a zone names none
     for certain, and nothing happened in Function Compute before 2017.
     """
-    number = value if type(value) is int else 0
-    if isinstance(value, float) and value.is_integer():
-        number = int(value)
-    elif isinstance(value, str):
-        text = value.strip()
-        number = int(text.partition(".")[0]) if re.fullmatch(_NUMBER, text) else _iso(text)
+    number = _whole(value)
+    if number is None:
+        number = _iso(value.strip()) if isinstance(value, str) else 0
     millis = number * 1000 if number < _SECONDS_BELOW else number
     return millis if _YEAR_2017 <= millis < _YEAR_10000 else None
 
@@ -174,6 +164,15 @@ def _iso(text: str) -> Millis:
     return round(moment.timestamp() * 1000)
 
 
+def _whole(value: Any) -> int | None:
+    """A whole number that is not negative, also as text; None for anything else."""
+    if type(value) is int:
+        return value if value >= 0 else None
+    if isinstance(value, str) and re.fullmatch(_NUMBER, value):
+        return int(value.partition(".")[0])
+    return int(value) if isinstance(value, float) and value >= 0 and value.is_integer() else None
+
+
 def _names_another(
     function: Function, record: Mapping[str, Any], found: str, asked: str | None
 ) -> str | None:
@@ -181,52 +180,15 @@ def _names_another(
     if not found:
         return "the record has no id"
     if asked is not None and found != asked:
-        return f"the record is about another task, {found[:128]!r}"
+        return f"the record is about another task, {printable(found, 128)!r}"
     if not INVOCATION_ID.fullmatch(found):
         return "the record's id is none that the platform could have given"
     service, name = record.get("serviceName"), record.get("functionName")
     if service and service != function.service:
-        return f"the record names another service, {str(service)[:128]!r}"
-    if name and name != function.name:
-        return f"the record names another function, {str(name)[:128]!r}"
+        return f"the record names another service, {printable(str(service), 128)!r}"
     arn = record.get("functionArn") if function.service is None else None
     if arn and (function_in_arn(arn) or ("",))[0] != function.name:
-        return f"the record names another function, {str(arn)[:256]!r}"
+        return f"the record names another function, {printable(str(arn), 256)!r}"
+    if name and name != function.name:
+        return f"the record names another function, {printable(str(name), 128)!r}"
     return None
-
-
-def _status(facts: Mapping[str, Any]) -> str:
-    """The status of a record or an event. The console, and newer pages, call Dequeued Processed."""
-    status = printable(_text(facts.get("status")), 64)
-    return sys.intern("Dequeued" if status == "Processed" else status)  # a history holds millions
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int | None:
-    """A number that is not negative, also as text; None for anything else."""
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, float) and value.is_integer():
-        return int(value) if value >= 0 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        return int(value)
-    return None
-
-
-def _items(answer: Answer, key: str, asked: str | None) -> tuple[list[Any], str | None]:
-    """The items of a page, and the token of the next one; *asked* is the token of this page."""
-    body = json_object(answer)
-    items, token = body.get(key), body.get("nextToken")
-    # Real answers leave the list out, or write null, where nothing was found: only on a first page.
-    if key not in body and (asked or (body.keys() - {"nextToken", "requestId", "RequestId"})):
-        raise unreadable(answer, f"the body has no {key!r}; it is no page")
-    if items is not None and not isinstance(items, list):
-        raise unreadable(answer, f"{key!r} is not a list")
-    if token is not None and not isinstance(token, str):
-        raise unreadable(answer, "'nextToken' is not text")
-    if token and token == asked:
-        raise unreadable(answer, "'nextToken' leads to the same page again")
-    return items or [], token or None
