@@ -33,7 +33,7 @@ Deadline = float
 
 
 _GROWTH = 1.1
-"""What a slowed pace is multiplied by in each second."""
+"""What a slowed rate is multiplied by in each second."""
 
 _SLOWEST = 0.5
 """Calls a second that may begin however often the cloud refuses."""
@@ -45,14 +45,14 @@ _LONGEST_PAUSE = 60.0
 class RateLimiter:
     """Lets at most *calls* begin in any *period* seconds, fewer once the cloud refuses; safe across threads.
 
-    A short run is not slowed down: as many calls as one period allows may begin at once. A refusal for the
-    rate halves the pace of all calls, which then begin one after the other; it recovers by a tenth a second.
+    A short run is not slowed down: as many calls as one period allows may begin at once. A refusal
+    because of the rate halves it for all calls, which then begin one by one; it recovers by a tenth a second.
     """
 
     def __init__(self, calls: int, period: float, clock: Clock) -> None:
         self._period, self._clock, self._lock = period, clock, Lock()
         self._begun: deque[float] = deque(maxlen=calls)
-        self._most = self._pace = calls / period
+        self._most = self._rate = calls / period
         self._next, self._refusals = float("-inf"), 0
 
     def __call__(self, deadline: Deadline | None) -> int:
@@ -68,10 +68,10 @@ class RateLimiter:
                 turn = max(turn, self._begun[0] + self._period)
             if deadline is not None and turn >= deadline:
                 raise CloudError("the time was up before the call could begin", error_code="OutOfTime")
-            if self._pace < self._most:
+            if self._rate < self._most:
                 passed = min(turn - self._begun[-1], 100.0)
-                self._pace = min(self._most, self._pace * _GROWTH**passed)
-                self._next = turn + 1 / self._pace
+                self._rate = min(self._most, self._rate * _GROWTH**passed)
+                self._next = turn + 1 / self._rate
             self._begun.append(turn)
             given = self._refusals
         if turn > now:
@@ -79,9 +79,9 @@ class RateLimiter:
         return given
 
     def slow_down(self, given: int, retry_after: float | None) -> None:
-        """Halve the pace, or what was begun in the last second if that is less; *given* as by the turn.
+        """Halve the rate, or what was begun in the last second if that is less; *given* as by the turn.
 
-        Calls whose turns were given before the pace was halved do not halve it again. For *retry_after*
+        Calls whose turns were given before the rate was halved do not halve it again. For *retry_after*
         seconds, a minute at most, no turn comes.
         """
         with self._lock:
@@ -89,8 +89,8 @@ class RateLimiter:
             if given == self._refusals:
                 self._refusals += 1
                 lately = sum(now - 1 < turn <= now for turn in self._begun)
-                self._pace = max(min(self._pace, lately) / 2, min(_SLOWEST, self._most))
-            self._next = max(self._next, now + min(retry_after or 1 / self._pace, _LONGEST_PAUSE))
+                self._rate = max(min(self._rate, lately) / 2, min(_SLOWEST, self._most))
+            self._next = max(self._next, now + min(retry_after or 1 / self._rate, _LONGEST_PAUSE))
 
 
 class Retry(NamedTuple):

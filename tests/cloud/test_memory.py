@@ -23,7 +23,7 @@ version: 1
 policies:
   - name: runaway
     targets: [{targets}]
-    match: {{running_for: 1h, where: payload.x}}
+    match: {{status: Running, where: payload.x}}
     report: it is lost
 """
 

@@ -48,7 +48,7 @@ class Calls:
         return self.begun[-1] - self.begun[-2]
 
 
-def test_a_refusal_halves_the_pace() -> None:
+def test_a_refusal_halves_the_rate() -> None:
     """Of twenty calls a second ten are left, one after the other."""
     calls = Calls(20)
     calls.limiter.slow_down(calls.make(20)[0], None)
@@ -76,7 +76,7 @@ def test_what_was_begun_lately_is_halved_where_the_rate_is_far_above() -> None:
     assert calls.gap() == pytest.approx(0.25, rel=0.12)
 
 
-def test_the_pace_recovers_slowly_and_never_beyond_the_rate() -> None:
+def test_a_halved_rate_recovers_slowly_and_never_beyond_the_limit() -> None:
     """By a tenth a second; after a minute it is the whole rate again."""
     calls = Calls(20)
     calls.limiter.slow_down(calls.make(20)[0], None)
@@ -133,7 +133,7 @@ def test_the_client_reports_a_refusal_for_the_rate(refusal: bytes) -> None:
 
 
 def test_every_due_task_is_stopped_though_the_account_allows_a_fraction_of_our_rate() -> None:
-    """Reads before each stop and their retries share one pace, so that they do not multiply the load."""
+    """Reads before each stop and their retries share one rate, so that they do not multiply the load."""
     task = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod", "status": "Running"}
     due = {**task, "invocationId": "r-{n}", "count": 14, "enqueued": "-9h", "started": "-9h"}
     with running_emulator("--rate", "20/s", "--stopping", "50ms", seed={"invocations": [due]}) as cloud:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.backtest.history import BrokenLine, Refused
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud.api import names_for
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
@@ -53,9 +53,8 @@ class Record(NamedTuple):
 
     def task(self, function: Function) -> Task:
         """The record as a task of *function*."""
-        return read_task(
-            function, {**self.fields, names_for(services=bool(function.service)).id_field: self.id}
-        )
+        id_field = (STATEFUL if function.service else ASYNC_TASK).id_field
+        return read_task(function, {**self.fields, id_field: self.id})
 
 
 # A file.

@@ -68,7 +68,7 @@ def parse_endpoint(text: str, *, insecure: bool = False) -> Endpoint:
     if match is None:
         raise SettingsError(f"the endpoint must be a host, perhaps with a port, and nothing after; {_GOOD}")
     scheme, host = (match["scheme"] or "https").lower(), match["host"].lower()
-    if match["scheme"] is None and _LOOPBACK.fullmatch(host):
+    if match["scheme"] is None and LOOPBACK.fullmatch(host):
         raise SettingsError(f"the endpoint has no scheme; write http://{text.strip()}")
     if scheme not in _DEFAULT_PORTS:
         raise SettingsError(f"the endpoint's scheme {scheme!r} is neither https nor http; {_GOOD}")

@@ -321,7 +321,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 raise CallFailed(why, error_code="TimedOut", retryable=True)
             url, timeout = f"{path}?{query}" if query else path, Timeout(until - begun, **self._timeouts)
             response = self._pool.urlopen(method, url, body or None, signed, timeout=timeout, **_AS_IT_IS)
-            answer = self._answer(response, sent, until, (signed["authorization"], signature, *self._secrets))
+            answer = self._answer(response, sent, until, [secret for secret in secrets if secret])
         except CallFailed:
             raise
         except Exception as fault:  # urllib3, http.client and what parses numbers raise all kinds

@@ -107,7 +107,8 @@ class Lister:
     def read(self, query: Query, task: Task) -> None:
         """Read a listed task by itself; it is yielded among the other answers."""
         call = partial(self.cloud.get, query.function, task.invocation_id, deadline=self.until)
-        self._jobs.append(((query, None, task), call))
+        # Many may wait, and a record may hold a payload.
+        self._jobs.append(((query, None, task._replace(record=None)), call))
 
     def _page(self, query: Query, token: str | None) -> Page | None:
         function, status, started_before, id_prefix, payload, started_after = query
