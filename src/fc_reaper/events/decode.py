@@ -10,7 +10,9 @@ import json
 import re
 from base64 import b64decode
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from math import isfinite
 from typing import Any, NoReturn
 
 from fc_reaper.errors import EventRefused
@@ -55,8 +57,8 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(found)
 
 
-def parse(text: str) -> Any:
-    """The JSON value of *text*; objects are `JsonObject`.
+def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObject.of_pairs) -> Any:
+    """The JSON value of *text*, with objects made by *object_of*.
 
     Raises:
         EventRefused: not JSON, nested deeper than 64 levels, NaN or Infinity, or a number beyond 400 digits.
@@ -65,7 +67,11 @@ def parse(text: str) -> Any:
         raise EventRefused(f"it is nested deeper than {DEEPEST} levels")
     try:
         return json.loads(
-            text, object_pairs_hook=JsonObject.of_pairs, parse_int=_integer, parse_constant=_refuse_constant
+            text,
+            object_pairs_hook=object_of,
+            parse_int=_integer,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:
         what = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
@@ -115,6 +121,11 @@ def _integer(digits: str) -> int:
     if len(digits) > _LONGEST_NUMBER:
         raise EventRefused(f"it holds a number of {len(digits)} digits; at most {_LONGEST_NUMBER} are read")
     return int(digits)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refuse_constant(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:

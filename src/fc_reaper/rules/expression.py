@@ -11,12 +11,13 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
-from math import ceil, floor, isfinite
-from typing import Any, NoReturn, TypeVar
+from math import ceil, floor
+from typing import Any, TypeVar
 
-from fc_reaper.errors import ReaperError
-from fc_reaper.events.decode import nests_too_deep, unique
+from fc_reaper.errors import EventRefused, ReaperError
+from fc_reaper.events.decode import parse, unique
 from fc_reaper.models import UNFINISHED, Millis, Moment, Task
 from fc_reaper.names import kind_of, nearest, shown
 from fc_reaper.rules.ages import CLOCKS, Bounds, StartedTime, bounds, flaw
@@ -50,7 +51,6 @@ _TURNED = dict(zip(_ORDERS, ("gt", "gte", "lt", "lte"), strict=True))
 _FAR = 1e15
 """Milliseconds that no task lives."""
 
-_STEPS = ("field", "index", "current", "identity")
 _CHAINS = ("subexpression", "index_expression", "pipe")
 _PROJECTIONS = ("projection", "value_projection", "filter_projection", "flatten")
 
@@ -87,7 +87,9 @@ class Expression:
     @cached_property
     def paths(self) -> tuple[Path, ...]:
         """The fields that it reads from the record, by its parse tree, without those of a list's elements."""
-        return tuple(dict.fromkeys(_paths(self.tree)))
+        found: list[Path] = []
+        whole = _read_by(self.tree, (), found)
+        return tuple(dict.fromkeys(found if whole is None else [*found, whole]))
 
     @cached_property
     def roots(self) -> frozenset[str]:
@@ -106,7 +108,7 @@ class Expression:
 
     @property
     def unknown_roots(self) -> tuple[str, ...]:
-        """The names that no record has, so that the expression never has an answer."""
+        """The names that no record has."""
         return tuple(sorted(self.roots.difference(RECORD_FIELDS, (PAYLOAD, "@"))))
 
     def __str__(self) -> str:
@@ -229,9 +231,7 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
         _check(node)
     expression = Expression(text, _with_ages(tree))
     if not expression.paths and not expression.ages:
-        raise BadExpression(
-            f"it reads no field, so it is the same for every task; name one, such as {example}"
-        )
+        raise BadExpression(f"it reads no field, the same for every task; name one, such as {example}")
     return expression
 
 
@@ -253,7 +253,9 @@ def _parsed(text: str, example: str) -> Node:
         where = ""
         if isinstance(at, int) and 0 <= at <= len(text):
             where = f" near {text[at : at + 20]!r}" if text[at : at + 20].strip() else ", it ends too early"
-        raise BadExpression(f"it is no JMESPath{where}; {_remedy(text, example)}") from None
+        remedies = (remedy for mistake, remedy in _MISTAKES if re.search(mistake, text))
+        remedy = next(remedies, f"write something like {example} (https://jmespath.org)")
+        raise BadExpression(f"it is no JMESPath{where}; {remedy}") from None
     return tree
 
 
@@ -268,11 +270,6 @@ _MISTAKES = (
 """What people write who know other languages, and what to write instead."""
 
 
-def _remedy(text: str, example: str) -> str:
-    found = (remedy for mistake, remedy in _MISTAKES if re.search(mistake, text))
-    return next(found, f"write something like {example} (https://jmespath.org)")
-
-
 def _check(node: Node) -> None:
     """Refuse what jmespath compiles although it never has the answer that people expect."""
     kind, children = node["type"], node["children"]
@@ -281,16 +278,12 @@ def _check(node: Node) -> None:
     if kind in ("subexpression", "index_expression", "value_projection") and (
         isinstance(children[0], Mapping) and children[0]["type"] == "not_expression"
     ):
-        raise BadExpression(
-            "! takes only the name that follows it; write !(payload.vip) instead of !payload.vip"
-        )
+        raise BadExpression("! takes only the next name; write !(payload.vip) instead of !payload.vip")
     if kind == "literal":
         try:
             json.dumps(node["value"], allow_nan=False)
         except ValueError:
-            raise BadExpression(
-                "what is between backticks is JSON, which has no NaN and no Infinity"
-            ) from None
+            raise BadExpression("what is between backticks is JSON, without NaN and Infinity") from None
 
 
 def _check_call(name: str, given: int) -> None:
@@ -320,9 +313,10 @@ def _with_ages(node: Node) -> Node:
     kind, children = node["type"], node["children"]
     if kind == "comparator" and node["value"] in _ORDERS:
         for (age, other), order in ((children, node["value"]), (children[::-1], _TURNED[node["value"]])):
-            names = [child.get("value") for child in age["children"] if isinstance(child, Mapping)]
-            if age["type"] == "subexpression" and len(names) == 2 and names[0] == AGES and _is_number(other):
-                return _age(names[1], order, other["value"])
+            if age["type"] == "subexpression" and type(other.get("value")) in (int, float):
+                names = [child.get("value") for child in age["children"]]
+                if names[0] == AGES:
+                    return _age(names[1], order, other["value"])
     if kind == "field" and node["value"] == AGES:
         what = "an age stands only beside < <= > >= and a number"
         raise BadExpression(f"{what}; write it as in ages.alive_for > `7200`")
@@ -330,10 +324,6 @@ def _with_ages(node: Node) -> Node:
     inner = kind == "subexpression" and children[1]["type"] == "field"
     parts = [_with_ages(one) if isinstance(one, Mapping) else one for one in children[: 1 if inner else None]]
     return {**node, "children": [*parts, *children[len(parts) :]]}
-
-
-def _is_number(node: Node) -> bool:
-    return node["type"] == "literal" and type(node["value"]) in (int, float)
 
 
 def _age(clock: Any, order: str, seconds: float) -> Node:
@@ -350,60 +340,37 @@ def _nodes(tree: Node) -> Iterator[Node]:
     level = [tree]
     for _ in range(DEEPEST):
         yield from level
-        level = [child for node in level for child in _children(node)]
+        level = [one for node in level for one in node["children"] if isinstance(one, Mapping)]
     if level:
         raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
 
 
-def _children(node: Node) -> list[Node]:
-    return [child for child in node["children"] if isinstance(child, Mapping)]
+def _read_by(node: Node, base: Path | None, found: list[Path]) -> Path | None:
+    """Add to *found* what *node* reads from the record itself; return where its own value stands in it.
 
-
-def _paths(node: Node) -> Iterator[Path]:
-    """The fields that *node* reads from the record itself."""
-    kind, children = node["type"], _children(node)
-    if kind in _STEPS:
-        yield (node["value"],) if kind in ("field", "index") else ()
-    elif kind in _CHAINS:
-        yield from _chained(children)
-    elif kind != "expref":
-        # The first part of a projection reads the record, the others read what comes out of it.
-        for child in children[:1] if kind in _PROJECTIONS else children:
-            yield from _paths(child)
-
-
-def _chained(children: list[Node]) -> Iterator[Path]:
-    """Each part of a chain reads from what the part before it answers."""
-    before: Path = ()
-    for number, child in enumerate(children, 1):
-        paths = list(_paths(child))
-        if not _is_straight(child) or number == len(children):
-            yield from ((*before, *path) for path in paths or ([()] if before else []))
-            return
-        before = (*before, *paths[0])
-
-
-def _is_straight(node: Node) -> bool:
-    """Whether it is a plain chain such as `payload.items[0].id`."""
-    return node["type"] in _STEPS or (
-        node["type"] in _CHAINS and all(_is_straight(child) for child in node["children"])
-    )
+    *base* is where the value stands that it is evaluated over. None: not in the record as it is.
+    """
+    kind, children = node["type"], [one for one in node["children"] if isinstance(one, Mapping)]
+    if kind in ("current", "identity") or base is None:
+        return base
+    if kind in ("field", "index"):
+        return (*base, node["value"])
+    if kind in _CHAINS:
+        at: Path | None = base
+        for child in children:
+            at = _read_by(child, at, found)
+        return at
+    if not children:  # a slice, or what comes after a pipe and reads nothing itself
+        found += [base] if base else []
+    # The first part of a projection reads the record, the others read what comes out of it.
+    for child in children[:1] if kind in _PROJECTIONS else children if kind != "expref" else ():
+        at = _read_by(child, base, found)
+        found += [] if at is None else [at]
+    return None
 
 
 def _payload(record: Mapping[str, Any]) -> Any:
     text = next((record[name] for name in RAW_PAYLOADS if record.get(name)), None)
-    if not isinstance(text, str) or nests_too_deep(text):
-        return None
-    try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=unique)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if isfinite(number) else _refuse(text)
+    with suppress(EventRefused, ValueError, RecursionError):  # what is no JSON, or at odds with itself
+        return parse(text, unique) if isinstance(text, str) else None
+    return None
