@@ -336,13 +336,13 @@ policies:
 @pytest.mark.parametrize(
     ("age", "kind", "policy", "also"),
     [
-        ("30m", Kind.KEPT, "look", ()),
+        ("30m", Kind.KEPT, "act", ()),
         ("90m", Kind.REPORTED, "look", ()),
-        ("3h", Kind.DUE, "act", ("look", "act-too")),
+        ("3h", Kind.DUE, "act", ("act-too", "look")),
     ],
 )
 def test_the_strongest_policy_wins(age: str, kind: Kind, policy: str, also: tuple[str, ...]) -> None:
-    """Stop before report, then the order of the file; the others are named."""
+    """Stop before report, then the order of the file; the others are named in that order."""
     verdict = evaluate(running_for(age), compiled(load_policy(TWO, source="p.yaml")), AT_NOON)
     assert (verdict.kind, verdict.policy, verdict.also) == (kind, policy, also)
 

@@ -53,7 +53,7 @@ def seldom() -> list[dict[str, Any]]:
     log = JsonLog(stream, SYSTEM_CLOCK, run_id="r", request_id="", mode="enforce", trigger="timer")
     due = Evaluation(
         Task(Function(None, "resize", "LATEST"), "job-1", "Running"),
-        Verdict(Kind.DUE, "too long", "runaway", "running_for", 2, 1, "events"),
+        Verdict(Kind.DUE, "too long", "runaway", 3, "running_for", 2, 1, "events"),
     )
     error, report = CloudError("busy", http_status=503), Report(log, read_settings({}, Context()), shown=1)
     report.settled(Outcome("skipped", due, "margin", "the time was up", error))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import evaluate
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.sweep.scanner import Query, queries
@@ -69,8 +69,7 @@ def test_where_policies_differ_the_weakest_filter_is_used() -> None:
     """One listing serves all policies of a function, so it must show what any of them could want."""
     file = a_policy("{running_for: 2h, id: 'batch-*'}")
     more = a_policy("{running_for: 1h, id: 'bat*'}")
-    policies = compiled(file)
-    both = policies._replace(policies=(*policies.policies, *compiled(more).policies))
+    both = compile_policies(TRANSCODE, [*file.policies, *more.policies], ())
     (running,) = [query for query in queries(TRANSCODE, both, NOON) if query.status == "Running"]
     assert (running.started_before, running.id_prefix) == (ago("1h") + 1000, "bat")
 

@@ -73,7 +73,7 @@ class PlannedTask(TaskVerdict):
         events = () if first is None else (TaskEvent(first, 0, "Enqueued"),)
         task = Task(self.place, self.invocation_id, self.status, self.request_id, events=events)
         age, limit = (None if value is None else round(value * 1000) for value in (self.age_s, self.limit_s))
-        verdict = Verdict(Kind.DUE, reason, self.policy, self.rule, age, limit, self.clock)
+        verdict = Verdict(Kind.DUE, reason, self.policy, None, self.rule, age, limit, self.clock)
         retries, most = self.retries, self.retries_limit
         verdict = verdict._replace(limit_from=self.limit_from, retries=retries, retries_limit=most)
         return Evaluation(task, verdict)

@@ -153,8 +153,9 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
     others = (verdict.policy,) if verdict.kind is Kind.REPORTED and verdict.policy else ()
     also = tuple(dict.fromkeys((*others, *verdict.also)))
     kind = Kind.DUE if policy.stops else Kind.REPORTED
-    age, clock, line = member.age, member.clock, policy.line
-    return Verdict(kind, policy.reason, policy.name, KEEP, age, None, clock, also, line, members=(member,))
+    age, clock, members = member.age, member.clock, (member,)
+    found = Verdict(kind, policy.reason, policy.name, policy.line, KEEP, age, clock=clock)
+    return found._replace(also=also, members=members)
 
 
 def still_counted(policy: Policy, due: Member, other: Member, due_task: Task, other_task: Task) -> bool:

@@ -64,9 +64,10 @@ class CompiledPolicy(NamedTuple):
 class FunctionPolicies(NamedTuple):
     """All that the tasks of one function are evaluated by in one run.
 
-    `keeps` are the `keep` policies, `policies` the others in scope. `withholding` are policies by which no
-    task of this function is due in this run, but whose tasks count for no `keep` policy. `own_function` is
-    true for the reaper's own function, whose tasks are always exempt.
+    `policies` are those in scope without `keep`, the strongest first, `keeps` the `keep` policies; by `every`
+    one of both a task may become due. `withholding` are policies by which no task of this function is due in
+    this run, but whose tasks count for no `keep` policy. `own_function` is true for the reaper's own function:
+    its tasks are always exempt.
     """
 
     exempt: tuple[CompiledMatcher, ...]
@@ -76,11 +77,7 @@ class FunctionPolicies(NamedTuple):
     started_time: StartedTime = "unknown"
     own_function: bool = False
     exempt_needs_payload: bool = False
-
-    @property
-    def every(self) -> tuple[CompiledPolicy, ...]:
-        """The policies by which a task may become due, `keep` policies last."""
-        return (*self.policies, *self.keeps)
+    every: tuple[CompiledPolicy, ...] = ()
 
 
 Exemption = tuple[CompiledMatcher, RuleResult]
@@ -122,23 +119,23 @@ def compile_policies(
     for policy, in_scope in (*((one, True) for one in policies), *((one, False) for one in counted)):
         match = compile_matcher(policy.match, function, as_match=True)
         if match is not None:
-            compiled.append(CompiledPolicy(policy, match, _compiled(policy.unless, function), in_scope))
+            spares = (compile_matcher(one, function, as_match=False) for one in policy.unless)
+            compiled.append(CompiledPolicy(policy, match, tuple(filter(None, spares)), in_scope))
+    plain = [one for one in compiled if one.policy.keep is None and one.in_scope]
+    ranked = [one for one in plain if one.policy.stops] + [one for one in plain if not one.policy.stops]
+    keeps = [one for one in compiled if one.policy.keep is not None]
+    idle = [one for one in compiled if not (one.in_scope and one.policy.stops)]
+    spared = (compile_matcher(one, function, as_match=False) for one in exempt)
     return FunctionPolicies(
-        exempt=_compiled(exempt, function),
-        policies=tuple(one for one in compiled if one.policy.keep is None and one.in_scope),
-        keeps=tuple(one for one in compiled if one.policy.keep is not None),
-        withholding=tuple(
-            one for one in compiled if one.policy.withholds and not (one.in_scope and one.policy.stops)
-        ),
+        exempt=tuple(filter(None, spared)),
+        policies=tuple(ranked),
+        keeps=tuple(keeps),
+        withholding=tuple(one for one in idle if one.policy.withholds),
         started_time=started_time,
         own_function=own_function,
         exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
+        every=(*ranked, *keeps),
     )
-
-
-def _compiled(matchers: Sequence[Matcher], function: Function) -> tuple[CompiledMatcher, ...]:
-    compiled = (compile_matcher(matcher, function, as_match=False) for matcher in matchers)
-    return tuple(one for one in compiled if one is not None)
 
 
 def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> CompiledMatcher | None:
@@ -204,14 +201,13 @@ def evaluate_matcher(matcher: CompiledMatcher, task: Task, reading: Reading) -> 
         if result.holds is not TRUE:
             # If reading the task may settle one of them, it may settle the matcher.
             unknown = result if unknown is None or result.unread else unknown
-        elif not rule.selects and (binding is None or _binds(result, binding)):
+        elif not rule.selects and (
+            # Exceeded by less, so that it is the reason why the task is due only now.
+            binding is None
+            or (result.over is not None and binding.over is not None and result.over < binding.over)
+        ):
             binding = result
     return unknown or binding or RuleResult(TRUE, matcher.rule)
-
-
-def _binds(result: RuleResult, binding: RuleResult) -> bool:
-    """Whether *result* is exceeded by less, so that it is the reason why a task is due only now."""
-    return result.over is not None and binding.over is not None and result.over < binding.over
 
 
 def evaluate_policy(compiled: CompiledPolicy, task: Task, reading: Reading) -> PolicyResult:
@@ -252,11 +248,11 @@ def _with_members(
         found = evaluate_policy(compiled, task, reading)
         place, unclear = membership(found, compiled, reading), None
         if isinstance(place, RuleResult):
-            unclear = _by(place, Kind.UNKNOWN, place.why, found.policy)
+            unclear = _unknown(place, found.policy)
         else:
             members.append(place._replace(selectable=place.selectable and not spared))
             if found.holds is UNKNOWN:
-                unclear = _by(found.undecided, Kind.UNKNOWN, found.undecided.why, found.policy)
+                unclear = _unknown(found.undecided, found.policy)
             elif exemption is not None and found.holds is TRUE:
                 unclear = _perhaps_exempt(exemption)
         if unclear is not None:
@@ -279,51 +275,38 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, reading: R
 
 
 def _strongest(results: Sequence[PolicyResult]) -> Verdict:
-    """The first stop that holds, else the first report, else the first unknown, else why it is kept.
+    """The first that holds of *results*, the strongest first; else the first unknown, else why it is kept.
 
     Unread where reading the task may let a stronger policy hold.
     """
-    holding = [one for one in results if one.holds is TRUE]
+    for at, one in enumerate(results):
+        if one.holds is TRUE:
+            policy, kind = one.policy, Kind.DUE if one.policy.stops else Kind.REPORTED
+            also = tuple(other.policy.name for other in results[at + 1 :] if other.holds is TRUE)
+            unread = any(other.undecided.unread for other in results[:at] if other.holds is UNKNOWN)
+            verdict = Verdict(kind, policy.reason, policy.name, policy.line, *one.match[1:8])
+            return verdict._replace(also=also, unread=unread)
     unknown = [one for one in results if one.holds is UNKNOWN]
-    if holding:
-        best = min(holding, key=_strength)
-        kind = Kind.DUE if best.policy.stops else Kind.REPORTED
-        also = tuple(one.policy.name for one in holding if one is not best)
-        unread = any(_strength(one) < _strength(best) and one.undecided.unread for one in unknown)
-        verdict = _by(best.match, kind, best.policy.reason, best.policy)
-        return verdict._replace(also=also, unread=unread)
     if unknown:
-        result = unknown[0].undecided
-        verdict = _by(result, Kind.UNKNOWN, result.why, unknown[0].policy)
+        verdict = _unknown(unknown[0].undecided, unknown[0].policy)
         return verdict._replace(unread=any(one.undecided.unread for one in unknown))
     for one in results:
         if one.unless is not None:
-            return Verdict(Kind.KEPT, "spared by unless", one.policy.name, "unless", line=one.unless[0].line)
-    for one in results:
-        if one.match.rule in RULES and RULES[one.match.rule].is_limit:
-            return _by(one.match, Kind.KEPT, "within its limit", one.policy)
+            return Verdict(Kind.KEPT, "spared by unless", one.policy.name, one.unless[0].line, "unless")
+    for policy, _, match, _ in results:
+        if match.rule in RULES and RULES[match.rule].is_limit:
+            return Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, *match[1:8])
     return Verdict(Kind.KEPT, "no policy matches it", rule="status")
 
 
-def _strength(one: PolicyResult) -> tuple[bool, int]:
-    """The least is the strongest: stop before report, then the order of the file."""
-    return not one.policy.stops, one.policy.index
+def _unknown(result: RuleResult, policy: Policy) -> Verdict:
+    return Verdict(Kind.UNKNOWN, result.why, policy.name, policy.line, *result[1:8], unread=result.unread)
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:
     matcher, result = exemption
-    verdict = _by(result, Kind.UNKNOWN, f"cannot tell whether it is exempt: {result.why}", None)
-    return verdict._replace(line=matcher.line)
-
-
-def _by(result: RuleResult, kind: Kind, reason: str, policy: Policy | None) -> Verdict:
-    """The verdict that *result* leads to."""
-    name, line = (None, None) if policy is None else (policy.name, policy.line)
-    _, rule, age, limit, clock, _, unread, limit_from, retries, retries_limit = result
-    unread = unread and kind is Kind.UNKNOWN
-    return Verdict(
-        kind, reason, name, rule, age, limit, clock, (), line, unread, (), limit_from, retries, retries_limit
-    )
+    why = f"cannot tell whether it is exempt: {result.why}"
+    return Verdict(Kind.UNKNOWN, why, None, matcher.line, *result[1:8], unread=result.unread)
 
 
 class Changes(NamedTuple):

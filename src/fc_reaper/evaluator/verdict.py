@@ -58,17 +58,17 @@ class Verdict(NamedTuple):
     kind: Kind
     reason: str
     policy: str | None = None
+    line: int | None = None
     rule: str | None = None
     age: Millis | None = None
     limit: Millis | None = None
     clock: str | None = None
-    also: tuple[str, ...] = ()
-    line: int | None = None
-    unread: bool = False
-    members: tuple[Member, ...] = ()
     limit_from: str | None = None
     retries: int | None = None
     retries_limit: int | None = None
+    also: tuple[str, ...] = ()
+    unread: bool = False
+    members: tuple[Member, ...] = ()
 
     @property
     def over(self) -> Millis | None:

@@ -51,11 +51,11 @@ class RuleResult(NamedTuple):
     age: Millis | None = None
     limit: Millis | None = None
     clock: str | None = None
-    why: str = ""
-    unread: bool = False
     limit_from: str | None = None
     retries: int | None = None
     retries_limit: int | None = None
+    why: str = ""
+    unread: bool = False
 
     @property
     def over(self) -> Millis | None:

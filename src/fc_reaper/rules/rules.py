@@ -219,7 +219,7 @@ class Clock(Rule):
             why = "its events were not listed" if unread else f"its record does not settle {self.key}"
         age = None if began.latest is None else max(0, reading.moment.earliest - began.latest)
         source = began.source if age is not None else None
-        return RuleResult(holds, self.key, age, limit, source, why, unread, origin)
+        return RuleResult(holds, self.key, age, limit, source, origin, why=why, unread=unread)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         # A task may carry any limit up to the policy's.

@@ -11,6 +11,7 @@ from fc_reaper.models import LATEST, Function
 from fc_reaper.names import shown
 
 PART = "[A-Za-z0-9_$*?-]+"
+_GLOB = frozenset("*?")
 _TARGET = re.compile(rf"(?:(?P<service>{PART})/)?(?P<name>{PART})(?:@(?P<qualifier>{PART}))?")
 
 
@@ -31,30 +32,25 @@ class Target(NamedTuple):
     @property
     def names_a_glob(self) -> bool:
         """Whether service or function is a pattern, so that only discovery can tell which are meant."""
-        return _is_glob(f"{self.service}{self.name}")
+        return not _GLOB.isdisjoint(f"{self.service}{self.name}")
 
     @property
     def needs_discovery(self) -> bool:
         """Whether any part is a pattern. A literal target is listed without asking what exists."""
-        return _is_glob(str(self))
+        return not _GLOB.isdisjoint(f"{self.service}{self.name}{self.qualifier}")
 
-    def fits_path(self, service: str | None, name: str) -> bool:
-        """Whether a function of that service and name is meant under some qualifier."""
-        alike = (self.service is None) == (service is None)
-        return alike and fnmatchcase(service or "", self.service or "") and fnmatchcase(name, self.name)
-
-    def fits(self, function: Function) -> bool:
-        """Whether *function*, under the qualifier it is found with, is meant."""
-        found = self.fits_path(function.service, function.name)
-        return found and fnmatchcase(function.qualifier, self.qualifier)
+    def fits(self, function: Function, *, any_qualifier: bool = False) -> bool:
+        """Whether *function* is meant, under the qualifier it is found with, or under some other one."""
+        return (
+            (self.service is None) == (function.service is None)
+            and fnmatchcase(function.service or "", self.service or "")
+            and fnmatchcase(function.name, self.name)
+            and (any_qualifier or fnmatchcase(function.qualifier, self.qualifier))
+        )
 
     def literal(self) -> Function:
         """The one function that a target without patterns names."""
         return Function(self.service, self.name, self.qualifier)
-
-
-def _is_glob(text: str) -> bool:
-    return "*" in text or "?" in text
 
 
 def spellings(function: Function) -> tuple[Function, ...]:

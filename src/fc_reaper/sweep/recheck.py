@@ -121,4 +121,4 @@ class Recheck:
 
 
 def _spared(policy: Policy, why: str) -> Verdict:
-    return Verdict(Kind.KEPT, why, policy.name, KEEP, line=policy.line)
+    return Verdict(Kind.KEPT, why, policy.name, policy.line, KEEP)

@@ -142,7 +142,7 @@ def may_name(selector: Selector, target: Target) -> bool:
 
 def is_own(function: Function, own: Target | None) -> bool:
     """Whether *function*, under any qualifier and either of its names, is the reaper's *own*."""
-    return own is not None and any(own.fits_path(one.service, one.name) for one in spellings(function))
+    return own is not None and any(own.fits(one, any_qualifier=True) for one in spellings(function))
 
 
 def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until: Deadline) -> list[Function]:
