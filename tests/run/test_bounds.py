@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock, RateLimiter
 from fc_reaper.errors import CloudError
-from fc_reaper.sweep.scanner import RecentSet
 from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import reap
 from tests.run.account import POLICY, operations, policy, seeded, stopped
@@ -153,11 +152,3 @@ def test_a_stop_follows_its_reading_at_once(cloud: Emulator) -> None:
     stop = next(number for number, call in enumerate(calls) if call["operation"].startswith("Stop"))
     assert calls[stop - 1]["operation"].startswith("Get")
     assert calls[stop]["at"] - calls[stop - 1]["at"] < 400
-
-
-def test_the_recent_set_does_not_grow() -> None:
-    """It forgets the oldest, and never the last ten thousand."""
-    recent = RecentSet()
-    assert all(recent.add(number) for number in range(30_000))
-    assert not any(recent.add(number) for number in range(20_000, 30_000))
-    assert recent.add(0)

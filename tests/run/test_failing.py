@@ -50,7 +50,6 @@ def error(status: int, code: str = "Whatever", **more: Any) -> dict[str, Any]:
         (failing(GET, **error(404, "StatefulAsyncInvocationNotFound")), "ended", None, False),
         (failing(STOP, **error(412)), "stop_failed", None, True),
         (failing(STOP, **error(404, "StatefulAsyncInvocationNotFound")), "stop_failed", None, True),
-        (failing(STOP, **error(429, "Throttling")), "stop_failed", None, True),
     ],
 )  # fmt: skip
 def test_the_place_of_a_task_of_which_nothing_comes_goes_to_the_next(

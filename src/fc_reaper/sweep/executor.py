@@ -46,10 +46,6 @@ class _Stop:
     refused: CloudError | None = None
     unclear: bool = False
 
-    @property
-    def record(self) -> Record:
-        return self.due.task.function, self.due.task.invocation_id
-
 
 @dataclass
 class Executor:
@@ -142,7 +138,11 @@ class Executor:
 
     def _attempt(self, stop: _Stop, *, last: bool = False) -> Outcome:
         """Read the task and evaluate it; unless this is the *last* reading, request its stop."""
-        cloud, (function, invocation_id) = self.context.cloud, stop.record
+        cloud, function, invocation_id = (
+            self.context.cloud,
+            stop.due.task.function,
+            stop.due.task.invocation_id,
+        )
         if stop.refused is None and function[:2] in self._denied:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
         requests = self.context.enforce and not last
@@ -157,14 +157,14 @@ class Executor:
         outcome = self._decide(stop, seen, last)
         if outcome.name != "would_stop" or not requests:
             return outcome
-        self._sent.add(stop.record)
+        self._sent.add((function, invocation_id))
         try:
             cloud.stop(function, invocation_id, deadline=self._until)
             return outcome._replace(name="accepted")
         except CloudError as error:
             stop.unclear = stop.unclear or error.unclear
             if not stop.unclear:
-                self._sent.discard(stop.record)
+                self._sent.discard((function, invocation_id))
             if error.out_of_time:
                 return self._unread(stop, error)
             stop.refused = error
@@ -258,11 +258,8 @@ class Executor:
             if self.budgets and name in self.budgets.left:
                 self.budgets.left[name] += 1
             task = outcome.due.task
-            if (
-                self.budgets
-                and task.status in (STOPPED, STOPPING)
-                and within_a_day(task, self.context.clock.now())
-            ):
+            is_stopped = task.status in (STOPPED, STOPPING)
+            if self.budgets and is_stopped and within_a_day(task, self.context.clock.now()):
                 self.budgets.found_stopped((task.function, task.invocation_id))
         if outcome.why == "unreadable" or (outcome.name == "failed" and not outcome.unclear):
             self._failing.add(place)

@@ -6,7 +6,7 @@ many as long as enough of those that stand before it still count.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,11 +33,8 @@ Counted = list[tuple[Member, Task]]
 
 @dataclass
 class _Group:
-    """A concurrency group, first the tasks that stay, and which of them counted when last read."""
+    """The members of a concurrency group that counted when they were last read."""
 
-    policy: Policy
-    at_most: int
-    order: Sequence[Task]
     lock: Lock = field(default_factory=Lock)
     counted: Counted = field(default_factory=list)
     until: Deadline = float("-inf")
@@ -52,11 +49,25 @@ class Recheck:
         selections: Sequence[Selection],
         policies: Mapping[Function, FunctionPolicies],
     ) -> None:
-        self._cloud, self._clock, self._policies = context.cloud, context.clock, policies
-        self._selections = {one.policy.name: one for one in selections}
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._cloud, self._clock, self._pool = context.cloud, context.clock, context.pool
+        self._policies = policies
+        self._selections = {one.policy.name: one for one in selections if one.policy.keep is not None}
+        self._groups: defaultdict[tuple[str, str], _Group] = defaultdict(_Group)
         self._lock = Lock()
-        self._pool = context.pool
+
+    def verdict(self, due: Evaluation, read: Task, fresh: Verdict) -> Verdict:
+        """The verdict on the task of *due* as it was just *read*; *fresh* is the one without its group."""
+        if fresh.kind is Kind.DUE:
+            return fresh
+        policy = self._selections[due.verdict.policy or ""].policy
+        member = next((one for one in fresh.members if one.policy == policy.name), None)
+        if member is None or not member.selectable or member.group != due.verdict.members[0].group:
+            return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
+        counted = self._groups[policy.name, member.group].counted
+        counts = (still_counted(policy, member, other, read, task) for other, task in counted)
+        if policy.keep is not None and sum(counts) < policy.keep.at_most:
+            return _spared(policy, "it is not one too many any more")
+        return too_many(policy, member, fresh)
 
     def prepare(self, due: Evaluation, until: Deadline) -> None:
         """Count the group of *due* again if the last count is not fresh any more.
@@ -64,45 +75,22 @@ class Recheck:
         Raises:
             CloudError: one of the tasks that stay could not be read.
         """
-        group = self._group(due)
+        selection = self._selections[due.verdict.policy or ""]
+        with self._lock:
+            group = self._groups[selection.policy.name, due.verdict.members[0].group]
         with group.lock:
             begin = self._clock.monotonic()
             if begin >= group.until:
-                group.counted = self._count(due, group, until)
+                group.counted = self._count(selection, due, until)
                 took = self._clock.monotonic() - begin
                 group.until = begin + max(FRESH, 2 * took)
 
-    def verdict(self, due: Evaluation, read: Task, fresh: Verdict) -> Verdict:
-        """The verdict on the task of *due* as it was just *read*; *fresh* is the one without its group."""
-        if fresh.kind is Kind.DUE:
-            return fresh
-        group = self._group(due)
-        policy = group.policy
-        member = next((one for one in fresh.members if one.policy == policy.name), None)
-        if member is None or not member.selectable or member.group != due.verdict.members[0].group:
-            return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
-        counts = (still_counted(policy, member, other, read, task) for other, task in group.counted)
-        if sum(counts) < group.at_most:
-            return _spared(policy, "it is not one too many any more")
-        return too_many(policy, member, fresh)
-
-    def _group(self, due: Evaluation) -> _Group:
-        selection = self._selections[due.verdict.policy or ""]
-        policy, order = selection.policy, selection.group_order.get(key_of(due.task), ())
-        key = policy.name, due.verdict.members[0].group
-        with self._lock:
-            if key not in self._groups:
-                self._groups[key] = _Group(policy, policy.keep.at_most if policy.keep else 0, order)
-            return self._groups[key]
-
-    def _count(self, due: Evaluation, group: _Group, until: Deadline) -> Counted:
+    def _count(self, selection: Selection, due: Evaluation, until: Deadline) -> Counted:
         """As many of the group as are needed, read in its order; no task is read in vain."""
         counted: Counted = []
-        rest = iter(group.order)
-        while wanted := group.at_most - len(counted):
-            batch = list(islice(rest, wanted))
-            if not batch:
-                break
+        rest = iter(selection.group_order.get(key_of(due.task), ()))
+        at_most = selection.policy.keep.at_most if selection.policy.keep else 0
+        while batch := list(islice(rest, at_most - len(counted))):
             jobs: Jobs[None, Counted] = deque((None, partial(self._read, due, task, until)) for task in batch)
             counted += [one for done in self._pool.each(jobs, until) for one in done.result()]
         return counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +20,10 @@ from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
 
-_GENERATION = 10_000
+_REMEMBERED = 10_000
+"""A task that moves on while it is listed is listed under both its statuses. Two listings that are farther
+apart than so many tasks, and at most twice as many, are counted twice; a due task has one place in any case.
+"""
 
 
 class Query(NamedTuple):
@@ -55,12 +58,8 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
     return [Query(function, status, *filters[status], status in with_payload) for status in statuses]
 
 
-class Listed(NamedTuple):
-    """An answer to a query: a page, a *task* of it read by itself (Get), or why there is none."""
-
-    query: Query
-    answer: Page | Snapshot | CloudError
-    task: Task | None = None
+Listed = tuple[Query, Page | Snapshot | CloudError, Task | None]
+"""A query, and an answer to it: a page, a task of it that was read by itself, or why there is none."""
 
 
 @dataclass
@@ -90,19 +89,19 @@ class Lister:
                 answer = done.result()
             except CloudError as error:
                 if task is not None or not self._is_unknown(query, token, error):
-                    yield Listed(query, error, task)
+                    yield query, error, task
                 continue
             if isinstance(answer, Page) and answer.token is not None:
                 turn = hash((query, answer.token))
                 if turn in self._tokens:
                     circle = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
-                    yield Listed(query, circle)
+                    yield query, circle, None
                 else:
                     self._tokens.add(turn)
                     call = partial(self._page, query, answer.token)
                     self._jobs.append(((query, answer.token, None), call))
             if answer is not None:
-                yield Listed(query, answer, task)
+                yield query, answer, task
 
     def read(self, query: Query, task: Task) -> None:
         """Read a listed task by itself; it is yielded among the other answers."""
@@ -137,27 +136,6 @@ class Lister:
 
 
 @dataclass
-class RecentSet:
-    """Remembers at least the last ten thousand things, and at most twice as many.
-
-    A task that moves on while it is listed is listed under both its statuses. If that happens farther apart
-    than this, and it is not due, it is counted twice; a due task has one place in any case.
-    """
-
-    _young: set[Hashable] = field(default_factory=set)
-    _old: set[Hashable] = field(default_factory=set)
-
-    def add(self, thing: Hashable) -> bool:
-        """Remember *thing*; False when it is remembered already."""
-        if thing in self._young or thing in self._old:
-            return False
-        if len(self._young) >= _GENERATION:
-            self._young, self._old = set(), self._young
-        self._young.add(thing)
-        return True
-
-
-@dataclass
 class Scanner:
     """Evaluates tasks, each once, and reports those that are not due.
 
@@ -168,7 +146,7 @@ class Scanner:
     context: SweepContext
     counting: bool = False
     stopped: set[Record] = field(default_factory=set)
-    _seen: RecentSet = field(default_factory=RecentSet)
+    _seen: dict[Record, None] = field(default_factory=dict)
     _named: set[Record] = field(default_factory=set)
 
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
@@ -185,9 +163,12 @@ class Scanner:
             if isinstance(answer, Snapshot):
                 yield from self.evaluate(answer.task, its, answer.moment)
                 continue
+            if len(self._seen) > 2 * _REMEMBERED:
+                self._seen = dict.fromkeys(list(self._seen)[_REMEMBERED:])
             for task in answer.tasks:
                 key = (task.function, task.invocation_id)
-                if key not in self._named and self._seen.add(key):
+                if key not in self._named and key not in self._seen:
+                    self._seen[key] = None
                     yield from self.evaluate(task, its, answer.moment, partial(lister.read, query, task))
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
