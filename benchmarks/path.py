@@ -60,10 +60,11 @@ def count(found: Functions) -> int:
 def trace() -> Passed:
     """Run twice, and trace the second run."""
     passed = Passed({}, {})
-    for traced in (False, True):
-        with running_emulator("--stopping", "50ms", seed={"invocations": [tasks(1, "old", "-3h")]}) as cloud:
-            env = {**KEYS, "REAPER_ENDPOINT": cloud.endpoint, "REAPER_POLICY": policy("media/transcode")}
-            env |= {"REAPER_MODE": "enforce", "REAPER_SELF": "ops/fc-reaper"}
+    with running_emulator("--stopping", "50ms", seed={"invocations": [tasks(1, "old", "-3h")]}) as cloud:
+        env = {**KEYS, "REAPER_ENDPOINT": cloud.endpoint, "REAPER_POLICY": policy("media/transcode")}
+        env |= {"REAPER_MODE": "enforce", "REAPER_SELF": "ops/fc-reaper"}
+        for traced in (False, True):
+            cloud.reset()
             recorded = _recorded(passed) if traced else nullcontext()
             with mock.patch.dict(os.environ, env), redirect_stdout(StringIO()), recorded:
                 handler(_TIMER, SimpleNamespace(request_id="r", function=SimpleNamespace(timeout=60)))

@@ -132,18 +132,15 @@ class _OneRecord(JsonFormatter):
 
     def serialize_log_record(self, log_data: dict[str, Any]) -> str:
         fields = {name: value for name, value in log_data.items() if name != "message"}
-        cut: list[str] = []
-        while len((text := self._text(fields)).encode()) >= LONGEST_LINE:
-            name = max(fields, key=lambda name: len(self._text(fields[name])))
+        while True:
+            text = json.dumps(fields, ensure_ascii=self.json_ensure_ascii)
+            if not text.isascii() or "\x7f" in text:
+                text = _NO_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+            if len(text.encode()) < LONGEST_LINE:
+                return text
+            name = max(fields, key=lambda name: len(json.dumps(fields[name])))
             fields[name] = _halved(fields[name])
-            if name not in cut:
-                cut.append(name)
-                fields["cut"] = cut
-        return text
-
-    def _text(self, value: Any) -> str:
-        text = json.dumps(value, ensure_ascii=self.json_ensure_ascii)
-        return text if text.isascii() else _NO_TEXT.sub(lambda found: json.dumps(found[0])[1:-1], text)
+            fields["cut"] = [*dict.fromkeys((*fields.get("cut", ()), name))]
 
 
 def _halved(value: Any) -> Any:

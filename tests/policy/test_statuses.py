@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fc_reaper.models import ALIVE
+from fc_reaper.rules.rules import common_statuses
 from tests.policy.builders import issue, match, spared
 
 
@@ -30,8 +31,8 @@ def test_a_match_holds_where_all_its_keys_can(written: str, statuses: tuple[str,
 def test_an_exemption_without_a_status_reaches_every_status() -> None:
     """What is exempt by its id is exempt while it is Stopping, too."""
     by_id, by_clock = spared("[keep-*, {running_for: 1h}]")
-    assert by_id.stated_statuses is None
-    assert by_clock.stated_statuses == ("Running",)
+    assert common_statuses(by_id.rules) is None
+    assert common_statuses(by_clock.rules) == ("Running",)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from fc_reaper.rules.rules import (
     StoppingFor,
     TargetRule,
     carried_limit,
+    common_statuses,
 )
 
 
@@ -146,7 +147,7 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
     """
     if not all(rule.concerns(function) for rule in matcher.rules):
         return None
-    statuses = matcher.match_statuses if as_match else matcher.stated_statuses
+    statuses = matcher.match_statuses if as_match else common_statuses(matcher.rules)
     selecting = [rule.key for rule in matcher.rules if rule.selects]
     return CompiledMatcher(
         matcher.line,

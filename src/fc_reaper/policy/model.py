@@ -49,23 +49,18 @@ class Matcher(Part):
         return tuple(expression for rule in self.rules for expression in rule.expressions)
 
     @property
-    def stated_statuses(self) -> tuple[str, ...] | None:
-        """The statuses in which every stated rule can hold; None when any status will do."""
-        return common_statuses(self.rules)
-
-    @property
     def match_statuses(self) -> tuple[str, ...]:
         """The statuses in which this can hold as a policy's `match`.
 
         A `match` that states neither a status nor a clock means the tasks that are alive: one that is
         Stopping already is meant only where `status` or `stopping_for` says so.
         """
-        stated = self.stated_statuses
+        stated = common_statuses(self.rules)
         return ALIVE if stated is None else stated
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
-        if self.stated_statuses == ():
+        if common_statuses(self.rules) == ():
             stated = [f"{rule.key} ({', '.join(rule.statuses)})" for rule in self.rules if rule.statuses]
             what = f"no task can fit {' and '.join(stated)} at once"
             raise ValueError(f"{what}; keep one, and give the other a matcher of its own")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
-from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Millis
+from fc_reaper.models import LATEST, UNFINISHED, Millis
 from fc_reaper.names import kind_of, nearest, shown
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, parse_expression
@@ -93,12 +93,6 @@ def spelt(path: Path) -> str:
         for step in path
     )  # fmt: skip
     return "".join(steps).removeprefix(".")
-
-
-def one_of(word: str, known: Collection[str]) -> str:
-    """What to write in place of a word that is not one of *known*."""
-    near = nearest(word, known)
-    return f"did you mean {near}?" if near else f"write one of {', '.join(known)}"
 
 
 def misplaced(value: Any, wanted: str | None) -> str:
@@ -230,22 +224,22 @@ ID_GLOB = "^[A-Za-z0-9_*?-]{1,128}$"
 _TIMER = "timer:[A-Za-z0-9_-]{1,128}"
 
 
-def _status(value: Any) -> str:
-    text = text_of(value, "a status such as Running")
-    if text in FINISHED:
-        raise ValueError(f"a task that is {text} is over and cannot be stopped; delete this status")
-    if text not in UNFINISHED:
-        raise ValueError(f"{shown(text)} is no status; {one_of(text, UNFINISHED)}")
-    return text
+def _one_of(what: str, known: tuple[str, ...], pattern: str = "") -> Callable[[Any], str]:
+    """Reads one of the *known* words, or text that fits *pattern*."""
+
+    def read(value: Any) -> str:
+        text = text_of(value, f"{what} such as {known[-1]}")
+        if text not in known and not (pattern and re.fullmatch(pattern, text)):
+            near = nearest(text, known)
+            write = f"did you mean {near}?" if near else f"write one of {', '.join(known)}"
+            raise ValueError(f"{shown(text)} is not {what}; {write}")
+        return text
+
+    return read
 
 
-def _trigger(value: Any) -> str:
-    text = text_of(value, "a trigger such as alert or timer:NAME")
-    if text not in TRIGGERS and not re.fullmatch(_TIMER, text):
-        raise ValueError(f"{shown(text)} is no trigger; {one_of(text, (*TRIGGERS, 'timer:NAME'))}")
-    return text
-
-
+_status = _one_of("a status of a task that is not over", UNFINISHED)
+_trigger = _one_of("a trigger", (*TRIGGERS, "timer:NAME"), _TIMER)
 InvocationId = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,128}$")]
 IdGlob = TypeAliasType("IdGlob", Annotated[str, Field(pattern=ID_GLOB)])
 Status = TypeAliasType("Status", Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})])
