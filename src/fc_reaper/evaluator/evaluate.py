@@ -67,8 +67,8 @@ class FunctionPolicies(NamedTuple):
 
     `policies` are those in scope without `keep`, the strongest first, `keeps` the `keep` policies; by `every`
     one of both a task may become due. `withholding` are policies by which no task of this function is due in
-    this run, but whose tasks count for no `keep` policy. `own_function` is true for the reaper's own function:
-    its tasks are always exempt.
+    this run, but whose tasks count for no `keep` policy. Of the reaper's `own_function` all tasks are
+    exempt.
     """
 
     exempt: tuple[CompiledMatcher, ...]
