@@ -127,6 +127,9 @@ TaskEvent = Literal[
 ]  # fmt: skip
 
 
+TaskKey = tuple[Function, str]
+
+
 class TaskVerdict(_Place):
     """One task and the verdict on it: of a log line, of a result and of a plan."""
 
@@ -150,7 +153,7 @@ class TaskVerdict(_Place):
     clock: Literal["events", "started_time"] | None = Field(description="Where the age comes from.")
 
     @property
-    def key(self) -> tuple[Function, str]:
+    def key(self) -> TaskKey:
         """What identifies the task."""
         return self.place, self.invocation_id
 

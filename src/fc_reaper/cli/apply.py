@@ -20,9 +20,9 @@ from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.plan import ALL, notices, refusal
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.evaluator.verdict import KEEP, Evaluation
+from fc_reaper.evaluator.verdict import KEEP
 from fc_reaper.log import Fields
-from fc_reaper.log_lines import Lines, TaskLine
+from fc_reaper.log_lines import Lines, TaskKey, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.run import PlannedRun, RunResult
@@ -61,10 +61,9 @@ _BECAME: Mapping[str, tuple[Became, str]] = {
 
 
 class Applied(NamedTuple):
-    """A run over the planned tasks and what it logged; nothing where none of them may be stopped.
+    """A run over the planned tasks and its log; `fault` says why that could not be written.
 
-    `finished` is None also where a second signal cut the run off: `lines` then have what was known by then.
-    `fault` says why the log could not be written, None if it could.
+    `finished` is None where no task may be stopped, or a second signal cut the run off.
     """
 
     finished: RunResult | None = None
@@ -134,46 +133,28 @@ def apply(
     file = incident or read_policy(settings)
     here = planfile.whereabouts(settings)
     planfile.refuse_unfit(plan, file, here, now=SYSTEM_CLOCK.now(), max_age=oldest)
-    withheld = plan.withheld(file)
-    planned = list(_evaluations(plan, file, withheld))
+    held, reasons = plan.held(file), {policy.name: policy.reason for policy in file.policies}
+    planned = [task.evaluation(reasons[task.policy]) for task in plan.tasks if task.key not in held]
     with output.interruptible() as interrupted:  # also while the outcomes are printed
         applied = Applied()
         if planned:
             applied = _carry_out(PlannedRun(file, planned, most), env, log, incident, interrupted)
-        outcomes = list(_outcomes(plan, applied, withheld))
+        outcomes = list(_outcomes(plan, applied, held))
         _report(outcomes, applied, as_json=as_json)
-    finished, lines = applied.finished, applied.lines
+    finished = applied.finished
     if finished is not None:
         unreachable = finished.exit is Exit.UNREACHABLE
         # That one task could not be stopped says nothing about the keys.
-        of_tasks = [line for line in lines if unreachable and isinstance(line, TaskLine) and line.error]
-        refusals = {line.error_code: refusal(line) for line in of_tasks}
-        failures = [*lines.of("list_failed"), *of_tasks]
+        failures = [one for one in applied.lines if unreachable and isinstance(one, TaskLine) and one.error]
+        refusals = {line.error_code: refusal(line) for line in failures}
+        failures += applied.lines.of("list_failed")
         output.print_error(*finished.result.errors, *refusals.values(), *output.advice_for(failures))
     if applied.fault is not None:
         output.print_error(f"the log could not be written to its end: {applied.fault}")
-    attention = (
-        applied.fault
-        or lines.of("not_approved")
-        or (finished is None and applied.interrupted)
-        or any(one.became in ("waiting", "unclear") for one in outcomes)
-    )
-    return (finished and finished.exit) or (Exit.ATTENTION if attention else Exit.DONE)
-
-
-def _evaluations(plan: planfile.Plan, file: File, withheld: Mapping[str, str]) -> Iterator[Evaluation]:
-    """The tasks that may be stopped; those that the plan spares, or whose policy is *withheld*, may not.
-
-    Raises:
-        CommandError: a task is not one that its policy could have found.
-    """
-    policies = {policy.name: policy for policy in file.policies if policy.stops}
-    for at, task in enumerate(plan.tasks):
-        policy = policies.get(task.policy)
-        if policy is None or not policy.watches(task.place):
-            raise CommandError(f"tasks[{at}] is no task that {task.policy} could stop; make a new plan")
-        if task.fate != "spared" and policy.name not in withheld:
-            yield task.evaluation(policy.reason)
+    left = any(one.became in ("waiting", "unclear") for one in outcomes)
+    if finished is None:
+        return Exit.ATTENTION if left or planned else Exit.DONE
+    return finished.exit or (Exit.ATTENTION if left or applied.fault else Exit.DONE)
 
 
 def _carry_out(
@@ -222,17 +203,17 @@ def _carry_out(
     return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
 
-def _outcomes(plan: planfile.Plan, applied: Applied, withheld: Mapping[str, str]) -> Iterator[Outcome]:
-    """What became of each task of *plan*; *withheld* says why policies may stop nothing by it, by name."""
-    unapproved = applied.lines.of("not_approved")
-    waiting = {**{one.policy: f"{one.policy} is not approved: {one.why}" for one in unapproved}, **withheld}
+def _outcomes(plan: planfile.Plan, applied: Applied, held: Mapping[TaskKey, str]) -> Iterator[Outcome]:
+    """What became of each task of *plan*; *held* says why some may not be stopped by it."""
+    unapproved = {one.policy: one.why for one in applied.lines.of("not_approved")}
     last = {line.key: line for line in applied.lines if isinstance(line, TaskLine)}
     for task in plan.tasks:
-        line = last.get(task.key)
-        if task.fate == "spared":
-            yield Outcome(task, "not_due", "holdout spares it, as it did in the plan")
-        elif task.policy in waiting:
-            yield Outcome(task, "waiting", waiting[task.policy])
+        line, why = last.get(task.key), held.get(task.key)
+        if why is not None:
+            yield Outcome(task, "not_due" if why == planfile.SPARED else "waiting", why)
+        elif task.policy in unapproved:
+            why = f"{task.policy} is not approved: {unapproved[task.policy]}"
+            yield Outcome(task, "waiting", why)
         elif line is not None:
             yield Outcome(task, *_became(task, line), line)
         elif applied.finished is None:

@@ -30,18 +30,14 @@ from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapprov
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, Settings, read_credentials, read_lock, read_policy, read_settings
 
-_FEW = 4
-"""Tasks of a policy's functions from which on a share says something."""
-
-_ENOUGH = 10
-"""Tasks that ended by themselves from which on a history says something."""
+_FEW, _ENOUGH = 4, 10
+"""From so many tasks on a share says something, from so many that ended by themselves on a history does."""
 
 
 class Evidence(NamedTuple):
     """What one policy would do now and would have done, alone and as if every timer ran it.
 
-    What an earlier policy takes today it would take itself once that one is not approved. `unfinished` has
-    the function of each task that is alive now.
+    `unfinished` has the function of each task that is alive now.
     """
 
     policy: Policy
@@ -168,10 +164,7 @@ def _collect(
     env: Mapping[str, str],
     history: Mapping[str, Any],
 ) -> dict[str, Evidence]:
-    """Run each policy dry, and replay the history under it, by its name.
-
-    One that only an event runs that names its task cannot be tried.
-    """
+    """Run each policy dry, and replay the history under it, by its name, but for those `only_named`."""
     alone = {
         one.name: file.only(one.model_copy(update={"triggers": ()})) for one in policies if not one.only_named
     }

@@ -66,10 +66,8 @@ def make_incident(
 ) -> Incident | None:
     """Make the policy of an incident; None where no option of one was given.
 
-    Raises:
-        CommandError: the options make none; the text has a line for each thing that is wrong.
-        PolicyError: the policy file, whose exemptions count, or the lock beside it cannot be read.
-        SettingsError: the plan could not be enforced.
+    CommandError if the options make none, with a line for each thing that is wrong; PolicyError if the policy
+    file or its lock, whose exemptions count, cannot be read; SettingsError if the plan could not be enforced.
     """
     match = {key: value for key, value in match.items() if value not in (None, [])}
     stated = {"targets": targets, **match, "stop": reason, "budget": most and f"{most}/run"}
@@ -111,20 +109,13 @@ def _wrong(issue: Issue, match: Iterable[str]) -> str:
 
 
 def load_incident(text: str, settings: Settings, env: Mapping[str, str]) -> PolicyFile:
-    """The policy of an incident as its plan holds it, with what the policy file and its lock exempt by now.
-
-    Raises:
-        PolicyError: one of them cannot be read.
-    """
+    """The policy of an incident as its plan holds it, with what policy file and lock exempt by now."""
     file = load_policy(text, source=NAME)
     return file.model_copy(update={"exempt": (*file.exempt, *_standing(settings, env)[0])})
 
 
 def _standing(settings: Settings, env: Mapping[str, str]) -> tuple[tuple[Matcher, ...], str | None]:
-    """What the policy file and the lock beside it exempt, and the name of the file; None where none is there.
-
-    What only the lock exempts is named on standard error.
-    """
+    """What the policy file and the lock beside it exempt, and the name of the file, None without one."""
     exempt: tuple[Matcher, ...] = ()
     known: tuple[str, ...] = ()
     source = None

@@ -53,11 +53,7 @@ class CommandError(ReaperError):
 
 
 def print_line(text: str, stream: TextIO | None = None) -> None:
-    """Write the lines of *text*, made printable, to *stream*, standard output by default.
-
-    Raises:
-        CommandError: standard output cannot be written, for example because the disk is full.
-    """
+    """Write the lines of *text*, made printable; CommandError if standard output cannot be written."""
     _print("\n".join(map(printable, f"{text}\n".split("\n"))), stream or sys.stdout)
 
 
@@ -107,10 +103,7 @@ def as_typed(*words: str) -> str:
 
 
 class LogStream(io.StringIO):
-    """Passes log lines on to a stream without ever raising, so that a run does not end in the middle.
-
-    `fault` says why they were not all written, None if they were.
-    """
+    """Passes log lines on without ever raising; `fault` says why they were not all written, or is None."""
 
     def __init__(self, through: TextIO) -> None:
         super().__init__()
@@ -173,10 +166,7 @@ def _advice(http_status: int | None, error_code: str) -> str:
 
 
 def console(stream: TextIO, file: TextIO | None = None) -> Console:
-    """A console for *stream* that interprets no markup, and writes to *file* instead if that is given.
-
-    It is as wide as the terminal or COLUMNS says, else 80 columns.
-    """
+    """A console as wide as *stream* or COLUMNS says, else 80 columns; it may write to *file* instead."""
     terminal = stream.isatty() or None
     wide = None if terminal or os.environ.get("COLUMNS", "").isdigit() else WIDTH
     return Console(
@@ -247,11 +237,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
 
 
 def read_input(name: str, most: int = -1) -> bytes:
-    """Read a file, or standard input for `-`; at most *most* bytes of it.
-
-    Raises:
-        CommandError: it cannot be read.
-    """
+    """Read at most *most* bytes of a file, of standard input for `-`; CommandError if that fails."""
     try:
         if name == "-":
             return sys.stdin.buffer.read(most)
@@ -284,11 +270,9 @@ def write_file(name: str, text: str, *, force: bool = False, private: bool = Tru
 def new_file(name: str, *, force: bool = False, private: bool = True) -> Iterator[TextIO]:
     """Open a text file that appears whole once the block has ended, and not at all if the block fails.
 
-    A symbolic link is followed, and an existing file keeps its permissions. A new file is readable by its
-    owner only, unless it is not *private*. The block must do nothing with files but write to this one.
-
-    Raises:
-        CommandError: it cannot be written, or may not be; exit code 1 if the disk is full.
+    A symbolic link is followed, and an existing file keeps its permissions; a *private* new file is readable
+    by its owner only. The block must do nothing with files but write to this one. CommandError if the file
+    may not or cannot be written; its exit code is 1 if the disk is full.
     """
     check_writable(name, force=force)
     path = Path(os.path.realpath(name))

@@ -17,7 +17,7 @@ from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskLine, TaskVerdict
+from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskKey, TaskLine, TaskVerdict
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -113,7 +113,7 @@ def plan(
             given = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
             options = [word for option, value in given.items() if value for word in (option, value)]
             apply = output.as_typed("apply", out, *options, "--enforce")
-            output.print_line("\n".join(_written(made, out, made.withheld(file), apply)))
+            output.print_line("\n".join(_written(made, out, made.held(file), apply)))
     failures = lines.of("list_failed")
     output.print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
     output.print_error(*output.advice_for(failures))
@@ -123,10 +123,7 @@ def plan(
 def dry_run(
     event: bytes, env: Mapping[str, str], approved: File | None = None
 ) -> tuple[RunResult, Lines, bool]:
-    """Run once for *event* under the settings of *env*; return its log, and whether it was interrupted.
-
-    *approved* takes the place of the policy that they name, as if policy.lock approved it.
-    """
+    """Run once for *event*, by *approved* or the policy of *env*; with its log, and if it was interrupted."""
     lines = Lines()
     with output.progress("Listing the tasks"), output.interruptible() as interrupted:
         finished = run_local(
@@ -142,10 +139,7 @@ def dry_run(
 
 
 def every_timer(policies: Iterable[Policy]) -> bytes:
-    """An event of every timer that *policies* name, and of one that they do not name.
-
-    That one only where it runs something, or where no timer is named at all.
-    """
+    """An event of every timer that *policies* name, and of another one if that runs any, or none is named."""
     policies = list(policies)
     named = {one.partition(":")[2] for policy in policies for one in policy.triggers if ":" in one}
     unnamed = [""] if not named or any(policy.fits_trigger("timer") for policy in policies) else []
@@ -153,15 +147,15 @@ def every_timer(policies: Iterable[Policy]) -> bytes:
     return json.dumps(timers).encode()
 
 
-def _written(made: Plan, name: str, withheld: Mapping[str, str], apply: str) -> Iterator[str]:
-    tasks = [task for task in made.tasks if task.policy not in withheld and task.fate != "spared"]
-    now = sum(task.fate == "would_stop" for task in tasks)
+def _written(made: Plan, name: str, held: Mapping[TaskKey, str], apply: str) -> Iterator[str]:
+    free = [task for task in made.tasks if task.key not in held]
+    now = sum(task.fate == "would_stop" for task in free)
     yield f"Written to {name}: {counted(len(made.tasks), 'task')}, {now} to be stopped by the first apply."
-    for policy in sorted({task.policy for task in made.tasks} & withheld.keys()):
-        yield f"apply will stop no task of {policy}: {withheld[policy]}."
+    for policy, why in sorted({(task.policy, held[task.key]) for task in made.tasks if task.key in held}):
+        yield f"apply will stop none of these tasks of {policy}: {why}."
     if not made.complete:
         yield "It is not complete: not everything could be listed."
-    if tasks:
+    if free:
         yield f"Review it, then within an hour: {apply}"
 
 
@@ -248,10 +242,7 @@ def _counted(numbers: Mapping[str, int]) -> str:
 
 
 def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
-    """Which policies are halted, may stop fewer than are due, or are not approved, and why.
-
-    What only the budget of one run leaves is among them if *budgets*.
-    """
+    """Which policies are halted, are not approved, or may stop fewer than are due (*budgets*: of one run)."""
     for line in lines.of("halted"):
         yield f"{line.policy} is halted: {line.why}."
     for line in lines.of("budget_spent"):

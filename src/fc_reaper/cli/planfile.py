@@ -18,7 +18,7 @@ from fc_reaper.cli.incident import Incident
 from fc_reaper.cli.output import CommandError, printable_json, read_input
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
-from fc_reaper.log_lines import Lines, ResultTask, TaskVerdict
+from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
@@ -28,18 +28,16 @@ from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep import TRUSTED_SKEW
 
+SPARED = "holdout spares it, as it did in the plan"
 WAS_HALTED = "halted when it was planned; check the tasks, then make a new plan"
 NOT_COMPLETE = "not all tasks were listed when it was planned, so their number is unknown; make a new plan"
 ONLY_NAMED = "only an event that names the task runs it, and a plan is none; send the event"
-IN_VAIN = (WAS_HALTED, NOT_COMPLETE, ONLY_NAMED)
-"""Why a policy stops nothing by a plan, however often it is applied."""
+NO_TARGET = "its policy could not have found it; make a new plan"
+IN_VAIN = (SPARED, WAS_HALTED, NOT_COMPLETE, ONLY_NAMED, NO_TARGET)
+"""Why a task is not stopped by a plan, however often that is applied."""
 
 Fate = Literal["would_stop", "budget", "halted", "spared"]
-"""What the dry run did with a due task.
-
-It would have stopped it; left it for the next run; left its whole policy alone, since too many were due; or
-spared it by holdout.
-"""
+"""What the dry run did with a due task; `halted`: too many of its policy were due; `spared`: by holdout."""
 
 _ACCOUNT_URL = re.compile(
     r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?"
@@ -118,28 +116,36 @@ class Plan(BaseModel):
             tasks.append(task.model_copy(update={"checksum": checksum}))
         return self.model_copy(update={"tasks": tasks})
 
-    def withheld(self, file: PolicyFile) -> dict[str, str]:
-        """Why no task of a policy of *file* may be stopped by this plan, by the policy's name.
+    def held(self, file: PolicyFile) -> dict[TaskKey, str]:
+        """Why tasks may not be stopped by this plan, by their keys.
 
-        What was halted stays halted, however many of its tasks a reviewer deleted. A policy that depends on
-        how many tasks are due stops none by a plan that may lack some of them. One that trusts the event that
-        names its task stops none, since a plan is no such event.
+        What was halted stays halted, however many tasks a reviewer deleted. A policy that depends on how many
+        tasks are due stops none by a plan that may lack some. One that trusts the event that names its task
+        stops none, since a plan is no such event.
         """
-        counting = [] if self.complete else [one.name for one in file.policies if one.halt_over or one.keep]
-        return {
-            **dict.fromkeys(counting, NOT_COMPLETE),
-            **dict.fromkeys(self.policy.halted, WAS_HALTED),
-            **{one.name: ONLY_NAMED for one in file.policies if one.only_named},
-        }
+        policies = {policy.name: policy for policy in file.policies if policy.stops}
+        held = {}
+        for task in self.tasks:
+            policy = policies.get(task.policy)
+            if policy is None or not policy.watches(task.place):
+                held[task.key] = NO_TARGET
+            elif task.fate == "spared":
+                held[task.key] = SPARED
+            elif policy.name in self.policy.halted:
+                held[task.key] = WAS_HALTED
+            elif policy.only_named:
+                held[task.key] = ONLY_NAMED
+            elif not self.complete and (policy.halt_over is not None or policy.keep is not None):
+                held[task.key] = NOT_COMPLETE
+        return held
 
 
 def refuse_unfit(plan: Plan, file: PolicyFile, here: Whereabouts, *, now: Millis, max_age: Millis) -> None:
-    """Refuse a plan that is not for here and now.
+    """Refuse, by a CommandError, a plan that is not for here and now.
 
-    Raises:
-        CommandError: it is older than *max_age*, or from the future by more than two clocks may differ; it is
-            for another account or region, or, where one of them is unknown, for another endpoint; or its
-            policy *file* has changed in meaning (that of an incident stands in the plan itself).
+    It is older than *max_age*, or from the future by more than two clocks may differ; it is for another
+    account or region, or, where one is unknown, for another endpoint; or its policy *file* has changed in
+    meaning (that of an incident stands in the plan itself).
     """
     age = now - (read_moment(plan.time) or 0)
     if age < -TRUSTED_SKEW:
@@ -169,11 +175,7 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Whereabouts, *, now: Millis
 
 
 def whereabouts(settings: Settings) -> Whereabouts:
-    """Where calls go: account and region as the endpoint's own host says, else as the settings say.
-
-    Raises:
-        SettingsError: there is no endpoint.
-    """
+    """Where calls go: account and region as the endpoint's own host says, else as the settings say."""
     url = endpoint(settings)
     host = _ACCOUNT_URL.fullmatch(url)
     account, region = host.groups() if host else (settings.account_id, settings.region)
@@ -238,11 +240,7 @@ def dump_plan(plan: Plan) -> str:
 
 
 def read_plan(name: str) -> Plan:
-    """Read the plan in the file *name*, or on standard input for `-`.
-
-    Raises:
-        CommandError: it cannot be read, is no plan, or was changed since it was made.
-    """
+    """Read a plan, from standard input for `-`; CommandError if it is none, or was changed since."""
     try:
         plan = Plan.model_validate_json(read_input(name).removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
