@@ -64,7 +64,8 @@ def _life(dice: worlds.Dice, function: Function, name: str) -> Task:
         events.append(TaskEvent(moment, number, status))
     record = {"invocationPayload": json.dumps(dice.of(worlds.PAYLOADS))}
     request_id = f"{function.name}-{name}"
-    retries = shown_restarts(events)
+    shown = shown_restarts(events)
+    retries = dice.of([shown] * 4 + [None, shown + 1])  # some restarts may be missing, or their number
     return Task(function, name, status, request_id, retries=retries, events=tuple(events), record=record)
 
 
@@ -141,7 +142,9 @@ def _at_noon(task: Task, now: Millis) -> Task | None:
     if not past or past[-1].status in ENDS:
         return None
     moved = tuple(event._replace(at=event.at + NOON - now) for event in past)
-    # A record that lacks restarts does not tell how many of them there had been by then.
-    complete = task.retries is not None and shown_restarts(task.events) >= task.retries
-    retries = min(shown_restarts(past), task.retries or 0) if complete else None
-    return task._replace(status=past[-1].status, events=moved, retries=retries)
+    retries, inconsistency = task.retries, None
+    if retries is not None and len(past) < len(task.events):
+        # A record that lacks restarts does not tell what was the matter before its latest event.
+        inconsistency = "it lacks restarts" if shown_restarts(task.events) < retries else None
+        retries = min(shown_restarts(past), retries)
+    return task._replace(status=past[-1].status, events=moved, retries=retries, inconsistency=inconsistency)

@@ -10,11 +10,12 @@ from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import by_outcome
 from fc_reaper.evaluator.evaluate import Changes, compile_policies, evaluate
 from fc_reaper.evaluator.verdict import Kind
-from fc_reaper.models import Moment, Task
+from fc_reaper.models import Moment, Task, TaskEvent
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.expression import Reading
-from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, policies
+from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, policies, shown_restarts
 from tests.backtest.naive_replay import NaiveReplay, Past, pasts
+from tests.builders import TRANSCODE
 from tests.evaluator.naive import record_of
 from tests.evaluator.worlds import loaded
 
@@ -151,3 +152,34 @@ def test_a_record_of_the_past_knows_nothing_of_the_future(task: Task, minutes: i
     assert past.record is not None
     assert past.record["status"] == past.status
     assert [event["timestamp"] for event in past.record["events"]] == [event.at for event in past.events]
+
+
+@st.composite
+def retried(draw: st.DrawFn) -> Task:
+    """A task of some attempts, whose record shows all of them."""
+    statuses = ["Enqueued", *["Running", "Retrying"] * draw(st.integers(0, 3)), "Running", "Succeeded"]
+    events, now = [], MIDNIGHT
+    for number, status in enumerate(statuses, 1):
+        events.append(TaskEvent(now, number, status))
+        now += draw(st.sampled_from([MINUTE, 6 * MINUTE, 25 * MINUTE]))
+    retries, record = statuses.count("Retrying"), {"status": "Succeeded", "startedTime": MIDNIGHT}
+    return Task(TRANSCODE, "job", "Succeeded", "r-1", None, None, retries, tuple(events), record=record)
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(retried(), st.integers(1, 6), st.booleans(), files, st.integers(0, 200))
+def test_a_torn_record_is_due_only_where_the_whole_one_is(
+    whole: Task, at: int, beginning: bool, file: PolicyFile, halves: int
+) -> None:
+    """Whether its beginning is missing, or a restart that it counts; its latest event is there."""
+    events = whole.events[at:] if beginning else (*whole.events[: at - 1], *whole.events[at + 1 :])
+    if at + 1 >= len(whole.events) or (not beginning and shown_restarts(events) == whole.retries):
+        return
+    fitting = [one for one in file.policies if any(target.fits(TRANSCODE) for target in one.targets)]
+    compiled = compile_policies(TRANSCODE, fitting, file.exempt)
+    now = events[0].at + halves * 30_000
+    torn, then = as_of(whole._replace(events=events), now), as_of(whole, now)
+    assert torn is not None
+    assert then is not None
+    if evaluate(torn, compiled, Moment.exactly(now)).kind is Kind.DUE:
+        assert evaluate(then, compiled, Moment.exactly(now)).kind is Kind.DUE

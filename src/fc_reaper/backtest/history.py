@@ -170,17 +170,26 @@ def outcome_of(task: Task) -> Outcome:
 def as_of(task: Task, at: Millis) -> Task | None:
     """The record of *task* as it was at a moment (epoch milliseconds), events at that moment included.
 
-    None before its first event. *task* must have nothing but dated events. How often it had been retried by
-    then is known only where the whole record shows every restart that it counts.
+    None before its first event. *task* must have nothing but dated events. One that shows fewer restarts than
+    it counts is inconsistent before its latest event: nobody knows its status then. One that does not count
+    them, or lacks its beginning, does not tell how many there had been.
     """
     past = tuple(event for event in task.events if event.at <= at)
     if not past or (len(past) == len(task.events) and task.status in FINISHED):
         return task if past else None
     started_at = task.started_at if task.started_at is not None and task.started_at <= at else None
-    shows_all = task.events[0].status == "Enqueued" and _retries(task.events) >= (task.retries or 0)
-    retries = None if task.retries is None or not shows_all else min(task.retries, _retries(past))
+    retries, missing = task.retries, None
+    if len(past) < len(task.events) and retries is not None:
+        if _retries(task.events) < retries:
+            missing = "it shows fewer restarts than it counts"
+        retries = min(retries, _retries(past)) if task.events[0].status == "Enqueued" else None
     now = task._replace(
-        status=past[-1].status, started_at=started_at, ended_at=None, retries=retries, events=past
+        status=past[-1].status,
+        started_at=started_at,
+        ended_at=None,
+        retries=retries,
+        events=past,
+        inconsistency=missing,
     )
     return now if task.record is None else now._replace(record=_record(now, task.record))
 

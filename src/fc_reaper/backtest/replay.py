@@ -15,7 +15,7 @@ tasks that did not succeed: up to their end, whatever ended them, or the end of 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
@@ -23,7 +23,7 @@ from operator import itemgetter
 
 from fc_reaper.backtest.history import History, as_of, outcome_of, running
 from fc_reaper.backtest.stats import Found, PolicyReplay, Replay, Stop
-from fc_reaper.evaluator.concurrency import key_of
+from fc_reaper.evaluator.concurrency import Key, key_of
 from fc_reaper.evaluator.evaluate import Changes, FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
 from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
@@ -92,12 +92,10 @@ class _Replaying:
             fitting = (one for one in functions if policy.watches(one))
             self._functions[policy.name] = frozenset(fitting)
         self._compiled = {one: self._compile(one) for one in frozenset().union(*self._functions.values())}
-        self._keys = [(key_of(task), task.request_id) for task in history.tasks]
         self._agenda: list[tuple[Millis, int]] = []
         self._standing: dict[int, Evaluation] = {}
-        self._numbers: dict[tuple[Function, str], int] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
-        self._gone: dict[object, Millis] = {}
+        self._gone: dict[tuple[Key, str | None], Millis] = {}
         self._times_stopped = sorted(
             (begin, end, number)
             for number, task in enumerate(self._tasks)
@@ -148,7 +146,7 @@ class _Replaying:
 
     def _evaluate(self, number: int, now: Millis) -> bool:
         """Evaluate a task; return whether `select` may now come to something else."""
-        if self._keys[number] in self._gone:
+        if self._key(number) in self._gone:
             return False
         changed = self._standing.pop(number, None) is not None
         task = as_of(self._tasks[number], now)
@@ -156,11 +154,10 @@ class _Replaying:
             return changed
         policies, changes = self._compiled[task.function]
         one = Evaluation(task, evaluate(task, policies, Moment.exactly(now)), now)
-        self._numbers[task.function, task.invocation_id] = number
         if one.verdict.members or one.verdict.kind is Kind.DUE:
             self._standing[number], changed = one, True
         else:
-            self._report(now, one)
+            self._report(now, number, one)
         if one.verdict.kind is Kind.UNKNOWN:
             for name in _undecided(one, policies):
                 self._results[name].reasons.setdefault(number, one.verdict.reason)
@@ -178,6 +175,11 @@ class _Replaying:
 
     def _select(self, now: Millis) -> None:
         """Stop and report what a run at *now* does."""
+        numbers = {(one.task.function, one.task.invocation_id): at for at, one in self._standing.items()}
+
+        def number(one: Evaluation) -> int:
+            return numbers[one.task.function, one.task.invocation_id]
+
         selections = select(
             self._standing.values(),
             self._policies,
@@ -185,38 +187,43 @@ class _Replaying:
             allowance=Budgets(
                 self._policies, lambda policy: self._functions[policy.name], partial(self._stopped_today, now)
             ),
-            settled=partial(self._report, now),
+            settled=lambda one: self._report(now, number(one), one),
         )
         due_before, self._due_since = self._due_since, {}
         for selection in selections:
-            self._carry_out(selection, due_before, now)
-        self._standing = {
-            number: one for number, one in self._standing.items() if self._keys[number] not in self._gone
-        }
+            parts = (selection.selected, selection.waiting, selection.held_out_tasks)
+            self._carry_out(
+                selection, [{number(one): one for one in some} for some in parts], due_before, now
+            )
+        self._standing = {at: one for at, one in self._standing.items() if self._key(at) not in self._gone}
         if self._due_since:
             self._schedule(_NO_TASK, now + 1)
 
     def _carry_out(
-        self, selection: Selection, due_before: Mapping[tuple[str, int], Millis], now: Millis
+        self,
+        selection: Selection,
+        parts: Sequence[Mapping[int, Evaluation]],
+        due_before: Mapping[tuple[str, int], Millis],
+        now: Millis,
     ) -> None:
-        """Stop what a policy selects, and count its due tasks and those of them that wait or are spared."""
+        """Stop what a policy selects, and count its due tasks and those of them that wait or are spared.
+
+        *parts* are those three, by their numbers.
+        """
         name, result = selection.policy.name, self._results[selection.policy.name]
-        selected, waiting, held_out = (
-            {self._number(one): one for one in some}
-            for some in (selection.selected, selection.waiting, selection.held_out_tasks)
-        )
+        selected, waiting, held_out = parts
         for number in (*selected, *waiting):
             self._due_since[name, number] = due_before.get((name, number), now)
         for number, one in selected.items():
-            if self._keys[number] not in self._gone:
-                self._gone[self._keys[number]] = now
+            if self._key(number) not in self._gone:
+                self._gone[self._key(number)] = now
                 insort(self._times_stopped, (now, now + DAY, number))
                 result.found.append(self._stop(number, one.verdict.later(now - one.at), now))
         result.halted_runs += selection.halted is not None
         result.tasks["due"].update(selected, waiting, held_out)
         result.tasks["holdout"].update(held_out)
         # A record that waits may be of a task that was just stopped under another qualifier.
-        left = (number for number in waiting if self._keys[number] not in self._gone)
+        left = (number for number in waiting if self._key(number) not in self._gone)
         result.tasks["budget" if selection.halted is None else "halted"].update(left)
 
     def _stop(self, number: int, verdict: Verdict, now: Millis) -> Stop:
@@ -232,17 +239,18 @@ class _Replaying:
             lost=running(task, 0, now),
         )
 
-    def _report(self, now: Millis, one: Evaluation) -> None:
+    def _report(self, now: Millis, number: int, one: Evaluation) -> None:
         """Note a task that a policy reports, once."""
         if one.verdict.kind is Kind.REPORTED:
-            number, result = self._number(one), self._results[one.verdict.policy or ""]
+            result = self._results[one.verdict.policy or ""]
             if number not in result.tasks["reported"]:
                 result.tasks["reported"].add(number)
                 task, verdict = self._tasks[number], one.verdict.later(now - one.at)
                 result.found.append(Found(task=task, at=now, verdict=verdict, outcome=outcome_of(task)))
 
-    def _number(self, one: Evaluation) -> int:
-        return self._numbers[one.task.function, one.task.invocation_id]
+    def _key(self, number: int) -> tuple[Key, str | None]:
+        """What identifies a task, under whatever qualifiers it was found."""
+        return key_of(self._tasks[number]), self._tasks[number].request_id
 
     def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> set[Record]:
         """The tasks of *functions* that were stopped within a day before *now*, by the replay or in truth."""
@@ -251,7 +259,7 @@ class _Replaying:
             number
             for begin, end, number in self._times_stopped[first:last]
             # What happened in truth to a task that the replay stopped counts no more.
-            if end > now and self._gone.get(self._keys[number], begin) == begin
+            if end > now and self._gone.get(self._key(number), begin) == begin
         }
         found = ((self._tasks[number].function, str(number)) for number in numbers)
         return {record for record in found if record[0] in functions}
