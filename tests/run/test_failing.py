@@ -127,6 +127,16 @@ def test_functions_without_failures_go_first_once_a_budget_has_failed() -> None:
         assert len(reaped.logged("stop_failed")) <= 4
 
 
+def test_however_many_fail_in_one_function_the_rest_of_it_is_not_forgotten() -> None:
+    """More than the budget and the log have places for."""
+    with running_emulator(
+        "--stopping", "50ms", seed={"invocations": [old("a-{n}", 9, count=300), old("ok", 3)]}
+    ) as cloud:
+        cloud.faults([failing(STOP, "a-*", **error(412))])
+        run(cloud)
+        assert stopped(cloud) == {"ok"}
+
+
 def test_however_many_fail_in_one_function_another_is_not_forgotten() -> None:
     """More than are remembered of one policy."""
     seed = {"invocations": [old("a-{n}", 9, count=3_000), {**old("c-1", 3), "functionName": "resize"}]}

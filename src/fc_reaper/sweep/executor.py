@@ -29,6 +29,9 @@ REPLACED = "another task has this invocation id by now"
 _VERIFY_AFTER = 2.0
 """Seconds between the last accepted stop and the one pass of verification."""
 
+_MANY = 100
+"""Failures of one policy after which the order of the rest is left to chance."""
+
 _DENIALS = 3
 """Answers in a row, by 401 or 403, after which the rest of a function is skipped."""
 
@@ -81,11 +84,11 @@ class Executor:
         now = context.clock.monotonic()
         self._until = context.end - min(_VERIFY_AFTER + 1.0, (context.end - now) / 3)
         for one in selections:
-            self._waiting[one.policy.name] = deque((*one.selected, *one.waiting))
-            self._room[one.policy.name] = len(one.selected)
+            self._waiting[one.policy.name] = deque(one.first)
+            self._room[one.policy.name] = min(one.allowed.most, len(one.first))
         budget = dict(self._room)
         self._places = sum(budget.values()) if most is None else most
-        if any(one.selected and one.policy.keep is not None for one in selections):
+        if any(one.policy.keep is not None and one.first for one in selections):
             self._recheck = Recheck(context, selections, self.policies)
         unverified: list[Outcome] = []
         jobs: Jobs[Evaluation, Outcome] = deque()
@@ -265,8 +268,7 @@ class Executor:
             self._failing.add(place)
             self._failures[name] += 1
             if self._failures[name] >= budget[name]:
-                order = sorted(self._waiting[name], key=lambda one: one.task.function[:2] in self._failing)
-                self._waiting[name] = deque(order)
+                self._waiting[name] = deque(sorted(self._waiting[name], key=self._last))
         if place in self._denied or outcome.why in ("margin", "interrupted"):
             return
         self._denials[place] = self._denials[place] + 1 if error is not None and error.denied else 0
@@ -277,6 +279,12 @@ class Executor:
                 for one in queue:
                     if one.task.function[:2] == place:
                         self.context.report.settled(Outcome("skipped", one, "denied", _DENIED, error))
+
+    def _last(self, due: Evaluation) -> tuple[bool, float]:
+        """Tasks of failing functions come last, in random order once many failed: each has its turn."""
+        failing = due.task.function[:2] in self._failing
+        many = self._failures[due.verdict.policy or ""] > _MANY
+        return failing, self.context.random.random() if failing and many else 0.0
 
     def _verify(self, unverified: Sequence[Outcome]) -> None:
         """Read every stopped task once more; what is not seen Stopped stays `accepted`."""

@@ -162,7 +162,7 @@ class Report:
         name, halted, allowed = selection.policy.name, selection.halted, selection.allowed.most
         held_out = {"why": "spared", "detail": HELD_OUT}
         self._skipped(name, selection.held_out_tasks, selection.held_out, held_out)
-        tried = len(selection.selected) + len(selection.waiting) - len(left)
+        tried = len(selection.first) - len(left)
         waiting = selection.due - selection.held_out - tried
         if waiting:
             self.limited = True

@@ -35,8 +35,9 @@ class Area(NamedTuple):
 
     def fits(self, function: Function) -> bool:
         """Whether *function* is one of those meant."""
-        named = names(self.request.selector, function)
-        return named and any(target.fits(function) for target in self.targets)
+        selector = self.request.selector
+        fits = any(target.fits(function) for target in self.targets)
+        return fits and (not any(selector[:3]) or names(selector, function))
 
 
 @dataclass
@@ -60,14 +61,10 @@ class Scope:
         return cls([Area(EVERYTHING, policy, policy.targets) for policy in policies])
 
     @property
-    def listed(self) -> list[Area]:
-        """All areas that are listed for some reason."""
-        return [*self.areas, *self.counted, *self.watched]
-
-    @property
     def targets(self) -> list[Target]:
-        """The targets of all these areas."""
-        return list(dict.fromkeys(target for area in self.listed for target in area.targets))
+        """All targets that are listed for some reason."""
+        areas = (*self.areas, *self.counted, *self.watched)
+        return list(dict.fromkeys(target for area in areas for target in area.targets))
 
     def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
         """The policies by which the tasks of *function* are evaluated, and those for which they only count.
@@ -89,7 +86,9 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
         areas, counted, named = [], [], False
         for policy in policies:
             whole = Area(EVERYTHING, policy, policy.targets)
-            targets = tuple(one for one in policy.targets if may_name(request.selector, one))
+            targets = policy.targets
+            if any(request.selector[:3]):
+                targets = tuple(one for one in targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
             runs = policy.fits_trigger(request.kind, request.name) and (
@@ -117,10 +116,9 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
 
 
 def names(selector: Selector, function: Function) -> bool:
-    """Whether *selector* names *function*, in either spelling of its name, or all functions."""
-    wanted = selector[:3]
-    return not any(wanted) or any(
-        all(part in (None, given) for part, given in zip(wanted, one, strict=True))
+    """Whether *selector* names *function*, in either spelling of its name."""
+    return any(
+        all(part in (None, given) for part, given in zip(selector[:3], one, strict=True))
         for one in spellings(function)
     )
 
@@ -197,7 +195,7 @@ class Finder:
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        report, listed = self.context.report, scope.listed
+        report, listed = self.context.report, (*scope.areas, *scope.counted, *scope.watched)
         functions, unmatched = resolve(scope.targets, partial(self._known, scope, until))
         requested = {target for area in scope.areas for target in area.targets}
         names = (str(target) for target in unmatched if target in requested)

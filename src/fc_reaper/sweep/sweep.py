@@ -27,6 +27,9 @@ _FOR_FINDING = 0.4
 """Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
 without patterns are scanned all the same."""
 
+_REMEMBERED = 2_000
+"""Due tasks of a policy that a run remembers beyond twice its budget: those at the head may all fail."""
+
 _RECENT = 3 * DAY
 """A task that was stopped within a day began its attempt, of at most 24 hours, within this time."""
 
@@ -52,7 +55,7 @@ class Sweep:
 
     def run(self, requests: Sequence[Request]) -> None:
         """Stop the due tasks that *requests* are about."""
-        self._stop_due(self._requested(requests), room=self._report.room)
+        self._stop_due(self._requested(requests), room=max(_REMEMBERED, self._report.room))
 
     def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
