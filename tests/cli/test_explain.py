@@ -152,12 +152,26 @@ def test_a_record_of_3_0_is_read_as_one(tmp_path: Path) -> None:
     )
     ran = from_file(tmp_path, THREE)
     assert ran.out.startswith("job-8 at resize@prod, ")
-    assert "due, runaway, alive_for 3h of 1h30m" in ran.text
+    assert "yes: 3h of 1h30m (task), 1h30m over" in ran.text
+    assert "due, runaway, alive_for 3h of 1h30m (task), 1h30m over" in ran.text
     assert "payload.most present: text" in ran.text
     said = json.loads(from_file(tmp_path, THREE, "--json").out)
     (question,) = said["policies"][0]["match"]["keys"]
     assert question["reads"] == [{"field": "payload.most", "present": True, "kind": "text"}]
     assert question["limit_s"] == 5400
+
+
+def test_retries_are_said_with_their_limit(tmp_path: Path) -> None:
+    """As in a line of the log."""
+    a_policy_file(tmp_path, policy(match="{retries_over: 1}"))
+    again = [
+        {"eventId": 3 + n, "status": status, "timestamp": START + n} for n, status in enumerate(2 * RETRIED)
+    ]
+    ran = from_file(tmp_path, {**TWO, "alreadyRetriedTimes": 2, "events": [*TWO["events"], *again]})
+    assert "due, runaway, retries_over 2 of 1: A transcode takes" in ran.text
+
+
+RETRIED = ("Retrying", "Running")
 
 
 def test_standard_input_will_do(folder: Path) -> None:

@@ -306,7 +306,7 @@ def _answer(key: KeyResult) -> Text:
     answer = _YES if key.holds else _NO
     if key.age is None or key.limit is None:
         return answer
-    limit = f" of {format_duration(key.limit)}" if key.reads else ""
+    limit = f" of {format_duration(key.limit)} ({key.limit_from})" if key.reads else ""
     over = f"{format_duration(abs(key.age - key.limit))} {'over' if key.holds else 'left'}"
     return Text.assemble(answer, f": {format_duration(key.age)}{limit}, {over}")
 
@@ -401,6 +401,10 @@ def _reason(verdict: Verdict, word: str) -> str:
         text += f" {format_duration(verdict.age)}"
     if verdict.limit is not None:
         text += f" of {format_duration(verdict.limit)}"
+    if verdict.retries is not None:
+        text += f" {verdict.retries} of {verdict.retries_limit}"
+    if verdict.limit_from not in (None, "policy"):
+        text += f" ({verdict.limit_from})"
     if verdict.over is not None and verdict.over > 0:
         text += f", {format_duration(verdict.over)} over"
     return text if verdict.reason == word else f"{text}: {printable(verdict.reason)}"
