@@ -164,6 +164,7 @@ def test_a_reader_who_goes_away_is_no_trouble(folder: Path) -> None:
 FULL = Path("/dev/full")
 TO_STDOUT = {
     "help": ["--help"],
+    "version": ["--version"],
     "schema": ["schema"],
     "demo": ["demo"],
     "plan": ["plan"],

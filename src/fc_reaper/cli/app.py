@@ -115,9 +115,12 @@ def main(args: list[str] | None = None) -> int:
         app(args, prog_name="fc-reaper")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except OSError:  # typer could not write a help text, or a usage error
+    except CommandError as error:  # of --version
+        print_error(str(error))
+        return error.exit
+    except OSError as error:  # typer could not write a help text, or a usage error
         fault = write(sys.stdout, "")
-        print_error(f"standard output: {fault}")
+        print_error(f"standard output: {fault}" if fault else str(error))
         return Exit.ATTENTION if fault else Exit.REFUSED
     return 0
 

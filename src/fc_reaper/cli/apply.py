@@ -270,7 +270,9 @@ def _tables(outcomes: Sequence[Outcome], counts: Counter[Became], applied: Appli
         none = "none stopped for certain" if counts["unclear"] else "none stopped"
         stopped = f"{counts['stopped']} stopped ({confirmed} confirmed)" if counts["stopped"] else none
         others = [f"{counts[name]} {words[name]}" for name in list(words)[1:] if counts[name]]
-        yield f"Of {counted(len(outcomes), 'planned task')}: {', '.join([stopped, *others])}."
+        if not counts["would_stop"]:
+            others.insert(0, stopped)
+        yield f"Of {counted(len(outcomes), 'planned task')}: {', '.join(others)}."
     if not applied.lines:
         no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
         yield f"{no_task}: nothing was done."

@@ -210,7 +210,7 @@ def make_plan(
             **of_incident,
         ),
         complete=not result.partial and not lines.of("list_failed"),
-        counts=result.counts.model_dump(),
+        counts=finished.fields["counts"],
         tasks=sorted(_planned(result.tasks), key=_order),
     ).sealed()
 
