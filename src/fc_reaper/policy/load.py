@@ -244,17 +244,13 @@ def _faults(error: ValidationError, document: Document, models: Models) -> Itera
         elif kind == "extra_forbidden":
             yield found.line, found.path, unknown[loc][1]
         elif kind != "missing":
-            write = "quote it, or write" if kind == "string_type" else "write"
-            what = f"{_wrong(kind, one['input'])}; {write} {_example(loc, models)}"
-            yield found.value_line, found.path, what
+            yield found.value_line, found.path, f"{_wrong(kind, one['input'])}; write {_example(loc, models)}"
         elif loc not in meant:  # A misspelt key is not also a missing one.
             path = f"{found.path}.{loc[-1]}".removeprefix(".")
             yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
 
 
-_WANTED = {
-    "model_type": "a mapping", "tuple_type": "a list", "int_type": "a whole number", "string_type": "text",
-}  # fmt: skip
+_WANTED = {"model_type": "a mapping", "tuple_type": "a list", "int_type": "a whole number"}
 
 
 def _wrong(kind: str, given: Any) -> str:

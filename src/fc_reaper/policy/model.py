@@ -94,7 +94,7 @@ class _OfRules:
         return matcher if self._in_match else core_schema.no_info_before_validator_function(_bare, matcher)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
-        bare = {"type": "string", "pattern": fields.ID_GLOB}
+        bare = {"type": "string", "pattern": f"^{fields.ID_GLOB}$"}
         return handler(schema) if self._in_match else {"anyOf": [bare, handler(schema)]}
 
 

@@ -220,8 +220,20 @@ SparedTarget = TypeAliasType(
 FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
 
 TRIGGERS = ("timer", "alert", "command", "task")
-ID_GLOB = "^[A-Za-z0-9_*?-]{1,128}$"
-_TIMER = "timer:[A-Za-z0-9_-]{1,128}"
+ID_GLOB = "[A-Za-z0-9_*?-]{1,128}"
+_ID = "[A-Za-z0-9_-]{1,128}"
+_TIMER = f"timer:{_ID}"
+
+
+def _fitting(pattern: str, what: str) -> Callable[[Any], str]:
+    """Reads text that fits *pattern*; *what* says what to write."""
+
+    def read(value: Any) -> str:
+        if not re.fullmatch(pattern, text_of(value, what)):
+            raise ValueError(f"{shown(value)} cannot be used; write {what}")
+        return str(value)
+
+    return read
 
 
 def _one_of(what: str, known: tuple[str, ...], pattern: str = "") -> Callable[[Any], str]:
@@ -240,8 +252,10 @@ def _one_of(what: str, known: tuple[str, ...], pattern: str = "") -> Callable[[A
 
 _status = _one_of("a status of a task that is not over", UNFINISHED)
 _trigger = _one_of("a trigger", (*TRIGGERS, "timer:NAME"), _TIMER)
-InvocationId = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,128}$")]
-IdGlob = TypeAliasType("IdGlob", Annotated[str, Field(pattern=ID_GLOB)])
+_id = _fitting(_ID, "1 to 128 letters, digits, _ and -, such as job-17")
+_id_glob = _fitting(ID_GLOB, "letters, digits, _ and -, with * and ?, such as 'nightly-*'")
+InvocationId = Annotated[str, Plain(_id, _like(_ID))]
+IdGlob = TypeAliasType("IdGlob", Annotated[str, Plain(_id_glob, _like(ID_GLOB))])
 Status = TypeAliasType("Status", Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})])
 Trigger = Annotated[str, Plain(_trigger, _like(f"{'|'.join(TRIGGERS)}|{_TIMER}"))]
 
@@ -265,9 +279,7 @@ def _budget(value: Any) -> Budget:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} does not say per what; write {value}/run")
-    text = text_of(value, "a budget such as 20/run or 20/run, 200/day")
-    if not re.fullmatch(_BUDGET, text):
-        raise ValueError(f"{shown(text)} is no budget; write N/run, N/day or both, such as 20/run, 200/day")
+    text = _fitting(_BUDGET, "N/run, N/day or both, such as 20/run, 200/day")(value)
     counts = {f"per_{unit}": int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
     return Budget(**counts)
 
@@ -278,10 +290,7 @@ _SHARE = r"(?=.*[1-9])(?:0|[1-9][0-9]?)(?:\.[0-9]{1,2})?%"
 
 
 def _share(value: Any) -> int:
-    text = text_of(value, "a share such as 2%")
-    if not re.fullmatch(_SHARE, text):
-        raise ValueError(f"{shown(text)} is no share; write 0.01% to 99.99%, such as 2%")
-    return round(float(text[:-1]) * 100)
+    return round(float(_fitting(_SHARE, "0.01% to 99.99%, such as 2%")(value)[:-1]) * 100)
 
 
 def spell_share(hundredths: int) -> str:
