@@ -165,7 +165,6 @@ class _Replaying:
         return changed
 
     def _next_change(self, whole: Task, task: Task, changes: Changes, now: Millis) -> Millis:
-        """The first moment at which the verdict may be another one."""
         if changes.any_time:
             return now + 1
         reading = Reading(task, Moment.exactly(now), self._options.started_time, read=True)
@@ -174,7 +173,6 @@ class _Replaying:
         return min(moments, default=self._ticks.stop)
 
     def _select(self, now: Millis) -> None:
-        """Stop and report what a run at *now* does."""
         numbers = {(one.task.function, one.task.invocation_id): at for at, one in self._standing.items()}
 
         def number(one: Evaluation) -> int:
@@ -240,7 +238,6 @@ class _Replaying:
         )
 
     def _report(self, now: Millis, number: int, one: Evaluation) -> None:
-        """Note a task that a policy reports, once."""
         if one.verdict.kind is Kind.REPORTED:
             result = self._results[one.verdict.policy or ""]
             if number not in result.tasks["reported"]:

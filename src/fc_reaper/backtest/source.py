@@ -262,7 +262,6 @@ class Listing:
         self.tasks.append(task._replace(record=_in_order(record) if self.records else None))
 
     def _refuse(self, what: str, error: CloudError) -> None:
-        """Note once what was refused."""
         if what not in [one.what for one in self.refused]:
             refused = Refused(
                 what=what, http_status=error.http_status, error_code=error.error_code, error=error.detail

@@ -129,10 +129,6 @@ class PolicyReplay(BaseModel):
         }
 
 
-def _triggers(policies: Iterable[Policy]) -> list[dict[str, Any]]:
-    return [{"name": policy.name, "triggers": policy.triggers} for policy in policies]
-
-
 class Replay(BaseModel):
     """A whole replay.
 
@@ -141,7 +137,10 @@ class Replay(BaseModel):
     """
 
     policies: Annotated[list[PolicyReplay], Field(exclude=True)]
-    not_replayed: Annotated[list[Policy], PlainSerializer(_triggers)]
+    not_replayed: Annotated[
+        list[Policy],
+        PlainSerializer(lambda some: [one.model_dump(include={"name", "triggers"}) for one in some]),
+    ]
     interval: Annotated[Seconds, Field(serialization_alias="interval_s")]
     outside: Annotated[int, Field(serialization_alias="outside_targets")]
     runs: int

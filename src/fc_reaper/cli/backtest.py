@@ -160,7 +160,6 @@ def _false_stop(stop: Stop) -> list[str]:
 
 
 def _measures(suggestions: Iterable[Suggestion]) -> Iterator[str | Text | Table]:
-    """How long tasks take, function by function, and the smallest limits."""
     for one in suggestions:
         ended = ", ".join(f"{number} {status}" for status, number in sorted(one.ended.items()))
         tasks = counted(sum(one.ended.values()), "task ended by itself", "tasks ended by themselves")

@@ -199,7 +199,6 @@ def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payloa
 
 
 def _why_whole(policy: Policy, settings: Settings) -> str:
-    """Why what is overdue cannot be listed alone."""
     if policy.keep is not None:
         return "`keep` must see all that matches, so everything in those statuses is listed."
     clocks = {clock: isinstance(limit, CarriedLimit) for clock, limit in policy.match.limits}

@@ -96,7 +96,6 @@ def show_next() -> None:
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    """Start an emulator with the demo's seed on a free port; it ends with the block."""
     switches = ("--port", "0", "--list-lag", "30s", "--stopping", "300ms", "--seed", HERE / "demo_seed.json")
     with subprocess.Popen(
         [sys.executable, "-m", "fc_emulator", *switches],
@@ -154,7 +153,6 @@ class Attempt(NamedTuple):
 def _attempt(
     endpoint: str, reaper: Callable[[str], Mapping[str, TaskLine]], *, lose_answer: bool = True
 ) -> Attempt:
-    """Reset the account, let *reaper* work on it, and collect what happened."""
     _admin(endpoint, "reset", {})
     if lose_answer:
         _admin(endpoint, "faults", _LOST)

@@ -69,7 +69,6 @@ def diff(
 
 
 def _tables(changes: Changes) -> Iterator[str | Table]:
-    """How many stops change how, and the tasks that they are of."""
     heads, numbers = count_outcomes(changes.values())
     rows = ((how, *counts) for how, counts in zip(changes, numbers, strict=True))
     yield table(("stopped", *heads), rows, right=heads)
@@ -93,7 +92,6 @@ def _row(change: Change) -> list[Text | str]:
 
 
 def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[str]:
-    """How many stops, how many false ones, what the new policy saves, and what the outcomes mean."""
     for name, replayed in sides:
         wrong = by_outcome(replayed.stops)["succeeded"]
         more = f" and reported {counted(replayed.reported, 'task')}" if replayed.reported else ""
@@ -126,7 +124,6 @@ def _cell(cell: RenderableType) -> str:
 
 
 def _escaped(text: str) -> str:
-    """*text* as it is, whatever Markdown or HTML could make of it."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in printable(text))
 
 

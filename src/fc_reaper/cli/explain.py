@@ -216,19 +216,13 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
 
 def _one_too_many(explained: Explanation, line: TaskLine) -> Explanation:
     """The same with what the other tasks of its groups make of the verdict."""
-    verdict = explained.verdict._replace(also=tuple(line.also))
+    verdict, also = explained.verdict, tuple(line.also)
     if line.rule == KEEP:
-        verdict = verdict._replace(
-            kind=Kind.REPORTED if line.event == "reported" else Kind.DUE,
-            reason=line.reason,
-            policy=line.policy,
-            rule=KEEP,
-            age=round((line.age_s or 0) * 1000),
-            limit=None,
-            clock=line.clock,
-            line=next(one.policy.line for one in explained.steps if one.policy.name == line.policy),
-        )
-    return explained.model_copy(update={"verdict": verdict})
+        kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
+        place = next(one.policy.line for one in explained.steps if one.policy.name == line.policy)
+        age = round((line.age_s or 0) * 1000)
+        verdict = Verdict(kind, line.reason, line.policy, place, KEEP, age, clock=line.clock)
+    return explained.model_copy(update={"verdict": verdict._replace(also=also)})
 
 
 # The table
@@ -286,7 +280,6 @@ def _policy_rows(step: Step, explained: Explanation) -> Iterator[_Row]:
 
 
 def _matcher_rows(name: str, matcher: MatcherResult, where: str = "") -> Iterator[_Row]:
-    """A row for each key; the first one names the matcher, and *where* it stands."""
     for key in matcher.keys:
         yield name, f"{key.key}: {key.wanted}{where}", _answer(key)
         yield from _field_rows(key.reads)
@@ -294,7 +287,6 @@ def _matcher_rows(name: str, matcher: MatcherResult, where: str = "") -> Iterato
 
 
 def _field_rows(fields: Iterable[FieldRead]) -> Iterator[_Row]:
-    """The fields that an expression reads; of their values only the kind."""
     for one in fields:
         kind = Text(f"present: {one.kind}", SOFT) if one.present else Text("absent", BAD)
         yield "", f"  {one.field}", kind
@@ -390,7 +382,6 @@ def _in_groups(keepers: Iterable[Step], in_run: TaskLine | None, source: str) ->
 
 
 def _reason(verdict: Verdict, word: str) -> str:
-    """Policy, rule, numbers and reason, as far as they say more than *word* does."""
     if verdict.policy is None and verdict.members:
         return ""
     text = f", {verdict.policy}" if verdict.policy else ""
