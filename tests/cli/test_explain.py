@@ -409,7 +409,7 @@ def test_its_place_in_the_group_is_said(task: str, words: list[str], tmp_path: P
     a_policy_file(tmp_path, f"version: 1\nexempt: [keep-*]\npolicies:\n{text}")
     with running_emulator(seed=GROUPS) as cloud:
         cloud.advance("5s")
-        ran = fc_reaper("explain", PROD, task, env=at(cloud), cwd=tmp_path)
+        ran = fc_reaper("explain", PROD, task, env=at(cloud, REAPER_MODE="enforce"), cwd=tmp_path)
         assert not any(name.startswith("Stop") for name in operations(cloud))
     assert (ran.code, ran.err) == (0, "")
     assert max(map(len, ran.out.splitlines())) <= 80
