@@ -20,6 +20,9 @@ QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evalua
           tests/sweep tests/run/test_promises.py tests/cli/test_check.py tests/project/test_imports.py \
           tests/project/test_documents.py
 
+# What provides the commands: the environment for development where it is made, else a smaller one
+COMMANDS := $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint format types imports schemas readme check matrix package clean FORCE
 
@@ -38,8 +41,7 @@ help:
 	@echo "make package   fill build/function for the deployment (PY=3.12 for that runtime)"
 	@echo "make clean     delete everything that make has made"
 
-# The demo needs fewer packages; the environment for development has them too.
-demo: $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
+demo: $(COMMANDS)
 	@$(BIN)/python -m fc_reaper demo
 
 test: $(VENV)/installed-dev
@@ -73,18 +75,22 @@ check: lint types imports test
 matrix:
 	@PYTHON= sh scripts/matrix 3.10 3.12
 
-package: $(VENV)/made
+# It checks the policy, so it needs the commands.
+package: $(COMMANDS)
 	@$(BIN)/python scripts/package.py --python $(PY)
 
 clean:
 	rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# `made` contains the folder of .venv: where that was moved or its Python is gone, .venv is made again.
-usable = $(shell [ "`cat $(VENV)/made 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c "print(1)" 2>/dev/null)
+# `made` contains the folder of .venv and the Python that was named: where that was moved, its Python is gone,
+# or another is named, .venv is made again.
+usable = $(shell [ "`sed -n 1p $(VENV)/made 2>/dev/null`" = "$(CURDIR)" ] && \
+           { [ -z "$(PYTHON)" ] || [ "`sed -n 2p $(VENV)/made`" = "$(PYTHON)" ]; } && \
+           $(BIN)/python -c "print(1)" 2>/dev/null)
 
 $(VENV)/made: $(if $(usable),,FORCE)
-	@python=`sh scripts/find-python` && rm -rf $(VENV) && "$$python" -m venv $(VENV) && echo "$(CURDIR)" > $@
+	@python=`sh scripts/find-python` && rm -rf $(VENV) && "$$python" -m venv $(VENV) && printf '%s\n' "$(CURDIR)" "$(PYTHON)" > $@
 
 $(VENV)/installed-demo: pyproject.toml $(VENV)/made
 	@echo "Installing into $(VENV), once; this takes up to a minute ..."

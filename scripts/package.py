@@ -3,6 +3,7 @@
     make package            for the runtime python3.10
     make package PY=3.12    for the runtime python3.12
 
+A policy that `fc-reaper check` refuses is not packaged, so Serverless Devs does not deploy it.
 No docker: the runtimes of Function Compute take manylinux2014 wheels for x86_64, which pip can download on
 any other machine. aliyun-fc2 exists as a source archive only; it is pure Python, so its wheel is built here.
 The versions are those of constraints/function.txt. The same inputs give the same bytes: nothing that records
@@ -51,11 +52,11 @@ __all__ = ["handler"]
 
 
 class PackageError(Exception):
-    """The package cannot be made. The text is one line and says what to do."""
+    """The package cannot be made. The text says what to do, in one line but for the faults of a policy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the package and return 0, or print one line and return 1."""
+    """Make the package and return 0, or print why not and return 1."""
     parser = argparse.ArgumentParser(description="Fills build/function for Function Compute.")
     parser.add_argument("--python", choices=RUNTIMES, default=RUNTIMES[0], help="the function's runtime")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder to fill")
@@ -78,8 +79,8 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     """Empty *out*, fill it, and write *out*.zip beside it.
 
     Raises:
-        PackageError: a wheel, a pin or the policy is missing, the lock is not a file, or the package is too
-            large.
+        PackageError: a wheel, a pin or the policy is missing, fc-reaper check refuses the policy, the lock is
+            not a file, or the package is too large.
     """
     if not policy.is_file():
         raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
@@ -91,6 +92,7 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
         raise PackageError(
             f"{shown(lock)} is not a file; run fc-reaper approve, or delete it to let every policy stop"
         )
+    check(policy)
     clear(out)
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as wheels:
@@ -108,6 +110,15 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     archive = write_zip(out)
     print(f"{shown(out)}: for python{python}, {megabytes(unpacked)}")
     print(f"{shown(archive)}: {megabytes(archive.stat().st_size)}, sha256 {digest(archive)}")
+
+
+def check(policy: Path) -> None:
+    """Refuse what the deployed function would refuse in every run; settings of this shell are not its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("REAPER_")}
+    command = [sys.executable, "-m", "fc_reaper", "check", str(policy)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise PackageError(f"fc-reaper check refuses the policy:\n{done.stderr.strip()}")
 
 
 def build_wheels(wheels: Path) -> None:

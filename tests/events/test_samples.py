@@ -12,39 +12,39 @@ from tests.events.builders import EVERYTHING, a_selector, noted, requested
 
 EVENTS = Path(__file__).parents[2] / "events"
 
-PROD = a_selector("transcode", service="media", qualifier="prod")
+LATEST = a_selector("transcode", service="media", qualifier="LATEST")
 TRANSCODE = a_selector("transcode", service="media")
-RESIZE = a_selector("resize")
-JOB_17 = PROD._replace(invocation_id="job-17")
+BY_NAME = a_selector("transcode")
+JOB_7 = LATEST._replace(invocation_id="job-7")
 
 PARSED: dict[str, tuple[list[tuple[str, Selector]], list[str]]] = {
     "actiontrail.json": ([], ["trigger_ignored"]),
     "alertmanager.json": ([("alert", TRANSCODE)], ["trigger_ignored"]),
-    "arms.json": ([("alert", RESIZE)], []),
+    "arms.json": ([("alert", BY_NAME)], []),
     "cloudmonitor-callback-recovered.txt": ([], ["trigger_ignored"]),
     "cloudmonitor-callback.txt": ([("alert", TRANSCODE)], []),
-    "cloudmonitor-message.json": ([("alert", RESIZE)], []),
+    "cloudmonitor-message.json": ([("alert", BY_NAME)], []),
     "command-empty.txt": ([("command", EVERYTHING)], []),
     "command-everything.json": ([("command", EVERYTHING)], []),
-    "command-dry-run.json": ([("command", RESIZE)], []),
-    "command-task.json": ([("task", JOB_17)], []),
-    "command.json": ([("command", PROD)], []),
-    "eventbridge-batch.json": ([("command", RESIZE), ("command", TRANSCODE)], []),
-    "eventbridge-command.json": ([("command", PROD)], []),
+    "command-dry-run.json": ([("command", BY_NAME)], []),
+    "command-task.json": ([("task", JOB_7)], []),
+    "command.json": ([("command", LATEST)], []),
+    "eventbridge-batch.json": ([("command", BY_NAME), ("command", TRANSCODE)], []),
+    "eventbridge-command.json": ([("command", LATEST)], []),
     "eventbridge-fc-event.json": ([("alert", TRANSCODE)], []),
     "eventbridge-http-source.json": ([("alert", TRANSCODE)], []),
     "eventbridge-oss.json": ([("alert", EVERYTHING)], ["trigger_unrecognised"]),
     "fc-destination.json": ([("alert", TRANSCODE)], []),
     "http-trigger-form.json": ([("alert", TRANSCODE)], []),
-    "http-trigger.json": ([("command", RESIZE)], []),
+    "http-trigger.json": ([("command", BY_NAME)], []),
     "kafka-batch.json": ([("command", TRANSCODE)], []),
-    "sls-alert-batch.json": ([("alert", RESIZE)], ["trigger_ignored"]),
-    "sls-alert.json": ([("alert", RESIZE)], []),
-    "smq-queue-batch.json": ([("command", RESIZE), ("command", TRANSCODE)], []),
-    "smq-topic-attributes.json": ([("command", RESIZE)], []),
-    "smq-topic-stream.json": ([("command", RESIZE)], []),
-    "smq-topic.json": ([("command", RESIZE)], []),
-    "timer-with-command.json": ([("timer", PROD)], []),
+    "sls-alert-batch.json": ([("alert", BY_NAME)], ["trigger_ignored"]),
+    "sls-alert.json": ([("alert", BY_NAME)], []),
+    "smq-queue-batch.json": ([("command", BY_NAME), ("command", TRANSCODE)], []),
+    "smq-topic-attributes.json": ([("command", BY_NAME)], []),
+    "smq-topic-stream.json": ([("command", BY_NAME)], []),
+    "smq-topic.json": ([("command", BY_NAME)], []),
+    "timer-with-command.json": ([("timer", LATEST)], []),
     "timer.json": ([("timer", EVERYTHING)], []),
 }
 

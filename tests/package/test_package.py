@@ -203,6 +203,35 @@ def test_it_is_refused_without_a_policy(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no policy at" in err
 
 
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        (POLICY.replace("2h", "2"), r"policy.yaml:5: policies\[0\].match.alive_for: "),
+        (POLICY.replace("version: 1", "version: [1"), "policy.yaml:"),
+        (POLICY + "    budgets: 3/run\n", "did you mean budget"),
+        (POLICY + "    examples: [{given: {alive_for: 3h}, expect: keep}]\n", "examples"),
+    ],
+    ids=["a wrong value", "no YAML", "a misspelt key", "an example that fails"],
+)
+def test_it_is_refused_with_a_policy_that_check_refuses(
+    policy: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Deployed, every run would end with that; the settings of this shell do not count."""
+    monkeypatch.setenv("REAPER_POLICY", str(tmp_path / "nowhere.yaml"))
+    (tmp_path / "policy.yaml").write_text(policy, "utf-8")
+    out = tmp_path / "function"
+    out.mkdir()
+    (out / "index.py").touch()
+    status, err = refused(capsys, "--policy", tmp_path / "policy.yaml", "--out", out)
+    assert (status, err.splitlines()[0]) == (1, "make package: fc-reaper check refuses the policy:")
+    assert re.search(says, err)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("kind", ["link to nothing", "folder", "loop"])
 def test_it_is_refused_with_a_lock_that_is_no_file(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -111,7 +111,7 @@ def test_the_runtime_is_one_that_the_package_is_made_for(deployment: Deployment)
 def test_the_handler_is_a_module_at_the_root_and_a_function_in_it(deployment: Deployment) -> None:
     module, function = deployment.function["handler"].split(".")
     assert f'"{module}.py"' in source("scripts/package.py")
-    assert f"def {function}(event: bytes, context" in source("src/fc_reaper/handler.py")
+    assert f"def {function}(event: Any, context" in source("src/fc_reaper/handler.py")
 
 
 def test_every_setting_is_one_that_is_read(deployment: Deployment) -> None:
