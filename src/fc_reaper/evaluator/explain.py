@@ -6,32 +6,14 @@ The models are what `explain --json` prints, lengths of time in seconds and mome
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    Field,
-    PlainSerializer,
-    SerializerFunctionWrapHandler,
-    SkipValidation,
-    model_serializer,
-)
+from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
 
-from fc_reaper.evaluator.evaluate import (
-    Changes,
-    CompiledMatcher,
-    CompiledPolicy,
-    FunctionPolicies,
-    compile_matcher,
-    compile_policies,
-    evaluate,
-    evaluate_matcher,
-    evaluate_policy,
-    membership,
-    stopping_too_long,
-)
+from fc_reaper.evaluator import evaluate as evaluator
+from fc_reaper.evaluator.evaluate import CompiledMatcher, CompiledPolicy, FunctionPolicies
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import FINISHED, STOPPING, Millis, Moment, Task
@@ -49,18 +31,11 @@ _SAMPLES = [60_000 * minutes for minutes in (*range(1, 2 * 1440), *range(2 * 144
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     lengths = {"age_s": verdict.age, "limit_s": verdict.limit, "over_s": verdict.over}
+    names = ("policy", "rule", "reason", "line", "limit_from", "retries", "retries_limit", "clock", "also")
     return {
         "kind": verdict.kind.value,
-        "policy": verdict.policy,
-        "rule": verdict.rule,
-        "reason": verdict.reason,
-        "line": verdict.line,
+        **{name: getattr(verdict, name) for name in names},
         **{name: None if length is None else length / 1000 for name, length in lengths.items()},
-        "limit_from": verdict.limit_from,
-        "retries": verdict.retries,
-        "retries_limit": verdict.retries_limit,
-        "clock": verdict.clock,
-        "also": verdict.also,
     }
 
 
@@ -155,7 +130,7 @@ class Step(BaseModel):
         return self.policy.stops and self.not_approved is None
 
     @model_serializer(mode="wrap")
-    def _with_policy(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _with_policy(self, dump: Callable[[Step], dict[str, Any]]) -> dict[str, Any]:
         return {
             "name": self.policy.name,
             "line": self.policy.line,
@@ -209,24 +184,25 @@ def explain(
     fitting = [one for one in policies if one.watches(task.function)]
 
     def compiled(some: Iterable[Policy]) -> FunctionPolicies:
-        return compile_policies(
+        return evaluator.compile_policies(
             task.function, list(some), file.exempt, started_time=started_time, own_function=own_function
         )
 
     in_sweep = compiled(one for one in fitting if not one.only_named)
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
-    verdict = evaluate(task, in_sweep, moment)
+    verdict = evaluator.evaluate(task, in_sweep, moment)
     reading = Reading(task, moment, started_time, read=True)
+    steps = []
     # An end, an exemption or an inconsistent record decides before any policy.
-    decided = reading.flaw is not None or (verdict.kind is Kind.EXEMPT and not verdict.members)
-    by_index = {one.policy.index: one for one in compiled(fitting).every}
-    members = {one.policy: one for one in verdict.members}
-    steps = [
-        _step(one, by_index.get(one.index), reading, members.get(one.name), unapproved.get(one.name))
-        for one in (() if decided else file.policies)
-    ]
-    due = verdict.kind is Kind.DUE
-    held_out = due and any(one.held_out and one.policy.name == verdict.policy for one in steps)
+    if reading.flaw is None and (verdict.kind is not Kind.EXEMPT or verdict.members):
+        by_index = {one.policy.index: one for one in compiled(fitting).every}
+        members = {one.policy: one for one in verdict.members}
+        steps = [
+            _step(one, by_index.get(one.index), reading, members.get(one.name), unapproved.get(one.name))
+            for one in file.policies
+        ]
+    held_out = any(one.held_out and one.policy.name == verdict.policy for one in steps)
+    stuck = evaluator.stopping_too_long(task, stuck_after, moment)
     return Explanation(
         source=file.source,
         now=moment.earliest,
@@ -234,20 +210,21 @@ def explain(
         exempt=list(_exemptions(file.exempt, reading)),
         steps=steps,
         verdict=verdict,
-        if_named=evaluate(task, named, moment),
-        held_out_by=verdict.policy if held_out else None,
+        if_named=evaluator.evaluate(task, named, moment),
+        held_out_by=verdict.policy if held_out and verdict.kind is Kind.DUE else None,
         due_in=_due_in(reading, file, in_sweep),
-        stuck=task.status == STOPPING and stopping_too_long(task, stuck_after, moment).holds is TRUE,
+        stuck=task.status == STOPPING and stuck.holds is TRUE,
     )
 
 
 def _due_in(reading: Reading, file: PolicyFile, policies: FunctionPolicies) -> Millis | None:
     """The time until `evaluate` says due for the first time; None when it does now, or never."""
-    changes = Changes.of((one.policy for one in policies.every), file.exempt)
+    changes = evaluator.Changes.of((one.policy for one in policies.every), file.exempt)
     waits = {*changes.after(reading), *(_SAMPLES if changes.any_time else ())}
 
     def is_due(wait: Millis) -> bool:
-        return evaluate(reading.task, policies, reading.moment.later(wait)).kind is Kind.DUE
+        later = reading.moment.later(wait)
+        return evaluator.evaluate(reading.task, policies, later).kind is Kind.DUE
 
     before = 0
     for wait in () if is_due(0) else sorted(waits):
@@ -264,32 +241,35 @@ def _step(
     member: Member | None,
     not_approved: str | None,
 ) -> Step:
-    keep = None if policy.keep is None else _place(policy.keep, compiled, reading, member)
+    """*member* is the task's place where a run counts it, other policies considered."""
     if compiled is None:
+        keep = None if policy.keep is None else _place(policy.keep, None, [], None)
         return Step(policy=policy, keep=keep, not_approved=not_approved)
+    found, keep = evaluator.evaluate_policy(compiled, reading.task, reading), None
+    if policy.keep is not None:
+        reads = _fields(policy.keep.per, reading) if isinstance(policy.keep.per, Expression) else []
+        keep = _place(policy.keep, evaluator.membership(found, compiled, reading), reads, member)
     holdout = policy.holdout if policy.stops else None
     return Step(
         policy=policy,
         match=_matcher(policy.match, compiled.match, reading),
         unless=list(_exemptions(policy.unless, reading)),
-        claims=evaluate_policy(compiled, reading.task, reading).holds.value,
+        claims=found.holds.value,
         keep=keep,
         held_out=None if holdout is None else is_held_out(reading.task.invocation_id, holdout),
         not_approved=not_approved,
     )
 
 
-def _place(keep: Keep, compiled: CompiledPolicy | None, reading: Reading, member: Member | None) -> Place:
-    """*member* is the task's place where a run counts it, other policies considered."""
-    found = None
-    if compiled is not None:
-        found = membership(evaluate_policy(compiled, reading.task, reading), compiled, reading)
+def _place(
+    keep: Keep, found: Member | RuleResult | None, reads: list[FieldRead], member: Member | None
+) -> Place:
     result = found if isinstance(found, RuleResult) else None
     return Place(
         at_most=keep.at_most,
         stop_first=keep.stop_first,
         per=None if keep.per is None else str(keep.per),
-        reads=_fields(keep.per, reading) if compiled and isinstance(keep.per, Expression) else [],
+        reads=reads,
         counts=None if result is not None and result.holds is UNKNOWN else member is not None,
         may_be_chosen=member is not None and member.selectable,
         age=found.age if isinstance(found, Member) else None,
@@ -300,7 +280,7 @@ def _place(keep: Keep, compiled: CompiledPolicy | None, reading: Reading, member
 def _exemptions(matchers: Sequence[Matcher], reading: Reading) -> Iterator[MatcherResult]:
     """The results of the matchers that concern the task's function."""
     for matcher in dict.fromkeys(matchers):
-        compiled = compile_matcher(matcher, reading.task.function, as_match=False)
+        compiled = evaluator.compile_matcher(matcher, reading.task.function, as_match=False)
         if compiled is not None:
             yield _matcher(matcher, compiled, reading)
 
@@ -310,7 +290,7 @@ def _matcher(matcher: Matcher, compiled: CompiledMatcher, reading: Reading) -> M
     if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
         # A `match` without any word on status means these.
         rules = (StatusRule(matcher.match_statuses), *rules)
-    holds = evaluate_matcher(compiled, reading.task, reading).holds.value
+    holds = evaluator.evaluate_matcher(compiled, reading.task, reading).holds.value
     return MatcherResult(line=matcher.line, holds=holds, keys=[_key(rule, reading) for rule in rules])
 
 
@@ -334,7 +314,5 @@ def _fields(expression: Expression, reading: Reading) -> list[FieldRead]:
     record: Any = reading.record()
     found = {spelt(path) or "@": reduce(step_into, path, record) for path in expression.paths}
     found |= {f"{AGES}.{clock}": reading.bounds(clock).latest for clock, _ in expression.ages}
-    return [
-        FieldRead(field=path, present=value is not None, kind=None if value is None else kind_of(value))
-        for path, value in found.items()
-    ]
+    kinds = {path: None if value is None else kind_of(value) for path, value in found.items()}
+    return [FieldRead(field=path, present=kind is not None, kind=kind) for path, kind in kinds.items()]
