@@ -181,13 +181,18 @@ def test_no_command_writes_to_a_terminal_by_itself() -> None:
         ("/usr/bin/fc-reaper", "/usr/bin/fc-reaper", "fc-reaper apply 'my plan.json'"),
         (".venv/bin/fc-reaper", None, ".venv/bin/fc-reaper apply 'my plan.json'"),
         (".venv/bin/fc-reaper", "/usr/bin/fc-reaper", ".venv/bin/fc-reaper apply 'my plan.json'"),
-        ("/lib/fc_reaper/__main__.py", None, f"{sys.executable} -m fc_reaper apply 'my plan.json'"),
+        ("/lib/fc_reaper/__main__.py", None, ".venv/bin/python -m fc_reaper apply 'my plan.json'"),
         ("/usr/bin/pytest", None, "fc-reaper apply 'my plan.json'"),
     ],
 )
 def test_a_command_is_named_as_it_works_from_here(started: str, on_path: str | None, typed: str) -> None:
     """As this process was started."""
-    with patch.object(sys, "argv", [started]), patch.object(shutil, "which", return_value=on_path):
+    python = str(Path.cwd() / ".venv" / "bin" / "python")
+    with (
+        patch.object(sys, "argv", [started]),
+        patch.object(sys, "executable", python),
+        patch.object(shutil, "which", return_value=on_path),
+    ):
         assert output.as_typed("apply", "my plan.json") == typed
 
 

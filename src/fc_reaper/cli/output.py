@@ -96,7 +96,9 @@ def as_typed(*words: str) -> str:
     started = Path(sys.argv[0])
     program = ["fc-reaper"]
     if started.parts[-2:] == ("fc_reaper", "__main__.py"):
-        program = [sys.executable, "-m", "fc_reaper"]
+        near = os.path.relpath(sys.executable)
+        python = near if os.sep in near and len(near) < len(sys.executable) else sys.executable
+        program = [python, "-m", "fc_reaper"]
     elif started.name == "fc-reaper" and shutil.which("fc-reaper") != str(started):
         program = [str(started)]
     return shlex.join([*program, *words])
