@@ -118,6 +118,16 @@ def test_what_could_not_be_evaluated_is_counted_with_the_reason() -> None:
     assert list(old.unknown) == ["cannot tell whether it is exempt: where: payload is absent"]
 
 
+def test_a_record_that_lacks_restarts_is_not_taken_for_harmless() -> None:
+    """What was the matter before its latest event nobody knows; at that event it is as the cloud shows it."""
+    torn = SLOW._replace(retries=1)
+    alive = ENDLESS._replace(retries=1)
+    result = replayed(history(torn, alive), "match: {running_for: 2h}", "match: {alive_for: 2h}")
+    assert stops(result) == {"endless": "125m"}
+    for one, number in zip(result.policies, (2, 1), strict=True):
+        assert one.unknown.total() == number
+
+
 def test_a_task_that_is_due_after_all_is_not_unknown() -> None:
     """It could not be evaluated only until it had run once."""
     late = lived("late", ("Enqueued", "0s"), ("Running", "20m"), ("Failed", "5h"))

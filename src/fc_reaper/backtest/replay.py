@@ -275,5 +275,7 @@ def _undecided(one: Evaluation, policies: FunctionPolicies) -> list[str]:
         return [one.verdict.policy]
     # Whether it is exempt is unknown: that matters to the policies by which it would be due.
     beyond = evaluate(one.task, policies._replace(exempt=()), Moment.exactly(one.at))
+    if beyond.kind is Kind.UNKNOWN and beyond.policy is None:  # the record itself is
+        return [compiled.policy.name for compiled in policies.every]
     due = [beyond.policy] if beyond.kind in (Kind.DUE, Kind.REPORTED) and beyond.policy else []
     return [*due, *(member.policy for member in beyond.members)]
