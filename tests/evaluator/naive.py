@@ -15,26 +15,71 @@ from typing import Any, NamedTuple
 
 from fc_reaper.models import Function, Task
 from tests.builders import NOON
+from tests.evaluator.second_reading import HOLDS_IN, Bounds, Now, bounds, is_unknown, verdict
 
 Tree = Mapping[str, Any]
 Key = tuple[str | None, str, str]
 Record = tuple[Function, str]
 
-ALIVE = ("Enqueued", "Dequeued", "Running", "Retrying")
-RUNS_IN = {"queued_for": ("Enqueued", "Dequeued"), "running_for": ("Running",), "alive_for": ALIVE}
-BEGINS_WITH = {"queued_for": "Enqueued", "running_for": "Running", "alive_for": "Enqueued"}
+ALIVE = HOLDS_IN["alive_for"]
 
-WHERE: dict[str, tuple[tuple[str, ...], Callable[..., bool]]] = {
-    "payload.order == 'a'": (("order",), lambda order: order == "a"),
-    "!(payload.order == 'a')": (("order",), lambda order: order != "a"),
-    "payload.n > `1`": (("n",), lambda n: n > 1),
-    "payload.n == `2`": (("n",), lambda n: n == 2),
-    "payload.n != `2`": (("n",), lambda n: n != 2),
-    "payload.gone == 'x'": (("gone",), lambda gone: gone == "x"),
-    "payload.gone != 'x'": (("gone",), lambda gone: gone != "x"),
-    "status == 'Running'": (("status",), lambda status: status == "Running"),
+Facts = Mapping[str, Any]
+Answer = bool | None
+
+
+class Present(NamedTuple):
+    """When everything is evaluated, and what `startedTime` is taken for."""
+
+    now: Now = Now(NOON, NOON)
+    started_time: str = "unknown"
+
+
+AT_NOON = Present()
+
+
+def _if_known(facts: Facts, name: str, answer: Callable[[Any], bool], kind: type = object) -> Answer:
+    """The answer about a fact; none about what is absent, or of another kind."""
+    return answer(facts[name]) if isinstance(facts.get(name), kind) and name in facts else None
+
+
+def _any(answers: Iterable[Answer]) -> Answer:
+    return _not(_all(_not(answer) for answer in answers))
+
+
+def _all(answers: Iterable[Answer]) -> Answer:
+    answers = list(answers)
+    return False if False in answers else None if None in answers else True
+
+
+def _not(answer: Answer) -> Answer:
+    return None if answer is None else not answer
+
+
+def _order(facts: Facts) -> Answer:
+    return _if_known(facts, "order", lambda order: order == "a", str)
+
+
+def _many(facts: Facts) -> Answer:
+    return _if_known(facts, "n", lambda n: n > 1, int)
+
+
+WHERE: dict[str, Callable[[Facts], Answer]] = {
+    "payload.order == 'a'": _order,
+    "!(payload.order == 'a')": lambda facts: _not(_order(facts)),
+    "payload.n > `1`": _many,
+    "payload.n == `2`": lambda facts: _if_known(facts, "n", lambda n: n == 2, int),
+    "payload.n != `2`": lambda facts: _if_known(facts, "n", lambda n: n != 2, int),
+    "payload.gone == 'x'": lambda facts: None,
+    "payload.gone != 'x'": lambda facts: None,
+    "ages.alive_for > `7200`": lambda facts: facts["two hours alive"],
+    "status == 'Running'": lambda facts: facts["status"] == "Running",
+    "payload.order == 'a' || payload.n > `1`": lambda facts: _any((_order(facts), _many(facts))),
+    "payload.order == 'a' && payload.n > `1`": lambda facts: _all((_order(facts), _many(facts))),
 }
-"""What each expression reads, and what it then answers."""
+"""What each expression comes to."""
+
+CARRIED = {"20m": 20, "2h": 120, "forever": 10**6, "0.5 hours": 30}
+"""In minutes; what else tasks carry is no limit."""
 
 PER: dict[Any, tuple[str, ...]] = {
     None: (),
@@ -71,6 +116,7 @@ class _Place(NamedTuple):
     selectable: bool
     function: str
     group: tuple[Any, ...]
+    born: int
     task: Task
 
 
@@ -84,20 +130,20 @@ def record_of(task: Task) -> Record:
     return task.function, task.invocation_id
 
 
-def what_happens(some: Sequence[Task], tree: Tree) -> Outcome:
+def what_happens(some: Sequence[Task], tree: Tree, at: Present = AT_NOON) -> Outcome:
     """The tasks due by a policy alone, then those that are one too many, then the selected ones."""
     kinds: dict[Record, str] = {}
     decided_by: dict[Record, str] = {}
     names = [one["name"] for one in tree["policies"]]
     due: dict[str, list[tuple[Any, Task]]] = {one["name"]: [] for one in tree["policies"] if "stop" in one}
     for task in some:
-        kinds[record_of(task)], policy = _alone(task, tree)
+        kinds[record_of(task)], policy = _alone(task, tree, at)
         if kinds[record_of(task)] in ("due", "reported"):
             decided_by[record_of(task)] = policy["name"]
         if kinds[record_of(task)] == "due":
-            due[policy["name"]].append((_overdue(task, policy), task))
+            due[policy["name"]].append((_overdue(task, policy, at), task))
     keeps = [one for one in tree["policies"] if "keep" in one]
-    places = {one["name"]: list(_places(some, one, tree, kinds)) for one in keeps}
+    places = {one["name"]: list(_places(some, one, tree, kinds, at)) for one in keeps}
     for policy in keeps:
         theirs = {key_of(task) for its_tasks in due.values() for _, task in its_tasks}
         for order, task in _too_many(policy, places[policy["name"]], theirs):
@@ -119,16 +165,16 @@ def what_happens(some: Sequence[Task], tree: Tree) -> Outcome:
     return Outcome(kinds, decided_by, {one["name"]: _fate(one, in_order[one["name"]]) for one in stops})
 
 
-def _alone(task: Task, tree: Tree) -> tuple[str, Tree]:
+def _alone(task: Task, tree: Tree, at: Present) -> tuple[str, Tree]:
     """The verdict as far as no other task has a part in it, and the policy of which it is one."""
     if task.status in ("Succeeded", "Stopped") and task.inconsistency is None:
         return "kept", {}
-    exempt = _spares(tree.get("exempt", []), task)
+    exempt = _spares(tree.get("exempt", []), task, at)
     if exempt:
         return "exempt", {}
-    if task.inconsistency is not None:
+    if task.inconsistency is not None or is_unknown(_record(task), at.now):
         return "unknown", {}
-    results = [(_applies(one, task), one) for one in tree["policies"] if "keep" not in one]
+    results = [(_applies(one, task, at), one) for one in tree["policies"] if "keep" not in one]
     stopping = [one for holds, one in results if holds and "stop" in one]
     reporting = [one for holds, one in results if holds and "report" in one]
     if stopping or reporting:
@@ -137,27 +183,40 @@ def _alone(task: Task, tree: Tree) -> tuple[str, Tree]:
     return ("unknown" if any(holds is None for holds, _ in results) else "kept"), {}
 
 
-def _applies(policy: Tree, task: Task) -> bool | None:
+def _applies(policy: Tree, task: Task, at: Present) -> Answer:
     """Whether a policy without `keep` is about the task, and does not spare it."""
-    spared = _spares(policy.get("unless", []), task)
-    return _all((_matches(policy, task), None if spared is None else not spared))
+    return _all((_matches(policy, task, at), _not(_spares(policy.get("unless", []), task, at))))
 
 
-def _places(some: Iterable[Task], policy: Tree, tree: Tree, kinds: dict[Record, str]) -> Iterable[_Place]:
-    """Who counts for a `keep` policy; who only may turns unknown if nothing else was said of it."""
+def _places(
+    some: Iterable[Task], policy: Tree, tree: Tree, kinds: dict[Record, str], at: Present
+) -> Iterable[_Place]:
+    """Who counts for a `keep` policy; who only may turns unknown if nothing else was said of it.
+
+    Whoever is spared, or may be, counts and is never chosen.
+    """
     for task in some:
         if task.inconsistency is not None or task.status not in ALIVE or kinds[record_of(task)] == "due":
             continue
-        exempt, spared = (_spares(where.get(key, []), task) for where, key in
+        exempt, spared = (_spares(where.get(key, []), task, at) for where, key in
                           ((tree, "exempt"), (policy, "unless")))  # fmt: skip
-        matches, group = _matches(policy, task), _group(policy, task)
+        matches, group, born = _matches(policy, task, at), _group(policy, task, at), _born(task, at)
         if matches is False:
             continue
-        counts = matches is True and group is not None and _bounds("alive_for", task)[1] is not None
-        if spared is not True and (None in (matches, spared, exempt) or not counts):
+        certain = matches and group is not None and born is not None
+        if spared is not True and (not certain or None in (exempt, spared)):
             kinds[record_of(task)] = kinds[record_of(task)].replace("kept", "unknown")
-        if counts and group is not None:
-            yield _Place(exempt is False and spared is False, str(task.function), group, task)
+        if not certain or group is None or born is None:
+            continue
+        yield _Place(exempt is False and spared is False, str(task.function), group, born, task)
+
+
+def _born(task: Task, at: Present) -> int | None:
+    """When it was first enqueued, if that is certain."""
+    if is_unknown(_record(task), at.now):
+        return None
+    age = bounds(_record(task), "alive_for", *at)
+    return None if age.most is None or age.least is None else at.now.latest - age.most
 
 
 def _too_many(policy: Tree, places: Iterable[_Place], theirs: set[Key]) -> list[tuple[Any, Task]]:
@@ -167,8 +226,8 @@ def _too_many(policy: Tree, places: Iterable[_Place], theirs: set[Key]) -> list[
         if key_of(place.task) not in theirs:
             counted[key_of(place.task)] = place
     groups: dict[tuple[Any, ...], list[tuple[Any, Task, bool]]] = defaultdict(list)
-    for selectable, function, group, task in counted.values():
-        groups[group].append(((task.events[0].at, task.invocation_id, function), task, selectable))
+    for selectable, function, group, born, task in counted.values():
+        groups[group].append(((born, task.invocation_id, function), task, selectable))
     going: list[tuple[Any, Task]] = []
     for members in groups.values():
         in_order = sorted(members, reverse=policy["keep"]["stop_first"] == "newest")
@@ -177,108 +236,88 @@ def _too_many(policy: Tree, places: Iterable[_Place], theirs: set[Key]) -> list[
     return going
 
 
-def _group(policy: Tree, task: Task) -> tuple[Any, ...] | None:
-    known = _facts(task)
-    group = tuple(known.get(fact) for fact in PER[policy["keep"].get("per")])
-    return None if None in group else group
+def _group(policy: Tree, task: Task, at: Present) -> tuple[Any, ...] | None:
+    """None where a part of the key is absent, or nobody filled it in."""
+    known = _facts(task, at)
+    parts = PER[policy["keep"].get("per")]
+    if any(
+        part not in known or known[part] in (None, [], {}) or not str(known[part]).strip() for part in parts
+    ):
+        return None
+    return tuple(known[part] for part in parts)
 
 
-def _matches(policy: Tree, task: Task) -> bool | None:
+def _matches(policy: Tree, task: Task, at: Present) -> Answer:
     """Whether it watches the function and every part of its `match` holds."""
     watched = any(fnmatchcase(str(task.function), target) for target in policy["targets"])
-    return watched and _holds(policy["match"], task)
+    return watched and _holds(policy["match"], task, at)
 
 
-def _spares(exemptions: Iterable[Any], task: Task) -> bool | None:
+def _spares(exemptions: Iterable[Any], task: Task, at: Present) -> Answer:
     """Whether any of them holds."""
-    answers = [_holds({"id": one} if isinstance(one, str) else one, task) for one in exemptions]
-    return True if True in answers else None if None in answers else False
+    return _any(_holds({"id": one} if isinstance(one, str) else one, task, at) for one in exemptions)
 
 
-def _holds(matcher: Tree, task: Task) -> bool | None:
-    return _all(_part_holds(key, value, task) for key, value in matcher.items())
+def _holds(matcher: Tree, task: Task, at: Present) -> Answer:
+    return _all(_part_holds(key, value, task, at) for key, value in matcher.items())
 
 
-def _all(answers: Iterable[bool | None]) -> bool | None:
-    answers = list(answers)
-    return False if False in answers else None if None in answers else True
-
-
-def _part_holds(key: str, value: Any, task: Task) -> bool | None:
+def _part_holds(key: str, value: Any, task: Task, at: Present) -> Answer:
     if key == "id":
         return any(
             fnmatchcase(task.invocation_id, one) for one in ([value] if isinstance(value, str) else value)
         )
     if key == "target":
-        return fnmatchcase(str(task.function), value)
-    if task.inconsistency is not None:
+        return fnmatchcase(str(task.function), value if "@" in value else f"{value}@*")
+    if task.inconsistency is not None or is_unknown(_record(task), at.now):
         return None
     if key == "status":
         return task.status in value
     if key == "retries_over":
-        return task.status in ALIVE and (None if task.retries is None else task.retries > value)
+        return _all((task.status in ALIVE, None if task.retries is None else task.retries > value))
     if key == "where":
-        return _asked(value, task)
-    if task.status not in RUNS_IN[key]:
+        return WHERE[value](_facts(task, at))
+    if task.status not in HOLDS_IN[key]:
         return False
-    return _over(key, task, _limit(value, task))
+    limit = _limit(value, task, at)
+    return None if limit is None else verdict(_record(task), key, *at, limit)
 
 
-def _asked(expression: str, task: Task) -> bool | None:
-    if " || " in expression:
-        one, other = (_asked(side, task) for side in expression.split(" || "))
-        return True if True in (one, other) else None if None in (one, other) else False
-    if expression.startswith("ages.alive_for > "):
-        seconds = int(expression.split("`")[1])
-        return _over("alive_for", task, seconds * 1000) if task.status in ALIVE else None
-    facts, answer = WHERE[expression]
-    known = _facts(task)
-    return answer(*(known[fact] for fact in facts)) if all(fact in known for fact in facts) else None
-
-
-def _over(clock: str, task: Task, limit: int | None) -> bool | None:
-    least, most = _bounds(clock, task)
-    if limit is None or (least is None and most is None):
-        return None
-    if least is not None and least > limit:
-        return True
-    return False if most is not None and most <= limit else None
-
-
-def _bounds(clock: str, task: Task) -> tuple[int | None, int | None]:
-    """In milliseconds, at least and at most. The worlds date every change of status, or none."""
-    begun = [event.at for event in task.events if event.status == BEGINS_WITH[clock]]
-    if not begun:
-        return None, None
-    statuses = [event.status for event in task.events]
-    restarts = max(statuses.count("Retrying"), statuses.count("Running") - 1)
-    complete = task.retries is not None and restarts >= task.retries
-    if clock == "alive_for":
-        return NOON - begun[0], NOON - begun[0] if complete else None
-    return NOON - begun[-1] if complete else None, NOON - begun[-1]
-
-
-def _limit(limit: Any, task: Task) -> int | None:
+def _limit(limit: Any, task: Task, at: Present) -> int | None:
     if isinstance(limit, str):
         return {"m": 60_000, "h": 3_600_000}[limit[-1]] * int(limit[:-1])
-    carried = _facts(task).get("max")
-    if isinstance(carried, str):
-        return min(_limit(carried, task) or 0, _limit(limit["at_most"], task) or 0)
-    return _limit(limit["else"], task) if "else" in limit else None
+    carried = _facts(task, at).get("max")
+    if isinstance(carried, str) and carried in CARRIED:
+        return min(CARRIED[carried] * 60_000, _limit(limit["at_most"], task, at) or 0)
+    return _limit(limit["else"], task, at) if "else" in limit else None
 
 
-def _facts(task: Task) -> dict[str, Any]:
+def _record(task: Task) -> dict[str, Any]:
+    """What the second reading reads: the record by its wire names."""
+    dated: list[dict[str, Any]] = [
+        {"eventId": event.id, "status": event.status, "timestamp": event.at} for event in task.events
+    ]
+    record = {"status": task.status, "events": [*dated, *({"status": status} for status in task.undated)]}
+    known = {"startedTime": task.started_at, "alreadyRetriedTimes": task.retries}
+    return {**record, **{key: value for key, value in known.items() if value is not None}}
+
+
+def _facts(task: Task, at: Present) -> dict[str, Any]:
     """All that an expression may read; what is not here nobody knows."""
     function, qualifier = (task.function.service, task.function.name), task.function.qualifier
-    facts = {"status": task.status, "function": function, "qualifier": qualifier}
-    return {**facts, **json.loads((task.record or {})["invocationPayload"])}
+    facts: dict[str, Any] = {"status": task.status, "function": function, "qualifier": qualifier}
+    alive = task.status in ALIVE
+    facts["two hours alive"] = verdict(_record(task), "alive_for", *at, 7_200_000) if alive else None
+    payload: dict[str, Any] = json.loads((task.record or {})["invocationPayload"])
+    return facts | payload
 
 
-def _overdue(task: Task, policy: Tree) -> Any:
-    """Most overdue first, then oldest, then by name."""
-    ((clock, limit),) = ((key, value) for key, value in policy["match"].items() if key in RUNS_IN)
-    age = _bounds(clock, task)[0] or 0
-    return (_limit(limit, task) or 0) - age, -age, str(task.function), task.invocation_id
+def _overdue(task: Task, policy: Tree, at: Present) -> Any:
+    """Most overdue first, then oldest, then by name; by the ages that are certain."""
+    ((clock, limit),) = ((key, value) for key, value in policy["match"].items() if key in HOLDS_IN)
+    age: Bounds = bounds(_record(task), clock, *at)
+    least = age.least or 0
+    return (_limit(limit, task, at) or 0) - least, -least, str(task.function), task.invocation_id
 
 
 def _fate(policy: Tree, due: list[Task]) -> Fate:

@@ -33,7 +33,7 @@ RARELY = [False] * 19 + [True]
 _Value = TypeVar("_Value")
 
 
-_CHOICES = 400
+_CHOICES = 600
 """More than a world needs."""
 _SALT = Random(7).randbytes(_CHOICES - 1)
 """So that bytes which are all the same, as hypothesis likes them, make no world of which all tasks are so."""
@@ -61,7 +61,15 @@ PAYLOADS: list[dict[str, Any]] = [
     for order in "ab"
     for n in (1, 2)
 ]
-PAYLOADS += [{"order": "a"}, {"n": 3}, {}]
+PAYLOADS += [
+    {"order": "a"},
+    {"n": 3},
+    {},
+    {"order": " ", "n": 1},
+    {"order": [], "n": 1},
+    {"order": "a", "n": ""},
+]
+PAYLOADS += [{"order": "b", "max": maximum} for maximum in ("forever", "soon", "0.5 hours", "-1h")]
 
 
 def place(dice: Dice, taken: set[tuple[Function, str]]) -> tuple[Function, str]:
@@ -75,7 +83,7 @@ def place(dice: Dice, taken: set[tuple[Function, str]]) -> tuple[Function, str]:
 
 
 def some_tasks(dice: Dice, statuses: Sequence[str] = STATUSES, flawed: Sequence[bool] = RARELY) -> list[Task]:
-    """Eight to twenty tasks; few of them are young, undated, inconsistent, finished or being stopped."""
+    """Eight to twenty tasks; few are young, torn, undated, inconsistent, finished or being stopped."""
     taken = set[tuple[Function, str]]()
     return [_task(dice, number, taken, statuses, flawed) for number in range(dice.of(SIZES))]
 
@@ -88,28 +96,47 @@ def _task(
     flawed: Sequence[bool],
 ) -> Task:
     function, name = place(dice, taken)
-    status, enqueued, entered = dice.of(statuses), dice.of(AGES), dice.of(AGES)
-    events = [TaskEvent(NOON - enqueued * 60_000, 1, "Enqueued")]
-    if status != "Enqueued":
-        events.append(TaskEvent(NOON - min(entered, enqueued) * 60_000, 2, status))
-    record: dict[str, Any] = {"status": status, "invocationPayload": json.dumps(dice.of(PAYLOADS))}
+    status, enqueued, entered, retries = (
+        dice.of(statuses),
+        dice.of(AGES),
+        dice.of(AGES),
+        dice.of([0, 1, 3, 4]),
+    )
+    events = _events(status, enqueued, min(entered, enqueued), retries)
+    if dice.of(flawed):
+        events = events[dice.of([1, 2]) :]
     return Task(
         function,
         name,
         status,
         request_id=f"r-{number}",
-        retries=dice.of([0] * 15 + [1, 3, 4, 4]),
+        retries=dice.of([retries + 1, retries + 1, None]) if dice.of(flawed) else retries,
+        started_at=NOON - enqueued * 60_000,
         events=() if dice.of(flawed) else tuple(events),
+        undated=("Dequeued",) if dice.of(flawed) else (),
         inconsistency="strange" if dice.of(flawed) else None,
-        record=record,
+        record={"status": status, "invocationPayload": json.dumps(dice.of(PAYLOADS))},
     )
+
+
+def _events(status: str, enqueued: int, entered: int, retries: int) -> list[TaskEvent]:
+    """A whole record, by minutes before noon; it shows every restart, and each new wait."""
+    earlier = retries - (status == "Retrying")
+    steps = [("Enqueued", enqueued), *[("Running", enqueued), ("Retrying", enqueued)] * earlier]
+    if status in ("Enqueued", "Dequeued") and retries:
+        steps.append(("Enqueued", entered))
+    if status == "Retrying":
+        steps.append(("Running", enqueued))
+    if status != "Enqueued":
+        steps.append((status, entered))
+    return [TaskEvent(NOON - age * 60_000, number, name) for number, (name, age) in enumerate(steps, 1)]
 
 
 MINUTES = [60, 30, 5] * 20 + list(range(1, 61))
 WHERE = [
     "payload.order == 'a'", "!(payload.order == 'a')", "payload.n > `1`", "payload.n != `2`",
     "payload.gone != 'x'", "ages.alive_for > `7200`", "status == 'Running'",
-    "payload.order == 'a' || payload.n > `1`",
+    "payload.order == 'a' || payload.n > `1`", "payload.order == 'a' && payload.n > `1`",
 ]  # fmt: skip
 PER = [None, "function", "qualifier", "payload.order", "payload.n", "[payload.order, payload.n]"]
 CLOCKS = ["alive_for"] * 4 + ["running_for"] * 3 + ["queued_for"]
@@ -118,7 +145,9 @@ TARGETS_BESIDE = [["media/*@prod"], ["media/*@*"], ["media/*@2"]]
 SOME: list[Any] = [["vip-*", "keep-*", "job-0*"], "*-1*", "job-*"]
 EXEMPTIONS: list[Any] = [
     "vip-*", "keep-1*", "job-2*", {"running_for": "3h"}, {"where": "payload.n == `2`"}, {"retries_over": 3},
-    {"target": "media/resize@prod"}, {"where": "payload.gone == 'x'", "id": "job-1*"},
+    {"target": "media/resize@prod"}, {"target": "media/res*", "id": "*-1*"},
+    {"alive_for": "4h", "where": "payload.n == `2`"},
+    {"where": "payload.gone == 'x'", "id": "job-1*"},
 ]  # fmt: skip
 BUDGETS = ["1/run", "2/run", "3/run", "9/run", "9/run, 2/day", "1/day"]
 KEEPS = [[False], [True], [False, False], [True, False], [False, True], [True, True], [False, False, False],

@@ -127,6 +127,7 @@ UNKNOWNS = {
     "--stop-finished": ["412", "400"],
     "--stop-stopping": ["200", "412"],
     "--stop-answer": ["200", "204"],
+    "--arn": ["colon", "slash"],
     "--empty-list": ["key", "omitted"],
     "--event-detail": ["empty", "log-tail"],
 }

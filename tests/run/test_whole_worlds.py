@@ -84,10 +84,10 @@ def _entry(task: Task) -> dict[str, Any]:
         "enqueued": _ago(first),
         "payload": json.loads((task.record or {})["invocationPayload"]),
         "retries": task.retries,
+        "events": [{"eventId": e.id, "status": e.status, "timestamp": _ago(e.at)} for e in task.events],
     }
     if task.status in ("Stopped", "Succeeded"):
         return {**entry, "started": _ago(first), "ends": _ago(last)}
-    entry["events"] = [{"status": event.status, "timestamp": _ago(event.at)} for event in task.events]
     return entry if task.status == "Enqueued" else {**entry, "started": _ago(last)}
 
 
