@@ -292,6 +292,30 @@ def test_a_task_that_is_enqueued_has_no_running_age() -> None:
     assert evaluated(queued, "{alive_for: 1h, where: 'ages.running_for > `1`'}").kind is UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [
+        ("ages.alive_for > `7200`", DUE),
+        ("ages.alive_for >= `10800`", DUE),
+        ("ages.alive_for > `10800`", UNKNOWN),
+        ("ages.alive_for < `7200`", KEPT),
+        ("ages.alive_for <= `10800`", UNKNOWN),
+        ("ages.running_for > `3600`", UNKNOWN),
+        ("ages.running_for > `7200`", KEPT),
+        ("ages.running_for <= `7200`", DUE),
+        ("!(ages.running_for > `7200`)", DUE),
+        ("ages.alive_for > `10800` || instanceId == 'c'", DUE),
+        ("ages.running_for > `7200` && payload.gone", KEPT),
+        ("ages.queued_for < `1`", UNKNOWN),
+    ],
+)
+def test_an_age_is_compared_by_its_bounds(expression: str, kind: Kind) -> None:
+    """Alive for at least three hours, running for at most two: two restarts are not shown."""
+    events = [("Enqueued", "3h"), ("Running", "2h")]
+    task = a_task("Running", *events, retries=2, record={"instanceId": "c"})
+    assert evaluated(task, f'{{alive_for: 1h, where: "{expression}"}}').kind is kind
+
+
 UNDATED = Task(TRANSCODE, "job-1", "Running", started_at=ago("30m"), retries=0, record={"instanceId": "c"})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import ANY
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +116,54 @@ def test_any_text_is_an_expression_or_refused_with_a_remedy(text: str) -> None:
     """Never another exception."""
     result = outcome(text)
     assert isinstance(result, Expression) or "; " in result
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ages.alive_for",
+        "!(ages.alive_for)",
+        "ages",
+        "keys(ages)",
+        "ages.*",
+        "ages.alive_for == `5`",
+        "ages.alive_for != `5`",
+        "ages.alive_for > '5'",
+        "ages.alive_for > `true`",
+        "ages.alive_for > payload.most",
+        "ages.alive_for > ages.running_for",
+        "max([ages.alive_for, `600`]) > `900`",
+        "ages.alive_for.x > `5`",
+        "ages[0] > `5`",
+        "payload.{a: ages.alive_for}",
+        "payload.a.b.[ages.alive_for]",
+        "payload.items[?ages.alive_for == `5`]",
+    ],
+)
+def test_an_age_stands_only_beside_an_order_and_a_number(text: str) -> None:
+    """It is known within bounds, and nothing else can be made of these."""
+    with pytest.raises(BadExpression, match="an age stands only beside < <= > >= and a number"):
+        parse_expression(text)
+
+
+def test_there_are_only_the_ages_of_the_clocks() -> None:
+    """A field of that name further in is no age."""
+    with pytest.raises(BadExpression, match="there is no age 'lifetime'; write one of queued_for"):
+        parse_expression("ages.lifetime > `5`")
+    assert parse_expression("payload.ages.lifetime == `5`").ages == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "ages"),
+    [
+        ("ages.alive_for > `5`", (("alive_for", 5_000),)),
+        ("ages.alive_for >= `5`", (("alive_for", 4_999),)),
+        ("`5` < ages.alive_for || `5` <= ages.alive_for", (("alive_for", 5_000), ("alive_for", 4_999))),
+        ("!(ages.alive_for <= `5`)", (("alive_for", 5_000),)),
+        ("ages.queued_for < `0.0015`", (("queued_for", 1),)),
+        ("ages.alive_for > `1e300` && ages.running_for > `-1`", ANY),
+    ],
+)
+def test_the_lengths_at_which_a_comparison_changes(text: str, ages: object) -> None:
+    """In milliseconds: beyond each of them a task is over it."""
+    assert parse_expression(text).ages == ages

@@ -315,15 +315,18 @@ def _with_ages(node: Node) -> Node:
         for (age, other), order in ((children, node["value"]), (children[::-1], _TURNED[node["value"]])):
             if age["type"] == "subexpression" and type(other.get("value")) in (int, float):
                 names = [child.get("value") for child in age["children"]]
-                if names[0] == AGES:
+                if len(names) == 2 and names[0] == AGES:
                     return _age(names[1], order, other["value"])
     if kind == "field" and node["value"] == AGES:
         what = "an age stands only beside < <= > >= and a number"
         raise BadExpression(f"{what}; write it as in ages.alive_for > `7200`")
     # A field of that name further in, as in payload.ages, is no age of the task.
-    inner = kind == "subexpression" and children[1]["type"] == "field"
-    parts = [_with_ages(one) if isinstance(one, Mapping) else one for one in children[: 1 if inner else None]]
-    return {**node, "children": [*parts, *children[len(parts) :]]}
+    inner = ("field",) if kind == "subexpression" else ()
+    parts = [
+        one if not isinstance(one, Mapping) or (at and one["type"] in inner) else _with_ages(one)
+        for at, one in enumerate(children)
+    ]
+    return {**node, "children": parts}
 
 
 def _age(clock: Any, order: str, seconds: float) -> Node:
