@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fc_reaper.policy import Keep, Policy
 from fc_reaper.policy.load import policy_models
 from fc_reaper.policy.lock import BESIDE_THE_MEANING, exemptions, file_fingerprint, fingerprint
+from fc_reaper.rules import fields
 from fc_reaper.rules.fields import CarriedLimit, keys_of
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy
@@ -170,6 +171,28 @@ def test_every_key_that_decides_changes_the_fingerprint() -> None:
             seen[after] = path
     stop = {key: value for key, value in BASE.items() if key != "report"} | {"stop": "why"}
     assert fingerprint(Policy.model_validate(stop)) not in seen
+
+
+class NightKeep(Keep):
+    """`keep` as a later version may have it."""
+
+    by_night: fields.Count | None = fields.key("Another number by night.", 3, None)
+
+
+class NightPolicy(Policy):
+    """A policy with a key that nobody told the lock of, and a part with another one."""
+
+    pause: fields.Count | None = fields.key("Seconds between two stops.", 7, None)
+    keep: NightKeep | None = fields.key("How many may be alive.", {"at_most": 10}, None)
+
+
+def test_a_key_that_the_language_gets_later_is_part_of_the_meaning() -> None:
+    """Without a word in the lock; a policy that does not state it keeps its fingerprint."""
+    plain = {**BASE, "keep": {"at_most": 7}}
+    changed = [{**plain, "pause": 7}, {**plain, "keep": {"at_most": 7, "by_night": 3}}]
+    found = {fingerprint(NightPolicy.model_validate(tree)) for tree in (plain, *changed)}
+    assert len(found) == 3
+    assert fingerprint(Policy.model_validate(plain)) in found
 
 
 def test_exemptions_are_spelt_in_one_way() -> None:

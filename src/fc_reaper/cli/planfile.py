@@ -21,9 +21,9 @@ from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile
+from fc_reaper.policy.load import spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
-from fc_reaper.rules.fields import spelt
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep import TRUSTED_SKEW

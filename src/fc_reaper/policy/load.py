@@ -13,7 +13,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.names import nearest, shown
 from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model, policy_file_model
-from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced, spelt
+from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced
 
 LARGEST = 131_072
 """Characters in a policy file, itself allowed. Hundreds of policies fit."""
@@ -136,6 +136,16 @@ class Document:
 
     def _issue(self, key: Node, path: Path, what: str) -> Issue:
         return Issue.of(self._source, _line(key), spelt(path), what)
+
+
+def spelt(path: Path) -> str:
+    """A path as messages show it: keys as they are written where that is harmless, quoted otherwise."""
+    steps = (
+        f"[{step}]" if isinstance(step, int)
+        else f".{step}" if re.fullmatch("[A-Za-z0-9_-]{1,60}", step) else f".{shown(step)}"
+        for step in path
+    )  # fmt: skip
+    return "".join(steps).removeprefix(".")
 
 
 def _line(node: Node) -> int:

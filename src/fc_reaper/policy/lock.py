@@ -13,9 +13,9 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationError
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.policy.load import read_document, write_yaml
+from fc_reaper.policy.load import read_document, spelt, write_yaml
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
-from fc_reaper.rules.fields import TRIGGERS, Part, Version, spelt
+from fc_reaper.rules.fields import TRIGGERS, Part, Version
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 """The keys of a policy that decide nothing: changing one does not un-approve it."""

@@ -5,6 +5,7 @@ point at it. The keys of a matcher are the rules that are registered in `rules.r
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
@@ -83,19 +84,19 @@ def _matcher_model(rules: tuple[type[Rule], ...], in_match: bool) -> type[Matche
     return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **keys)
 
 
+@dataclass(frozen=True)
 class _OfRules:
     """In an annotation: the matcher model of the rules that are registered when the schema is built."""
 
-    def __init__(self, *, in_match: bool) -> None:
-        self._in_match = in_match
+    in_match: bool
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        matcher = handler.generate_schema(matcher_model(in_match=self._in_match))
-        return matcher if self._in_match else core_schema.no_info_before_validator_function(_bare, matcher)
+        matcher = handler.generate_schema(matcher_model(in_match=self.in_match))
+        return matcher if self.in_match else core_schema.no_info_before_validator_function(_bare, matcher)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
         bare = {"type": "string", "pattern": f"^{fields.ID_GLOB}$"}
-        return handler(schema) if self._in_match else {"anyOf": [bare, handler(schema)]}
+        return handler(schema) if self.in_match else {"anyOf": [bare, handler(schema)]}
 
 
 def _bare(given: Any) -> Any:

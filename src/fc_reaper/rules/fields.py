@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -82,19 +83,6 @@ def keys_of(model: type[Part]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-# Words for messages.
-
-
-def spelt(path: Path) -> str:
-    """A path as messages show it: keys as they are written where that is harmless, quoted otherwise."""
-    steps = (
-        f"[{step}]" if isinstance(step, int)
-        else f".{step}" if re.fullmatch("[A-Za-z0-9_-]{1,60}", step) else f".{shown(step)}"
-        for step in path
-    )  # fmt: skip
-    return "".join(steps).removeprefix(".")
-
-
 def misplaced(value: Any, wanted: str | None) -> str:
     """What is wrong with a value of another kind than is *wanted*."""
     if value is NOTHING:
@@ -112,20 +100,20 @@ def text_of(value: Any, what: str) -> str:
     return value
 
 
+@dataclass(frozen=True, eq=False)
 class Plain:
     """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
 
-    def __init__(
-        self, validate: Callable[[Any], Any], schema: Schema, write: Callable[[Any], Any] | None = None
-    ) -> None:
-        self._validate, self._schema, self._write = validate, schema, write
+    validate: Callable[[Any], Any]
+    schema: Schema
+    write: Callable[[Any], Any] | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        write = self._write and core_schema.plain_serializer_function_ser_schema(self._write)
-        return core_schema.no_info_plain_validator_function(self._validate, serialization=write)
+        write = self.write and core_schema.plain_serializer_function_ser_schema(self.write)
+        return core_schema.no_info_plain_validator_function(self.validate, serialization=write)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        return dict(self._schema)
+        return dict(self.schema)
 
 
 SOME = Field(min_length=1)
@@ -295,7 +283,7 @@ def _share(value: Any) -> int:
 
 def spell_share(hundredths: int) -> str:
     """Write hundredths of a percent as a policy does: `2%`, `0.25%`."""
-    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") + "%"
+    return f"{hundredths / 100:g}%"
 
 
 Holdout = Annotated[int, Plain(_share, _like(_SHARE), spell_share)]
