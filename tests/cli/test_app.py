@@ -23,6 +23,9 @@ from tests.project.files import ROOT
 from tests.reaping import KEYS
 from tests.run.account import stopped
 
+NASTY = "\x1b[2J\u202e\x9b"
+"""It clears a terminal, and turns the direction of what follows."""
+
 COMMANDS = ("demo", "invoke", "plan", "apply", "check", "explain", "backtest", "diff", "approve", "schema")
 
 
@@ -114,6 +117,20 @@ def test_wrong_usage_is_exit_2_and_says_what_is_wrong(args: list[str], word: str
     assert (ran.code, ran.out) == (2, "")
     assert word in " ".join(ran.err.split())
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["plan", "event.json", NASTY], [NASTY], ["plan", f"--{NASTY}"], ["plan", NASTY], ["check", NASTY],
+     ["plan", "--api-version", NASTY], ["apply", NASTY, "--enforce"], ["apply", "p", "--max", NASTY],
+     ["approve", "--policy", NASTY], ["plan", "--out", f"no/{NASTY}"], ["explain", NASTY, NASTY]],
+    ids=lambda args: args[0] if args[0].isascii() else "",
+)  # fmt: skip
+def test_words_that_were_typed_are_quoted_without_steering_a_terminal(args: list[str], folder: Path) -> None:
+    """A pattern of the shell may stand for a file with such a name."""
+    ran = fc_reaper(*args, env=environment(REAPER_ENDPOINT="http://127.0.0.1:9", **KEYS), cwd=folder)
+    assert ran.code == 2
+    assert (ran.out + ran.err).replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_what_cannot_be_a_file_is_refused_in_one_line(name: str, said: str, tmp_
 
 
 def test_what_is_written_is_its_owner_s_alone(tmp_path: Path) -> None:
-    """But for what belongs into the repository; a file that exists keeps its permissions."""
+    """But for what belongs in the repository; a file that exists keeps its permissions."""
     mask = os.umask(0o022)
     try:
         for name, private, mode in (("plan.json", True, 0o600), ("policy.lock", False, 0o644)):

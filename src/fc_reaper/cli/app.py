@@ -112,17 +112,23 @@ def main(args: list[str] | None = None) -> int:
             # A reason in Chinese must not break a table where the output knows only ASCII.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(args, prog_name="fc-reaper")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return int(app(args, prog_name="fc-reaper", standalone_mode=False) or 0)
     except CommandError as error:  # of --version
         print_error(str(error))
         return error.exit
-    except OSError as error:  # typer could not write a help text, or a usage error
+    except OSError as error:  # typer could not write a help text
         fault = write(sys.stdout, "")
         print_error(f"standard output: {fault}" if fault else str(error))
-        return Exit.ATTENTION if fault else Exit.REFUSED
-    return 0
+        return Exit.ATTENTION
+    except Exception as error:
+        # A usage error, whose class has no public name; it quotes the words that were typed.
+        if not hasattr(error, "format_message"):
+            raise
+        message, context = error.format_message(), getattr(error, "ctx", None)
+        if context is not None and not message.startswith("Usage:"):
+            message = f"{context.get_usage()}\n\nError: {message}"
+        print_line(message, sys.stderr)
+        return Exit.REFUSED
 
 
 def exiting(command: Callable[..., int]) -> Callable[..., NoReturn]:

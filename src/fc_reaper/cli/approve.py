@@ -106,7 +106,7 @@ def approve(
     # Approving nothing leaves everything as it is, a missing lock included.
     written = bool(chosen or not candidates) and after != before
     if written:
-        # It belongs into the repository, as the policy does.
+        # It belongs in the repository, as the policy does.
         output.write_file(str(settings.folder / lock_file), dump_lock(after), force=True, private=False)
     kept = {one.name for one in after.policies}
     dropped = [one.name for one in before.policies if written and one.name not in kept]
