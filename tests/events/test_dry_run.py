@@ -45,6 +45,7 @@ BODIES: dict[str, str] = {
     "a form with words": "text=please+dry+run+only",
     "multipart": BOUNDARY.format("dryRun", "true"),
     "multipart with JSON": BOUNDARY.format("payload", TEXT),
+    "more blanks than a regular expression should count": f"dry{' ' * 100_000}run, dry run",
     "multipart in base64": BOUNDARY.format("payload", in_lines(f"{'x' * 50}{TEXT}")),
     "words": "please dry run only",
     "one word": "DRY-RUN",
@@ -79,6 +80,7 @@ OPENED: list[tuple[Any, str]] = [
     (in_base64(TEXT).encode(), "dryRun"),
     ([{}, TEXT], "[1].dryRun"),
     (a_timer(TEXT), "payload.dryRun"),
+    (a_timer("", more=[{"dryRun": 1}]), "more[0].dryRun"),
     (a_timer(json.dumps([{}, json.dumps(COMMAND)])), "payload[1].dryRun"),
     ({"Records": [{"messageId": "1", "body": TEXT}]}, "Records[0].body.dryRun"),
     ({"Records": [{"kinesis": {"data": in_base64(TEXT)}}]}, "Records[0].kinesis.data.dryRun"),
@@ -92,6 +94,7 @@ OPENED: list[tuple[Any, str]] = [
     (a_request("functionName=resize&dryRun=true"), "body.dryRun"),
     ({"receiver": "r", "status": "", "alerts": [{"labels": {"dryRun": 1}}]}, "alerts[0].labels.dryRun"),
     ({"command": "resize --now", "args": "dryRun=true"}, "args"),
+    ({"argv": ["sweep", "--dry-run"]}, "argv[1]"),
     (json.dumps("please dry run"), "event"),
 ]  # fmt: skip
 
@@ -183,6 +186,14 @@ def test_a_path_is_one_short_printable_line() -> None:
     assert path.isascii()
     assert path.isprintable()
     assert len(path) <= 200
+
+
+def test_a_wish_is_found_as_deep_as_an_event_can_be() -> None:
+    """Sixty levels in each of eight texts."""
+    text = json.dumps({"dryRun": True})
+    for _ in range(8):
+        text = '{"a":' * 60 + json.dumps(in_base64(text)) + "}" * 60
+    assert read([text]).dry_run
 
 
 def wrapped(value: Any, how: str) -> Any:

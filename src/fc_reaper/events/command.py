@@ -11,10 +11,10 @@ import re
 from base64 import b64decode
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused
@@ -28,9 +28,9 @@ _JOINER = r"[_.\-\s]"
 _LONGEST_SHOWN = 40
 
 # A letter before it makes it another word, unless that is of an escape for the end of a line.
-_WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[_.\-\s+]|%[0-9a-f]{2})*run(?!_asked)"
+_WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[_.\-\s+]|%[0-9a-f]{2}){0,20}run(?!_asked)"
 _WISH = re.compile(rf"(?i){_WORDS}")
-_WISH_AS_KEY = re.compile(rf"""(?i)name\s*=\s*["']?{_WORDS}|{_WORDS}["']?\s*/?[:=>]""")
+_WISH_AS_KEY = re.compile(rf"""(?i)(?:--|name\s*=\s*["']?){_WORDS}|{_WORDS}["']?\s*/?[:=>]""")
 _NO = (None, False, "false", "0", "no", "off", "null")
 _CONTENT = frozenset(
     ("body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value")
@@ -39,43 +39,43 @@ _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
 _MOST_TEXTS = 8
 
 
-def _name(shape: re.Pattern[str], wanted: str, *, may_be_empty: bool = False) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if value in (None, ""):
-            if may_be_empty:
-                return None
-            raise ValueError("is empty; fill it in, or leave the key out to select all")
-        if isinstance(value, str) and not shape.fullmatch(value):
-            raise ValueError(
-                f"can be no name on the platform; write {wanted}: letters, digits, _ and -, at most 128"
-            )
-        return value
-
-    return BeforeValidator(check)
-
-
-_Id = Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")]
+_NAMES = {
+    "service_name": (SERVICE, "one plain service name"),
+    "function_name": (FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier"),
+    "qualifier": (QUALIFIER, "one plain version or alias"),
+    "invocation_id": (INVOCATION_ID, "one whole invocation id"),
+    "task_id": (INVOCATION_ID, "one whole task id"),
+}
 
 
 class _Keys(BaseModel):
     """The keys of a command. Absent keys select all.
 
     CloudMonitor and the templates of EventBridge write an empty serviceName or qualifier for "not given".
-    An empty functionName or invocationId is a slot that was not filled in, which must not turn one task into
-    a whole sweep.
+    Another empty key is a slot that was not filled in, which must not turn one task into a whole sweep.
     """
 
     model_config = ConfigDict(strict=True, defer_build=True, alias_generator=to_camel)
 
-    service_name: Annotated[str | None, _name(SERVICE, "one plain service name", may_be_empty=True)] = None
-    function_name: Annotated[
-        str | None,
-        _name(FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier"),
-    ] = None
-    qualifier: Annotated[str | None, _name(QUALIFIER, "one plain version or alias", may_be_empty=True)] = None
-    invocation_id: _Id = None
-    task_id: _Id = None
+    service_name: str | None = None
+    function_name: str | None = None
+    qualifier: str | None = None
+    invocation_id: str | None = None
+    task_id: str | None = None
     dry_run: bool = False
+
+    @field_validator(*_NAMES, mode="before")
+    @classmethod
+    def _can_be_a_name(cls, value: Any, info: ValidationInfo) -> Any:
+        shape, wanted = _NAMES[str(info.field_name)]
+        if value in (None, ""):
+            if info.field_name in ("service_name", "qualifier"):
+                return None
+            raise ValueError("is empty; fill it in, or leave the key out to select all")
+        if isinstance(value, str) and not shape.fullmatch(value):
+            rule = "letters, digits, _ and -, at most 128"
+            raise ValueError(f"can be no name on the platform; write {wanted}: {rule}")
+        return value
 
 
 COMMAND_KEYS = tuple(map(to_camel, _Keys.model_fields))
@@ -179,28 +179,20 @@ def wish_in(
             inner = json_in(in_base64(value) or value)
             if inner is not None and texts:
                 return wish_in(inner, content=content, texts=texts - 1)
-        said = _WISH if content else _WISH_AS_KEY
-        return "" if any(map(said.search, _spelt_out(value))) else None
-    for key, one in _children(value):
-        named = isinstance(key, str)
+        wish = _WISH if content else _WISH_AS_KEY
+        return "" if any(map(wish.search, _spelt_out(value))) else None
+    named = isinstance(value, JsonObject)
+    children: Iterable[tuple[Any, Any]] = enumerate(value) if isinstance(value, list) else ()
+    for key, one in value.items() if named else children:
         at = f".{shown(key)[1:-1]}" if named else f"[{key}]"
-        if named and meaning(key, (DRY_RUN,)) and (key in value.repeated or not _is_no(one)):
+        said = one.strip().lower() if isinstance(one, str) else one
+        if named and meaning(key, (DRY_RUN,)) and (key in value.repeated or said not in _NO):
             return at
         within = key.lower() in _CONTENT if named else content
         found = wish_in(one, quoting=quoting, content=within, texts=texts)
         if found is not None:
             return at + found
     return None
-
-
-def _children(value: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(value, JsonObject):
-        return value.items()
-    return enumerate(value) if isinstance(value, list) else ()
-
-
-def _is_no(value: Any) -> bool:
-    return (value.strip().lower() if isinstance(value, str) else value) in _NO
 
 
 def _spelt_out(text: str) -> list[str]:

@@ -46,7 +46,7 @@ class CloudEvent(BaseModel):
 
 
 class Message(NamedTuple):
-    """The envelope of a queue or topic: it has the keys `content`, all of `marks`, and one of `hints`."""
+    """The envelope of a queue or topic: it has the key `content`, all of `marks`, and one of `hints`."""
 
     layer: str
     content: str
@@ -54,10 +54,9 @@ class Message(NamedTuple):
     hints: set[str]
 
 
+_TOPIC = {"MessageId", "MessageMD5", "Subscriber", "SubscriptionName"}
 _MESSAGES = (
-    Message(
-        "smq topic", "Message", {"TopicName"}, {"MessageId", "MessageMD5", "Subscriber", "SubscriptionName"}
-    ),
+    Message("smq topic", "Message", {"TopicName"}, _TOPIC),
     Message("smq topic stream", "body", set(), {"attrs"}),
     Message("smq queue", "messageBody", set(), {"messageId", "requestId"}),
     Message("kafka", "value", {"topic"}, {"partition", "offset"}),
@@ -72,26 +71,21 @@ def message_of(data: JsonObject) -> Message | None:
     return next((one for one in _MESSAGES if {one.content} | one.marks <= keys and one.hints & keys), None)
 
 
-class HttpRequest(NamedTuple):
-    """A carried HTTP request: its query as an object of texts, and its body, decoded; None if it is blank."""
+def http_request(data: JsonObject) -> tuple[JsonObject, Any] | None:
+    """The query and the decoded body, None if that is blank, of a request; None if *data* is no request.
 
-    query: JsonObject
-    body: Any
-
-
-def http_request(data: JsonObject) -> HttpRequest | None:
-    """The request in the event of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source."""
+    It may be the event of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source.
+    """
     context = data.get("requestContext")
     from_trigger = isinstance(context, JsonObject) and "http" in context
     if "body" not in data or "headers" not in data or not (from_trigger or "httpMethod" in data):
         return None
-    query = data.get("queryParameters", data.get("queryString"))
-    body = data["body"]
+    query, body = data.get("queryParameters", data.get("queryString")), data["body"]
     if isinstance(body, str):
         if str(data.get("isBase64Encoded")).lower() == "true":
             body = in_base64(body) or body
         body = body.strip(BLANKS) or None
-    return HttpRequest(_fields(list(query.items()) if isinstance(query, JsonObject) else []), body)
+    return _fields([*query.items()] if isinstance(query, JsonObject) else []), body
 
 
 def decode_text(text: str) -> Any:

@@ -19,7 +19,7 @@ from fc_reaper.events.command import (
     wish_in,
 )
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, json_in, parse
-from fc_reaper.events.envelopes import CloudEvent, HttpRequest, decode_text, http_request, message_of
+from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of
 from fc_reaper.events.trigger import Note, NoteEvent, OwnAccount, Reading, Request, Selector, Trigger
 from fc_reaper.names import kind_of
 
@@ -172,7 +172,7 @@ class _Parser:
         elif CloudEvent.fits(data):
             self._cloud_event(data, place)
         elif (request := http_request(data)) is not None:
-            self._http(data, request, place)
+            self._http(data, *request, place)
         elif (message := message_of(data)) is not None:
             check_envelope(data, {message.content} | message.marks, message.content)
             self._hear(data, place, beside=message.content)
@@ -193,7 +193,7 @@ class _Parser:
         name, payload = data.get("triggerName"), data.get("payload")
         if not isinstance(name, str) or not re.fullmatch(_TRIGGER_NAME, name):
             name = None
-        if payload:
+        if payload or data.keys() - _TIMER_KEYS:
             self._hear(data, place)
         path, layers = f"{place.path}.payload", (*place.layers, "timer")
         self.read(payload, _Place(place.part, path, layers, "timer", name))
@@ -228,17 +228,17 @@ class _Parser:
             # One that was refused may be sent again, corrected, under the same id.
             self.identities[identity] = place.part
 
-    def _http(self, data: JsonObject, request: HttpRequest, place: _Place) -> None:
+    def _http(self, data: JsonObject, query: JsonObject, body: Any, place: _Place) -> None:
         self.http |= not place.layers
         refuse_repeats(data, data)
         check_envelope(data, (), "the body")
-        selector = read_command(request.query) or Selector()
+        selector = read_command(query) or Selector()
         self._hear(data, place, beside="body")
         inner = place.inside("http request", "body")
-        if request.body is None:
+        if body is None:
             self._request(inner, selector)
         elif selector == Selector():
-            self.read(request.body, inner)
+            self.read(body, inner)
         else:
             raise EventRefused("the query selects, and there is a body too; write the command in one of them")
 
