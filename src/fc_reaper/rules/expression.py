@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, floor
 from typing import Any, TypeVar
@@ -72,17 +73,12 @@ class Undecided(Exception):
         return RuleResult(UNKNOWN, key, why=f"{key}: {self}", unread=self.unread)
 
 
+@dataclass(frozen=True)
 class Expression:
     """A compiled expression. Two are equal when their texts are."""
 
-    def __init__(self, text: str, tree: Node) -> None:
-        self.text, self.tree = text, tree
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Expression) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
+    text: str
+    tree: Node = field(compare=False)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:

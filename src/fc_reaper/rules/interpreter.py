@@ -78,14 +78,13 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
 
     def visit_filter_projection(self, node: Node, value: Any) -> list[Any]:
         _, projected, condition = node["children"]
-        elements = self._elements(node, value, list)
-        return self._each(projected, [one for one in elements if self._truth("[? ]", condition, one)])
+        found = [one for one in self._elements(node, value) if self._truth("[? ]", condition, one)]
+        return [_present(self.visit(projected, one)) for one in found]
 
     def visit_projection(self, node: Node, value: Any) -> list[Any]:
-        return self._each(node["children"][1], self._elements(node, value, list))
+        return [_present(self.visit(node["children"][1], one)) for one in self._elements(node, value)]
 
-    def visit_value_projection(self, node: Node, value: Any) -> list[Any]:
-        return self._each(node["children"][1], self._elements(node, value, dict))
+    visit_value_projection = visit_projection
 
     def visit_function_expression(self, node: Node, value: Any) -> Any:
         name, given = node["value"], [self.visit(child, value) for child in node["children"]]
@@ -95,14 +94,12 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
             raise Undecided(f"{name}() answers nothing")
         return answer
 
-    def _elements(self, node: Node, value: Any, kind: type[list[Any] | dict[str, Any]]) -> list[Any]:
-        found = self.visit(node["children"][0], value)
-        if not isinstance(found, kind):
-            raise Undecided(f"{node['type'].replace('_', ' ')} finds nothing in {kind_of(found)}")
-        return [_present(one) for one in (found.values() if isinstance(found, dict) else list(found))]
-
-    def _each(self, node: Node, elements: Sequence[Any]) -> list[Any]:
-        return [_present(self.visit(node, one)) for one in elements]
+    def _elements(self, node: Node, value: Any) -> list[Any]:
+        """What is projected: of an object its values, for `.*`, else the elements of a list."""
+        found, kind = self.visit(node["children"][0], value), node["type"]
+        if not isinstance(found, dict if kind == "value_projection" else list):
+            raise Undecided(f"{kind.replace('_', ' ')} finds nothing in {kind_of(found)}")
+        return [_present(one) for one in (found.values() if isinstance(found, dict) else found)]
 
     def _joined(
         self, sign: str, node: Node, value: Any, join: Callable[[Truth, Truth], Truth], settles: Truth
