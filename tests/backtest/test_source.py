@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fc_reaper.backtest.source import NotARecord, read_file, to_be_saved
 from fc_reaper.models import Function
@@ -152,3 +155,31 @@ def test_what_a_function_put_out_is_never_saved(put_out: dict[str, Any]) -> None
     saved = to_be_saved({**whole, **put_out})
     assert "s3cret" not in json.dumps(saved)
     assert {**whole, "events": None} == {**saved, "events": None}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["invocationId", "taskId", "functionName", "functionArn", "events", "body", "tasks"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.binary(max_size=20) | JSON.map(lambda value: json.dumps(value).encode()), max_size=5))
+def test_any_bytes_are_records_or_broken_lines(lines: list[bytes]) -> None:
+    """Nothing else comes of them, whoever wrote the file; a record among them is read."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "history.jsonl")
+        path.write_bytes(b"\n".join([*lines, json.dumps(RECORDS[0]).encode()]))
+        tasks, broken = read_file(str(path), records=True)
+    assert tasks[-1].invocation_id == "slow"
+    assert all(task.invocation_id for task in tasks)
+    assert all(one.why for one in broken)

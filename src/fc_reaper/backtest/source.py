@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,23 +68,27 @@ def read_records(name: str) -> Iterator[Record | BrokenLine]:
     Raises:
         NotARecord: the file cannot be read.
     """
+    for number, line in enumerate(_pieces(name), 1):
+        try:
+            for value in _unwrapped(json.loads(line)) if line else ():
+                yield _parse_record(value, number)
+        except (NotARecord, InvalidName) as error:
+            yield BrokenLine(line=number, why=str(error))
+        except (ValueError, RecursionError) as error:
+            yield BrokenLine(line=number, why=f"it is not JSON: {error}")
+
+
+def _pieces(name: str) -> Iterator[bytes]:
+    """The lines of a file, without their ends; all in one where they are one JSON value."""
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             first = file.readline().removeprefix(b"\xef\xbb\xbf")
-            rest: Iterable[bytes] = file
-            if not _is_json(first):
+            if _is_json(first):
+                yield first.strip()
+                yield from map(bytes.strip, file)
+            else:
                 whole = first + file.read()
-                first, rest = (whole, ()) if _is_json(whole) else (first, whole.splitlines()[1:])
-            for number, line in enumerate(chain([first], rest), 1):
-                if line.strip():
-                    try:
-                        yield from (
-                            _parse_record(one, number) for one in _unwrapped(json.loads(line.strip()))
-                        )
-                    except (NotARecord, InvalidName) as error:
-                        yield BrokenLine(line=number, why=str(error))
-                    except (ValueError, RecursionError) as error:
-                        yield BrokenLine(line=number, why=f"it is not JSON: {error}")
+                yield from [whole] if _is_json(whole) else map(bytes.strip, whole.splitlines())
     except OSError as error:
         source = "standard input" if name == "-" else name
         raise NotARecord(f"{source}: it cannot be read: {error.strerror or error}") from None
