@@ -8,7 +8,7 @@ CONTRIBUTING.md explains how to add a sender.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -215,12 +215,7 @@ def _alertmanager(data: JsonObject) -> list[Alert] | None:
     return alerts or [Alert(source, state, [shared])]
 
 
-_READERS: tuple[Callable[[JsonObject], list[Alert] | None], ...] = (
-    _platform,
-    _cloud_monitor,
-    _sls,
-    _alertmanager,
-)
+_READERS = (_platform, _cloud_monitor, _sls, _alertmanager)
 
 
 def _has(data: JsonObject, keys: Iterable[str]) -> bool:

@@ -32,12 +32,9 @@ _WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[_.\-\s+]|%[0-9a-f]{2}){0,20}run(?!_
 _WISH = re.compile(rf"(?i){_WORDS}")
 _WISH_AS_KEY = re.compile(rf"""(?i)(?:--|name\s*=\s*["']?){_WORDS}|{_WORDS}["']?\s*/?[:=>]""")
 _NO = (None, False, "false", "0", "no", "off", "null")
-_CONTENT = frozenset(
-    ("body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value")
-)
+_CONTENT = {"body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value"}
 _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
 _MOST_TEXTS = 8
-
 
 _NAMES = {
     "service_name": (SERVICE, "one plain service name"),

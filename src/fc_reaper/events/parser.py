@@ -11,13 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fc_reaper.errors import EventRefused
-from fc_reaper.events.command import (
-    check_envelope,
-    meaning,
-    read_command,
-    refuse_repeats,
-    wish_in,
-)
+from fc_reaper.events.command import check_envelope, meaning, read_command, refuse_repeats, wish_in
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, json_in, parse
 from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of
 from fc_reaper.events.trigger import Note, NoteEvent, OwnAccount, Reading, Request, Selector, Trigger
