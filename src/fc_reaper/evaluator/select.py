@@ -115,7 +115,7 @@ def select(
     policies: Sequence[Policy],
     *,
     room: int = 0,
-    incomplete: Callable[[str], bool] = lambda policy: False,
+    incomplete: Callable[[Policy], bool] = lambda policy: False,
     due_in_all: Callable[[Policy, Sequence[Evaluation]], int | None] | None = None,
     allowance: Callable[[Policy, int], Allowance] | None = None,
     settled: Callable[[Evaluation], None] = lambda evaluation: None,
@@ -154,7 +154,7 @@ def select(
 def _halted(
     selection: Selection,
     overflowed: bool,
-    incomplete: Callable[[str], bool],
+    incomplete: Callable[[Policy], bool],
     due_in_all: Callable[[Policy, Sequence[Evaluation]], int | None] | None,
 ) -> str | None:
     """Why a policy stops none of its due tasks, None where nothing halts it."""
@@ -162,13 +162,13 @@ def _halted(
     due: int | None = selection.due - selection.held_out + selection.counted
     if overflowed:
         return f"more than {MOST} tasks match, too many to be counted in one run"
-    if policy.keep is not None and incomplete(policy.name):
+    if policy.keep is not None and incomplete(policy):
         return "not all of its tasks could be listed, so it is unknown how many are one too many"
     if most is not None and due is not None and due <= most and policy.keep is None and due_in_all:
         due = due_in_all(policy, selection.first)
     if most is not None and due is not None and due > most:
         return f"{due} tasks are due at once, more than halt_over {most}: is it a mistake?"
-    if most is not None and (due is None or incomplete(policy.name)):
+    if most is not None and (due is None or incomplete(policy)):
         return "not all of its tasks could be listed, so it is unknown how many are due"
     return None
 
@@ -201,10 +201,10 @@ class _Members:
                 self._settled(self._found[record])
             self._found[record] = evaluation
 
-    def settle(self, incomplete: Callable[[str], bool]) -> None:
+    def settle(self, incomplete: Callable[[Policy], bool]) -> None:
         """Change the verdicts of the tasks that are one too many, policy by policy."""
-        for name, groups in self.groups.items():
-            if groups.policy.stops or not (groups.overflowed or incomplete(name)):
+        for groups in self.groups.values():
+            if groups.policy.stops or not (groups.overflowed or incomplete(groups.policy)):
                 self._settle(groups)
         for evaluation in self._found.values():
             self._settled(evaluation)

@@ -60,9 +60,9 @@ class Report:
     """Counts and logs what happens in a run.
 
     `tasks` holds the first *shown* due tasks, `room` is how many of a policy beyond its budget are logged or
-    shown one by one. `incomplete` are functions of which not all tasks were seen, `undiscovered` the policies
-    whose functions could not be listed, `unmatched` the targets that match no function. `served` counts the
-    requests of the event that were followed, `unresolved` those that could not be for want of answers.
+    shown one by one. `incomplete` are functions of which not all tasks were seen, `unmatched` the targets
+    that match no function. `served` counts the requests of the event that were followed, `unresolved` those
+    that could not be for want of answers.
     """
 
     def __init__(self, log: JsonLog, settings: Settings, *, shown: int) -> None:
@@ -74,7 +74,6 @@ class Report:
         self.errors: list[str] = []
         self.tasks: list[dict[str, Any]] = []
         self.incomplete: set[Function] = set()
-        self.undiscovered: set[str] = set()
         self.unmatched: list[str] = []
         self._policies: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._calls: Counter[str] = Counter()
@@ -122,13 +121,6 @@ class Report:
         self.counts["listed"] += number
         if verdict.policy is not None and verdict.kind is not Kind.KEPT:
             self._policies[verdict.policy][kind] += number
-
-    def log_verdict(self, one: Evaluation) -> None:
-        """Log a task that is not due: that it is reported or unknown, and at DEBUG why it is kept."""
-        if one.verdict.kind in (Kind.REPORTED, Kind.UNKNOWN):
-            self.log_task(one.verdict.kind.value, one)
-        elif self.log.verbose:
-            self.log(one.verdict.kind.value, **self._fields(one))
 
     def log_task(self, event: str, one: Evaluation, error: CloudError | None = None, **more: Any) -> None:
         """Log a line about a task, unless there are too many.

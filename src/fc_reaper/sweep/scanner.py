@@ -228,25 +228,24 @@ class Scanner:
             )
             report.counts["stuck"] += 1
             report.log_task("stuck", found._replace(verdict=since))
-        if verdict.kind is not Kind.DUE:
-            report.log_verdict(found)
+        if verdict.kind in (Kind.REPORTED, Kind.UNKNOWN) or (
+            verdict.kind is not Kind.DUE and report.log.verbose
+        ):
+            report.log_task(verdict.kind.value, found)
 
     def _failed(self, query: Query, task: Task | None, error: CloudError, until: Deadline) -> None:
         """Report what could not be listed or read; nothing follows from what was not seen."""
         report = self.context.report
         late = error.out_of_time
-        if late:
-            report.partial = True
+        report.partial = report.partial or late or self.context.clock.monotonic() >= until
+        if late or task is not None:
             report.incomplete.add(query.function)
-        if task is not None:
-            if not self.counting:
-                why = "the time was up before it could be read" if late else "it could not be read"
-                verdict = Verdict(Kind.UNKNOWN, why, rule="events")
-                report.evaluated(verdict)
-                report.log_task("unknown", Evaluation(task, verdict), None if late else error)
-            if not late:
-                report.failed(query.function, error)
-                report.incomplete.add(query.function)
+        if task is not None and not self.counting:
+            why = "the time was up before it could be read" if late else "it could not be read"
+            verdict = Verdict(Kind.UNKNOWN, why, rule="events")
+            report.evaluated(verdict)
+            report.log_task("unknown", Evaluation(task, verdict), None if late else error)
+        if task is not None and not late:
+            report.failed(query.function, error)
         elif not late:
-            report.partial = report.partial or self.context.clock.monotonic() >= until
             report.not_listed(query.function, query.status, error)

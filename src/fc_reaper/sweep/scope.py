@@ -196,7 +196,7 @@ class Finder:
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
         report, listed = self.context.report, (*scope.areas, *scope.counted, *scope.watched)
-        functions, unmatched = resolve(scope.targets, partial(self._known, scope, until))
+        functions, unmatched = resolve(scope.targets, partial(self._known, until))
         requested = {target for area in scope.areas for target in area.targets}
         names = (str(target) for target in unmatched if target in requested)
         report.unmatched = list(dict.fromkeys((*report.unmatched, *names)))
@@ -214,7 +214,7 @@ class Finder:
                 get = partial(self.context.cloud.get, function, invocation_id, deadline=until)
                 jobs.append(((request, function), get))
         # While one function could not be read the task may not be the only one of its id.
-        uncertain = {request for request, scope in scopes.items() if not self.is_complete(scope)}
+        uncertain = {request for request, scope in scopes.items() if not self.is_known(scope.targets)}
         for done in self.context.pool.each(jobs, until):
             request, function = done.tag
             try:
@@ -242,26 +242,19 @@ class Finder:
                 why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
                 report.refuse(why, request.part)
 
-    def is_complete(self, scope: Scope) -> bool:
-        """Whether the functions that the patterns of *scope* match could be listed."""
-        needed = {target.service is not None for target in scope.targets if target.needs_discovery}
-        return all(self.existing.get(services) is not None for services in needed)
+    def is_known(self, targets: Iterable[Target]) -> bool:
+        """Whether no listing failed of the functions that the patterns among *targets* match."""
+        patterns = (target.service is not None for target in targets if target.needs_discovery)
+        return all(self.existing.get(services, ()) is not None for services in patterns)
 
-    def _known(self, scope: Scope, until: Deadline, services: bool) -> list[Function] | None:
-        if services in self.existing:
-            return self.existing[services]
+    def _known(self, until: Deadline, services: bool) -> list[Function] | None:
         cloud, pool, report = self.context.cloud, self.context.pool, self.context.report
-        try:
-            self.existing[services] = list_functions(cloud, pool, services=services, until=until)
-            report.answered = True
-        except CloudError as error:
-            self.existing[services] = None
-            every = Function("*" if services else None, "*", "*")
-            report.not_listed(every, None, error, "the functions in task mode")
-            report.undiscovered |= {
-                area.policy.name
-                for area in (*scope.areas, *scope.counted)
-                for target in area.targets
-                if target.needs_discovery and (target.service is not None) == services
-            }
+        if services not in self.existing:
+            try:
+                self.existing[services] = list_functions(cloud, pool, services=services, until=until)
+                report.answered = True
+            except CloudError as error:
+                self.existing[services] = None
+                every = Function("*" if services else None, "*", "*")
+                report.not_listed(every, None, error, "the functions in task mode")
         return self.existing[services]

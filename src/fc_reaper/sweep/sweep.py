@@ -122,7 +122,7 @@ class Sweep:
         self._whole = {area.policy.name for area in scope.areas if not any(area.request.selector[:3])}
         for request in dict.fromkeys(area.request for area in scope.areas):
             fits = [area.fits for area in scope.areas if area.request == request]
-            known = any(request.selector[:3]) and self._finder.is_complete(scope)
+            known = any(request.selector[:3]) and self._finder.is_known(scope.targets)
             if known and not any(fit(one) for fit in fits for one in functions):
                 self._report.refuse("no function in task mode fits what it names", request.part)
             else:
@@ -201,9 +201,8 @@ class Sweep:
         Raises:
             CloudError: they could not be listed.
         """
-        scope = Scope.of([policy])
-        functions = self._finder.functions(scope, self._context.end)
-        if not self._finder.is_complete(scope):
+        functions = self._finder.functions(Scope.of([policy]), self._context.end)
+        if not self._finder.is_known(policy.targets):
             raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
         return frozenset(functions)
 
@@ -250,12 +249,10 @@ class Sweep:
                     return len(found)
         return None if functions & self._report.incomplete else len(found)
 
-    def _is_incomplete(self, policy: str) -> bool:
+    def _is_incomplete(self, policy: Policy) -> bool:
         """Whether some tasks of *policy* may not have been seen in this run."""
-        if policy in self._report.undiscovered:
-            return True
-        evaluated = (self._policies[one] for one in self._report.incomplete if one in self._policies)
-        return any(one.policy.name == policy for policies in evaluated for one in policies.every)
+        unseen = any(policy.watches(function) for function in self._report.incomplete)
+        return unseen or not self._finder.is_known(policy.targets)
 
 
 def _stopped_queries(function: Function, now: Millis, started_time: StartedTime) -> Iterator[Query]:
