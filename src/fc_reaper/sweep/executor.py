@@ -15,7 +15,7 @@ from operator import attrgetter
 from fc_reaper.clock import Deadline, Retry
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
-from fc_reaper.evaluator.select import Budgets, Record, Selection, within_a_day
+from fc_reaper.evaluator.select import Budgets, Selection, within_a_day
 from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Snapshot, is_same
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
@@ -42,12 +42,13 @@ _DENIED = f"{_DENIALS} answers in a row denied access to this function"
 class _Stop:
     """One task that is due, and what became of the requests to stop it so far.
 
-    `refused` is the latest answer; `unclear` says that one of them may have taken effect all the same.
+    `refused` is the latest answer but a 2xx; `unclear`: a request may have taken effect all the same.
     """
 
     due: Evaluation
     refused: CloudError | None = None
     unclear: bool = False
+    accepted: bool = False
 
 
 @dataclass
@@ -71,7 +72,6 @@ class Executor:
     _failing: set[tuple[str | None, str]] = field(default_factory=set)
     _denials: Counter[tuple[str | None, str]] = field(default_factory=Counter)
     _denied: dict[tuple[str | None, str], CloudError] = field(default_factory=dict)
-    _sent: set[Record] = field(default_factory=set)
 
     def run(self, selections: Sequence[Selection], most: int | None = None) -> dict[str, list[Evaluation]]:
         """Spend the budgets, most overdue first; return what is left of each policy's known due tasks.
@@ -90,16 +90,18 @@ class Executor:
         self._places = sum(budget.values()) if most is None else most
         if any(one.policy.keep is not None and one.first for one in selections):
             self._recheck = Recheck(context, selections, self.policies)
-        unverified: list[Outcome] = []
-        jobs: Jobs[Evaluation, Outcome] = deque()
+        unverified: list[_Stop] = []
+        jobs: Jobs[_Stop, Outcome] = deque()
         self._fill(jobs)
         for done in context.pool.each(jobs, self._until):
             outcome = self._outcome(done)
-            self._account(done.tag, outcome, budget)
+            self._account(outcome, budget)
             if outcome.name == "accepted":
                 report.accepted(outcome)
             if outcome.name == "accepted" or outcome.unclear:
-                unverified.append(outcome)
+                # Not the same object: a thread that was left behind may still change it.
+                lost = outcome.unclear or outcome.detail is not None
+                unverified.append(_Stop(outcome.due, outcome.error, lost, accepted=not outcome.unclear))
             else:
                 report.settled(outcome)
             self._fill(jobs)
@@ -107,7 +109,7 @@ class Executor:
             self._verify(unverified)
         return {name: list(queue) for name, queue in self._waiting.items()}
 
-    def _fill(self, jobs: Jobs[Evaluation, Outcome]) -> None:
+    def _fill(self, jobs: Jobs[_Stop, Outcome]) -> None:
         """Begin with as many tasks as there are places, those of failing functions last."""
         while self._places > 0:
             heads = []
@@ -124,7 +126,8 @@ class Executor:
             self._places -= 1
             if self.budgets and name in self.budgets.left:
                 self.budgets.left[name] -= 1
-            jobs.append((due, partial(self._stop, _Stop(due))))
+            stop = _Stop(due)
+            jobs.append((stop, partial(self._stop, stop)))
 
     def _stop(self, stop: _Stop) -> Outcome:
         """Stop one task if, read again, it is still due by the same policy.
@@ -146,7 +149,7 @@ class Executor:
             stop.due.task.function,
             stop.due.task.invocation_id,
         )
-        if stop.refused is None and function[:2] in self._denied:
+        if stop.refused is None and not last and function[:2] in self._denied:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
         requests = self.context.enforce and not last
         try:
@@ -160,14 +163,13 @@ class Executor:
         outcome = self._decide(stop, seen, last)
         if outcome.name != "would_stop" or not requests:
             return outcome
-        self._sent.add((function, invocation_id))
+        before, stop.unclear = stop.unclear, True
         try:
             cloud.stop(function, invocation_id, deadline=self._until)
+            stop.unclear = before
             return outcome._replace(name="accepted")
         except CloudError as error:
-            stop.unclear = stop.unclear or error.unclear
-            if not stop.unclear:
-                self._sent.discard((function, invocation_id))
+            stop.unclear = before or error.unclear
             if error.out_of_time:
                 return self._unread(stop, error)
             stop.refused = error
@@ -176,24 +178,25 @@ class Executor:
     def _decide(self, stop: _Stop, seen: Snapshot, last: bool) -> Outcome:
         """What is settled by the task as it was read; `would_stop` if it is to be stopped now."""
         context, due, task = self.context, stop.due, seen.task
+        now, asked = Evaluation(task, due.verdict), stop.accepted or stop.refused is not None
         if task.inconsistency is not None or task.status not in (*UNFINISHED, *FINISHED):
-            why = task.inconsistency or f"the status {task.status!r} is unknown"
-            if stop.refused is not None:
-                return Outcome("failed", due, detail=why, error=stop.refused, unclear=stop.unclear)
-            return Outcome("skipped", due, "unreadable", why)
-        now = Evaluation(task, due.verdict)
-        asked, stopping = stop.refused is not None, task.status == STOPPING != due.task.status
-        if stop.unclear and task.status == STOPPED:
-            return Outcome("confirmed", now, detail="the answer was lost; confirmed by reading")
-        if stop.unclear and stopping:
-            return Outcome("accepted", now, detail="the answer was lost; it is stopping")
+            return self._unjudged(stop, task.inconsistency or f"the status {task.status!r} is unknown")
+        stopping = task.status == STOPPING and (stop.accepted or due.task.status != STOPPING)
+        if task.status == STOPPED and (stop.accepted or stop.unclear):
+            lost = "the answer was lost; confirmed by reading" if stop.unclear else None
+            return Outcome("confirmed", now, detail=lost)
         if task.status in FINISHED:
             spent = asked and task.status == STOPPED
             return Outcome("ended", now, detail=f"it is {task.status} already", spent=spent)
-        if asked and stopping:
+        if stopping and (stop.accepted or stop.unclear):
+            return Outcome(
+                "accepted", now, detail="the answer was lost; it is stopping" if stop.unclear else None
+            )
+        if stopping and asked:
             return Outcome("skipped", now, "spared", "another caller is stopping it", spent=True)
         if last:
-            return Outcome("failed", now, error=stop.refused, unclear=stop.unclear)
+            still = f"a stop was accepted, and it is still {task.status}" if stop.accepted else None
+            return Outcome("failed", now, None, still, stop.refused, stop.unclear, spent=stop.accepted)
         if not is_same(due.task, task):
             return Outcome("skipped", due, "spared", REPLACED)
         assert due.policies is not None
@@ -225,42 +228,48 @@ class Executor:
 
     def _unread(self, stop: _Stop, error: CloudError) -> Outcome:
         """The outcome of a task that cannot be read (any more)."""
-        if stop.unclear:
-            why = "it is not known whether the stop took effect"
-            return Outcome("failed", stop.due, detail=why, error=stop.refused, unclear=True)
+        if stop.accepted or stop.unclear:
+            return self._unjudged(stop, f"it could not be read again: {error}")
         if error.missing:
             return Outcome("ended", stop.due, detail="there is no such task any more", error=error)
         if error.out_of_time or self.context.clock.monotonic() >= self._until:
             return self._late(stop.due, stop.refused or error)
-        if stop.refused is not None:
-            return Outcome("failed", stop.due, error=stop.refused)
-        return Outcome("skipped", stop.due, "unreadable", "it could not be read again", error)
+        return self._unjudged(stop, "it could not be read again", error)
 
-    def _outcome(self, done: Done[Evaluation, Outcome]) -> Outcome:
+    def _unjudged(self, stop: _Stop, why: str, error: CloudError | None = None) -> Outcome:
+        """The outcome of a task of which nothing is known but what was answered to its stop."""
+        if stop.accepted:
+            return Outcome("accepted", stop.due, detail=why)
+        if stop.refused is not None or stop.unclear:
+            return Outcome("failed", stop.due, None, why, stop.refused, stop.unclear)
+        return Outcome("skipped", stop.due, "unreadable", why, error)
+
+    def _outcome(self, done: Done[_Stop, Outcome]) -> Outcome:
         """What a job returned; a fault about one task must not hide what became of the others."""
-        due, error = done.tag, done.error
+        stop, error = done.tag, done.error
         if error is None:
             return done.result()
-        sent = (due.task.function, due.task.invocation_id) in self._sent
         if isinstance(error, InvalidName):
-            return Outcome("skipped", due, "unreadable", str(error))
+            return self._unjudged(stop, str(error))
+        if stop.accepted:
+            return Outcome("accepted", stop.due)
         if not isinstance(error, CloudError):
             what = f"a fault in fc-reaper itself: {type(error).__name__}"
-            return Outcome("failed", due, detail=what, unclear=sent)
-        if not sent:
-            return self._late(due)
+            return Outcome("failed", stop.due, detail=what, unclear=stop.unclear)
+        if not stop.unclear:
+            return self._late(stop.due)
         why = "interrupted" if error.error_code == "Aborted" else None
-        return Outcome("failed", due, why, error.detail, unclear=True)
+        return Outcome("failed", stop.due, why, error.detail, stop.refused, unclear=True)
 
-    def _account(self, due: Evaluation, outcome: Outcome, budget: dict[str, int]) -> None:
+    def _account(self, outcome: Outcome, budget: dict[str, int]) -> None:
         """Give back a place that brought no stop, and note what fails."""
-        name, place, error = due.verdict.policy or "", due.task.function[:2], outcome.error
+        task, error = outcome.due.task, outcome.error
+        name, place = outcome.due.verdict.policy or "", task.function[:2]
         if not outcome.is_spent:
             self._room[name] += 1
             self._places += 1
             if self.budgets and name in self.budgets.left:
                 self.budgets.left[name] += 1
-            task = outcome.due.task
             is_stopped = task.status in (STOPPED, STOPPING)
             if self.budgets and is_stopped and within_a_day(task, self.context.clock.now()):
                 self.budgets.found_stopped((task.function, task.invocation_id))
@@ -286,45 +295,20 @@ class Executor:
         many = self._failures[due.verdict.policy or ""] > _MANY
         return failing, self.context.random.random() if failing and many else 0.0
 
-    def _verify(self, unverified: Sequence[Outcome]) -> None:
+    def _verify(self, unverified: Sequence[_Stop]) -> None:
         """Read every stopped task once more; what is not seen Stopped stays `accepted`."""
         context, pool = self.context, self.context.pool
         if self.planned:
             pool = Pool(context.settings.threads, context.clock, lambda: False)
+        self._until = context.end
         if self.planned or not context.interrupted():
-            left = context.end - context.clock.monotonic()
-            context.clock.sleep(max(0.0, min(_VERIFY_AFTER, left)))
-        jobs: Jobs[Outcome, Snapshot] = deque()
-        for outcome in unverified:
-            task = outcome.due.task
-            get = partial(context.cloud.get, task.function, task.invocation_id, deadline=context.end)
-            jobs.append((outcome, get))
+            context.clock.sleep(max(0.0, min(_VERIFY_AFTER, context.end - context.clock.monotonic())))
+        jobs: Jobs[_Stop, Outcome] = deque(
+            (one, partial(self._attempt, one, last=True)) for one in unverified
+        )
         for done in pool.each(jobs, context.end):
-            context.report.settled(_verified(done), logged=done.tag.name == "accepted")
+            context.report.settled(self._outcome(done), logged=done.tag.accepted)
 
     def _check(self) -> None:
         if self.context.interrupted():
             raise CloudError("the run was interrupted", error_code="Aborted")
-
-
-def _verified(done: Done[Outcome, Snapshot]) -> Outcome:
-    outcome = done.tag
-    try:
-        task = done.result().task
-    except CloudError as error:
-        why = f"it could not be read again: {error}"
-        return outcome if error.out_of_time else outcome._replace(detail=outcome.detail or why)
-    if task.inconsistency is not None:
-        return outcome._replace(detail=task.inconsistency)
-    seen = Evaluation(task, outcome.due.verdict)
-    if task.status == STOPPED:
-        lost = outcome.detail and "the answer was lost; confirmed by reading"
-        return Outcome("confirmed", seen, detail=lost)
-    if task.status in FINISHED:
-        return Outcome("ended", seen, detail=f"it is {task.status} already")
-    if outcome.name == "accepted" and task.status != STOPPING:
-        why = f"a stop was accepted, and it is still {task.status}"
-        return Outcome("failed", seen, detail=why, spent=True)
-    if task.status == STOPPING and (outcome.name == "accepted" or outcome.due.task.status != STOPPING):
-        return Outcome("accepted", seen)
-    return outcome._replace(due=seen)
