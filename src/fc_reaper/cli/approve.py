@@ -116,21 +116,26 @@ def approve(
             {"name": name, "approved": name in chosen, "objections": why} for name, why in objections.items()
         ]
         output.print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": dropped})
-        return Exit.ATTENTION if left else Exit.DONE
-    new = counted(len(chosen), "policy", "policies")
-    done = f"written, {new} approved by you. Review it, and deploy it with the policy."
-    output.show(f"{lock_file}: {done if written else 'nothing changed.'}")
-    for name in dropped:
-        output.show(f"{name} has left {lock_file}: it, or an exemption, was changed or removed since.")
-    if not candidates:
+    else:
+        new = counted(len(chosen), "policy", "policies")
+        done = f"written, {new} approved by you. Review it, and deploy it with the policy."
+        output.show(f"{lock_file}: {done if written else 'nothing changed.'}")
+        for name in dropped:
+            output.show(f"{name} has left {lock_file}: it, or an exemption, was changed or removed since.")
+        _show_left({name: objections[name] for name in left}, objections, yes=yes)
+    return Exit.ATTENTION if left else Exit.DONE
+
+
+def _show_left(left: Mapping[str, Sequence[str]], asked: Collection[str], *, yes: bool) -> None:
+    """Show which of the policies that were *asked* about are *left*, and why if nobody was asked."""
+    if not asked:
         output.show("Every stop policy is approved as it is.")
     if left and not yes:
         output.show(f"Not approved by you: {', '.join(left)}.")
     elif left:
-        for name in left:
-            _show_objections(name, objections[name], sys.stderr)
+        for name, why in left.items():
+            _show_objections(name, why, sys.stderr)
         output.print_error(f"not approved: {', '.join(left)}; change the policy, or add --despite-objections")
-    return Exit.ATTENTION if left else Exit.DONE
 
 
 def _read_lock(settings: Settings) -> Lock:
