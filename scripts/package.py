@@ -37,7 +37,7 @@ MOST_BYTES = 14_000_000
 
 LEFT_OUT = (
     *("bin", "*.dist-info", "**/py.typed"),
-    *("fc_emulator", "fc_reaper/cli", "fc_reaper/backtest"),
+    *("fc_emulator", "fc_reaper/cli", "fc_reaper/backtest", "websocket"),
     *("fc_reaper/evaluator/explain.py", "fc_reaper/evaluator/moments.py"),
     *("fc_reaper/policy/lint.py", "fc_reaper/log_lines.py", "fc_reaper/__main__.py"),
 )
@@ -49,6 +49,15 @@ from fc_reaper.handler import handler
 
 __all__ = ["handler"]
 '''
+
+
+WEBSOCKET = '''"""fc2 imports this module for the name of one class; the function opens no websocket."""
+
+
+class WebSocketApp:
+    pass
+'''
+"""In place of websocket-client, which fc2 needs for instances that people log into."""
 
 
 class PackageError(Exception):
@@ -100,6 +109,7 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
         install(Path(wheels), out, python)
     trim(out)
     (out / "index.py").write_text(INDEX, encoding="utf-8")
+    (out / "websocket.py").write_text(WEBSOCKET, encoding="utf-8")
     shutil.copyfile(policy, out / "policy.yaml")
     if lock.is_file():
         shutil.copyfile(lock, out / lock.name)

@@ -250,6 +250,32 @@ def test_a_refusal_does_not_repeat_our_secrets() -> None:
     assert not any(secret in shown for secret in (SECRET, TOKEN, signature, signature[:16], TOKEN[:12]))
 
 
+@pytest.mark.parametrize("header", [True, False], ids=["header", "body"])
+def test_a_good_answer_does_not_repeat_our_secrets(header: bool) -> None:
+    """Neither in the request id of its header nor in a text of its record; a short key id is a word."""
+
+    def echo(connection: socket.socket) -> None:
+        sent = server.seen[-1].headers
+        text = f"{sent['authorization']} {TOKEN} {SECRET}"
+        record = {"invocationId": "job-1", "status": "Running" if header else text, "requestId": text}
+        connection.sendall(http(200, record if not header else [], X_Fc_Request_Id=text))
+
+    with answering(echo) as server, ours(server.endpoint, TOKEN, access_key_id="media") as client:
+        try:
+            shown = repr(client.get(TRANSCODE, "job-1"))
+        except CloudError as error:
+            shown = f"{error!r} {vars(error)}"
+        signature = server.seen[-1].headers["authorization"].rpartition("=")[2]
+    assert "***" in shown
+    assert not any(secret in shown for secret in (SECRET, TOKEN, signature))
+
+
+def test_a_short_token_is_a_word() -> None:
+    """It is not cut out of the texts of an answer."""
+    with answering(TASK) as server, ours(server.endpoint, "un") as client:
+        assert client.get(TRANSCODE, "job-1").task.status == "Running"
+
+
 def test_a_client_does_not_show_its_keys() -> None:
     """Not in its own words, and not in those of its parts."""
     with ours("http://127.0.0.1:1", TOKEN) as client:

@@ -94,7 +94,8 @@ def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "unwanted", ["fc_emulator*", "**/__pycache__", "**/*.pyc", "*.dist-info", "bin", "tests"]
+    "unwanted",
+    ["fc_emulator*", "**/__pycache__", "**/*.pyc", "*.dist-info", "bin", "tests", "websocket", "websocket/*"],
 )
 def test_it_holds_nothing_that_the_function_does_not_need(package: Path, unwanted: str) -> None:
     assert not list(package.glob(unwanted))
@@ -322,6 +323,7 @@ def test_one_instance_sweeps_as_the_platform_would_run_it(
     denied, dry_run, enforced = (result["counts"] for result in results)
     assert results[0]["errors"]
     assert denied["listed"] == 0
+    assert not results[1]["errors"]
     assert (dry_run["listed"], dry_run["kept"], dry_run["would_stop"]) == (2, 1, 1)
     assert (enforced["due"], enforced["confirmed"] + enforced["accepted"]) == (1, 1)
     asked = {entry["invocationId"] for entry in emulator.journal() if entry["cause"] == "stop"}
