@@ -230,8 +230,11 @@ def test_payloads_are_read_by_expressions_and_never_shown(folder: Path) -> None:
     a_history(folder, records)
     a_policy_file(folder, POLICY.replace("2h", "{from: payload.max, at_most: 4h, else: 1h}"))
     ran = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder)
-    found = {one["invocation_id"]: one["at"][11:16] for one in ran.json["policies"][0]["found"]}
-    assert found == {"none": "01:05", "gold": "03:05"}
+    found = {
+        one["invocation_id"]: (one["at"][11:16], one["limit_from"])
+        for one in ran.json["policies"][0]["found"]
+    }
+    assert found == {"none": ("01:05", "else"), "gold": ("03:05", "task")}
     assert "secret" not in ran.out
 
 

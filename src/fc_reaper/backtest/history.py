@@ -36,7 +36,8 @@ def _identity(task: Task) -> dict[str, str | None]:
 
 def _grounds(verdict: Verdict) -> dict[str, Any]:
     age_s, limit_s = (None if one is None else one / 1000 for one in (verdict.age, verdict.limit))
-    return {"rule": verdict.rule, "age_s": age_s, "limit_s": limit_s}
+    more = {name: getattr(verdict, name) for name in ("limit_from", "retries", "retries_limit")}
+    return {"rule": verdict.rule, "age_s": age_s, "limit_s": limit_s, **more}
 
 
 Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]

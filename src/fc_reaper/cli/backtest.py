@@ -18,6 +18,8 @@ from fc_reaper.cli.output import BAD, STRONG, counted, short, show, table
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
+_Text = str | None
+
 _SHOWN = 5
 
 IN_TRUTH: dict[Outcome, str] = {
@@ -34,18 +36,13 @@ IN_TRUTH: dict[Outcome, str] = {
 def backtest(
     policy: app.PolicyFile = None,
     memory: Annotated[
-        int | None,
-        Option("--memory", metavar="MB", min=1, max=1_048_576, help="Function memory; adds GB-seconds."),
+        int | None, Option(metavar="MB", min=1, max=1_048_576, help="Function memory; adds GB-seconds.")
     ] = None,
     suggested: Annotated[
         bool, Option("--suggest", help="Also measure the tasks and suggest limits.")
     ] = False,
-    svg: Annotated[
-        str | None, Option("--svg", metavar="FILE", help="Draw lengths, limit and false stops.")
-    ] = None,
-    drawn: Annotated[
-        str | None, Option("--draw", metavar="POLICY", help="Policy to draw; default: the first.")
-    ] = None,
+    svg: Annotated[_Text, Option(metavar="FILE", help="Draw lengths, limit and false stops.")] = None,
+    drawn: Annotated[_Text, Option("--draw", metavar="POLICY", help="Which one; default: the first.")] = None,
     force: Annotated[bool, Option("--force", help="Let --svg overwrite a file.")] = False,
     endpoint: app.Endpoint = None,
     api_version: app.Api = None,

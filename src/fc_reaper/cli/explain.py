@@ -42,6 +42,8 @@ from fc_reaper.settings import (
 )
 from fc_reaper.sweep.scope import is_own
 
+_Text = str | None
+
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""
 
@@ -50,14 +52,10 @@ _TIMEOUT = 600.0
 
 
 def explain(
-    target: Annotated[str | None, Argument(metavar="TARGET", help="[service/]function[@qualifier]")] = None,
-    invocation_id: Annotated[str | None, Argument(metavar="ID", help="Invocation id of the task.")] = None,
-    record: Annotated[
-        str | None, Option("--record", metavar="FILE", help="Take the task from a file, not the cloud.")
-    ] = None,
-    at: Annotated[
-        str | None, Option("--at", metavar="TIME", help="Evaluate as of then: ISO 8601 or epoch ms.")
-    ] = None,
+    target: Annotated[_Text, Argument(metavar="TARGET", help="[service/]function[@qualifier]")] = None,
+    invocation_id: Annotated[_Text, Argument(metavar="ID", help="Invocation id of the task.")] = None,
+    record: Annotated[_Text, Option(metavar="FILE", help="Take the task from a file, not the cloud.")] = None,
+    at: Annotated[_Text, Option(metavar="TIME", help="Evaluate as of then: ISO 8601 or epoch ms.")] = None,
     policy: PolicyFile = None,
     endpoint: Endpoint = None,
     api_version: Api = None,

@@ -28,6 +28,8 @@ from fc_reaper.sweep.scope import is_own
 
 Command = Callable[..., int]
 
+_Text = str | None
+
 _SHOWN = 5
 
 
@@ -124,19 +126,13 @@ def load_past(
     env: Mapping[str, str],
     *,
     history: Annotated[
-        str | None, Option(metavar="FILE", help="Records as JSON lines; default: from the cloud.")
+        _Text, Option(metavar="FILE", help="Records as JSON; default: from the cloud.")
     ] = None,
     read: Annotated[bool, Option("--read", help="Read each task that is listed without events.")] = False,
-    save: Annotated[str | None, Option(metavar="FILE", help="Write the records to a new file.")] = None,
-    interval: Annotated[
-        str | None, Option(metavar="TIME", help="Time between two runs; REAPER_INTERVAL, 5m.")
-    ] = None,
-    since: Annotated[
-        str | None, Option(metavar="TIME", help="First run to replay: 2026-05-01 or ISO 8601.")
-    ] = None,
-    until: Annotated[
-        str | None, Option(metavar="TIME", help="Last run to replay: 2026-05-01 or ISO 8601.")
-    ] = None,
+    save: Annotated[_Text, Option(metavar="FILE", help="Write the records to a new file.")] = None,
+    interval: Annotated[_Text, Option(metavar="TIME", help="Time between runs; REAPER_INTERVAL, 5m.")] = None,
+    since: Annotated[_Text, Option(metavar="TIME", help="First run: 2026-05-01 or ISO 8601.")] = None,
+    until: Annotated[_Text, Option(metavar="TIME", help="Last run: 2026-05-01 or ISO 8601.")] = None,
 ) -> Past:
     """Load the history, from the file *history* or from the cloud, as far as *files* need it.
 
