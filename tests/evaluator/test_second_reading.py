@@ -22,6 +22,7 @@ LIVES = [
     ["Dequeued"],
     ["Running", "Retrying", "Dequeued"],
     ["Enqueued", "Dequeued"],
+    ["Enqueued", "Running", "Retrying", "Dequeued"],
     ["Enqueued", "Dequeued", "Running"],
     ["Enqueued", "Running"],
     ["Enqueued", "Dequeued", "Running", "Retrying"],
@@ -67,7 +68,7 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
         record["events"] = draw(st.permutations(events)) if shuffled else events
     if draw(st.sampled_from([True, True, False])):
         record["startedTime"] = draw(st.sampled_from([NOON - age for age in AGES] + UNUSABLE))
-    retries = draw(st.sampled_from([None, 0, 0, 1, 2, 3, statuses.count("Retrying")]))
+    retries = draw(st.sampled_from([None, 0, 0, 0, 0, 1, 2, 3, statuses.count("Retrying")]))
     if retries is not None:
         record["alreadyRetriedTimes"] = retries
     return record
@@ -86,8 +87,9 @@ class Case(NamedTuple):
 def cases(draw: st.DrawFn) -> Case:
     record = draw(records())
     fitting = [clock for clock, statuses in HOLDS_IN.items() if record["status"] in statuses]
-    clock = draw(st.sampled_from([*fitting * 3, *HOLDS_IN]))
-    return Case(record, clock, draw(presents()), draw(st.sampled_from(["unknown", "enqueue", "execution"])))
+    clock = draw(st.sampled_from([*fitting * 9, *HOLDS_IN]))
+    meaning = draw(st.sampled_from(["unknown", "enqueue", "execution", "execution"]))
+    return Case(record, clock, draw(presents()), meaning)
 
 
 def limits(case: Case) -> st.SearchStrategy[int]:
