@@ -66,8 +66,6 @@ def parse_event(event: Any, own_account: OwnAccount = ANYWHERE) -> Trigger:
 
 
 def _bytes_of(event: Any) -> bytes:
-    if isinstance(event, (bytearray, memoryview)):
-        return bytes(event)
     try:
         text = event if isinstance(event, str) else "" if event is None else json.dumps(event)
     except (TypeError, ValueError, RecursionError):
@@ -171,6 +169,8 @@ class _Parser:
             check_envelope(data, {message.content} | message.marks, message.content)
             self._hear(data, place, beside=message.content)
             self.read(data[message.content], place.inside(message.layer, message.content))
+        elif data.keys() >= {"jobName", "source", "taskId"}:
+            self._unrecognised(data, place)  # of a log trigger, whose taskId is that of its own job
         elif (selector := read_command(data)) is not None:
             self._hear(data, place)
             self._request(place, selector)
