@@ -72,7 +72,7 @@ def _http_event(environ: dict[str, Any]) -> Any:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         query = parse_qs(environ.get("QUERY_STRING") or "", keep_blank_values=True)
         return {
-            "headers": {},
+            "headers": {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")},
             "queryParameters": {name: one[0] if len(one) == 1 else one for name, one in query.items()},
             "body": body.decode("utf-8", "replace"),
             "isBase64Encoded": False,

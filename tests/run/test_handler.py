@@ -118,6 +118,7 @@ NAMED = b'{"functionName": "transcode"}'
     [
         (wsgi(), 3, False, False),
         (wsgi("GET", "dryRun=true"), 3, True, False),
+        (wsgi("GET", HTTP_DRY_RUN="1"), 3, True, False),
         (wsgi("GET", "dryRun=false&dryRun=true"), 0, True, True),
         (wsgi("GET", "dryRun"), 0, True, True),
         (wsgi(body=NAMED), 3, False, False),

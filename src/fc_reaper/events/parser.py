@@ -66,6 +66,8 @@ def parse_event(event: Any, own_account: OwnAccount = ANYWHERE) -> Trigger:
 
 
 def _bytes_of(event: Any) -> bytes:
+    if isinstance(event, (bytearray, memoryview)):
+        return bytes(event)
     try:
         text = event if isinstance(event, str) else "" if event is None else json.dumps(event)
     except (TypeError, ValueError, RecursionError):
