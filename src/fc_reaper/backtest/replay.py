@@ -96,6 +96,7 @@ class _Replaying:
         self._standing: dict[int, Evaluation] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
         self._gone: dict[tuple[Key, str | None], Millis] = {}
+        self._last_stop: Millis = -1
         self._times_stopped = sorted(
             (begin, end, number)
             for number, task in enumerate(self._tasks)
@@ -146,7 +147,7 @@ class _Replaying:
 
     def _evaluate(self, number: int, now: Millis) -> bool:
         """Evaluate a task; return whether `select` may now come to something else."""
-        if self._key(number) in self._gone:
+        if self._is_gone(number):
             return False
         changed = self._standing.pop(number, None) is not None
         task = as_of(self._tasks[number], now)
@@ -193,7 +194,8 @@ class _Replaying:
             self._carry_out(
                 selection, [{number(one): one for one in some} for some in parts], due_before, now
             )
-        self._standing = {at: one for at, one in self._standing.items() if self._key(at) not in self._gone}
+        if self._last_stop == now:
+            self._standing = {at: one for at, one in self._standing.items() if not self._is_gone(at)}
         if self._due_since:
             self._schedule(_NO_TASK, now + 1)
 
@@ -213,15 +215,15 @@ class _Replaying:
         for number in (*selected, *waiting):
             self._due_since[name, number] = due_before.get((name, number), now)
         for number, one in selected.items():
-            if self._key(number) not in self._gone:
-                self._gone[self._key(number)] = now
+            if not self._is_gone(number):
+                self._gone[self._key(number)] = self._last_stop = now
                 insort(self._times_stopped, (now, now + DAY, number))
                 result.found.append(self._stop(number, one.verdict.later(now - one.at), now))
         result.halted_runs += selection.halted is not None
         result.tasks["due"].update(selected, waiting, held_out)
         result.tasks["holdout"].update(held_out)
         # A record that waits may be of a task that was just stopped under another qualifier.
-        left = (number for number in waiting if self._key(number) not in self._gone)
+        left = (number for number in waiting if self._last_stop < now or not self._is_gone(number))
         result.tasks["budget" if selection.halted is None else "halted"].update(left)
 
     def _stop(self, number: int, verdict: Verdict, now: Millis) -> Stop:
@@ -244,6 +246,9 @@ class _Replaying:
                 result.tasks["reported"].add(number)
                 task, verdict = self._tasks[number], one.verdict.later(now - one.at)
                 result.found.append(Found(task=task, at=now, verdict=verdict, outcome=outcome_of(task)))
+
+    def _is_gone(self, number: int) -> bool:
+        return self._key(number) in self._gone
 
     def _key(self, number: int) -> tuple[Key, str | None]:
         """What identifies a task, under whatever qualifiers it was found."""

@@ -148,11 +148,11 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
 
     *later* says that *policy* comes after the one that reports the task already: the first report wins.
     """
-    if later and not policy.stops and verdict.kind is Kind.REPORTED:
+    kind = Kind.DUE if policy.stops else Kind.REPORTED
+    if later and kind is Kind.REPORTED and verdict.kind is Kind.REPORTED:
         return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))
     others = (verdict.policy,) if verdict.kind is Kind.REPORTED and verdict.policy else ()
     also = tuple(dict.fromkeys((*others, *verdict.also)))
-    kind = Kind.DUE if policy.stops else Kind.REPORTED
     age, clock, members = member.age, member.clock, (member,)
     found = Verdict(kind, policy.reason, policy.name, policy.line, KEEP, age, clock=clock)
     return found._replace(also=also, members=members)

@@ -211,7 +211,7 @@ class _Members:
 
     def _settle(self, groups: ConcurrencyGroups) -> None:
         """Enqueue what is one too many in *groups*, and exclude it from the groups of other policies."""
-        policy = groups.policy
+        policy, stops = groups.policy, groups.policy.stops
         for task, member, order in list(groups.excess()):
             record = task.function, task.invocation_id
             if member.in_scope:
@@ -219,12 +219,12 @@ class _Members:
                 later = self._index[policy.name] > self._index.get(before.verdict.policy or "", -1)
                 verdict = too_many(policy, member, before.verdict, later=later)
                 self._found[record] = before._replace(verdict=verdict)
-                if policy.stops:
+                if stops:
                     self._selections[policy.name].group_order[key_of(task)] = order
                     self._selections[policy.name].add(self._found[record])
-            elif policy.stops:
+            elif stops:
                 self._selections[policy.name].counted += 1
-            if policy.stops or not policy.approved:
+            if stops or not policy.approved:
                 for other in self.groups.values():
                     if other is not groups:
                         other.exclude(task)
