@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from random import Random
 from threading import Lock
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from fc_reaper.clock import Clock, RateLimiter
 from fc_reaper.errors import CloudError
 from tests.emulator_server import Emulator, running_emulator
-from tests.reaping import reap
+from tests.reaping import FASTER, reap
 from tests.run.account import POLICY, operations, policy, seeded, stopped
 
 MANY = {"invocations": [seeded("over-{n}", "Running", count=30, enqueued="-5h", started="-3h")]}
@@ -47,6 +48,18 @@ def test_an_event_cannot_flood_the_log(cloud: Emulator) -> None:
     reaped = reap(cloud.endpoint, POLICY, [3] * 200, log_tasks="none")
     assert len(reaped.logged("trigger_unrecognised")) <= 100
     assert reaped.lines[-1]["event"] == "run_finished"
+
+
+def test_an_event_that_names_too_many_tasks_ends_with_its_time(cloud: Emulator) -> None:
+    """What was not looked for is refused and the run says that it is partial, however many there are."""
+    ticks = count()
+    clock = FASTER._replace(monotonic=lambda: next(ticks) / 100)
+    event = [{"invocationId": f"gone-{number}"} for number in range(3000)]
+    reaped = reap(cloud.endpoint, POLICY, event, clock=clock, timeout=12, margin="2s", log_tasks="5")
+    (line,) = reaped.logged("lines_omitted")
+    assert reaped.finished.result.partial
+    assert (line["omitted"], line["due"]) == ("trigger_refused", 3000)
+    assert sum(operations(cloud).values()) < 1500
 
 
 def test_functions_that_cannot_be_listed_do_not_flood_the_log(cloud: Emulator) -> None:

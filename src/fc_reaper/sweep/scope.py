@@ -205,10 +205,19 @@ class Finder:
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
         report = self.context.report
-        scopes = {request: scope for request in requests if (scope := self.scope([request])).areas}
-        found: dict[Request, list[Snapshot]] = {request: [] for request in scopes}
+        scopes: dict[Request, Scope] = {}
+        found: dict[Request, list[Snapshot]] = {}
         jobs: Jobs[tuple[Request, Function], Snapshot] = deque()
-        for request, scope in scopes.items():
+        for request in requests:
+            # An event may name ten thousand tasks, each perhaps one of hundreds of functions.
+            if self.context.clock.monotonic() >= until:
+                report.partial, report.unresolved = True, report.unresolved + 1
+                report.note("trigger_refused", "the time was up before it was looked for", request.part)
+                continue
+            scope = self.scope([request])
+            if not scope.areas:
+                continue
+            scopes[request], found[request] = scope, []
             for function in self.functions(scope, until):
                 invocation_id = request.selector.invocation_id or ""
                 get = partial(self.context.cloud.get, function, invocation_id, deadline=until)
