@@ -100,6 +100,7 @@ def test_each_element_of_a_list_is_read_for_itself() -> None:
             json.dumps(a_cloud_event({"serviceName": "media"}, id="2")),
             '{"functionName": ',
             [{"functionName": "hidden"}],
+            [],
             {"functionName": "x", "invocationId": "job-1"},
             {"functionName": 5},
         ]
@@ -107,12 +108,13 @@ def test_each_element_of_a_list_is_read_for_itself() -> None:
     assert trigger.requests == (
         Request("command", None, a_selector("resize"), "[0]"),
         Request("command", None, a_selector(service="media"), "[1]"),
-        Request("task", None, a_selector("x", invocation_id="job-1"), "[4]"),
+        Request("task", None, a_selector("x", invocation_id="job-1"), "[5]"),
     )
     assert [(note.event, note.part) for note in trigger.notes] == [
         ("trigger_refused", "[2]"),
         ("trigger_refused", "[3]"),
-        ("trigger_refused", "[5]"),
+        ("trigger_refused", "[4]"),
+        ("trigger_refused", "[6]"),
     ]
     assert not trigger.refused
 
@@ -145,6 +147,17 @@ def test_an_event_that_was_delivered_twice_counts_once() -> None:
     )
     assert [request.selector.function for request in trigger.requests] == ["a", "c"]
     assert trigger.notes == (Note("trigger_ignored", "the same event as [0]: same source and id", "[1]"),)
+
+
+@pytest.mark.parametrize("layers", range(3))
+def test_an_event_that_was_refused_may_be_sent_again_corrected(layers: int) -> None:
+    """Under the same id, however deep the fault was."""
+    bad, good = ({"functionName": name} for name in ("", "a"))
+    for layer in range(layers):
+        bad, good = (a_cloud_event(event, id=f"{layer}-{event == good}") for event in (bad, good))
+    trigger = read([a_cloud_event(bad, id="1"), a_cloud_event(good, id="1")])
+    assert [request.part for request in trigger.requests] == ["[1]"]
+    assert noted(trigger) == ["trigger_refused"]
 
 
 def test_a_repeated_event_may_still_request_a_dry_run() -> None:

@@ -94,14 +94,16 @@ def decode_text(text: str) -> Any:
     Raises:
         EventRefused: it begins like an object or a list, in base64 too, and is none.
     """
-    if (value := json_in(text)) is not None or (value := _from_form(text)) is not None:
-        return value
-    inner = (in_base64(text.strip(BLANKS)) or "").strip(BLANKS)
+    text = text.strip(BLANKS)
+    if text.startswith((*BRACKETS, '"')):
+        return json_in(text)
+    if (fields := _from_form(text)) is not None:
+        return fields
+    inner = (in_base64(text) or "").strip(BLANKS)
     return json_in(inner) if inner.startswith(BRACKETS) else _from_form(inner)
 
 
 def _from_form(text: str) -> JsonObject | None:
-    text = text.strip(BLANKS)
     if "=" not in text or text.startswith(BRACKETS):
         return None
     try:

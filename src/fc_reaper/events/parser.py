@@ -110,16 +110,17 @@ class _Parser:
     readings: list[Reading] = field(default_factory=list)
     http: bool = False
     identities: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     elements: int = 0
 
-    def read(self, value: Any, place: _Place) -> bool:
-        """Read one part by itself; False if it is refused, which is noted and stops no other part."""
+    def read(self, value: Any, place: _Place) -> None:
+        """Read one part by itself; a refusal is noted and stops no other part."""
         try:
             if place.kind == "timer":
                 self._timer_command(value, place)
             elif isinstance(value, JsonObject):
                 self._object(value, place)
-            elif isinstance(value, list) and value:
+            elif isinstance(value, list) and (value or place.layers[-1:] == ("list",)):
                 self._list(value, place)
             elif isinstance(value, str) and (inner := decode_text(value)) is not None:
                 self.read(inner, place.inside("text"))
@@ -127,9 +128,8 @@ class _Parser:
                 self._unrecognised(value, place)
         except EventRefused as refusal:
             self._hear(value, place)
+            self.refused.add(place.part)
             self.note("trigger_refused", refusal.why, place)
-            return False
-        return True
 
     def note(self, event: NoteEvent, why: str, place: _Place) -> None:
         """Note what becomes of the part at *place*."""
@@ -219,8 +219,8 @@ class _Parser:
             self.note("trigger_ignored", f"the same event as {first}: same source and id", place)
             return
         self._hear(data, place, beside=event.content_key)
-        followed = self.read(data.get(event.content_key), place.inside("cloudevent", event.content_key))
-        if identity and followed:
+        self.read(data.get(event.content_key), place.inside("cloudevent", event.content_key))
+        if identity and place.part not in self.refused:
             # One that was refused may be sent again, corrected, under the same id.
             self.identities[identity] = place.part
 
