@@ -34,7 +34,7 @@ LEVELS = {
 }  # fmt: skip
 """The level of each event that is not INFO."""
 
-MAY_WARN = ("run_started", "run_finished")
+MAY_WARN = ("run_started", "run_finished", "skipped")
 """Events that are INFO, or WARNING when they carry what somebody should see."""
 
 Fields = Mapping[str, Any]

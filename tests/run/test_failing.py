@@ -63,6 +63,7 @@ def test_the_place_of_a_task_of_which_nothing_comes_goes_to_the_next(
         assert reaped.ids(event) == BAD
         assert {line.get("why") for line in reaped.logged(event)} == {why}
         assert (reaped.finished.exit is Exit.ATTENTION) is attention
+        assert {line["level"] for line in reaped.logged(event)} == {"WARNING" if attention else "INFO"}
 
 
 def test_a_status_that_nobody_knows_right_before_the_stop_is_unreadable() -> None:

@@ -70,7 +70,7 @@ class Report:
         self.exit = Exit.DONE
         self.counts: Counter[str] = Counter()
         self.served = self.unresolved = self._refused = 0
-        self.partial = self.limited = self.answered = False
+        self.partial = self.limited = self.answered = self._troubled = False
         self.errors: list[str] = []
         self.tasks: list[dict[str, Any]] = []
         self.incomplete: set[Function] = set()
@@ -143,10 +143,11 @@ class Report:
         """Count and collect a due task by its final outcome; log it unless it was *logged* as accepted."""
         self._count(outcome.due.verdict.policy or "", outcome.name)
         self.partial = self.partial or outcome.why == "margin"
-        self.limited = self.limited or outcome.why in _ATTENTION
+        troubled = outcome.why in _ATTENTION
+        self._troubled = self._troubled or troubled
         event = "stop_failed" if outcome.name == "failed" else outcome.name
         if not logged or outcome.name != "accepted":
-            self.log_task(event, outcome.due, outcome.error, **_more(outcome))
+            self.log_task(event, outcome.due, outcome.error, warns=troubled, **_more(outcome))
         self._collect(event, outcome.due, {**_more(outcome), **_refusal(outcome.error)})
 
     def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
@@ -168,11 +169,12 @@ class Report:
         """Settle how a run ends that came to its end."""
         self.errors += self._failures
         failed, missing = bool(self._failures), any(one.missing for one in self._failures.values())
+        trouble = failed or self._troubled or self.counts["stuck"] + self.counts["failed"]
         if failed and not self.answered and not missing:
             self.exit = Exit.UNREACHABLE
         elif self._refused and not self.served and not self.unresolved:
             self.exit = Exit.REFUSED
-        elif self.partial or self.limited or failed or self.counts["stuck"] or self.counts["failed"]:
+        elif trouble or self.partial or self.limited:
             self.exit = Exit.ATTENTION
 
     @property
@@ -192,6 +194,7 @@ class Report:
             errors[_MOST_ERRORS:] = [f"and {len(errors) - _MOST_ERRORS} more"]
         line = self.log(
             "run_finished",
+            warns=self._troubled,
             counts={name: self.counts[name] for name in _COUNTS},
             policies={name: dict(counts) for name, counts in self._policies.items()},
             calls=dict(sorted(self._calls.items())),
