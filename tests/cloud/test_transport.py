@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import inspect
 import ipaddress
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -27,7 +30,7 @@ from fc_reaper.errors import CloudError, SettingsError
 from tests.cloud.clients import SECRET, TOKEN, TRANSCODE, ours
 from tests.cloud.loopback import answering, hang_up, http, silent
 from tests.emulator_server import running_emulator
-from tests.reaping import reap
+from tests.reaping import KEYS, reap
 from tests.run.account import SEED, policy
 
 TASK = http(200, {"invocationId": "job-1", "status": "Running"}, Content_Type="application/json")
@@ -167,6 +170,28 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
         answers.set()
         monkeypatch.undo()
         assert client._resolved.wait(10)
+
+
+HANGING = """
+import socket, sys, threading
+
+socket.getaddrinfo = lambda *_args, **_more: threading.Event().wait()
+from fc_reaper.__main__ import main_and_exit
+
+sys.argv[1:] = ["invoke", "-", "--policy", sys.argv[1], "--timeout", "3", "--endpoint", "https://fc.example"]
+main_and_exit()
+"""
+
+
+def test_a_command_ends_though_the_resolver_never_answers(tmp_path: Path) -> None:
+    """As one that could not reach the cloud; no thread keeps the process alive."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(policy(), encoding="utf-8")
+    env = {**os.environ, **KEYS, "REAPER_MARGIN": "1s"}
+    command = [sys.executable, "-c", HANGING, str(file)]
+    done = subprocess.run(command, env=env, input="{}", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    assert "not resolved" in done.stdout + done.stderr
 
 
 def test_nobody_listens() -> None:

@@ -46,8 +46,9 @@ class TooLarge(CallFailed):
 
 def too_large(status: int) -> TooLarge:
     """The body is larger than 8 MiB; what came of it is dropped."""
-    why = "the body is larger than 8 MiB"
-    return TooLarge(why, http_status=status, error_code="UnreadableAnswer", unclear=True)
+    return TooLarge(
+        "the body is larger than 8 MiB", http_status=status, error_code="UnreadableAnswer", unclear=True
+    )
 
 
 def closed(*, unclear: bool = False) -> CallFailed:
@@ -93,29 +94,24 @@ def refusal(answer: Answer) -> CallFailed:
 
 def no_answer(fault: Any) -> CallFailed:
     """The error that a fault of the transport stands for: no whole answer came."""
+    code, retryable, unclear = "ConnectionFailed", True, True
     if isinstance(fault, urllib3_errors.DecodeError):
-        return CallFailed("the body is compressed wrongly", error_code="UnreadableAnswer", unclear=True)
-    if isinstance(fault, urllib3_errors.NewConnectionError):
-        why = str(fault).rsplit(": ", 1)[-1]
-        return CallFailed(f"no connection: {why}", error_code="ConnectionFailed", retryable=True)
-    if isinstance(fault, urllib3_errors.ConnectTimeoutError):
-        return CallFailed("no connection within the time-out", error_code="TimedOut", retryable=True)
-    if isinstance(fault, (urllib3_errors.TimeoutError, TimeoutError)):
-        return CallFailed(
-            "no whole answer within the time-out", error_code="TimedOut", retryable=True, unclear=True
-        )
-    if isinstance(fault, urllib3_errors.SSLError):
+        why, code, retryable = "the body is compressed wrongly", "UnreadableAnswer", False
+    elif isinstance(fault, urllib3_errors.NewConnectionError):
+        why, unclear = f"no connection: {str(fault).rsplit(': ', 1)[-1]}", False
+    elif isinstance(fault, urllib3_errors.ConnectTimeoutError):
+        why, code, unclear = "no connection within the time-out", "TimedOut", False
+    elif isinstance(fault, (urllib3_errors.TimeoutError, TimeoutError)):
+        why, code = "no whole answer within the time-out", "TimedOut"
+    elif isinstance(fault, urllib3_errors.SSLError):
         # A certificate that is wrong now is wrong a second later.
-        passing = "CERTIFICATE_VERIFY_FAILED" not in str(fault)
-        return CallFailed(
-            f"no TLS: {fault}", error_code="ConnectionFailed", retryable=passing, unclear=passing
-        )
-    # What a server wrote is not repeated: it may have repeated what was signed.
-    cause = fault.args[-1] if fault.args else fault
-    kind = cause if isinstance(cause, OSError) else type(fault).__name__
-    return CallFailed(
-        f"the connection broke: {kind}", error_code="ConnectionFailed", retryable=True, unclear=True
-    )
+        retryable = unclear = "CERTIFICATE_VERIFY_FAILED" not in str(fault)
+        why = f"no TLS: {fault}"
+    else:
+        # What a server wrote is not repeated: it may have repeated what was signed.
+        cause = fault.args[-1] if fault.args else fault
+        why = f"the connection broke: {cause if isinstance(cause, OSError) else type(fault).__name__}"
+    return CallFailed(why, error_code=code, retryable=retryable, unclear=unclear)
 
 
 def _retry_after(answer: Answer) -> float | None:
