@@ -59,6 +59,7 @@ def wide() -> bytes:
 
 ANSWERS: dict[str, tuple[bytes | Script, int]] = {
     "as-large-as-may-be": (http(200, padded(wide(), 8 * MIB)), 25 * FUNCTIONS),
+    "with-a-record-that-has-no-id": (http(200, padded(wide().replace(b"t-24", b""), 8 * MIB)), 0),
     "a-byte-too-large": (http(200, padded(a_page("", 1), 8 * MIB + 1)), 0),
     "small-values": (http(200, a_page("", 1, more=[[]] * 2_000_000)), 0),
     "endless": (endless, 0),

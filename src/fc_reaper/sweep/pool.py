@@ -105,5 +105,9 @@ def _work(begun: SimpleQueue[Any], over: SimpleQueue[Any]) -> None:
         number, call = job
         try:
             over.put((number, call(), None))
+        except CloudError as error:
+            # The report keeps it, and its frames would keep the whole answer.
+            error.__traceback__ = error.__context__ = None
+            over.put((number, None, error))
         except BaseException as error:
             over.put((number, None, error))
