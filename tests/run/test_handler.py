@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -183,7 +184,7 @@ EVENTS: list[tuple[Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("event", "due"), EVENTS, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(("event", "due"), EVENTS, ids=lambda value: re.sub(" at 0x.*", "", repr(value))[:30])
 def test_an_event_may_be_bytes_text_a_decoded_value_or_nothing(
     environment: Any, capsys: pytest.CaptureFixture[str], event: Any, due: int
 ) -> None:
