@@ -205,11 +205,11 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("records", "objection"),
     [
-        (FAIR[1:], "only 9 tasks of its functions ended without a stop in the history, too few to tell"),
-        (FAIR[:1], "only 1 task of its functions ended without a stop in the history, too few to tell"),
+        (FAIR[1:], "too few tasks of its functions ended without a stop in the history: 9 of 9;"),
+        (FAIR[:1], "too few tasks of its functions ended without a stop in the history: 1 of 1;"),
         (
             [("a", "Stopped", 1)],
-            "no task of its functions ended without a stop in the history, too few to tell",
+            "too few tasks of its functions ended without a stop in the history: 0 of 1;",
         ),
         (
             [*FAIR, *((f"late-{n}", "Failed", 5) for n in range(10))],
@@ -251,7 +251,7 @@ def test_no_history_of_its_functions_is_an_objection(cloud: Emulator, tmp_path: 
     assert (ran.code, approved(tmp_path)) == (1, [])  # media/other cannot be listed
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@canary"))
     assert (ran.code, approved(tmp_path)) == (1, [])
-    assert "no task of its functions is in the history" in " ".join(ran.err.split())
+    assert "ended without a stop in the history: 0 of 0;" in " ".join(ran.err.split())
 
 
 def test_what_is_approved_is_not_asked_about_again(cloud: Emulator, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_of_two_files_none_is_checked(tmp_path: Path) -> None:
     ran = fc_reaper("check", "policy.yaml", "--policy", "other.yaml", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     (line,) = ran.errors
-    assert "policy.yaml and --policy other.yaml are two; write: fc-reaper check policy.yaml" in line
+    assert "check takes one policy; write: fc-reaper check policy.yaml" in line
 
 
 def test_a_policy_is_beside_the_person_and_not_beside_the_code(folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, pa
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted
-from fc_reaper.cli.plan import ALL, notices, refusal
+from fc_reaper.cli.plan import ALL, notices
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.evaluator.verdict import KEEP
 from fc_reaper.log import Fields
@@ -146,7 +146,7 @@ def apply(
         unreachable = finished.exit is Exit.UNREACHABLE
         # That one task could not be stopped says nothing about the keys.
         failures = [one for one in applied.lines if unreachable and isinstance(one, TaskLine) and one.error]
-        refusals = {line.error_code: refusal(line) for line in failures}
+        refusals = {line.error_code: output.refusal(line) for line in failures}
         failures += applied.lines.of("list_failed")
         output.print_error(*finished.result.errors, *refusals.values(), *output.advice_for(failures))
     if applied.fault is not None:
@@ -266,16 +266,11 @@ def _tables(outcomes: Sequence[Outcome], counts: Counter[Became], applied: Appli
         ]
         yield output.table(("task", "function", "what became of it", "why"), rows)
         yield ""
-        confirmed = len(applied.lines.of("confirmed"))
-        none = "none stopped for certain" if counts["unclear"] else "none stopped"
-        stopped = f"{counts['stopped']} stopped ({confirmed} confirmed)" if counts["stopped"] else none
-        others = [f"{counts[name]} {words[name]}" for name in list(words)[1:] if counts[name]]
-        if not counts["would_stop"]:
-            others.insert(0, stopped)
-        yield f"Of {counted(len(outcomes), 'planned task')}: {', '.join(others)}."
+        words["stopped"] = f"stopped ({len(applied.lines.of('confirmed'))} confirmed)"
+        became = ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts[name])
+        yield f"Of {counted(len(outcomes), 'planned task')}: {became}."
     if not applied.lines:
-        no_task = "No task of the plan may be stopped" if outcomes else "The plan names no task to stop"
-        yield f"{no_task}: nothing was done."
+        yield "Nothing was done: no task of the plan may be stopped."
     elif applied.lines[0].mode == "dry-run":
         yield "This was a dry run; nothing was touched."
     yield from notices(applied.lines, budgets=False)

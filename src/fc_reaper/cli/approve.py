@@ -215,11 +215,8 @@ def _objections(evidence: Evidence | None) -> Iterator[str]:
     tasks = past.history.tasks
     by_itself = [task.function for task in tasks if outcome_of(task) in ("succeeded", "failed")]
     records, ended = _watched(policy, [task.function for task in tasks]), _watched(policy, by_itself)
-    if records == 0:
-        yield "no task of its functions is in the history; give one with --history that has some"
-    elif ended < _ENOUGH:
-        number = f"only {counted(ended, 'task')}" if ended else "no task"
-        few = f"{number} of its functions ended without a stop in the history, too few to tell"
+    if ended < _ENOUGH:
+        few = f"too few tasks of its functions ended without a stop in the history: {ended} of {records}"
         yield f"{few}; wait for more, or give a longer one with --history"
     if wrong := len(replayed.false_stops):
         remedy = "fc-reaper backtest --suggest shows the smallest limit without a false stop"

@@ -120,10 +120,9 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
     name, found, held, stops = one.policy.name, one.found, one.held_back, one.policy.stops
     does = "stopped" if stops else "reported"
     if found:
-        first, last = minute(found[0].at), minute(found[-1].at)
-        when = f"at {first}" if len(found) == 1 else f"the first at {first}, the last at {last}"
+        when = f"from {minute(found[0].at)} to {minute(found[-1].at)} UTC"
         ends = "; ".join(f"{count} {IN_TRUTH[end]}" for end, count in by_outcome(found).items() if count)
-        yield f"{name} would have {does} {counted(len(found), 'task')}, {when} UTC: {ends}."
+        yield f"{name} would have {does} {counted(len(found), 'task')}, {when}: {ends}."
     else:
         yield f"{name} would have {does} nothing."
     waited = {

@@ -53,10 +53,7 @@ def check(
       fc-reaper check policy.yaml
     """
     if policy is not None and policy_option is not None:
-        raise CommandError(
-            f"check takes one policy, and {policy} and --policy {policy_option} are two; "
-            f"write: fc-reaper check {policy}"
-        )
+        raise CommandError(f"check takes one policy; write: fc-reaper check {policy}")
     settings = read_settings(environment(policy=policy_option if policy is None else policy), Context())
     try:
         file = read_policy(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, cast
+from typing import Annotated
 
 from rich.text import Text
 from typer import Argument, Option
@@ -14,16 +14,14 @@ from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.backtest.source import read_records
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
-from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
-from fc_reaper.cli.plan import DRY_RUN, not_listed
+from fc_reaper.cli.plan import DRY_RUN, dry_run, not_listed
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
 from fc_reaper.evaluator.verdict import KEEP, Kind, Verdict
-from fc_reaper.log import Fields
-from fc_reaper.log_lines import Lines, TaskLine
+from fc_reaper.log_lines import TaskLine
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.names import check_names
 from fc_reaper.policy import Keep
@@ -46,9 +44,6 @@ _Text = str | None
 
 _PATIENCE = 60.0
 """Seconds that reading one task may take, all attempts together."""
-
-_TIMEOUT = 600.0
-"""Seconds that counting its concurrency groups may take."""
 
 
 def explain(
@@ -184,28 +179,15 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
     place = dict(zip(("serviceName", "functionName", "qualifier"), task.function, strict=True))
     event = json.dumps({key: name for key, name in place.items() if name is not None})
     policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
-    about_it, failures = Lines(), Lines("list_failed")
-
-    def listen(fields: Fields) -> None:
-        failures(fields)
-        if fields.get("invocation_id") == task.invocation_id:
-            about_it(fields)
-
-    with progress("Listing its groups"), output.interruptible() as interrupted:
-        finished = run_local(
-            event.encode(),
-            {**env, **DRY_RUN, "REAPER_LOG_LEVEL": "DEBUG"},
-            timeout=_TIMEOUT,
-            listener=listen,
-            interrupted=interrupted.is_set,
-            approved=file.only(*policies),
-        )
-    if interrupted.is_set():
+    logged_whole = {**env, **DRY_RUN, "REAPER_LOG_LEVEL": "DEBUG"}
+    finished, lines, interrupted = dry_run(event.encode(), logged_whole, file.only(*policies))
+    if interrupted:
         raise KeyboardInterrupt
-    here = [line for line in about_it if (line.service, line.function, line.qualifier) == task.function]
-    errors = finished.result.errors
-    if here and not (failures or errors or finished.result.partial):
-        return cast("TaskLine", here[-1])
+    failures, errors = lines.of("list_failed"), finished.result.errors
+    about_tasks = (line for line in lines if isinstance(line, TaskLine))
+    about_it = [one for one in about_tasks if one.key == (task.function, task.invocation_id)]
+    if about_it and not (failures or errors or finished.result.partial):
+        return about_it[-1]
     output.print_error(*map(not_listed, failures), *([] if failures else errors))
     output.print_error(*output.advice_for(failures))
     output.print_error("not all of its group was listed, so it is unknown whether it is one too many")

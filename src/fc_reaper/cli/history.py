@@ -63,17 +63,10 @@ class Past(NamedTuple):
         """What was left out, and why; the names of *replays* tell several apart."""
         history = self.history
         inconsistent = [f"{one.task.invocation_id}: {one.why}" for one in history.inconsistent]
+        broken = [f"line {one.line}: {one.why}" for one in history.broken]
         found: list[tuple[str, int, str]] = [
-            (
-                "Lines that are no record",
-                len(history.broken),
-                _first([f"line {one.line}: {one.why}" for one in history.broken]),
-            ),
-            (
-                "Records without dated events, not replayed",
-                history.undated,
-                "; --read asks the cloud for each",
-            ),
+            ("Lines that are no record", len(broken), _first(broken)),
+            ("Records without dated events, not replayed", history.undated, "; --read asks for each"),
             ("Records that contradict themselves, not replayed", len(inconsistent), _first(inconsistent)),
             ("Records of a task that has a more complete one", history.repeated, ""),
             ("Tasks with more retries than dated events show", history.unseen_retries, ""),
@@ -98,8 +91,7 @@ class Past(NamedTuple):
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
         refused = self.history.refused
         for one in refused[:20]:
-            status = "no answer" if one.http_status is None else f"HTTP {one.http_status}"
-            output.print_error(f"not listed: {one.what}: {status}, {one.error_code}: {one.error[:160]}")
+            output.print_error(f"not listed: {one.what}: {output.refusal(one)}")
         if len(refused) > 20:
             output.print_error(f"and {len(refused) - 20} more")
         output.print_error(*output.advice_for(refused))

@@ -143,6 +143,14 @@ def advice_for(failures: Iterable[CloudError | Refused | ListFailed | TaskLine])
     return list(dict.fromkeys(_advice(one.http_status, one.error_code.lower()) for one in failures))
 
 
+def refusal(failure: Refused | ListFailed | TaskLine) -> str:
+    """How the cloud refused, or that it did not answer."""
+    status = "no answer" if failure.http_status is None else f"HTTP {failure.http_status}"
+    request_id = None if isinstance(failure, Refused) else failure.fc_request_id
+    request = f" (request {request_id})" if request_id else ""
+    return f"{status}, {failure.error_code}: {failure.error[:160]}{request}"
+
+
 def _advice(http_status: int | None, error_code: str) -> str:
     if http_status is None:
         endpoint = "REAPER_ENDPOINT or --endpoint, such as https://ACCOUNT.REGION.fc.aliyuncs.com"

@@ -256,11 +256,4 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
 
 def not_listed(line: ListFailed) -> str:
     """What could not be listed, and why."""
-    return f"not listed: {output.short(*line.place)}: {refusal(line)}"
-
-
-def refusal(line: ListFailed | TaskLine) -> str:
-    """How the cloud refused, or that it did not answer."""
-    status = "no answer" if line.http_status is None else f"HTTP {line.http_status}"
-    request = f" (request {line.fc_request_id})" if line.fc_request_id else ""
-    return f"{status}, {line.error_code}: {line.error[:160]}{request}"
+    return f"not listed: {output.short(*line.place)}: {output.refusal(line)}"
