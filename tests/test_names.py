@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.errors import InvalidName
-from fc_reaper.models import Function
-from fc_reaper.names import check_names, printable
+from fc_reaper.errors import InvalidName, printable
+from fc_reaper.models import Function, check_names
 
 GOOD = [
     Function("media", "transcode", "prod"),

@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose.
+"""Everything this package raises on purpose, and how its messages quote what comes from outside.
 
 ReaperError
 ├─ SettingsError    the environment or the command line asks for something impossible
@@ -10,11 +10,18 @@ ReaperError
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+_KINDS = {
+    type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text",
+    list: "a list", tuple: "a list",
+}  # fmt: skip
 
 
 def printable(text: str, most: int) -> str:
-    """*text* from outside on one printable line of at most *most* characters; `names.printable` to others.
+    """*text* from outside on one printable line of at most *most* characters.
 
     Control characters, line breaks, what changes the direction of text, and halves of characters are escaped.
     """
@@ -22,6 +29,26 @@ def printable(text: str, most: int) -> str:
     if not line.isprintable():
         line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in line)
     return line if len(text) <= most and len(line) <= most else f"{line[: most - 1]}…"
+
+
+def shown(value: Any) -> str:
+    """*value* as a message may quote it: on one line, printable, not long."""
+    text = repr(value)
+    return text if len(text) <= 62 else f"{text[:59]}..."
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a JSON value, for a message that must not show the value."""
+    return _KINDS.get(type(value), "an object")
+
+
+def nearest(word: str, known: Collection[str], *, cutoff: float = 0.7) -> str | None:
+    """The known word that *word* probably stands for, None when none is as near as *cutoff* (0 to 1)."""
+    from difflib import get_close_matches  # Only a mistake needs it.
+
+    plain = {re.sub("[-_ ]", "", name.lower()): name for name in known}
+    close = get_close_matches(re.sub("[-_ ]", "", word[:60].lower()), list(plain), n=1, cutoff=cutoff)
+    return plain[close[0]] if close else None
 
 
 class ReaperError(Exception):

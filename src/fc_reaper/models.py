@@ -1,14 +1,17 @@
-"""Functions, tasks and pages of them, as every part of the product sees them.
+"""Functions, tasks and pages of them, as every part of the product sees them, and what may be their names.
 
 Times are epoch milliseconds, as the platform counts them; `None` means that the cloud did not say.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from fc_reaper.errors import InvalidName, shown
 
 Millis = int
 """Epoch milliseconds, or a length of time in milliseconds."""
@@ -40,6 +43,44 @@ class Function(NamedTuple):
     def __str__(self) -> str:
         path = self.name if self.service is None else f"{self.service}/{self.name}"
         return f"{path}@{self.qualifier}"
+
+
+# fc2 escapes nothing: `..`, `#`, `?` or `/` in a name change which resource a request is about.
+# Rules: https://help.aliyun.com/zh/fc/task-deduplication and the limits page of Function Compute.
+_NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,127}"
+
+SERVICE = re.compile(_NAME)
+FUNCTION = re.compile(_NAME)
+FUNCTION_WITHOUT_SERVICE = re.compile(rf"(?:{_NAME}\$)?{_NAME}")
+"""A function of FC 2.0 that was carried over to FC 3.0 is called `service$function` there."""
+QUALIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+INVOCATION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""Generated ids are UUIDs, so an id may start with a digit."""
+_ID_PREFIX = re.compile(r"[A-Za-z0-9_-]{0,128}")
+
+_RULE = "at most 128 letters, digits, _ and -"
+_NAME_RULE = f"use {_RULE}, not starting with a digit or -"
+
+
+def check_names(function: Function, invocation_id: str | None = None, id_prefix: str = "") -> None:
+    """Check that a function, and the id of a task or its beginning, may enter a request.
+
+    Raises:
+        InvalidName: the platform could not have given one of them.
+    """
+    shape = FUNCTION_WITHOUT_SERVICE if function.service is None else FUNCTION
+    checks: list[tuple[re.Pattern[str], Any, str, str]] = [
+        (shape, function.name, "the name of a function", _NAME_RULE),
+        (QUALIFIER, function.qualifier, "a qualifier", f"use a version or an alias: {_RULE}"),
+        (_ID_PREFIX, id_prefix, "the beginning of an invocation id", f"use {_RULE}"),
+    ]
+    if function.service is not None:
+        checks.append((SERVICE, function.service, "the name of a service", _NAME_RULE))
+    if invocation_id is not None:
+        checks.append((INVOCATION_ID, invocation_id, "an invocation id", f"use {_RULE}"))
+    for pattern, text, what, remedy in checks:
+        if not isinstance(text, str) or pattern.fullmatch(text) is None:
+            raise InvalidName(f"{shown(text)} cannot be {what}; {remedy}")
 
 
 class TaskEvent(NamedTuple):

@@ -18,10 +18,9 @@ from pydantic_core.core_schema import ValidationInfo
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
-from fc_reaper.errors import Issue, PolicyError, SettingsError
+from fc_reaper.errors import Issue, PolicyError, SettingsError, nearest
 from fc_reaper.models import Credentials as Credentials
 from fc_reaper.models import Millis
-from fc_reaper.names import nearest
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.policy.lock import Lock, load_lock, unapproved
 from fc_reaper.rules.ages import StartedTime

@@ -19,8 +19,18 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
-from fc_reaper.models import FINISHED, LATEST, UNFINISHED, Credentials, Function, Millis, Page, Snapshot, Task
-from fc_reaper.names import check_names
+from fc_reaper.models import (
+    FINISHED,
+    LATEST,
+    UNFINISHED,
+    Credentials,
+    Function,
+    Millis,
+    Page,
+    Snapshot,
+    Task,
+    check_names,
+)
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, connect

@@ -22,8 +22,7 @@ from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
 from fc_reaper.evaluator.verdict import KEEP, Kind, Verdict
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
-from fc_reaper.names import check_names
+from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, check_names, iso
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration

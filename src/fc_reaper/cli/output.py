@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper import names
 from fc_reaper.backtest.history import Refused
 from fc_reaper.errors import CloudError, ReaperError
+from fc_reaper.errors import printable as on_one_line
 from fc_reaper.log_lines import ListFailed, TaskLine
 from fc_reaper.models import LATEST, Exit
 from fc_reaper.rules.duration import format_duration
@@ -81,7 +81,7 @@ def ask(question: str) -> str:
 
 def printable(text: str) -> str:
     """*text* on one line, with escapes for what could steer the terminal or change the direction of text."""
-    return names.printable(text, 1_000_000)
+    return on_one_line(text, 1_000_000)
 
 
 def printable_json(text: str) -> str:

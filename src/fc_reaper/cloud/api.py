@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, Millis, Moment
-from fc_reaper.names import check_names
+from fc_reaper.models import Credentials, Function, Millis, Moment, check_names
 
 CLASSIC = "2016-08-15"
 """The only version with the FC signature."""

@@ -31,11 +31,10 @@ from fc_reaper.cloud.api import (
     path_of,
     signed_headers,
 )
-from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, too_large, unreadable
+from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
 from fc_reaper.cloud.records import read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, FunctionsPage, Millis, Moment, Page, Snapshot
-from fc_reaper.names import check_names
+from fc_reaper.models import Credentials, Function, FunctionsPage, Millis, Moment, Page, Snapshot, check_names
 
 WITH_PAYLOAD = 25
 """Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
@@ -252,8 +251,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 unclear = unclear or error.unclear
                 raise
             if answer.status != 202:
-                why = "this is no answer to an asynchronous invocation (202); it may have run"
-                raise unreadable(answer, why)
+                raise unreadable(answer, "this is no answer to an asynchronous invocation; it may have run")
             return answer.request_id
 
         return attempt() if invocation_id is None else self._retry(attempt, deadline)
@@ -302,8 +300,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         turn = self._turns.waited.pop(0)
         begun = self._clock.monotonic()
         until = begun + _LONGEST_CALL if deadline is None else min(deadline, begun + _LONGEST_CALL)
-        if self._closed.is_set():
-            raise closed()
+        self._check_open()
         if until <= begun:
             raise CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)
         self._on_call(operation)
@@ -345,7 +342,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 if status >= 300 and len(body) > _CHUNK:
                     break  # of an error no more is shown
                 if len(body) + (response.length_remaining or 0) > _LARGEST:
-                    raise too_large(status)
+                    why = "the body is larger than 8 MiB"
+                    raise TooLarge(why, http_status=status, error_code="UnreadableAnswer", unclear=True)
                 left = until - self._clock.monotonic()
                 if not large and len(body) > _LARGE and left > 0:
                     large = self._one_large.acquire(timeout=left)

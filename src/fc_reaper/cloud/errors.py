@@ -44,13 +44,6 @@ class TooLarge(CallFailed):
     """An answer that is larger than any that is read."""
 
 
-def too_large(status: int) -> TooLarge:
-    """The body is larger than 8 MiB; what came of it is dropped."""
-    return TooLarge(
-        "the body is larger than 8 MiB", http_status=status, error_code="UnreadableAnswer", unclear=True
-    )
-
-
 def closed(*, unclear: bool = False) -> CallFailed:
     """The client was closed; *unclear* if that was while a change was under way."""
     return CallFailed("the client was closed", error_code="Aborted", unclear=unclear)

@@ -15,9 +15,8 @@ from typing import Any
 
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer
 from fc_reaper.cloud.errors import unreadable
-from fc_reaper.errors import InvalidName
-from fc_reaper.models import LATEST, UNFINISHED, Function, Millis, Task, TaskEvent
-from fc_reaper.names import INVOCATION_ID, check_names, printable
+from fc_reaper.errors import InvalidName, printable
+from fc_reaper.models import INVOCATION_ID, LATEST, UNFINISHED, Function, Millis, Task, TaskEvent, check_names
 
 # acs:fc:REGION:ACCOUNT:functions/NAME, or with / before functions as some official pages print it; then
 # /QUALIFIER or .QUALIFIER or nothing.

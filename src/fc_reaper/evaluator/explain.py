@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
 
+from fc_reaper.errors import kind_of
 from fc_reaper.evaluator import evaluate as evaluator
 from fc_reaper.evaluator.evaluate import CompiledMatcher, CompiledPolicy, FunctionPolicies
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import FINISHED, STOPPING, Millis, Moment, Task
-from fc_reaper.names import kind_of
 from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
 from fc_reaper.rules.ages import StartedTime

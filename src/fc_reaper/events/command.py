@@ -17,10 +17,10 @@ from urllib.parse import unquote_plus
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from fc_reaper.errors import EventRefused
+from fc_reaper.errors import EventRefused, kind_of
 from fc_reaper.events.decode import JsonObject, in_base64, json_in
 from fc_reaper.events.trigger import Selector
-from fc_reaper.names import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE, kind_of
+from fc_reaper.models import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE
 
 DRY_RUN = "dryRun"
 

@@ -10,12 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fc_reaper.errors import EventRefused
+from fc_reaper.errors import EventRefused, kind_of
 from fc_reaper.events.command import check_envelope, meaning, read_command, refuse_repeats, wish_in
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, json_in, parse
 from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of
 from fc_reaper.events.trigger import Note, NoteEvent, OwnAccount, Reading, Request, Selector, Trigger
-from fc_reaper.names import kind_of
 
 if TYPE_CHECKING:
     from fc_reaper.events.alerts import Alert
@@ -185,11 +184,12 @@ class _Parser:
         Its payload is the text typed into the trigger, so a command in it is JSON inside JSON.
         https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
         """
-        check_envelope(data, _TIMER_KEYS, "the timer's payload")
-        name, payload = data.get("triggerName"), data.get("payload")
+        name, payload, others = data.get("triggerName"), data.get("payload"), data.keys() - _TIMER_KEYS
+        if others or data.repeated:
+            check_envelope(data, _TIMER_KEYS, "the timer's payload")
         if not isinstance(name, str) or not re.fullmatch(_TRIGGER_NAME, name):
             name = None
-        if payload or data.keys() - _TIMER_KEYS:
+        if payload or others:
             self._hear(data, place)
         path, layers = f"{place.path}.payload", (*place.layers, "timer")
         self.read(payload, _Place(place.part, path, layers, "timer", name))
@@ -247,9 +247,8 @@ class _Parser:
             selectors, notes = follow(alert, self.own_account)
             if selectors and any(meaning(key, ("invocationId", "taskId")) for key in data):
                 # It would be read as wider than it was meant.
-                raise EventRefused(
-                    "an alert cannot name one task; send a command with functionName and invocationId"
-                )
+                why = "an alert cannot name one task; send a command with functionName and invocationId"
+                raise EventRefused(why)
             for event, why in notes:
                 self.note(event, why, at)
             self._request(at, *selectors, source=alert.source, state=alert.word)

@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from fc_reaper.errors import Issue
+from fc_reaper.errors import Issue, nearest
 from fc_reaper.models import Function, Millis
-from fc_reaper.names import nearest
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration

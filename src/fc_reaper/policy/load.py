@@ -10,8 +10,7 @@ import yaml
 from pydantic import ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.names import nearest, shown
+from fc_reaper.errors import Issue, PolicyError, nearest, shown
 from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model, policy_file_model
 from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from math import inf
 
+from fc_reaper.errors import shown
 from fc_reaper.models import Millis
-from fc_reaper.names import shown
 
 _UNITS: dict[str, Millis] = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 LONGEST: Millis = 366 * _UNITS["d"]

@@ -17,10 +17,9 @@ from functools import cached_property
 from math import ceil, floor
 from typing import Any, TypeVar
 
-from fc_reaper.errors import EventRefused, ReaperError
+from fc_reaper.errors import EventRefused, ReaperError, kind_of, nearest, shown
 from fc_reaper.events.decode import parse, unique
 from fc_reaper.models import UNFINISHED, Millis, Moment, Task
-from fc_reaper.names import kind_of, nearest, shown
 from fc_reaper.rules.ages import CLOCKS, Bounds, StartedTime, bounds, flaw
 from fc_reaper.rules.result import UNKNOWN, RuleResult
 

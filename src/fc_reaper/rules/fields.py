@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
+from fc_reaper.errors import kind_of, nearest, shown
 from fc_reaper.models import LATEST, UNFINISHED, Millis
-from fc_reaper.names import kind_of, nearest, shown
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression, parse_expression
 from fc_reaper.rules.target import PART, Target, parse_target

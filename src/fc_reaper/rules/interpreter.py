@@ -14,7 +14,7 @@ from typing import Any
 
 from jmespath.visitor import TreeInterpreter
 
-from fc_reaper.names import kind_of
+from fc_reaper.errors import kind_of
 from fc_reaper.rules.expression import Node, Reading, Undecided, undecided_by
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 

@@ -6,9 +6,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from fc_reaper.errors import InvalidName
+from fc_reaper.errors import InvalidName, shown
 from fc_reaper.models import LATEST, Function
-from fc_reaper.names import shown
 
 PART = "[A-Za-z0-9_$*?-]+"
 _GLOB = frozenset("*?")

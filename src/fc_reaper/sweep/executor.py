@@ -89,7 +89,7 @@ class Executor:
         budget = dict(self._room)
         self._places = sum(budget.values()) if most is None else most
         if any(one.policy.keep is not None and one.first for one in selections):
-            self._recheck = Recheck(context, selections, self.policies)
+            self._recheck = Recheck(context, {one.policy.name: one for one in selections}, self.policies)
         unverified: list[_Stop] = []
         jobs: Jobs[_Stop, Outcome] = deque()
         self._fill(jobs)
@@ -144,11 +144,7 @@ class Executor:
 
     def _attempt(self, stop: _Stop, *, last: bool = False) -> Outcome:
         """Read the task and evaluate it; unless this is the *last* reading, request its stop."""
-        cloud, function, invocation_id = (
-            self.context.cloud,
-            stop.due.task.function,
-            stop.due.task.invocation_id,
-        )
+        cloud, (function, invocation_id, *_) = self.context.cloud, stop.due.task
         if stop.refused is None and not last and function[:2] in self._denied:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
         requests = self.context.enforce and not last
@@ -189,9 +185,8 @@ class Executor:
             spent = asked and task.status == STOPPED
             return Outcome("ended", now, detail=f"it is {task.status} already", spent=spent)
         if stopping and (stop.accepted or stop.unclear):
-            return Outcome(
-                "accepted", now, detail="the answer was lost; it is stopping" if stop.unclear else None
-            )
+            lost = "the answer was lost; it is stopping" if stop.unclear else None
+            return Outcome("accepted", now, detail=lost)
         if stopping and asked:
             return Outcome("skipped", now, "spared", "another caller is stopping it", spent=True)
         if last:
@@ -303,9 +298,8 @@ class Executor:
         self._until = context.end
         if self.planned or not context.interrupted():
             context.clock.sleep(max(0.0, min(_VERIFY_AFTER, context.end - context.clock.monotonic())))
-        jobs: Jobs[_Stop, Outcome] = deque(
-            (one, partial(self._attempt, one, last=True)) for one in unverified
-        )
+        jobs: Jobs[_Stop, Outcome] = deque()
+        jobs += ((one, partial(self._attempt, one, last=True)) for one in unverified)
         for done in pool.each(jobs, context.end):
             context.report.settled(self._outcome(done), logged=done.tag.accepted)
 

@@ -50,14 +50,16 @@ class Done(Generic[Tag, Result]):
         return cast(Result, self.value)
 
 
+@dataclass
 class Pool:
     """Runs jobs on so many *threads*; results are yielded in the caller's own thread.
 
     Nothing more is begun once *interrupted* returns True. A call that hangs does not keep the process alive.
     """
 
-    def __init__(self, threads: int, clock: Clock, interrupted: Callable[[], bool]) -> None:
-        self._threads, self._clock, self._interrupted = threads, clock, interrupted
+    threads: int
+    clock: Clock
+    interrupted: Callable[[], bool]
 
     def each(self, jobs: Jobs[Tag, Result], until: Deadline) -> Iterator[Done[Tag, Result]]:
         """Yield each job when it is over. Jobs may be added to *jobs* meanwhile."""
@@ -68,10 +70,10 @@ class Pool:
         closing: Deadline | None = None
         try:
             while jobs or running:
-                now = self._clock.monotonic()
-                if closing is None and (now >= until or self._interrupted()):
+                now = self.clock.monotonic()
+                if closing is None and (now >= until or self.interrupted()):
                     closing = now + _GRACE
-                while jobs and closing is None and len(running) < self._threads:
+                while jobs and closing is None and len(running) < self.threads:
                     number += 1
                     running[number], call = jobs.popleft()
                     begun.put((number, call))
@@ -94,7 +96,7 @@ class Pool:
                 begun.put(None)
 
     def _left(self, why: str, code: str) -> CloudError:
-        if self._interrupted():
+        if self.interrupted():
             why, code = "the run was interrupted", "Aborted"
         return CloudError(why, error_code=code, retryable=True)
 

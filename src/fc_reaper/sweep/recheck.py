@@ -7,7 +7,7 @@ many as long as enough of those that stand before it still count.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -40,26 +40,21 @@ class _Group:
     until: Deadline = float("-inf")
 
 
+@dataclass
 class Recheck:
     """Evaluates tasks that are one too many again, in the light of the others."""
 
-    def __init__(
-        self,
-        context: SweepContext,
-        selections: Sequence[Selection],
-        policies: Mapping[Function, FunctionPolicies],
-    ) -> None:
-        self._cloud, self._clock, self._pool = context.cloud, context.clock, context.pool
-        self._policies = policies
-        self._selections = {one.policy.name: one for one in selections if one.policy.keep is not None}
-        self._groups: defaultdict[tuple[str, str], _Group] = defaultdict(_Group)
-        self._lock = Lock()
+    context: SweepContext
+    selections: Mapping[str, Selection]
+    policies: Mapping[Function, FunctionPolicies]
+    _groups: defaultdict[tuple[str, str], _Group] = field(default_factory=lambda: defaultdict(_Group))
+    _lock: Lock = field(default_factory=Lock)
 
     def verdict(self, due: Evaluation, read: Task, fresh: Verdict) -> Verdict:
         """The verdict on the task of *due* as it was just *read*; *fresh* is the one without its group."""
         if fresh.kind is Kind.DUE:
             return fresh
-        policy = self._selections[due.verdict.policy or ""].policy
+        policy = self.selections[due.verdict.policy or ""].policy
         member = next((one for one in fresh.members if one.policy == policy.name), None)
         if member is None or not member.selectable or member.group != due.verdict.members[0].group:
             return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
@@ -75,14 +70,14 @@ class Recheck:
         Raises:
             CloudError: one of the tasks that stay could not be read.
         """
-        selection = self._selections[due.verdict.policy or ""]
+        selection = self.selections[due.verdict.policy or ""]
         with self._lock:
             group = self._groups[selection.policy.name, due.verdict.members[0].group]
         with group.lock:
-            begin = self._clock.monotonic()
+            begin = self.context.clock.monotonic()
             if begin >= group.until:
                 group.counted = self._count(selection, due, until)
-                took = self._clock.monotonic() - begin
+                took = self.context.clock.monotonic() - begin
                 group.until = begin + max(FRESH, 2 * took)
 
     def _count(self, selection: Selection, due: Evaluation, until: Deadline) -> Counted:
@@ -92,18 +87,18 @@ class Recheck:
         at_most = selection.policy.keep.at_most if selection.policy.keep else 0
         while batch := list(islice(rest, at_most - len(counted))):
             jobs: Jobs[None, Counted] = deque((None, partial(self._read, due, task, until)) for task in batch)
-            counted += [one for done in self._pool.each(jobs, until) for one in done.result()]
+            counted += [one for done in self.context.pool.each(jobs, until) for one in done.result()]
         return counted
 
     def _read(self, due: Evaluation, task: Task, until: Deadline) -> Counted:
         """The task as a member of the group, if it still is one."""
         try:
-            seen = self._cloud.get(task.function, task.invocation_id, deadline=until)
+            seen = self.context.cloud.get(task.function, task.invocation_id, deadline=until)
         except CloudError as error:
             if error.missing:
                 return []
             raise
-        members = evaluate(seen.task, self._policies[task.function], seen.moment).members
+        members = evaluate(seen.task, self.policies[task.function], seen.moment).members
         record = seen.task._replace(record=None)
         return [(one, record) for one in members if one.policy == due.verdict.policy]
 
