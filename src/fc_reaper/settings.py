@@ -182,11 +182,8 @@ def _settings(given: tuple[tuple[str, Any], ...]) -> Settings:
 def _fault(error: ErrorDetails) -> str:
     name, given, ctx = str(error["loc"][0]), error["input"], error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        known = [
-            alias
-            for field in Settings.model_fields.values()
-            if (alias := field.alias or "").startswith(_PREFIX)
-        ]
+        aliases = (field.alias or "" for field in Settings.model_fields.values())
+        known = [alias for alias in aliases if alias.startswith(_PREFIX)]
         near = nearest(name[len(_PREFIX) :], [alias[len(_PREFIX) :] for alias in known], cutoff=0.6)
         write = f"did you mean {_PREFIX}{near}?" if near else f"write one of {', '.join(known)}"
         if re.search("DRY|ENFORCE", name.upper()):

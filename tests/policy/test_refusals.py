@@ -29,12 +29,12 @@ FILES = [
     (a_file(top="exempt: ~"), 2, "exempt", "it has no value"),
     (a_file(top="exempt: keep-*"), 2, "exempt", "stands where a"),
     (a_file(top="version: 1"), 2, "version", "it is written twice"),
-    (a_file(top="targets: [f]"), 2, "targets", "it does not belong"),
-    (a_file(top="examples: []"), 2, "examples", "it does not belong"),
+    (a_file(top="targets: [f]"), 2, "targets", "has no such key"),
+    (a_file(top="examples: []"), 2, "examples", "has no such key"),
 ]
 
 NOT_YAML = [
-    ("version: 1\npolicies:\n\t- name: x", 3, "near policies", "a tab does not"),
+    ("version: 1\npolicies:\n\t- name: x", 3, "near policies", "a text has a char"),
     ("version: 1\nexempt: [a, b\npolicies: x", 2, "near exempt", "this is not YAML"),
     ("a: {b: c\n", 1, "near a", "this is not YAML"),
     ('version: 1\nexempt: ["a]\n', 2, "near exempt", "this is not YAML"),
@@ -89,8 +89,8 @@ POLICIES = [
     ({"match": "{}"}, 6, "match", "the mapping is empty"),
     ({"match": "keep-*"}, 6, "match", "stands where a"),
     ({"match": "[{alive_for: 2h}]"}, 6, "match", "a list stands where"),
-    ({"match": "{target: f, alive_for: 2h}"}, 6, "match.target", "it does not belong"),
-    ({"match": "{stop: x, alive_for: 2h}"}, 6, "match.stop", "it does not belong"),
+    ({"match": "{target: f, alive_for: 2h}"}, 6, "match.target", "has no such key"),
+    ({"match": "{stop: x, alive_for: 2h}"}, 6, "match.stop", "has no such key"),
     ({"match": "{max_age: 2h}"}, 6, "match.max_age", "`match` has no such"),
     ({"match": "{alive_for: 2h, alive_for: 3h}"}, 6, "match.alive_for", "it is written twice"),
     ({"match": "{alive_for: 0s}"}, 6, "match.alive_for", "0s is zero, so"),
@@ -133,8 +133,8 @@ POLICIES = [
     ({"halt_over": "0"}, 8, "halt_over", "cannot be used"),
     ({"halt_over": "1.5"}, 8, "halt_over", "stands where a whole"),
     ({"halt_over": "9" * 5000}, 8, "halt_over", "stands where a whole"),
-    ({"exempt": "[a]"}, 8, "exempt", "it does not belong"),
-    ({"alive_for": "2h"}, 8, "alive_for", "it does not belong"),
+    ({"exempt": "[a]"}, 8, "exempt", "has no such key"),
+    ({"alive_for": "2h"}, 8, "alive_for", "has no such key"),
     ({"without": "stop", "stops": "why"}, 7, "stops", "a policy has no"),
     ({"max_stops": "3"}, 8, "max_stops", "a policy has no"),
     ({"keep": ""}, 8, "keep", "it has no value"),
@@ -149,16 +149,16 @@ POLICIES = [
     ({"keep": "{at_most: 1, per: functions}"}, 8, "keep.per", "is a field that"),
     ({"keep": "{at_most: 1, per: [a]}"}, 8, "keep.per", "a list stands where"),
     ({"keep": "{at_most: 1, per: 'payload.'}"}, 8, "keep.per", "it is no JMESPath"),
-    ({"keep": "{at_most: 1, unless: [a]}"}, 8, "keep.unless", "it does not belong"),
+    ({"keep": "{at_most: 1, unless: [a]}"}, 8, "keep.unless", "has no such key"),
     ({"keep": "{at_most: 1}", "triggers": "[task]"}, 8, "keep", "an event that names"),
     ({"halt_over": "9", "triggers": "[task]"}, 8, "halt_over", "an event that names"),
     ({"halt_over": "9", "triggers": "[task]", "report": "why"}, 7, "halt_over", "an event that names"),
     ({"keep": "{at_most: 1}", "match": "{stopping_for: 3m}"}, 8, "keep", "a task that is"),
     ({"keep": "{at_most: 1}", "match": "{status: Stopping}"}, 8, "keep", "a task that is"),
-    ({"at_most": "3"}, 8, "at_most", "it does not belong"),
-    ({"match": "{keep: {at_most: 1}, alive_for: 2h}"}, 6, "match.keep", "it does not belong"),
-    ({"match": "{at_most: 1, alive_for: 2h}"}, 6, "match.at_most", "it does not belong"),
-    ({"match": "{payload: x, alive_for: 2h}"}, 6, "match.payload", "it does not belong"),
+    ({"at_most": "3"}, 8, "at_most", "has no such key"),
+    ({"match": "{keep: {at_most: 1}, alive_for: 2h}"}, 6, "match.keep", "has no such key"),
+    ({"match": "{at_most: 1, alive_for: 2h}"}, 6, "match.at_most", "has no such key"),
+    ({"match": "{payload: x, alive_for: 2h}"}, 6, "match.payload", "has no such key"),
     ({"budget": "0/day"}, 8, "budget", "cannot be used"),
     ({"budget": "20/run, 0/day"}, 8, "budget", "cannot be used"),
     ({"budget": "0/run, 5/week"}, 8, "budget", "cannot be used"),
@@ -281,11 +281,11 @@ EXAMPLES = [
     ("{given: {alive_for: 3h}, expect: kept}", "expect", "cannot be used"),
     ("{given: {alive_for: 3h}, expect: yes}", "expect", "cannot be used"),
     ("{given: {alive_for: 3h}, expect: report}", "", "expect is report"),
-    ("{alive_for: 3h, given: {id: a}, expect: keep}", "alive_for", "it does not belong"),
-    ("{given: {expect: keep, id: a}, expect: keep}", "given.expect", "it does not belong"),
+    ("{alive_for: 3h, given: {id: a}, expect: keep}", "alive_for", "has no such key"),
+    ("{given: {expect: keep, id: a}, expect: keep}", "given.expect", "has no such key"),
     ("{given: {ages: {id: a}}, expect: keep}", "given.ages", "`given` has no such"),
-    ("{given: {where: x}, expect: keep}", "given.where", "it does not belong"),
-    ("{given: {unless: [x]}, expect: keep}", "given.unless", "it does not belong"),
+    ("{given: {where: x}, expect: keep}", "given.where", "has no such key"),
+    ("{given: {unless: [x]}, expect: keep}", "given.unless", "has no such key"),
     ("{given: {retries_over: 3}, expect: keep}", "given.retries_over", "`given` has no such"),
     ("{given: {retrys: 3}, expect: keep}", "given.retrys", "`given` has no such"),
     ("{given: {retries: -1}, expect: keep}", "given.retries", "cannot be used"),
@@ -312,18 +312,18 @@ EXPRESSIONS = [
     ("true", "quote it, or write an expr"),
     ("[a]", "quote it, or write an expr"),
     ("'payload.'", "write something like payload.tier"),
-    ("payload.tier = 'gold'", "write == to compare"),
-    ("payload.a > 5", "write a number between backticks,"),
-    ("payload.a == 'x' and payload.b == 'y'", "write && || ! for and, or, not"),
+    ("payload.tier = 'gold'", "write something like payload.tier"),
+    ("payload.a > 5", "write something like payload.tier"),
+    ("payload.a == 'x' and payload.b == 'y'", "write something like payload.tier"),
     ("payload.tier == `gold`", "write text in single quotes, 'gold"),
     ("!(payload.vip)", "quote the text that begins with !,"),
-    ("payload.tier in ['x']", "write contains(['x', 'y'], payload"),
-    ("payload.tier == ‘gold’", "write straight quotes, as in paylo"),
-    ("payload.a == 'x' AND payload.b == 'y'", "write && || ! for and, or, not"),
-    ("NOT payload.vip", "write && || ! for and, or, not"),
+    ("payload.tier in ['x']", "write something like payload.tier"),
+    ("payload.tier == ‘gold’", "write something like payload.tier"),
+    ("payload.a == 'x' AND payload.b == 'y'", "write something like payload.tier"),
+    ("NOT payload.vip", "write something like payload.tier"),
     ("not(payload.vip)", "write !(payload.vip)"),
     ("payload.tier is null", "write something like payload.tier"),
-    ("payload.order-id == 'x'", "quote a name that holds other char"),
+    ("payload.order-id == 'x'", "write something like payload.tier"),
     ("'!payload.vip'", "write !(payload.vip) instead of !p"),
     ("is_empty(payload.a)", "the functions are abs, avg, ceil,"),
     ("contians(payload.a, 'x')", "did you mean contains?"),
@@ -432,27 +432,24 @@ def test_two_policies_of_one_name_are_refused() -> None:
     assert (found.line, found.path) == (9, "policies[1].name")
 
 
-IN_A_MATCHER = "write it in `match`, or in an entry of `exempt` or `unless`, or in `given`"
-
-
 @pytest.mark.parametrize(
     ("keys", "remedy"),
     [
         ({"match": "{alive_fr: 2h}"}, "did you mean alive_for?"),
-        ({"match": "{keep: {at_most: 1}, alive_for: 2h}"}, "write it in a policy"),
-        ({"match": "{from: payload.x, alive_for: 2h}"}, "write it in a limit that the task carries"),
-        ({"alive_for": "2h"}, IN_A_MATCHER),
-        ({"exempt": "[a]"}, "write it in the file"),
-        ({"per": "function"}, "write it in `keep`"),
+        ({"match": "{keep: {at_most: 1}, alive_for: 2h}"}, "the keys are status, id,"),
+        ({"match": "{from: payload.x, alive_for: 2h}"}, "the keys are status, id,"),
+        ({"alive_for": "2h"}, "the keys are name, targets,"),
+        ({"exempt": "[a]"}, "the keys are name, targets,"),
+        ({"per": "function"}, "the keys are name, targets,"),
         (
             {"examples": "[{alive_for: 3h, given: {id: a}, expect: keep}]"},
-            IN_A_MATCHER,
+            "the keys are given, expect",
         ),
     ],
 )
-def test_a_strange_key_is_told_where_it_belongs(keys: dict[str, str], remedy: str) -> None:
-    """A slip of the pen, or a key of another mapping."""
-    assert issue(**keys).remedy == remedy
+def test_a_strange_key_is_told_which_keys_there_are(keys: dict[str, str], remedy: str) -> None:
+    """A slip of the pen, or a key of another mapping: one issue."""
+    assert issue(**keys).remedy.startswith(remedy)
 
 
 def test_who_wrote_target_need_not_be_told_that_targets_is_missing() -> None:

@@ -39,7 +39,7 @@ def failing(file: PolicyFile) -> list[Issue]:
             does, why = _outcome(file, policy, task)
             if does != example.expect:
                 path = f"policies[{policy.index}].examples[{number}]"
-                what = f"expected {example.expect}, got {does}: {why} (given {_given(example, task)})"
+                what = f"expected {example.expect}, got {does}: {why} (it is {task.status})"
                 remedy = f"change the policy, or write expect: {does}"
                 issues.append(Issue(file.source, example.line, path, what, remedy))
     return issues
@@ -149,12 +149,3 @@ def _measured(result: Verdict | RuleResult) -> str:
     if result.age is None or result.limit is None:
         return f"by its {result.rule}"
     return f"{result.rule} {format_duration(result.age)} of {format_duration(result.limit)}"
-
-
-def _given(example: Example, task: Task) -> str:
-    """The whole task in a few words, never its payload."""
-    ages = _ages(task.status, example.given.ages)
-    parts = [f"{name} {format_duration(age)}" for name, age in ages.items() if task.status in CLOCKS[name]]
-    payload = "no payload" if example.given.payload is None else "a payload"
-    parts += [f"id {task.invocation_id}", str(task.function), f"retries {task.retries}", payload]
-    return ", ".join([task.status, *parts])

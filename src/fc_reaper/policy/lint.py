@@ -11,7 +11,7 @@ https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from fnmatch import fnmatchcase
 
 from fc_reaper.errors import Issue, nearest
 from fc_reaper.models import Function, Millis
@@ -85,11 +85,7 @@ def _unknown_fields(file: PolicyFile) -> Iterator[_Odd]:
         for name in expression.unknown_roots[:1]:
             near = nearest(name, (*RECORD_FIELDS, PAYLOAD, AGES))
             write = f"write {PAYLOAD}.{name} for a field of the payload, '{name}' in single quotes for text"
-            if name in CLOCKS:
-                write = f"write {AGES}.{name}, which is in seconds"
-            elif name in ("true", "false", "null"):
-                write = f"write `{name}` between backticks for the value"
-            elif near is not None:
+            if near is not None:
                 write = f"did you mean {near}?"
             yield path, f"no record has a field {name}, so {so}; {write}"
 
@@ -134,16 +130,10 @@ def _beyond(
     """Why *length* is too long: no age is over the maximum itself, though one may be bounded by it."""
     for most, why in filter(None, (maximum(clock, target) for target in targets)):
         if length > most or (length == most and not bound):
-            more = f"more than the {_spelt(most)} that are" if length > most else "all that is"
-            write = f"{_spelt(most)} or less" if bound else f"less than {_spelt(most)}"
-            yield path, f"{_spelt(length)} is {more} possible ({why}), so {so}; write {write}"
+            more = f"more than the {spell_duration(most)} that are" if length > most else "all that is"
+            write = f"{spell_duration(most)} or less" if bound else f"less than {spell_duration(most)}"
+            yield path, f"{spell_duration(length)} is {more} possible ({why}), so {so}; write {write}"
             return
-
-
-def _spelt(length: Millis) -> str:
-    """A length of time; up to two days in hours, as people speak of a function's timeout."""
-    hours, rest = divmod(length, 3_600_000)
-    return f"{hours}h" if not rest and hours <= 48 else spell_duration(length)
 
 
 def _spares_nothing(file: PolicyFile) -> Iterator[_Odd]:
@@ -169,17 +159,13 @@ def _meet(one: Target, other: Target) -> bool:
     )
 
 
-@lru_cache(maxsize=10_000)
 def overlap(one: str, other: str) -> bool:
-    """Whether some text fits both patterns; True also where they are too long to tell."""
-    if len(one) + len(other) > 400 or one == other:
-        return True
-    if one.startswith("*"):
-        return overlap(one[1:], other) or (other != "" and overlap(one, other[1:]))
-    if other.startswith("*"):
-        return overlap(other, one)
-    alike = one != "" and other != "" and (one[0] == other[0] or "?" in (one[0], other[0]))
-    return alike and overlap(one[1:], other[1:])
+    """Whether some text fits both patterns; True also where both hold `*` or `?`, which nothing settles."""
+    return (
+        all(set("*?") & set(glob) for glob in (one, other))
+        or fnmatchcase(one, other)
+        or fnmatchcase(other, one)
+    )
 
 
 def unlisted(policy: Policy, api_version: str) -> Sequence[Target]:
@@ -206,28 +192,17 @@ def _waits_on_purpose(file: PolicyFile) -> Iterator[_Odd]:
     for number, policy in enumerate(file.policies):
         limit = dict(policy.match.limits).get("queued_for")
         path = ("policies", number, "match", "queued_for")
-        lengths: dict[Path, Millis | None] = {path: limit} if not isinstance(limit, CarriedLimit) else {
-            (*path, "at_most"): limit.at_most, (*path, "else"): limit.otherwise
-        }  # fmt: skip
+        lengths: dict[Path, Millis | None] = {path: None if isinstance(limit, CarriedLimit) else limit}
+        if isinstance(limit, CarriedLimit):
+            lengths |= {(*path, "at_most"): limit.at_most, (*path, "else"): limit.otherwise}
         for at, length in lengths.items():
             if length is not None and length < LONGEST_DELAY:
-                what = (
-                    f"a task may wait on purpose for up to 1h ({delays}), so it would be due before its time"
-                )
-                yield at, f"{what}; write 1h or more"
+                yield at, f"a task may wait for up to 1h on purpose ({delays}); write 1h or more"
 
 
 _NATIVE = {
-    "running_for": (
-        "a native limit would do: a function timeout of {0} seconds bounds each attempt alike; set "
-        "`timeout: {0}`, and keep the policy if some callers need longer (`unless`), or if no retry may "
-        "follow: after a timeout come those of maxAsyncRetryAttempts"
-    ),
-    "queued_for": (
-        "a native limit would do: maxAsyncEventAgeInSeconds {0} drops what waits for longer; set "
-        "`maxAsyncEventAgeInSeconds: {0}` in the asynchronous configuration, and keep the policy if it must "
-        "not hold for all callers (`unless`)"
-    ),
+    "running_for": "`timeout: {0}` of the function ends each attempt alike, though retries may follow",
+    "queued_for": "`maxAsyncEventAgeInSeconds: {0}` of the function drops what waits for longer",
 }
 
 
@@ -245,7 +220,11 @@ def _native_limits(file: PolicyFile) -> Iterator[_Odd]:
         if whole and isinstance(length, int):
             bounds = filter(None, (maximum(clock, target) for target in policy.targets))
             if all(length < most for most, _ in bounds):
-                yield ("policies", number, "match"), _NATIVE[clock].format(length // 1000)
+                what = f"a native limit would do: {_NATIVE[clock].format(length // 1000)}"
+                yield (
+                    ("policies", number, "match"),
+                    f"{what}; set it instead, or keep this if some callers need longer",
+                )
 
 
 def _always_beaten(file: PolicyFile) -> Iterator[_Odd]:

@@ -33,7 +33,6 @@ _KINDS = {
 """What is no text without quotes, by its tag: a pattern, and its first characters. Numbers are as in JSON."""
 
 _SAID = (
-    (r"character '\\t'", "a tab does not fit here; indent with blanks"),
     (r"alias|anchor|cannot start any token|'\?'",
      "a text has a character that YAML reserves; quote the text, such as '*/transcode'"),
     ("mapping values are not allowed",
@@ -271,19 +270,14 @@ def _wrong(kind: str, given: Any) -> str:
 
 
 def _unknown(loc: Path, models: Models) -> tuple[list[str], str]:
-    """What an unknown key may stand for, a key beside it or a mapping that has it, and what to write."""
+    """The keys that an unknown one may stand for or belong under, and what to write."""
     model, key = _model_of(loc[:-1], models), str(loc[-1])
     title, names = model.model_config.get("title"), keys_of(model)
     near = nearest(key, names)
     if near is not None:
         return [near], f"{title} has no such key; did you mean {near}?"
-    homes = {
-        place: str(one.model_config.get("title")) for place, one in models.items() if key in keys_of(one)
-    }
-    if homes:
-        write = ", or in ".join(dict.fromkeys(homes.values()))
-        return list(homes), f"it does not belong in {title}; write it in {write}"
-    return [], f"{title} has no such key; the keys are {', '.join(names)}"
+    homes = [place for place, one in models.items() if key in keys_of(one)]
+    return homes, f"{title} has no such key; the keys are {', '.join(names)}"
 
 
 def _model_of(loc: Path, models: Models) -> type[Part]:
@@ -307,8 +301,5 @@ def dump_policy(file: PolicyFile) -> str:
 
 def write_yaml(tree: dict[Any, Any], *, width: int = 100, flow: bool = False) -> str:
     """Plain values as YAML, in block style or in one pair of braces."""
-    return str(
-        yaml.dump(
-            tree, None, _Dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=width
-        )
-    )
+    layout: dict[str, Any] = {"default_flow_style": flow, "width": width}
+    return str(yaml.dump(tree, None, _Dumper, sort_keys=False, allow_unicode=True, **layout))
