@@ -160,11 +160,10 @@ class Given(Part):
         if self.ages and not any(all(one in CLOCKS[clock] for clock in self.ages) for one in statuses):
             stated = [*([] if self.status is None else [f"status {self.status}"]), *self.ages]
             raise ValueError(f"no task can have {' and '.join(stated)} at once; delete one of them")
-        for clock, length in self.ages.items():
-            if self.alive_for is not None and length > self.alive_for:
-                spelt = spell_duration(length)
-                what = f"it is less than {clock} {spelt}, a part of it; write alive_for: {spelt} or more"
-                raise Fault((("alive_for",), what))
+        longest = max(self.ages.values(), default=0)
+        if self.alive_for is not None and self.alive_for < longest:
+            what = f"it is less than a part of it; write alive_for: {spell_duration(longest)} or more"
+            raise Fault((("alive_for",), what))
         return self
 
 

@@ -6,17 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic.fields import FieldInfo
+from pydantic.types import Discriminator, Tag
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
@@ -31,6 +23,7 @@ NOTHING = object()
 
 Path = tuple["str | int", ...]
 Schema = dict[str, Any]
+_FILLED: Schema = {"minProperties": 1}
 
 
 class Fault(ValueError):
@@ -44,9 +37,7 @@ class Fault(ValueError):
 class Part(BaseModel):
     """A mapping of the policy language. Two are equal that say the same, wherever they stand."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", defer_build=True, json_schema_extra={"minProperties": 1}
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, json_schema_extra=_FILLED)
     _line: int = PrivateAttr(0)
 
     @property
@@ -153,7 +144,7 @@ def _like(pattern: str) -> Schema:
 
 
 def _printable(text: str) -> str:
-    strange = None if text.isprintable() else re.search(_CONTROL, text)
+    strange = re.search(_CONTROL, text)
     if strange is not None:
         raise ValueError(f"the character {strange[0]!a} cannot be shown; delete it")
     return text
@@ -202,9 +193,8 @@ def _function(value: Any) -> Target:
 
 _TARGETS = f"({PART}/)?{PART}(@{PART})?"
 TargetField = TypeAliasType("TargetField", Annotated[Target, Plain(_target, _like(_TARGETS), str)])
-SparedTarget = TypeAliasType(
-    "SparedTarget", Annotated[Target, Plain(lambda value: _target(value, "*"), _like(_TARGETS), str)]
-)
+_spared = Plain(lambda value: _target(value, "*"), _like(_TARGETS), str)
+SparedTarget = TypeAliasType("SparedTarget", Annotated[Target, _spared])
 FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
 
 TRIGGERS = ("timer", "alert", "command", "task")
@@ -321,14 +311,9 @@ def _per(value: Any) -> str | Expression:
     return per
 
 
-def _expression_like(example: str) -> Plain:
-    return Plain(lambda value: _expression(value, example), _TEXT, str)
-
-
-ExpressionField = TypeAliasType(
-    "ExpressionField", Annotated[Expression, _expression_like("payload.tier == 'gold'")]
-)
-_From = Annotated[Expression, _expression_like("payload.max_run")]
+_where = Plain(lambda value: _expression(value, "payload.tier == 'gold'"), _TEXT, str)
+_from = Plain(lambda value: _expression(value, "payload.max_run"), _TEXT, str)
+ExpressionField = TypeAliasType("ExpressionField", Annotated[Expression, _where])
 Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT, str)]
 
 
@@ -339,7 +324,7 @@ class CarriedLimit(Part):
     """
 
     model_config = ConfigDict(title="a limit that the task carries", serialize_by_alias=True)
-    expression: _From = key(
+    expression: Annotated[Expression, _from] = key(
         "Where the task carries it, as text such as 90m.", "payload.max_run", alias="from"
     )
     at_most: Duration = key("Whatever the task carries, its limit is no more than this.", "6h")
@@ -353,9 +338,8 @@ class CarriedLimit(Part):
     @model_validator(mode="after")
     def _else_is_within(self) -> Self:
         if self.otherwise is not None and self.otherwise > self.at_most:
-            most = spell_duration(self.at_most)
-            what = f"{spell_duration(self.otherwise)} is more than at_most {most}; write at most {most}"
-            raise Fault((("else",), what))
+            other, most = spell_duration(self.otherwise), spell_duration(self.at_most)
+            raise Fault((("else",), f"{other} is more than at_most {most}; write at most {most}"))
         return self
 
     def __str__(self) -> str:

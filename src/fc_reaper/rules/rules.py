@@ -12,21 +12,11 @@ from fnmatch import translate
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS, StartedTime, bounds
 from fc_reaper.rules.duration import parse_carried, spell_duration
 from fc_reaper.rules.expression import Expression, Reading, Undecided, ask
-from fc_reaper.rules.fields import (
-    DISTINCT,
-    SOME,
-    CarriedLimit,
-    CountOrZero,
-    ExpressionField,
-    IdGlob,
-    Limit,
-    OneOrMore,
-    SparedTarget,
-    Status,
-)
+from fc_reaper.rules.fields import DISTINCT, SOME, CarriedLimit, OneOrMore
 from fc_reaper.rules.result import FALSE, UNKNOWN, RuleResult, Truth
 from fc_reaper.rules.target import spellings
 
@@ -127,7 +117,7 @@ def register(rule: type[R]) -> type[R]:
 @register
 class TargetRule(Rule):
     key = "target"
-    field = Annotated[tuple[SparedTarget, ...], SOME, DISTINCT, OneOrMore()]
+    field = Annotated[tuple[fields.SparedTarget, ...], SOME, DISTINCT, OneOrMore()]
     description = (
         "The function fits this target: [service/]function[@qualifier]; without @ under every qualifier."
     )
@@ -147,7 +137,7 @@ class TargetRule(Rule):
 @register
 class StatusRule(Rule):
     key = "status"
-    field = Annotated[tuple[Status, ...], SOME, DISTINCT, OneOrMore()]
+    field = Annotated[tuple[fields.Status, ...], SOME, DISTINCT, OneOrMore()]
     description = "The task has this status, or one of these."
     example = "Running"
     selects = True
@@ -164,7 +154,7 @@ class StatusRule(Rule):
 @register
 class IdRule(Rule):
     key = "id"
-    field = Annotated[tuple[IdGlob, ...], SOME, DISTINCT, OneOrMore()]
+    field = Annotated[tuple[fields.IdGlob, ...], SOME, DISTINCT, OneOrMore()]
     description = "The invocation id fits this pattern (* and ?, with case), or one of these."
     example = "nightly-*"
     selects = by_name = True
@@ -187,7 +177,7 @@ class Clock(Rule):
     `bounds_start` says when every task over the limit started, by `startedTime`, longer ago than the limit.
     """
 
-    field = Limit
+    field = fields.Limit
     example = "2h"
     is_limit = True
     bounds_start: ClassVar[tuple[StartedTime, ...]] = ("enqueue",)
@@ -273,7 +263,7 @@ class StoppingFor(Clock):
 @register
 class RetriesOver(Rule):
     key = "retries_over"
-    field = CountOrZero
+    field = fields.CountOrZero
     description = "The task is alive and was retried more than this many times."
     example = 3
     statuses = ALIVE
@@ -292,7 +282,7 @@ class RetriesOver(Rule):
 @register
 class Where(Rule):
     key = "where"
-    field = ExpressionField
+    field = fields.ExpressionField
     description = (
         "This JMESPath over the record, payload and ages answers true; unknown where what it needs is absent."
     )
