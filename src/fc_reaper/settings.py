@@ -287,7 +287,7 @@ def read_policy(settings: Settings) -> PolicyFile:
     if "\n" not in settings.policy:
         found_text = _text(settings.folder / settings.policy, settings.policy)
         if found_text is None:
-            what, remedy = "there is no such file", "set REAPER_POLICY or --policy"
+            what, remedy = "there is no such file", "write the path of a policy file"
             raise PolicyError(Issue(settings.policy, None, None, what, remedy))
         source, text = settings.policy, found_text
     found = _policy(text, source, tuple(RULES.values()))
@@ -357,4 +357,6 @@ def _text(path: Path, source: str) -> str | None:
         what = f"byte {error.start} is not UTF-8"
         raise PolicyError(Issue(source, line, None, what, "save the file as UTF-8")) from None
     except OSError as error:
-        raise PolicyError(Issue(source, None, None, f"it cannot be read: {error.strerror}")) from None
+        raise PolicyError(
+            Issue(source, None, None, f"it cannot be read: {error.strerror}", "write the path of a file")
+        ) from None

@@ -62,7 +62,7 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     )
     assert "runaway would have stopped 4 tasks" in ran.text
     assert "1 succeeded in truth; 1 failed, expired or invalid" in ran.text
-    assert "1 stopped by somebody, so how it would have ended is unknown" in ran.text
+    assert "1 stopped by somebody, so the end without a stop is unknown" in ran.text
     assert "1 still alive when the history ends" in ran.text
     assert "unknown status" not in ran.text
     assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.text
@@ -91,7 +91,7 @@ def test_an_unknown_status_is_shown_as_unknown(folder: Path) -> None:
     a_history(folder, [RECORDS[1], odd])
     ran = fc_reaper("backtest", "--history", "history.jsonl", "--suggest", cwd=folder)
     assert "policy would tasks succeeded failed censored open unknown saved" in ran.text
-    assert "1 in an unknown status, so how it ended is unknown" in ran.text
+    assert "1 in an unknown status, so the end is unknown" in ran.text
     assert "Not measured: 1 unknown." in ran.text
     assert "1 task ended by itself (1 Failed)." in ran.text
     assert "alive when" not in ran.text

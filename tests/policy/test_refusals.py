@@ -452,6 +452,13 @@ def test_a_strange_key_is_told_which_keys_there_are(keys: dict[str, str], remedy
     assert issue(**keys).remedy.startswith(remedy)
 
 
+def test_a_word_that_is_no_choice_is_answered_with_all_choices() -> None:
+    """A single example might be the opposite of what was meant."""
+    assert issue(keep="{at_most: 1, stop_first: new}").remedy == "write stop_first: newest or oldest"
+    found = issue(examples="[{given: {id: a}, expect: none}]")
+    assert found.remedy == "write expect: stop, report or keep"
+
+
 def test_who_wrote_target_need_not_be_told_that_targets_is_missing() -> None:
     """One mistake, one issue."""
     text = "version: 1\npolicies:\n  - {name: a, target: a/b, match: {alive_for: 2h}, stop: x}"

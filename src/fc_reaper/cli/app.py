@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from inspect import Parameter
 from inspect import signature as signature_of
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer import Option
@@ -33,7 +33,7 @@ app = typer.Typer(
     "3 the cloud refused or could not be reached.",
 )
 
-ApiVersion = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
+API_VERSIONS = ("2021-04-06", "2016-08-15", "2023-03-30")
 
 PolicyFile = Annotated[
     str | None, Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml.")
@@ -42,7 +42,7 @@ Endpoint = Annotated[
     str | None, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
 ]
 Api = Annotated[
-    ApiVersion | None,
+    str | None,
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
@@ -60,13 +60,15 @@ def environment(
     *,
     policy: str | None = None,
     endpoint: str | None = None,
-    api_version: ApiVersion | None = None,
+    api_version: str | None = None,
     enforce: bool | None = None,
 ) -> dict[str, str]:
     """Return the environment of this process, with the options that were given in place of their settings."""
     for option, value in (("--policy", policy), ("--endpoint", endpoint)):
         if value is not None and not value.strip():
             raise CommandError(f"{option} is empty; give it a value, or leave it out")
+    if api_version is not None and api_version not in API_VERSIONS:
+        raise CommandError(f"--api-version is {api_version!r}; write one of {', '.join(API_VERSIONS)}")
     if policy is not None and "\n" in policy:
         raise CommandError("--policy takes a file, not its text; put the text into REAPER_POLICY")
     if policy is not None and os.environ.get("FC_FUNC_CODE_PATH"):

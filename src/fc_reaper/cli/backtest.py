@@ -25,9 +25,9 @@ _SHOWN = 5
 IN_TRUTH: dict[Outcome, str] = {
     "succeeded": "succeeded in truth",
     "failed": "failed, expired or invalid",
-    "censored": "stopped by somebody, so how it would have ended is unknown",
+    "censored": "stopped by somebody, so the end without a stop is unknown",
     "open": "still alive when the history ends",
-    "unknown": "in an unknown status, so how it ended is unknown",
+    "unknown": "in an unknown status, so the end is unknown",
 }
 """How a task ended in truth, in words."""
 

@@ -133,7 +133,7 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
     records = []
     for one in read_records(name):
         if isinstance(one, BrokenLine):
-            raise CommandError(f"{name}:{one.line}: {one.why}")
+            raise CommandError(f"{name}:{one.line}: {one.why}; write a record as the cloud writes it")
         records.append(one)
     if target is not None and invocation_id is None and not re.search("[/@]", target):
         target, invocation_id = None, target

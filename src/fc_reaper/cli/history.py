@@ -79,7 +79,8 @@ class Past(NamedTuple):
             for one in replayed.policies:
                 why = _first([why for why, _ in one.unknown.most_common()])
                 why += "; if payloads were not saved, save them with this policy" if "payload" in why else ""
-                found.append((f"Tasks that {one.policy.name}{of} could not decide", one.unknown.total(), why))
+                who = one.policy.name if name == one.policy.name else f"{one.policy.name}{of}"
+                found.append((f"Tasks that {who} could not decide", one.unknown.total(), why))
         unmatched = history.unmatched
         found.append(("Targets that fit no function in task mode", len(unmatched), _first(unmatched)))
         yield from (f"{what}: {number}{more}." for what, number, more in found if number)

@@ -24,7 +24,7 @@ from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
 NAME = "incident"
-_EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 5000'
+_EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 500'
 
 
 class Incident(NamedTuple):

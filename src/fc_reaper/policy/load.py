@@ -252,7 +252,10 @@ def _faults(error: ValidationError, document: Document, models: Models) -> Itera
         elif kind == "extra_forbidden":
             yield found.line, found.path, unknown[loc][1]
         elif kind != "missing":
-            yield found.value_line, found.path, f"{_wrong(kind, one['input'])}; write {_example(loc, models)}"
+            example = _example(loc, models)
+            if kind == "literal_error":
+                example = f"{loc[-1]}: {one['ctx']['expected'].replace(chr(39), '')}"
+            yield found.value_line, found.path, f"{_wrong(kind, one['input'])}; write {example}"
         elif loc not in meant:  # A misspelt key is not also a missing one.
             path = f"{found.path}.{loc[-1]}".removeprefix(".")
             yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
