@@ -51,6 +51,12 @@ def multipart(name: str, value: str) -> Json:
 
 
 TEXT = json.dumps(COMMAND)
+CLOUDMONITOR: Json = {
+    "ruleId": "r", "ruleName": "n", "curLevel": "WARN", "preLevel": "OK", "namespace": "acs_fc",
+    "groupId": "1",
+    "metricName": "FunctionAsyncMessageLatencyMax#60", "eventName": "AlertOk", "eventType": "Alert",
+    "version": "1.0",
+}  # fmt: skip
 XML = (
     '<?xml version="1.0" encoding="utf-8"?><Notification xmlns="http://mns.aliyuncs.com/doc/v1/">'
     f"<TopicName>reaper</TopicName><MessageId>1</MessageId><Message>{TEXT}</Message></Notification>"
@@ -83,6 +89,12 @@ WISHES: dict[str, Json | str] = {
     "in a timer's words": {"triggerTime": "2026-11-22T00:00:00Z", "triggerName": "t", "payload": "a dry run"},
     "in a query": http("{}", queryParameters={"dryRun": "true"}),
     "as a label of an alert": alertmanager({"functionName": "transcode", "dry_run": "true"}),
+    "in the text of an alert's dimensions": CLOUDMONITOR | {
+        "resources": json.dumps([{"functionName": "transcode", "dryRun": "true"}]), "metricData": {}},
+    "in an alert's dimensions that are no JSON": {
+        "alertState": "ALERT", "metricName": "m", "alertName": "a", "ruleId": "r",
+        "dimensions": "{functionName=transcode, dry_run=yes}"},
+    "in base64 in a multipart form": multipart("f", base64.b64encode(TEXT.encode()).decode()),
     "as another key of an alert": alertmanager({"functionName": "transcode"}, dryRun="please"),
     "a value that is an object": {"functionName": "transcode", "x": {"DryRun": {}}},
 }  # fmt: skip
@@ -121,12 +133,6 @@ def _wishes() -> list[World]:
 
 
 TRANSCODE = {"functionName": "transcode", "serviceName": "media"}
-CLOUDMONITOR: Json = {
-    "ruleId": "r", "ruleName": "n", "curLevel": "WARN", "preLevel": "OK", "namespace": "acs_fc",
-    "groupId": "1",
-    "metricName": "FunctionAsyncMessageLatencyMax#60", "eventName": "AlertOk", "eventType": "Alert",
-    "version": "1.0",
-}  # fmt: skip
 SLS: Json = {
     "aliuid": "123456789", "alert_id": "a", "alert_name": "slow", "alert_instance_id": "i",
     "region": "cn-hangzhou",

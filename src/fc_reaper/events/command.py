@@ -197,8 +197,11 @@ def _spelt_out(text: str) -> list[str]:
     found = [text, unquote_plus(text)]
     for one in found:
         for run in _IN_BASE64.findall(one):
+            code = "".join(run.split())
+            # No base64 ends so; a line of hyphens below it may be taken for its end.
+            code = code[:-1] if len(code) % 4 == 1 else code
             with suppress(ValueError):
-                found.append(b64decode(run + "==", "-_").decode("latin-1").replace("\0", ""))
+                found.append(b64decode(code + "==", "-_").decode("latin-1").replace("\0", ""))
     return found
 
 

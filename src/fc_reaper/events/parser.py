@@ -244,6 +244,8 @@ class _Parser:
         self._hear(data, place, quoting=True)
         for alert in alerts:
             at = place._replace(part=place.part + alert.part, kind="alert")
+            alert = alert._replace(names=[JsonObject(one) for one in alert.names])
+            self._hear([*alert.names], at, quoting=True)  # dimensions may have been text
             selectors, notes = follow(alert, self.own_account)
             if selectors and any(meaning(key, ("invocationId", "taskId")) for key in data):
                 # It would be read as wider than it was meant.

@@ -89,6 +89,10 @@ class Lister:
                 answer = done.result()
             except CloudError as error:
                 if task is not None or not self._is_unknown(query, token, error):
+                    if token is not None and error.missing:
+                        # What was there a page ago: that is no sign that nothing is due.
+                        why = f"the listing ended early: {error}"
+                        error = CloudError(why, http_status=404, error_code="UnreadableAnswer")
                     yield query, error, task
                 continue
             if isinstance(answer, Page) and answer.token is not None:
