@@ -322,6 +322,7 @@ def test_both_generations_write_pages(function: Function, body: Any) -> None:
         pytest.param({"data": []}, id="a-page-of-functions"),
         pytest.param({}, id="an-empty-answer-on-a-later-page"),
         pytest.param({"nextToken": ""}, id="no-list-on-a-later-page"),
+        pytest.param({"invocations": None}, id="null-on-a-later-page"),
         pytest.param({"nextToken": "t"}, id="no-list-on-a-later-page-but-a-token"),
         pytest.param({"Code": "Throttling"}, id="an-error-that-claims-success"),
         pytest.param({"html": "login"}, id="a-foreign-body"),

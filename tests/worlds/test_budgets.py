@@ -206,10 +206,15 @@ def _halts() -> list[World]:
         World(kind, "what is listed elsewhere cannot be listed", functions,
               stops(OVER, "media/*", halt_over=9), [],
               events=[{"functionName": "p"}], faults=[of("t", LIST, status=500)], exit=1),
-        World(kind, "a later page says that there is no such function", several("h", 101),
-              stops(OVER, halt_over=100, budget="200/run"), [], exit=1,
-              faults=[{"operation": LIST, "match": {"status": "Running"}, **answer}
-                      for answer in ({"delay": "1ms"}, {"status": 404, "code": "FunctionNotFound"})]),
+        *(World(kind, f"a later page is {name}", several("h", 101),
+                stops(OVER, halt_over=100, budget="200/run"), [], exit=1,
+                faults=[{"operation": LIST, "match": {"status": "Running"}, **answer}
+                        for answer in ({"delay": "1ms"}, last)])
+          for name, last in dict[str, dict[str, Any]]({
+              "a 404": {"status": 404, "code": "FunctionNotFound"},
+              "null": {"status": 200, "body": {"invocations": None}},
+              "nothing": {"status": 200, "body": {}},
+          }).items()),
         World(kind, "exactly so many are due", several("h", 3), halting, ["h-1"],
               events=[{"invocationId": "h-1"}]),
         World(kind, "what is exempt is not due", [*several("h", 3), *several("vip", 3)],

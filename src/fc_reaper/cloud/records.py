@@ -95,7 +95,8 @@ def read_items(answer: Answer, key: str, asked: str | None) -> tuple[list[dict[s
         raise unreadable(answer, "the body is not a JSON object of sound size")
     items, token = answer.value.get(key), answer.value.get("nextToken")
     # Real answers leave the list out, or write null, where nothing was found: only on a first page.
-    if key not in answer.value and (asked or answer.value.keys() - {"nextToken", "requestId", "RequestId"}):
+    foreign = key not in answer.value and answer.value.keys() - {"nextToken", "requestId", "RequestId"}
+    if items is None and (asked or foreign):
         raise unreadable(answer, f"the body has no {key!r}; it is no page")
     items = [] if items is None else items
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
