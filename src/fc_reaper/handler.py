@@ -20,10 +20,12 @@ try:
     from fc_reaper.errors import ReaperError
     from fc_reaper.run import Dependencies, RunResult, run
     from fc_reaper.settings import connect
-except ImportError as error:
+except Exception as error:
+    # An older Python fails with TypeError at an annotation. Packages are made for two runtimes.
     python = "{}.{}".format(*sys.version_info)
     why = f"this package was not made for python{python}: {' '.join(str(error).split())}"
-    raise ImportError(f"{why}; run make package PY={python}, or change the runtime in s.yaml") from None
+    anew = f"run make package PY={python}, or " if python in ("3.10", "3.12") else ""
+    raise ImportError(f"{why}; {anew}change the runtime in s.yaml") from None
 
 gc.enable()
 gc.freeze()
@@ -68,13 +70,15 @@ def _run(event: Any, context: Any) -> RunResult:
 
 def _http_event(environ: dict[str, Any]) -> Any:
     """The request of a WSGI *environ* as an HTTP trigger of FC 3.0 has it; *environ* if it has none."""
+    if "HTTP_TRANSFER_ENCODING" in environ and not environ.get("CONTENT_LENGTH"):
+        return environ  # A body of unknown length cannot be read, and may ask for a dry run: refused.
     try:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         query = parse_qs(environ.get("QUERY_STRING") or "", keep_blank_values=True)
         return {
             "headers": {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")},
             "queryParameters": {name: one[0] if len(one) == 1 else one for name, one in query.items()},
-            "body": body.decode("utf-8", "replace"),
+            "body": body.decode("utf-8"),
             "isBase64Encoded": False,
             "requestContext": {"http": {"method": environ["REQUEST_METHOD"]}},
         }

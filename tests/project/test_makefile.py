@@ -31,7 +31,12 @@ def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("python", "says"), [("/no/such", "is not a program"), ("/bin/ls", "is not Python 3.10")]
+    ("python", "says"),
+    [
+        ("/no/such", "is not a program"),
+        ("/bin/ls", "is not Python 3.10"),
+        ("/bin/true", "is not Python 3.10"),
+    ],
 )
 def test_a_python_that_cannot_be_used_is_named(project: Path, python: str, says: str) -> None:
     """And the environment that there is stays."""

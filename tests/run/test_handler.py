@@ -126,7 +126,9 @@ NAMED = b'{"functionName": "transcode"}'
         (wsgi(body=b'{"functionName": "resize"}'), 0, False, False),
         (wsgi(body=b'{"functionName": "\xff'), 0, False, True),
         (wsgi(body=b"{" * 100_000), 0, False, True),
+        (wsgi(body=b"\x1f\x8b\x08"), 0, False, True),
         (wsgi(CONTENT_LENGTH="many"), 0, False, True),
+        (wsgi(CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked"), 0, False, True),
         (wsgi(QUERY_STRING=3), 0, False, True),
         ({**wsgi(), "wsgi.input": None}, 0, False, True),
         ({"REQUEST_METHOD": None, "fc.context": CONTEXT, "wsgi.input": object()}, 0, False, True),
@@ -195,14 +197,26 @@ def test_an_event_may_be_bytes_text_a_decoded_value_or_nothing(
     assert result["counts"]["due"] == due
 
 
-def test_a_package_for_another_python_says_so_in_one_line(tmp_path: Path) -> None:
-    """Its compiled libraries cannot be imported; only the first call would show it."""
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("from ._pydantic_core import SchemaValidator", "No module named 'pydantic_core._pydantic_core'"),
+        ("int | 3", "unsupported operand type(s) for |: 'type' and 'int'"),
+    ],
+)
+def test_a_package_for_another_python_says_so_in_one_line(tmp_path: Path, line: str, why: str) -> None:
+    """Its compiled libraries cannot be imported, or its source is too new; only the first call would show it.
+
+    It names a package only where one can be made.
+    """
     (tmp_path / "pydantic_core").mkdir()
-    (tmp_path / "pydantic_core" / "__init__.py").write_text("from ._pydantic_core import SchemaValidator\n")
+    (tmp_path / "pydantic_core" / "__init__.py").write_text(line + "\n")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     command = [sys.executable, "-c", "import fc_reaper.handler"]
     done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1
-    assert "No module named 'pydantic_core._pydantic_core'; run make package PY=3." in last
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    anew = f"run make package PY={python}, or " if python in ("3.10", "3.12") else ""
+    assert f"not made for python{python}: {why}; {anew}change the runtime in s.yaml" in last
     assert "During handling" not in done.stderr
