@@ -33,6 +33,7 @@ _KINDS = {
 """What is no text without quotes, by its tag: a pattern, and its first characters. Numbers are as in JSON."""
 
 _SAID = (
+    (r"character '\\t'", "a tab does not fit here; indent with blanks"),
     (r"alias|anchor|cannot start any token|'\?'",
      "a text has a character that YAML reserves; quote the text, such as '*/transcode'"),
     ("mapping values are not allowed",
