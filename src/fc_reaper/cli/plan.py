@@ -244,7 +244,7 @@ def _counted(numbers: Mapping[str, int]) -> str:
 def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
     """Which policies are halted, are not approved, or may stop fewer than are due (*budgets*: of one run)."""
     for line in lines.of("halted"):
-        yield f"{line.policy} is halted: {line.why}."
+        yield f"{line.policy} is halted ({line.why})."
     for line in lines.of("budget_spent"):
         if line.why:
             yield f"{line.policy}: {line.due} due, {line.allowed} may be stopped now ({line.why})."
