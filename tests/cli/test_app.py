@@ -97,6 +97,7 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["plan", "--enforce"], "No such option: --enforce"),
         (["explain", "media/transcode", "job-1", "--dry-run"], "No such option: --dry-run"),
         (["plan", "policy.yaml"], "did you mean --policy policy.yaml?"),
+        (["plan", "policy.yaml", "--policy", "no.yaml"], "did you mean --policy policy.yaml?"),
         (["explain", "media/*", "job-1"], "cannot be the name of a function"),
         (["explain", "media/a b", "job-1"], "is not a target"),
         (["explain", "media/transcode", "../job"], "cannot be an invocation id"),

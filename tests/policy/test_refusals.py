@@ -34,7 +34,7 @@ FILES = [
 ]
 
 NOT_YAML = [
-    ("version: 1\npolicies:\n\t- name: x", 3, "near policies", "a text has a char"),
+    ("version: 1\npolicies:\n\t- name: x", 3, "near policies", "a tab does not"),
     ("version: 1\nexempt: [a, b\npolicies: x", 2, "near exempt", "this is not YAML"),
     ("a: {b: c\n", 1, "near a", "this is not YAML"),
     ('version: 1\nexempt: ["a]\n', 2, "near exempt", "this is not YAML"),

@@ -92,8 +92,9 @@ def plan(
     env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), **DRY_RUN}
     settings = read_settings(env, Context())
     incident = make_incident(target, reason, most, match, event, settings, env)
+    given = None if event is None else read_event(event)  # before the policy: it may be a policy itself
     file = read_policy(settings) if incident is None else incident.file
-    raw = every_timer(file.policies) if event is None else read_event(event)
+    raw = every_timer(file.policies) if given is None else given
     began = SYSTEM_CLOCK.now()
     finished, lines, interrupted = dry_run(raw, env, None if incident is None else file)
     if interrupted and out is not None:
@@ -110,8 +111,8 @@ def plan(
         else:
             output.write_file(out, dump_plan(made), force=force)
         if out != "-" and not as_json:
-            given = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
-            options = [word for option, value in given.items() if value for word in (option, value)]
+            stated = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
+            options = [word for option, value in stated.items() if value for word in (option, value)]
             apply = output.as_typed("apply", out, *options, "--enforce")
             output.print_line("\n".join(_written(made, out, made.held(file), apply)))
     failures = lines.of("list_failed")
