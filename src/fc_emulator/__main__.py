@@ -92,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     add("--stop-answer", (200, 204), "response to a stop that is accepted")
     add("--empty-list", ("key", "omitted"), "an empty list, or none at all")
     add("--event-detail", ("empty", "log-tail"), "eventDetail of what ran")
+    add("--alias-tasks", ("alias", "version"), "where a repointed alias leaves them")
     return arguments
 
 

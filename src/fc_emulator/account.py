@@ -36,13 +36,18 @@ class FunctionState:
 
 @dataclass
 class Account:
-    """One account. *clock* returns epoch milliseconds and is the only source of time."""
+    """One account. *clock* returns epoch milliseconds and is the only source of time.
+
+    `former` are tasks that no call finds any more, for the journal; `aliases` are those that were repointed.
+    """
 
     options: Options
     seed: Seed
     clock: Callable[[], int]
     functions: dict[Function, FunctionState] = field(default_factory=dict)
     ineffective_stops: list[IneffectiveStop] = field(default_factory=list)
+    former: list[Task] = field(default_factory=list)
+    aliases: dict[Function, str] = field(default_factory=dict)
     advanced: int = 0
     seeded_at: int = 0
 
@@ -52,6 +57,7 @@ class Account:
     def reset(self) -> None:
         """Start again from the seed, its relative times counted from now."""
         self.functions, self.ineffective_stops, self.advanced = {}, [], 0
+        self.former, self.aliases = [], {}
         self.seeded_at = self.clock()
         for function, task_mode in self.seed.all_functions():
             state = self._state(function)
@@ -180,12 +186,45 @@ class Account:
             raise not_found(kind, f"there is no qualifier {function.qualifier!r}")
         return function
 
+    def replace(self, before: Task, task: Task) -> None:
+        """Put *task* in the place of *before*, perhaps itself, whose lifecycle or function changed."""
+        if task is not before:
+            self._forget(before)
+        self._state(task.function).listing.add(task)
+
+    def delete(self, function: Function) -> None:
+        """Delete a function under all its qualifiers, its tasks with it."""
+        for one in [one for one in self.functions if one[:2] == function[:2]]:
+            for task in self.functions.pop(one).listing.tasks.values():
+                self._forget(task)
+
+    def repoint(self, alias: Function, version: str) -> None:
+        """Let *alias* point to *version*; `alias_tasks` says under which of the two its tasks stay."""
+        for function, state in list(self.functions.items()):
+            shares = function.service == alias.service and function.qualifier == alias.qualifier
+            if not shares or (function.service is None and function.name != alias.name):
+                continue
+            old = self.version_of(function)
+            for task in list(state.listing.tasks.values()):
+                task.version = task.version or old
+                if self.options.alias_tasks == "version":
+                    state.listing.remove(task)
+                    task.function = function._replace(qualifier=task.version)
+                    self._state(task.function).listing.add(task)
+            self.aliases[function] = version
+
     def version_of(self, function: Function) -> str:
         """The version of a qualifier: an alias points to a number, LATEST and versions to themselves."""
         if function.qualifier == LATEST or function.qualifier.isdecimal():
             return function.qualifier
+        if function in self.aliases:
+            return self.aliases[function]
         aliases = sorted({f.qualifier for f in self.functions if f.service == function.service})
         return str(aliases.index(function.qualifier) + 1)
+
+    def _forget(self, task: Task) -> None:
+        task.lifecycle = task.lifecycle._replace(changes=tuple(task.lifecycle.changes_until(self.now())))
+        self.former.append(task)
 
     def _state(self, function: Function) -> FunctionState:
         if function not in self.functions:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fc_emulator.account import Account
 from fc_emulator.api_versions import V2023, task_record
+from fc_emulator.changes import Change
 from fc_emulator.faults import Faults
 from fc_emulator.journal import Calls, journal_of
 from fc_emulator.tasks import Task
@@ -81,6 +82,13 @@ def _routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
             return _bad_request(error)
         return JSONResponse({"advancedMs": account.advanced})
 
+    async def change(request: Request) -> Response:
+        try:
+            validate(Change, await _json(request)).make(account)
+        except ValueError as error:
+            return _bad_request(error)
+        return JSONResponse({})
+
     async def reset(_: Request) -> Response:
         account.reset()
         calls.clear()
@@ -94,6 +102,7 @@ def _routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
         Route("/faults", waiting_faults, methods=["GET"]),
         Route("/faults", add_faults, methods=["POST"]),
         Route("/clock", advance, methods=["POST"]),
+        Route("/changes", change, methods=["POST"]),
         Route("/reset", reset, methods=["POST"]),
     ]
 

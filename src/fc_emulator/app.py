@@ -110,6 +110,8 @@ class Api:
         delay = self.account.options.latency + fault.delay
         if delay:
             await self.sleep(delay / 1000)
+        if fault.change:
+            fault.change.make(self.account)
         if fault.drop == "before":
             return await drop_connection(scope, receive)
         response = self._faulty_response(fault, request, found, record)

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from fc_emulator.changes import Change
 from fc_emulator.routes import NAMES_IN_3, OPERATIONS
 from fc_emulator.times import parse_moment
 from fc_emulator.validation import Duration, Model, Str, Text, suggestion, validate
@@ -25,6 +26,7 @@ class Fault(Model):
 
     With `status` or `foreign` the operation is not carried out, unless `applied`; without them it is, and
     then its response is broken. `date` is the text of the Date header, or a shift of it such as `-1h`.
+    `change` is made before the operation.
     """
 
     operation: str
@@ -41,6 +43,7 @@ class Fault(Model):
     date: str | None = None
     retry_after: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(default=None, exclude=True)
     applied: bool = False
+    change: Change | None = None
     match: dict[str, Text] = Field(default={})
 
     @model_validator(mode="before")

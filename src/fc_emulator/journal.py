@@ -23,8 +23,8 @@ _SECRET = ("signature", "securitytoken", "security-token", "accesskey")
 
 def journal_of(account: Account) -> list[dict[str, Any]]:
     """All changes and ineffective stop requests, oldest first; `at` is in the time that callers see."""
-    now = account.now()
-    entries = [entry for task in account.tasks() for entry in _changes(task, account, now)]
+    now, tasks = account.now(), (*account.former, *account.tasks())
+    entries = [entry for task in tasks for entry in _changes(task, account, now)]
     entries += [_ineffective(stop, account) for stop in account.ineffective_stops]
     return sorted(entries, key=lambda entry: int(entry["at"]))
 

@@ -97,6 +97,15 @@ class Lifecycle(NamedTuple):
             changes.append(Event(now + stopping, "Stopped", "stop", request_id))
         return self._replace(changes=tuple(changes))
 
+    def finished(self, now: int, status: str) -> Lifecycle:
+        """The lifecycle of a task that ends by itself *now*."""
+        return self._replace(changes=(*self.changes_until(now), Event(now, status, "time")))
+
+    def retried(self, now: int) -> Lifecycle:
+        """The lifecycle of a task whose attempt fails *now*, and which runs again at once."""
+        again = (Event(now, "Retrying", "time"), Event(now, "Running", "time"))
+        return self._replace(changes=(*self.changes_until(now), *again), retries=self.retries + 1)
+
 
 def invoked(now: int, request_id: str, delay: int = 0) -> Lifecycle:
     """The lifecycle of a task that a call enqueued at *now*, to be dequeued *delay* ms later than others."""

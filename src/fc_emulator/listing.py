@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from fc_emulator.tasks import Task
@@ -44,6 +44,13 @@ class TaskList:
         self.tasks[task.id] = task
         for at in task.lifecycle.reordered():
             heappush(self._pending, (at, task.id))
+
+    def remove(self, task: Task) -> None:
+        del self.tasks[task.id]
+        self._rows = [row for row in self._rows if row[1] != task.id]
+        self._pending = [row for row in self._pending if row[1] != task.id]
+        heapify(self._pending)
+        self._sorted_by.pop(task.id, None)
 
     def page(self, query: ListQuery, now: int) -> Page:
         """The tasks that match, as they were at *now*, which must not run backwards."""

@@ -77,7 +77,7 @@ def _list_response(call: Call, key: str, items: list[Any], token: dict[str, str]
 def _record(call: Call, task: Task, at: int, *, events: bool, payload: bool) -> dict[str, Any]:
     account, qualifier = call.account, task.function.qualifier
     if account.options.record_qualifier == "version":
-        qualifier = account.version_of(task.function)
+        qualifier = task.version or account.version_of(task.function)
     record = task_record(task, account, at, events=events, payload=payload, qualifier=qualifier)
     return call.version.record(record, account.options)
 

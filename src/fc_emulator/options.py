@@ -34,6 +34,7 @@ class Options:
     stop_answer: int = 200
     empty_list: str = "key"
     event_detail: str = "empty"
+    alias_tasks: str = "alias"
 
 
 def parse_rate(text: str) -> float | None:

@@ -47,13 +47,17 @@ class TaskTemplate(NamedTuple):
 
 @dataclass(slots=True)
 class Task:
-    """One asynchronous task. A stop request replaces `lifecycle`."""
+    """One asynchronous task. A stop request replaces `lifecycle`.
+
+    `version` is the one that it runs in, None where its alias was never repointed.
+    """
 
     function: Function
     id: str
     lifecycle: Lifecycle
     template: TaskTemplate
     number: int = 1
+    version: str | None = None
 
     @property
     def request_id(self) -> str:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from fc_emulator.__main__ import parser
+from fc_emulator.changes import Change
 from fc_emulator.faults import MATCHED, Fault
 from fc_emulator.seed import EventEntry, FunctionEntry, TaskEntry, read_seed
 from fc_emulator.validation import Model
@@ -26,7 +27,7 @@ def test_it_names_every_value_of_a_switch() -> None:
     assert values <= NAMED
 
 
-@pytest.mark.parametrize("model", [TaskEntry, FunctionEntry, EventEntry, Fault])
+@pytest.mark.parametrize("model", [TaskEntry, FunctionEntry, EventEntry, Fault, Change])
 def test_it_names_every_key(model: type[Model]) -> None:
     keys = {str(field.alias) for field in model.model_fields.values()}
     assert keys <= NAMED

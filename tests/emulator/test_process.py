@@ -148,7 +148,7 @@ def test_wrong_usage_is_reported_in_one_line(run: Run, args: tuple[str, ...], pr
 SWITCHES = """
 --port --host --seed --account-id --access-key-id --access-key-secret --security-token --latency --rate
 --stopping --started-time --events --record-qualifier --stop-finished --stop-stopping --list-lag
---arn --stop-answer --empty-list --event-detail
+--arn --stop-answer --empty-list --event-detail --alias-tasks
 """
 
 

@@ -130,6 +130,7 @@ UNKNOWNS = {
     "--arn": ["colon", "slash"],
     "--empty-list": ["key", "omitted"],
     "--event-detail": ["empty", "log-tail"],
+    "--alias-tasks": ["alias", "version"],
 }
 
 
