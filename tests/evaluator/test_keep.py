@@ -94,7 +94,10 @@ def test_the_newer_task_replaces_the_older_one_of_the_same_order() -> None:
     assert going(file, *tasks) == ["a1"]
 
 
-EMPTY = [None, "", " \t", "\u200b", [], {}, [""], ["a", []], {"a": None}, [{"a": " "}]]
+INVISIBLE = [*"\u200b\u00ad\u2060\u2800\u3164\uffa0\u115f\u034f\ufe0f\u17b4\U000e0100", " \u3164\u200b"]
+JOINED = ["-", " / ", "::", "__", "(,)"]
+"""What `join` makes of parts that nobody filled in."""
+EMPTY = [None, "", " \t", [], {}, [""], ["a", []], {"a": None}, [{"a": " "}], *INVISIBLE, *JOINED, ["a", "-"]]
 
 
 @pytest.mark.parametrize("order", [None, {"x": None}, *({"x": one} for one in EMPTY)])
@@ -105,6 +108,13 @@ def test_a_task_without_the_key_is_unknown(order: Any) -> None:
     selections, kinds = selected(file, tasks)
     assert selections["runaway"].due == 0
     assert kinds == {"a1": Kind.UNKNOWN, "a2": Kind.UNKNOWN, "b1": Kind.KEPT}
+
+
+@pytest.mark.parametrize("order", ["a", "0", 0, False, "-7-", "转码", "ß", "한", "\u200ba", ["a", 0]])
+def test_a_key_with_a_letter_or_a_digit_names_a_group(order: Any) -> None:
+    """Of any script; numbers and true or false are keys as they are."""
+    assert going(keeping("{at_most: 1, per: payload.order_id}"),
+                 of_order("t1", "2h", order), of_order("t2", "1h", order)) == ["t2"]  # fmt: skip
 
 
 def test_keys_of_different_kinds_are_different_orders() -> None:

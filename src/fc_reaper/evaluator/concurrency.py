@@ -19,6 +19,9 @@ from fc_reaper.rules.result import UNKNOWN, RuleResult
 MOST = 50_000
 """The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
 
+_INVISIBLE = "\u115f\u1160\u3164\uffa0"
+"""The letters that show nothing."""
+
 Key = tuple[str, str, str]
 """Service, function and invocation id: a task counts once, under whatever qualifiers it was found."""
 
@@ -62,10 +65,11 @@ def _group_key(value: Any) -> Any:
     """*value* as what makes a group, where 1.0 is 1: JSON has one kind of number.
 
     Raises:
-        Undecided: it is empty or blank, or something in it is: strangers never share a group.
+        Undecided: it, or something in it, is empty, or text without letter and digit: strangers never share
+            a group.
     """
     if isinstance(value, str):
-        empty = not any(letter.isprintable() and not letter.isspace() for letter in value)
+        empty = not any(letter.isalnum() and letter not in _INVISIBLE for letter in value)
     else:
         empty = value is None or value in ([], {})
     if empty:
