@@ -162,6 +162,11 @@ NEAR = [
     ("dryRun ", "dryRun"),
     ("task_id", "taskId"),
     ("TaskID", "taskId"),
+    ("asyncTaskId", "taskId"),
+    ("X-Fc-Async-Task-Id", "taskId"),
+    ("asyncInvocationId", "invocationId"),
+    ("statefulInvocationId", "invocationId"),
+    ("X-Fc-Stateful-Async-Invocation-Id", "invocationId"),
 ]
 
 
@@ -177,7 +182,8 @@ def test_a_near_miss_of_a_key_refuses_the_command(key: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "key",
     ["function", "service", "functionArn", "functionId", "serviceId", "requestId", "instanceName", "ruleName",
-     "dry", "run", "quality", "alias", "id", "task", "tasks", "time", "", "名", "x" * 100_000],
+     "dry", "run", "async", "asyncId", "ecsTaskId", "quality",
+     "alias", "id", "task", "tasks", "time", "", "名", "x" * 100_000],
 )  # fmt: skip
 def test_a_key_that_resembles_none_of_ours_is_ignored(key: str) -> None:
     """Foreign keys are not checked."""

@@ -49,6 +49,9 @@ BODIES: dict[str, str] = {
     "multipart in base64": BOUNDARY.format("payload", in_lines(f"{'x' * 50}{TEXT}")),
     "words": "please dry run only",
     "one word": "DRY-RUN",
+    "a hyphen that does not break": "dry\u2011run",
+    "a dash": "please: dry \u2013 run",
+    "UTF-16 without a mark": "\0d\0r\0y\0R\0u\0n\0=\0t\0r\0u\0e",
     "broken JSON": '{"functionName": "resize", "dryRun": tru',
     "two JSON values": f'{{"a": 1}}\n{TEXT}',
 }
@@ -90,6 +93,8 @@ OPENED: list[tuple[Any, str]] = [
     ({"body": "{}", "attrs": {"Extend": '{"dryRun": "true"}'}}, "attrs.Extend.dryRun"),
     (a_request("{}", {"dryRun": "true"}), "queryParameters.dryRun"),
     (a_request("{}", {"dry_run": "1"}), "queryParameters.dry_run"),
+    (a_request("{}", {"dryRun": "1"}), "queryParameters.dryRun"),
+    (a_request("functionName=resize&dryRun=yes"), "body.dryRun"),
     (a_request("{}", headers={"Dry-Run": "true"}), "headers.Dry-Run"),
     (a_request("functionName=resize&dryRun=true"), "body.dryRun"),
     ({"receiver": "r", "status": "", "alerts": [{"labels": {"dryRun": 1}}]}, "alerts[0].labels.dryRun"),
@@ -226,3 +231,16 @@ def test_no_envelope_within_an_envelope_loses_a_wish(wish: Any, layers: list[str
     for how in layers:
         event = wrapped(event, how)
     assert read([{"functionName": "resize"}, {"e": event} if isinstance(event, list) else event]).dry_run
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [(text, True) for text in ("true", "TRUE", "1", "yes", "on", "", " true ", "please")]
+    + [(text, False) for text in ("false", "False", "0", "no", "off", "null", " FALSE ")],
+)
+def test_a_form_and_a_query_say_in_text_whether_they_wish(text: str, wish: bool) -> None:
+    """Neither knows true and false, so `?dryRun=1` is no mistake."""
+    for event in (a_request("", {"dryRun": text}), a_request(f"functionName=resize&dryRun={text}")):
+        trigger = read(event)
+        assert (trigger.dry_run, trigger.refused) == (wish, False)
+        assert trigger.requests

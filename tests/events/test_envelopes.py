@@ -112,7 +112,7 @@ def test_a_query_can_request_a_dry_run_of_the_command_in_the_body(word: str, wis
         {"functionName": "other"},
         {"functonName": "resize"},
         {"dry_run": "true"},
-        {"dryRun": "yes"},
+        {"dryRun": ["yes"]},
         {"invocationId": ""},
         {"functionName": ["a", "b"]},
     ],

@@ -28,10 +28,13 @@ _JOINER = r"[_.\-\s]"
 _LONGEST_SHOWN = 40
 
 # A letter before it makes it another word, unless that is of an escape for the end of a line.
-_WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[_.\-\s+]|%[0-9a-f]{2}){0,20}run(?!_asked)"
+_WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[\W_]|%[0-9a-f]{2}){0,20}run(?!_asked)"
 _WISH = re.compile(rf"(?i){_WORDS}")
 _WISH_AS_KEY = re.compile(rf"""(?i)(?:--|name\s*=\s*["']?){_WORDS}|{_WORDS}["']?\s*/?[:=>]""")
-_NO = (None, False, "false", "0", "no", "off", "null")
+_ASYNC = r"^(?:x?fc)?(?:stateful)?(?:async)?(?=(?:invocation|task)id$)"
+"""What the platform's own names for the id of a task begin with, such as X-Fc-Async-Task-Id."""
+
+NO = (None, False, "false", "0", "no", "off", "null")
 _CONTENT = {"body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value"}
 _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
 _MOST_TEXTS = 8
@@ -145,7 +148,7 @@ def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
     """
     if key in among:
         return key
-    word = plain(key)
+    word = re.sub(_ASYNC, "", plain(key))
     return next((one for one in among if _within(word, one.lower(), 1 if len(one) < 8 else 2)), None)
 
 
@@ -183,7 +186,7 @@ def wish_in(
     for key, one in value.items() if named else children:
         at = f".{shown(key)[1:-1]}" if named else f"[{key}]"
         said = one.strip().lower() if isinstance(one, str) else one
-        if named and meaning(key, (DRY_RUN,)) and (key in value.repeated or said not in _NO):
+        if named and meaning(key, (DRY_RUN,)) and (key in value.repeated or said not in NO):
             return at
         within = key.lower() in _CONTENT if named else content
         found = wish_in(one, quoting=quoting, content=within, texts=texts)
@@ -194,6 +197,7 @@ def wish_in(
 
 def _spelt_out(text: str) -> list[str]:
     """*text*, and what is written in it as in a form or in base64, in UTF-16 as well."""
+    text = text.replace("\0", "")  # of UTF-16
     found = [text, unquote_plus(text)]
     for one in found:
         for run in _IN_BASE64.findall(one):
@@ -201,7 +205,7 @@ def _spelt_out(text: str) -> list[str]:
             # No base64 ends so; a line of hyphens below it may be taken for its end.
             code = code[:-1] if len(code) % 4 == 1 else code
             with suppress(ValueError):
-                found.append(b64decode(code + "==", "-_").decode("latin-1").replace("\0", ""))
+                found.append(b64decode(code + "==", "-_").decode("utf-8", "replace").replace("\0", ""))
     return found
 
 

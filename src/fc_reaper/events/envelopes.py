@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
-from fc_reaper.events.command import DRY_RUN, meaning
+from fc_reaper.events.command import DRY_RUN, NO, meaning
 from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, in_base64, json_in
 
 _MOST_FIELDS = 200
@@ -115,8 +115,8 @@ def _from_form(text: str) -> JsonObject | None:
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> JsonObject:
-    """Form fields as an object. A form knows no types, so `true` and `false` are what dryRun may be."""
+    """Form fields as an object. A form knows no types, so dryRun is the wish that its text is."""
     fields = JsonObject.of_pairs(pairs)
-    if fields.get(DRY_RUN) in ("true", "false"):
-        fields[DRY_RUN] = fields[DRY_RUN] == "true"
+    if isinstance(said := fields.get(DRY_RUN), str):
+        fields[DRY_RUN] = said.strip().lower() not in NO
     return fields
