@@ -24,7 +24,7 @@ QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evalua
 COMMANDS := $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format types imports schemas readme check matrix package clean FORCE
+.PHONY: help demo test quick lint format types imports schemas readme check matrix package pins audit clean FORCE
 
 help:
 	@echo "make demo      a careless cron job and fc-reaper on the same emulated account, compared"
@@ -39,6 +39,8 @@ help:
 	@echo "make readme    check that the commands of the README print what it shows"
 	@echo "make matrix    the tests on the other Pythons of this machine, 3.10 and 3.12"
 	@echo "make package   fill build/function for the deployment (PY=3.12 for that runtime)"
+	@echo "make pins      write the hashes of the deployed packages into constraints/function.txt"
+	@echo "make audit     ask the advisory databases about the deployed packages"
 	@echo "make clean     delete everything that make has made"
 
 demo: $(COMMANDS)
@@ -78,6 +80,15 @@ matrix:
 # It checks the policy, so it needs the commands.
 package: $(COMMANDS)
 	@$(BIN)/python scripts/package.py --python $(PY)
+
+pins: $(VENV)/installed-dev
+	@$(BIN)/python -m scripts.pins
+
+# pip-audit asks PyPI over the internet, and has an environment of its own.
+audit: $(VENV)/made
+	@test -x .venvs/audit/bin/pip-audit || { $(BIN)/python -m venv .venvs/audit && \
+	  .venvs/audit/bin/python -m pip --disable-pip-version-check --no-input -qq install pip-audit; } || $(FAILED)
+	@.venvs/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement constraints/function.txt
 
 clean:
 	rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

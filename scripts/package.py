@@ -6,8 +6,8 @@
 A policy that `fc-reaper check` refuses is not packaged, so Serverless Devs does not deploy it.
 No docker: the runtimes of Function Compute take manylinux2014 wheels for x86_64, which pip can download on
 any other machine. aliyun-fc2 exists as a source archive only; it is pure Python, so its wheel is built here.
-The versions are those of constraints/function.txt. The same inputs give the same bytes: nothing that records
-a time, a tool or a folder of this machine goes in.
+The versions and the hashes of the files are of constraints/function.txt (`make pins` writes the hashes).
+The same inputs give the same bytes: nothing that records a time, a tool or a folder of this machine goes in.
 """
 
 from __future__ import annotations
@@ -134,24 +134,38 @@ def check(policy: Path) -> None:
 def build_wheels(wheels: Path) -> None:
     """Build the wheels of fc-reaper and of the package that has none."""
     # Without --use-pep517 an older pip builds with the setuptools it finds, which may lack bdist_wheel.
-    pip("wheel", ["--use-pep517", "--no-deps", "--wheel-dir", wheels, ROOT, source_only_pin()])
+    build = ["--use-pep517", "--no-deps", "--wheel-dir", str(wheels)]
+    pip("wheel", [*build, ROOT])
+    pip("wheel", [*build, *hashed(wheels, pins(source_only=True))])
 
 
 def install(wheels: Path, out: Path, python: str) -> None:
     """Install fc-reaper and every pinned package into *out*, from wheels for the function's platform."""
-    target = ["--platform", PLATFORM, "--python-version", python, "--implementation", "cp"]
-    target += ["--only-binary", ":all:", "--find-links", str(wheels)]
-    pip("download", ["--no-deps", *target, "--dest", wheels, "--requirement", PINS])
+    target = platform_options(python)
+    pip("download", ["--no-deps", *target, "--dest", wheels, *hashed(wheels, pins(source_only=False))])
     # Without an index: a package that is needed and not pinned is missing, and pip fails.
     pip("install", ["--no-index", "--no-compile", *target, "--target", out, *sorted(wheels.glob("*.whl"))])
 
 
-def source_only_pin() -> str:
-    pins = PINS.read_text(encoding="utf-8").split()
-    found = [pin for pin in pins if pin.startswith(f"{SOURCE_ONLY}==")]
-    if not found:
+def platform_options(python: str) -> list[str]:
+    target = ["--platform", PLATFORM, "--python-version", python, "--implementation", "cp"]
+    return [*target, "--only-binary", ":all:"]
+
+
+def pins(*, source_only: bool) -> list[str]:
+    """The lines of the pins: of the package that has no wheel, or of all others."""
+    lines = [line for line in PINS.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    found = [line for line in lines if line.startswith(f"{SOURCE_ONLY}==") is source_only]
+    if not found and source_only:
         raise PackageError(f"{shown(PINS)} must pin {SOURCE_ONLY}, such as {SOURCE_ONLY}==2.5.2")
-    return found[0]
+    return found
+
+
+def hashed(folder: Path, lines: Sequence[str]) -> list[str]:
+    """The options of pip that install these pins, and no file whose hash is not among theirs."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join(lines), encoding="utf-8")
+    return ["--require-hashes", "--requirement", str(requirements)]
 
 
 def pip(step: str, arguments: Sequence[str | Path]) -> None:
@@ -166,6 +180,12 @@ def why_pip_failed(step: str, output: str) -> str:
     """The cause in one line, with what to do."""
     if "Retrying (" in output:
         return "the package index could not be reached; try again, or set PIP_INDEX_URL to one you can reach"
+    if "--hash" in output or "DO NOT MATCH THE HASHES" in output:
+        named = re.search(r"^ {4}(\S+==\S+)", output, re.MULTILINE)
+        what = named[1].partition("--hash")[0] if named else "a package"
+        return (
+            f"a file of {what} has not the hash in {shown(PINS)}; after a change of a version, run make pins"
+        )
     missing = re.search(r"No matching distribution found for (\S+)", output)
     if missing and step == "install":
         return f"{missing[1]} is needed and not pinned; add it to {shown(PINS)}"

@@ -1,4 +1,4 @@
-"""For all tests: hypothesis without a stopwatch, since a busy machine is no fault of ours.
+"""For all tests: no key in what they print and write, and hypothesis has no stopwatch.
 
 `pytest --hypothesis-profile brief` tries a fifth of the examples, for a second look at another Python,
 `thorough` ten times as many, for after a change of the rules. Laws that need more than the usual hundred
@@ -7,9 +7,31 @@ say how many hundreds: `settings().max_examples` times so many.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("usual", deadline=None, max_examples=100)
 settings.register_profile("brief", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("usual")
+
+_KEY = "emulator-secret"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Search what the test printed, and the files in its folder, for the key of the emulated account."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    # The sources and documents of a copied project name the emulator's key.
+    paths = folder.rglob("*") if isinstance(folder, Path) else ()
+    files = [path for path in paths if path.is_file() and path.suffix not in (".py", ".md")]
+    shown = [str(path) for path in files if _KEY.encode() in path.read_bytes()]
+    if _KEY in report.capstdout + report.capstderr + report.caplog:
+        shown.append("what it printed")
+    if shown and report.when == "call" and report.passed:
+        report.outcome, report.longrepr = "failed", f"the key of the account is in {', '.join(shown)}"
+    return report

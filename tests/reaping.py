@@ -87,6 +87,7 @@ def reap(
     finished = run(raw, context, dependencies)
     # A run that breaks down stops nothing either, and no test may take that for caution.
     assert not [error for error in finished.result.errors if FAULT in error], finished.result.errors
+    assert KEYS["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] not in stream.getvalue()
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     for line in lines:
         must_be_published(line)

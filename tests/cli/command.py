@@ -109,6 +109,7 @@ def fc_reaper_process(*args: str | Path, env: Mapping[str, str] | None = None, *
 
 def _checked(ran: Ran) -> Ran:
     assert FAULT not in ran.err, ran.err
+    assert KEYS["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] not in ran.out + ran.err
     return ran
 
 

@@ -93,8 +93,8 @@ def wheels(once: Once, dist: Path) -> Path:
     """The wheels that `make package` builds before it downloads the others."""
 
     def build(folder: Path) -> None:
-        pin = script.source_only_pin()
-        run_with_index(sys.executable, "-m", "pip", "wheel", "--use-pep517", "--no-deps", "-w", folder, pin)
+        pin = script.hashed(folder, script.pins(source_only=True))
+        run_with_index(sys.executable, "-m", "pip", "wheel", "--use-pep517", "--no-deps", "-w", folder, *pin)
         shutil.copy(dist / WHEEL, folder)
 
     return once("wheels", build)

@@ -155,14 +155,21 @@ def pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
+OLD_REQUESTS = (
+    "requests==2.27.0 --hash=sha256:f71a09d7feba4a6b64ffd8e9d9bc60f9bf7d7e19fd0e04362acb1cfc2e3d98df"
+)
 SPOILT = [
-    (r"^PyYAML==.*$", "PyYAML==6.0", r"no wheel of PyYAML==6\.0 .* pin another in \S+function\.txt"),
+    (r"^PyYAML==\S+", "PyYAML==6.0", r"no wheel of PyYAML==6\.0 .* pin another in \S+function\.txt"),
+    (r"^idna==3\S+", "idna==3.10", r"a file of idna==3\.10 has not the hash .* run make pins"),
+    (r"(^idna==.*)[0-9a-f]{8}$", r"\g<1>00000000", r"a file of idna==\S+ has not the hash .* run make pins"),
+    (r"^(idna==\S+) .*$", r"\1", r"a file of idna==\S+ has not the hash .* run make pins"),
     (r"^idna==.*\n", "", r"idna\S* is needed and not pinned; add it to \S+function\.txt"),
-    (r"^requests==.*$", "requests==2.27.0", r"the pins in \S+function\.txt contradict each other: "),
+    (r"^requests==.*$", OLD_REQUESTS, r"the pins in \S+function\.txt contradict each other: "),
 ]
+IDS = ["no-wheel", "a new version", "another file", "no hash", "no-pin", "conflict"]
 
 
-@pytest.mark.parametrize(("pin", "instead", "says"), SPOILT, ids=["no-wheel", "no-pin", "conflict"])
+@pytest.mark.parametrize(("pin", "instead", "says"), SPOILT, ids=IDS)
 def test_wrong_pins_are_refused_in_one_line(
     pins: Path,
     pin: str,
