@@ -11,7 +11,7 @@ from uuid import UUID
 from fc_reaper.clock import Clock
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
-from fc_reaper.evaluator.verdict import Evaluation
+from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
 from fc_reaper.models import Exit

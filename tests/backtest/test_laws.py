@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from fc_reaper.backtest.history import History, as_of
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import by_outcome
-from fc_reaper.evaluator.evaluate import Changes, compile_policies, evaluate
-from fc_reaper.evaluator.verdict import Kind
+from fc_reaper.evaluator.evaluate import compile_policies, evaluate
+from fc_reaper.evaluator.explain import Changes
 from fc_reaper.models import Moment, Task, TaskEvent
 from fc_reaper.policy import PolicyFile
-from fc_reaper.rules.expression import Reading
+from fc_reaper.rules.ages import Reading
+from fc_reaper.rules.result import Kind
 from tests.backtest.lives import MIDNIGHT, MINUTE, histories, lives, policies, shown_restarts
 from tests.backtest.naive_replay import NaiveReplay, Past, pasts
 from tests.builders import TRANSCODE
@@ -113,7 +114,7 @@ def test_between_two_moments_a_verdict_only_grows_older(
 def test_a_verdict_of_the_replay_is_the_verdict_of_that_instant(past: History, file: PolicyFile) -> None:
     """Whoever is stopped by its own clock is due by `claim` on its record as of that tick, to the letter."""
     for stop in replay(past, file, ReplayOptions(MINUTE)).stops:
-        if stop.verdict.rule == "keep":
+        if stop.verdict.by.rule == "keep":
             continue
         awake = [one for one in file.policies if one.triggers != ("alert",)]
         fitting = [one for one in awake if any(target.fits(stop.task.function) for target in one.targets)]

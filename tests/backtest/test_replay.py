@@ -7,7 +7,7 @@ import pytest
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.models import Function, Task
-from fc_reaper.rules.expression import Reading
+from fc_reaper.rules.ages import Reading
 from fc_reaper.rules.fields import Duration
 from fc_reaper.rules.result import RuleResult, Truth
 from fc_reaper.rules.rules import RULES, Rule

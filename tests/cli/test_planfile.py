@@ -381,7 +381,7 @@ def test_a_planned_task_knows_what_it_was_and_why_it_was_due() -> None:
     """With the policy's own words, whatever the plan says."""
     evaluation = plan().tasks[0].evaluation("The policy's words.")
     assert evaluation.task.events == (TaskEvent(NOON - ms("3h"), 0, "Enqueued"),)
-    assert (evaluation.task.request_id, evaluation.verdict.rule) == ("r-1", "running_for")
-    assert (evaluation.verdict.over, evaluation.verdict.reason) == (1_800_500, "The policy's words.")
+    assert (evaluation.task.request_id, evaluation.verdict.by.rule) == ("r-1", "running_for")
+    assert (evaluation.verdict.by.over, evaluation.verdict.reason) == (1_800_500, "The policy's words.")
     undated = plan(tasks=[{**TASK, "first_enqueue": None}]).tasks[0]
     assert undated.evaluation("x").task.events == ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.evaluator.evaluate import compile_policies, evaluate
-from fc_reaper.evaluator.verdict import Evaluation, Kind
+from fc_reaper.evaluator.evaluate import Evaluation, compile_policies, evaluate
 from fc_reaper.models import Function, Moment, Task, TaskEvent
 from fc_reaper.policy import load_policy
+from fc_reaper.rules.result import Kind
 from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
 
 QUEUED = [("Enqueued", "5h"), ("Dequeued", "1m"), ("Running", "1m")]
@@ -73,16 +73,16 @@ def test_rules_decide_by_their_own_clock(match: str, task: Task, kind: Kind) -> 
 def test_a_verdict_explains_itself() -> None:
     """Policy, rule, reason, age, limit, excess and clock travel with the verdict."""
     verdict = evaluate(running_for("2h14m"), compiled(a_policy("{alive_for: 2h}")), AT_NOON)
-    assert (verdict.policy, verdict.rule, verdict.clock) == ("runaway", "alive_for", "events")
+    assert (verdict.policy, verdict.by.rule, verdict.by.clock) == ("runaway", "alive_for", "events")
     assert verdict.reason == "it takes forty minutes at worst"
-    assert (verdict.age, verdict.limit, verdict.over) == (8_040_000, 7_200_000, 840_000)
+    assert (verdict.by.age, verdict.by.limit, verdict.by.over) == (8_040_000, 7_200_000, 840_000)
 
 
 def test_a_verdict_by_retries_tells_them_and_their_limit() -> None:
     """Where there is no age to tell."""
     verdict = evaluate(running_for("1h", retries=4), compiled(a_policy("{retries_over: 3}")), AT_NOON)
-    assert (verdict.rule, verdict.retries, verdict.retries_limit) == ("retries_over", 4, 3)
-    assert (verdict.age, verdict.limit, verdict.limit_from) == (None, None, None)
+    assert (verdict.by.rule, verdict.by.retries, verdict.by.retries_limit) == ("retries_over", 4, 3)
+    assert (verdict.by.age, verdict.by.limit, verdict.by.limit_from) == (None, None, None)
 
 
 def test_rules_without_a_clock_come_last_then_the_oldest_then_the_id() -> None:
@@ -136,7 +136,7 @@ def test_one_key_that_does_not_hold_settles_a_matcher(
     """Whatever is unknown of the others; a listed record is read only where that may settle one of them."""
     task = a_task(started_at=ago("3h"), retries=None, record={"invocationPayload": payload})
     verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}", unless=f"[{unless}]")), AT_NOON, read=False)
-    assert (verdict.kind, verdict.unread) == (kind, unread)
+    assert (verdict.kind, verdict.by.unread) == (kind, unread)
 
 
 @pytest.mark.parametrize(
@@ -159,14 +159,14 @@ def test_a_listed_task_is_read_where_a_stronger_policy_may_hold(
         source="p",
     )
     task = a_task(started_at=ago("3h"))
-    assert evaluate(task, compiled(file), AT_NOON, read=False).unread is unread
+    assert evaluate(task, compiled(file), AT_NOON, read=False).by.unread is unread
 
 
 def test_of_several_clocks_the_one_exceeded_least_is_named() -> None:
     """The clock that decided when the task became due is the one that explains it."""
     file = a_policy("{running_for: 1h, alive_for: 4h}")
     verdict = evaluate(a_task("Running", ("Enqueued", "5h"), ("Running", "90m")), compiled(file), AT_NOON)
-    assert (verdict.rule, verdict.over) == ("running_for", 1_800_000)
+    assert (verdict.by.rule, verdict.by.over) == ("running_for", 1_800_000)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_started_time_makes_due_only_where_it_is_known(
     task = a_task("Running", started_at=ago("3h"), retries=retries)
     verdict = evaluate(task, compiled(a_policy(match), started_time=meaning), AT_NOON)
     assert verdict.kind is kind
-    assert verdict.clock == ("started_time" if kind is Kind.DUE else None)
+    assert verdict.by.clock == ("started_time" if kind is Kind.DUE else None)
 
 
 @pytest.mark.parametrize(("meaning", "kind"), [("enqueue", Kind.DUE), ("execution", Kind.UNKNOWN)])
@@ -277,16 +277,16 @@ def test_a_listed_record_without_events_is_read_where_it_does_not_decide() -> No
     """What the list leaves out may stand in the record itself."""
     task = a_task("Running", started_at=ago("9h"))
     verdict = evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON, read=False)
-    assert (verdict.kind, verdict.unread) == (Kind.UNKNOWN, True)
+    assert (verdict.kind, verdict.by.unread) == (Kind.UNKNOWN, True)
     verdict = evaluate(task, compiled(a_policy("{alive_for: 2h}")), AT_NOON, read=False)
-    assert (verdict.kind, verdict.unread) == (Kind.DUE, False)
+    assert (verdict.kind, verdict.by.unread) == (Kind.DUE, False)
 
 
 def test_what_started_within_the_limit_needs_no_reading() -> None:
     """An attempt cannot be older than `startedTime`, whatever that means: no call is spent on it."""
     task = a_task("Running", started_at=ago("1h"))
     verdict = evaluate(task, compiled(a_policy("{running_for: 2h}")), AT_NOON, read=False)
-    assert (verdict.kind, verdict.unread) == (Kind.KEPT, False)
+    assert (verdict.kind, verdict.by.unread) == (Kind.KEPT, False)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_what_may_be_exempt_is_kept() -> None:
 def test_unless_spares() -> None:
     """Any matcher of `unless` keeps the task from this policy."""
     verdict = evaluate(running_for("9h"), compiled(a_policy(unless="[vip-*, job-*]")), AT_NOON)
-    assert (verdict.kind, verdict.rule) == (Kind.KEPT, "unless")
+    assert (verdict.kind, verdict.by.rule) == (Kind.KEPT, "unless")
 
 
 def test_what_may_be_spared_is_kept() -> None:

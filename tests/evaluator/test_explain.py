@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.explain import Explanation, explain
-from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import PolicyFile
+from fc_reaper.rules.result import Kind
 from tests.builders import AT_NOON, TRANSCODE, a_policy, a_task, ms, running_for
 from tests.evaluator.small_files import files, old_tasks
 from tests.evaluator.test_laws import meanings, tasks

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.evaluator.evaluate import evaluate
-from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import Task
 from fc_reaper.rules.expression import parse_expression
+from fc_reaper.rules.result import Kind, Verdict
 from tests.builders import AT_NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
 
 DUE, KEPT, UNKNOWN = Kind.DUE, Kind.KEPT, Kind.UNKNOWN
@@ -141,9 +141,9 @@ def test_a_vague_exemption_spares() -> None:
 def test_a_listed_record_that_lacks_a_field_is_read_before_it_is_evaluated() -> None:
     """A list may leave out what a reading tells; nothing follows from what it lacks."""
     listed = running_for("3h", record={"instanceId": "c-1"})
-    assert evaluated(listed, where("payload.tier == 'gold'"), read=False).unread
-    assert not evaluated(carrying({"n": 1}), where("payload.tier == 'gold'"), read=False).unread
-    assert not evaluated(carrying(ORDER, "1h"), where("payload.gone == 'x'"), read=False).unread
+    assert evaluated(listed, where("payload.tier == 'gold'"), read=False).by.unread
+    assert not evaluated(carrying({"n": 1}), where("payload.tier == 'gold'"), read=False).by.unread
+    assert not evaluated(carrying(ORDER, "1h"), where("payload.gone == 'x'"), read=False).by.unread
 
 
 CARRIED = "{running_for: {from: payload.max_run, at_most: 6h}}"
@@ -195,15 +195,15 @@ def test_a_limit_that_the_task_carries(carried: Any, age: str, alone: Kind, with
 def test_the_verdict_tells_the_limit_and_where_it_came_from(carried: Any, limit: str, origin: str) -> None:
     """Of a task that carries it; another limit is the policy's."""
     verdict = evaluated(carrying({"max_run": carried}, "7h"), WITH_ELSE)
-    assert (verdict.rule, verdict.limit, verdict.limit_from) == ("running_for", ms(limit), origin)
-    assert verdict.over == ms("7h") - ms(limit)
-    assert evaluated(carrying({}, "7h"), "{running_for: 2h}").limit_from == "policy"
+    assert (verdict.by.rule, verdict.by.limit, verdict.by.limit_from) == ("running_for", ms(limit), origin)
+    assert verdict.by.over == ms("7h") - ms(limit)
+    assert evaluated(carrying({}, "7h"), "{running_for: 2h}").by.limit_from == "policy"
 
 
 def test_else_is_for_a_task_that_was_read() -> None:
     """A list that leaves out the payload does not make the task one that carries no limit."""
     listed = running_for("3h", record={})
-    assert evaluated(listed, WITH_ELSE, read=False).unread
+    assert evaluated(listed, WITH_ELSE, read=False).by.unread
     assert evaluated(listed, WITH_ELSE).kind is DUE
 
 
@@ -333,7 +333,7 @@ def test_an_age_that_may_be_too_young_makes_nothing_due(keys: dict[str, str]) ->
     match, rest = keys["match"], {name: text for name, text in keys.items() if name != "match"}
     file = a_policy(match, **rest)
     assert evaluate(UNDATED, compiled(file), AT_NOON).kind is UNKNOWN
-    assert evaluate(UNDATED, compiled(file), AT_NOON, read=False).unread
+    assert evaluate(UNDATED, compiled(file), AT_NOON, read=False).by.unread
     assert evaluate(UNDATED, compiled(file, started_time="enqueue"), AT_NOON).kind is DUE
 
 
@@ -363,7 +363,7 @@ def test_what_is_no_json_number_or_says_two_things_is_unknown(payload: str, expr
 def test_nobody_is_read_for_what_no_reading_brings(record: dict[str, Any], expression: str) -> None:
     """A payload that is there and cannot be read, and a name that no record has."""
     verdict = evaluated(running_for("3h", record=record), where(expression), read=False)
-    assert (verdict.kind, verdict.unread) == (UNKNOWN, False)
+    assert (verdict.kind, verdict.by.unread) == (UNKNOWN, False)
 
 
 def test_each_side_of_a_comparison_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import compile_policies, evaluate
+from fc_reaper.evaluator.evaluate import Evaluation, compile_policies, evaluate
 from fc_reaper.evaluator.select import Selection, select
-from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.rules.result import Kind
 from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, running_for
 
 ALIVE = "{status: [Enqueued, Running, Retrying]}"
@@ -297,7 +297,7 @@ def test_the_verdict_tells_the_age_and_no_limit() -> None:
     """`over` has no meaning for a count."""
     selections, _ = selected(keeping("{at_most: 3}"), FOUR)
     (one,) = selections["runaway"].selected
-    assert (one.verdict.rule, one.verdict.age, one.verdict.limit) == ("keep", 3_600_000, None)
+    assert (one.verdict.by.rule, one.verdict.by.age, one.verdict.by.limit) == ("keep", 3_600_000, None)
     assert "payload" not in repr(one.verdict)
 
 
@@ -375,7 +375,7 @@ def test_without_dated_events_only_a_known_started_time_tells_who_came_first() -
     """`startedTime` settles it where it is known to be the enqueueing."""
     task = Task(TRANSCODE, "job-1", "Running", started_at=ago("3h"), retries=0)
     file = keeping("{at_most: 1}")
-    assert evaluate(task, compiled(file), AT_NOON, read=False).unread
+    assert evaluate(task, compiled(file), AT_NOON, read=False).by.unread
     assert evaluate(task, compiled(file), AT_NOON).kind is Kind.UNKNOWN
     (member,) = evaluate(task, compiled(file, started_time="enqueue"), AT_NOON, read=False).members
     assert member.since == ago("3h")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import evaluate
+from fc_reaper.evaluator.evaluate import Evaluation, evaluate
 from fc_reaper.evaluator.select import select
-from fc_reaper.evaluator.verdict import Evaluation, Kind
 from fc_reaper.models import ALIVE, FINISHED, STOPPING, Task, TaskEvent
+from fc_reaper.rules.result import Kind
 from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, compiled, running_for
 
 CLOCKS = ("queued_for", "running_for", "alive_for", "stopping_for")
@@ -77,7 +77,7 @@ def test_what_a_list_settles_a_reading_does_not_overturn(
     """A task that is kept without being read would have been kept after it, too, events or not."""
     file = compiled(a_policy(f"{{{clock}: {limit}m}}"), started_time=meaning)
     listed = evaluate(task._replace(events=()), file, AT_NOON, read=False)
-    if listed.kind is Kind.KEPT and not listed.unread:
+    if listed.kind is Kind.KEPT and not listed.by.unread:
         assert evaluate(task._replace(events=()), file, AT_NOON).kind is not Kind.DUE
 
 
@@ -97,7 +97,7 @@ def test_the_order_of_listing_does_not_matter(numbers: list[int], dice: object, 
     dice.shuffle(evaluations)  # type: ignore[attr-defined]
     (other,) = select(evaluations, file.policies, room=5)
     assert (one.selected, one.waiting, one.due) == (other.selected, other.waiting, other.due)
-    ages = [found.verdict.over for found in one.selected]
+    ages = [found.verdict.by.over for found in one.selected]
     assert ages == sorted(ages, key=lambda over: -(over or 0))
     assert len(one.selected) == min(budget, len(numbers))
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fc_reaper.cloud.records import read_task
 from fc_reaper.evaluator.evaluate import evaluate
-from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Moment
+from fc_reaper.rules.result import Kind
 from tests.builders import NOON, TRANSCODE, a_policy, compiled
 from tests.evaluator.second_reading import HOLDS_IN, YEAR_2017, Now, bounds, is_unknown, verdict
 

@@ -10,11 +10,12 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.evaluator.select import Allowance, Selection, select
-from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.models import Function, Task
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.result import KEEP, Kind, Verdict
 from tests.builders import NOON
 from tests.evaluator import worlds
 from tests.evaluator.naive import budget, key_of, record_of, what_happens
@@ -219,9 +220,9 @@ def happening(some: list[Task], file: PolicyFile) -> Iterator[str]:
 
 def _in_verdicts(verdicts: list[Verdict]) -> Iterator[str]:
     yield from (one.kind.value for one in verdicts)
-    if any(one.over == 0 for one in verdicts):
+    if any(one.by.over == 0 for one in verdicts):
         yield "exactly at its limit"
-    if any(one.kind is Kind.REPORTED and one.rule == KEEP for one in verdicts):
+    if any(one.kind is Kind.REPORTED and one.by.rule == KEEP for one in verdicts):
         yield "keep reported"
     if any(one.reason.startswith("cannot tell whether it is exempt") for one in verdicts):
         yield "perhaps exempt"
@@ -233,12 +234,12 @@ def _in_groups(final: Iterable[Evaluation], file: PolicyFile) -> Iterator[str]:
     members = [(one, one_of) for one_of in final for one in one_of.verdict.members]
     if any(not one.selectable for one, _ in members):
         yield "spared and counted"
-    going = {(one.policy, one.group) for one, one_of in members if one_of.verdict.rule == KEEP}
+    going = {(one.policy, one.group) for one, one_of in members if one_of.verdict.by.rule == KEEP}
     if max(Counter(policy for policy, _ in going).values(), default=0) > 1:
         yield "too many in two groups"
     stays: dict[Any, set[bool]] = {}
     for one, one_of in members:
-        stays.setdefault((one.policy, one.group, one.since), set()).add(one_of.verdict.rule == KEEP)
+        stays.setdefault((one.policy, one.group, one.since), set()).add(one_of.verdict.by.rule == KEEP)
     if any(len(both) == 2 for both in stays.values()):
         yield "a tie that ids decide"
     plain = {one.name for one in file.policies if one.keep is None}

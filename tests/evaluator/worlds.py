@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from fc_reaper.evaluator.evaluate import compile_policies, evaluate
-from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.evaluator.evaluate import Evaluation, compile_policies, evaluate
 from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.rules.result import Kind, Verdict
 from tests.builders import NOON
 
 FUNCTIONS = [

@@ -12,11 +12,12 @@ from jsonschema import Draft202012Validator
 
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.handler import handler
 from fc_reaper.log import LEVELS, MAY_WARN, JsonLog
 from fc_reaper.log_lines import LINES, Line, Result
 from fc_reaper.models import Function, Task
+from fc_reaper.rules.result import TRUE, Kind, RuleResult, Verdict
 from fc_reaper.settings import Context, read_settings
 from fc_reaper.sweep.report import Outcome, Report
 from tests.emulator_server import running_emulator
@@ -53,7 +54,7 @@ def seldom() -> list[dict[str, Any]]:
     log = JsonLog(stream, SYSTEM_CLOCK, run_id="r", request_id="", mode="enforce", trigger="timer")
     due = Evaluation(
         Task(Function(None, "resize", "LATEST"), "job-1", "Running"),
-        Verdict(Kind.DUE, "too long", "runaway", 3, "running_for", 2, 1, "events"),
+        Verdict(Kind.DUE, "too long", "runaway", 3, RuleResult(TRUE, "running_for", 2, 1, "events")),
     )
     error, report = CloudError("busy", http_status=503), Report(log, read_settings({}, Context()), shown=1)
     report.settled(Outcome("skipped", due, "margin", "the time was up", error))

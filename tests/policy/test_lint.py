@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from fc_reaper.errors import Issue
 from fc_reaper.evaluator.evaluate import evaluate
-from fc_reaper.evaluator.verdict import Kind
 from fc_reaper.models import Task
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.policy.lint import lint, overlap
+from fc_reaper.rules.result import Kind
 from tests.builders import AT_NOON, compiled
 from tests.evaluator.small_files import files, old_tasks
 from tests.evaluator.test_laws import meanings, tasks

@@ -12,7 +12,7 @@ from fc_reaper.models import Function, Task
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.load import dump_policy
 from fc_reaper.policy.lock import fingerprint
-from fc_reaper.rules.expression import Reading
+from fc_reaper.rules.ages import Reading
 from fc_reaper.rules.fields import InvocationId
 from fc_reaper.rules.result import RuleResult, Truth
 from fc_reaper.rules.rules import RULES, Rule, register

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
 
-from fc_reaper.evaluator.verdict import Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent, iso
 from fc_reaper.rules.ages import CLOCKS, bounds, flaw
+from fc_reaper.rules.result import Verdict
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -35,9 +35,7 @@ def _identity(task: Task) -> dict[str, str | None]:
 
 
 def _grounds(verdict: Verdict) -> dict[str, Any]:
-    age_s, limit_s = (None if one is None else one / 1000 for one in (verdict.age, verdict.limit))
-    more = {name: getattr(verdict, name) for name in ("limit_from", "retries", "retries_limit")}
-    return {"rule": verdict.rule, "age_s": age_s, "limit_s": limit_s, **more}
+    return {name: value for name, value in verdict.by.fields().items() if name not in ("over_s", "clock")}
 
 
 Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]

@@ -24,13 +24,13 @@ from operator import itemgetter
 from fc_reaper.backtest.history import History, as_of, outcome_of, running
 from fc_reaper.backtest.stats import Found, PolicyReplay, Replay, Stop
 from fc_reaper.evaluator.concurrency import Key, key_of
-from fc_reaper.evaluator.evaluate import Changes, FunctionPolicies, compile_policies, evaluate
+from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies, evaluate
+from fc_reaper.evaluator.explain import Changes
 from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
-from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task
 from fc_reaper.policy import Policy, PolicyFile
-from fc_reaper.rules.ages import StartedTime
-from fc_reaper.rules.expression import Reading
+from fc_reaper.rules.ages import Reading, StartedTime
+from fc_reaper.rules.result import Kind, Verdict
 
 _NO_TASK = -1
 """In the agenda: at that tick the same tasks are due, and the run selects among them again."""

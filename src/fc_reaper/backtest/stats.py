@@ -166,7 +166,7 @@ How = Literal["more", "less", "earlier", "later"]
 def _brief(stop: Stop | None) -> dict[str, Any] | None:
     if stop is None:
         return None
-    policy, rule = stop.verdict.policy, stop.verdict.rule
+    policy, rule = stop.verdict.policy, stop.verdict.by.rule
     return {"policy": policy, "rule": rule, "at": iso(stop.at), "saved_s": stop.saved / 1000}
 
 

@@ -20,11 +20,11 @@ from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.plan import ALL, notices
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.evaluator.verdict import KEEP
 from fc_reaper.log import Fields
 from fc_reaper.log_lines import Lines, TaskKey, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit
 from fc_reaper.policy import PolicyFile as File
+from fc_reaper.rules.result import KEEP
 from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.executor import REPLACED

@@ -145,12 +145,12 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
 
 def _false_stop(stop: Stop) -> list[str]:
     task, verdict = stop.task, stop.verdict
-    lengths = (verdict.age, verdict.limit, max(0, task.events[-1].at - stop.at))
+    lengths = (verdict.by.age, verdict.by.limit, max(0, task.events[-1].at - stop.at))
     return [
         task.invocation_id,
         short(*task.function),
         minute(stop.at),
-        verdict.rule or "-",
+        verdict.by.rule or "-",
         *("-" if length is None else format_duration(length) for length in lengths),
     ]
 

@@ -124,7 +124,7 @@ def _meaning(policy: Policy) -> dict[str, Any]:
         "reason": policy.reason,
         "targets": list(map(str, policy.targets)),
         "triggers": policy.triggers or ["all"],
-        "keep": keep and {**dict(keep), "per": None if keep.per is None else str(keep.per)},
+        "keep": keep and keep.model_dump(),
         "budget_per_run": policy.budget.per_run if policy.stops else None,
         "budget_per_day": policy.budget.per_day if policy.stops else None,
         "halt_over": policy.halt_over,

@@ -20,13 +20,13 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
-from fc_reaper.evaluator.verdict import KEEP, Kind, Verdict
 from fc_reaper.log_lines import TaskLine
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, check_names, iso
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import spell_share
+from fc_reaper.rules.result import KEEP, TRUE, Kind, RuleResult, Verdict
 from fc_reaper.rules.target import parse_target
 from fc_reaper.settings import (
     Context,
@@ -200,7 +200,8 @@ def _one_too_many(explained: Explanation, line: TaskLine) -> Explanation:
         kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
         place = next(one.policy.line for one in explained.steps if one.policy.name == line.policy)
         age = round((line.age_s or 0) * 1000)
-        verdict = Verdict(kind, line.reason, line.policy, place, KEEP, age, clock=line.clock)
+        by = RuleResult(TRUE, KEEP, age, clock=line.clock)
+        verdict = Verdict(kind, line.reason, line.policy, place, by)
     return explained.model_copy(update={"verdict": verdict._replace(also=also)})
 
 
@@ -325,7 +326,7 @@ def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Tex
     unless = ", unless it is one too many" if stopping and in_run is None else ""
     yield Text.assemble((f"{word}{unless}", style), _reason(verdict, word))
     if verdict.line:
-        yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.clock or '', '')}"
+        yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.by.clock or '', '')}"
     if verdict.also:
         yield f"claimed also by {', '.join(verdict.also)}"
     if named.kind is Kind.DUE and not due:
@@ -363,18 +364,18 @@ def _in_groups(keepers: Iterable[Step], in_run: TaskLine | None, source: str) ->
 def _reason(verdict: Verdict, word: str) -> str:
     if verdict.policy is None and verdict.members:
         return ""
-    text = f", {verdict.policy}" if verdict.policy else ""
+    by, text = verdict.by, f", {verdict.policy}" if verdict.policy else ""
     # An unknown expression begins its reason with the rule.
-    if verdict.rule not in (None, "status", word) and not verdict.reason.startswith(f"{verdict.rule}: "):
-        text += f", {verdict.rule}"
-    if verdict.age is not None:
-        text += f" {format_duration(verdict.age)}"
-    if verdict.limit is not None:
-        text += f" of {format_duration(verdict.limit)}"
-    if verdict.retries is not None:
-        text += f" {verdict.retries} of {verdict.retries_limit}"
-    if verdict.limit_from not in (None, "policy"):
-        text += f" ({verdict.limit_from})"
-    if verdict.over is not None and verdict.over > 0:
-        text += f", {format_duration(verdict.over)} over"
+    if by.rule not in (None, "status", word) and not verdict.reason.startswith(f"{by.rule}: "):
+        text += f", {by.rule}"
+    if by.age is not None:
+        text += f" {format_duration(by.age)}"
+    if by.limit is not None:
+        text += f" of {format_duration(by.limit)}"
+    if by.retries is not None:
+        text += f" {by.retries} of {by.retries_limit}"
+    if by.limit_from not in (None, "policy"):
+        text += f" ({by.limit_from})"
+    if by.over is not None and by.over > 0:
+        text += f", {format_duration(by.over)} over"
     return text if verdict.reason == word else f"{text}: {printable(verdict.reason)}"

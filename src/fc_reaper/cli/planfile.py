@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fc_reaper.cli.incident import Incident
 from fc_reaper.cli.output import CommandError, printable_json, read_input
 from fc_reaper.cloud.records import read_moment
-from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
+from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.load import spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.result import TRUE, Kind, RuleResult, Verdict
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep import TRUSTED_SKEW
@@ -71,10 +72,8 @@ class PlannedTask(TaskVerdict):
         events = () if first is None else (TaskEvent(first, 0, "Enqueued"),)
         task = Task(self.place, self.invocation_id, self.status, self.request_id, events=events)
         age, limit = (None if value is None else round(value * 1000) for value in (self.age_s, self.limit_s))
-        verdict = Verdict(Kind.DUE, reason, self.policy, None, self.rule, age, limit, self.clock)
-        retries, most = self.retries, self.retries_limit
-        verdict = verdict._replace(limit_from=self.limit_from, retries=retries, retries_limit=most)
-        return Evaluation(task, verdict)
+        measured = (self.rule, age, limit, self.clock, self.limit_from, self.retries, self.retries_limit)
+        return Evaluation(task, Verdict(Kind.DUE, reason, self.policy, by=RuleResult(TRUE, *measured)))
 
 
 class Basis(BaseModel):

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from fc_reaper.evaluator.verdict import KEEP, Kind, Member, Verdict
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Policy
-from fc_reaper.rules.expression import Expression, Reading, Undecided, ask
-from fc_reaper.rules.result import UNKNOWN, RuleResult
+from fc_reaper.rules.ages import Reading
+from fc_reaper.rules.expression import Expression, Undecided, ask
+from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
 
 MOST = 50_000
 """The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
@@ -157,9 +157,8 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
         return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))
     others = (verdict.policy,) if verdict.kind is Kind.REPORTED and verdict.policy else ()
     also = tuple(dict.fromkeys((*others, *verdict.also)))
-    age, clock, members = member.age, member.clock, (member,)
-    found = Verdict(kind, policy.reason, policy.name, policy.line, KEEP, age, clock=clock)
-    return found._replace(also=also, members=members)
+    by = RuleResult(TRUE, KEEP, member.age, clock=member.clock)
+    return Verdict(kind, policy.reason, policy.name, policy.line, by, also, (member,))
 
 
 def still_counted(policy: Policy, due: Member, other: Member, due_task: Task, other_task: Task) -> bool:

@@ -7,26 +7,22 @@ concurrency group, and `select` decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
-from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import ALIVE, FINISHED, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
-from fc_reaper.rules.ages import StartedTime
-from fc_reaper.rules.expression import Reading
-from fc_reaper.rules.fields import CarriedLimit
-from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, RuleResult, Truth
+from fc_reaper.rules.ages import Reading, StartedTime
+from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, Member, RuleResult, Truth, Verdict
 from fc_reaper.rules.rules import (
     RULES,
-    Clock,
     PushDown,
     Rule,
     StatusRule,
     StoppingFor,
     TargetRule,
-    carried_limit,
     common_statuses,
 )
 
@@ -73,12 +69,37 @@ class FunctionPolicies(NamedTuple):
 
     exempt: tuple[CompiledMatcher, ...]
     policies: tuple[CompiledPolicy, ...]
-    keeps: tuple[CompiledPolicy, ...] = ()
-    withholding: tuple[CompiledPolicy, ...] = ()
-    started_time: StartedTime = "unknown"
-    own_function: bool = False
-    exempt_needs_payload: bool = False
-    every: tuple[CompiledPolicy, ...] = ()
+    keeps: tuple[CompiledPolicy, ...]
+    withholding: tuple[CompiledPolicy, ...]
+    started_time: StartedTime
+    own_function: bool
+    exempt_needs_payload: bool
+    every: tuple[CompiledPolicy, ...]
+
+
+class Evaluation(NamedTuple):
+    """A task with its verdict, and the moment of the verdict (0 for all where only one moment is used).
+
+    `policies` are those by which it was evaluated; a run evaluates a due task by them again.
+    """
+
+    task: Task
+    verdict: Verdict
+    at: Millis = 0
+    policies: FunctionPolicies | None = None
+
+    @property
+    def order(self) -> tuple[float, float, str, str]:
+        """Most overdue first, then oldest, then by name, whatever order the tasks were listed in.
+
+        A task that is over no limit of time comes last. Lengths are told by when they began, so that a later
+        reading makes no task older.
+        """
+        task, by = self.task, self.verdict.by
+        begun = task.events[0].at if task.events else task.started_at
+        since = begun if by.age is None else self.at - by.age
+        limit_reached = inf if by.over is None else self.at - by.over
+        return limit_reached, inf if since is None else since, str(task.function), task.invocation_id
 
 
 Exemption = tuple[CompiledMatcher, RuleResult]
@@ -117,26 +138,30 @@ def compile_policies(
     For *counted* (`keep` policies, and those that withhold tasks from them) its tasks only count.
     """
     compiled: list[CompiledPolicy] = []
-    for policy, in_scope in (*((one, True) for one in policies), *((one, False) for one in counted)):
+    for at, policy in enumerate((*policies, *counted)):
         match = compile_matcher(policy.match, function, as_match=True)
         if match is not None:
-            spares = (compile_matcher(one, function, as_match=False) for one in policy.unless)
-            compiled.append(CompiledPolicy(policy, match, tuple(filter(None, spares)), in_scope))
+            unless = _exemptions(policy.unless, function)
+            compiled.append(CompiledPolicy(policy, match, unless, in_scope=at < len(policies)))
     plain = [one for one in compiled if one.policy.keep is None and one.in_scope]
-    ranked = [one for one in plain if one.policy.stops] + [one for one in plain if not one.policy.stops]
+    plain.sort(key=lambda one: not one.policy.stops)
     keeps = [one for one in compiled if one.policy.keep is not None]
     idle = [one for one in compiled if not (one.in_scope and one.policy.stops)]
-    spared = (compile_matcher(one, function, as_match=False) for one in exempt)
     return FunctionPolicies(
-        exempt=tuple(filter(None, spared)),
-        policies=tuple(ranked),
+        exempt=_exemptions(exempt, function),
+        policies=tuple(plain),
         keeps=tuple(keeps),
         withholding=tuple(one for one in idle if one.policy.withholds),
         started_time=started_time,
         own_function=own_function,
         exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
-        every=(*ranked, *keeps),
+        every=(*plain, *keeps),
     )
+
+
+def _exemptions(matchers: Sequence[Matcher], function: Function) -> tuple[CompiledMatcher, ...]:
+    compiled = (compile_matcher(one, function, as_match=False) for one in matchers)
+    return tuple(one for one in compiled if one is not None)
 
 
 def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> CompiledMatcher | None:
@@ -164,42 +189,46 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
     may be `unread` instead.
     """
     if task.status in FINISHED and task.inconsistency is None:
-        return Verdict(Kind.KEPT, f"it is {task.status} already", rule="status")
+        return Verdict(Kind.KEPT, f"it is {task.status} already")
     reading = Reading(task, moment, policies.started_time, read=read)
-    exemption = None if policies.own_function else _first_exemption(policies.exempt, task, reading)
+    exemption = None
     if policies.own_function:
-        verdict = Verdict(Kind.EXEMPT, "the reaper never stops itself", rule="exempt")
-    elif exemption is not None and exemption[1].holds is TRUE:
-        verdict = Verdict(Kind.EXEMPT, "exempt", rule="exempt", line=exemption[0].line)
-    elif reading.flaw is not None:
-        verdict = Verdict(Kind.UNKNOWN, reading.flaw, rule="status")
+        verdict = Verdict(Kind.EXEMPT, "the reaper never stops itself", by=_EXEMPT)
     else:
-        verdict = _strongest([evaluate_policy(one, task, reading) for one in policies.policies])
-        if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
-            verdict = _perhaps_exempt(exemption)
-    counts = policies.keeps and task.status in ALIVE and reading.flaw is None
-    if not counts or verdict.kind is Kind.DUE:
+        exemption = _first_exemption(policies.exempt, reading)
+        if exemption is not None and exemption[1].holds is TRUE:
+            verdict = Verdict(Kind.EXEMPT, "exempt", line=exemption[0].line, by=_EXEMPT)
+        elif reading.flaw is not None:
+            verdict = Verdict(Kind.UNKNOWN, reading.flaw)
+        else:
+            verdict = _strongest([evaluate_policy(one, reading) for one in policies.policies])
+            if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
+                verdict = _perhaps_exempt(exemption)
+    if not policies.keeps or verdict.kind is Kind.DUE or reading.flaw or task.status not in ALIVE:
         return verdict
-    return _with_members(verdict, task, policies, reading, exemption)
+    return _with_members(verdict, policies, reading, exemption)
 
 
-def evaluate_matcher(matcher: CompiledMatcher, task: Task, reading: Reading) -> RuleResult:
+_EXEMPT = RuleResult(TRUE, "exempt")
+_NOT_IN_STATUS = RuleResult(FALSE, "status")
+
+
+def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
     """Evaluate the rules of *matcher*, joined by and. A flaw of the record leaves unknown what reads it."""
-    holds, rules = TRUE, matcher.rules
+    rules, task = matcher.rules, reading.task
     binding: RuleResult | None = None
     unknown: RuleResult | None = None
     if reading.flaw is not None:
         rules = tuple(rule for rule in rules if rule.by_name)
         if matcher.statuses is not None or len(rules) < len(matcher.rules):
-            holds, unknown = UNKNOWN, RuleResult(UNKNOWN, "status", why=reading.flaw)
+            unknown = RuleResult(UNKNOWN, "status", why=reading.flaw)
     elif matcher.statuses is not None and task.status not in matcher.statuses:
-        return RuleResult(FALSE, "status")
+        return _NOT_IN_STATUS
     for rule in rules:
         result = rule.evaluate(task, reading)
-        holds &= result.holds
-        if holds is FALSE:
+        if result.holds is FALSE:
             return result
-        if result.holds is not TRUE:
+        if result.holds is UNKNOWN:
             # If reading the task may settle one of them, it may settle the matcher.
             unknown = result if unknown is None or result.unread else unknown
         elif not rule.selects and (
@@ -211,10 +240,10 @@ def evaluate_matcher(matcher: CompiledMatcher, task: Task, reading: Reading) -> 
     return unknown or binding or RuleResult(TRUE, matcher.rule)
 
 
-def evaluate_policy(compiled: CompiledPolicy, task: Task, reading: Reading) -> PolicyResult:
+def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> PolicyResult:
     """Evaluate one policy for one task; `unless` only where `match` is not false."""
-    match = evaluate_matcher(compiled.match, task, reading)
-    unless = None if match.holds is FALSE else _first_exemption(compiled.unless, task, reading)
+    match = evaluate_matcher(compiled.match, reading)
+    unless = None if match.holds is FALSE else _first_exemption(compiled.unless, reading)
     holds = match.holds if unless is None else match.holds & ~unless[1].holds
     return PolicyResult(compiled.policy, holds, match, unless)
 
@@ -234,19 +263,20 @@ def membership(found: PolicyResult, compiled: CompiledPolicy, reading: Reading) 
 def stopping_too_long(task: Task, limit: Millis, moment: Moment, *, read: bool = True) -> RuleResult:
     """Whether a task was asked to stop longer than *limit* ago; exactly at the limit it was not."""
     matcher = CompiledMatcher(0, None, (StoppingFor(limit),), StoppingFor.key)
-    return evaluate_matcher(matcher, task, Reading(task, moment, "unknown", read=read))
+    result = evaluate_matcher(matcher, Reading(task, moment, "unknown", read=read))
+    return result._replace(limit_from=None)  # the limit is a setting
 
 
 def _with_members(
-    verdict: Verdict, task: Task, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
+    verdict: Verdict, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
 ) -> Verdict:
     """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
-    if any(evaluate_policy(one, task, reading).holds is TRUE for one in policies.withholding):
+    if any(evaluate_policy(one, reading).holds is TRUE for one in policies.withholding):
         return verdict
     spared = verdict.kind is Kind.EXEMPT or exemption is not None
     members: list[Member] = []
     for compiled in policies.keeps:
-        found = evaluate_policy(compiled, task, reading)
+        found = evaluate_policy(compiled, reading)
         place, unclear = membership(found, compiled, reading), None
         if isinstance(place, RuleResult):
             unclear = _unknown(place, found.policy)
@@ -257,17 +287,18 @@ def _with_members(
             elif exemption is not None and found.holds is TRUE:
                 unclear = _perhaps_exempt(exemption)
         if unclear is not None:
-            unread = verdict.unread or unclear.unread
-            settled = verdict.kind is not Kind.KEPT or found.holds is FALSE
-            verdict = (verdict if settled else unclear)._replace(unread=unread)
+            unread = verdict.by.unread or unclear.by.unread
+            if verdict.kind is Kind.KEPT and found.holds is not FALSE:
+                verdict = unclear
+            verdict = _unread(verdict, unread)
     return verdict._replace(members=tuple(members))
 
 
-def _first_exemption(matchers: Sequence[CompiledMatcher], task: Task, reading: Reading) -> Exemption | None:
+def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> Exemption | None:
     """The first matcher that holds, else the first whose result is unknown; None where all are false."""
     perhaps = None
     for matcher in matchers:
-        result = evaluate_matcher(matcher, task, reading)
+        result = evaluate_matcher(matcher, reading)
         if result.holds is TRUE:
             return matcher, result
         if result.holds is UNKNOWN and perhaps is None:
@@ -280,68 +311,41 @@ def _strongest(results: Sequence[PolicyResult]) -> Verdict:
 
     Unread where reading the task may let a stronger policy hold.
     """
+    unknown: list[PolicyResult] = []
     for at, one in enumerate(results):
-        if one.holds is TRUE:
+        if one.holds is UNKNOWN:
+            unknown.append(one)
+        elif one.holds is TRUE:
             policy, kind = one.policy, Kind.DUE if one.policy.stops else Kind.REPORTED
             also = tuple(other.policy.name for other in results[at + 1 :] if other.holds is TRUE)
-            unread = any(other.undecided.unread for other in results[:at] if other.holds is UNKNOWN)
-            verdict = Verdict(kind, policy.reason, policy.name, policy.line, *one.match[1:8])
-            return verdict._replace(also=also, unread=unread)
-    unknown = [one for one in results if one.holds is UNKNOWN]
-    if unknown:
-        verdict = _unknown(unknown[0].undecided, unknown[0].policy)
-        return verdict._replace(unread=any(one.undecided.unread for one in unknown))
-    for one in results:
-        if one.unless is not None:
-            return Verdict(Kind.KEPT, "spared by unless", one.policy.name, one.unless[0].line, "unless")
+            verdict = Verdict(kind, policy.reason, policy.name, policy.line, one.match, also)
+            break
+    else:
+        verdict = _unknown(unknown[0].undecided, unknown[0].policy) if unknown else _kept(results)
+    return _unread(verdict, any(one.undecided.unread for one in unknown)) if unknown else verdict
+
+
+def _kept(results: Sequence[PolicyResult]) -> Verdict:
+    """Why no policy holds: what spares the task, else a limit within which it is."""
+    for policy, _, _, unless in results:
+        if unless is not None:
+            spared = RuleResult(FALSE, "unless")
+            return Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, spared)
     for policy, _, match, _ in results:
         if match.rule in RULES and RULES[match.rule].is_limit:
-            return Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, *match[1:8])
-    return Verdict(Kind.KEPT, "no policy matches it", rule="status")
+            return Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match)
+    return Verdict(Kind.KEPT, "no policy matches it")
 
 
 def _unknown(result: RuleResult, policy: Policy) -> Verdict:
-    return Verdict(Kind.UNKNOWN, result.why, policy.name, policy.line, *result[1:8], unread=result.unread)
+    return Verdict(Kind.UNKNOWN, result.why, policy.name, policy.line, result)
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:
     matcher, result = exemption
     why = f"cannot tell whether it is exempt: {result.why}"
-    return Verdict(Kind.UNKNOWN, why, None, matcher.line, *result[1:8], unread=result.unread)
+    return Verdict(Kind.UNKNOWN, why, None, matcher.line, result)
 
 
-class Changes(NamedTuple):
-    """What the verdicts of policies depend on as time goes on.
-
-    `limits` are the lengths, by clock, beyond which a result may change; a task may carry its own. `any_time`
-    says that a rule uses the time in another way, so that any moment may count.
-    """
-
-    limits: tuple[tuple[str, Millis | CarriedLimit], ...]
-    any_time: bool
-
-    @classmethod
-    def of(cls, policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Changes:
-        """All that may change a verdict by *policies* and *exempt*."""
-        policies, exempt = tuple(policies), tuple(exempt)
-        matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
-        rules = [rule for matcher in matchers for rule in matcher.rules]
-        expressions = [one for matcher in exempt for one in matcher.expressions]
-        expressions += [one for policy in policies for one in policy.expressions]
-        limits = [(rule.key, rule.wanted) for rule in rules if isinstance(rule, Clock)]
-        limits += [age for one in expressions for age in one.ages]
-        any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
-        return cls(tuple(dict.fromkeys(limits)), any_time)
-
-    def after(self, reading: Reading) -> Iterator[Millis]:
-        """How much later the verdict may change if nothing happens to the task, in no order."""
-        for clock, limit in self.limits:
-            began = reading.bounds(clock)
-            if isinstance(limit, CarriedLimit):
-                carried = carried_limit(limit, reading)
-                if isinstance(carried, RuleResult):
-                    continue
-                limit = carried[0]
-            for now, start in zip(reading.moment[:2], (began.latest, began.earliest), strict=True):
-                if start is not None and start + limit >= now:
-                    yield start + limit + 1 - now
+def _unread(verdict: Verdict, unread: bool) -> Verdict:
+    return verdict._replace(by=verdict.by._replace(unread=unread))

@@ -11,13 +11,11 @@ from typing import Any
 
 from fc_reaper.errors import Issue
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate, evaluate_policy
-from fc_reaper.evaluator.verdict import Kind, Verdict
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import Example, Policy, PolicyFile
-from fc_reaper.rules.ages import CLOCKS
+from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.duration import LONGEST, format_duration
-from fc_reaper.rules.expression import Reading
-from fc_reaper.rules.result import RuleResult
+from fc_reaper.rules.result import Kind, RuleResult
 
 NOW: Millis = 1_800_000_000_000
 """The moment of every example; no rule looks at the calendar."""
@@ -134,18 +132,18 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
     if any(member.selectable for member in verdict.members):
         return does, "it matches and counts, so it may be one too many"
     if verdict.kind in (Kind.DUE, Kind.REPORTED):
-        return does, _measured(verdict)
+        return does, _measured(verdict.by)
     if verdict.kind is Kind.EXEMPT:
         return "keep", f"the exemption on line {verdict.line} fits it"
     if verdict.kind is Kind.UNKNOWN:
         return "keep", f"unknown, {verdict.reason}"
-    found = evaluate_policy(compiled.every[0], task, Reading(task, _NOW, "unknown", read=True))
+    found = evaluate_policy(compiled.every[0], Reading(task, _NOW, "unknown", read=True))
     if found.unless is not None:
         return "keep", f"`unless` on line {found.unless[0].line} fits it"
     return "keep", f"`match` does not hold, {_measured(found.match)}"
 
 
-def _measured(result: Verdict | RuleResult) -> str:
+def _measured(result: RuleResult) -> str:
     if result.age is None or result.limit is None:
         return f"by its {result.rule}"
     return f"{result.rule} {format_duration(result.age)} of {format_duration(result.limit)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
 
@@ -16,27 +16,22 @@ from fc_reaper.errors import kind_of
 from fc_reaper.evaluator import evaluate as evaluator
 from fc_reaper.evaluator.evaluate import CompiledMatcher, CompiledPolicy, FunctionPolicies
 from fc_reaper.evaluator.select import is_held_out
-from fc_reaper.evaluator.verdict import Kind, Member, Verdict
 from fc_reaper.models import FINISHED, STOPPING, Millis, Moment, Task
 from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
-from fc_reaper.rules.ages import StartedTime
-from fc_reaper.rules.expression import AGES, Expression, Reading, spelt, step_into
-from fc_reaper.rules.result import TRUE, UNKNOWN, RuleResult
-from fc_reaper.rules.rules import Rule, StatusRule
+from fc_reaper.rules.ages import Reading, StartedTime
+from fc_reaper.rules.expression import AGES, Expression, record_of, spelt, step_into
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.result import TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
+from fc_reaper.rules.rules import Clock, Rule, StatusRule, carried_limit
 
 _SAMPLES = [60_000 * minutes for minutes in (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))]
 """How much later a verdict is tried that may change at any moment."""
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    lengths = {"age_s": verdict.age, "limit_s": verdict.limit, "over_s": verdict.over}
-    names = ("policy", "rule", "reason", "line", "limit_from", "retries", "retries_limit", "clock", "also")
-    return {
-        "kind": verdict.kind.value,
-        **{name: getattr(verdict, name) for name in names},
-        **{name: None if length is None else length / 1000 for name, length in lengths.items()},
-    }
+    named = {name: getattr(verdict, name) for name in ("policy", "reason", "line", "also")}
+    return {"kind": verdict.kind.value, **named, **verdict.by.fields()}
 
 
 def _record(task: Task) -> dict[str, Any]:
@@ -219,7 +214,7 @@ def explain(
 
 def _due_in(reading: Reading, file: PolicyFile, policies: FunctionPolicies) -> Millis | None:
     """The time until `evaluate` says due for the first time; None when it does now, or never."""
-    changes = evaluator.Changes.of((one.policy for one in policies.every), file.exempt)
+    changes = Changes.of((one.policy for one in policies.every), file.exempt)
     waits = {*changes.after(reading), *(_SAMPLES if changes.any_time else ())}
 
     def is_due(wait: Millis) -> bool:
@@ -245,7 +240,7 @@ def _step(
     if compiled is None:
         keep = None if policy.keep is None else _place(policy.keep, None, [], None)
         return Step(policy=policy, keep=keep, not_approved=not_approved)
-    found, keep = evaluator.evaluate_policy(compiled, reading.task, reading), None
+    found, keep = evaluator.evaluate_policy(compiled, reading), None
     if policy.keep is not None:
         reads = _fields(policy.keep.per, reading) if isinstance(policy.keep.per, Expression) else []
         keep = _place(policy.keep, evaluator.membership(found, compiled, reading), reads, member)
@@ -290,7 +285,7 @@ def _matcher(matcher: Matcher, compiled: CompiledMatcher, reading: Reading) -> M
     if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
         # A `match` without any word on status means these.
         rules = (StatusRule(matcher.match_statuses), *rules)
-    holds = evaluator.evaluate_matcher(compiled, reading.task, reading).holds.value
+    holds = evaluator.evaluate_matcher(compiled, reading).holds.value
     return MatcherResult(line=matcher.line, holds=holds, keys=[_key(rule, reading) for rule in rules])
 
 
@@ -311,8 +306,45 @@ def _key(rule: Rule, reading: Reading) -> KeyResult:
 
 
 def _fields(expression: Expression, reading: Reading) -> list[FieldRead]:
-    record: Any = reading.record()
+    record: Any = record_of(reading)
     found = {spelt(path) or "@": reduce(step_into, path, record) for path in expression.paths}
     found |= {f"{AGES}.{clock}": reading.bounds(clock).latest for clock, _ in expression.ages}
     kinds = {path: None if value is None else kind_of(value) for path, value in found.items()}
     return [FieldRead(field=path, present=kind is not None, kind=kind) for path, kind in kinds.items()]
+
+
+class Changes(NamedTuple):
+    """What the verdicts of policies depend on as time goes on.
+
+    `limits` are the lengths, by clock, beyond which a result may change; a task may carry its own. `any_time`
+    says that a rule uses the time in another way, so that any moment may count.
+    """
+
+    limits: tuple[tuple[str, Millis | CarriedLimit], ...]
+    any_time: bool
+
+    @classmethod
+    def of(cls, policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Changes:
+        """All that may change a verdict by *policies* and *exempt*."""
+        policies, exempt = tuple(policies), tuple(exempt)
+        matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
+        rules = [rule for matcher in matchers for rule in matcher.rules]
+        expressions = [one for matcher in exempt for one in matcher.expressions]
+        expressions += [one for policy in policies for one in policy.expressions]
+        limits = [(rule.key, rule.wanted) for rule in rules if isinstance(rule, Clock)]
+        limits += [age for one in expressions for age in one.ages]
+        any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
+        return cls(tuple(dict.fromkeys(limits)), any_time)
+
+    def after(self, reading: Reading) -> Iterator[Millis]:
+        """How much later the verdict may change if nothing happens to the task, in no order."""
+        for clock, limit in self.limits:
+            began = reading.bounds(clock)
+            if isinstance(limit, CarriedLimit):
+                carried = carried_limit(limit, reading)
+                if isinstance(carried, RuleResult):
+                    continue
+                limit = carried[0]
+            for now, start in zip(reading.moment[:2], (began.latest, began.earliest), strict=True):
+                if start is not None and start + limit >= now:
+                    yield start + limit + 1 - now

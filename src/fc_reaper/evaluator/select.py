@@ -14,9 +14,10 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from fc_reaper.evaluator.concurrency import MOST, ConcurrencyGroups, Key, by_age, key_of, too_many
-from fc_reaper.evaluator.verdict import Evaluation, Kind
+from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.models import STOPPED, Function, Millis, Task
 from fc_reaper.policy import Policy
+from fc_reaper.rules.result import Kind
 
 Record = tuple[Function, str]
 """One task under one qualifier, by its id."""

@@ -219,7 +219,7 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
 def _place(value: Any, document: Document, path: Path) -> None:
     """Give every part of a loaded file its line."""
     if isinstance(value, Part):
-        value._line = document.find(path).line
+        value.__dict__["line"] = document.find(path).line  # no field, and the models are frozen
         for name, field in type(value).model_fields.items():
             _place(getattr(value, name), document, (*path, field.alias or name))
     elif isinstance(value, tuple):

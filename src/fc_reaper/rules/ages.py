@@ -6,9 +6,10 @@ documented well enough to date anything: no page says whether it is the moment o
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, Millis, Moment, Task
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Millis, Moment, Task
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
 StartedTime = Literal["unknown", "enqueue", "execution"]
@@ -103,3 +104,31 @@ def _is_complete(task: Task) -> bool:
         return False
     statuses = [event.status for event in task.events] if task.retries else []
     return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0) >= task.retries
+
+
+class Reading:
+    """One reading of a task: when, and what its `startedTime` means; by it all policies are evaluated.
+
+    `read` is true if the task was read by itself (Get), so that what its record lacks does not exist. `flaw`
+    says why the record cannot be trusted. `record` is what expressions are evaluated over, once one was:
+    nothing of it is ever logged.
+    """
+
+    __slots__ = ("_bounds", "flaw", "moment", "read", "record", "started_time", "task")
+
+    def __init__(self, task: Task, moment: Moment, started_time: StartedTime, *, read: bool) -> None:
+        self.task, self.moment, self.started_time, self.read = task, moment, started_time, read
+        self.flaw = flaw(task, moment.latest)
+        if task.status not in UNFINISHED and task.inconsistency is None:
+            self.flaw = f"the status {task.status!r} is unknown"
+        self.record: Mapping[str, Any] | None = None
+        self._bounds: dict[str, Bounds] = {}
+
+    def bounds(self, clock: str) -> Bounds:
+        """When *clock* began, computed once; no bounds where it does not run in the task's status."""
+        began = self._bounds.get(clock)
+        if began is None:
+            runs = self.task.status in CLOCKS[clock]
+            began = bounds(clock, self.task, self.moment.latest, self.started_time) if runs else Bounds()
+            self._bounds[clock] = began
+        return began

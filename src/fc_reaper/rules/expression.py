@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from fc_reaper.errors import EventRefused, ReaperError, kind_of, nearest, shown
 from fc_reaper.events.decode import parse, unique
-from fc_reaper.models import UNFINISHED, Millis, Moment, Task
-from fc_reaper.rules.ages import CLOCKS, Bounds, StartedTime, bounds, flaw
+from fc_reaper.models import Millis, Task
+from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.result import UNKNOWN, RuleResult
 
 LONGEST = 1000
@@ -109,50 +109,31 @@ class Expression:
         return self.text
 
 
-class Reading:
-    """One reading of a task: when, what its `startedTime` means, and what expressions are evaluated over.
+def record_of(reading: Reading) -> Mapping[str, Any]:
+    """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON."""
+    if reading.record is None:
+        record = dict(reading.task.record or {})
+        record.pop(PAYLOAD, None)  # a field of that name would be taken for ours
+        text = next((record[name] for name in RAW_PAYLOADS if record.get(name)), None)
+        with suppress(EventRefused, ValueError, RecursionError):  # what is no JSON, or at odds with itself
+            payload = parse(text, unique) if isinstance(text, str) else None
+            record |= {} if payload is None else {PAYLOAD: payload}
+        reading.record = record
+    return reading.record
 
-    `read` is true if the task was read by itself (Get), so that what its record lacks does not exist. `flaw`
-    says why the record cannot be trusted. Nothing of the record is ever logged.
+
+def _may_gain(expression: Expression, task: Task) -> bool:
+    """Whether the record leaves out something that *expression* reads and that a fuller one may hold.
+
+    No record holds a name that no record has, nor a payload that is there and cannot be read.
     """
-
-    __slots__ = ("_record", "flaw", "moment", "read", "started_time", "task")
-
-    def __init__(self, task: Task, moment: Moment, started_time: StartedTime, *, read: bool) -> None:
-        self.task, self.moment, self.started_time, self.read = task, moment, started_time, read
-        self.flaw = flaw(task, moment.latest)
-        if task.status not in UNFINISHED and task.inconsistency is None:
-            self.flaw = f"the status {task.status!r} is unknown"
-        self._record: dict[str, Any] | None = None
-
-    def bounds(self, clock: str) -> Bounds:
-        """When *clock* began; no bounds where it does not run in the task's status."""
-        if self.task.status not in CLOCKS[clock]:
-            return Bounds()
-        return bounds(clock, self.task, self.moment.latest, self.started_time)
-
-    def record(self) -> Mapping[str, Any]:
-        """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON."""
-        if self._record is None:
-            record = self._record = dict(self.task.record or {})
-            record.pop(PAYLOAD, None)  # a field of that name would be taken for ours
-            payload = _payload(record)
-            if payload is not None:
-                record[PAYLOAD] = payload
-        return self._record
-
-    def lacks(self, expression: Expression) -> bool:
-        """Whether the record leaves out something that *expression* reads and that a fuller one may hold.
-
-        No record holds a name that no record has, nor a payload that is there and cannot be read.
-        """
-        record = self.task.record or {}
-        if expression.ages and not self.task.events:
-            return True
-        if expression.needs_payload and not any(name in record for name in RAW_PAYLOADS):
-            return True
-        ours = {PAYLOAD, "@", *RAW_PAYLOADS, *expression.unknown_roots}
-        return any(record.get(root) is None for root in expression.roots - ours)
+    record = task.record or {}
+    if expression.ages and not task.events:
+        return True
+    if expression.needs_payload and not any(name in record for name in RAW_PAYLOADS):
+        return True
+    ours = {PAYLOAD, "@", *RAW_PAYLOADS, *expression.unknown_roots}
+    return any(record.get(root) is None for root in expression.roots - ours)
 
 
 def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
@@ -164,16 +145,16 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
     from fc_reaper.rules.interpreter import Interpreter
 
     try:
-        answer = Interpreter(reading).visit(expression.tree, reading.record())
+        answer = Interpreter(reading).visit(expression.tree, record_of(reading))
         if answer is None:
             raise Undecided("it answers nothing")
         if not isinstance(answer, kind):
             raise Undecided(f"it answers {kind_of(answer)}, not {kind_of(kind())}")
         return answer
     except Exception as error:
-        absent = _absent(expression, reading.record())
+        absent = _absent(expression, record_of(reading))
         undecided = undecided_by(error) if absent is None else Undecided(f"{absent} is absent")
-        undecided.unread = not reading.read and reading.lacks(expression)
+        undecided.unread = not reading.read and _may_gain(expression, reading.task)
         raise undecided from None
 
 
@@ -347,11 +328,4 @@ def _read_by(node: Node, base: Path | None, found: list[Path]) -> Path | None:
     for child in children[:1] if kind in _PROJECTIONS else children if kind != "expref" else ():
         at = _read_by(child, base, found)
         found += [] if at is None else [at]
-    return None
-
-
-def _payload(record: Mapping[str, Any]) -> Any:
-    text = next((record[name] for name in RAW_PAYLOADS if record.get(name)), None)
-    with suppress(EventRefused, ValueError, RecursionError):  # what is no JSON, or at odds with itself
-        return parse(text, unique) if isinstance(text, str) else None
     return None

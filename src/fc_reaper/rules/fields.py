@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.types import Discriminator, Tag
 from pydantic_core import core_schema
@@ -38,12 +38,8 @@ class Part(BaseModel):
     """A mapping of the policy language. Two are equal that say the same, wherever they stand."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, json_schema_extra=_FILLED)
-    _line: int = PrivateAttr(0)
-
-    @property
-    def line(self) -> int:
-        """The line of the key or list item at which it stands, from 1; 0 if it was not read from a file."""
-        return self._line
+    line: ClassVar[int] = 0
+    """The line of the key or list item at which it stands, from 1; 0 if it was not read from a file."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,7 +51,7 @@ class Part(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; what is derived from its fields and kept is derived anew."""
         copy = super().model_copy(update=update, deep=deep)
-        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+        for name in copy.__dict__.keys() - {"line", *type(self).model_fields}:
             del copy.__dict__[name]
         return copy
 

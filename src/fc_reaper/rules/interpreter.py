@@ -15,7 +15,8 @@ from typing import Any
 from jmespath.visitor import TreeInterpreter
 
 from fc_reaper.errors import kind_of
-from fc_reaper.rules.expression import Node, Reading, Undecided, undecided_by
+from fc_reaper.rules.ages import Reading
+from fc_reaper.rules.expression import Node, Undecided, undecided_by
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
 MOST = 100_000

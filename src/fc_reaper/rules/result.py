@@ -1,9 +1,9 @@
-"""What a condition comes to: true, false or unknown, and by which measure."""
+"""What conditions come to: three values, the result of a rule with its measure, the verdict on a task."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fc_reaper.models import Millis
 
@@ -61,3 +61,67 @@ class RuleResult(NamedTuple):
     def over(self) -> Millis | None:
         """By how much the limit is exceeded; negative while there is time left."""
         return None if self.age is None or self.limit is None else self.age - self.limit
+
+    def fields(self) -> dict[str, Any]:
+        """By what it was decided, as log lines and JSON show it: lengths of time in seconds."""
+        lengths = {"age_s": self.age, "limit_s": self.limit, "over_s": self.over}
+        return {
+            "rule": self.rule,
+            **{name: None if length is None else length / 1000 for name, length in lengths.items()},
+            **{name: getattr(self, name) for name in ("limit_from", "retries", "retries_limit", "clock")},
+        }
+
+
+class Kind(str, Enum):
+    """The kinds of verdict; each task gets exactly one."""
+
+    KEPT = "kept"
+    EXEMPT = "exempt"
+    UNKNOWN = "unknown"
+    REPORTED = "reported"
+    DUE = "due"
+
+
+KEEP = "keep"
+"""The rule of a task that is one too many in its concurrency group."""
+
+
+class Member(NamedTuple):
+    """A task's place in a concurrency group of one `keep` policy.
+
+    `group` is a digest, since it may be made of a payload. `since` is when the task was first enqueued, `age`
+    how long ago that was. `selectable` is False for a spared task: it counts and is never selected.
+    `in_scope` is False where the run is about other tasks and this one is only counted.
+    """
+
+    policy: str
+    group: str
+    since: Millis
+    age: Millis
+    clock: str
+    selectable: bool
+    in_scope: bool
+
+
+class Verdict(NamedTuple):
+    """The verdict on one task, with its reason as the log line shows it.
+
+    `policy` names the policy that decided, or that could not be decided, `line` is the line of its file that
+    did. `by` is the result that decided; its `unread` says that reading the task by itself may settle more.
+    `also` names the other policies for which the task is due. `members` are the concurrency groups in which
+    the task counts: the verdict then stands unless `select` finds the task one too many.
+    """
+
+    kind: Kind
+    reason: str
+    policy: str | None = None
+    line: int | None = None
+    by: RuleResult = RuleResult(UNKNOWN, "status")
+    also: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
+
+    def later(self, by: Millis) -> Verdict:
+        """The same verdict so much later, while no rule changes its answer."""
+        members = tuple(one._replace(age=one.age + by) for one in self.members)
+        age = None if self.by.age is None else self.by.age + by
+        return self._replace(by=self.by._replace(age=age), members=members)

@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
 from fc_reaper.rules import fields
-from fc_reaper.rules.ages import CLOCKS, StartedTime, bounds
+from fc_reaper.rules.ages import CLOCKS, Reading, StartedTime
 from fc_reaper.rules.duration import parse_carried, spell_duration
-from fc_reaper.rules.expression import Expression, Reading, Undecided, ask
+from fc_reaper.rules.expression import Expression, Undecided, ask
 from fc_reaper.rules.fields import DISTINCT, SOME, CarriedLimit, OneOrMore
 from fc_reaper.rules.result import FALSE, UNKNOWN, RuleResult, Truth
 from fc_reaper.rules.target import spellings
@@ -202,7 +202,7 @@ class Clock(Rule):
             if isinstance(carried, RuleResult):
                 return carried._replace(rule=self.key)
             limit, origin = carried
-        began = bounds(self.key, task, reading.moment.latest, reading.started_time)
+        began = reading.bounds(self.key)
         holds, why, unread = began.over(limit, reading.moment), "", False
         if holds is UNKNOWN:
             unread = not task.events and not reading.read

@@ -14,10 +14,10 @@ from operator import attrgetter
 
 from fc_reaper.clock import Deadline, Retry
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
+from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Budgets, Selection, within_a_day
-from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Snapshot, is_same
+from fc_reaper.rules.result import KEEP, Kind
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.pool import Done, Jobs, Pool
 from fc_reaper.sweep.recheck import Recheck
@@ -149,7 +149,7 @@ class Executor:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
         requests = self.context.enforce and not last
         try:
-            if self._recheck is not None and stop.due.verdict.rule == KEEP and not last:
+            if self._recheck is not None and stop.due.verdict.by.rule == KEEP and not last:
                 self._recheck.prepare(stop.due, self._until)
             # The stop's turn is waited for before the reading, which would be old news after it.
             cloud.take_turns(2 if requests else 1, self._until)
@@ -196,15 +196,15 @@ class Executor:
             return Outcome("skipped", due, "spared", REPLACED)
         assert due.policies is not None
         verdict = evaluate(task, due.policies, seen.moment)
-        if self._recheck is not None and due.verdict.rule == KEEP:
+        if self._recheck is not None and due.verdict.by.rule == KEEP:
             verdict = self._recheck.verdict(due, task, verdict)
         if verdict.kind is Kind.UNKNOWN:
             return Outcome("skipped", now, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
             return Outcome("skipped", now, "spared", verdict.reason)
         now = Evaluation(task, verdict)
-        if self.planned and verdict.rule != due.verdict.rule:
-            return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.rule}")
+        if self.planned and verdict.by.rule != due.verdict.by.rule:
+            return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.by.rule}")
         skew = seen.moment.skew
         if context.enforce and (skew is None or max(skew, context.cloud.skew_ms) > TRUSTED_SKEW):
             why = "the answer has no readable Date"

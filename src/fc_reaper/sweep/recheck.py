@@ -16,11 +16,11 @@ from threading import Lock
 from fc_reaper.clock import Deadline
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
-from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
+from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Selection
-from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Member, Verdict
 from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy
+from fc_reaper.rules.result import FALSE, KEEP, Kind, Member, RuleResult, Verdict
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs
 
@@ -104,4 +104,4 @@ class Recheck:
 
 
 def _spared(policy: Policy, why: str) -> Verdict:
-    return Verdict(Kind.KEPT, why, policy.name, policy.line, KEEP)
+    return Verdict(Kind.KEPT, why, policy.name, policy.line, RuleResult(FALSE, KEEP))

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.evaluator.select import Selection
-from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.log import JsonLog, encodable
 from fc_reaper.models import Exit, Function, Millis
+from fc_reaper.rules.result import Kind, Verdict
 from fc_reaper.settings import Settings
 
 HELD_OUT = "holdout spares its share of the tasks"
@@ -226,21 +227,14 @@ class Report:
             self.tasks.append(encodable({"event": event, **self._fields(due), **identity, **more}))
 
     def _fields(self, one: Evaluation) -> dict[str, Any]:
-        task, verdict, over = one.task, one.verdict, one.verdict.over
+        task, verdict, over = one.task, one.verdict, one.verdict.by.over
         return {
             **place_fields(task.function),
             "invocation_id": task.invocation_id,
             "status": task.status,
             "policy": verdict.policy,
-            "rule": verdict.rule,
             "reason": verdict.reason,
-            "age_s": None if verdict.age is None else verdict.age / 1000,
-            "limit_s": None if verdict.limit is None else verdict.limit / 1000,
-            "over_s": None if over is None else over / 1000,
-            "limit_from": verdict.limit_from,
-            "retries": verdict.retries,
-            "retries_limit": verdict.retries_limit,
-            "clock": verdict.clock,
+            **verdict.by.fields(),
             "also": verdict.also,
             "new": over is not None and 0 < over < 2 * self._interval,
         }

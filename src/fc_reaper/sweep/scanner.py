@@ -11,11 +11,10 @@ from typing import NamedTuple
 from fc_reaper.clock import Deadline
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
-from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate, stopping_too_long
+from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.select import Record, within_a_day
-from fc_reaper.evaluator.verdict import Evaluation, Kind, Verdict
 from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Moment, Page, Snapshot, Task
-from fc_reaper.rules.result import TRUE, UNKNOWN, RuleResult
+from fc_reaper.rules.result import TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.pool import Jobs, Pool
@@ -198,18 +197,18 @@ class Scanner:
             verdict = evaluate(task, policies, moment, read=read is None)
         except Exception as error:  # a fault of ours about one task must not hide the others
             why = f"a fault in fc-reaper itself: {type(error).__name__}"
-            verdict = Verdict(Kind.UNKNOWN, why, rule="status")
+            verdict = Verdict(Kind.UNKNOWN, why)
         stuck = None
         if task.status in (STOPPING, STOPPED) and within_a_day(task, moment.earliest):
             self.stopped.add((task.function, task.invocation_id))
         if task.status == STOPPING:
             stuck = stopping_too_long(task, self.context.settings.stuck_after, moment, read=read is None)
-        undecided = verdict.unread or (stuck is not None and stuck.unread)
+        undecided = verdict.by.unread or (stuck is not None and stuck.unread)
         if read is not None and undecided:
             read()
             return
         if stuck is not None and stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
-            verdict = Verdict(Kind.UNKNOWN, stuck.why, rule="stopping_for", limit=stuck.limit)
+            verdict = Verdict(Kind.UNKNOWN, stuck.why, by=stuck)
         # The record may hold a payload: it must not be kept.
         kept = task._replace(record=None, events=task.events[:1])
         found = Evaluation(kept, verdict, moment.earliest, policies)
@@ -223,13 +222,7 @@ class Scanner:
         report, verdict = self.context.report, found.verdict
         report.evaluated(verdict)
         if stuck is not None and stuck.holds is TRUE:
-            since = verdict._replace(
-                reason="a stop was requested, and it is still Stopping",
-                rule="stopping_for",
-                age=stuck.age,
-                limit=stuck.limit,
-                clock=stuck.clock,
-            )
+            since = verdict._replace(reason="a stop was requested, and it is still Stopping", by=stuck)
             report.counts["stuck"] += 1
             report.log_task("stuck", found._replace(verdict=since))
         if verdict.kind in (Kind.REPORTED, Kind.UNKNOWN) or (
@@ -246,7 +239,7 @@ class Scanner:
             report.incomplete.add(query.function)
         if task is not None and not self.counting:
             why = "the time was up before it could be read" if late else "it could not be read"
-            verdict = Verdict(Kind.UNKNOWN, why, rule="events")
+            verdict = Verdict(Kind.UNKNOWN, why, by=RuleResult(UNKNOWN, "events"))
             report.evaluated(verdict)
             report.log_task("unknown", Evaluation(task, verdict), None if late else error)
         if task is not None and not late:

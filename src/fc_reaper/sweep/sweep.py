@@ -7,13 +7,13 @@ from operator import attrgetter
 
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of
-from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies
+from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies
 from fc_reaper.evaluator.select import DAY, Allowance, Budgets, Record, is_held_out, select, within_a_day
-from fc_reaper.evaluator.verdict import KEEP, Evaluation, Kind, Verdict
 from fc_reaper.events import Request
 from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, is_same
 from fc_reaper.policy import Policy
 from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.result import KEEP, Kind, Verdict
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.scanner import Lister, Query, Scanner
 from fc_reaper.sweep.scope import Finder, Scope, is_own
@@ -68,7 +68,7 @@ class Sweep:
         compiled: dict[tuple[str, Function], FunctionPolicies] = {}
         tasks = []
         for one in planned:
-            function, keeps = one.task.function, one.verdict.rule == KEEP
+            function, keeps = one.task.function, one.verdict.by.rule == KEEP
             for policy in self._policy.policies:
                 if policy.name != one.verdict.policy or not policy.stops or not policy.watches(function):
                     continue
@@ -146,11 +146,11 @@ class Sweep:
     def _still_due(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
         """The planned tasks; those of `keep` policies only if they are still one too many."""
         self._report.counts["functions"] = len({one.task.function for one in planned})
-        keeps = {one.verdict.policy for one in planned if one.verdict.rule == KEEP}
+        keeps = {one.verdict.policy for one in planned if one.verdict.by.rule == KEEP}
         if keeps:
             yield from self._members(keeps, planned)
         for one in planned:
-            if one.verdict.rule != KEEP:
+            if one.verdict.by.rule != KEEP:
                 self._report.evaluated(one.verdict)
                 yield one
 
