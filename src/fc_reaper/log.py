@@ -21,7 +21,7 @@ from fc_reaper.clock import Clock
 LONGEST_LINE = 32 * 1024
 """Bytes that one log record may have: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
 
-_NO_TEXT = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_NO_TEXT = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 """What ends a line or changes how others are shown: it stays escaped, while all text is UTF-8."""
 
 LEVELS = {
@@ -135,7 +135,7 @@ class _OneRecord(JsonFormatter):
         while True:
             text = json.dumps(fields, ensure_ascii=self.json_ensure_ascii)
             if not text.isascii() or "\x7f" in text:
-                text = _NO_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+                text = re.sub(_NO_TEXT, lambda found: f"\\u{ord(found[0]):04x}", text)
             if len(text.encode()) < LONGEST_LINE:
                 return text
             name = max(fields, key=lambda name: len(json.dumps(fields[name])))

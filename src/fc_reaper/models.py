@@ -7,9 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from enum import IntEnum
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from typing import Any, NamedTuple
 
 from fc_reaper.errors import InvalidName, shown
 
@@ -171,17 +169,15 @@ class FunctionsPage(NamedTuple):
     token: str | None
 
 
-_Key = Annotated[str, BeforeValidator(lambda value: value or ""), Field(repr=False)]
-
-
-class Credentials(BaseModel):
+class Credentials(NamedTuple):
     """Keys of an account, which never show in a repr. `security_token` is empty for lasting keys."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
+    access_key_id: str
+    access_key_secret: str
+    security_token: str = ""
 
-    access_key_id: _Key = ""
-    access_key_secret: _Key = ""
-    security_token: _Key = ""
+    def __repr__(self) -> str:
+        return "Credentials()"
 
 
 class Exit(IntEnum):

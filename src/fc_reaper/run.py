@@ -14,11 +14,10 @@ from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
-from fc_reaper.models import Exit
+from fc_reaper.models import Credentials, Exit
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import (
     Context,
-    Credentials,
     Settings,
     read_context,
     read_credentials,

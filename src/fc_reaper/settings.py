@@ -10,54 +10,51 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePath
 from random import random
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ValidationInfo
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
 from fc_reaper.errors import Issue, PolicyError, SettingsError, nearest
-from fc_reaper.models import Credentials as Credentials
-from fc_reaper.models import Millis
+from fc_reaper.models import Credentials, Millis
 from fc_reaper.policy import PolicyFile, load_policy
-from fc_reaper.policy.lock import Lock, load_lock, unapproved
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
+from fc_reaper.rules.fields import Plain
 from fc_reaper.rules.rules import RULES, Rule
 from fc_reaper.rules.target import Target, parse_target
+
+if TYPE_CHECKING:
+    from fc_reaper.policy.lock import Lock
 
 _PREFIX = "REAPER_"
 
 
-# Models are built when first used: a cold start pays only for what it reads.
-_FROM_PLATFORM = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
-
-
-class Own(BaseModel):
-    """The reaper's own function, or its service in FC 2.0. `timeout` is in seconds; None: not said."""
-
-    model_config = _FROM_PLATFORM
-    name: str | None = None
-    timeout: float | None = None
+def _within(*path: str) -> Any:
+    return Field(None, validation_alias=AliasPath(*path), repr=False)
 
 
 class Context(BaseModel):
-    """The platform's context of one invocation; whatever is absent is None.
+    """The platform's context of one invocation; whatever is absent is None. `timeout` is in seconds.
 
     FC 2.0, and FC 3.0 up to python3.10, give `credentials` and `service`; python3.12 gives neither.
     https://help.aliyun.com/zh/functioncompute/context-1
     https://help.aliyun.com/zh/functioncompute/fc/user-guide/context-1
     """
 
-    model_config = _FROM_PLATFORM
+    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
     request_id: str | None = None
     region: str | None = None
     account_id: str | None = None
-    credentials: Credentials | None = None
-    function: Own | None = None
-    service: Own | None = None
+    access_key_id: str | None = _within("credentials", "access_key_id")
+    access_key_secret: str | None = _within("credentials", "access_key_secret")
+    security_token: str | None = _within("credentials", "security_token")
+    function: str | None = _within("function", "name")
+    service: str | None = _within("service", "name")
+    timeout: float | None = _within("function", "timeout")
 
 
 def _rate(text: str) -> tuple[int, float]:
@@ -67,26 +64,26 @@ def _rate(text: str) -> tuple[int, float]:
     return int(match[1]), 1.0 if match[2] == "s" else 60.0
 
 
-def _either(no: str, yes: str) -> PlainValidator:
+def _either(no: str, yes: str) -> Plain:
     def read(text: str) -> bool:
         if text not in (no, no.lower(), yes, yes.lower()):
             raise ValueError(f"write {yes} or {no}")
         return text.lower() == yes.lower()
 
-    return PlainValidator(read)
+    return Plain(read)
 
 
-def _up_to(most: int) -> PlainValidator:
+def _up_to(most: int) -> Plain:
     def read(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
             raise ValueError(f"write a whole number from 1 to {most}")
         return int(text)
 
-    return PlainValidator(read)
+    return Plain(read)
 
 
-_Length = Annotated[Millis, PlainValidator(parse_duration)]
-_OwnTarget = Annotated[Target | None, PlainValidator(lambda text: parse_target(text.partition("@")[0]))]
+_Length = Annotated[Millis, Plain(parse_duration)]
+_OwnTarget = Annotated[Target | None, Plain(lambda text: parse_target(text.partition("@")[0]))]
 """The reaper's own function, under every qualifier."""
 
 
@@ -107,7 +104,7 @@ class Settings(BaseModel):
     insecure: Annotated[bool, _either("false", "true")] = Field(False, alias="REAPER_INSECURE")
     endpoint: str | None = Field(None, alias="REAPER_ENDPOINT")
     started_time: StartedTime = Field("unknown", alias="REAPER_STARTED_TIME")
-    rate: Annotated[tuple[int, float], PlainValidator(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
+    rate: Annotated[tuple[int, float], Plain(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
     concurrency: Annotated[int, _up_to(256)] = Field(16, alias="REAPER_CONCURRENCY")
     margin: _Length = Field(10_000, alias="REAPER_MARGIN")
     stuck_after: _Length = Field(180_000, alias="REAPER_STUCK_AFTER")
@@ -158,14 +155,14 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     Raises:
         SettingsError: one line for each variable that is unknown or cannot be used.
     """
-    function = env.get("FC_FUNCTION_NAME") or (context.function and context.function.name)
-    service = env.get("FC_SERVICE_NAME") or (context.service and context.service.name)
+    function = env.get("FC_FUNCTION_NAME") or context.function
+    service = env.get("FC_SERVICE_NAME") or context.service
     given = {
         "REAPER_SELF": f"{service}/{function}" if service and function else function,
         "FC_ACCOUNT_ID": env.get("FC_ACCOUNT_ID") or context.account_id,
         "FC_REGION": env.get("FC_REGION") or context.region,
         "FC_FUNC_CODE_PATH": env.get("FC_FUNC_CODE_PATH"),
-        "timeout": context.function and context.function.timeout,
+        "timeout": context.timeout,
         **{name: value for name, value in env.items() if name.upper().startswith(_PREFIX) and value},
     }
     return _settings(tuple((name, value) for name, value in given.items() if value))
@@ -201,11 +198,10 @@ def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
     Raises:
         SettingsError: there are none.
     """
-    names = ("access_key_id", "access_key_secret", "security_token")
-    from_env = Credentials(**{name: env.get(f"ALIBABA_CLOUD_{name.upper()}", "") for name in names})
-    for keys in (context.credentials, from_env):
-        if keys is not None and keys.access_key_id and keys.access_key_secret:
-            return keys
+    from_env = [env.get(f"ALIBABA_CLOUD_{name.upper()}") for name in Credentials._fields]
+    for keys in ([getattr(context, name) for name in Credentials._fields], from_env):
+        if keys[0] and keys[1]:
+            return Credentials(keys[0], keys[1], keys[2] or "")
     raise SettingsError(
         "no credentials: give the function a role (`role` in s.yaml), or set "
         "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
@@ -310,7 +306,7 @@ def _policy(text: str, source: str, rules: tuple[type[Rule], ...]) -> PolicyFile
     return file
 
 
-def read_lock(settings: Settings) -> Lock | None:
+def read_lock(settings: Settings) -> "Lock | None":
     """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
 
     Where the policy is a link with no lock beside it, the one beside the file that it points to counts.
@@ -329,6 +325,8 @@ def read_lock(settings: Settings) -> Lock | None:
         path = settings.folder / source
         text = _text(path, source)
         if text is not None:
+            from fc_reaper.policy.lock import load_lock  # A cold start without a lock does without it.
+
             return load_lock(text, source)
         if path.is_symlink():
             what, remedy = "it points to a file that is not there", "run fc-reaper approve"
@@ -343,7 +341,11 @@ def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
     except PolicyError as error:
         why = f"the lock cannot be used: {error.issues[0].text}"
         return {policy.name: why for policy in file.policies if policy.stops}
-    return {} if lock is None else unapproved(file, lock)
+    if lock is None:
+        return {}
+    from fc_reaper.policy.lock import unapproved
+
+    return unapproved(file, lock)
 
 
 def _text(path: Path, source: str) -> str | None:

@@ -18,7 +18,7 @@ from fc_reaper.models import Credentials
 
 NOW = 1_700_000_000_000
 KEYS = Credentials(access_key_id="AKID", access_key_secret="secret")
-WITH_TOKEN = KEYS.model_copy(update={"security_token": "a/token+=="})
+WITH_TOKEN = KEYS._replace(security_token="a/token+==")
 
 words = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12)
 values = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)

@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from fc_reaper.cli.output import print_line
 from fc_reaper.models import Exit
-from fc_reaper.policy.model import policy_file_model
+from fc_reaper.policy import PolicyFile
 
 
 def schema() -> int:
@@ -40,7 +40,7 @@ def policy_schema() -> dict[str, Any]:
     It accepts whatever `load_policy` accepts. What concerns several keys at once, such as unique
     names, and the bounds of lengths of time only the loader knows.
     """
-    schema = policy_file_model().model_json_schema(schema_generator=_Generator)
+    schema = PolicyFile.model_json_schema(schema_generator=_Generator)
     return {
         **schema,
         "$schema": GenerateJsonSchema.schema_dialect,

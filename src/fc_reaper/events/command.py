@@ -29,14 +29,14 @@ _LONGEST_SHOWN = 40
 
 # A letter before it makes it another word, unless that is of an escape for the end of a line.
 _WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[\W_]|%[0-9a-f]{2}){0,20}run(?!_asked)"
-_WISH = re.compile(rf"(?i){_WORDS}")
-_WISH_AS_KEY = re.compile(rf"""(?i)(?:--|name\s*=\s*["']?){_WORDS}|{_WORDS}["']?\s*/?[:=>]""")
+_WISH = rf"(?i){_WORDS}"  # These are compiled when first used: a cold start counts.
+_WISH_AS_KEY = rf"""(?i)(?:--|name\s*=\s*["']?){_WORDS}|{_WORDS}["']?\s*/?[:=>]"""
 _ASYNC = r"^(?:x?fc)?(?:stateful)?(?:async)?(?=(?:invocation|task)id$)"
 """What the platform's own names for the id of a task begin with, such as X-Fc-Async-Task-Id."""
 
 NO = (None, False, "false", "0", "no", "off", "null")
 _CONTENT = {"body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value"}
-_IN_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
+_IN_BASE64 = r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*"
 _MOST_TEXTS = 8
 
 _NAMES = {
@@ -180,7 +180,7 @@ def wish_in(
             if inner is not None and texts:
                 return wish_in(inner, content=content, texts=texts - 1)
         wish = _WISH if content else _WISH_AS_KEY
-        return "" if any(map(wish.search, _spelt_out(value))) else None
+        return "" if any(re.search(wish, text) for text in _spelt_out(value)) else None
     named = isinstance(value, JsonObject)
     children: Iterable[tuple[Any, Any]] = enumerate(value) if isinstance(value, list) else ()
     for key, one in value.items() if named else children:
@@ -200,7 +200,7 @@ def _spelt_out(text: str) -> list[str]:
     text = text.replace("\0", "")  # of UTF-16
     found = [text, unquote_plus(text)]
     for one in found:
-        for run in _IN_BASE64.findall(one):
+        for run in re.findall(_IN_BASE64, one):
             code = "".join(run.split())
             # No base64 ends so; a line of hyphens below it may be taken for its end.
             code = code[:-1] if len(code) % 4 == 1 else code

@@ -156,6 +156,9 @@ class _Parser:
         if marks and data.keys() <= set(_TIMER_KEYS):
             self._timer(data, place)
             return
+        if not data:
+            self._request(place, Selector())
+            return
         from fc_reaper.events.alerts import read_alerts  # a timer does without
 
         if (alerts := read_alerts(data)) is not None:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fc_reaper.errors import Issue, PolicyError, nearest, shown
-from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model, policy_file_model
+from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model
+from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced
 
 LARGEST = 131_072
@@ -204,7 +205,7 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
     document = read_document(text, source, "policy")
     issues = document.issues
     try:
-        file = policy_file_model().model_validate(document.value)
+        file = PolicyFile.model_validate(document.value)
     except ValidationError as error:
         faults = _faults(error, document, policy_models())
         issues += [Issue.of(source, line, path or "policy", what) for line, path, what in faults]
@@ -231,16 +232,16 @@ def policy_models() -> Models:
     """The models of a policy file, by the keys at which their mappings stand."""
     exemption = matcher_model(in_match=False)
     return {
-        "": policy_file_model(), "policies": Policy, "keep": Keep, "match": matcher_model(in_match=True),
-        "(carried)": CarriedLimit, "unless": exemption, "exempt": exemption,
-        "examples": Example, "given": Given,
+        "": PolicyFile, "policies": Policy, "keep": Keep, "match": matcher_model(in_match=True),
+        "unless": exemption, "exempt": exemption, "examples": Example, "given": Given,
+        **dict.fromkeys(CLOCKS, CarriedLimit),
     }  # fmt: skip
 
 
 def _faults(error: ValidationError, document: Document, models: Models) -> Iterator[tuple[int, str, str]]:
     """Line, path and sentence of each thing that pydantic found wrong."""
     # A list that holds something wrong is too short for pydantic as well.
-    said = [one for one in error.errors(include_url=False) if one["type"] != "too_short" or not one["input"]]
+    said = [one for one in _flat(error, ()) if one["type"] != "too_short" or not one["input"]]
     unknown = {one["loc"]: _unknown(one["loc"], models) for one in said if one["type"] == "extra_forbidden"}
     meant = {(*loc[:-1], word) for loc, (words, _) in unknown.items() for word in words}
     for one in said:
@@ -260,6 +261,16 @@ def _faults(error: ValidationError, document: Document, models: Models) -> Itera
         elif loc not in meant:  # A misspelt key is not also a missing one.
             path = f"{found.path}.{loc[-1]}".removeprefix(".")
             yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
+
+
+def _flat(error: ValidationError, at: Path) -> Iterator[dict[str, Any]]:
+    """What pydantic found wrong, in mappings that were read later as well, each with its whole path."""
+    for one in error.errors(include_url=False):
+        loc, cause = (*at, *one["loc"]), one.get("ctx", {}).get("error")
+        if isinstance(cause, ValidationError):
+            yield from _flat(cause, loc)
+        else:
+            yield {**one, "loc": loc}
 
 
 _WANTED = {"model_type": "a mapping", "tuple_type": "a list", "int_type": "a whole number"}

@@ -5,12 +5,10 @@ point at it. The keys of a matcher are the rules that are registered in `rules.r
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
-from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Function, Millis
@@ -18,7 +16,7 @@ from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.fields import DISTINCT, SOME, Budget, CarriedLimit, Fault, Part, Path, key
+from fc_reaper.rules.fields import DISTINCT, SOME, Budget, CarriedLimit, Fault, Later, Part, Path, key
 from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
 TASK = "task"
@@ -84,28 +82,22 @@ def _matcher_model(rules: tuple[type[Rule], ...], in_match: bool) -> type[Matche
     return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **keys)
 
 
-@dataclass(frozen=True)
-class _OfRules:
-    """In an annotation: the matcher model of the rules that are registered when the schema is built."""
-
-    in_match: bool
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        matcher = handler.generate_schema(matcher_model(in_match=self.in_match))
-        return matcher if self.in_match else core_schema.no_info_before_validator_function(_bare, matcher)
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
-        bare = {"type": "string", "pattern": f"^{fields.ID_GLOB}$"}
-        return handler(schema) if self.in_match else {"anyOf": [bare, handler(schema)]}
+def _match(given: Any) -> Matcher:
+    return matcher_model(in_match=True).model_validate(given)
 
 
-def _bare(given: Any) -> Any:
+def _exemption(given: Any) -> Matcher:
     """In `exempt` and `unless` a bare text is a pattern for the invocation id."""
-    return given if isinstance(given, (dict, Matcher)) else {"id": [given]}
+    stated = given if isinstance(given, (dict, Matcher)) else {"id": [given]}
+    return matcher_model(in_match=False).model_validate(stated)
 
 
-Match = Annotated[Matcher, _OfRules(in_match=True)]
-Exemption = TypeAliasType("Exemption", Annotated[Matcher, _OfRules(in_match=False)])
+_bare = Field(pattern=f"^{fields.ID_GLOB}$")
+Match = Annotated[Matcher, Later(_match, lambda: matcher_model(in_match=True))]
+Exemption = TypeAliasType(
+    "Exemption",
+    Annotated[Matcher, Later(_exemption, lambda: Annotated[str, _bare] | matcher_model(in_match=False))],
+)
 
 
 class Keep(Part):
@@ -177,6 +169,9 @@ class Example(Part):
     )
 
 
+_Example = Annotated[Example, Later(Example.model_validate, lambda: Example)]
+
+
 class Policy(Part):
     """One entry of `policies`: which tasks it watches, when one is due, and what then happens."""
 
@@ -202,7 +197,7 @@ class Policy(Part):
         ["timer"],
         (),
     )
-    keep: Keep | None = key(
+    keep: Annotated[Keep | None, Later(Keep.model_validate, lambda: Keep)] = key(
         "How many of what matches may be alive at once; those beyond are due.", {"at_most": 10}, None
     )
     budget: fields.BudgetField = key(
@@ -216,7 +211,7 @@ class Policy(Part):
     holdout: fields.Holdout | None = key(
         "Spare this share of what is due, so that wrong stops can be counted.", "2%", None
     )
-    examples: Annotated[tuple[Example, ...], SOME] = key(
+    examples: Annotated[tuple[_Example, ...], SOME] = key(
         "Tasks, and what becomes of them. A file whose examples fail is refused.",
         [{"given": {"running_for": "3h"}, "expect": "stop"}],
         (),
@@ -360,16 +355,3 @@ class PolicyFile(Part):
         for policy in policies:
             policy._approved &= policy.stop is None or policy.name not in names
         return self.model_copy(update={"policies": tuple(policies)})
-
-
-def policy_file_model() -> type[PolicyFile]:
-    """`PolicyFile`, with every rule that is registered by now as a key of its matchers."""
-    return _policy_file_model(tuple(RULES.values()))
-
-
-@lru_cache(maxsize=1)
-def _policy_file_model(rules: tuple[type[Rule], ...]) -> type[PolicyFile]:
-    for model in (Policy, PolicyFile):
-        if model.__pydantic_complete__:
-            model.model_rebuild(force=True)
-    return PolicyFile

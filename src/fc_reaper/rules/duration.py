@@ -34,7 +34,7 @@ _NAMES = {
     "m": "m(?:inutes?|ins?)?",
     "s": "s(?:econds?|ecs?)?",
 }
-_LOOSE = [re.compile(one, re.ASCII | re.IGNORECASE) for one in (_short(_COUNT, " ?", **_NAMES), _iso(_COUNT))]
+_LOOSE = (f"(?ai){_short(_COUNT, ' ?', **_NAMES)}", f"(?ai){_iso(_COUNT)}")
 _ENDLESS = frozenset(("forever", "unlimited", "infinite", "infinity", "inf", "never", "none"))
 
 LENGTH = "a length such as 90m, 2h or 1d12h"
@@ -72,7 +72,7 @@ def parse_carried(text: str) -> float:
     text = " ".join(text.split())
     if text.lower() in _ENDLESS:
         return inf
-    match = (_LOOSE[0].fullmatch(text) or _LOOSE[1].fullmatch(text)) if len(text) <= 1000 else None
+    match = (re.fullmatch(_LOOSE[0], text) or re.fullmatch(_LOOSE[1], text)) if len(text) <= 1000 else None
     counts = {} if match is None else match.groupdict()
     return sum(float(count) * _UNITS[unit] for unit, count in counts.items() if count)
 

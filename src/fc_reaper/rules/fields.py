@@ -3,12 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, model_validator
 from pydantic.fields import FieldInfo
-from pydantic.types import Discriminator, Tag
 from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
@@ -87,24 +85,57 @@ def text_of(value: Any, what: str) -> str:
     return value
 
 
-@dataclass(frozen=True, eq=False)
 class Plain:
     """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
 
-    validate: Callable[[Any], Any]
-    schema: Schema
-    write: Callable[[Any], Any] | None = None
+    def __init__(
+        self,
+        validate: Callable[[Any], Any],
+        schema: Schema | None = None,
+        write: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.validate, self.schema, self.write = validate, schema, write
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         write = self.write and core_schema.plain_serializer_function_ser_schema(self.write)
         return core_schema.no_info_plain_validator_function(self.validate, serialization=write)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        return dict(self.schema)
+        return dict(self.schema or {})
+
+
+class Later:
+    """In an annotation: a mapping whose model is built only when *read* meets one, since a cold start counts.
+
+    *described* answers the type that a JSON schema describes.
+    """
+
+    def __init__(self, read: Callable[[Any], Any], described: Callable[[], Any]) -> None:
+        self.read, self.described = read, described
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        write = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
+        return core_schema.no_info_plain_validator_function(self.read, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
+        described: Schema = handler(TypeAdapter(self.described()).core_schema)
+        return described
+
+
+def _written(value: Any, info: Any) -> Any:
+    if isinstance(value, Part):
+        return value.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
+    return spell_duration(value)
+
+
+def _distinct(source: Any, handler: Any) -> core_schema.CoreSchema:
+    return core_schema.no_info_after_validator_function(
+        lambda listed: tuple(dict.fromkeys(listed)), handler(source)
+    )
 
 
 SOME = Field(min_length=1)
-DISTINCT = AfterValidator(lambda listed: tuple(dict.fromkeys(listed)))
+DISTINCT = GetPydanticSchema(_distinct)
 """In the annotation of a tuple: at least one, and what is written twice counts once."""
 
 
@@ -140,7 +171,7 @@ def _like(pattern: str) -> Schema:
 
 
 def _printable(text: str) -> str:
-    strange = re.search(_CONTROL, text)
+    strange = None if text.isprintable() else re.search(_CONTROL, text)  # compiling it takes a millisecond
     if strange is not None:
         raise ValueError(f"the character {strange[0]!a} cannot be shown; delete it")
     return text
@@ -343,10 +374,10 @@ class CarriedLimit(Part):
         return f"from {self.expression}, at most {spell_duration(self.at_most)}{other}"
 
 
-Limit = TypeAliasType(
-    "Limit",
-    Annotated[
-        Annotated[Duration, Tag("(length)")] | Annotated[CarriedLimit, Tag("(carried)")],
-        Discriminator(lambda given: "(carried)" if isinstance(given, (dict, CarriedLimit)) else "(length)"),
-    ],
-)
+def _limit(value: Any) -> Millis | CarriedLimit:
+    carried = isinstance(value, (dict, CarriedLimit))
+    return CarriedLimit.model_validate(value) if carried else _duration(value)
+
+
+_limits = Later(_limit, lambda: Duration | CarriedLimit)
+Limit = TypeAliasType("Limit", Annotated[Millis | CarriedLimit, _limits])
