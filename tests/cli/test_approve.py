@@ -199,34 +199,27 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
         seed["invocations"][1]["count"] = 4
     with running_emulator(seed=seed) as cloud:
         assert approve(cloud, tmp_path, "--yes", "--only", "runaway", text=text).code == 0
-    assert approved(tmp_path) == ["runaway"]
+    assert approved(tmp_path) == ["runaway", "idle"]
 
 
 @pytest.mark.parametrize(
-    ("records", "objection"),
+    "records",
     [
-        (FAIR[1:], "too few tasks of its functions ended without a stop in the history: 9 of 9;"),
-        (FAIR[:1], "too few tasks of its functions ended without a stop in the history: 1 of 1;"),
-        (
-            [("a", "Stopped", 1)],
-            "too few tasks of its functions ended without a stop in the history: 0 of 1;",
-        ),
-        (
-            [*FAIR, *((f"late-{n}", "Failed", 5) for n in range(10))],
-            "11 of the 20 tasks of its functions would have been stopped in the history, more than half",
-        ),
-        ([*FAIR, *((f"late-{n}", "Failed", 5) for n in range(8))], None),
+        [],
+        [("a", "Stopped", 1)],
+        [*FAIR, *((f"late-{n}", "Failed", 5) for n in range(10))],
     ],
-    ids=["nine", "one", "stopped ones", "more than half", "half"],
+    ids=["one", "stopped ones", "more than half"],
 )
-def test_a_history_that_says_too_little_or_too_much_is_an_objection(
-    records: list[tuple[str, str, int]], objection: str | None, cloud: Emulator, tmp_path: Path
+def test_a_history_without_false_stops_is_no_objection(
+    records: list[tuple[str, str, int]], cloud: Emulator, tmp_path: Path
 ) -> None:
-    """Ten that ended by themselves are the least; one that was stopped says nothing."""
-    a_history(tmp_path, *records)
+    """How many tasks it has, and how many would have been stopped, is shown for a person to judge."""
+    a_history(tmp_path, *(records or FAIR[:1]))
     ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
-    assert approved(tmp_path) == ([] if objection else ["runaway"])
-    assert (objection or "") in " ".join(ran.err.split())
+    assert (ran.code, approved(tmp_path)) == (0, ["runaway"])
+    assert f"history.jsonl: {len(records) or 1} record" in ran.text
+    assert "runaway would have stopped" in ran.text
 
 
 @pytest.mark.parametrize(
@@ -237,21 +230,18 @@ def test_a_history_that_says_too_little_or_too_much_is_an_objection(
     ],
 )
 def test_a_halt_is_an_objection(cloud: Emulator, tmp_path: Path, key: str, objection: str) -> None:
-    """Now, or in the history."""
+    """That of today; one in the history is shown."""
     ran = approve(cloud, tmp_path, "--yes", text=f"{POLICY}    {key}\n")
     assert (ran.code, approved(tmp_path)) == (1, [])
     assert objection in " ".join(ran.err.split())
 
 
-def test_no_history_of_its_functions_is_an_objection(cloud: Emulator, tmp_path: Path) -> None:
-    """No record proves nothing."""
-    ran = approve(
-        cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@prod, media/other")
-    )
-    assert (ran.code, approved(tmp_path)) == (1, [])  # media/other cannot be listed
-    ran = approve(cloud, tmp_path, "--yes", text=POLICY.replace("transcode@prod", "transcode@canary"))
+def test_what_could_not_be_listed_is_an_objection(cloud: Emulator, tmp_path: Path) -> None:
+    """Nobody knows what it would do there."""
+    text = POLICY.replace("transcode@prod", "transcode@prod, media/other")
+    ran = approve(cloud, tmp_path, "--yes", text=text)
     assert (ran.code, approved(tmp_path)) == (1, [])
-    assert "ended without a stop in the history: 0 of 0;" in " ".join(ran.err.split())
+    assert "runaway: not all tasks, or not all of the history, could be listed" in ran.err
 
 
 def test_what_is_approved_is_not_asked_about_again(cloud: Emulator, tmp_path: Path) -> None:
