@@ -96,15 +96,16 @@ def test_warnings_have_their_place_and_do_not_spoil_the_exit_code(tmp_path: Path
             ["its own limit", "`payload.most` reads"],
         ),
         ("{running_for: 2h, where: payload.x}", "", True, ["page of 25 can be 3.1 MB"]),
-        ("{running_for: 2h, where: ages.running_for > `5`}", "", False, ["dated events"]),
-        ("{status: Running}", "    keep: {at_most: 3}\n", False, ["must see all", "up to 3 calls a group"]),
-        ("{running_for: 2h}", "    budget: 9/day\n", False, ["Stopped and Stopping"]),
+        ("{running_for: 2h, where: ages.running_for > `5`}", "", False, []),
+        ("{status: Running}", "    keep: {at_most: 3}\n", False, ["must see all"]),
+        ("{running_for: 2h}", "    budget: 9/day\n", False, []),
+        ("{status: Running, retries_over: 2}", "", False, ["No listing can filter by that"]),
         ("{status: Running}", "    triggers: [task]\n", False, ["nothing is listed for it"]),
         ("{id: 'j*', where: ages.alive_for > `5`}", "    triggers: [task]\n", False, ["nothing is listed"]),
     ],
 )
 def test_the_cost_says_why(match: str, more: str, payload: bool, why: list[str], tmp_path: Path) -> None:
-    """What is pushed down, what is carried along, and what comes before a stop."""
+    """What keeps a listing from being filtered, and what is carried along."""
     cost = cost_in(tmp_path, a_file(match, more=more))
     assert (cost["payload"], cost["page_bytes_most"]) == (payload, 25 * 128 * 1024 if payload else None)
     assert len(cost["why"]) == len(why)
@@ -118,7 +119,7 @@ def test_of_a_task_that_is_named_there_is_no_page(tmp_path: Path) -> None:
     cost = cost_in(tmp_path, a_file("{id: 'j*', where: payload.x}", more=more))
     assert (cost["payload"], cost["page_bytes_most"]) == (True, None)
     assert "listed" not in cost["why"][1]
-    assert "the task that is read brings its own" in cost["why"][1]
+    assert "`payload.x` reads the payload, up to 128 KB." in cost["why"][1]
 
 
 def test_all_that_a_policy_may_say_is_told_in_80_columns(tmp_path: Path) -> None:

@@ -23,15 +23,17 @@ from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
 from fc_reaper.rules.duration import spell_duration
-from fc_reaper.rules.expression import AGES
 from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.settings import Context, Settings, read_policy, read_settings, read_unapproved, refuse_targets
 from fc_reaper.sweep.scanner import Query, queries
 from fc_reaper.sweep.scope import resolve, scope_of
 
-_MOST_PAYLOAD = 128 * 1024
-"""Bytes that an asynchronous invocation may carry:
+_PAGE = WITH_PAYLOAD * 128 * 1024
+"""Bytes of a page with payloads at most, since an asynchronous invocation may carry 128 KB:
 https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
+
+_ENQUEUEING = ("alive_for", "queued_for")
+"""The clocks that count from an enqueueing."""
 
 _NOW: Millis = 1_700_000_000_000
 """Any moment will do: of a query it only matters how long before it tasks must have started."""
@@ -73,9 +75,6 @@ def check(
     return Exit.DONE
 
 
-# The report, which --json prints
-
-
 class Cost(BaseModel):
     """The calls that one policy makes for each function in a run.
 
@@ -99,7 +98,7 @@ def _issue_json(issue: Issue) -> dict[str, Any]:
 
 
 def _report(file: File, settings: Settings) -> dict[str, Any]:
-    """`idle_calls` are the calls of a timer's run for all literal targets while nothing is alive."""
+    """What --json prints; `idle_calls` are those of a timer's run for all literal targets without tasks."""
     patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
     scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
     policies = list({area.policy.index: area.policy for area in scope.areas}.values())
@@ -145,20 +144,17 @@ def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
         listed = []
     elif len(unlisted(policy, settings.api_version)) == len(policy.targets):
         listed = [query for query in listed if query.status != DEQUEUED]
-    whole = [query.status for query in listed if query.started_before is None]
+    overdue = {query.status: query.started_before for query in listed if query.started_before is not None}
+    whole = [query.status for query in listed if query.status not in overdue]
     return Cost(
         lists_all=whole,
         # A query is a second weaker than the limit.
-        lists_overdue={
-            query.status: spell_duration(_NOW - query.started_before + 1000)
-            for query in listed
-            if query.started_before is not None
-        },
+        lists_overdue={status: spell_duration(_NOW - at + 1000) for status, at in overdue.items()},
         id_prefix=id_prefix,
         calls_follow="events" if policy.only_named else "what is alive" if whole else "what is overdue",
         discovery=any(target.needs_discovery for target in policy.targets),
         payload=payload,
-        page_bytes_most=WITH_PAYLOAD * _MOST_PAYLOAD if payload and not policy.only_named else None,
+        page_bytes_most=_PAGE if payload and not policy.only_named else None,
         why=list(_whys(policy, file, settings, whole=bool(whole), payload=payload)),
     )
 
@@ -171,70 +167,42 @@ def _queries(function: Function, policies: Sequence[Policy], file: File, setting
 
 
 def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payload: bool) -> Iterator[str]:
-    expressions = [*policy.expressions, *(one for matcher in file.exempt for one in matcher.expressions)]
+    """Why all tasks are listed, if they are, and which expression asks for their payloads."""
+    clocks = {clock: isinstance(limit, CarriedLimit) for clock, limit in policy.match.limits}
+    enqueueing = [clock for clock, carried in clocks.items() if clock in _ENQUEUEING and not carried]
     if policy.only_named:
         yield "Only an event that names a task runs it: nothing is listed for it, the task is read."
-    elif whole:
-        yield _why_whole(policy, settings)
-    if payload:
-        reading = next(str(one) for one in expressions if one.needs_payload)
-        megabytes = WITH_PAYLOAD * _MOST_PAYLOAD / 1024**2
-        brings = f"every listed task brings its own, so a page of {WITH_PAYLOAD} can be {megabytes:.1f} MB"
-        if policy.only_named:
-            brings = "the task that is read brings its own"
-        yield f"`{reading}` reads the payload, up to 128 KB: {brings}. Nothing of it is logged."
-    if not policy.only_named and any(one.ages for one in expressions):
-        yield f"{AGES} needs dated events: a listed task without them is read by itself, one call each."
-    if policy.keep is not None and policy.stops:
-        calls = counted(policy.keep.at_most, "call")
-        yield f"Before the stops of a group those who stay in it are read again: up to {calls} a group."
-    if policy.budget.per_day is not None and policy.stops:
+    elif whole and policy.keep is not None:
+        yield "`keep` must see all that matches."
+    elif whole and enqueueing and settings.started_time != "enqueue":
         yield (
-            "Only when something is due, Stopped and Stopping tasks of each function are listed, to count "
-            f"those of the day, until {policy.budget.per_day} are found."
+            f"{enqueueing[0]} counts from enqueueing, and startedTime may be another moment. If it is that "
+            "of enqueueing in this account, set REAPER_STARTED_TIME=enqueue."
         )
-
-
-def _why_whole(policy: Policy, settings: Settings) -> str:
-    if policy.keep is not None:
-        return "`keep` must see all that matches, so everything in those statuses is listed."
-    clocks = {clock: isinstance(limit, CarriedLimit) for clock, limit in policy.match.limits}
-    for clock, carried in clocks.items():
-        if clock in ("alive_for", "queued_for") and not carried and settings.started_time != "enqueue":
-            return (
-                f"{clock} counts from enqueueing, and startedTime may be another moment: everything is "
-                "listed. If it is that of enqueueing in this account, set REAPER_STARTED_TIME=enqueue."
-            )
-    if any(clocks.values()):
-        return "Each task carries its own limit, so all of them must be seen."
-    return "No listing can filter by that, so everything in those statuses is listed."
-
-
-# Tables
+    elif whole and any(clocks.values()):
+        yield "Each task carries its own limit, so all of them must be seen."
+    elif whole:
+        yield "No listing can filter by that."
+    if payload:
+        expressions = [*policy.expressions, *(one for matcher in file.exempt for one in matcher.expressions)]
+        reading = next(str(one) for one in expressions if one.needs_payload)
+        page = "" if policy.only_named else f", so a page of {WITH_PAYLOAD} can be {_PAGE / 1024**2:.1f} MB"
+        yield f"`{reading}` reads the payload, up to 128 KB{page}. Nothing of it is logged."
 
 
 def _show(report: Mapping[str, Any], file: File, settings: Settings) -> None:
     exempt = f", {counted(report['exempt'], 'exemption')} above them all" if report["exempt"] else ""
     title = f"{file.source} is valid: {counted(len(file.policies), 'policy', 'policies')}{exempt}."
-    costs: list[Cost] = [one["cost"] for one in report["policies"]]
-    meaning = [
-        (
-            policy.name,
-            policy.does,
-            ", ".join(short(*target) for target in policy.targets),
-            ", ".join(policy.triggers) or "all",
-            _bounds(policy),
-        )
-        for policy in file.policies
-    ]
-    listed = [
-        (policy.name, _lists(policy, cost), cost.calls_follow)
-        for policy, cost in zip(file.policies, costs, strict=True)
-    ]
+    meaning, listed, whys = [], [], []
+    for policy, its in zip(file.policies, report["policies"], strict=True):
+        targets = ", ".join(short(*target) for target in policy.targets)
+        triggers = ", ".join(policy.triggers) or "all"
+        meaning.append((policy.name, policy.does, targets, triggers, _bounds(policy)))
+        listed.append((policy.name, _lists(policy, its["cost"]), its["cost"].calls_follow))
+        whys += [f"{policy.name}: {why}" for why in its["cost"].why]
     show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
     show(Text("Calls of one run, for each function", STRONG))
-    show(table(("policy", "lists", "so that calls follow"), listed), "")
-    show(*(f"{one['name']}: {why}" for one in report["policies"] for why in one["cost"].why))
+    show(table(("policy", "lists", "so that calls follow"), listed), "", *whys)
     show(*_sentences(report, file, settings))
 
 
@@ -258,7 +226,6 @@ def _lists(policy: Policy, cost: Cost) -> str:
 
 def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Iterator[str]:
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
-    yield "Policies that share a function share its listings, by the weaker filter."
     if report["idle_calls"]:
         calls = counted(report["idle_calls"], "call")
         yield f"While nothing is alive, a run by a timer takes {calls} for the literal targets."
@@ -269,8 +236,6 @@ def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Ite
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
     for name, why in report["not_approved"].items():
         yield f"{name} only reports: {printable(why)}."
-    if not report["not_approved"] and (settings.folder / settings.policy).with_name("policy.lock").exists():
-        yield "policy.lock approves every stop policy of the file as it is."
     try:
         refuse_targets(settings, file, enforce=True)
     except SettingsError as error:

@@ -36,12 +36,11 @@ _ENDS = "100ms"
 _SETTLED = "1m"
 """After so long every accepted stop has come to its end."""
 
-_KEPT = ("kept", "exempt")
-_OTHERS = ("would_stop", "confirmed", "accepted", "ended", "skipped", "stop_failed", "unknown", "stuck")
 _PRIVATE = re.compile("REAPER_|FC_|ALIBABA_|.*_proxy$", re.IGNORECASE)
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Record = Mapping[str, Any]
+Log = Mapping[str, TaskLine]
 
 
 def demo() -> int:
@@ -71,8 +70,8 @@ def demo() -> int:
         for task in cron.tasks
     ]
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
-    confirmed = [line for line in reaper.log.values() if line.event == "confirmed" and not line.detail]
-    for line in confirmed[:1]:
+    line = next((one for one in reaper.log.values() if one.event == "confirmed"), None)
+    if line is not None:
         show("", 'One line of its log answers "why mine?":', *_json_rows(line.fields()))
     score = score_of(reaper)
     show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
@@ -89,9 +88,6 @@ def show_next() -> None:
     else:
         show("Next: a policy.yaml of your own. With its schema editors complete and check it.")
         output.print_line(f"  {output.as_typed('schema')} > policy.schema.json")
-
-
-# The emulator
 
 
 @contextmanager
@@ -128,9 +124,6 @@ def _admin(endpoint: str, path: str, body: object = None) -> Any:
         return json.load(answer)
 
 
-# The two reapers
-
-
 class Attempt(NamedTuple):
     """What one reaper did: the tasks before it came, and its stop requests, which the journal holds after it.
 
@@ -150,9 +143,7 @@ class Attempt(NamedTuple):
         return any(one["from"] != one["to"] for one in self.about(task))
 
 
-def _attempt(
-    endpoint: str, reaper: Callable[[str], Mapping[str, TaskLine]], *, lose_answer: bool = True
-) -> Attempt:
+def _attempt(endpoint: str, reaper: Callable[[str], Log], *, lose_answer: bool = True) -> Attempt:
     _admin(endpoint, "reset", {})
     if lose_answer:
         _admin(endpoint, "faults", _LOST)
@@ -160,11 +151,10 @@ def _attempt(
     _admin(endpoint, "clock", {"advance": _ENDS})
     log = reaper(endpoint)
     _admin(endpoint, "clock", {"advance": _SETTLED})
-    journal = _admin(endpoint, "journal")["journal"]
-    return Attempt(tasks, [entry for entry in journal if "answer" in entry], log)
+    return Attempt(tasks, [one for one in _admin(endpoint, "journal")["journal"] if "answer" in one], log)
 
 
-def _run_cron(endpoint: str) -> Mapping[str, TaskLine]:
+def _run_cron(endpoint: str) -> Log:
     # A default entry in a .netrc would replace fc2's signature.
     settings = {"ENDPOINT": endpoint, "KEY": _KEYS[0], "SECRET": _KEYS[1], "NETRC": os.devnull}
     env = {**_clean_environment(), **settings}
@@ -172,7 +162,7 @@ def _run_cron(endpoint: str) -> Mapping[str, TaskLine]:
     return {}
 
 
-def _run_reaper(mode: str, endpoint: str) -> Mapping[str, TaskLine]:
+def _run_reaper(mode: str, endpoint: str) -> Log:
     env = {
         "REAPER_ENDPOINT": endpoint,
         "REAPER_POLICY": str(HERE / "demo_policy.yaml"),
@@ -182,13 +172,12 @@ def _run_reaper(mode: str, endpoint: str) -> Mapping[str, TaskLine]:
         "ALIBABA_CLOUD_ACCESS_KEY_ID": _KEYS[0],
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": _KEYS[1],
     }
-    log = Lines(*_OTHERS, *_KEPT)
-    run_local(_TIMER, env, timeout=60.0, listener=log)
+    lines = Lines()
+    run_local(_TIMER, env, timeout=60.0, listener=lines)
+    about_tasks = [line for line in lines if isinstance(line, TaskLine)]
     # A stuck task is kept, too: what kept it counts only where nothing else is said of a task.
-    return {line.invocation_id: line for line in (*log.of(*_KEPT), *log.of(*_OTHERS))}
-
-
-# The score, by the records and the journal of the emulator
+    about_tasks.sort(key=lambda line: line.event not in ("kept", "exempt"))
+    return {line.invocation_id: line for line in about_tasks}
 
 
 class Score(NamedTuple):
@@ -201,7 +190,7 @@ class Score(NamedTuple):
 
 
 def score_of(attempt: Attempt) -> Score:
-    """Compare the stops with what the owner of each task wants."""
+    """Compare the stops in the journal with what the owner of each task wants."""
     took = Counter((_is_unwanted(task), attempt.stopped(task)) for task in attempt.tasks)
     right, wrong, missed = took[True, True], took[False, True], took[True, False]
     return Score(right, wrong, len(attempt.requests) - right - wrong, missed)
@@ -216,9 +205,6 @@ def _is_unwanted(task: Record) -> bool:
     return bool(_payload(task)["owner"] == "stop")
 
 
-# What is shown
-
-
 def _cron_cell(task: Record, cron: Attempt) -> Text:
     requests, unwanted = cron.about(task), _is_unwanted(task)
     if cron.stopped(task):
@@ -231,27 +217,26 @@ def _cron_cell(task: Record, cron: Attempt) -> Text:
 
 
 def _reaper_cell(task: Record, reaper: Attempt) -> Text:
-    stopped, unwanted = reaper.stopped(task), _is_unwanted(task)
-    line = reaper.log.get(task["invocationId"])
-    if line is None or (stopped and not unwanted) or (unwanted and line.event in _KEPT):
+    line, stopped = reaper.log.get(task["invocationId"]), reaper.stopped(task)
+    if line is None or stopped != _is_unwanted(task):
         return Text("STOPPED wrong" if stopped else "kept, which is wrong", BAD)
-    if line.event == "confirmed" and stopped:
-        how = " by reading" if line.detail else f"; {output.format_seconds(line.over_s)} over"
-        return Text(f"stopped, confirmed{how}", GOOD)
-    if line.event == "kept":
-        limit = output.format_seconds(line.limit_s)
-        return Text(f"kept: {line.rule} {int(line.age_s or 0) // 60}m of {limit}")
-    said = {"exempt": "kept: exempt, policy.yaml:2", "ended": "ended: not an error"}
-    odd = {"stuck": "STUCK: reported"}.get(line.event, line.event)
-    return Text(said[line.event]) if line.event in said else Text(odd, BAD)
+    over, limit = map(output.format_seconds, (line.over_s, line.limit_s))
+    said = {
+        "confirmed": f"stopped, confirmed{' by reading' if line.detail else f'; {over} over'}",
+        "kept": f"kept: {line.rule} {int(line.age_s or 0) // 60}m of {limit}",
+        "exempt": "kept: exempt, policy.yaml:2",
+        "ended": "ended: not an error",
+        "stuck": "STUCK: reported",
+    }
+    style = GOOD if stopped else BAD if line.event == "stuck" else ""
+    return Text(said.get(line.event, line.event), style)
 
 
 def _total(who: str, score: Score) -> Text:
     right, wrong, for_nothing, missed = score
     requests = counted(right + wrong + for_nothing, "stop request")
-    what = (
-        f"{right} right, {wrong} {'WRONG' if wrong else 'wrong'}, {for_nothing} for nothing, {missed} missed"
-    )
+    wrongly = f"{wrong} {'WRONG' if wrong else 'wrong'}"
+    what = f"{right} right, {wrongly}, {for_nothing} for nothing, {missed} missed"
     return Text.assemble(f"{who:<15}{requests}: ", (what, BAD if wrong else GOOD))
 
 
