@@ -273,7 +273,7 @@ def refusal(folder: Path, content: bytes | None) -> str:
         (b"version: 1\npolicies: []\n", "Invalid JSON"),
         (b"[" * 100_000, "Invalid JSON"),
         (b'{"format": NaN}', "is no plan: format: "),
-        (b"{}", "is no plan: format: "),
+        (b"{}", "is no plan: format: it is missing; apply takes the file"),
         (b"null", "is no plan: "),
     ],
 )
@@ -281,7 +281,9 @@ def test_other_files_are_refused_in_plain_words(content: bytes | None, error: st
     """With how to make a plan."""
     line = refusal(tmp_path, content)
     assert error in line
-    assert content is None or line.endswith("; make one with: fc-reaper plan --out FILE")
+    assert content is None or line.endswith(
+        "; apply takes the file that this command writes: fc-reaper plan --out FILE"
+    )
 
 
 def unfit(made: Plan, here: Any, now: int = NOON) -> None:

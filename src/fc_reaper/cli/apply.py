@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Event
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
+from pydantic import BaseModel
 from rich.table import Table
 from typer import Argument, Option
 
-from fc_reaper.cli import output, planfile
+from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
-from fc_reaper.cli.output import CommandError, counted
+from fc_reaper.cli.output import CommandError, counted, short
 from fc_reaper.cli.plan import ALL, notices
+from fc_reaper.cli.planfile import Plan, PlannedTask, read_plan, refuse_unfit, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log import Fields
 from fc_reaper.log_lines import Lines, TaskKey, TaskLine
@@ -35,8 +37,6 @@ _DAY = 86_400.0
 _GIVE_UP = 20
 """Tasks after which it is pointless to go on if the cloud has answered for none of them."""
 
-_LEFT = ("waiting", "not_begun", "failed", "unclear")
-_NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
 _IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
 
 Became = Literal[
@@ -44,6 +44,9 @@ Became = Literal[
     "waiting", "not_begun", "would_stop",
 ]  # fmt: skip
 """What may become of a planned task; `unclear`: a stop may have been sent, and may have taken effect."""
+
+_LEFT = ("waiting", "not_begun", "failed", "unclear")
+_NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
 
 _BECAME: Mapping[str, tuple[Became, str]] = {
     "confirmed": ("stopped", "confirmed by reading it again"),
@@ -60,34 +63,31 @@ _BECAME: Mapping[str, tuple[Became, str]] = {
 """Outcome and reason by the word of a log line; every other word is a failure."""
 
 
+class Outcome(BaseModel):
+    """What became of one planned task; `status` is the one that was read last, None where none was."""
+
+    service: str | None
+    function: str
+    qualifier: str
+    invocation_id: str
+    policy: str
+    rule: str
+    outcome: Became
+    confirmed: bool | None
+    status: str | None
+    why: str
+
+
 class Applied(NamedTuple):
     """A run over the planned tasks and its log; `fault` says why that could not be written.
 
-    `finished` is None where no task may be stopped, or a second signal cut the run off.
+    `finished` is None where a second signal cut the run off.
     """
 
-    finished: RunResult | None = None
-    lines: Lines = Lines()
-    interrupted: bool = False
-    fault: str | None = None
-
-
-class Outcome(NamedTuple):
-    """What became of one planned task; `line` is the last log line about it, None where there is none."""
-
-    task: planfile.PlannedTask
-    became: Became
-    why: str
-    line: TaskLine | None = None
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The outcome as JSON: with its status when it was last read, and whether it was seen Stopped."""
-        known = self.task.model_dump(include=_IDENTITY)
-        was_read = self.line is not None and self.became not in _NOT_READ
-        confirmed = self.line and self.line.event == "confirmed" if self.became == "stopped" else None
-        status = self.line.status if self.line and was_read else None
-        return {**known, "outcome": self.became, "confirmed": confirmed, "status": status, "why": self.why}
+    finished: RunResult | None
+    lines: Lines
+    interrupted: bool
+    fault: str | None
 
 
 def apply(
@@ -124,37 +124,32 @@ def apply(
     if enforce is None:
         again = output.as_typed("apply", plan_file, "--enforce")
         raise CommandError(f"apply stops tasks, so it needs --enforce: {again}")
-    oldest = parse_length("--max-age", max_age)
-    plan = planfile.read_plan(plan_file)
+    oldest, plan = parse_length("--max-age", max_age), read_plan(plan_file)
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
     env["REAPER_LOG_TASKS"] = str(ALL)
     settings = read_settings(env, Context())
     incident = load_incident("\n".join(plan.policy.text), settings, env) if plan.policy.text else None
     file = incident or read_policy(settings)
-    here = planfile.whereabouts(settings)
-    planfile.refuse_unfit(plan, file, here, now=SYSTEM_CLOCK.now(), max_age=oldest)
+    refuse_unfit(plan, file, whereabouts(settings), now=SYSTEM_CLOCK.now(), max_age=oldest)
     held, reasons = plan.held(file), {policy.name: policy.reason for policy in file.policies}
     planned = [task.evaluation(reasons[task.policy]) for task in plan.tasks if task.key not in held]
     with output.interruptible() as interrupted:  # also while the outcomes are printed
-        applied = Applied()
-        if planned:
-            applied = _carry_out(PlannedRun(file, planned, most), env, log, incident, interrupted)
+        applied = _carry_out(PlannedRun(file, planned, most), env, log, incident, interrupted)
         outcomes = list(_outcomes(plan, applied, held))
-        _report(outcomes, applied, as_json=as_json)
-    finished = applied.finished
+        _report(outcomes, applied, held, as_json=as_json)
+    finished, lines = applied.finished, applied.lines
     if finished is not None:
-        unreachable = finished.exit is Exit.UNREACHABLE
         # That one task could not be stopped says nothing about the keys.
-        failures = [one for one in applied.lines if unreachable and isinstance(one, TaskLine) and one.error]
-        refusals = {line.error_code: output.refusal(line) for line in failures}
-        failures += applied.lines.of("list_failed")
-        output.print_error(*finished.result.errors, *refusals.values(), *output.advice_for(failures))
+        unreachable = finished.exit is Exit.UNREACHABLE
+        refused = [one for one in lines if unreachable and isinstance(one, TaskLine) and one.error]
+        failures = [*refused, *lines.of("list_failed")]
+        output.print_error(*finished.result.errors, *map(output.refusal, refused[:1]))
+        output.print_error(*output.advice_for(failures))
     if applied.fault is not None:
         output.print_error(f"the log could not be written to its end: {applied.fault}")
-    left = any(one.became in ("waiting", "unclear") for one in outcomes)
-    if finished is None:
-        return Exit.ATTENTION if left or planned else Exit.DONE
-    return finished.exit or (Exit.ATTENTION if left or applied.fault else Exit.DONE)
+    left = any(one.outcome in ("waiting", "unclear") for one in outcomes)
+    unsure = left or applied.fault is not None or finished is None
+    return (finished and finished.exit) or (Exit.ATTENTION if unsure else Exit.DONE)
 
 
 def _carry_out(
@@ -171,7 +166,7 @@ def _carry_out(
     except OSError as error:
         raise CommandError(f"--log {log}: {error.strerror or error}") from None
     finished, lines, stream = None, Lines(), output.LogStream(file)
-    begun: set[object] = set()
+    begun: set[TaskKey] = set()
     refused: list[bool] = []
 
     def listen(fields: Fields) -> None:
@@ -184,7 +179,7 @@ def _carry_out(
             begun.add(line.key)
 
     # The second signal raises: what is known by then is shown.
-    with output.progress("Stopping", len(planned_run.planned)) as step, suppress(KeyboardInterrupt):
+    with file, output.progress("Stopping", len(planned_run.planned)) as step, suppress(KeyboardInterrupt):
         finished = run_local(
             b"{}",
             env,
@@ -196,59 +191,62 @@ def _carry_out(
             planned_run=planned_run,
             approved=incident,
         )
-    with suppress(OSError):  # the log stream knows that the disk is full
-        file.close()
     if finished is not None and refused and all(refused):
         finished = finished._replace(exit=Exit.UNREACHABLE)
     return Applied(finished, lines, interrupted.is_set(), stream.fault)
 
 
-def _outcomes(plan: planfile.Plan, applied: Applied, held: Mapping[TaskKey, str]) -> Iterator[Outcome]:
+def _outcomes(plan: Plan, applied: Applied, held: Mapping[TaskKey, str]) -> Iterator[Outcome]:
     """What became of each task of *plan*; *held* says why some may not be stopped by it."""
+    complete = applied.finished is not None and not applied.finished.result.partial
     unapproved = {one.policy: one.why for one in applied.lines.of("not_approved")}
     last = {line.key: line for line in applied.lines if isinstance(line, TaskLine)}
     for task in plan.tasks:
-        line, why = last.get(task.key), held.get(task.key)
-        if why is not None:
-            yield Outcome(task, "not_due" if why == planfile.SPARED else "waiting", why)
+        line, (became, why) = last.get(task.key), _BECAME["margin"]
+        if task.key in held:
+            became, why = "not_due" if task.fate == "spared" else "waiting", held[task.key]
         elif task.policy in unapproved:
-            why = f"{task.policy} is not approved: {unapproved[task.policy]}"
-            yield Outcome(task, "waiting", why)
+            became, why = "waiting", f"{task.policy} is not approved: {unapproved[task.policy]}"
         elif line is not None:
-            yield Outcome(task, *_became(task, line), line)
+            became, why = _became(task, line)
         elif applied.finished is None:
-            yield Outcome(task, "unclear", "interrupted twice: whether a stop was sent is not known")
-        elif task.rule == KEEP and not applied.finished.result.partial:
-            yield Outcome(task, "not_due", "it is gone, or replaced, or within `keep` by now")
-        else:
-            yield Outcome(task, *_BECAME["margin"])
+            became, why = "unclear", "interrupted twice: whether a stop was sent is not known"
+        elif task.rule == KEEP and complete:
+            became, why = "not_due", "it is gone, or replaced, or within `keep` by now"
+        yield Outcome(
+            **task.model_dump(include=_IDENTITY),
+            outcome=became,
+            confirmed=line is not None and line.event == "confirmed" if became == "stopped" else None,
+            status=line.status if line is not None and became not in _NOT_READ else None,
+            why=why,
+        )
 
 
-def _became(task: planfile.PlannedTask, line: TaskLine) -> tuple[Became, str]:
-    """Outcome and reason of a task that a run came to."""
+def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:
+    """Outcome and reason of a task that a run came to; *line* is the last one about it."""
     if line.http_status == 404 and line.error_code.endswith("NotFound"):
         return "not_found", f"HTTP 404, {line.error_code}"
     if line.why == "spared" and line.detail == REPLACED:
         return "replaced", line.detail
-    if (line.event == "ended" and line.status == STOPPED) or (
-        line.why == "spared" and line.status == STOPPING != task.status
-    ):
+    asked_before = line.why == "spared" and line.status == STOPPING != task.status
+    if asked_before or (line.event == "ended" and line.status == STOPPED):
         return "stopped_before", f"it is {line.status} already"
     word = "unclear" if line.unclear else line.why or line.event
-    said = ": ".join(filter(None, (line.detail, line.error)))
     became, usual = _BECAME.get(word, ("failed", word))
-    return became, said or usual or f"it is {line.status}"
+    return became, ": ".join(filter(None, (line.detail, line.error))) or usual or f"it is {line.status}"
 
 
-def _report(outcomes: Sequence[Outcome], applied: Applied, *, as_json: bool) -> None:
+def _report(
+    outcomes: Sequence[Outcome], applied: Applied, held: Mapping[TaskKey, str], *, as_json: bool
+) -> None:
     """Print what became of the tasks; on standard error where standard output cannot be written."""
-    finished, counts = applied.finished, Counter(one.became for one in outcomes)
-    tables = list(_tables(outcomes, counts, applied))
+    finished, counts = applied.finished, Counter(one.outcome for one in outcomes)
+    tables = list(_tables(outcomes, counts, applied, held))
     try:
         if as_json:
             totals = {name: counts[name] for name in get_args(Became)}
-            tasks = [one.fields for one in outcomes]
-            output.print_json({**(finished.fields if finished else {}), "outcomes": totals, "tasks": tasks})
+            fields = finished.fields if finished else {}
+            output.print_json({**fields, "outcomes": totals, "tasks": outcomes})
         elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
             output.show(*tables)
     except CommandError:
@@ -256,28 +254,28 @@ def _report(outcomes: Sequence[Outcome], applied: Applied, *, as_json: bool) -> 
         raise
 
 
-def _tables(outcomes: Sequence[Outcome], counts: Counter[Became], applied: Applied) -> Iterator[Table | str]:
+def _tables(
+    outcomes: Sequence[Outcome], counts: Counter[Became], applied: Applied, held: Mapping[TaskKey, str]
+) -> Iterator[Table | str]:
     words = {name: name.replace("_", " ") for name in get_args(Became)}
     words["would_stop"] = "would be stopped"
     if outcomes:
         rows = [
-            (one.task.invocation_id, output.short(*one.task.place), words[one.became], one.why)
-            for one in sorted(outcomes, key=lambda one: list(words).index(one.became))
+            (one.invocation_id, short(one.service, one.function, one.qualifier), words[one.outcome], one.why)
+            for one in sorted(outcomes, key=lambda one: list(words).index(one.outcome))
         ]
-        yield output.table(("task", "function", "what became of it", "why"), rows)
-        yield ""
+        yield from (output.table(("task", "function", "what became of it", "why"), rows), "")
         words["stopped"] = f"stopped ({len(applied.lines.of('confirmed'))} confirmed)"
         became = ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts[name])
         yield f"Of {counted(len(outcomes), 'planned task')}: {became}."
-    if not applied.lines:
+    if len(held) == len(outcomes):
         yield "Nothing was done: no task of the plan may be stopped."
-    elif applied.lines[0].mode == "dry-run":
+    elif applied.lines and applied.lines[0].mode == "dry-run":
         yield "This was a dry run; nothing was touched."
     yield from notices(applied.lines, budgets=False)
     if applied.interrupted:
         yield f"Interrupted: {counted(counts['not_begun'], 'task')} not begun."
     if counts["unclear"]:
         yield f"{counted(counts['unclear'], 'task')} may have been stopped all the same."
-    left = [one for one in outcomes if one.became in _LEFT and one.why not in planfile.IN_VAIN]
-    if left and applied.lines:
+    if any(one.outcome in _LEFT and one.why not in held.values() for one in outcomes):
         yield "Run the same command again to go on; what is stopped already counts as done."

@@ -8,7 +8,6 @@ the tasks, which tells an accident and is no signature. docs/plan.schema.json is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Annotated, Any, Literal, get_args
 
@@ -28,14 +27,6 @@ from fc_reaper.rules.result import TRUE, Kind, RuleResult, Verdict
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings, endpoint
 from fc_reaper.sweep import TRUSTED_SKEW
-
-SPARED = "holdout spares it, as it did in the plan"
-WAS_HALTED = "halted when it was planned; check the tasks, then make a new plan"
-NOT_COMPLETE = "not all tasks were listed when it was planned, so their number is unknown; make a new plan"
-ONLY_NAMED = "only an event that names the task runs it, and a plan is none; send the event"
-NO_TARGET = "its policy could not have found it; make a new plan"
-IN_VAIN = (SPARED, WAS_HALTED, NOT_COMPLETE, ONLY_NAMED, NO_TARGET)
-"""Why a task is not stopped by a plan, however often that is applied."""
 
 Fate = Literal["would_stop", "budget", "halted", "spared"]
 """What the dry run did with a due task; `halted`: too many of its policy were due; `spared`: by holdout."""
@@ -127,15 +118,17 @@ class Plan(BaseModel):
         for task in self.tasks:
             policy = policies.get(task.policy)
             if policy is None or not policy.watches(task.place):
-                held[task.key] = NO_TARGET
+                held[task.key] = "its policy could not have found it; make a new plan"
             elif task.fate == "spared":
-                held[task.key] = SPARED
+                held[task.key] = "holdout spares it, as it did in the plan"
             elif policy.name in self.policy.halted:
-                held[task.key] = WAS_HALTED
+                held[task.key] = "halted when it was planned; check the tasks, then make a new plan"
             elif policy.only_named:
-                held[task.key] = ONLY_NAMED
+                why = "only an event that names the task runs it, and a plan is none; send the event"
+                held[task.key] = why
             elif not self.complete and (policy.halt_over is not None or policy.keep is not None):
-                held[task.key] = NOT_COMPLETE
+                why = "not all tasks were listed when it was planned, so their number is unknown"
+                held[task.key] = f"{why}; make a new plan"
         return held
 
 
@@ -146,31 +139,26 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Whereabouts, *, now: Millis
     account or region, or, where one is unknown, for another endpoint; or its policy *file* has changed in
     meaning (that of an incident stands in the plan itself).
     """
-    age = now - (read_moment(plan.time) or 0)
-    if age < -TRUSTED_SKEW:
-        ahead = spell_duration(-age)
-        raise CommandError(f"the plan was made {ahead} from now; check the clocks, here and there")
-    if age > max_age:
-        old, most = spell_duration(age), spell_duration(max_age)
-        raise CommandError(
-            f"the plan is {old} old, more than {most}; make a new one, or allow it by --max-age"
-        )
-    there = (plan.account, plan.region, plan.endpoint)
-    for what, planned, ours in zip(("account", "region"), there, here, strict=False):
-        if None not in (planned, ours) and planned != ours:
-            raise CommandError(f"the plan is for {what} {planned}, and the settings are for {what} {ours}")
-    if None in (*there[:2], *here[:2]) and plan.endpoint != here[2]:
-        raise CommandError(
-            f"the plan was made at {plan.endpoint or 'an unknown endpoint'}, and calls would go to "
-            f"{here[2]}, which may be another account; set the same endpoint"
-        )
-    old_ones, new_ones = plan.policy.policies, _fingerprints(file)
-    if not plan.policy.text and file_fingerprint(file) != plan.policy.fingerprint:
-        changed = [name for name in {**old_ones, **new_ones} if old_ones.get(name) != new_ones.get(name)]
-        what = ", ".join(changed) or "its exempt, or the order of its policies"
-        raise CommandError(
-            f"{file.source} is not the policy of the plan any more, changed: {what}; make a new plan"
-        )
+    age, (account, region, url) = now - (read_moment(plan.time) or 0), here
+    old, most = spell_duration(age), spell_duration(max_age)
+    faults = [
+        (age < -TRUSTED_SKEW, f"was made {spell_duration(-age)} from now; check the clocks, here and there"),
+        (age > max_age, f"is {old} old, more than {most}; make a new one, or allow it by --max-age"),
+    ]
+    for what, there, ours in (("account", plan.account, account), ("region", plan.region, region)):
+        why = f"is for {what} {there}, and the settings are for {what} {ours}"
+        faults.append((None not in (there, ours) and there != ours, why))
+    unsure = None in (plan.account, plan.region, account, region)
+    why = f"was made at {plan.endpoint or 'an unknown endpoint'}, and calls would go to {url}, which may be"
+    faults.append((unsure and plan.endpoint != url, f"{why} another account; set the same endpoint"))
+    before, after = plan.policy.policies, _fingerprints(file)
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    why = f"was made of another {file.source}, changed: {', '.join(changed) or 'exempt, or the order'}"
+    same = bool(plan.policy.text) or file_fingerprint(file) == plan.policy.fingerprint
+    faults.append((not same, f"{why}; make a new plan"))
+    for is_so, why in faults:
+        if is_so:
+            raise CommandError(f"the plan {why}")
 
 
 def whereabouts(settings: Settings) -> Whereabouts:
@@ -194,6 +182,7 @@ def make_plan(
     of_incident: dict[str, Any] = {}
     if incident is not None:
         of_incident = {"exempt_from": incident.exempt_from, "text": incident.text.split("\n")}
+    tasks = [_planned(task) for task in result.tasks if (task.why or task.event) in get_args(Fate)]
     return Plan(
         format="fc-reaper plan",
         version=1,
@@ -210,18 +199,21 @@ def make_plan(
         ),
         complete=not result.partial and not lines.of("list_failed"),
         counts=finished.fields["counts"],
-        tasks=sorted(_planned(result.tasks), key=_order),
+        tasks=sorted(tasks, key=_order),
     ).sealed()
 
 
-def _planned(tasks: list[ResultTask]) -> Iterator[PlannedTask]:
-    for task in tasks:
-        fate = task.why if task.event == "skipped" else task.event
-        if fate in get_args(Fate):
-            first = None if task.first_enqueue_ms is None else iso(task.first_enqueue_ms)
-            identity = {"request_id": task.task_request_id, "first_enqueue": first}
-            known = task.model_dump(include=set(TaskVerdict.model_fields))
-            yield PlannedTask(**{**known, **identity, "rule": task.rule or "status", "fate": fate})
+def _planned(task: ResultTask) -> PlannedTask:
+    known = task.model_dump(include=set(TaskVerdict.model_fields))
+    return PlannedTask.model_validate(
+        {
+            **known,
+            "rule": task.rule or "status",
+            "request_id": task.task_request_id,
+            "first_enqueue": None if task.first_enqueue_ms is None else iso(task.first_enqueue_ms),
+            "fate": task.why or task.event,
+        }
+    )
 
 
 def _order(task: PlannedTask) -> tuple[int, int, str, str]:
@@ -244,8 +236,10 @@ def read_plan(name: str) -> Plan:
         plan = Plan.model_validate_json(read_input(name).removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        what = ": ".join(filter(None, (spelt(first["loc"]), first["msg"])))
-        raise CommandError(f"{name} is no plan: {what}; make one with: fc-reaper plan --out FILE") from None
+        said = "it is missing" if first["type"] == "missing" else first["msg"]
+        what = ": ".join(filter(None, (spelt(first["loc"]), said)))
+        wanted = "apply takes the file that this command writes: fc-reaper plan --out FILE"
+        raise CommandError(f"{name} is no plan: {what}; {wanted}") from None
     seen: set[str] = set()
     for at, (task, sealed) in enumerate(zip(plan.tasks, plan.sealed().tasks, strict=True)):
         if task.checksum != sealed.checksum or task.checksum in seen:
