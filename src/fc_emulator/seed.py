@@ -183,7 +183,8 @@ def read_seed(text: str) -> Seed:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"the seed is not JSON: {error}") from None
+        wanted = 'write one object such as {"invocations": []}; docs/emulator.md has its keys'
+        raise ValueError(f"the seed is not JSON ({error}); {wanted}") from None
     return validate(Seed, value)
 
 

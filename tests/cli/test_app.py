@@ -90,8 +90,9 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["no-such-command"], "No such command"),
         (["invoke"], "Missing argument"),
         (["explain", "media/transcode"], "give TARGET and ID"),
-        (["invoke", "no-such-file.json"], "there is no such file"),
-        (["invoke", "."], "directory"),
+        (["invoke", "no-such-file.json"], "there is no such file; write a path, or - for standard input"),
+        (["invoke", "."], "Is a directory; write the path of a file, or - for standard input"),
+        (["apply", "no-such-file.json", "--enforce"], "there is no such file; write a path"),
         (["invoke", "-", "--api-version", "2020-01-01"], "2021-04-06"),
         (["invoke", "-", "--timeout", "0"], "--timeout"),
         (["plan", "--enforce"], "No such option: --enforce"),
@@ -109,7 +110,7 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["plan", "--endpoint", "http://example.com"], "credentials in clear"),
         (["plan", "--endpoint", "127.0.0.1:9851"], "write http://127.0.0.1:9851"),
         (["check", "no-such.yaml"], "no-such.yaml: there is no such file"),
-        (["check", "."], "cannot be read"),
+        (["check", "."], "Is a directory; write the path of a file"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_says_what_is_wrong(args: list[str], word: str, folder: Path) -> None:
@@ -134,15 +135,19 @@ def test_words_that_were_typed_are_quoted_without_steering_a_terminal(args: list
     assert (ran.out + ran.err).replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize(
-    "name", ["REAPER_RATE", "REAPER_MARGIN", "REAPER_CONCURRENCY", "REAPER_STARTED_TIME"]
-)
-@pytest.mark.parametrize("command", [["plan"], ["check"], ["explain", "media/transcode", "job-1"]])
-def test_a_setting_that_cannot_be_used_is_named(name: str, command: list[str], folder: Path) -> None:
-    """Exit 2, whichever command reads it."""
-    ran = fc_reaper(*command, env=environment(**{name: "nonsense", **KEYS}), cwd=folder)
+CHECKED = ["RATE", "MARGIN", "CONCURRENCY", "STARTED_TIME", "MODE", "LOG_TASKS", "API_VERSION"]
+READERS = ["plan", "check", "explain media/transcode job-1", "approve", "plan --api-version 2016-08-15",
+           "backtest", "diff policy.yaml policy.yaml"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("command", READERS)
+def test_a_setting_that_cannot_be_used_is_named(name: str, command: str, folder: Path) -> None:
+    """Exit 2, whichever command reads it, also where an option or the command itself takes its place."""
+    env = environment(**{f"REAPER_{name}": "nonsense", **KEYS})
+    ran = fc_reaper(*command.split(), env=env, cwd=folder)
     assert (ran.code, ran.out) == (2, "")
-    assert f"{name} is 'nonsense'" in ran.err
+    assert f"REAPER_{name} is 'nonsense'" in ran.err
 
 
 def test_without_keys_every_command_that_asks_the_cloud_says_which_to_set(folder: Path) -> None:

@@ -135,7 +135,7 @@ def test_what_no_timer_runs_is_tried_all_the_same(cloud: Emulator, tmp_path: Pat
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
     assert (ran.code, approved(tmp_path)) == (1, [])
     assert "1 task that it would have stopped succeeded in truth" in " ".join(ran.err.split())
-    assert "alerted: only an alert runs it; it was tried as if every timer did." in ran.text
+    assert "alerted has triggers: [alert]; it was tried as if every timer ran it." in ran.text
     assert "alerted would have stopped 2 tasks" in ran.text
 
 
@@ -155,7 +155,7 @@ def test_what_only_a_named_task_triggers_is_approved_by_a_yes(cloud: Emulator, t
     """The application names the task; there is nothing to try, and the output says so."""
     ran = approve(cloud, tmp_path, "--only", "cancelled", answers="y\n")
     assert (ran.code, approved(tmp_path)) == (0, ["cancelled"])
-    said = "cancelled: only an event that names the task runs it; it could not be tried."
+    said = "cancelled has triggers: [task]; it cannot be tried."
     assert 0 < ran.text.index(said) + 1 < ran.text.index("Approve cancelled?")
 
 

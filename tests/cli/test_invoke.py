@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import COMMAND, Ran, a_policy_file, at, fc_reaper
+from tests.cli.command import COMMAND, Ran, a_policy_file, at, environment, fc_reaper
 from tests.emulator_server import Emulator, running_emulator
 from tests.project.files import ROOT
 from tests.run.account import operations, policy, seeded, stopped
@@ -97,6 +97,15 @@ def test_a_wrong_policy_is_a_refused_run(cloud: Emulator, tmp_path: Path) -> Non
     ran = fc_reaper("invoke", "-", env=at(cloud), stdin=TIMER, cwd=tmp_path)
     assert ran.code == 2
     assert ran.json["errors"][0].startswith("policy.yaml:2: policies:")
+
+
+def test_a_wrong_setting_is_a_refused_run_also_where_an_option_takes_its_place(folder: Path) -> None:
+    """As in the cloud, where there are no options."""
+    ran = fc_reaper(
+        "invoke", "-", "--dry-run", env=environment(REAPER_MODE="enforced"), stdin=TIMER, cwd=folder
+    )
+    assert ran.code == 2
+    assert ran.json["errors"] == ["REAPER_MODE is 'enforced'; write dry-run or enforce"]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_a_policy_that_the_event_does_not_run_is_named(cloud: Emulator, tmp_path
     """So that no answer is not taken for one."""
     a_policy_file(tmp_path, policy(triggers="[alert, task]"))
     ran = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
-    said = "runaway was not evaluated: only an alert or an event that names the task runs it."
+    said = "runaway was not evaluated: it has triggers: [alert, task]."
     assert said in ran.text
 
 

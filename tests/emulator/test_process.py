@@ -117,6 +117,15 @@ def test_an_unreadable_seed_is_reported_in_a_line_for_each_problem(
         assert line.startswith(f"fc-emulator: {seed}: {problem}")
 
 
+def test_a_seed_that_is_not_json_is_refused_with_what_to_write(run: Run, tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text("invocations: []\n")
+    done = run("--seed", str(seed))
+    assert done.err.endswith(
+        '; write one object such as {"invocations": []}; docs/emulator.md has its keys\n'
+    )
+
+
 def test_a_missing_seed_is_reported_in_one_line(run: Run, tmp_path: Path) -> None:
     done = run("--seed", str(tmp_path / "none.json"))
     assert (done.code, done.out) == (2, "")

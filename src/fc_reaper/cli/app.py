@@ -19,9 +19,10 @@ from typer import Option
 from fc_reaper import __version__
 from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line, write
 from fc_reaper.cloud.records import read_moment
-from fc_reaper.errors import CloudError, PolicyError, ReaperError
+from fc_reaper.errors import CloudError, PolicyError, ReaperError, SettingsError
 from fc_reaper.models import Exit, Millis
 from fc_reaper.rules.duration import parse_duration
+from fc_reaper.settings import Context, read_settings
 
 app = typer.Typer(
     add_completion=False,
@@ -63,7 +64,10 @@ def environment(
     api_version: str | None = None,
     enforce: bool | None = None,
 ) -> dict[str, str]:
-    """Return the environment of this process, with the options that were given in place of their settings."""
+    """The environment of this process, with the options that were given in place of their settings.
+
+    No option takes the place of anything while a setting is wrong: whoever reads the settings refuses it.
+    """
     for option, value in (("--policy", policy), ("--endpoint", endpoint)):
         if value is not None and not value.strip():
             raise CommandError(f"{option} is empty; give it a value, or leave it out")
@@ -79,6 +83,10 @@ def environment(
         "REAPER_API_VERSION": api_version,
         "REAPER_MODE": None if enforce is None else "enforce" if enforce else "dry-run",
     }
+    try:
+        read_settings(os.environ, Context())
+    except SettingsError:
+        return dict(os.environ)
     return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
 
 

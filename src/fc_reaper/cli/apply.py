@@ -126,7 +126,6 @@ def apply(
         raise CommandError(f"apply stops tasks, so it needs --enforce: {again}")
     oldest, plan = parse_length("--max-age", max_age), read_plan(plan_file)
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
-    env["REAPER_LOG_TASKS"] = str(ALL)
     settings = read_settings(env, Context())
     incident = load_incident("\n".join(plan.policy.text), settings, env) if plan.policy.text else None
     file = incident or read_policy(settings)
@@ -134,7 +133,8 @@ def apply(
     held, reasons = plan.held(file), {policy.name: policy.reason for policy in file.policies}
     planned = [task.evaluation(reasons[task.policy]) for task in plan.tasks if task.key not in held]
     with output.interruptible() as interrupted:  # also while the outcomes are printed
-        applied = _carry_out(PlannedRun(file, planned, most), env, log, incident, interrupted)
+        logged_whole = {**env, "REAPER_LOG_TASKS": str(ALL)}
+        applied = _carry_out(PlannedRun(file, planned, most), logged_whole, log, incident, interrupted)
         outcomes = list(_outcomes(plan, applied, held))
         _report(outcomes, applied, held, as_json=as_json)
     finished, lines = applied.finished, applied.lines

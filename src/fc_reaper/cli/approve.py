@@ -16,7 +16,7 @@ from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.backtest import overview, summary
 from fc_reaper.cli.history import Past, load_past, with_history_options
 from fc_reaper.cli.output import CommandError, counted
-from fc_reaper.cli.plan import DRY_RUN, dry_run, every_timer, not_listed, plan_tables, runners
+from fc_reaper.cli.plan import dry_run, every_timer, not_listed, plan_tables
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines
@@ -68,7 +68,7 @@ def approve(
     endpoint: Endpoint = None,
     api_version: Api = None,
     only: Annotated[
-        list[str] | None, Option("--only", metavar="NAME", help="Only this policy; may be repeated.")
+        list[str] | None, Option(metavar="NAME", help="Only this policy; may be repeated.")
     ] = None,
     yes: Annotated[bool, Option("--yes", help="Approve, unasked, what has no objections.")] = False,
     despite_objections: Annotated[
@@ -200,7 +200,7 @@ def _try(
 
 
 def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
-    finished, lines, interrupted = dry_run(every_timer(file.policies), {**env, **DRY_RUN}, file)
+    finished, lines, interrupted = dry_run(every_timer(file.policies), env, file)
     if interrupted:
         raise KeyboardInterrupt
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
@@ -223,8 +223,8 @@ def _show_trials(trials: Sequence[Trial], policies: Sequence[Policy]) -> None:
         past.print_refused()
     for policy in policies:
         if policy.triggers:
-            tried = "could not be tried" if policy.only_named else "was tried as if every timer did"
-            output.show(f"{policy.name}: only {runners(policy)} runs it; it {tried}.", "")
+            tried = "cannot be tried" if policy.only_named else "was tried as if every timer ran it"
+            output.show(f"{policy.name} has triggers: [{', '.join(policy.triggers)}]; it {tried}.", "")
 
 
 def _ask(objections: Mapping[str, Sequence[str]]) -> Iterator[str]:

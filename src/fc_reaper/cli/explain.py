@@ -15,7 +15,7 @@ from fc_reaper.backtest.source import read_records
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
-from fc_reaper.cli.plan import DRY_RUN, dry_run, not_listed
+from fc_reaper.cli.plan import dry_run, not_listed
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
@@ -178,7 +178,7 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
     place = dict(zip(("serviceName", "functionName", "qualifier"), task.function, strict=True))
     event = json.dumps({key: name for key, name in place.items() if name is not None})
     policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
-    logged_whole = {**env, **DRY_RUN, "REAPER_LOG_LEVEL": "DEBUG"}
+    logged_whole = {**env, "REAPER_LOG_LEVEL": "DEBUG"}
     finished, lines, interrupted = dry_run(event.encode(), logged_whole, file.only(*policies))
     if interrupted:
         raise KeyboardInterrupt

@@ -254,9 +254,10 @@ def read_input(name: str, most: int = -1) -> bytes:
         with Path(name).open("rb") as file:
             return file.read(most)
     except FileNotFoundError:
-        raise CommandError(f"{name}: there is no such file") from None
+        raise CommandError(f"{name}: there is no such file; write a path, or - for standard input") from None
     except OSError as error:
-        raise CommandError(f"{name}: it cannot be read: {error.strerror}") from None
+        why = f"it cannot be read: {error.strerror}; write the path of a file"
+        raise CommandError(f"{name}: {why}, or - for standard input") from None
 
 
 def check_writable(name: str, *, force: bool = False) -> None:

@@ -28,44 +28,32 @@ from fc_reaper.sweep.report import HELD_OUT
 ALL = 1_000_000
 """Tasks that a result holds and log lines of one policy: more than any account has."""
 
-DRY_RUN = {"REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(ALL)}
-"""The settings of a dry run that shows every task."""
-
 _TIMEOUT = 600.0
 _SHOWN = 20
 """Tasks that are shown although they are not due; the rest is counted."""
 
-_OTHERS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": ""}
-_DUE = {
-    "would_stop": "would stop",
-    "ended": "ended meanwhile",
-    "budget": "beyond the budget",
-    "spared": "no longer due",
-    "margin": "no time left",
-    "clock": "clocks differ",
-    "unreadable": "could not be read",
-}
+_OTHERS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
+_WORDS = {"budget": "beyond the budget", "spared": "no longer due", "margin": "no time left"}
+
+_Text = str | None
+_Texts = list[str] | None
 
 
 @with_match_options
 def plan(
     event: Annotated[
-        str | None, Argument(metavar="EVENT", help="As for invoke; default: every timer of the policy.")
+        _Text, Argument(metavar="EVENT", help="As for invoke; default: every timer of the policy.")
     ] = None,
     policy: PolicyFile = None,
     endpoint: Endpoint = None,
     api_version: Api = None,
     as_json: AsJson = False,
-    out: Annotated[
-        str | None, Option("--out", metavar="FILE", help="Write the plan for apply; - is stdout.")
-    ] = None,
+    out: Annotated[_Text, Option(metavar="FILE", help="Write the plan for apply; - is stdout.")] = None,
     force: Annotated[bool, Option("--force", help="Let --out overwrite a file.")] = False,
     target: Annotated[
-        list[str] | None, Option("--target", metavar="TARGET", help="Without a policy: functions to stop in.")
+        _Texts, Option(metavar="TARGET", help="Without a policy: functions to stop in.")
     ] = None,
-    reason: Annotated[
-        str | None, Option("--reason", metavar="TEXT", help="Why, for the log line of every stop.")
-    ] = None,
+    reason: Annotated[_Text, Option(metavar="TEXT", help="Why, for the log line of every stop.")] = None,
     most: Annotated[
         int | None, Option("--max", metavar="N", min=1, help="Stop at most N tasks at each apply.")
     ] = None,
@@ -89,7 +77,7 @@ def plan(
         raise CommandError("--out is empty; give it a file, or - for standard output")
     if out not in (None, "-"):
         output.check_writable(out, force=force)
-    env = {**environment(policy=policy, endpoint=endpoint, api_version=api_version), **DRY_RUN}
+    env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
     incident = make_incident(target, reason, most, match, event, settings, env)
     given = None if event is None else read_event(event)  # before the policy: it may be a policy itself
@@ -124,12 +112,12 @@ def plan(
 def dry_run(
     event: bytes, env: Mapping[str, str], approved: File | None = None
 ) -> tuple[RunResult, Lines, bool]:
-    """Run once for *event*, by *approved* or the policy of *env*; with its log, and if it was interrupted."""
+    """Run dry for *event*, by *approved* or the policy of *env*; with its log, and if it was interrupted."""
     lines = Lines()
     with output.progress("Listing the tasks"), output.interruptible() as interrupted:
         finished = run_local(
             event,
-            env,
+            {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(ALL)},
             timeout=_TIMEOUT,
             listener=lines,
             shown=ALL,
@@ -160,13 +148,6 @@ def _written(made: Plan, name: str, held: Mapping[TaskKey, str], apply: str) -> 
         yield f"Review it, then within an hour: {apply}"
 
 
-def runners(policy: Policy) -> str:
-    """What runs *policy*, in words: `a timer or an event that names the task`."""
-    words = {"timer": "a timer", "alert": "an alert", "command": "a command"}
-    words["task"] = "an event that names the task"
-    return " or ".join(words.get(one, f"the {one.replace(':', ' ')}") for one in policy.triggers)
-
-
 def plan_tables(
     finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
 ) -> Iterator[Table | Text | str]:
@@ -186,7 +167,7 @@ def plan_tables(
         yield f"{line.event}: {line.why}."
     for one in policies:
         if not any(one.fits_trigger(request.kind, request.name) for request in finished.trigger.requests):
-            yield f"{one.name} was not evaluated: only {runners(one)} runs it."
+            yield f"{one.name} was not evaluated: it has triggers: [{', '.join(one.triggers)}]."
     yield "This was a dry run; nothing was touched."
 
 
@@ -209,27 +190,26 @@ def _measures(task: TaskVerdict) -> tuple[str, str, str]:
 
 
 def _fate(task: ResultTask | TaskLine) -> Text:
-    if task.event == "stuck":
-        return Text("STUCK", output.BAD)
     if task.event in _OTHERS:
-        return Text(f"{_OTHERS[task.event]}: {task.reason}")
+        reason, style = ("", output.BAD) if task.event == "stuck" else (f": {task.reason}", "")
+        return Text(f"{_OTHERS[task.event]}{reason}", style)
     if task.event == "stop_failed":
         return Text(f"{task.detail or 'failed'}: {task.error_code}", output.BAD)
-    name = task.why or task.event
-    word = "spared by holdout" if task.detail == HELD_OUT else _DUE.get(name, name)
+    name = "spared by holdout" if task.detail == HELD_OUT else task.why or task.event
+    word = _WORDS.get(name, name.replace("_", " "))
     return Text(word, output.STRONG if task.event == "would_stop" else output.SOFT)
 
 
 def _totals(result: Result) -> Iterator[str]:
     counts = result.counts
     listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
-    rest = _counted(counts.model_dump(include={"kept", "exempt", "reported", "unknown"})) or "none kept"
+    rest = _counted({name: getattr(counts, name) for name in ("kept", "exempt", "reported", "unknown")})
     if counts.due:
-        due = {"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
-               "held back": counts.skipped, "failed": counts.failed}  # fmt: skip
-        yield f"{counts.due} due of {listed}: {_counted(due)}. The others: {rest}."
+        due = _counted({"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
+                        "held back": counts.skipped, "failed": counts.failed})  # fmt: skip
+        yield f"{counts.due} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
     else:
-        yield f"Nothing is due: {listed}, {rest}."
+        yield f"Nothing is due: {', '.join(filter(None, (listed, rest)))}."
     if counts.stuck:
         yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
     if result.unmatched:
