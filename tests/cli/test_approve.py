@@ -214,7 +214,7 @@ def test_the_share_is_that_of_its_own_functions(tmp_path: Path) -> None:
 def test_a_history_without_false_stops_is_no_objection(
     records: list[tuple[str, str, int]], cloud: Emulator, tmp_path: Path
 ) -> None:
-    """How many tasks it has, and how many would have been stopped, is shown for a person to judge."""
+    """How many tasks it has, and how many would have been stopped, is shown above the question."""
     a_history(tmp_path, *(records or FAIR[:1]))
     ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway"])
