@@ -300,10 +300,10 @@ ONLY_COUNTS = "counts: first enqueued 3h ago, and is never stopped"
         (policy(holdout="50%").replace("stop:", "report:"), ["reported"], ["holdout"]),
         (
             policy(**KEEP),
-            [f"kept, unless it is one too many {DEPENDS}"],
+            [f"kept {DEPENDS}"],
             ["time alone", "no policy matches"],
         ),
-        (policy(**KEEP).replace("stop:", "report:"), [f"kept {DEPENDS}; it would be reported"], []),
+        (policy(**KEEP).replace("stop:", "report:"), ["runaway (report)", f"kept {DEPENDS}"], []),
         (policy(unless="[job-*]", **KEEP), [ONLY_COUNTS], ["one too many"]),
         (policy(**KEEP).replace("[keep-*]", "[job-*]"), [ONLY_COUNTS], ["one too many"]),
         (
@@ -313,12 +313,12 @@ ONLY_COUNTS = "counts: first enqueued 3h ago, and is never stopped"
         ),
         (
             policy(match="{running_for: 4h}") + FEW,
-            ["kept, unless it is one too many, runaway, running_for 3h of 4h"],
+            ["kept, runaway, running_for 3h of 4h, 1h left", "counts for few"],
             [],
         ),
         (
             policy(match="{running_for: 2h, where: payload.vip}") + FEW,
-            ["unknown, so it is kept, unless it is one too many, runaway: where: payload.vip is absent"],
+            ["unknown, so it is kept, runaway: where: payload.vip is absent", "counts for few"],
             ["where: where:"],
         ),
     ],
@@ -397,14 +397,14 @@ def test_explain_knows_what_plan_knows_of_a_group(
     [
         (
             "job-1",
-            ["due, few, keep 1h: x decided by policy.yaml:4", "one too many for few (policy.yaml:4)"],
+            ["due, few, keep 1h: x decided by policy.yaml:4", "for few (policy.yaml:4): it is one too many"],
         ),
-        ("job-6", ["kept counts for few (policy.yaml:4), and is not one too many"]),
+        ("job-6", ["kept counts for few (policy.yaml:4): it is not one too many"]),
         ("job-2", ["a run now would skip it, why: budget"]),
     ],
 )
 def test_its_place_in_the_group_is_said(task: str, words: list[str], tmp_path: Path) -> None:
-    """In 80 columns, and without "unless it is one too many"."""
+    """In 80 columns, by a run that knows the others."""
     text = A_KEEP.format("few", "Running", "at_most: 4", "stop: x, budget: 1/run")
     a_policy_file(tmp_path, f"version: 1\nexempt: [keep-*]\npolicies:\n{text}")
     with running_emulator(seed=GROUPS) as cloud:
@@ -414,7 +414,7 @@ def test_its_place_in_the_group_is_said(task: str, words: list[str], tmp_path: P
     assert (ran.code, ran.err) == (0, "")
     assert max(map(len, ran.out.splitlines())) <= 80
     assert [word for word in words if word not in ran.text] == []
-    assert "unless it is one too many" not in ran.text
+    assert "depends on the other tasks" not in ran.text
 
 
 def test_a_group_that_cannot_be_listed_whole_leaves_it_open(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_a_group_that_cannot_be_listed_whole_leaves_it_open(tmp_path: Path) -> N
         cloud.faults([{"operation": "ListStatefulAsyncInvocations", "status": 500, "times": 99}])
         ran = fc_reaper("explain", PROD, "job-1", env=at(cloud), cwd=tmp_path)
     assert ran.code == 1
-    assert "kept, unless it is one too many" in ran.text
+    assert f"kept {DEPENDS}" in ran.text
     assert "not listed: media/transcode@prod: HTTP 500" in ran.err
 
 

@@ -84,8 +84,8 @@ def test_an_example_is_evaluated_as_a_real_task_is(keys: dict[str, str], given: 
         (
             {},
             "{alive_for: 90m}, expect: stop",
-            "expected stop, got keep: `match` does not hold, alive_for 1h30m of 2h (it is Enqueued); "
-            "change the policy, or write expect: keep",
+            "expected stop, got keep: `match` does not hold, alive_for 1h30m of 2h, 30m left "
+            "(it is Enqueued); change the policy, or write expect: keep",
         ),
         ({}, "{alive_for: 2h}, expect: stop", "alive_for 2h of 2h"),
         ({}, "{id: a, alive_for: 3h}, expect: keep", "expected keep, got stop: alive_for 3h of 2h"),
@@ -99,9 +99,9 @@ def test_an_example_is_evaluated_as_a_real_task_is(keys: dict[str, str], given: 
         (
             {"match": "{retries_over: 3}"},
             "{retries: 3}, expect: stop",
-            "got keep: `match` does not hold, by its r",
+            "got keep: `match` does not hold, retries_over 3 of 3",
         ),
-        ({"match": "{retries_over: 3}"}, "{retries: 4}, expect: keep", "got stop: by its retries_over"),
+        ({"match": "{retries_over: 3}"}, "{retries: 4}, expect: keep", "got stop: retries_over 4 of 3"),
         ({"unless": "[vip-*]"}, "{id: vip-1}, expect: stop", "got keep: `unless` on line 8 fits it"),
         (
             {"top": "exempt: [keep-*]"},

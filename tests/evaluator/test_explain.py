@@ -10,7 +10,7 @@ from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, eva
 from fc_reaper.evaluator.explain import Explanation, explain
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import PolicyFile
-from fc_reaper.rules.result import Kind
+from fc_reaper.rules.result import UNKNOWN, Kind
 from tests.builders import AT_NOON, TRANSCODE, a_policy, a_task, ms, running_for
 from tests.evaluator.small_files import files, old_tasks
 from tests.evaluator.test_laws import meanings, tasks
@@ -76,7 +76,7 @@ def test_an_expression_shows_what_it_reads_and_whether_it_is_there() -> None:
         ("payload.tier", "text"),
         ("payload.nope", None),
     ]
-    assert where.holds is None
+    assert where.by.holds is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_carried_limit_is_shown_as_the_number_it_comes_to(payload: str, limit:
     (step,) = explained(carrying(payload), file).steps
     assert step.match is not None
     (question,) = step.match.keys
-    assert question.limit == ms(limit)
+    assert question.by.limit == ms(limit)
     assert question.wanted == "from payload.most, at most 3h, else 1h"
 
 
@@ -144,7 +144,7 @@ def test_each_key_is_answered_by_itself() -> None:
     file = a_policy("{id: 'other-*', running_for: 1h, retries_over: 0}")
     (step,) = explained(running_for("2h"), file).steps
     assert step.match is not None
-    answers = {one.key: one.holds for one in step.match.keys}
+    answers = {one.key: one.by.holds.value for one in step.match.keys}
     assert answers == {"id": False, "running_for": True, "retries_over": False}
     assert step.match.holds is False
 

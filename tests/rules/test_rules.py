@@ -69,7 +69,7 @@ def test_explain_shows_it_as_a_step() -> None:
     task = Task(Function("media", "transcode", "prod"), "job-3", "Running", retries=1)
     match = explain(task, file, AT_NOON, stuck_after=1).steps[0].match
     assert match is not None
-    assert [(key.key, key.wanted, key.holds) for key in match.keys] == [
+    assert [(key.key, key.wanted, key.by.holds.value) for key in match.keys] == [
         ("retries_over", "2", False),
         ("id_ends_with", "-3", True),
     ]

@@ -19,14 +19,13 @@ from fc_reaper.cli.plan import dry_run, not_listed
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
-from fc_reaper.evaluator.explain import Explanation, FieldRead, KeyResult, MatcherResult, Place, Step
+from fc_reaper.evaluator.explain import Explanation, FieldRead, MatcherResult, Place, Step
 from fc_reaper.log_lines import TaskLine
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, check_names, iso
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
-from fc_reaper.rules.fields import spell_share
-from fc_reaper.rules.result import KEEP, TRUE, Kind, RuleResult, Verdict
+from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.target import parse_target
 from fc_reaper.settings import (
     Context,
@@ -95,7 +94,7 @@ def explain(
         in_run = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
         code = Exit.ATTENTION if in_run is None else Exit.DONE
     if in_run is not None:
-        explanation = _one_too_many(explanation, in_run)
+        explanation.verdict = _in_its_groups(explanation, in_run)
     if as_json:
         output.print_json(explanation)
     else:
@@ -193,22 +192,20 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
     return None
 
 
-def _one_too_many(explained: Explanation, line: TaskLine) -> Explanation:
-    """The same with what the other tasks of its groups make of the verdict."""
-    verdict, also = explained.verdict, tuple(line.also)
-    if line.rule == KEEP:
-        kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
-        place = next(one.policy.line for one in explained.steps if one.policy.name == line.policy)
-        age = round((line.age_s or 0) * 1000)
-        by = RuleResult(TRUE, KEEP, age, clock=line.clock)
-        verdict = Verdict(kind, line.reason, line.policy, place, by)
-    return explained.model_copy(update={"verdict": verdict._replace(also=also)})
+def _in_its_groups(explained: Explanation, line: TaskLine) -> Verdict:
+    """The verdict with what the other tasks of its groups make of it."""
+    if line.rule != KEEP:
+        return explained.verdict._replace(also=tuple(line.also))
+    kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
+    place = next(one.line for one in explained.steps if one.name == line.policy)
+    by = RuleResult(TRUE, KEEP, round((line.age_s or 0) * 1000), clock=line.clock)
+    return Verdict(kind, line.reason, line.policy, place, by, tuple(line.also))
 
 
 # The table
 
-_YES, _NO, _UNKNOWN = Text("yes", STRONG), Text("no", SOFT), Text("unknown", BAD)
-_COUNTS, _COUNTS_NOT = Text("counts", STRONG), Text("does not count", SOFT)
+_ANSWERS = {True: Text("yes", STRONG), False: Text("no", SOFT), None: Text("unknown", BAD)}
+_COUNTS = {True: Text("counts", STRONG), False: Text("does not count", SOFT), None: _ANSWERS[None]}
 
 _Row = tuple[str, str, Text | str]
 
@@ -222,12 +219,12 @@ def _rows(explained: Explanation) -> Iterator[_Row]:
     if not task.events:
         started = "never" if task.started_at is None else _ago(now - task.started_at)
         yield "", "no dated events; startedTime", started
-    if explained.task.inconsistency is not None:
-        yield "", explained.task.inconsistency, _UNKNOWN
+    if task.inconsistency is not None:
+        yield "", task.inconsistency, _ANSWERS[None]
     for matcher in explained.exempt:
         yield from _matcher_rows("exempt", matcher, f"  {source}:{matcher.line}")
     if not explained.exempt:
-        yield "exempt", "nothing in the file concerns this function", _NO
+        yield "exempt", "nothing in the file concerns this function", _ANSWERS[False]
     for step in explained.steps:
         yield from _policy_rows(step, explained)
     if not explained.steps:
@@ -239,29 +236,30 @@ def _ago(length: Millis) -> str:
 
 
 def _policy_rows(step: Step, explained: Explanation) -> Iterator[_Row]:
-    policy, source = step.policy, explained.source
-    does = "report" if not policy.stops else "stop" if step.stops else "stop, not approved"
-    triggers = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
-    yield "policy", f"{policy.name} ({does}{triggers}), {source}:{policy.line}", ""
+    source, does = explained.source, step.does if step.not_approved is None else "stop, not approved"
+    triggers = "" if step.triggers == ("all",) else f", only by {' or '.join(step.triggers)}"
+    yield "policy", f"{step.name} ({does}{triggers}), {source}:{step.line}", ""
     if step.match is None:
-        yield "  targets", ", ".join(short(*target) for target in policy.targets), _NO
+        yield "  targets", ", ".join(step.targets), _ANSWERS[False]
         return
     yield from _matcher_rows("  match", step.match)
     for matcher in step.unless:
         yield from _matcher_rows("  unless", matcher, f"  {source}:{matcher.line}")
     if step.keep is not None:
-        yield "  keep", keep_text(step.keep), _place(step.keep, explained.verdict)
+        yield "  keep", keep_text(step.keep), _said(_COUNTS[step.keep.counts], _place(step.keep, explained))
         yield from _field_rows(step.keep.reads)
     if step.held_out is not None:
-        held = Text.assemble(_YES, ": spared by its id") if step.held_out else _NO
-        yield "  holdout", f"{spell_share(policy.holdout or 0)} of all ids", held
+        spared = "spared by its id" if step.held_out else ""
+        yield "  holdout", f"{step.holdout} of all ids", _said(_ANSWERS[step.held_out], spared)
     if step.not_approved is not None:
         yield "  lock", step.not_approved, Text("not approved: only reports", BAD)
 
 
 def _matcher_rows(name: str, matcher: MatcherResult, where: str = "") -> Iterator[_Row]:
     for key in matcher.keys:
-        yield name, f"{key.key}: {key.wanted}{where}", _answer(key)
+        unknown = key.by.holds is UNKNOWN
+        said = _said(_ANSWERS[key.by.holds.value], key.by.why if unknown else key.by.measured)
+        yield name, f"{key.key}: {key.wanted}{where}", said
         yield from _field_rows(key.reads)
         name = where = ""
 
@@ -272,15 +270,8 @@ def _field_rows(fields: Iterable[FieldRead]) -> Iterator[_Row]:
         yield "", f"  {one.field}", kind
 
 
-def _answer(key: KeyResult) -> Text:
-    if key.holds is None:
-        return Text.assemble(_UNKNOWN, f": {printable(key.why or '')}")
-    answer = _YES if key.holds else _NO
-    if key.age is None or key.limit is None:
-        return answer
-    limit = f" of {format_duration(key.limit)} ({key.limit_from})" if key.reads else ""
-    over = f"{format_duration(abs(key.age - key.limit))} {'over' if key.holds else 'left'}"
-    return Text.assemble(answer, f": {format_duration(key.age)}{limit}, {over}")
+def _said(answer: Text, more: str) -> Text:
+    return Text.assemble(answer, f": {printable(more)}") if more else answer
 
 
 def keep_text(keep: Place | Keep) -> str:
@@ -289,17 +280,15 @@ def keep_text(keep: Place | Keep) -> str:
     return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
 
 
-def _place(keep: Place, verdict: Verdict) -> Text:
-    """Whether a run counts the task for a `keep`, where other policies matter as well."""
-    if keep.counts is None:
-        return Text.assemble(_UNKNOWN, f": {printable(keep.why or '')}")
-    if keep.age is None:
-        return _COUNTS_NOT
+def _place(keep: Place, explained: Explanation) -> str:
+    """Why a run counts the task for a `keep` or does not, where other policies matter as well."""
+    verdict = explained.verdict
+    if keep.counts is None or keep.age is None:
+        return keep.why or "" if keep.counts is None else ""
     if keep.counts:
         spared = "" if keep.may_be_chosen else ", and is never stopped"
-        return Text.assemble(_COUNTS, f": first enqueued {format_duration(keep.age)} ago{spared}")
-    why = verdict.reason if verdict.kind is Kind.UNKNOWN else f"{verdict.policy} claims it"
-    return Text.assemble(_COUNTS_NOT, f": {printable(why)}")
+        return f"first enqueued {format_duration(keep.age)} ago{spared}"
+    return verdict.reason if verdict.kind is Kind.UNKNOWN else f"{verdict.policy} claims it"
 
 
 # The verdict
@@ -321,61 +310,39 @@ def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Tex
     """
     verdict, named, source = explained.verdict, explained.if_named, explained.source
     word, style = _WORDS[verdict.kind]
-    due, keepers = verdict.kind is Kind.DUE, _keepers(explained)
-    stopping = any(one.stops for one in keepers)
-    unless = ", unless it is one too many" if stopping and in_run is None else ""
-    yield Text.assemble((f"{word}{unless}", style), _reason(verdict, word))
+    yield Text.assemble((word, style), _reason(verdict))
     if verdict.line:
         yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.by.clock or '', '')}"
     if verdict.also:
         yield f"claimed also by {', '.join(verdict.also)}"
-    if named.kind is Kind.DUE and not due:
+    if named.kind is Kind.DUE and verdict.kind is not Kind.DUE:
         yield f"due if an event names it, by {named.policy}, {source}:{named.line}"
     if explained.stuck:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
-    yield from _in_groups(keepers, in_run, source)
-    if explained.due_in is not None:
-        yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
-    elif not due and explained.task.status in ALIVE and not stopping:
-        yield "time alone will not make it due"
-    for one in explained.steps:
-        policy = one.policy
-        if one.held_out:
-            share, where = spell_share(policy.holdout or 0), f"({source}:{policy.line})"
-            yield f"never stopped by {policy.name}: `holdout` spares {share} of all ids {where}"
-        elif due and policy.name == verdict.policy and policy.triggers:
-            yield f"stopped only by a run that {' or '.join(policy.triggers)} starts"
-
-
-def _in_groups(keepers: Iterable[Step], in_run: TaskLine | None, source: str) -> Iterator[str]:
+    keepers = _keepers(explained)
     for one in keepers:
-        place = f"{one.policy.name} ({source}:{one.policy.line})"
-        if in_run is None:
-            reported = "" if one.stops else "; it would be reported, not stopped"
-            yield f"counts for {place}: whether it is one too many depends on the other tasks{reported}"
-        elif in_run.rule != KEEP:
-            yield f"counts for {place}, and is not one too many"
-        elif in_run.policy == one.policy.name:
-            yield f"one too many for {place}"
+        too_many = "whether it is one too many depends on the other tasks"
+        if in_run is not None:
+            too_many = "it is one too many" if in_run.policy == one.name else f"{in_run.policy} claims it"
+            too_many = too_many if in_run.rule == KEEP else "it is not one too many"
+        yield f"counts for {one.name} ({source}:{one.line}): {too_many}"
     if in_run is not None and in_run.why is not None:
         yield f"a run now would skip it, why: {in_run.why}"
+    if explained.due_in is not None:
+        yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
+    elif verdict.kind is not Kind.DUE and explained.task.status in ALIVE and not keepers:
+        yield "time alone will not make it due"
+    for one in explained.steps:
+        if one.held_out:
+            share = f"`holdout` spares {one.holdout} of all ids ({source}:{one.line})"
+            yield f"never stopped by {one.name}: {share}"
 
 
-def _reason(verdict: Verdict, word: str) -> str:
+def _reason(verdict: Verdict) -> str:
     if verdict.policy is None and verdict.members:
         return ""
-    by, text = verdict.by, f", {verdict.policy}" if verdict.policy else ""
-    # An unknown expression begins its reason with the rule.
-    if by.rule not in (None, "status", word) and not verdict.reason.startswith(f"{by.rule}: "):
-        text += f", {by.rule}"
-    if by.age is not None:
-        text += f" {format_duration(by.age)}"
-    if by.limit is not None:
-        text += f" of {format_duration(by.limit)}"
-    if by.retries is not None:
-        text += f" {by.retries} of {by.retries_limit}"
-    if by.limit_from not in (None, "policy"):
-        text += f" ({by.limit_from})"
-    if by.over is not None and by.over > 0:
-        text += f", {format_duration(by.over)} over"
-    return text if verdict.reason == word else f"{text}: {printable(verdict.reason)}"
+    rule, reason = verdict.by.rule or "", verdict.reason
+    # What an exemption or a status decides, and an unknown expression, begins its reason with the rule.
+    rule = "" if rule == "status" or reason.startswith(rule) else f"{rule} {verdict.by.measured}".strip()
+    text = "".join(f", {part}" for part in (verdict.policy, rule) if part)
+    return text if reason == "exempt" else f"{text}: {printable(reason)}"

@@ -14,7 +14,7 @@ from fc_reaper.evaluator.evaluate import compile_policies, evaluate, evaluate_po
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS, Reading
-from fc_reaper.rules.duration import LONGEST, format_duration
+from fc_reaper.rules.duration import LONGEST
 from fc_reaper.rules.result import Kind, RuleResult
 
 NOW: Millis = 1_800_000_000_000
@@ -144,6 +144,4 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
 
 
 def _measured(result: RuleResult) -> str:
-    if result.age is None or result.limit is None:
-        return f"by its {result.rule}"
-    return f"{result.rule} {format_duration(result.age)} of {format_duration(result.limit)}"
+    return f"{result.rule} {result.measured}" if result.measured else f"by its {result.rule}"

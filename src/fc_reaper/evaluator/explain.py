@@ -1,32 +1,28 @@
-"""`explain`: the steps to a verdict, with their numbers, and the time until the task is due. Pure.
+"""`explain`: the steps to a verdict, with their numbers, and the time until it changes. Pure.
 
 The models are what `explain --json` prints, lengths of time in seconds and moments in epoch milliseconds.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
 
 from fc_reaper.errors import kind_of
 from fc_reaper.evaluator import evaluate as evaluator
-from fc_reaper.evaluator.evaluate import CompiledMatcher, CompiledPolicy, FunctionPolicies
+from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_matcher, compile_policies, evaluate
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.models import FINISHED, STOPPING, Millis, Moment, Task
-from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
+from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
 from fc_reaper.rules.ages import Reading, StartedTime
 from fc_reaper.rules.expression import AGES, Expression, record_of, spelt, step_into
-from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.rules.result import TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
-from fc_reaper.rules.rules import Clock, Rule, StatusRule, carried_limit
-
-_SAMPLES = [60_000 * minutes for minutes in (*range(1, 2 * 1440), *range(2 * 1440, 60 * 1440, 60))]
-"""How much later a verdict is tried that may change at any moment."""
+from fc_reaper.rules.rules import Clock, StatusRule, carried_limit
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -47,7 +43,6 @@ def _record(task: Task) -> dict[str, Any]:
 
 
 Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]
-Age = Annotated[Seconds | None, Field(serialization_alias="age_s")]
 Record = Annotated[Task, SkipValidation, PlainSerializer(_record), Field(serialization_alias="record")]
 VerdictInJson = Annotated[Verdict, SkipValidation, PlainSerializer(_verdict)]
 
@@ -64,20 +59,17 @@ class FieldRead(BaseModel):
 
 
 class KeyResult(BaseModel):
-    """One key of a matcher, evaluated by itself.
-
-    `wanted` is what the policy says, in its own words. `limit_from` says where the limit comes from: policy,
-    task, at_most or else. `reads` are the fields that its expression reads.
-    """
+    """One key of a matcher, as the policy says it, with its result by itself and the fields that it reads."""
 
     key: str
     wanted: str
-    holds: bool | None
-    age: Age
-    limit: Annotated[Seconds | None, Field(serialization_alias="limit_s")]
-    limit_from: str | None
-    why: str | None
+    by: Annotated[RuleResult, SkipValidation, Field(exclude=True)]
     reads: list[FieldRead]
+
+    @model_serializer(mode="wrap")
+    def _with_result(self, dump: Callable[[KeyResult], dict[str, Any]]) -> dict[str, Any]:
+        by = self.by
+        return {**dump(self), "holds": by.holds.value, "why": by.why or None, **by.fields()}
 
 
 class MatcherResult(BaseModel):
@@ -95,12 +87,12 @@ class Place(BaseModel):
     """
 
     at_most: int
-    stop_first: Literal["newest", "oldest"]
+    stop_first: str
     per: str | None
     reads: list[FieldRead]
     counts: bool | None
     may_be_chosen: bool
-    age: Age
+    age: Annotated[Seconds | None, Field(serialization_alias="age_s")]
     why: str | None
 
 
@@ -111,29 +103,19 @@ class Step(BaseModel):
     `not_approved` says why the lock lets a stop policy only report.
     """
 
-    policy: Annotated[Policy, Field(exclude=True)]
+    name: str
+    line: int
+    does: str
+    triggers: tuple[str, ...]
+    targets: list[str]
+    target_fits: bool
     match: MatcherResult | None = None
     unless: list[MatcherResult] = []
     claims: bool | None = None
     keep: Place | None = None
+    holdout: str | None
     held_out: bool | None = None
-    not_approved: str | None = None
-
-    @property
-    def stops(self) -> bool:
-        """Whether the policy stops what is due, so that it does not only report it."""
-        return self.policy.stops and self.not_approved is None
-
-    @model_serializer(mode="wrap")
-    def _with_policy(self, dump: Callable[[Step], dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "name": self.policy.name,
-            "line": self.policy.line,
-            "does": self.policy.does,
-            "triggers": self.policy.triggers or ["all"],
-            "target_fits": self.match is not None,
-            **dump(self),
-        }
+    not_approved: str | None
 
 
 class Explanation(BaseModel):
@@ -175,134 +157,98 @@ def explain(
     may only report.
     """
     unapproved = unapproved or {}
-    policies = file.report_only(unapproved).policies
-    fitting = [one for one in policies if one.watches(task.function)]
+    fitting = [one for one in file.report_only(unapproved).policies if one.watches(task.function)]
 
-    def compiled(some: Iterable[Policy]) -> FunctionPolicies:
-        return evaluator.compile_policies(
-            task.function, list(some), file.exempt, started_time=started_time, own_function=own_function
+    def compiled(policies: Iterable[Policy]) -> FunctionPolicies:
+        return compile_policies(
+            task.function, list(policies), file.exempt, started_time=started_time, own_function=own_function
         )
 
     in_sweep = compiled(one for one in fitting if not one.only_named)
     named = compiled(one for one in fitting if one.fits_trigger(TASK))
-    verdict = evaluator.evaluate(task, in_sweep, moment)
+    verdict = evaluate(task, in_sweep, moment)
     reading = Reading(task, moment, started_time, read=True)
     steps = []
     # An end, an exemption or an inconsistent record decides before any policy.
     if reading.flaw is None and (verdict.kind is not Kind.EXEMPT or verdict.members):
-        by_index = {one.policy.index: one for one in compiled(fitting).every}
         members = {one.policy: one for one in verdict.members}
         steps = [
-            _step(one, by_index.get(one.index), reading, members.get(one.name), unapproved.get(one.name))
-            for one in file.policies
+            _step(policy, reading, members.get(policy.name), unapproved.get(policy.name))
+            for policy in file.policies
         ]
-    held_out = any(one.held_out and one.policy.name == verdict.policy for one in steps)
+    held_out = any(one.held_out and one.name == verdict.policy for one in steps)
     stuck = evaluator.stopping_too_long(task, stuck_after, moment)
     return Explanation(
         source=file.source,
         now=moment.earliest,
         task=task if task.status in FINISHED else task._replace(inconsistency=reading.flaw),
-        exempt=list(_exemptions(file.exempt, reading)),
+        exempt=_exemptions(file.exempt, reading),
         steps=steps,
         verdict=verdict,
-        if_named=evaluator.evaluate(task, named, moment),
+        if_named=evaluate(task, named, moment),
         held_out_by=verdict.policy if held_out and verdict.kind is Kind.DUE else None,
-        due_in=_due_in(reading, file, in_sweep),
+        due_in=_due_in(reading, in_sweep, Changes.of((one.policy for one in in_sweep.every), file.exempt)),
         stuck=task.status == STOPPING and stuck.holds is TRUE,
     )
 
 
-def _due_in(reading: Reading, file: PolicyFile, policies: FunctionPolicies) -> Millis | None:
-    """The time until `evaluate` says due for the first time; None when it does now, or never."""
-    changes = Changes.of((one.policy for one in policies.every), file.exempt)
-    waits = {*changes.after(reading), *(_SAMPLES if changes.any_time else ())}
-
-    def is_due(wait: Millis) -> bool:
-        later = reading.moment.later(wait)
-        return evaluator.evaluate(reading.task, policies, later).kind is Kind.DUE
-
-    before = 0
-    for wait in () if is_due(0) else sorted(waits):
-        if is_due(wait):
-            return before + 1 + bisect_left(range(before + 1, wait), True, key=is_due)
-        before = wait
-    return None
-
-
-def _step(
-    policy: Policy,
-    compiled: CompiledPolicy | None,
-    reading: Reading,
-    member: Member | None,
-    not_approved: str | None,
-) -> Step:
+def _step(policy: Policy, reading: Reading, member: Member | None, not_approved: str | None) -> Step:
     """*member* is the task's place where a run counts it, other policies considered."""
-    if compiled is None:
-        keep = None if policy.keep is None else _place(policy.keep, None, [], None)
-        return Step(policy=policy, keep=keep, not_approved=not_approved)
-    found, keep = evaluator.evaluate_policy(compiled, reading), None
-    if policy.keep is not None:
-        reads = _fields(policy.keep.per, reading) if isinstance(policy.keep.per, Expression) else []
-        keep = _place(policy.keep, evaluator.membership(found, compiled, reading), reads, member)
-    holdout = policy.holdout if policy.stops else None
-    return Step(
-        policy=policy,
-        match=_matcher(policy.match, compiled.match, reading),
-        unless=list(_exemptions(policy.unless, reading)),
-        claims=found.holds.value,
-        keep=keep,
-        held_out=None if holdout is None else is_held_out(reading.task.invocation_id, holdout),
+    function, share = reading.task.function, policy.holdout if policy.stops else None
+    step = Step(
+        name=policy.name,
+        line=policy.line,
+        does=policy.does,
+        triggers=policy.triggers or ("all",),
+        targets=list(map(str, policy.targets)),
+        target_fits=policy.watches(function),
+        holdout=None if share is None else spell_share(share),
         not_approved=not_approved,
     )
+    if not step.target_fits:
+        return step
+    (compiled,) = compile_policies(function, [policy], ()).every
+    found = evaluator.evaluate_policy(compiled, reading)
+    step.match = _matcher(policy.match, reading, as_match=True)
+    step.unless = _exemptions(policy.unless, reading)
+    step.claims = found.holds.value
+    step.held_out = None if share is None else is_held_out(reading.task.invocation_id, share)
+    if policy.keep is not None:
+        place, per = evaluator.membership(found, compiled, reading), policy.keep.per
+        unknown = isinstance(place, RuleResult) and place.holds is UNKNOWN
+        step.keep = Place(
+            **policy.keep.model_dump(),
+            reads=_fields(per, reading) if isinstance(per, Expression) else [],
+            counts=None if unknown else member is not None,
+            may_be_chosen=member is not None and member.selectable,
+            age=place.age if isinstance(place, Member) else None,
+            why=place.why or None if isinstance(place, RuleResult) else None,
+        )
+    return step
 
 
-def _place(
-    keep: Keep, found: Member | RuleResult | None, reads: list[FieldRead], member: Member | None
-) -> Place:
-    result = found if isinstance(found, RuleResult) else None
-    return Place(
-        at_most=keep.at_most,
-        stop_first=keep.stop_first,
-        per=None if keep.per is None else str(keep.per),
-        reads=reads,
-        counts=None if result is not None and result.holds is UNKNOWN else member is not None,
-        may_be_chosen=member is not None and member.selectable,
-        age=found.age if isinstance(found, Member) else None,
-        why=None if result is None else result.why or None,
-    )
-
-
-def _exemptions(matchers: Sequence[Matcher], reading: Reading) -> Iterator[MatcherResult]:
+def _exemptions(matchers: Sequence[Matcher], reading: Reading) -> list[MatcherResult]:
     """The results of the matchers that concern the task's function."""
-    for matcher in dict.fromkeys(matchers):
-        compiled = evaluator.compile_matcher(matcher, reading.task.function, as_match=False)
-        if compiled is not None:
-            yield _matcher(matcher, compiled, reading)
+    results = (_matcher(matcher, reading, as_match=False) for matcher in dict.fromkeys(matchers))
+    return [one for one in results if one is not None]
 
 
-def _matcher(matcher: Matcher, compiled: CompiledMatcher, reading: Reading) -> MatcherResult:
-    rules = matcher.rules
-    if compiled.statuses is not None and all(rule.statuses is None for rule in rules):
+def _matcher(matcher: Matcher, reading: Reading, *, as_match: bool) -> MatcherResult | None:
+    compiled, rules = compile_matcher(matcher, reading.task.function, as_match=as_match), matcher.rules
+    if compiled is None:
+        return None
+    if as_match and all(rule.statuses is None for rule in rules):
         # A `match` without any word on status means these.
         rules = (StatusRule(matcher.match_statuses), *rules)
+    keys = []
+    for rule in rules:
+        result = RuleResult(UNKNOWN, rule.key, why=reading.flaw or "")
+        if reading.flaw is None or rule.by_name:
+            result = rule.evaluate(reading.task, reading)
+        reads = [field for one in rule.expressions for field in _fields(one, reading)]
+        keys.append(KeyResult(key=rule.key, wanted=str(rule), by=result, reads=reads))
     holds = evaluator.evaluate_matcher(compiled, reading).holds.value
-    return MatcherResult(line=matcher.line, holds=holds, keys=[_key(rule, reading) for rule in rules])
-
-
-def _key(rule: Rule, reading: Reading) -> KeyResult:
-    result = RuleResult(UNKNOWN, why=reading.flaw or "")
-    if reading.flaw is None or rule.by_name:
-        result = rule.evaluate(reading.task, reading)
-    return KeyResult(
-        key=rule.key,
-        wanted=str(rule),
-        holds=result.holds.value,
-        age=result.age,
-        limit=result.limit,
-        limit_from=result.limit_from,
-        why=result.why or None,
-        reads=[field for one in rule.expressions for field in _fields(one, reading)],
-    )
+    return MatcherResult(line=matcher.line, holds=holds, keys=keys)
 
 
 def _fields(expression: Expression, reading: Reading) -> list[FieldRead]:
@@ -324,15 +270,15 @@ class Changes(NamedTuple):
     any_time: bool
 
     @classmethod
-    def of(cls, policies: Iterable[Policy], exempt: Iterable[Matcher]) -> Changes:
+    def of(cls, policies: Iterable[Policy], exempt: Sequence[Matcher]) -> Changes:
         """All that may change a verdict by *policies* and *exempt*."""
-        policies, exempt = tuple(policies), tuple(exempt)
-        matchers = [*exempt, *(matcher for policy in policies for matcher in (policy.match, *policy.unless))]
-        rules = [rule for matcher in matchers for rule in matcher.rules]
-        expressions = [one for matcher in exempt for one in matcher.expressions]
-        expressions += [one for policy in policies for one in policy.expressions]
-        limits = [(rule.key, rule.wanted) for rule in rules if isinstance(rule, Clock)]
+        matchers, expressions = list(exempt), [one for matcher in exempt for one in matcher.expressions]
+        for policy in policies:
+            matchers += (policy.match, *policy.unless)
+            expressions += policy.expressions
+        limits = [limit for matcher in matchers for limit in matcher.limits]
         limits += [age for one in expressions for age in one.ages]
+        rules = (rule for matcher in matchers for rule in matcher.rules)
         any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
         return cls(tuple(dict.fromkeys(limits)), any_time)
 
@@ -348,3 +294,13 @@ class Changes(NamedTuple):
             for now, start in zip(reading.moment[:2], (began.latest, began.earliest), strict=True):
                 if start is not None and start + limit >= now:
                     yield start + limit + 1 - now
+
+
+def _due_in(reading: Reading, policies: FunctionPolicies, changes: Changes) -> Millis | None:
+    """The time until `evaluate` says due for the first time; None when it does now, or never."""
+
+    def is_due(wait: Millis) -> bool:
+        return evaluate(reading.task, policies, reading.moment.later(wait)).kind is Kind.DUE
+
+    waits = sorted(set(changes.after(reading)))
+    return None if is_due(0) else next((wait for wait in waits if is_due(wait)), None)

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from fc_reaper.models import Millis
+from fc_reaper.rules.duration import format_duration
 
 
 class Truth(Enum):
@@ -61,6 +62,19 @@ class RuleResult(NamedTuple):
     def over(self) -> Millis | None:
         """By how much the limit is exceeded; negative while there is time left."""
         return None if self.age is None or self.limit is None else self.age - self.limit
+
+    @property
+    def measured(self) -> str:
+        """What was measured, in words: `3h of 2h, 1h over`; empty where nothing was."""
+        if self.retries is not None:
+            return f"{self.retries} of {self.retries_limit}"
+        if self.age is None:
+            return ""
+        if self.over is None or self.limit is None:
+            return format_duration(self.age)
+        origin = "" if self.limit_from in (None, "policy") else f" ({self.limit_from})"
+        over = f"{format_duration(abs(self.over))} {'over' if self.over > 0 else 'left'}"
+        return f"{format_duration(self.age)} of {format_duration(self.limit)}{origin}, {over}"
 
     def fields(self) -> dict[str, Any]:
         """By what it was decided, as log lines and JSON show it: lengths of time in seconds."""
