@@ -7,7 +7,7 @@ from typing import Any
 import fc2
 
 from fc_reaper.cloud import AsyncTaskClient
-from fc_reaper.models import Function
+from fc_reaper.models import Credentials, Function
 
 TRANSCODE = Function("media", "transcode", "LATEST")
 TASKS = "/services/media.LATEST/functions/transcode/stateful-async-invocations"
@@ -38,13 +38,8 @@ def policy(targets: str, budget: int = 20) -> str:
 
 def ours(endpoint: str, pool: int = 32) -> AsyncTaskClient:
     """Our client for the emulator."""
-    return AsyncTaskClient(
-        endpoint=endpoint,
-        access_key_id="emulator",
-        access_key_secret="emulator-secret",
-        pool_size=pool,
-        api_version="2016-08-15",
-    )
+    keys = Credentials(access_key_id="emulator", access_key_secret="emulator-secret")
+    return AsyncTaskClient(endpoint, keys, pool_size=pool, api_version="2016-08-15")
 
 
 class PlainFc2:

@@ -1,17 +1,22 @@
-"""Where time comes from, the rate at which calls may begin, and retries. No other module reads a clock."""
+"""Where time comes from, and what it bounds: the rate of calls, retries, calls at the same time.
+
+No other module reads a clock.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from threading import Lock
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, NamedTuple, TypeVar
 
-from fc_reaper.errors import CloudError
+from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.models import Millis
 
 T = TypeVar("T")
+Tag = TypeVar("Tag")
 
 
 class Clock(NamedTuple):
@@ -136,3 +141,87 @@ class Retry(NamedTuple):
                 self.check()
                 wait -= 0.25
         return attempt()
+
+
+Jobs = deque[tuple[Tag, Callable[[], T]]]
+"""Calls that wait for a thread, first come first served, each with a tag that says what it is about."""
+
+_GRACE = 1.0
+"""Seconds for which calls under way are waited for after the deadline, which every call ends at by itself."""
+
+_POLL = 0.2
+"""Seconds between two checks for an interruption."""
+
+
+class Pool(NamedTuple):
+    """Makes calls on so many *threads*; what they return comes back in the caller's own thread.
+
+    Nothing more is begun once *interrupted* returns True. A call that hangs does not keep the process alive.
+    """
+
+    threads: int
+    clock: Clock
+    interrupted: Callable[[], bool]
+
+    def each(self, jobs: Jobs[Tag, T], until: Deadline) -> Iterator[tuple[Tag, T | CloudError]]:
+        """Yield the tag of each job that is over, and what its call returned. Jobs may be added meanwhile.
+
+        A CloudError takes the place of the value: one that the call raised, `InvalidName` for a name that
+        cannot be sent, `Aborted` after an interruption, `OutOfTime` for a job that was not begun in time, or
+        `TimedOut` for one under way when the time was up; nobody knows what became of that. Whatever else a
+        call raises is raised here.
+        """
+        begun: SimpleQueue[Any] = SimpleQueue()
+        over: SimpleQueue[Any] = SimpleQueue()
+        running: dict[int, Tag] = {}
+        number = threads = 0
+        closing: Deadline | None = None
+        try:
+            while jobs or running:
+                now = self.clock.monotonic()
+                if closing is None and (now >= until or self.interrupted()):
+                    closing = now + _GRACE
+                while jobs and closing is None and len(running) < self.threads:
+                    number += 1
+                    running[number], call = jobs.popleft()
+                    begun.put((number, call))
+                    if threads < len(running):
+                        threads += 1
+                        Thread(target=_work, args=(begun, over), daemon=True).start()
+                while jobs and closing is not None:
+                    yield jobs.popleft()[0], self._left("the time was up", "OutOfTime")
+                if closing is not None and now >= closing:
+                    late = self._left("no answer came before the time was up", "TimedOut")
+                    yield from ((tag, late) for tag in running.values())
+                    return
+                try:
+                    ended, answer = over.get(timeout=max(0.0, min(_POLL, (closing or until) - now)))
+                except Empty:
+                    continue
+                if isinstance(answer, BaseException) and not isinstance(answer, CloudError):
+                    raise answer
+                yield running.pop(ended), answer
+        finally:
+            for _ in range(threads):
+                begun.put(None)
+
+    def _left(self, why: str, code: str) -> CloudError:
+        if self.interrupted():
+            why, code = "the run was interrupted", "Aborted"
+        return CloudError(why, error_code=code, retryable=True)
+
+
+def _work(begun: SimpleQueue[Any], over: SimpleQueue[Any]) -> None:
+    """One thread: makes the calls that are *begun*, and says when each is *over*."""
+    while (job := begun.get()) is not None:
+        number, call = job
+        try:
+            over.put((number, call()))
+        except InvalidName as error:
+            over.put((number, CloudError(str(error), error_code="InvalidName")))
+        except CloudError as error:
+            # The report keeps it, and its frames would keep the whole answer.
+            error.__traceback__ = error.__context__ = None
+            over.put((number, error))
+        except BaseException as error:
+            over.put((number, error))

@@ -154,6 +154,21 @@ class Snapshot(NamedTuple):
     moment: Moment
 
 
+class Query(NamedTuple):
+    """The tasks of *function* to list: in *status* (empty: in any), and perhaps fewer of them.
+
+    `payload` requests each task's payload as well. `started_before` and `started_after` are sent as
+    `startedTimeEnd` and `startedTimeBegin`; whether a bound is itself inside is not documented.
+    """
+
+    function: Function
+    status: str = ""
+    started_before: Millis | None = None
+    id_prefix: str = ""
+    payload: bool = False
+    started_after: Millis | None = None
+
+
 class Page(NamedTuple):
     """One page of a listing. `token` None means that this was the last one."""
 

@@ -8,7 +8,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from uuid import UUID
 
-from fc_reaper.clock import Clock
+from fc_reaper.clock import Clock, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.evaluate import Evaluation
@@ -27,7 +27,6 @@ from fc_reaper.settings import (
     refuse_targets,
 )
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
-from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep
 

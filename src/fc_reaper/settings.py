@@ -121,7 +121,7 @@ class Settings(BaseModel):
     @classmethod
     def _has_an_endpoint(cls, text: str, info: ValidationInfo) -> str:
         try:
-            return parse_endpoint(text, insecure=info.data.get("insecure", False)).url
+            return parse_endpoint(text, insecure=info.data.get("insecure", False))
         except SettingsError as error:
             raise ValueError(str(error)) from None
 
@@ -236,10 +236,8 @@ def connect(
         SettingsError: the endpoint or a key cannot be used.
     """
     return AsyncTaskClient(
-        endpoint=endpoint(settings),
-        access_key_id=credentials.access_key_id,
-        access_key_secret=credentials.access_key_secret,
-        security_token=credentials.security_token,
+        endpoint(settings),
+        credentials,
         account_id=settings.account_id,
         api_version=settings.api_version,
         trace_id=run_id,

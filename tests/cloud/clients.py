@@ -15,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 from fc_reaper.clock import Clock
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.api import Answer
-from fc_reaper.models import Function
+from fc_reaper.models import Credentials, Function
 
 KEY_ID = "emulator"
 SECRET = "emulator-secret"
@@ -48,14 +48,10 @@ class FastClock:
 @contextlib.contextmanager
 def ours(endpoint: str, token: str = "", **settings: Any) -> Iterator[AsyncTaskClient]:
     """Our client; its waits between attempts cost no time unless a clock is given."""
-    defaults = {
-        "access_key_id": KEY_ID,
-        "access_key_secret": SECRET,
-        "security_token": token,
-        "clock": FastClock().clock(),
-        "jitter": lambda: 1.0,
-    }
-    client = AsyncTaskClient(endpoint=endpoint, **{**defaults, **settings})
+    keys = {"access_key_id": KEY_ID, "access_key_secret": SECRET, "security_token": token}
+    keys = {name: settings.pop(name, key) for name, key in keys.items()}
+    defaults = {"clock": FastClock().clock(), "jitter": lambda: 1.0}
+    client = AsyncTaskClient(endpoint, Credentials(**keys), **{**defaults, **settings})
     try:
         yield client
     finally:

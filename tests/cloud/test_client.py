@@ -12,7 +12,7 @@ import pytest
 
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
-from fc_reaper.models import Function, Task
+from fc_reaper.models import Function, Query, Task
 from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, FastClock, ours
 from tests.cloud.loopback import answering, hang_up, http
 from tests.emulator_server import Emulator, running_emulator
@@ -64,7 +64,7 @@ def every_task(client: AsyncTaskClient, function: Function, **filters: Any) -> l
     tasks: list[Task] = []
     token = None
     while True:
-        page = client.list_page(function, token=token, **filters)
+        page = client.list_page(Query(function, **filters), token)
         tasks += page.tasks
         token = page.token
         if token is None:
@@ -149,7 +149,7 @@ def test_the_qualifier_is_sent_as_it_was_received(
                 call(other, "job-7")
             assert caught.value.http_status == 404
         with pytest.raises(CloudError):
-            client.list_page(other)
+            client.list_page(Query(other))
     for call in emulator.calls()["recent"]:
         assert "canary-2" in (call["path"] if version == "2016-08-15" else call["query"])
 
@@ -246,7 +246,7 @@ def test_account_and_trace_id_travel_along(emulator: Emulator, version: str, fun
     """So that a call can be found again on the platform's side."""
     settings = {"api_version": version, "account_id": "123456789", "trace_id": "run-1"}
     with ours(emulator.endpoint, **settings) as client:
-        client.list_page(function)
+        client.list_page(Query(function))
         client.stop(function, "job-7")
     for call in emulator.calls()["recent"]:
         assert (call["accountId"], call["traceId"]) == ("123456789", "run-1")
@@ -322,7 +322,7 @@ def test_an_impossible_name_is_not_sent(emulator: Emulator, bad: str) -> None:
         with pytest.raises(InvalidName):
             client.invoke_async(TRANSCODE, b"", invocation_id=bad)
         with pytest.raises(InvalidName):
-            client.list_page(TRANSCODE, id_prefix=bad or "*")
+            client.list_page(Query(TRANSCODE, id_prefix=bad or "*"))
     assert emulator.calls()["counts"] == {}
 
 
@@ -352,9 +352,9 @@ def test_threads_keep_their_connections() -> None:
         assert len({seen.port for seen in server.seen}) <= 8
 
 
-@pytest.mark.parametrize(("include_payload", "limit"), [(False, "100"), (True, "25")])
-def test_a_page_with_payloads_is_small(emulator: Emulator, include_payload: bool, limit: str) -> None:
+@pytest.mark.parametrize(("payload", "limit"), [(False, "100"), (True, "25")])
+def test_a_page_with_payloads_is_small(emulator: Emulator, payload: bool, limit: str) -> None:
     """A payload has up to 128 KB, and many pages are in flight at the same time."""
     with ours(emulator.endpoint) as client:
-        client.list_page(TRANSCODE, include_payload=include_payload)
+        client.list_page(Query(TRANSCODE, payload=payload))
     assert f"limit={limit}&" in f"{emulator.calls()['recent'][-1]['query']}&"

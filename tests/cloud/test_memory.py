@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from fc_reaper.errors import CloudError
+from fc_reaper.models import Query
 from tests.cloud.clients import TRANSCODE, ours
 from tests.cloud.loopback import Script, answering, http
 
@@ -87,7 +88,7 @@ def test_a_page_is_made_to_fit() -> None:
         connection.sendall(http(200, a_page("x" * 3 * MIB, limit)))
 
     with answering(sized) as server, ours(server.endpoint) as client:
-        assert len(client.list_page(TRANSCODE, include_payload=True).tasks) == 1
+        assert len(client.list_page(Query(TRANSCODE, payload=True)).tasks) == 1
     assert [parse_qs(urlsplit(seen.target).query)["limit"] for seen in server.seen] == [["25"], ["5"], ["1"]]
 
 
@@ -102,5 +103,5 @@ def test_what_is_too_large_for_one_task_is_an_error() -> None:
             1,
         )
         with pytest.raises(CloudError):
-            client.list_page(TRANSCODE)
+            client.list_page(Query(TRANSCODE))
         assert len(server.seen) == 4

@@ -13,7 +13,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.api import Answer
 from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
-from fc_reaper.models import Function, FunctionsPage, Page, Task, TaskEvent, is_same
+from fc_reaper.models import Function, FunctionsPage, Page, Query, Task, TaskEvent, is_same
 from tests.cloud.clients import AT, RESIZE, TRANSCODE, an_answer, ours
 
 ARN = "acs:fc:cn-hangzhou:123456789:functions/resize"
@@ -28,7 +28,7 @@ def answered(answer: Answer, call: Callable[[AsyncTaskClient], Any]) -> Any:
 
 
 def read_page(function: Function, answer: Answer, token: str | None) -> Page:
-    page: Page = answered(answer, lambda client: client.list_page(function, token=token))
+    page: Page = answered(answer, lambda client: client.list_page(Query(function), token))
     return page
 
 

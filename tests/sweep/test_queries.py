@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
+from fc_reaper.models import Query
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.result import Kind
-from fc_reaper.sweep.scanner import Query, queries
+from fc_reaper.sweep.scanner import queries
 from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms
 
 ALIVE = {"Enqueued", "Dequeued", "Running", "Retrying"}

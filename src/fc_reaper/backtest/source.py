@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_reaper.backtest.history import BrokenLine, Refused
-from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
@@ -27,6 +27,7 @@ from fc_reaper.models import (
     Function,
     Millis,
     Page,
+    Query,
     Snapshot,
     Task,
     check_names,
@@ -34,8 +35,7 @@ from fc_reaper.models import (
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, connect
-from fc_reaper.sweep.pool import Pool
-from fc_reaper.sweep.scanner import Lister, Query
+from fc_reaper.sweep.scanner import Lister
 from fc_reaper.sweep.scope import list_functions, resolve
 
 _LONGEST = 86_400.0

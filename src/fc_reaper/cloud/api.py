@@ -14,8 +14,8 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from email.utils import formatdate, parsedate_tz
+from datetime import timezone
+from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -33,28 +33,16 @@ _ACS3 = "ACS3-HMAC-SHA256"
 _SHAPE = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
 )
-LOOPBACK = re.compile(r"localhost|\[::1\]|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
+LOOPBACK = re.compile(r"localhost|\[?::1\]?|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _GOOD = "write https://ACCOUNT.REGION.fc.aliyuncs.com"
 
 
-class Endpoint(NamedTuple):
-    """A scheme, a host in lower case (IPv6 in brackets) and a port. There is never a path.
+def parse_endpoint(text: str, *, insecure: bool = False) -> str:
+    """The URL of an endpoint: scheme, host in lower case, and the port where it is not the usual one.
 
-    `url` is all of it as one text, with the port only where it is not the usual one.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    url: str
-
-
-def parse_endpoint(text: str, *, insecure: bool = False) -> Endpoint:
-    """Read an endpoint; without a scheme it is https.
-
-    Plain http is for loopback (127.0.0.0/8, ::1, localhost), elsewhere only with *insecure*:
-    the security token is sent in a header.
+    Without a scheme it is https. Plain http is for loopback (127.0.0.0/8, ::1, localhost), elsewhere only
+    with *insecure*: the security token is sent in a header.
     https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/endpoints
 
     Raises:
@@ -76,11 +64,9 @@ def parse_endpoint(text: str, *, insecure: bool = False) -> Endpoint:
         raise SettingsError("the endpoint's port is not within 1..65535; leave it out for the usual one")
     url = f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
     if scheme == "http" and not insecure and not LOOPBACK.fullmatch(host):
-        raise SettingsError(
-            f"the endpoint {url} would send credentials in clear; "
-            "write https://, or allow it by REAPER_INSECURE=true"
-        )
-    return Endpoint(scheme, host, port, url)
+        what = f"the endpoint {url} would send credentials in clear"
+        raise SettingsError(f"{what}; write https://, or allow it by REAPER_INSECURE=true")
+    return url
 
 
 def account_endpoint(account_id: str, region: str) -> str:
@@ -97,61 +83,62 @@ def account_endpoint(account_id: str, region: str) -> str:
 
 
 class Names(NamedTuple):
-    """What one generation of the API calls its operations, paths and fields."""
+    """What one generation of the API calls its operations, paths and fields.
 
-    stop: str
-    get: str
-    list: str
-    functions: str
-    functions_path: str
-    functions_key: str
+    The operations on tasks are Stop, Get and List, followed by the name of a `task`.
+    """
+
+    task: str
     collection: str
     stop_suffix: str
     prefix: str
     tasks: str
     id_field: str
     id_header: str
+    functions: str
+    functions_path: str
+    functions_key: str
 
 
 STATEFUL = Names(
-    stop="StopStatefulAsyncInvocation",
-    get="GetStatefulAsyncInvocation",
-    list="ListStatefulAsyncInvocations",
-    functions="ListStatefulAsyncInvocationFunctions",
-    functions_path="stateful-async-invocation-functions",
-    functions_key="data",
+    task="StatefulAsyncInvocation",
     collection="stateful-async-invocations",
     stop_suffix="",
     prefix="invocationIdPrefix",
     tasks="invocations",
     id_field="invocationId",
     id_header="x-fc-stateful-async-invocation-id",
+    functions="ListStatefulAsyncInvocationFunctions",
+    functions_path="stateful-async-invocation-functions",
+    functions_key="data",
 )
 """Functions of FC 2.0, which have a service."""
 
 ASYNC_TASK = Names(
-    stop="StopAsyncTask",
-    get="GetAsyncTask",
-    list="ListAsyncTasks",
-    functions="ListAsyncInvokeConfigs",
-    functions_path="async-invoke-configs",
-    functions_key="configs",
+    task="AsyncTask",
     collection="async-tasks",
     stop_suffix="/stop",
     prefix="prefix",
     tasks="tasks",
     id_field="taskId",
     id_header="x-fc-async-task-id",
+    functions="ListAsyncInvokeConfigs",
+    functions_path="async-invoke-configs",
+    functions_key="configs",
 )
 """Functions of FC 3.0."""
 
 
-def no_services() -> SettingsError:
-    """Functions with a service are asked for, and the version set knows none."""
-    return SettingsError(
-        "Function Compute 3.0 has no services; leave the service out of the target, "
-        f"or set REAPER_API_VERSION to {OPEN}"
-    )
+def generation(version: str, *, services: bool) -> tuple[Names, str]:
+    """The names for functions with *services* or without, and their API version; *version* is that with.
+
+    Raises:
+        SettingsError: the version knows no services.
+    """
+    if services and version == WITHOUT_SERVICES:
+        what = "Function Compute 3.0 has no services; leave the service out of the target"
+        raise SettingsError(f"{what}, or set REAPER_API_VERSION to {OPEN}")
+    return (STATEFUL, version) if services else (ASYNC_TASK, WITHOUT_SERVICES)
 
 
 def path_of(
@@ -159,23 +146,17 @@ def path_of(
 ) -> tuple[Names, str, dict[str, str]]:
     """The names that go with a function, its escaped path or that of one of its tasks, and their query.
 
-    *version* is that for functions with a service.
-
     Raises:
         InvalidName: the platform could not have given one of the names.
         SettingsError: the version cannot name the function.
     """
     check_names(function, invocation_id, id_prefix)
     service, name, qualifier = function
-    query = {"qualifier": qualifier}
-    if service is None:
-        names, path = ASYNC_TASK, f"/{WITHOUT_SERVICES}/functions/{quote(name)}"
-    elif version == WITHOUT_SERVICES:
-        raise no_services()
-    elif version == CLASSIC:
-        names, path, query = STATEFUL, f"/{version}/services/{service}.{qualifier}/functions/{name}", {}
-    else:
-        names, path = STATEFUL, f"/{version}/services/{service}/functions/{name}"
+    names, version = generation(version, services=service is not None)
+    in_path = f".{qualifier}" if version == CLASSIC else ""
+    query = {} if in_path else {"qualifier": qualifier}
+    place = "" if service is None else f"services/{service}{in_path}/"
+    path = f"/{version}/{place}functions/{quote(name)}"
     if invocation_id is not None:
         path = f"{path}/{names.collection}/{invocation_id}"
     if id_prefix:
@@ -329,10 +310,7 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
 def read_date(text: str | None) -> Millis | None:
     """Read an HTTP date as epoch milliseconds, None when it is not one. Without a zone it is GMT."""
     try:
-        parsed = parsedate_tz(text or "")
-        if parsed is None:
-            return None
-        zone = timezone(timedelta(seconds=parsed[9] or 0))
-        return round(datetime(*parsed[:6], tzinfo=zone).timestamp()) * 1000
+        date = parsedate_to_datetime(text or "")
+        return round((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()) * 1000
     except (ValueError, IndexError, OverflowError, TypeError):
         return None

@@ -14,19 +14,16 @@ from urllib.parse import quote, urlencode
 
 import fc2
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3 import Timeout, connection_from_url
 
 from fc_reaper import __version__
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, RateLimiter, Retry
 from fc_reaper.cloud.api import (
-    ASYNC_TASK,
     LOOPBACK,
     OPEN,
-    STATEFUL,
-    WITHOUT_SERVICES,
     Answer,
     Request,
-    no_services,
+    generation,
     parse_endpoint,
     path_of,
     signed_headers,
@@ -34,7 +31,17 @@ from fc_reaper.cloud.api import (
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
 from fc_reaper.cloud.records import read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, FunctionsPage, Millis, Moment, Page, Snapshot, check_names
+from fc_reaper.models import (
+    Credentials,
+    Function,
+    FunctionsPage,
+    Millis,
+    Moment,
+    Page,
+    Query,
+    Snapshot,
+    check_names,
+)
 
 WITH_PAYLOAD = 25
 """Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
@@ -54,25 +61,19 @@ _MMAP_THRESHOLD = -3
 _LONGEST_CALL = 60.0
 """Seconds that one attempt takes at most, however slowly a server sends."""
 
-_AS_IT_IS: dict[str, Any] = {
-    "retries": False,
-    "redirect": False,
-    "assert_same_host": False,
-    "preload_content": False,
-}
+_AS_IT_IS: dict[str, Any] = dict.fromkeys(
+    ("retries", "redirect", "assert_same_host", "preload_content"), False
+)
 
 
 class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     """The asynchronous tasks of one account in one region. Safe for any number of threads.
 
     *endpoint* is https, except on loopback or with *insecure*. *api_version* is that for functions with a
-    service, `2021-04-06` or `2016-08-15`; functions without one always use `2023-03-30`. *account_id* and
-    *trace_id* are sent as headers. Time-outs are in seconds; *read_timeout* is the longest pause within an
-    answer. At most *pool_size* connections are kept. Nothing is redirected or sent through a proxy, and no
-    netrc is read.
-
-    Each attempt waits for its turn by *rate_limiter*, which learns from refusals for the rate; *on_call* is
-    then called with the operation's name. *jitter* returns a number from 0 up to 1.
+    service, `2021-04-06` or `2016-08-15`; functions without one always use `2023-03-30`. Time-outs are in
+    seconds; *read_timeout* is the longest pause within an answer. Nothing is redirected or sent through a
+    proxy, and no netrc is read. Each attempt waits for its turn by *rate_limiter*, which learns from refusals
+    for the rate; *on_call* is then called with the operation's name.
 
     Reads are retried until *deadline* (see `Retry`). A stop never is. fc2's own methods are not served: they
     check no names. Every method raises:
@@ -86,11 +87,9 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
     def __init__(
         self,
-        *,
         endpoint: str,
-        access_key_id: str,
-        access_key_secret: str,
-        security_token: str = "",
+        credentials: Credentials,
+        *,
         account_id: str | None = None,
         api_version: str = OPEN,
         trace_id: str | None = None,
@@ -103,40 +102,32 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         rate_limiter: RateLimiter | None = None,
         on_call: Callable[[str], None] = lambda _operation: None,
     ) -> None:
-        where = parse_endpoint(endpoint, insecure=insecure)
-        self._headers = {"x-fc-account-id": account_id or "", "x-fc-trace-id": trace_id or ""}
-        keys = {
-            "access_key_id": access_key_id.strip(),
-            "access_key_secret": access_key_secret.strip(),
-            "security_token": security_token.strip(),
-        }
-        if not (keys["access_key_id"] and keys["access_key_secret"]):
-            names = "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
-            raise SettingsError(f"there are no credentials; set {names}")
-        for name, text in {**keys, **self._headers}.items():
+        url = parse_endpoint(endpoint, insecure=insecure)
+        keys = {name: text.strip() for name, text in credentials._asdict().items()}
+        headers = {"x-fc-account-id": account_id or "", "x-fc-trace-id": trace_id or ""}
+        for name, text in {**keys, **headers}.items():
+            if not text and name.startswith("access_key"):
+                names = "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+                raise SettingsError(f"there are no credentials; set {names}")
             if not (text.isascii() and text.isprintable()):
                 # The text is not repeated: it may be a secret.
                 raise SettingsError(f"{name} holds a line break or a character outside ASCII; copy it again")
-        super().__init__(endpoint=where.url, accessKeyID=access_key_id, accessKeySecret=access_key_secret)
-        self._headers = {name: text for name, text in self._headers.items() if text}
-        self._headers["user-agent"] = f"fc-reaper/{__version__} {self.user_agent}"
+        key_id, secret = keys["access_key_id"], keys["access_key_secret"]
+        super().__init__(endpoint=url, accessKeyID=key_id, accessKeySecret=secret)
         self._credentials, self._version = Credentials(**keys), api_version
-        tls: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED", "ca_certs": DEFAULT_CA_BUNDLE_PATH}
-        self._pool = (
-            HTTPConnectionPool(where.host, where.port, maxsize=pool_size)
-            if where.scheme == "http"
-            else HTTPSConnectionPool(where.host, where.port, maxsize=pool_size, **tls)
-        )
+        self._headers = {name: text for name, text in headers.items() if text}
+        self._headers["user-agent"] = f"fc-reaper/{__version__} {self.user_agent}"
+        tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": DEFAULT_CA_BUNDLE_PATH}
+        self._pool = connection_from_url(url, maxsize=pool_size, **(tls if url.startswith("https") else {}))
         self._timeouts = {"connect": connect_timeout, "read": read_timeout}
         self._clock, self._rate_limiter, self._on_call = clock, rate_limiter, on_call
         self._retry = Retry(clock, jitter, self._check_open)
         self._closed, self._turns = threading.Event(), threading.local()
-        self._one_large = threading.Lock()
-        self._resolved = threading.Event()
-        if LOOPBACK.fullmatch(where.host):
+        self._one_large, self._resolved = threading.Lock(), threading.Event()
+        if LOOPBACK.fullmatch(self._pool.host):
             self._resolved.set()
         else:
-            threading.Thread(target=self._look_up, args=(where.host, where.port), daemon=True).start()
+            threading.Thread(target=self._look_up, daemon=True).start()
         self.skew_ms: Millis = 0
         """The largest difference seen for certain between the local clock and the answers' `Date`."""
 
@@ -148,57 +139,44 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
         """
         names, path, query = path_of(self._version, function, invocation_id)
-        path += names.stop_suffix
-        return self._do_request("PUT", path, {}, query, operation=names.stop, deadline=deadline).moment
+        operation, path = f"Stop{names.task}", path + names.stop_suffix
+        return self._do_request("PUT", path, {}, query, operation=operation, deadline=deadline).moment
 
     def get(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Snapshot:
         """Read one task. A record about something else is returned with an `inconsistency`."""
         names, path, query = path_of(self._version, function, invocation_id)
-        answer = self._read(names.get, path, query, deadline)
+        answer = self._read(f"Get{names.task}", path, query, deadline)
         if answer.value is None:
             raise unreadable(answer, "the body is not a JSON object of sound size")
         return Snapshot(read_task(function, answer.value, invocation_id), answer.moment)
 
-    def list_page(
-        self,
-        function: Function,
-        *,
-        status: str | None = None,
-        started_before: Millis | None = None,
-        started_after: Millis | None = None,
-        id_prefix: str = "",
-        token: str | None = None,
-        include_payload: bool = False,
-        deadline: Deadline | None = None,
-    ) -> Page:
-        """List one page of tasks, those with the oldest `startedTime` first.
+    def list_page(self, wanted: Query, token: str | None = None, *, deadline: Deadline | None = None) -> Page:
+        """List one page of the tasks that are *wanted*, those with the oldest `startedTime` first.
 
-        *status* is one status name, None for all. *started_after* and *started_before* are sent as
-        `startedTimeBegin` and `startedTimeEnd`; whether a bound is itself inside is not documented. A page
-        holds 100 tasks, 25 with payloads, fewer where these are too large for one answer. Absence from a list
-        proves nothing: it lags some seconds behind.
+        A page holds 100 tasks, 25 with payloads, fewer where these are too large for one answer. Absence from
+        a list proves nothing: it lags some seconds behind.
         """
-        names, path, query = path_of(self._version, function, id_prefix=id_prefix)
-        bounds = {"startedTimeBegin": started_after, "startedTimeEnd": started_before}
-        query |= {
-            "sortOrderByTime": "asc",
-            "includePayload": "true" if include_payload else "false",
-            **({"nextToken": token} if token else {}),
-            **({"status": status} if status is not None else {}),
-            **{name: str(bound) for name, bound in bounds.items() if bound is not None},
+        names, path, query = path_of(self._version, wanted.function, id_prefix=wanted.id_prefix)
+        filters = {
+            "nextToken": token,
+            "status": wanted.status,
+            "startedTimeBegin": wanted.started_after,
+            "startedTimeEnd": wanted.started_before,
         }
+        query |= {name: str(value) for name, value in filters.items() if value}
+        query |= {"sortOrderByTime": "asc", "includePayload": "true" if wanted.payload else "false"}
         path = f"{path}/{names.collection}"
-        sizes = [WITH_PAYLOAD if include_payload else 100, *_SMALLER_PAGES]
+        sizes = [WITH_PAYLOAD if wanted.payload else 100, *_SMALLER_PAGES]
         answer = None
         while answer is None:
             query["limit"] = str(sizes.pop(0))
             try:
-                answer = self._read(names.list, path, query, deadline)
+                answer = self._read(f"List{names.task}s", path, query, deadline)
             except TooLarge:
                 if not sizes:
                     raise
         items, next_token = read_items(answer, names.tasks, token)
-        tasks = tuple([read_task(function, item) for item in items])
+        tasks = tuple([read_task(wanted.function, item) for item in items])
         if not all(task.invocation_id for task in tasks):
             raise unreadable(answer, "a record in the page has no id")
         return Page(tasks, next_token, answer.moment)
@@ -210,9 +188,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
         FC 3.0 has no such list; its asynchronous configurations say the same.
         """
-        if services and self._version == WITHOUT_SERVICES:
-            raise no_services()
-        names, version = (STATEFUL, self._version) if services else (ASYNC_TASK, WITHOUT_SERVICES)
+        names, version = generation(self._version, services=services)
         query = {"limit": "100", **({"nextToken": token} if token else {})}
         answer = self._read(names.functions, f"/{version}/{names.functions_path}", query, deadline)
         items, next_token = read_items(answer, names.functions_key, token)
@@ -236,15 +212,13 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         check_names(function, invocation_id)
         names, path, query = path_of(self._version, function)
         headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
-        if invocation_id is not None:
-            headers[names.id_header] = invocation_id
-        send = partial(self._do_request, "POST", f"{path}/invocations", headers, query, payload)
-        unclear = False
+        headers |= {} if invocation_id is None else {names.id_header: invocation_id}
+        request, unclear = ("POST", f"{path}/invocations", headers, query, payload), False
 
         def attempt() -> str:
             nonlocal unclear
             try:
-                answer = send(operation="InvokeFunction", deadline=deadline)
+                answer = self._do_request(*request, operation="InvokeFunction", deadline=deadline)
             except CallFailed as error:
                 if unclear and error.http_status == 409:
                     return ""
@@ -257,18 +231,12 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         return attempt() if invocation_id is None else self._retry(attempt, deadline)
 
     def close(self) -> None:
-        """Let the kept connections go. Every later call fails at once with the code `Aborted`.
-
-        A call under way ends with its answer or its time-out; it is not retried.
-        """
+        """Let the kept connections go. Later calls fail with `Aborted`; one under way is not retried."""
         self._closed.set()
         self._pool.close()
 
     def take_turns(self, calls: int, deadline: Deadline | None) -> None:
-        """Wait for the turns of the next *calls* calls of this thread, so that they follow at once.
-
-        What was not used stays for the calls after them.
-        """
+        """Wait for the turns of the next *calls* calls of this thread, so that they follow at once."""
         waited = self._turns.__dict__.setdefault("waited", [])
         while len(waited) < calls:
             waited.append(0 if self._rate_limiter is None else self._rate_limiter(deadline))
@@ -291,10 +259,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     ) -> Answer:
         """Send one request, signed for this moment, and read its answer. Every request passes here.
 
-        *path* is escaped. *operation* is the name that is signed and counted. Nothing is begun at *deadline*.
-
-        Raises:
-            CallFailed: no whole answer, or one outside 200..299.
+        *path* is escaped, *operation* the name that is signed and counted. Nothing is begun at *deadline*.
         """
         self.take_turns(1, deadline)
         turn = self._turns.waited.pop(0)
@@ -309,8 +274,9 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         request = Request(operation, method, path, query, {**self._headers, **headers}, body)
         sent, keys = self._clock.now(), self._credentials
         signed, signature = signed_headers(request, keys, self.host, sent, uuid.uuid4().hex)
-        secrets = [signed["authorization"], signature, keys.access_key_secret, keys.security_token]
         # What is short is a word, and no secret: the emulator's key id, a token in a test.
+        secrets = [signed["authorization"], signature, keys.access_key_secret, keys.security_token]
+        secrets = [one for one in secrets if len(one) >= 8]
         secrets += [keys.access_key_id] if len(keys.access_key_id) >= 16 else []
         try:
             if not self._resolved.wait(min(until - begun, self._timeouts["connect"])):
@@ -318,7 +284,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 raise CallFailed(why, error_code="TimedOut", retryable=True)
             url, timeout = f"{path}?{query}" if query else path, Timeout(until - begun, **self._timeouts)
             response = self._pool.urlopen(method, url, body or None, signed, timeout=timeout, **_AS_IT_IS)
-            answer = self._answer(response, sent, until, [secret for secret in secrets if len(secret) >= 8])
+            answer = self._answer(response, sent, until, secrets)
         except CallFailed:
             raise
         except Exception as fault:  # urllib3, http.client and what parses numbers raise all kinds
@@ -360,10 +326,10 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             if large:
                 self._one_large.release()
 
-    def _look_up(self, host: str, port: int) -> None:
+    def _look_up(self) -> None:
         """Look the host up, in a thread of its own, since no time-out bounds that."""
         with contextlib.suppress(OSError):
-            socket.getaddrinfo(host.strip("[]"), port)
+            socket.getaddrinfo(self._pool.host, self._pool.port)
         self._resolved.set()
 
     def _build_common_headers(self, *_args: Any, **_kwargs: Any) -> NoReturn:

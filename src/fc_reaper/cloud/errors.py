@@ -16,28 +16,14 @@ _RETRYABLE = frozenset((429, 500, 502, 503, 504))
 
 
 class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
-    """A call that did not end well. Code written for fc2 catches it as `fc2.FcError`."""
+    """A call that did not end well. Code written for fc2 catches it as `fc2.FcError`, with fc2's names."""
 
-    @property
-    def status_code(self) -> int:
-        """fc2's name for `http_status`; 0 without an answer."""
-        return self.http_status or 0
-
-    @property
-    def err_code(self) -> str:
-        """fc2's name for `error_code`."""
-        return self.error_code
-
-    @property
-    def request_id(self) -> str:
-        """fc2's name for `fc_request_id`; empty if unknown."""
-        return self.fc_request_id or ""
-
-    @property
-    def message(self) -> str:
-        """The error as fc2 words it: JSON text."""
-        facts = {"ErrorCode": self.error_code, "ErrorMessage": self.detail, "RequestId": self.request_id}
-        return json.dumps(facts)
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.status_code, self.err_code = self.http_status or 0, self.error_code
+        self.request_id = self.fc_request_id or ""
+        shown = {"ErrorCode": self.err_code, "ErrorMessage": self.detail, "RequestId": self.request_id}
+        self.message = json.dumps(shown)
 
 
 class TooLarge(CallFailed):
@@ -51,13 +37,8 @@ def closed(*, unclear: bool = False) -> CallFailed:
 
 def unreadable(answer: Answer, why: str) -> CallFailed:
     """An answer that claims success and cannot be understood."""
-    return CallFailed(
-        why,
-        http_status=answer.status,
-        error_code="UnreadableAnswer",
-        fc_request_id=answer.request_id or None,
-        unclear=True,
-    )
+    facts = {"http_status": answer.status, "fc_request_id": answer.request_id or None}
+    return CallFailed(why, error_code="UnreadableAnswer", unclear=True, **facts)
 
 
 def refusal(answer: Answer) -> CallFailed:

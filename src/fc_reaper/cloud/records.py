@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any
+
+from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer
 from fc_reaper.cloud.errors import unreadable
@@ -24,10 +26,7 @@ _ARN = r"acs:fc:[^:/]*:[^:/]*[:/]functions/([^/.]+)(?:[/.]([^/.]+))?"
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_2017, _YEAR_10000 = 1_483_228_800_000, 253_402_300_800_000
 _NUMBER = r"\s*[0-9]{1,19}(?:\.0{1,9})?\s*"
-_ISO = (
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
-    r"(?:([Zz])|([+-][0-9]{2}):?([0-9]{2}))"
-)
+_ISO = SchemaValidator(core_schema.datetime_schema(tz_constraint="aware"))
 
 
 def read_task(function: Function, record: Mapping[str, Any], asked: str | None = None) -> Task:
@@ -142,26 +141,13 @@ def read_moment(value: Any) -> Millis | None:
     0 means that there is no such moment (an unfinished task's `endTime` is 0), text without a zone names none
     for certain, and nothing happened in Function Compute before 2017.
     """
-    number = _whole(value)
-    if number is None:
-        number = _iso(value.strip()) if isinstance(value, str) else 0
-    millis = number * 1000 if number < _SECONDS_BELOW else number
-    return millis if _YEAR_2017 <= millis < _YEAR_10000 else None
-
-
-def _iso(text: str) -> Millis:
-    """The moment of ISO 8601 text; 0 if it is none."""
-    match = re.fullmatch(_ISO, text)
-    if match is None:
-        return 0
-    day, time, fraction, utc, hours, minutes = match.groups()
-    zone = "+00:00" if utc else f"{hours}:{minutes}"
-    try:
-        # Python 3.10 reads neither Z nor a fraction of any length.
-        moment = datetime.fromisoformat(f"{day}T{time}.{(fraction or '').ljust(6, '0')[:6]}{zone}")
-    except ValueError:
-        return 0
-    return round(moment.timestamp() * 1000)
+    millis = _whole(value)
+    if millis is not None and millis < _SECONDS_BELOW:
+        millis *= 1000
+    elif isinstance(value, str) and value.strip()[4:5] == "-":
+        with suppress(ValidationError):
+            millis = round(_ISO.validate_python(value.strip()).timestamp() * 1000)
+    return millis if millis is not None and _YEAR_2017 <= millis < _YEAR_10000 else None
 
 
 def _whole(value: Any) -> int | None:

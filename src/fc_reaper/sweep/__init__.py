@@ -6,12 +6,11 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from fc_reaper.clock import Clock, Deadline
+from fc_reaper.clock import Clock, Deadline, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.models import Millis
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Settings
-from fc_reaper.sweep.pool import Pool
 from fc_reaper.sweep.report import Report
 
 TRUSTED_SKEW: Millis = 30_000

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
 
-from fc_reaper.clock import Deadline, Retry
+from fc_reaper.clock import Deadline, Jobs, Retry
 from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Budgets, Selection, within_a_day
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Snapshot, is_same
 from fc_reaper.rules.result import KEEP, Kind
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
-from fc_reaper.sweep.pool import Done, Jobs, Pool
 from fc_reaper.sweep.recheck import Recheck
 from fc_reaper.sweep.report import Outcome
 
@@ -37,6 +36,9 @@ _DENIALS = 3
 
 _DENIED = f"{_DENIALS} answers in a row denied access to this function"
 
+_Place = tuple[str | None, str]
+"""Service and name of a function."""
+
 
 @dataclass
 class _Stop:
@@ -52,6 +54,16 @@ class _Stop:
 
 
 @dataclass
+class _Queue:
+    """The due tasks of one policy that wait, and how many of them its budget has room for."""
+
+    waiting: deque[Evaluation]
+    budget: int
+    room: int
+    failures: int = 0
+
+
+@dataclass
 class Executor:
     """Stops tasks. The groups of `keep` policies are counted again by *policies*, those of each function.
 
@@ -63,15 +75,14 @@ class Executor:
     policies: Mapping[Function, FunctionPolicies]
     budgets: Budgets | None
     planned: bool
-    _waiting: dict[str, deque[Evaluation]] = field(default_factory=dict)
-    _room: dict[str, int] = field(default_factory=dict)
+    _queues: dict[str, _Queue] = field(default_factory=dict)
+    _left: dict[str, int] = field(default_factory=dict)
     _places: int = 0
     _until: Deadline = 0.0
     _recheck: Recheck | None = None
-    _failures: Counter[str] = field(default_factory=Counter)
-    _failing: set[tuple[str | None, str]] = field(default_factory=set)
-    _denials: Counter[tuple[str | None, str]] = field(default_factory=Counter)
-    _denied: dict[tuple[str | None, str], CloudError] = field(default_factory=dict)
+    _failing: set[_Place] = field(default_factory=set)
+    _denials: Counter[_Place] = field(default_factory=Counter)
+    _denied: dict[_Place, CloudError] = field(default_factory=dict)
 
     def run(self, selections: Sequence[Selection], most: int | None = None) -> dict[str, list[Evaluation]]:
         """Spend the budgets, most overdue first; return what is left of each policy's known due tasks.
@@ -83,19 +94,19 @@ class Executor:
         # Keeps time to verify, but never more than a third of what is left.
         now = context.clock.monotonic()
         self._until = context.end - min(_VERIFY_AFTER + 1.0, (context.end - now) / 3)
+        self._left = self.budgets.left if self.budgets else {}
         for one in selections:
-            self._waiting[one.policy.name] = deque(one.first)
-            self._room[one.policy.name] = min(one.allowed.most, len(one.first))
-        budget = dict(self._room)
-        self._places = sum(budget.values()) if most is None else most
+            room = min(one.allowed.most, len(one.first))
+            self._queues[one.policy.name] = _Queue(deque(one.first), room, room)
+        self._places = sum(queue.room for queue in self._queues.values()) if most is None else most
         if any(one.policy.keep is not None and one.first for one in selections):
             self._recheck = Recheck(context, {one.policy.name: one for one in selections}, self.policies)
         unverified: list[_Stop] = []
         jobs: Jobs[_Stop, Outcome] = deque()
         self._fill(jobs)
-        for done in context.pool.each(jobs, self._until):
-            outcome = self._outcome(done)
-            self._account(outcome, budget)
+        for stop, answer in context.pool.each(jobs, self._until):
+            outcome = answer if isinstance(answer, Outcome) else self._unanswered(stop, answer)
+            self._account(outcome)
             if outcome.name == "accepted":
                 report.accepted(outcome)
             if outcome.name == "accepted" or outcome.unclear:
@@ -107,61 +118,67 @@ class Executor:
             self._fill(jobs)
         if unverified:
             self._verify(unverified)
-        return {name: list(queue) for name, queue in self._waiting.items()}
+        return {name: list(queue.waiting) for name, queue in self._queues.items()}
 
     def _fill(self, jobs: Jobs[_Stop, Outcome]) -> None:
         """Begin with as many tasks as there are places, those of failing functions last."""
         while self._places > 0:
-            heads = []
-            for name, queue in self._waiting.items():
-                left = self.budgets.left.get(name, 1) if self.budgets else 1
-                if queue and self._room[name] > 0 and left > 0:
-                    heads.append(queue[0])
+            heads = [
+                (queue.waiting[0].order, name)
+                for name, queue in self._queues.items()
+                if queue.waiting and queue.room > 0 and self._left.get(name, 1) > 0
+            ]
             if not heads:
                 return
-            due = min(heads, key=attrgetter("order"))
-            name = due.verdict.policy or ""
-            self._waiting[name].popleft()
-            self._room[name] -= 1
-            self._places -= 1
-            if self.budgets and name in self.budgets.left:
-                self.budgets.left[name] -= 1
-            stop = _Stop(due)
+            _, name = min(heads)
+            stop = _Stop(self._queues[name].waiting.popleft())
+            self._take(name, 1)
             jobs.append((stop, partial(self._stop, stop)))
 
-    def _stop(self, stop: _Stop) -> Outcome:
-        """Stop one task if, read again, it is still due by the same policy.
+    def _take(self, name: str, places: int) -> None:
+        """Take *places* of a policy; a negative number gives them back."""
+        self._queues[name].room -= places
+        self._places -= places
+        if name in self._left:
+            self._left[name] -= places
+
+    def _stop(self, stop: _Stop, last: Deadline | None = None) -> Outcome:
+        """Stop one task if, read again, it is still due by the same policy; with *last* only read it by then.
 
         Every attempt begins with a fresh reading and evaluation. After any answer but a 2xx the task's own
         status decides what became of it.
         """
-        context = self.context
-        retry = Retry(context.clock, context.random.random, self._check, first=1.0, longest=8.0, attempts=5)
+        clock, jitter = self.context.clock, self.context.random.random
         try:
-            return retry(partial(self._attempt, stop), self._until)
-        except CloudError:
-            return self._attempt(stop, last=True)
+            with suppress(CloudError):
+                if last is None:
+                    retry = Retry(clock, jitter, self._check, first=1.0, longest=8.0, attempts=5)
+                    return retry(partial(self._attempt, stop), self._until)
+            return self._attempt(stop, self._until if last is None else last)
+        except Exception as error:  # a fault about one task must not hide what became of the others
+            fault = f"a fault in fc-reaper itself: {type(error).__name__}"
+            return self._unjudged(stop, str(error) if isinstance(error, InvalidName) else fault)
 
-    def _attempt(self, stop: _Stop, *, last: bool = False) -> Outcome:
+    def _attempt(self, stop: _Stop, last: Deadline | None = None) -> Outcome:
         """Read the task and evaluate it; unless this is the *last* reading, request its stop."""
         cloud, (function, invocation_id, *_) = self.context.cloud, stop.due.task
-        if stop.refused is None and not last and function[:2] in self._denied:
+        if stop.refused is None and last is None and function[:2] in self._denied:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
-        requests = self.context.enforce and not last
+        requests, until = self.context.enforce and last is None, self._until if last is None else last
         try:
-            if self._recheck is not None and stop.due.verdict.by.rule == KEEP and not last:
-                self._recheck.prepare(stop.due, self._until)
+            if self._recheck is not None and stop.due.verdict.by.rule == KEEP and last is None:
+                self._recheck.prepare(stop.due, until)
             # The stop's turn is waited for before the reading, which would be old news after it.
-            cloud.take_turns(2 if requests else 1, self._until)
-            seen = cloud.get(function, invocation_id, deadline=self._until)
+            cloud.take_turns(2 if requests else 1, until)
+            seen = cloud.get(function, invocation_id, deadline=until)
         except CloudError as error:
             return self._unread(stop, error)
-        outcome = self._decide(stop, seen, last)
+        outcome = self._decide(stop, seen, last=last is not None)
         if outcome.name != "would_stop" or not requests:
             return outcome
         before, stop.unclear = stop.unclear, True
         try:
-            cloud.stop(function, invocation_id, deadline=self._until)
+            cloud.stop(function, invocation_id, deadline=until)
             stop.unclear = before
             return outcome._replace(name="accepted")
         except CloudError as error:
@@ -171,19 +188,19 @@ class Executor:
             stop.refused = error
             raise
 
-    def _decide(self, stop: _Stop, seen: Snapshot, last: bool) -> Outcome:
+    def _decide(self, stop: _Stop, seen: Snapshot, *, last: bool) -> Outcome:
         """What is settled by the task as it was read; `would_stop` if it is to be stopped now."""
-        context, due, task = self.context, stop.due, seen.task
+        due, task = stop.due, seen.task
         now, asked = Evaluation(task, due.verdict), stop.accepted or stop.refused is not None
         if task.inconsistency is not None or task.status not in (*UNFINISHED, *FINISHED):
             return self._unjudged(stop, task.inconsistency or f"the status {task.status!r} is unknown")
-        stopping = task.status == STOPPING and (stop.accepted or due.task.status != STOPPING)
         if task.status == STOPPED and (stop.accepted or stop.unclear):
             lost = "the answer was lost; confirmed by reading" if stop.unclear else None
             return Outcome("confirmed", now, detail=lost)
         if task.status in FINISHED:
             spent = asked and task.status == STOPPED
             return Outcome("ended", now, detail=f"it is {task.status} already", spent=spent)
+        stopping = task.status == STOPPING and (stop.accepted or due.task.status != STOPPING)
         if stopping and (stop.accepted or stop.unclear):
             lost = "the answer was lost; it is stopping" if stop.unclear else None
             return Outcome("accepted", now, detail=lost)
@@ -192,17 +209,22 @@ class Executor:
         if last:
             still = f"a stop was accepted, and it is still {task.status}" if stop.accepted else None
             return Outcome("failed", now, None, still, stop.refused, stop.unclear, spent=stop.accepted)
+        return self._decide_again(due, seen)
+
+    def _decide_again(self, due: Evaluation, seen: Snapshot) -> Outcome:
+        """Evaluate a task again as it was read, before a stop is requested for it."""
+        context, task = self.context, seen.task
         if not is_same(due.task, task):
             return Outcome("skipped", due, "spared", REPLACED)
         assert due.policies is not None
         verdict = evaluate(task, due.policies, seen.moment)
         if self._recheck is not None and due.verdict.by.rule == KEEP:
             verdict = self._recheck.verdict(due, task, verdict)
+        before, now = Evaluation(task, due.verdict), Evaluation(task, verdict)
         if verdict.kind is Kind.UNKNOWN:
-            return Outcome("skipped", now, "unreadable", verdict.reason)
+            return Outcome("skipped", before, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
-            return Outcome("skipped", now, "spared", verdict.reason)
-        now = Evaluation(task, verdict)
+            return Outcome("skipped", before, "spared", verdict.reason)
         if self.planned and verdict.by.rule != due.verdict.by.rule:
             return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.by.rule}")
         skew = seen.moment.skew
@@ -239,69 +261,60 @@ class Executor:
             return Outcome("failed", stop.due, None, why, stop.refused, stop.unclear)
         return Outcome("skipped", stop.due, "unreadable", why, error)
 
-    def _outcome(self, done: Done[_Stop, Outcome]) -> Outcome:
-        """What a job returned; a fault about one task must not hide what became of the others."""
-        stop, error = done.tag, done.error
-        if error is None:
-            return done.result()
-        if isinstance(error, InvalidName):
-            return self._unjudged(stop, str(error))
+    def _unanswered(self, stop: _Stop, error: CloudError) -> Outcome:
+        """The outcome of a task whose job was not over, or not even begun, when the time was up."""
         if stop.accepted:
             return Outcome("accepted", stop.due)
-        if not isinstance(error, CloudError):
-            what = f"a fault in fc-reaper itself: {type(error).__name__}"
-            return Outcome("failed", stop.due, detail=what, unclear=stop.unclear)
         if not stop.unclear:
             return self._late(stop.due)
         why = "interrupted" if error.error_code == "Aborted" else None
         return Outcome("failed", stop.due, why, error.detail, stop.refused, unclear=True)
 
-    def _account(self, outcome: Outcome, budget: dict[str, int]) -> None:
+    def _account(self, outcome: Outcome) -> None:
         """Give back a place that brought no stop, and note what fails."""
-        task, error = outcome.due.task, outcome.error
+        task, error, report = outcome.due.task, outcome.error, self.context.report
         name, place = outcome.due.verdict.policy or "", task.function[:2]
         if not outcome.is_spent:
-            self._room[name] += 1
-            self._places += 1
-            if self.budgets and name in self.budgets.left:
-                self.budgets.left[name] += 1
+            self._take(name, -1)
             is_stopped = task.status in (STOPPED, STOPPING)
             if self.budgets and is_stopped and within_a_day(task, self.context.clock.now()):
                 self.budgets.found_stopped((task.function, task.invocation_id))
         if outcome.why == "unreadable" or (outcome.name == "failed" and not outcome.unclear):
+            queue = self._queues[name]
             self._failing.add(place)
-            self._failures[name] += 1
-            if self._failures[name] >= budget[name]:
-                self._waiting[name] = deque(sorted(self._waiting[name], key=self._last))
+            queue.failures += 1
+            if queue.failures >= queue.budget:
+                queue.waiting = deque(sorted(queue.waiting, key=self._last))
         if place in self._denied or outcome.why in ("margin", "interrupted"):
             return
         self._denials[place] = self._denials[place] + 1 if error is not None and error.denied else 0
         if error is not None and self._denials[place] == _DENIALS:
             self._denied[place] = error
-            for policy, queue in self._waiting.items():
-                self._waiting[policy] = deque(one for one in queue if one.task.function[:2] != place)
-                for one in queue:
-                    if one.task.function[:2] == place:
-                        self.context.report.settled(Outcome("skipped", one, "denied", _DENIED, error))
+            for queue in self._queues.values():
+                denied = [one for one in queue.waiting if one.task.function[:2] == place]
+                queue.waiting = deque(one for one in queue.waiting if one.task.function[:2] != place)
+                for one in denied:
+                    report.settled(Outcome("skipped", one, "denied", _DENIED, error))
 
     def _last(self, due: Evaluation) -> tuple[bool, float]:
         """Tasks of failing functions come last, in random order once many failed: each has its turn."""
         failing = due.task.function[:2] in self._failing
-        many = self._failures[due.verdict.policy or ""] > _MANY
+        many = self._queues[due.verdict.policy or ""].failures > _MANY
         return failing, self.context.random.random() if failing and many else 0.0
 
     def _verify(self, unverified: Sequence[_Stop]) -> None:
         """Read every stopped task once more; what is not seen Stopped stays `accepted`."""
         context, pool = self.context, self.context.pool
         if self.planned:
-            pool = Pool(context.settings.threads, context.clock, lambda: False)
-        self._until = context.end
+            pool = pool._replace(interrupted=lambda: False)
         if self.planned or not context.interrupted():
             context.clock.sleep(max(0.0, min(_VERIFY_AFTER, context.end - context.clock.monotonic())))
         jobs: Jobs[_Stop, Outcome] = deque()
-        jobs += ((one, partial(self._attempt, one, last=True)) for one in unverified)
-        for done in pool.each(jobs, context.end):
-            context.report.settled(self._outcome(done), logged=done.tag.accepted)
+        # What was left behind keeps its own deadline: with a later one it might still request a stop.
+        jobs += ((one, partial(self._stop, one, last=context.end)) for one in unverified)
+        for stop, answer in pool.each(jobs, context.end):
+            outcome = answer if isinstance(answer, Outcome) else self._unanswered(stop, answer)
+            context.report.settled(outcome, logged=stop.accepted)
 
     def _check(self) -> None:
         if self.context.interrupted():

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from threading import Lock
 
-from fc_reaper.clock import Deadline
+from fc_reaper.clock import Deadline, Jobs
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate
@@ -22,7 +22,6 @@ from fc_reaper.models import Function, Task
 from fc_reaper.policy import Policy
 from fc_reaper.rules.result import FALSE, KEEP, Kind, Member, RuleResult, Verdict
 from fc_reaper.sweep import SweepContext
-from fc_reaper.sweep.pool import Jobs
 
 FRESH = 5.0
 """Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
@@ -87,7 +86,10 @@ class Recheck:
         at_most = selection.policy.keep.at_most if selection.policy.keep else 0
         while batch := list(islice(rest, at_most - len(counted))):
             jobs: Jobs[None, Counted] = deque((None, partial(self._read, due, task, until)) for task in batch)
-            counted += [one for done in self.context.pool.each(jobs, until) for one in done.result()]
+            for _, found in self.context.pool.each(jobs, until):
+                if isinstance(found, CloudError):
+                    raise found
+                counted += found
         return counted
 
     def _read(self, due: Evaluation, task: Task, until: Deadline) -> Counted:

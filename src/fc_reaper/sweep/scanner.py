@@ -6,37 +6,32 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
-from fc_reaper.clock import Deadline
+from fc_reaper.clock import Deadline, Jobs, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.select import Record, within_a_day
-from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Moment, Page, Snapshot, Task
+from fc_reaper.models import (
+    STOPPED,
+    STOPPING,
+    UNFINISHED,
+    Function,
+    Millis,
+    Moment,
+    Page,
+    Query,
+    Snapshot,
+    Task,
+)
 from fc_reaper.rules.result import TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
-from fc_reaper.sweep.pool import Jobs, Pool
 
 _REMEMBERED = 10_000
 """A task that moves on while it is listed is listed under both its statuses. Two listings that are farther
 apart than so many tasks, and at most twice as many, are counted twice; a due task has one place in any case.
 """
-
-
-class Query(NamedTuple):
-    """The tasks of *function* in *status*, perhaps only those that started before or after a moment.
-
-    `payload` requests each task's payload as well.
-    """
-
-    function: Function
-    status: str
-    started_before: Millis | None = None
-    id_prefix: str = ""
-    payload: bool = False
-    started_after: Millis | None = None
 
 
 def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list[Query]:
@@ -82,19 +77,15 @@ class Lister:
         """Yield the pages of all queries as they come. A query ends with its last page or an error."""
         for query in wanted:
             self._jobs.append(((query, None, None), partial(self._page, query, None)))
-        for done in self.pool.each(self._jobs, self.until):
-            query, token, task = done.tag
-            try:
-                answer = done.result()
-            except CloudError as error:
-                if task is not None or not self._is_unknown(query, token, error):
-                    if token is not None and error.missing:
-                        # What was there a page ago: that is no sign that nothing is due.
-                        why = f"the listing ended early: {error}"
-                        error = CloudError(why, http_status=404, error_code="UnreadableAnswer")
-                    yield query, error, task
-                continue
-            if isinstance(answer, Page) and answer.token is not None:
+        for (query, token, task), answer in self.pool.each(self._jobs, self.until):
+            if isinstance(answer, CloudError):
+                if task is None and self._is_unknown(query, token, answer):
+                    continue
+                if token is not None and answer.missing:
+                    # What was there a page ago: that is no sign that nothing is due.
+                    why = f"the listing ended early: {answer}"
+                    answer = CloudError(why, http_status=404, error_code="UnreadableAnswer")
+            elif isinstance(answer, Page) and answer.token is not None:
                 turn = hash((query, answer.token))
                 if turn in self._tokens:
                     circle = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
@@ -113,19 +104,10 @@ class Lister:
         self._jobs.append(((query, None, task._replace(record=None)), call))
 
     def _page(self, query: Query, token: str | None) -> Page | None:
-        function, status, started_before, id_prefix, payload, started_after = query
-        if function in self._gone or (function.service is not None and status in self._unknown_statuses):
+        unknown = query.function.service is not None and query.status in self._unknown_statuses
+        if unknown or query.function in self._gone:
             return None
-        return self.cloud.list_page(
-            function,
-            status=status,
-            started_before=started_before,
-            started_after=started_after,
-            id_prefix=id_prefix,
-            include_payload=payload,
-            token=token,
-            deadline=self.until,
-        )
+        return self.cloud.list_page(query, token, deadline=self.until)
 
     def _is_unknown(self, query: Query, token: str | None, error: CloudError) -> bool:
         """Whether the API version only does not know the status; note what need not be listed again."""

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
 
-from fc_reaper.clock import Deadline
+from fc_reaper.clock import Deadline, Jobs, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.events import Note, Request, Selector
@@ -20,7 +20,6 @@ from fc_reaper.models import Function, FunctionsPage, Snapshot
 from fc_reaper.policy import Policy
 from fc_reaper.rules.target import Target, spellings
 from fc_reaper.sweep import SweepContext
-from fc_reaper.sweep.pool import Jobs, Pool
 
 EVERYTHING = Request("command", None, Selector(), "")
 """The request of a command line that narrows nothing."""
@@ -152,8 +151,9 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
     found: dict[Function, None] = {}
     page_of = partial(cloud.functions_page, services=services, deadline=until)
     jobs: Jobs[None, FunctionsPage] = deque([(None, page_of)])
-    for done in pool.each(jobs, until):
-        page = done.result()
+    for _, page in pool.each(jobs, until):
+        if isinstance(page, CloudError):
+            raise page
         found.update(dict.fromkeys(page.functions))
         if page.token is not None:
             jobs.append((None, partial(page_of, token=page.token)))
@@ -224,17 +224,14 @@ class Finder:
                 jobs.append(((request, function), get))
         # While one function could not be read the task may not be the only one of its id.
         uncertain = {request for request, scope in scopes.items() if not self.is_known(scope.targets)}
-        for done in self.context.pool.each(jobs, until):
-            request, function = done.tag
-            try:
-                found[request].append(done.result())
-                report.answered = True
-            except CloudError as error:
-                if error.missing:
-                    report.answered = True
-                else:
-                    uncertain.add(request)
-                    report.not_listed(function, None, error)
+        for (request, function), answer in self.context.pool.each(jobs, until):
+            if isinstance(answer, Snapshot):
+                found[request].append(answer)
+            elif not answer.missing:
+                uncertain.add(request)
+                report.not_listed(function, None, answer)
+                continue
+            report.answered = True
         for request, snapshots in found.items():
             if request in uncertain:
                 why = "it is not certain which task is meant"

@@ -10,12 +10,12 @@ from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies
 from fc_reaper.evaluator.select import DAY, Allowance, Budgets, Record, is_held_out, select, within_a_day
 from fc_reaper.events import Request
-from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, is_same
+from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Query, is_same
 from fc_reaper.policy import Policy
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.result import KEEP, Kind, Verdict
 from fc_reaper.sweep import SweepContext
-from fc_reaper.sweep.scanner import Lister, Query, Scanner
+from fc_reaper.sweep.scanner import Lister, Scanner
 from fc_reaper.sweep.scope import Finder, Scope, is_own
 
 _BY_INDEX = attrgetter("index")

@@ -11,9 +11,8 @@ from operator import mul
 
 import pytest
 
-from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.clock import SYSTEM_CLOCK, Jobs, Pool
 from fc_reaper.errors import CloudError, InvalidName
-from fc_reaper.sweep.pool import Jobs, Pool
 
 
 def never() -> bool:
@@ -32,15 +31,15 @@ def test_each_job_is_yielded_once_and_more_may_be_added_meanwhile() -> None:
     """However few threads there are."""
     jobs: Jobs[int, int] = deque((number, partial(mul, number, 2)) for number in range(20))
     results = []
-    for done in pool(3).each(jobs, soon()):
-        results.append((done.tag, done.result()))
-        if done.tag < 5:
-            jobs.append((done.tag + 100, lambda: 0))
+    for tag, answer in pool(3).each(jobs, soon()):
+        results.append((tag, answer))
+        if tag < 5:
+            jobs.append((tag + 100, lambda: 0))
     assert sorted(results) == [(n, 2 * n) for n in range(20)] + [(n + 100, 0) for n in range(5)]
 
 
-def test_what_a_call_raises_is_raised_by_its_result() -> None:
-    """A name that cannot be sent is an error of the cloud like any other."""
+def test_what_the_cloud_refuses_takes_the_place_of_an_answer() -> None:
+    """A name that cannot be sent is an error of the cloud like any other; every other fault is raised."""
 
     def fails(error: Exception) -> Callable[[], int]:
         def call() -> int:
@@ -48,12 +47,13 @@ def test_what_a_call_raises_is_raised_by_its_result() -> None:
 
         return call
 
-    jobs: Jobs[str, int] = deque([("name", fails(InvalidName("no"))), ("fault", fails(KeyError("x")))])
-    done = {one.tag: one for one in pool().each(jobs, soon())}
-    with pytest.raises(CloudError, match="no"):
-        done["name"].result()
+    jobs: Jobs[str, int] = deque([("name", fails(InvalidName("no"))), ("cloud", fails(CloudError("busy")))])
+    found = {tag: str(error) for tag, error in pool().each(jobs, soon())}
+    assert found == {"name": "InvalidName: no", "cloud": "refused: busy"}
+    jobs.append(("fault", fails(KeyError("x"))))
+    rest = pool().each(jobs, soon())
     with pytest.raises(KeyError):
-        done["fault"].result()
+        next(rest)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_what_is_not_over_by_the_deadline_says_why(interrupted: bool, codes: dic
     jobs: Jobs[str, bool] = deque([("hangs", hang), ("waits", hang)])
     try:
         found = {}
-        for done in pool(1, lambda: interrupted and begun.is_set()).each(jobs, soon(0.2)):
-            assert isinstance(done.error, CloudError)
-            found[done.tag] = done.error.error_code
+        for tag, error in pool(1, lambda: interrupted and begun.is_set()).each(jobs, soon(0.2)):
+            assert isinstance(error, CloudError)
+            found[tag] = error.error_code
         assert found == codes
         assert all(one.daemon for one in threading.enumerate() if one is not threading.main_thread())
     finally:
