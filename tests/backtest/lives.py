@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fc_reaper.backtest.history import History, make_history
+from fc_reaper.backtest.history import History, Tasks, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.models import Function, Millis, Task, TaskEvent
@@ -36,7 +36,7 @@ def lived(invocation_id: str, *events: tuple[str, str], **fields: Any) -> Task:
 def history(*tasks: Task, taken: str = "") -> History:
     """A history of *tasks*, all of which must be fit for a replay."""
     history = make_history(tasks, at(taken) if taken else 0)
-    assert len(history.tasks) == len(tasks), (history.inconsistent, history.undated)
+    assert len(history.tasks) == len(tasks), (list(history.contradicting), history.undated)
     return history
 
 
@@ -44,7 +44,7 @@ def as_it_is(tasks: Iterable[Task]) -> History:
     """A history of *tasks*, whatever they say of themselves."""
     tasks = list(tasks)
     events = [event.at for task in tasks for event in task.events]
-    return History(tasks=tasks, begin=min(events), end=max(events))
+    return History(tasks=Tasks(tasks), begin=min(events), end=max(events))
 
 
 def policies(*entries: str, exempt: str = "") -> PolicyFile:

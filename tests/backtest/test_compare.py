@@ -18,7 +18,7 @@ def compared(old: str, new: str) -> tuple[list[tuple[str, str, str]], int]:
     """Each change with the task and how it ended, and how many tasks are stopped in the same run."""
     changes, same = compare(replayed(PAST, old), replayed(PAST, new))
     every = [one for some in changes.values() for one in some]
-    return [(one.how, one.task.invocation_id, one.outcome) for one in every], same
+    return [(one.how, one.stop.task.invocation_id, one.stop.outcome) for one in every], same
 
 
 def test_a_tighter_limit_stops_more_and_earlier() -> None:

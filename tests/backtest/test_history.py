@@ -51,10 +51,10 @@ def test_a_record_without_dated_events_is_counted_and_not_replayed() -> None:
 def test_a_record_at_odds_with_itself_proves_nothing(task: Task, why: str) -> None:
     """It is named with the reason."""
     history = make_history([task])
-    assert history.tasks == []
-    (found,) = history.inconsistent
-    assert found.task.invocation_id == task.invocation_id
-    assert why in found.why
+    assert list(history.tasks) == []
+    (found,) = history.contradicting
+    assert found.invocation_id == task.invocation_id
+    assert why in (found.inconsistency or "")
 
 
 def test_an_end_that_only_endtime_dates_counts_as_an_event() -> None:
@@ -89,5 +89,5 @@ def test_of_several_records_about_one_task_the_latest_word_counts() -> None:
 
 def test_retries_that_no_event_tells_are_counted() -> None:
     """`retries_over` would see too few of them."""
-    assert make_history([GOOD._replace(retries=2)]).unseen_retries == 1
-    assert make_history([GOOD._replace(retries=0)]).unseen_retries == 0
+    assert make_history([GOOD._replace(retries=2)]).retried_more_than_told == 1
+    assert make_history([GOOD._replace(retries=0)]).retried_more_than_told == 0

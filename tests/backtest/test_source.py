@@ -11,9 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.backtest.source import NotARecord, read_file, to_be_saved
-from fc_reaper.models import Function
+from fc_reaper.models import Function, Task
 from tests.cli.histories import RECORDS, a_history, record
+
+
+def read(path: Path, *reads: str) -> tuple[list[Task], list[BrokenLine]]:
+    """The tasks of a file with those fields of their records, and the lines that are none."""
+    broken: list[BrokenLine] = []
+    return list(read_file(str(path), reads, broken)), broken
+
 
 LIFE = [{"eventId": 1, "status": "Enqueued", "timestamp": 1_794_960_000_000}]
 
@@ -51,7 +59,7 @@ def test_a_record_names_its_function(
 ) -> None:
     """2.0 by service and function, 3.0 by its ARN; the qualifier is LATEST where nothing names one."""
     file = a_history(tmp_path, [{**fields, "status": "Enqueued", "events": LIFE}])
-    ((task,), _) = read_file(str(file), records=True)
+    ((task,), _) = read(file)
     assert (task.function, task.invocation_id, task.inconsistency) == (function, invocation_id, None)
 
 
@@ -72,7 +80,7 @@ def test_a_record_names_its_function(
 )
 def test_a_broken_line_is_named_and_the_others_are_read(tmp_path: Path, line: str, why: str) -> None:
     """By its number, blank lines counted."""
-    tasks, broken = read_file(str(a_history(tmp_path, ["", RECORDS[0], line, RECORDS[1]])), records=False)
+    tasks, broken = read(a_history(tmp_path, ["", RECORDS[0], line, RECORDS[1]]))
     assert [task.invocation_id for task in tasks] == ["slow", "broken"]
     assert [one.line for one in broken] == [3]
     assert why in broken[0].why
@@ -89,7 +97,7 @@ def test_a_broken_line_is_named_and_the_others_are_read(tmp_path: Path, line: st
 )
 def test_an_answer_of_the_cloud_is_a_history_too(tmp_path: Path, wrapped: str) -> None:
     """On one line or on many."""
-    tasks, broken = read_file(str(a_history(tmp_path, [wrapped])), records=False)
+    tasks, broken = read(a_history(tmp_path, [wrapped]))
     assert [task.invocation_id for task in tasks] == ["slow", "broken"][: len(tasks)]
     assert (bool(tasks), broken) == (True, [])
 
@@ -99,7 +107,7 @@ def test_bytes_that_are_no_utf8_are_a_broken_line(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     good = json.dumps(RECORDS[0]).encode()
     path.write_bytes(b"\xef\xbb\xbf" + good + b"\r\n" + b'{"a": "\xff"}\n' + good)
-    tasks, (broken,) = read_file(str(path), records=False)
+    tasks, (broken,) = read(path)
     assert len(tasks) == 2
     assert broken.line == 2
     assert "can't decode byte 0xff" in broken.why
@@ -113,15 +121,15 @@ def test_a_file_without_any_record_is_refused(tmp_path: Path, text: str, why: st
     path = tmp_path / "history.jsonl"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(NotARecord, match=why):
-        read_file(str(path), records=False)
+        read(path)
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     """Missing, or a folder."""
     with pytest.raises(NotARecord, match="No such file"):
-        read_file(str(tmp_path / "nothing"), records=False)
+        read(tmp_path / "nothing")
     with pytest.raises(NotARecord, match="cannot be read"):
-        read_file(str(tmp_path), records=False)
+        read(tmp_path)
 
 
 def test_records_are_kept_only_for_expressions_with_their_events_in_order(tmp_path: Path) -> None:
@@ -130,9 +138,9 @@ def test_records_are_kept_only_for_expressions_with_their_events_in_order(tmp_pa
         {"eventId": "2", "status": "Running", "timestamp": "2026-11-18T00:01:00Z", "eventDetail": "s3cret"},
         {"eventId": "1", "status": "Enqueued", "timestamp": 1_794_960_000},
     ]
-    file = str(a_history(tmp_path, [record("x", ("Running", "0s"), events=events)]))
-    assert read_file(file, records=False)[0][0].record is None
-    ((task,), _) = read_file(file, records=True)
+    file = a_history(tmp_path, [record("x", ("Running", "0s"), events=events)])
+    assert read(file)[0][0].record is None
+    ((task,), _) = read(file, "@")
     assert task.record is not None
     assert [event["eventId"] for event in task.record["events"]] == ["1", "2"]
     assert "s3cret" not in str(task)
@@ -179,7 +187,7 @@ def test_any_bytes_are_records_or_broken_lines(lines: list[bytes]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "history.jsonl")
         path.write_bytes(b"\n".join([*lines, json.dumps(RECORDS[0]).encode()]))
-        tasks, broken = read_file(str(path), records=True)
+        tasks, broken = read(path, "@")
     assert tasks[-1].invocation_id == "slow"
     assert all(task.invocation_id for task in tasks)
     assert all(one.why for one in broken)

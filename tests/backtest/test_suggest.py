@@ -11,7 +11,7 @@ from fc_reaper.backtest.stats import percentile, smallest_limit, suggest
 from fc_reaper.models import Function, Task, TaskEvent
 from fc_reaper.rules.duration import spell_duration
 from tests.backtest.lives import MIDNIGHT, history, lived, policies
-from tests.builders import TRANSCODE, ms
+from tests.builders import TRANSCODE
 
 HUNDRED = [
     lived(f"job-{n}", ("Enqueued", "0s"), ("Running", f"{n}s"), ("Succeeded", f"{n + 60 * n}s"))
@@ -32,12 +32,17 @@ def test_each_measure_of_a_function_has_its_spread() -> None:
     assert (found.service, found.function, found.qualifier) == TRANSCODE
     assert found.ended == {"Succeeded": 100}
     queue, run, alive = found.measures.values()
-    assert (queue.clock, queue.p50, queue.p95, queue.p99, queue.most) == (
-        "queued_for", 50_000, 95_000, 99_000, 100_000,
-    )  # fmt: skip
-    assert (run.clock, run.tasks, run.p50, run.most) == ("running_for", 100, ms("50m"), ms("100m"))
-    assert (alive.clock, alive.most) == ("alive_for", ms("100m") + 100_000)
-    assert (run.limit, run.unit, queue.limit, queue.unit) == (ms("100m"), ms("1m"), ms("100s"), ms("1s"))
+    assert (queue.clock, queue.p50_s, queue.p95_s, queue.p99_s, queue.max_s) == (
+        "queued_for",
+        50,
+        95,
+        99,
+        100,
+    )
+    assert (run.clock, run.tasks, run.p50_s, run.max_s) == ("running_for", 100, 50 * 60, 100 * 60)
+    assert (alive.clock, alive.max_s) == ("alive_for", 100 * 60 + 100)
+    assert (run.smallest_limit, run.smallest_limit_s, run.unit_s) == ("1h40m", 100 * 60, 60)
+    assert (queue.smallest_limit, queue.smallest_limit_s, queue.unit_s) == ("1m40s", 100, 1)
 
 
 def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
@@ -55,14 +60,14 @@ def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
     assert (found.stopped, found.alive) == (2, 1)
     queue, run, alive = found.measures.values()
     assert (queue.tasks, run.tasks, alive.tasks) == (3, 2, 3)
-    assert (queue.most, run.most, alive.most) == (ms("3h"), ms("539m"), ms("9h"))
-    assert (queue.limit, run.limit, alive.limit) == (ms("1m"), ms("1m"), ms("2m"))
+    assert (queue.max_s, run.max_s, alive.max_s) == (180 * 60, 539 * 60, 540 * 60)
+    assert (queue.smallest_limit, run.smallest_limit, alive.smallest_limit) == ("1m", "1m", "2m")
 
 
 def test_where_nothing_succeeded_no_limit_is_suggested() -> None:
     """Any would do, which says nothing."""
     (found,) = suggest(history(lived("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "2m"))).tasks)
-    assert [spread.limit for spread in found.measures.values()] == [None, None, None]
+    assert [spread.smallest_limit for spread in found.measures.values()] == [None, None, None]
 
 
 def test_functions_are_measured_apart() -> None:
@@ -107,10 +112,10 @@ def test_the_smallest_limit_stops_no_success_and_one_unit_less_does(past: Histor
     """Replayed at every millisecond."""
     (found,) = suggest(past.tasks)
     for spread in found.measures.values():
-        assert spread.limit is not None
-        exact = policies(f"match: {{{spread.clock}: {spell_duration(spread.limit)}}}, budget: 100/run")
+        exact = policies(f"match: {{{spread.clock}: {spread.smallest_limit}}}, budget: 100/run")
         assert replay(past, exact, ReplayOptions(1)).stops == []
-        if spread.limit > spread.unit:
-            less = spell_duration(spread.limit - spread.unit)
+        assert spread.smallest_limit_s is not None
+        if spread.smallest_limit_s > spread.unit_s:
+            less = spell_duration(round(1000 * (spread.smallest_limit_s - spread.unit_s)))
             tight = policies(f"match: {{{spread.clock}: {less}}}, budget: 100/run")
             assert replay(past, tight, ReplayOptions(1)).stops != []

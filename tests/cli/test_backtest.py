@@ -66,7 +66,7 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     assert "1 still alive when the history ends" in ran.text
     assert "unknown status" not in ran.text
     assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.text
-    assert "Records without dated events, not replayed: 1;" in ran.text
+    assert "Records without dated events, not replayed: 1 (" in ran.text
     assert "Records that contradict themselves, not replayed: 1 (strange: status" in ran.text
     assert "Tasks outside the targets: 1." in ran.text
 
@@ -121,7 +121,7 @@ def test_a_history_without_the_payloads_that_a_policy_reads_does_not_look_harmle
     )
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 0
-    assert "Tasks that runaway could not decide: 4 (where: payload is absent); if payloads" in ran.text
+    assert "Tasks that runaway could not decide: 4 (where: payload is absent; if payloads" in ran.text
     (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
     assert one["unknown"] == {"tasks": 4, "why": {"where: payload is absent": 4}}
 

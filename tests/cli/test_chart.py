@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -34,7 +35,7 @@ HISTORY = history(
 
 def drawn(file: PolicyFile, *, of: History = HISTORY, source: str = "h.jsonl") -> str:
     """All that is written in the chart, which must be XML."""
-    of = of.model_copy(update={"source": source})
+    of = replace(of, source=source)
     with TemporaryDirectory() as folder:
         path = Path(folder, "chart.svg")
         policy = drawn_policy(file, None)

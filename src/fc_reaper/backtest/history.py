@@ -1,19 +1,17 @@
-"""Histories of tasks: which records can be replayed, and what a record was at an earlier moment.
-
-The models of this module and of `stats` are what `--json` prints, lengths of time in seconds and moments in
-ISO 8601.
-"""
+"""Histories of tasks: which records can be replayed, and what a record was at an earlier moment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args
+import marshal
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, PlainSerializer, SkipValidation, model_serializer
+from pydantic import BaseModel
 
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent, iso
 from fc_reaper.rules.ages import CLOCKS, bounds, flaw
-from fc_reaper.rules.result import Verdict
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -24,40 +22,67 @@ _ONLY_AT_THE_END = (
 )  # fmt: skip
 
 
-def _identity(task: Task) -> dict[str, str | None]:
-    names = dict(zip(("service", "function", "qualifier"), task.function, strict=True))
-    return {
-        **names,
-        "invocation_id": task.invocation_id,
-        "request_id": task.request_id,
-        "status": task.status,
-    }
+class Tasks:
+    """Tasks in little memory: some 200 bytes for each, and what its `record` holds.
+
+    A task is packed when it comes, and made anew whenever it is read; its events are then numbered from 1.
+    """
+
+    def __init__(self, tasks: Iterable[Task] = ()) -> None:
+        self._packed: list[bytes] = []
+        self._names: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+        for task in tasks:
+            self.append(task)
+
+    def append(self, task: Task) -> None:
+        self._packed.append(self._pack(task))
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[Task]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, number: int) -> Task:
+        function, invocation_id, status, *others, begin, steps, undated, inconsistency, record = (
+            marshal.loads(self._packed[number])
+        )
+        names, dated = self._names, enumerate(zip(steps[::2], steps[1::2], strict=True), 1)
+        events = tuple([TaskEvent(begin + after, at, names[what]) for at, (after, what) in dated])
+        named = (names[function], invocation_id, names[status])
+        return Task._make((*named, *others, events, undated, inconsistency, record))
+
+    def __setitem__(self, number: int, task: Task) -> None:
+        self._packed[number] = self._pack(task)
+
+    def __delitem__(self, numbers: slice) -> None:
+        del self._packed[numbers]
+
+    def _pack(self, task: Task) -> bytes:
+        function, invocation_id, status, *others, events, undated, inconsistency, record = task
+        begin = events[0].at if events else 0  # lengths take fewer bytes than moments
+        steps = [part for event in events for part in (event.at - begin, self._number(event.status))]
+        named = (self._number(function), invocation_id, self._number(status))
+        whole: Any = (*named, *others, begin, steps, undated, inconsistency, record)
+        return marshal.dumps(whole)
+
+    def _number(self, name: Any) -> int:
+        """The number of a function or a status, of which there are few."""
+        number = self._numbers.setdefault(name, len(self._names))
+        if number == len(self._names):
+            self._names.append(name)
+        return number
 
 
-def _grounds(verdict: Verdict) -> dict[str, Any]:
-    return {name: value for name, value in verdict.by.fields().items() if name not in ("over_s", "clock")}
-
-
-Seconds = Annotated[Millis, PlainSerializer(lambda length: length / 1000)]
-Timestamp = Annotated[Millis, PlainSerializer(lambda at: iso(at) if at else None)]
-WholeTask = Annotated[Task, SkipValidation, PlainSerializer(_identity)]
-Grounds = Annotated[Verdict, SkipValidation, PlainSerializer(_grounds)]
-
-
-class Result(BaseModel):
-    """Something about a task; in JSON `task` and `verdict` become fields of its own."""
-
-    @model_serializer(mode="wrap")
-    def _flat(self, dump: Callable[[Result], dict[str, Any]]) -> dict[str, Any]:
-        dumped = dump(self)
-        return {**dumped.pop("task", {}), **dumped.pop("verdict", {}), **dumped}
-
-
-class Inconsistent(Result):
-    """A record that contradicts itself, and how."""
-
-    task: WholeTask
-    why: str
+def repeats(keys: array[int]) -> Iterator[tuple[int, int]]:
+    """The places of equal *keys*, each later one with the first, in less memory than one dict of them all."""
+    parts = 1 + len(keys) // 65_536
+    for part in range(parts):
+        first: dict[int, int] = {}
+        for place, key in enumerate(keys):
+            if key % parts == part and first.setdefault(key, place) != place:
+                yield first[key], place
 
 
 class BrokenLine(BaseModel):
@@ -76,61 +101,85 @@ class Refused(BaseModel):
     error: str
 
 
-class History(BaseModel):
+@dataclass
+class History:
     """The tasks of a history that can be replayed, and what was left out of it.
 
     What `tasks` did is known from `begin` to `end`; both are 0 without tasks. `undated` counts records
-    without events, or with one that has no date, `repeated` further records about a task, `unseen_retries`
-    tasks that were retried more often than their events show. `unmatched` are targets that fit no function.
-    `payloads` says whether the cloud was asked for payloads.
+    without events, or with one that has no date, `contradicting` are those that contradict themselves,
+    `repeated` counts further records about a task, `retried_more_than_told` tasks that were retried more
+    often than their events show. `unmatched` are targets that fit no function. `payloads` says whether the
+    cloud was asked for payloads.
     """
 
     source: str = ""
     records: int = 0
-    tasks: Annotated[
-        list[Task], SkipValidation, PlainSerializer(len), Field(serialization_alias="replayed")
-    ] = []
-    begin: Timestamp = 0
-    end: Timestamp = 0
+    tasks: Tasks = field(default_factory=Tasks)
+    begin: Millis = 0
+    end: Millis = 0
     undated: int = 0
-    inconsistent: Annotated[list[Inconsistent], Field(serialization_alias="contradicting")] = []
+    contradicting: Tasks = field(default_factory=Tasks)
     repeated: int = 0
-    unseen_retries: Annotated[int, Field(serialization_alias="retried_more_than_told")] = 0
-    broken: Annotated[list[BrokenLine], Field(serialization_alias="broken_lines")] = []
-    refused: Annotated[list[Refused], Field(serialization_alias="not_listed")] = []
-    unmatched: list[str] = []
+    retried_more_than_told: int = 0
+    broken_lines: list[BrokenLine] = field(default_factory=list)
+    not_listed: list[Refused] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
     saved: str | None = None
-    payloads: Annotated[bool, Field(exclude=True)] = False
+    payloads: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        shown = {name: value for name, value in vars(self).items() if name not in ("tasks", "payloads")}
+        span = {name: iso(at) if at else None for name, at in (("begin", self.begin), ("end", self.end))}
+        at_odds = [{**identity(task), "why": task.inconsistency} for task in self.contradicting]
+        return {**shown, **span, "replayed": len(self.tasks), "contradicting": at_odds}
+
+
+def identity(task: Task) -> dict[str, str | None]:
+    """What names a task in JSON, and its status."""
+    names = dict(zip(("service", "function", "qualifier"), task.function, strict=True))
+    names |= {"invocation_id": task.invocation_id, "request_id": task.request_id, "status": task.status}
+    return names
 
 
 def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> History:
     """Make a history; of several records of one task (function, id, request id) the most complete counts.
 
     The history ends with the last moment in a consistent record, or when it was *taken* if that is later:
-    tasks without an end were alive then. *known* are other fields of it.
+    tasks without an end were alive then. *known* are other fields of it. It takes over what are `Tasks`.
     """
-    history, moments = History(**known), [taken]
-    best: dict[tuple[Function, str, str | None], Task] = {}
-    for task in tasks:
-        history.records += 1
-        key = (task.function, task.invocation_id, task.request_id)
-        if key not in best or _completeness(task) >= _completeness(best[key]):
-            best[key] = task
-    history.repeated = history.records - len(best)
-    for record in best.values():
+    tasks = tasks if isinstance(tasks, Tasks) else Tasks(tasks)
+    history = History(tasks=tasks, records=len(tasks), end=taken, **known)
+    repeated = bytearray(len(tasks))
+    for first, later in repeats(array("q", (hash(_key(task)) for task in tasks))):
+        one, other = tasks[first], tasks[later]
+        if _key(one) == _key(other):
+            repeated[later] = True
+            if _completeness(other) >= _completeness(one):
+                tasks[first] = other
+    history.repeated, sound = sum(repeated), 0
+    for number, record in enumerate(tasks):
+        if repeated[number]:
+            continue
         task, why = _with_end(record)
         if why is not None:
-            history.inconsistent.append(Inconsistent(task=task, why=why))
+            history.contradicting.append(task._replace(inconsistency=why, record=None))
             continue
-        moments += (task.started_at or 0, task.ended_at or 0, *(event.at for event in task.events))
-        if task.events and not task.undated:
-            history.tasks.append(task)
-            history.unseen_retries += (task.retries or 0) > _retries(task.events)
-        else:
+        moments = (task.started_at or 0, task.ended_at or 0, *(event.at for event in task.events))
+        history.end = max(history.end, *moments)
+        if not task.events or task.undated:
             history.undated += 1
-    if history.tasks:
-        history.begin, history.end = min(task.events[0].at for task in history.tasks), max(moments)
+            continue
+        tasks[sound], sound = task, sound + 1
+        history.begin = min(history.begin or task.events[0].at, task.events[0].at)
+        history.retried_more_than_told += (task.retries or 0) > _retries(task.events)
+    del tasks[sound:]
+    history.end = history.end if sound else 0
     return history
+
+
+def _key(task: Task) -> tuple[Function, str, str | None]:
+    return task.function, task.invocation_id, task.request_id
 
 
 def _completeness(task: Task) -> tuple[bool, Millis, int]:
@@ -210,8 +259,11 @@ def _record(task: Task, final: Mapping[str, Any]) -> dict[str, Any]:
     events = listed[: len(statuses)] if isinstance(listed, list) else []
     if [one.get("status") for one in events if isinstance(one, Mapping)] != statuses:
         events = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in task.events]
-    retried = {} if task.retries is None else {"alreadyRetriedTimes": task.retries}
-    return {**record, "status": task.status, "events": events, **retried}
+    if "events" in record:
+        record["events"] = events
+    if task.retries is not None:
+        record["alreadyRetriedTimes"] = task.retries
+    return {**record, "status": task.status}
 
 
 def _stages(task: Task, end: Millis) -> Iterator[tuple[Task, Millis]]:

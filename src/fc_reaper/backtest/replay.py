@@ -14,15 +14,16 @@ tasks that did not succeed: up to their end, whatever ended them, or the end of 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
 from operator import itemgetter
 
-from fc_reaper.backtest.history import History, as_of, outcome_of, running
-from fc_reaper.backtest.stats import Found, PolicyReplay, Replay, Stop
+from fc_reaper.backtest.history import History, as_of, outcome_of, repeats, running
+from fc_reaper.backtest.stats import Found, PolicyReplay, Replay
 from fc_reaper.evaluator.concurrency import Key, key_of
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.explain import Changes
@@ -31,9 +32,6 @@ from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Mome
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import Reading, StartedTime
 from fc_reaper.rules.result import Kind, Verdict
-
-_NO_TASK = -1
-"""In the agenda: at that tick the same tasks are due, and the run selects among them again."""
 
 
 @dataclass(frozen=True)
@@ -76,94 +74,125 @@ def replay(
 class _Replaying:
     """One replay. A task is evaluated at the ticks at which its verdict may have changed.
 
-    `_agenda` is a heap of ticks, each with the number of a task to evaluate. `_standing` are the present
-    evaluations that `select` needs. `_gone` are the tasks that the replay stopped, and when; `_times_stopped`
-    says from when to when a day's budget counts which task.
+    Tasks are known by their numbers in the history. `_agenda` is a heap of ticks, in one integer with the
+    task to evaluate then (`_schedule`). `_standing` are the present evaluations that `select` needs,
+    `_unknown` says which policies could not decide on a task so far, and why. `_same` has for each task the
+    first one that is the same under another qualifier; `_gone` are those of them that the replay stopped,
+    and when. `_times_stopped` says from when to when a day's budget counts which task.
     """
 
     def __init__(self, history: History, file: PolicyFile, options: ReplayOptions) -> None:
         self._tasks, self._end, self._file, self._options = history.tasks, history.end, file, options
         self._ticks = options.ticks(history)
         self._policies = [policy for policy in file.policies if run_by_timer(policy)]
-        self._results = {policy.name: PolicyReplay(policy=policy) for policy in self._policies}
-        self._functions: dict[str, frozenset[Function]] = {}
-        functions = {task.function for task in history.tasks}
-        for policy in self._policies:
-            fitting = (one for one in functions if policy.watches(one))
-            self._functions[policy.name] = frozenset(fitting)
-        self._compiled = {one: self._compile(one) for one in frozenset().union(*self._functions.values())}
-        self._agenda: list[tuple[Millis, int]] = []
+        self._daily = any(policy.budget.per_day is not None for policy in self._policies)
+        self._results = {policy.name: PolicyReplay(policy) for policy in self._policies}
+        self._compiled: dict[Function, tuple[FunctionPolicies, Changes] | None] = {}
+        self._agenda: list[int] = []
         self._standing: dict[int, Evaluation] = {}
+        self._unknown: dict[int, dict[str, str]] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
-        self._gone: dict[tuple[Key, str | None], Millis] = {}
-        self._last_stop: Millis = -1
-        self._times_stopped = sorted(
-            (begin, end, number)
-            for number, task in enumerate(self._tasks)
-            for begin, end in _times_stopped(task)
-        )
+        self._same = array("I", range(len(self._tasks)))
+        self._gone: dict[int, Millis] = {}
+        self._times_stopped: list[tuple[Millis, Millis, int]] = []
+        self._outside = 0
 
-    def _compile(self, function: Function) -> tuple[FunctionPolicies, Changes]:
-        policies = [policy for policy in self._policies if function in self._functions[policy.name]]
+    def _read(self) -> None:
+        """Look at every task once, and schedule those that some policy is about."""
+        keys = array("q")
+        for number, task in enumerate(self._tasks):
+            keys.append(hash(_identity(task)))
+            if task.function not in self._compiled:
+                self._compiled[task.function] = self._compile(task.function)
+            if self._compiled[task.function] is None:
+                self._outside += 1
+            else:
+                self._schedule(number, max(self._ticks.start, task.events[0].at))
+            if self._daily:
+                self._times_stopped += ((*span, number) for span in _times_stopped(task))
+        self._times_stopped.sort()
+        for first, later in repeats(keys):
+            if _identity(self._tasks[first]) == _identity(self._tasks[later]):
+                self._same[later] = first
+        self._functions = {
+            policy.name: frozenset(filter(policy.watches, self._compiled)) for policy in self._policies
+        }
+
+    def _compile(self, function: Function) -> tuple[FunctionPolicies, Changes] | None:
+        policies, exempt = [one for one in self._policies if one.watches(function)], self._file.exempt
+        if not policies:
+            return None
         compiled = compile_policies(
             function,
             policies,
-            self._file.exempt,
+            exempt,
             started_time=self._options.started_time,
             own_function=self._options.own_function(function),
         )
-        return compiled, Changes.of(policies, self._file.exempt)
+        return compiled, Changes.of(policies, exempt)
 
     def run(self, step: Callable[[int], None]) -> Replay:
         """Run at every tick at which something may happen."""
-        for number, task in enumerate(self._tasks):
-            if task.function in self._compiled:
-                self._schedule(number, max(self._ticks.start, task.events[0].at))
-        before = self._ticks.start
+        self._read()
+        before, nobody = self._ticks.start, len(self._tasks)
         while self._agenda:
-            now, changed = self._agenda[0][0], False
-            while self._agenda and self._agenda[0][0] == now:
-                number = heappop(self._agenda)[1]
-                changed = number == _NO_TASK or self._evaluate(number, now) or changed
+            now, changed = self._agenda[0] // (nobody + 1), False
+            while self._agenda and self._agenda[0] // (nobody + 1) == now:
+                number = heappop(self._agenda) % (nobody + 1)
+                changed = number == nobody or self._evaluate(number, now) or changed
             if changed:
                 self._select(now)
             step((now - before) // self._options.interval)
             before = now
+        for number in list(self._unknown):
+            self._settle(number)
         return Replay(
             policies=list(self._results.values()),
             not_replayed=[policy for policy in self._file.policies if policy.name not in self._results],
             interval=self._options.interval,
-            outside=sum(task.function not in self._compiled for task in self._tasks),
+            outside=self._outside,
             runs=len(self._ticks),
             first=self._ticks[0] if self._ticks else None,
             last=self._ticks[-1] if self._ticks else None,
         )
 
     def _schedule(self, number: int, moment: Millis) -> None:
-        """Evaluate a task at the first tick at or after *moment*."""
+        """Evaluate a task at the first tick at or after *moment*.
+
+        A number beyond all tasks is nobody: the run selects again among the tasks that are due already.
+        """
         tick = -(-moment // self._options.interval) * self._options.interval
         if tick < self._ticks.stop:
-            heappush(self._agenda, (tick, number))
+            heappush(self._agenda, tick * (len(self._tasks) + 1) + number)
 
     def _evaluate(self, number: int, now: Millis) -> bool:
         """Evaluate a task; return whether `select` may now come to something else."""
-        if self._is_gone(number):
-            return False
         changed = self._standing.pop(number, None) is not None
-        task = as_of(self._tasks[number], now)
-        if task is None or task.status in FINISHED:
+        whole = self._tasks[number]
+        task, compiled = as_of(whole, now), self._compiled[whole.function]
+        if self._is_gone(number) or task is None or task.status in FINISHED or compiled is None:
+            self._settle(number)
             return changed
-        policies, changes = self._compiled[task.function]
-        one = Evaluation(task, evaluate(task, policies, Moment.exactly(now)), now)
-        if one.verdict.members or one.verdict.kind is Kind.DUE:
+        policies, changes = compiled
+        verdict = evaluate(task, policies, Moment.exactly(now))
+        # The record may hold a payload.
+        one = Evaluation(task._replace(record=None), verdict, now)
+        if verdict.members or verdict.kind is Kind.DUE:
             self._standing[number], changed = one, True
         else:
             self._report(now, number, one)
-        if one.verdict.kind is Kind.UNKNOWN:
-            for name in _undecided(one, policies):
-                self._results[name].reasons.setdefault(number, one.verdict.reason)
-        self._schedule(number, self._next_change(self._tasks[number], task, changes, now))
+        if verdict.kind is Kind.UNKNOWN:
+            for name in _undecided(task, verdict, policies, now):
+                self._unknown.setdefault(number, {}).setdefault(name, verdict.reason)
+        self._schedule(number, self._next_change(whole, task, changes, now))
         return changed
+
+    def _settle(self, number: int) -> None:
+        """Count a task that is not evaluated again for the policies that could not decide on it."""
+        for name, why in self._unknown.pop(number, {}).items():
+            tasks = self._results[name].tasks
+            if number not in tasks["due"] and number not in tasks["reported"]:
+                self._results[name].unknown[why] += 1
 
     def _next_change(self, whole: Task, task: Task, changes: Changes, now: Millis) -> Millis:
         if changes.any_time:
@@ -174,85 +203,73 @@ class _Replaying:
         return min(moments, default=self._ticks.stop)
 
     def _select(self, now: Millis) -> None:
-        numbers = {(one.task.function, one.task.invocation_id): at for at, one in self._standing.items()}
+        standing = self._standing
+        numbers = {(one.task.function, one.task.invocation_id): number for number, one in standing.items()}
 
         def number(one: Evaluation) -> int:
             return numbers[one.task.function, one.task.invocation_id]
 
         selections = select(
-            self._standing.values(),
+            standing.values(),
             self._policies,
-            room=len(self._standing),
+            room=len(standing),
             allowance=Budgets(
                 self._policies, lambda policy: self._functions[policy.name], partial(self._stopped_today, now)
             ),
             settled=lambda one: self._report(now, number(one), one),
         )
-        due_before, self._due_since = self._due_since, {}
+        due_before, self._due_since, before = self._due_since, {}, len(self._gone)
         for selection in selections:
-            parts = (selection.selected, selection.waiting, selection.held_out_tasks)
-            self._carry_out(
-                selection, [{number(one): one for one in some} for some in parts], due_before, now
-            )
-        if self._last_stop == now:
-            self._standing = {at: one for at, one in self._standing.items() if not self._is_gone(at)}
+            self._carry_out(selection, number, due_before, now)
+        if len(self._gone) > before:
+            self._standing = {at: one for at, one in standing.items() if not self._is_gone(at)}
         if self._due_since:
-            self._schedule(_NO_TASK, now + 1)
+            self._schedule(len(self._tasks), now + 1)
 
     def _carry_out(
         self,
         selection: Selection,
-        parts: Sequence[Mapping[int, Evaluation]],
+        number: Callable[[Evaluation], int],
         due_before: Mapping[tuple[str, int], Millis],
         now: Millis,
     ) -> None:
-        """Stop what a policy selects, and count its due tasks and those of them that wait or are spared.
-
-        *parts* are those three, by their numbers.
-        """
+        """Stop what a policy selects, and count its due tasks and those of them that wait or are spared."""
         name, result = selection.policy.name, self._results[selection.policy.name]
-        selected, waiting, held_out = parts
-        for number in (*selected, *waiting):
-            self._due_since[name, number] = due_before.get((name, number), now)
-        for number, one in selected.items():
-            if not self._is_gone(number):
-                self._gone[self._key(number)] = self._last_stop = now
-                insort(self._times_stopped, (now, now + DAY, number))
-                result.found.append(self._stop(number, one.verdict.later(now - one.at), now))
+        waiting, held_out = (
+            list(map(number, some)) for some in (selection.waiting, selection.held_out_tasks)
+        )
+        selected = {number(one): one.verdict.later(now - one.at) for one in selection.selected}
+        for at in (*selected, *waiting):
+            self._due_since[name, at] = due_before.get((name, at), now)
+        for at, verdict in selected.items():
+            if not self._is_gone(at):
+                self._gone[self._same[at]] = now
+                if self._daily:
+                    insort(self._times_stopped, (now, now + DAY, at))
+                result.found.append(self._stop(at, verdict, now))
         result.halted_runs += selection.halted is not None
         result.tasks["due"].update(selected, waiting, held_out)
         result.tasks["holdout"].update(held_out)
         # A record that waits may be of a task that was just stopped under another qualifier.
-        left = (number for number in waiting if self._last_stop < now or not self._is_gone(number))
+        left = (at for at in waiting if not self._is_gone(at))
         result.tasks["budget" if selection.halted is None else "halted"].update(left)
 
-    def _stop(self, number: int, verdict: Verdict, now: Millis) -> Stop:
+    def _stop(self, number: int, verdict: Verdict, now: Millis) -> Found:
         task = self._tasks[number]
-        outcome = outcome_of(task)
-        return Stop(
-            task=task,
-            at=now,
-            verdict=verdict,
-            outcome=outcome,
-            due_since=self._due_since[verdict.policy or "", number],
-            saved=0 if outcome == "succeeded" else running(task, now, self._end),
-            lost=running(task, 0, now),
-        )
+        outcome, since = outcome_of(task), self._due_since[verdict.policy or "", number]
+        saved = 0 if outcome == "succeeded" else running(task, now, self._end)
+        return Found(self._tasks, number, now, verdict, outcome, since, saved, running(task, 0, now))
 
     def _report(self, now: Millis, number: int, one: Evaluation) -> None:
         if one.verdict.kind is Kind.REPORTED:
             result = self._results[one.verdict.policy or ""]
             if number not in result.tasks["reported"]:
                 result.tasks["reported"].add(number)
-                task, verdict = self._tasks[number], one.verdict.later(now - one.at)
-                result.found.append(Found(task=task, at=now, verdict=verdict, outcome=outcome_of(task)))
+                verdict, outcome = one.verdict.later(now - one.at), outcome_of(self._tasks[number])
+                result.found.append(Found(self._tasks, number, now, verdict, outcome))
 
     def _is_gone(self, number: int) -> bool:
-        return self._key(number) in self._gone
-
-    def _key(self, number: int) -> tuple[Key, str | None]:
-        """What identifies a task, under whatever qualifiers it was found."""
-        return key_of(self._tasks[number]), self._tasks[number].request_id
+        return self._same[number] in self._gone
 
     def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> set[Record]:
         """The tasks of *functions* that were stopped within a day before *now*, by the replay or in truth."""
@@ -261,10 +278,15 @@ class _Replaying:
             number
             for begin, end, number in self._times_stopped[first:last]
             # What happened in truth to a task that the replay stopped counts no more.
-            if end > now and self._gone.get(self._key(number), begin) == begin
+            if end > now and self._gone.get(self._same[number], begin) == begin
         }
         found = ((self._tasks[number].function, str(number)) for number in numbers)
         return {record for record in found if record[0] in functions}
+
+
+def _identity(task: Task) -> tuple[Key, str | None]:
+    """What identifies a task, under whatever qualifiers it was found."""
+    return key_of(task), task.request_id
 
 
 def _times_stopped(task: Task) -> Iterator[tuple[Millis, Millis]]:
@@ -274,12 +296,12 @@ def _times_stopped(task: Task) -> Iterator[tuple[Millis, Millis]]:
             yield event.at, min((event.at + DAY, *(later.at for later in task.events[number:])))
 
 
-def _undecided(one: Evaluation, policies: FunctionPolicies) -> list[str]:
+def _undecided(task: Task, verdict: Verdict, policies: FunctionPolicies, now: Millis) -> list[str]:
     """The policies that could not be decided for lack of what the verdict says."""
-    if one.verdict.policy is not None:
-        return [one.verdict.policy]
+    if verdict.policy is not None:
+        return [verdict.policy]
     # Whether it is exempt is unknown: that matters to the policies by which it would be due.
-    beyond = evaluate(one.task, policies._replace(exempt=()), Moment.exactly(one.at))
+    beyond = evaluate(task, policies._replace(exempt=()), Moment.exactly(now))
     if beyond.kind is Kind.UNKNOWN and beyond.policy is None:  # the record itself is
         return [compiled.policy.name for compiled in policies.every]
     due = [beyond.policy] if beyond.kind in (Kind.DUE, Kind.REPORTED) and beyond.policy else []

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fc_reaper.backtest.history import BrokenLine, Refused
+from fc_reaper.backtest.history import BrokenLine, Refused, Tasks
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
@@ -142,17 +142,15 @@ def _parse_record(value: Any, line: int) -> Record:
     return Record(line, found, function, value)
 
 
-def read_file(name: str, *, records: bool) -> tuple[list[Task], list[BrokenLine]]:
-    """Read the tasks in a file of records, and the lines that are none.
+def read_file(name: str, reads: Collection[str], broken: list[BrokenLine]) -> Iterator[Task]:
+    """Read the tasks in a file of records; *broken* receives the lines that are none.
 
-    *records* keeps with each task what the cloud wrote, which only expressions need.
+    A task keeps those fields of its record that are among *reads*, all of them if `@` is.
 
     Raises:
         NotARecord: the file cannot be read, or there is no record in it that names its function.
     """
-    tasks: list[Task] = []
-    broken: list[BrokenLine] = []
-    functions: dict[Function, Function] = {}
+    found = False
     for record in read_records(name):
         if isinstance(record, BrokenLine):
             broken.append(record)
@@ -160,29 +158,25 @@ def read_file(name: str, *, records: bool) -> tuple[list[Task], list[BrokenLine]
             what = "it names no function; it needs serviceName and functionName, or functionArn in FC 3.0"
             broken.append(BrokenLine(line=record.line, why=what))
         else:
-            # One object for each function, however many tasks it has.
-            function = functions.setdefault(record.function, record.function)
-            task = record._replace(fields=_in_order(record.fields)).task(function)
-            tasks.append(task if records else task._replace(record=None))
-    if not tasks:
+            found = True
+            yield _only(reads, record.task(record.function))
+    if not found:
         first = f", first: line {broken[0].line}, {broken[0].why}" if broken else ""
         source = "standard input" if name == "-" else name
         raise NotARecord(
             f"{source}: there is no record in it{first}; a record is one JSON object on one line, as the "
             "cloud writes it"
         )
-    return tasks, broken
 
 
-def _in_order(record: dict[str, Any]) -> dict[str, Any]:
-    """*record* with its events in the order of time, if all of them have a date and a number."""
-    try:
-        events = sorted(
+def _only(reads: Collection[str], task: Task) -> Task:
+    """*task* with those fields of its record, and its events there in the order of time."""
+    record = {name: value for name, value in (task.record or {}).items() if name in reads or "@" in reads}
+    with suppress(KeyError, TypeError, ValueError, OverflowError):  # no events, or one without date or number
+        record["events"] = sorted(
             record["events"], key=lambda event: (read_moment(event["timestamp"]), int(event["eventId"]))
         )
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return record
-    return {**record, "events": events}
+    return task._replace(record=record or None)
 
 
 # The cloud.
@@ -192,8 +186,9 @@ def _in_order(record: dict[str, Any]) -> dict[str, Any]:
 class Listing:
     """The tasks of *targets* in the cloud: what to list, the unfinished ones first, and what was found.
 
-    *payloads* asks for payloads, *read* reads each task that is listed without dated events, *records* keeps
-    what the cloud wrote. *save* receives each record, with the qualifier that it was found under.
+    *payloads* asks for payloads, *read* reads each task that is listed without dated events, *reads* are the
+    fields of a record that a task keeps. *save* receives each record, with the qualifier that it was found
+    under.
 
     `unmatched` are targets that fit no function. `taken` is the moment at which the first page of unfinished
     tasks was true, 0 without one. `answered` says whether any page was read, with tasks or without.
@@ -203,12 +198,12 @@ class Listing:
     statuses: Sequence[Sequence[str]] = (UNFINISHED, FINISHED)
     payloads: bool = False
     read: bool = False
-    records: bool = False
-    save: Callable[[dict[str, Any]], None] | None = None
+    reads: Collection[str] = ()
+    save: Callable[[dict[str, Any]], None] = lambda record: None
     step: Callable[[int], None] = lambda tasks: None
 
-    tasks: list[Task] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    tasks: Tasks = field(default_factory=Tasks)
+    refused: dict[str, Refused] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     taken: Millis = 0
     answered: bool = False
@@ -257,29 +252,26 @@ class Listing:
                         self._keep(listed)
             elif isinstance(answer, Snapshot):
                 self._keep(answer.task)
-            elif task is not None and not answer.out_of_time:
-                # What the list said of it stands; that it has no dated events will be counted.
-                self._keep(task)
+            elif task is None:
+                self._refuse(str(query.function), answer)
+            else:
+                self._keep(task)  # what the list said of it; that it has no dated events will be counted
                 if not answer.missing:
                     self._refuse(f"{task.invocation_id} of {task.function}", answer)
-            elif not answer.out_of_time:
-                self._refuse(str(query.function), answer)
 
     def _keep(self, task: Task) -> None:
-        record = dict(task.record or {})
         if not self.payloads:  # reading a task by itself brings them along
-            record = {name: value for name, value in record.items() if name not in _PAYLOADS}
-        if self.save is not None:
-            self.save({**to_be_saved(record), "qualifier": task.function.qualifier})
+            record = {name: one for name, one in (task.record or {}).items() if name not in _PAYLOADS}
+            task = task._replace(record=record)
+        self.save({**to_be_saved(task.record or {}), "qualifier": task.function.qualifier})
         self.step(1)
-        self.tasks.append(task._replace(record=_in_order(record) if self.records else None))
+        self.tasks.append(_only(self.reads, task))
 
     def _refuse(self, what: str, error: CloudError) -> None:
-        if what not in [one.what for one in self.refused]:
-            refused = Refused(
-                what=what, http_status=error.http_status, error_code=error.error_code, error=error.detail
-            )
-            self.refused.append(refused)
+        refused = Refused(
+            what=what, http_status=error.http_status, error_code=error.error_code, error=error.detail
+        )
+        self.refused.setdefault(what, refused)
 
 
 def to_be_saved(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,80 +1,78 @@
 """What a replay found, what a change of policy changes, and how long the tasks of each function take.
 
-The models are what `--json` prints, lengths of time in seconds and moments in ISO 8601.
+`--json` prints these objects: by `as_json`, else by their fields.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, PlainSerializer, model_serializer
-
-from fc_reaper.backtest.history import (
-    OUTCOMES,
-    Grounds,
-    Outcome,
-    Result,
-    Seconds,
-    Timestamp,
-    WholeTask,
-    longest,
-    outcome_of,
-)
+from fc_reaper.backtest.history import OUTCOMES, Outcome, Tasks, identity, longest, outcome_of
 from fc_reaper.models import Function, Millis, Task, iso
 from fc_reaper.policy import Policy
 from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.result import Verdict
 from fc_reaper.rules.target import Target
 
 
-class Ended(Result):
-    """A task, and how it ended in truth."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A task that a policy would have reported or stopped first at `at`, and how it ended in truth.
 
-    task: WholeTask
+    It is the one of that `number` in `tasks`. Only a stop has `due_since`, when it was due first; `saved` is
+    the time in Running after it (0 if the task succeeded), and `lost` the one before.
+    """
+
+    tasks: Tasks
+    number: int
+    at: Millis
+    verdict: Verdict
     outcome: Outcome
+    due_since: Millis | None = None
+    saved: Millis = 0
+    lost: Millis = 0
+
+    @property
+    def task(self) -> Task:
+        return self.tasks[self.number]
+
+    def as_json(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"outcome": self.outcome, "at": iso(self.at)}
+        if self.due_since is not None:
+            lengths = {"saved_s": self.saved / 1000, "ran_s": self.lost / 1000}
+            shown |= {"due_since": iso(self.due_since), **lengths}
+        return {**identity(self.task), **self.verdict.by.fields(), **shown}
 
 
-class Found(Ended):
-    """A task that a policy would have reported or stopped: when first, and why."""
-
-    at: Timestamp
-    verdict: Grounds
-
-
-class Stop(Found):
-    """A stop; `saved` is the time in Running after it (0 if the task succeeded), `lost` the one before."""
-
-    due_since: Timestamp
-    saved: Annotated[Seconds, Field(serialization_alias="saved_s")]
-    lost: Annotated[Seconds, Field(serialization_alias="ran_s")]
-
-
-def by_outcome(tasks: Iterable[Ended]) -> dict[Outcome, int]:
+def by_outcome(tasks: Iterable[Found]) -> dict[Outcome, int]:
     """How many of them ended how."""
     counts = Counter(one.outcome for one in tasks)
     return {outcome: counts[outcome] for outcome in OUTCOMES}
 
 
-class PolicyReplay(BaseModel):
+@dataclass
+class PolicyReplay:
     """What one policy would have done. Counts are of tasks, each once, but `halted_runs`.
 
     `found` are the tasks that it stops or reports, in the order of time. `halted_runs` are the runs that
-    stopped none because too many were due. `tasks` are the numbers of the tasks in the history that were
-    `due`, `reported`, or held back by `budget`, `halted` or `holdout`; `reasons` says of those that were
-    unknown in some run what was missing. `memory` is that of the functions in MB, None if it does not matter.
+    stopped none because too many were due. `tasks` are the numbers of those that were `due`, `reported`, or
+    held back by `budget`, `halted` or `holdout`. `unknown` counts, by what was missing, those that were
+    unknown in some run and never due.
     """
 
-    policy: Annotated[Policy, Field(exclude=True)]
-    memory: Annotated[int | None, Field(exclude=True)] = None
-    found: list[Stop | Found] = []
+    policy: Policy
+    found: list[Found] = field(default_factory=list)
     halted_runs: int = 0
-    tasks: Annotated[defaultdict[str, set[int]], Field(exclude=True)] = defaultdict(set)
-    reasons: Annotated[dict[int, str], Field(exclude=True)] = {}
+    tasks: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    unknown: Counter[str] = field(default_factory=Counter)
 
     @property
-    def stops(self) -> list[Stop]:
-        return [one for one in self.found if isinstance(one, Stop)]
+    def stops(self) -> list[Found]:
+        return self.found if self.policy.stops else []
 
     @property
     def due(self) -> int:
@@ -86,69 +84,53 @@ class PolicyReplay(BaseModel):
         return {why: len(self.tasks[why]) for why in ("budget", "halted", "holdout")}
 
     @property
-    def unknown(self) -> Counter[str]:
-        """How many tasks were unknown in some run and never due, by what was missing."""
-        found = self.tasks["due"] | self.tasks["reported"]
-        return Counter(why for number, why in self.reasons.items() if number not in found)
-
-    @property
-    def false_stops(self) -> list[Stop]:
+    def false_stops(self) -> list[Found]:
         """The stops of tasks that would have succeeded; those that had run longest first."""
-        wrong = [stop for stop in self.stops if stop.outcome == "succeeded"]
-        return sorted(wrong, key=lambda stop: (-stop.lost, str(stop.task.function), stop.task.invocation_id))
+        wrong = (stop for stop in self.stops if stop.outcome == "succeeded")
+        return sorted(wrong, key=lambda stop: (-stop.lost, _key(stop)))
 
     @property
     def saved(self) -> Millis:
         return sum(stop.saved for stop in self.stops)
 
-    @property
-    def saved_gb_s(self) -> float:
-        """What the time saved costs; a GB has 1024 MB."""
-        return round(self.saved / 1000 * (self.memory or 0) / 1024, 3)
-
-    @model_serializer(mode="wrap")
-    def _with_counts(self, dump: Callable[[PolicyReplay], dict[str, Any]]) -> dict[str, Any]:
-        stops = self.policy.stops
-        costs = {} if self.memory is None else {"saved_gb_s": self.saved_gb_s}
-        first, last = (iso(one.at) for one in (self.found[0], self.found[-1])) if self.found else (None, None)
+    def as_json(self) -> dict[str, Any]:
+        policy, found = self.policy, self.found
         return {
-            "name": self.policy.name,
-            "line": self.policy.line,
-            "does": self.policy.does,
-            "tasks": len(self.found),
-            "first": first,
-            "last": last,
-            "outcomes": by_outcome(self.found),
-            "false_stops": len(self.false_stops) if stops else None,
+            "name": policy.name,
+            "line": policy.line,
+            "does": policy.does,
+            "tasks": len(found),
+            "outcomes": by_outcome(found),
+            "halted_runs": self.halted_runs,
+            "first": iso(found[0].at) if found else None,
+            "last": iso(found[-1].at) if found else None,
+            "false_stops": len(self.false_stops) if policy.stops else None,
             "saved_s": self.saved / 1000,
-            **costs,
-            "due": self.due if stops else None,
+            "due": self.due if policy.stops else None,
             "held_back": self.held_back,
             "unknown": {"tasks": self.unknown.total(), "why": dict(self.unknown.most_common())},
-            **dump(self),
+            "found": found,
         }
 
 
-class Replay(BaseModel):
+@dataclass
+class Replay:
     """A whole replay.
 
     `first` and `last` are its first and last run, None when there was none; `runs` counts them all.
     `not_replayed` are the policies that no timer runs; `outside` counts tasks outside all replayed targets.
     """
 
-    policies: Annotated[list[PolicyReplay], Field(exclude=True)]
-    not_replayed: Annotated[
-        list[Policy],
-        PlainSerializer(lambda some: [one.model_dump(include={"name", "triggers"}) for one in some]),
-    ]
-    interval: Annotated[Seconds, Field(serialization_alias="interval_s")]
-    outside: Annotated[int, Field(serialization_alias="outside_targets")]
+    policies: list[PolicyReplay]
+    not_replayed: list[Policy]
+    interval: Millis
+    outside: int
     runs: int
-    first: Annotated[Timestamp | None, Field(serialization_alias="first_run")]
-    last: Annotated[Timestamp | None, Field(serialization_alias="last_run")]
+    first: Millis | None
+    last: Millis | None
 
     @property
-    def stops(self) -> list[Stop]:
+    def stops(self) -> list[Found]:
         return [stop for one in self.policies for stop in one.stops]
 
     @property
@@ -159,35 +141,48 @@ class Replay(BaseModel):
     def saved(self) -> Millis:
         return sum(one.saved for one in self.policies)
 
+    def as_json(self) -> dict[str, Any]:
+        first, last = (None if at is None else iso(at) for at in (self.first, self.last))
+        runs = {"runs": self.runs, "first_run": first, "last_run": last, "interval_s": self.interval / 1000}
+        others = [{"name": one.name, "triggers": one.triggers} for one in self.not_replayed]
+        return {**runs, "not_replayed": others, "outside_targets": self.outside}
+
 
 How = Literal["more", "less", "earlier", "later"]
 
 
-def _brief(stop: Stop | None) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A task that two policy files treat differently: a stop of it, and those by each of the two, if any."""
+
+    how: How
+    stop: Found
+    old: Found | None
+    new: Found | None
+
+    def as_json(self) -> dict[str, Any]:
+        stops = {"old": _brief(self.old), "new": _brief(self.new)}
+        return {**identity(self.stop.task), "how": self.how, "outcome": self.stop.outcome, **stops}
+
+
+def _brief(stop: Found | None) -> dict[str, Any] | None:
     if stop is None:
         return None
     policy, rule = stop.verdict.policy, stop.verdict.by.rule
     return {"policy": policy, "rule": rule, "at": iso(stop.at), "saved_s": stop.saved / 1000}
 
 
-class Change(Ended):
-    """A task that two policy files treat differently, with its stops; None where it has none."""
-
-    how: How
-    old: Annotated[Stop | None, PlainSerializer(_brief)]
-    new: Annotated[Stop | None, PlainSerializer(_brief)]
-
-
 def compare(old: Replay, new: Replay) -> tuple[dict[How, list[Change]], int]:
     """What changes whether and when a task is stopped, and how many both stop in the same run.
 
-    Which policy stops it makes no difference. Tasks that succeeded in truth come first, then it goes by time.
+    Both have replayed one history. Which policy stops a task makes no difference. Tasks that succeeded in
+    truth come first, then it goes by time.
     """
-    before, after = ({_key(stop.task): stop for stop in one.stops} for one in (old, new))
-    changes: dict[How, list[Change]] = {how: [] for how in get_args(How)}
+    before, after = ({stop.number: stop for stop in one.stops} for one in (old, new))
     every = {**before, **after}
-    for key in sorted(every, key=lambda key: (every[key].outcome != "succeeded", every[key].at, key)):
-        one, other, stop = before.get(key), after.get(key), every[key]
+    changes: dict[How, list[Change]] = {how: [] for how in get_args(How)}
+    for stop in sorted(every.values(), key=lambda one: (one.outcome != "succeeded", one.at, _key(one))):
+        one, other = before.get(stop.number), after.get(stop.number)
         how: How
         if one is None or other is None:
             how = "more" if one is None else "less"
@@ -195,40 +190,46 @@ def compare(old: Replay, new: Replay) -> tuple[dict[How, list[Change]], int]:
             how = "earlier" if other.at < one.at else "later"
         else:
             continue
-        changes[how].append(Change(how=how, task=stop.task, outcome=stop.outcome, old=one, new=other))
+        changes[how].append(Change(how, stop, one, other))
     return changes, len(every) - sum(map(len, changes.values()))
 
 
-def _key(task: Task) -> tuple[str, str, str]:
+def _key(found: Found) -> tuple[str, str, str]:
+    task = found.task
     return str(task.function), task.invocation_id, task.request_id or ""
 
 
 # How long tasks take.
 
+_MEASURES = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
+"""The longest wait since an enqueueing, the longest attempt, and the whole life from the first enqueueing."""
 
-class Spread(BaseModel):
+
+@dataclass(frozen=True)
+class Spread:
     """How long tasks take by one clock; percentiles are by nearest rank.
 
-    `limit` is the smallest limit in whole units under which no task that succeeded would have been stopped
+    `smallest_limit` is the smallest in whole units under which no task that succeeded would have been stopped
     at any interval; None when none succeeded.
     """
 
     clock: str
     tasks: int
-    p50: Annotated[Seconds, Field(serialization_alias="p50_s")]
-    p95: Annotated[Seconds, Field(serialization_alias="p95_s")]
-    p99: Annotated[Seconds, Field(serialization_alias="p99_s")]
-    most: Annotated[Seconds, Field(serialization_alias="max_s")]
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    max_s: float
     smallest_limit: str | None
-    limit: Annotated[Seconds | None, Field(serialization_alias="smallest_limit_s")]
-    unit: Annotated[Seconds, Field(serialization_alias="unit_s")]
+    smallest_limit_s: float | None
+    unit_s: float
 
 
-class Suggestion(BaseModel):
+@dataclass(frozen=True)
+class Suggestion:
     """How long the tasks of one function took that ended by themselves, and how they ended.
 
     `stopped` counts those that somebody stopped, `alive` those that have not ended, `unknown` those with an
-    unknown status: none of them is measured.
+    unknown status: none of them is measured. A task that never ran has no run.
     """
 
     service: str | None
@@ -242,50 +243,44 @@ class Suggestion(BaseModel):
 
 
 def suggest(tasks: Iterable[Task], targets: Collection[Target] = ()) -> Iterator[Suggestion]:
-    """Measure the tasks of each function of *targets* (of all functions without any), in their order.
-
-    `queue` is the longest wait since an enqueueing, `run` the longest attempt, `alive` the whole life from
-    the first enqueueing. A task that never ran has no run.
-    """
-    by_function: defaultdict[Function, list[Task]] = defaultdict(list)
+    """Measure the tasks of each function of *targets* (of all functions without any), in their order."""
+    counts: defaultdict[Function, Counter[str]] = defaultdict(Counter)
+    lengths: defaultdict[tuple[Function, str, bool], array[int]] = defaultdict(lambda: array("q"))
     for task in tasks:
-        by_function[task.function].append(task)
-    measures = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
-    for function in sorted(by_function, key=str):
+        outcome, succeeded = outcome_of(task), task.status == "Succeeded"
+        counts[task.function][task.status if outcome in ("succeeded", "failed") else outcome] += 1
+        for clock in _MEASURES.values() if outcome in ("succeeded", "failed") else ():
+            length = longest(task, clock, 0)
+            if length is not None:
+                lengths[task.function, clock, succeeded].append(length)
+    for function in sorted(counts, key=str):
         if targets and not any(target.fits(function) for target in targets):
             continue
-        outcomes = Counter(map(outcome_of, by_function[function]))
-        ended = [task for task in by_function[function] if outcome_of(task) in ("succeeded", "failed")]
-        spreads = {measure: _spread(clock, ended) for measure, clock in measures.items()}
-        yield Suggestion(
-            service=function.service,
-            function=function.name,
-            qualifier=function.qualifier,
-            ended=Counter(task.status for task in ended),
-            stopped=outcomes["censored"],
-            alive=outcomes["open"],
-            unknown=outcomes["unknown"],
-            measures={measure: spread for measure, spread in spreads.items() if spread is not None},
-        )
+        ended = counts[function]
+        stopped, alive, unknown = (ended.pop(outcome, 0) for outcome in ("censored", "open", "unknown"))
+        spreads = {
+            measure: _spread(clock, lengths[function, clock, True], lengths[function, clock, False])
+            for measure, clock in _MEASURES.items()
+        }
+        measures = {measure: spread for measure, spread in spreads.items() if spread is not None}
+        yield Suggestion(*function, ended, stopped, alive, unknown, measures)
 
 
-def _spread(clock: str, tasks: Iterable[Task]) -> Spread | None:
-    lengths = [(length, task.status) for task in tasks if (length := longest(task, clock, 0)) is not None]
-    if not lengths:
+def _spread(clock: str, good: Sequence[Millis], bad: Sequence[Millis]) -> Spread | None:
+    ordered = sorted((*good, *bad))
+    if not ordered:
         return None
-    ordered = sorted(length for length, _ in lengths)
-    good = max((length for length, status in lengths if status == "Succeeded"), default=None)
-    limit, unit = (None, 1_000) if good is None else smallest_limit(good)
+    limit, unit = smallest_limit(max(good)) if good else (None, 1_000)
     return Spread(
         clock=clock,
         tasks=len(ordered),
-        p50=percentile(ordered, 50),
-        p95=percentile(ordered, 95),
-        p99=percentile(ordered, 99),
-        most=ordered[-1],
+        p50_s=percentile(ordered, 50) / 1000,
+        p95_s=percentile(ordered, 95) / 1000,
+        p99_s=percentile(ordered, 99) / 1000,
+        max_s=ordered[-1] / 1000,
         smallest_limit=None if limit is None else spell_duration(limit),
-        limit=limit,
-        unit=unit,
+        smallest_limit_s=None if limit is None else limit / 1000,
+        unit_s=unit / 1000,
     )
 
 

@@ -51,7 +51,7 @@ class Trial(NamedTuple):
         for line in self.lines.of("halted"):
             yield f"right now it would be halted: {line.why}; see who is due, and change the policy"
         listed = self.complete and not result.partial and not self.lines.of("list_failed")
-        if not listed or self.past.history.refused:
+        if not listed or self.past.history.not_listed:
             yield "not all tasks, or not all of the history, could be listed; see what is missing; try again"
         due = result.counts.due
         if self.alive >= _FEW and due * 2 > self.alive:

@@ -10,11 +10,11 @@ from rich.text import Text
 from typer import Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
-from fc_reaper.backtest.stats import Ended, PolicyReplay, Stop, Suggestion, by_outcome, suggest
+from fc_reaper.backtest.stats import Found, PolicyReplay, Suggestion, by_outcome, suggest
 from fc_reaper.cli import app, output
 from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
 from fc_reaper.cli.history import load_past, minute, with_history_options
-from fc_reaper.cli.output import BAD, STRONG, counted, short, show, table
+from fc_reaper.cli.output import BAD, STRONG, counted, format_seconds, short, show, table
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
@@ -70,20 +70,19 @@ def backtest(
     replays = [past.replay(file) for file in files]
     if svg is not None and to_draw is not None:
         write_chart(svg, past.history, replays[0], to_draw, force=force)
-    watched = [target for file in files for policy in file.policies for target in policy.targets]
+    watched = [target for file in files for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None
-    for one in (one for replayed in replays for one in replayed.policies):
-        one.memory = memory
     if as_json:
         shown: dict[str, Any] = {} if suggestions is None else {"suggestions": suggestions}
         for file, replayed in zip(files, replays, strict=True):
-            shown |= {"policy": file.source, "replay": replayed, "policies": replayed.policies}
+            policies = [{**one.as_json(), **_costs(one, memory)} for one in replayed.policies]
+            shown |= {"policy": file.source, "replay": replayed, "policies": policies}
         output.print_json({"history": past.history, **shown})
         return past.print_refused()
     show(*past.headline(replays[0] if replays else None))
     for replayed in replays:
         if replayed.policies:
-            show("", overview(replayed.policies), "")
+            show("", overview(replayed.policies, memory), "")
             show(*(line for one in replayed.policies for line in summary(one)))
     if suggestions is not None:
         show("", *_measures(suggestions))
@@ -95,7 +94,12 @@ def backtest(
     return past.print_refused()
 
 
-def count_outcomes(groups: Iterable[Sequence[Ended]]) -> tuple[list[str], list[list[str]]]:
+def _costs(one: PolicyReplay, memory: int | None) -> dict[str, float]:
+    """What the time saved costs with functions of so many MB; a GB has 1024 MB."""
+    return {} if memory is None else {"saved_gb_s": round(one.saved / 1000 * memory / 1024, 3)}
+
+
+def count_outcomes(groups: Iterable[Sequence[Found]]) -> tuple[list[str], list[list[str]]]:
     """The heads of columns, and their numbers for each group; `unknown` only where there is one."""
     counts = [by_outcome(group) for group in groups]
     shown = [one for one in OUTCOMES if one != "unknown" or any(count["unknown"] for count in counts)]
@@ -103,13 +107,13 @@ def count_outcomes(groups: Iterable[Sequence[Ended]]) -> tuple[list[str], list[l
     return ["tasks", *shown], rows
 
 
-def overview(replays: Sequence[PolicyReplay]) -> Table:
-    """One row for each policy that was replayed."""
+def overview(replays: Sequence[PolicyReplay], memory: int | None = None) -> Table:
+    """One row for each policy that was replayed; with GB-seconds of functions that have so many MB."""
     heads, numbers = count_outcomes(one.found for one in replays)
-    heads += ["saved"] if replays[0].memory is None else ["saved", "GB-s"]
+    heads += ["saved"] if memory is None else ["saved", "GB-s"]
     rows = []
     for one, counts in zip(replays, numbers, strict=True):
-        saved = [format_duration(one.saved), *([] if one.memory is None else [f"{one.saved_gb_s:,.0f}"])]
+        saved = [format_duration(one.saved), *(f"{costs:,.0f}" for costs in _costs(one, memory).values())]
         does, saved = ("stop", saved) if one.policy.stops else ("report", ["-"] * len(saved))
         rows.append([one.policy.name, does, *counts, *saved])
     return table(["policy", "would", *heads], rows, right=heads)
@@ -143,7 +147,7 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
             yield f"... and {len(wrong) - _SHOWN} more; --json names them all"
 
 
-def _false_stop(stop: Stop) -> list[str]:
+def _false_stop(stop: Found) -> list[str]:
     task, verdict = stop.task, stop.verdict
     lengths = (verdict.by.age, verdict.by.limit, max(0, task.events[-1].at - stop.at))
     return [
@@ -165,15 +169,15 @@ def _measures(suggestions: Iterable[Suggestion]) -> Iterator[str | Text | Table]
         if any(number for number, _ in others):
             yield f"Not measured: {', '.join(f'{number} {why}' for number, why in others if number)}."
         if one.measures:
+            heads = ("", "limit by", "tasks", "p50", "p95", "p99", "max", "smallest limit")
             rows = (
                 (
                     *(measure, spread.clock, str(spread.tasks)),
-                    *map(format_duration, (spread.p50, spread.p95, spread.p99, spread.most)),
+                    *map(format_seconds, (spread.p50_s, spread.p95_s, spread.p99_s, spread.max_s)),
                     spread.smallest_limit or "none succeeded",
                 )
                 for measure, spread in one.measures.items()
             )
-            heads = ("", "limit by", "tasks", "p50", "p95", "p99", "max", "smallest limit")
             yield table(heads, rows, right=heads[2:])
         yield ""
     yield (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timezone
+from array import array
 from importlib.util import find_spec
 
 from fc_reaper.backtest.history import History, longest, outcome_of
 from fc_reaper.backtest.replay import run_by_timer
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli.output import CommandError, check_writable, printable, write_file
-from fc_reaper.models import Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
@@ -26,6 +25,8 @@ _MARKS = {
     "false": ("FALSE STOP, it succeeded", "rx"),
 }
 """Label of each kind of task, its colour and marker; the last ones are drawn above the others."""
+
+_STOPPED = {"succeeded": "false", "failed": "right"}
 
 _TICKS = (1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000)
 """Seconds that have a label."""
@@ -71,13 +72,14 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
     from matplotlib.figure import Figure
 
     clock, limit = policy.match.limits[0] if policy.match.limits else ("alive_for", None)
-    stopped = {id(stop.task) for stop in replayed.stops if stop.verdict.policy == policy.name}
-    dots: dict[str, list[tuple[datetime, float]]] = {kind: [] for kind in _MARKS}
-    for task in history.tasks:
-        length = longest(task, clock, history.end)
+    stopped = {stop.number for stop in replayed.stops if stop.verdict.policy == policy.name}
+    dots = {kind: (array("d"), array("d")) for kind in _MARKS}
+    for number, task in enumerate(history.tasks):
+        length, outcome = longest(task, clock, history.end), outcome_of(task)
         if length is not None and policy.watches(task.function):
-            begin = datetime.fromtimestamp(task.events[0].at / 1000, timezone.utc)
-            dots[_kind(task, id(task) in stopped)].append((begin, max(length, 1000) / 1000))
+            days, seconds = dots[_STOPPED.get(outcome, "unsure") if number in stopped else outcome]
+            days.append(task.events[0].at / 86_400_000)
+            seconds.append(max(length, 1000) / 1000)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}):
         figure = Figure(figsize=(10, 6), layout="constrained")
         axes = figure.add_subplot(
@@ -86,16 +88,15 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
             ylabel=f"longest {clock}",
             yscale="log",
         )
+        axes.xaxis_date("UTC")
         for kind, (label, mark) in _MARKS.items():
-            if found := dots[kind]:
-                label, many = f"{label}: {len(found):,}", len(found) > _MANY
-                axes.plot(*zip(*found, strict=True), mark, label=label, rasterized=many)
+            many = len(dots[kind][0])
+            if many:
+                axes.plot(*dots[kind], mark, label=f"{label}: {many:,}", rasterized=many > _MANY)
         if limit is not None:
-            at_most, what = (
-                (limit.at_most, "at most") if isinstance(limit, CarriedLimit) else (limit, "limit")
-            )
-            label = f"{what} {spell_duration(at_most)}"
-            axes.axhline(at_most / 1000, color="tab:red", linestyle="--", label=label)
+            most, what = (limit.at_most, "at most") if isinstance(limit, CarriedLimit) else (limit, "limit")
+            label = f"{what} {spell_duration(most)}"
+            axes.axhline(most / 1000, color="tab:red", linestyle="--", label=label)
         seen = axes.get_ylim()
         axes.set_yticks(_TICKS, labels=[spell_duration(seconds * 1000) for seconds in _TICKS])
         axes.set_ylim(seen)
@@ -104,8 +105,3 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
     write_file(svg, file.getvalue(), force=force)
-
-
-def _kind(task: Task, stopped: bool) -> str:
-    outcome = outcome_of(task)
-    return {"succeeded": "false", "failed": "right"}.get(outcome, "unsure") if stopped else outcome

@@ -69,7 +69,7 @@ def diff(
 
 
 def _tables(changes: Changes) -> Iterator[str | Table]:
-    heads, numbers = count_outcomes(changes.values())
+    heads, numbers = count_outcomes([one.stop for one in some] for some in changes.values())
     rows = ((how, *counts) for how, counts in zip(changes, numbers, strict=True))
     yield table(("stopped", *heads), rows, right=heads)
     for how, some in changes.items():
@@ -86,9 +86,10 @@ def _row(change: Change) -> list[Text | str]:
     """A change as the cells of a table; dates without their year."""
     policies = (stop.verdict.policy or "" for stop in (change.old, change.new) if stop is not None)
     old, new = ("-" if stop is None else minute(stop.at)[5:] for stop in (change.old, change.new))
-    where, truth = short(*change.task.function), BAD if change.outcome == "succeeded" else ""
+    task, outcome = change.stop.task, change.stop.outcome
     by = " > ".join(dict.fromkeys(policies))
-    return [change.task.invocation_id, where, by, old, new, Text(change.outcome, truth)]
+    truth = Text(outcome, BAD if outcome == "succeeded" else "")
+    return [task.invocation_id, short(*task.function), by, old, new, truth]
 
 
 def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[str]:
@@ -102,7 +103,7 @@ def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[s
     if saved:
         more = "more" if saved > 0 else "less"
         yield f"{format_duration(abs(saved))} {more} of task time is saved by the new one."
-    seen = {change.outcome for some in changes.values() for change in some} - {"succeeded"}
+    seen = {change.stop.outcome for some in changes.values() for change in some} - {"succeeded"}
     yield from (f"{outcome}: {words}" for outcome, words in IN_TRUTH.items() if outcome in seen)
 
 
@@ -144,7 +145,9 @@ def _json(past: Past, sides: Sequence[Side], changes: Changes, same: int) -> dic
         "history": past.history,
         "old": old,
         "new": new,
-        "counts": {how: {"tasks": len(some), **by_outcome(some)} for how, some in changes.items()},
+        "counts": {
+            how: {"tasks": len(some), **by_outcome(one.stop for one in some)} for how, some in changes.items()
+        },
         "same": same,
         "saved_s": (sides[1][1].saved - sides[0][1].saved) / 1000,
         "changes": [change for some in changes.values() for change in some],

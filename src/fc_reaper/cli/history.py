@@ -8,11 +8,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from inspect import Parameter
+from itertools import islice
 from typing import Annotated, NamedTuple
 
 from typer import Option
 
-from fc_reaper.backtest.history import History, make_history
+from fc_reaper.backtest.history import BrokenLine, History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import Listing, read_file
 from fc_reaper.backtest.stats import Replay
@@ -23,6 +24,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
+from fc_reaper.rules.expression import RAW_PAYLOADS
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_targets
 from fc_reaper.sweep.scope import is_own
 
@@ -62,46 +64,44 @@ class Past(NamedTuple):
     def left_out(self, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
         """What was left out, and why; the names of *replays* tell several apart."""
         history = self.history
-        inconsistent = [f"{one.task.invocation_id}: {one.why}" for one in history.inconsistent]
-        broken = [f"line {one.line}: {one.why}" for one in history.broken]
-        found: list[tuple[str, int, str]] = [
-            ("Lines that are no record", len(broken), _first(broken)),
-            ("Records without dated events, not replayed", history.undated, "; --read asks for each"),
-            ("Records that contradict themselves, not replayed", len(inconsistent), _first(inconsistent)),
-            ("Records of a task that has a more complete one", history.repeated, ""),
-            ("Tasks with more retries than dated events show", history.unseen_retries, ""),
+        broken = (f"line {one.line}: {one.why}" for one in history.broken_lines)
+        at_odds = (f"{one.invocation_id}: {one.inconsistency}" for one in history.contradicting)
+        found: list[tuple[str, int, Iterable[str]]] = [
+            ("Lines that are no record", len(history.broken_lines), broken),
+            ("Records without dated events, not replayed", history.undated, ["--read asks for each"]),
+            ("Records that contradict themselves, not replayed", len(history.contradicting), at_odds),
+            ("Records of a task that has a more complete one", history.repeated, ()),
+            ("Tasks with more retries than dated events show", history.retried_more_than_told, ()),
+            ("Targets that fit no function in task mode", len(history.unmatched), history.unmatched),
         ]
         for name, replayed in replays:
             of = f" of {name}" if name else ""
-            found.append((f"Tasks outside the targets{of}", replayed.outside, ""))
+            found.append((f"Tasks outside the targets{of}", replayed.outside, ()))
             for policy in replayed.not_replayed:
                 yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
             for one in replayed.policies:
-                why = _first([why for why, _ in one.unknown.most_common()])
-                why += "; if payloads were not saved, save them with this policy" if "payload" in why else ""
+                whys = [why for why, _ in one.unknown.most_common()]
+                if "payload" in "".join(whys):
+                    whys.append("if payloads were not saved, save them with this policy")
                 who = one.policy.name if name == one.policy.name else f"{one.policy.name}{of}"
-                found.append((f"Tasks that {who} could not decide", one.unknown.total(), why))
-        unmatched = history.unmatched
-        found.append(("Targets that fit no function in task mode", len(unmatched), _first(unmatched)))
-        yield from (f"{what}: {number}{more}." for what, number, more in found if number)
+                found.append((f"Tasks that {who} could not decide", one.unknown.total(), whys))
+        for what, number, reasons in found:
+            first = list(islice(reasons, _SHOWN + 1)) if number else []
+            why = "; ".join([*first[:_SHOWN], "..."] if len(first) > _SHOWN else first)
+            yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
         if history.saved is not None:
             saved, payloads = counted(history.records, "record"), "with" if history.payloads else "without"
             yield f"{history.saved}: {saved} {payloads} payloads, for --history."
 
     def print_refused(self) -> Exit:
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
-        refused = self.history.refused
+        refused = self.history.not_listed
         for one in refused[:20]:
             output.print_error(f"not listed: {one.what}: {output.refusal(one)}")
         if len(refused) > 20:
             output.print_error(f"and {len(refused) - 20} more")
         output.print_error(*output.advice_for(refused))
-        return Exit.ATTENTION if refused or self.history.broken else Exit.DONE
-
-
-def _first(reasons: Sequence[str]) -> str:
-    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
-    return f" ({'; '.join(reasons[:_SHOWN])}{more})"
+        return Exit.ATTENTION if refused or self.history.broken_lines else Exit.DONE
 
 
 def with_history_options(*names: str) -> Callable[[Command], Command]:
@@ -150,16 +150,17 @@ def load_past(
     policies = [policy for file in files for policy in file.policies if run_by_timer(policy)]
     expressions = [one for file in files for matcher in file.exempt for one in matcher.expressions]
     expressions += [one for policy in policies for one in policy.expressions]
+    payloads = any(one.needs_payload for one in expressions)
+    reads = {root for one in expressions for root in (*one.roots, *(RAW_PAYLOADS if payloads else ()))}
     if history is not None:
+        source, broken = "standard input" if history == "-" else history, list[BrokenLine]()
         with output.progress("Reading the history"):
-            tasks, broken = read_file(history, records=bool(expressions))
-        past = make_history(tasks, source="standard input" if history == "-" else history, broken=broken)
+            past = make_history(read_file(history, reads, broken), source=source, broken_lines=broken)
     elif policies:
         for file in files:
             refuse_targets(settings, file, enforce=False)
         targets = list(dict.fromkeys(target for policy in policies for target in policy.targets))
-        payloads = any(one.needs_payload for one in expressions)
-        listing = Listing(targets, payloads=payloads, read=read, records=bool(expressions))
+        listing = Listing(targets, payloads=payloads, read=read, reads=reads)
         past = _from_cloud(listing, save, settings, env)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
@@ -181,7 +182,7 @@ def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Map
             listing.save = lambda record: print(json.dumps(record, separators=(",", ":")), file=file)
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
-            first = listing.refused[0]
+            first = next(iter(listing.refused.values()))
             why = f"{first.what}: {first.error}"
             raise CloudError(why, http_status=first.http_status, error_code=first.error_code)
     return make_history(
@@ -190,6 +191,6 @@ def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Map
         source="the cloud",
         saved=save,
         payloads=listing.payloads,
-        refused=listing.refused,
+        not_listed=list(listing.refused.values()),
         unmatched=listing.unmatched,
     )

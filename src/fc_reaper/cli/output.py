@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
@@ -58,9 +59,20 @@ def print_line(text: str, stream: TextIO | None = None) -> None:
 
 
 def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Write one JSON object, with any models in it, on one line to standard output."""
-    text = json.dumps(value, default=lambda model: model.model_dump(mode="json", by_alias=True))
-    _print(f"{text}\n", sys.stdout)
+    """Write one JSON object on one line to standard output, piece by piece.
+
+    An object in it is shown by `as_json`, as a pydantic model, or by its fields.
+    """
+    pieces = json.JSONEncoder(default=_as_json).iterencode(value)
+    while piece := "".join(islice(pieces, 100_000)):
+        _print(piece, sys.stdout)
+    _print("\n", sys.stdout)
+
+
+def _as_json(one: Any) -> Any:
+    if isinstance(one, BaseModel):
+        return one.model_dump(mode="json", by_alias=True)
+    return one.as_json() if hasattr(one, "as_json") else vars(one)
 
 
 def print_error(*texts: str) -> None:
