@@ -146,9 +146,6 @@ class Retry(NamedTuple):
 Jobs = deque[tuple[Tag, Callable[[], T]]]
 """Calls that wait for a thread, first come first served, each with a tag that says what it is about."""
 
-_GRACE = 1.0
-"""Seconds for which calls under way are waited for after the deadline, which every call ends at by itself."""
-
 _POLL = 0.2
 """Seconds between two checks for an interruption."""
 
@@ -156,12 +153,14 @@ _POLL = 0.2
 class Pool(NamedTuple):
     """Makes calls on so many *threads*; what they return comes back in the caller's own thread.
 
-    Nothing more is begun once *interrupted* returns True. A call that hangs does not keep the process alive.
+    Nothing more is begun once *interrupted* returns True. Calls under way at a deadline, at which each ends
+    by itself, are waited for *grace* seconds. A call that hangs does not keep the process alive.
     """
 
     threads: int
     clock: Clock
     interrupted: Callable[[], bool]
+    grace: float = 1.0
 
     def each(self, jobs: Jobs[Tag, T], until: Deadline) -> Iterator[tuple[Tag, T | CloudError]]:
         """Yield the tag of each job that is over, and what its call returned. Jobs may be added meanwhile.
@@ -180,7 +179,7 @@ class Pool(NamedTuple):
             while jobs or running:
                 now = self.clock.monotonic()
                 if closing is None and (now >= until or self.interrupted()):
-                    closing = now + _GRACE
+                    closing = now + self.grace
                 while jobs and closing is None and len(running) < self.threads:
                     number += 1
                     running[number], call = jobs.popleft()

@@ -182,7 +182,10 @@ def _sweep(
     sweep = Sweep(
         SweepContext(
             cloud,
-            Pool(settings.threads, dependencies.clock, dependencies.interrupted),
+            # The last calls may hang beyond the end: half of the margin is kept for what follows.
+            Pool(
+                settings.threads, dependencies.clock, dependencies.interrupted, min(1, settings.margin / 2e3)
+            ),
             report,
             policy,
             settings,

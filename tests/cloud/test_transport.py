@@ -154,6 +154,21 @@ def test_a_body_that_drips_ends_with_its_deadline() -> None:
         assert (error.error_code, error.retryable, len(server.seen)) == ("TimedOut", True, 1)
 
 
+def test_an_interim_answer_does_not_shift_the_answers_of_a_connection() -> None:
+    """http.client takes a 103 for the whole answer; the true one must not answer the next call."""
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    other = http(200, {"invocationId": "job-1", "status": "Stopped"})
+
+    def late(connection: socket.socket) -> None:
+        time.sleep(0.05)
+        connection.sendall(other)
+
+    with answering(early, late) as server, ours(server.endpoint) as client:
+        assert error_of(lambda: client.stop(TRANSCODE, "job-2")).unclear
+        client.get(TRANSCODE, "job-1")
+        assert len({seen.port for seen in server.seen}) == 2
+
+
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time-out of a socket bounds it; once it answers, calls go on."""
     answers, host = threading.Event(), socket.getaddrinfo("127.0.0.1", 80)

@@ -301,6 +301,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     def _answer(self, response: Any, sent: Millis, until: Deadline, secrets: Sequence[str]) -> Answer:
         """Read and parse a whole answer within its bounds. The connection is kept only after all of it."""
         status, body, large = response.status, bytearray(), False
+        if status < 200:  # The true answer is still to come, and must not be that of the next call.
+            response.close()
         try:
             # Not `read`, which would wait for the whole chunk while a server drips.
             while chunk := response.read1(_CHUNK):

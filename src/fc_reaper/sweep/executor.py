@@ -107,6 +107,7 @@ class Executor:
         for stop, answer in context.pool.each(jobs, self._until):
             outcome = answer if isinstance(answer, Outcome) else self._unanswered(stop, answer)
             self._account(outcome)
+            self._note_time(outcome, self._until)
             if outcome.name == "accepted":
                 report.accepted(outcome)
             if outcome.name == "accepted" or outcome.unclear:
@@ -314,7 +315,14 @@ class Executor:
         jobs += ((one, partial(self._stop, one, last=context.end)) for one in unverified)
         for stop, answer in pool.each(jobs, context.end):
             outcome = answer if isinstance(answer, Outcome) else self._unanswered(stop, answer)
+            self._note_time(outcome, context.end)
             context.report.settled(outcome, logged=stop.accepted)
+
+    def _note_time(self, outcome: Outcome, until: Deadline) -> None:
+        """The run is partial if the time was up before it was known what became of a stop."""
+        if outcome.unclear or outcome.name == "accepted":
+            late = self.context.clock.monotonic() >= until
+            self.context.report.partial = self.context.report.partial or late
 
     def _check(self) -> None:
         if self.context.interrupted():

@@ -1,0 +1,1 @@
+"""The promises of the product under faults of the cloud, the network, the clocks, time and other runs."""
