@@ -36,10 +36,9 @@ def failing(file: PolicyFile) -> list[Issue]:
             task = task_of(policy, example)
             does, why = _outcome(file, policy, task)
             if does != example.expect:
-                path = f"policies[{policy.index}].examples[{number}]"
                 what = f"expected {example.expect}, got {does}: {why} (it is {task.status})"
                 remedy = f"change the policy, or write expect: {does}"
-                issues.append(Issue(file.source, example.line, path, what, remedy))
+                issues.append(file.issue(("policies", policy.index, "examples", number), f"{what}; {remedy}"))
     return issues
 
 

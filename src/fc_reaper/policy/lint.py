@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from math import inf
 
 from fc_reaper.errors import Issue, nearest
 from fc_reaper.models import Function, Millis
@@ -35,8 +36,8 @@ LONGEST_QUEUE = {True: parse_duration("30d"), False: parse_duration("7d")}
 LONGEST_DELAY = parse_duration("1h")
 """The most that `x-fc-async-delay` can be."""
 
-_Odd = tuple[Path, str]
-"""A path, and a sentence that reads `what is odd; what to write`."""
+_Odd = Iterator[tuple[Path, str]]
+"""Paths, each with a sentence that reads `what is odd; what to write`."""
 
 
 def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
@@ -50,11 +51,7 @@ def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
         "native-limit": _native_limits(file),
         "always-beaten": _always_beaten(file),
     }
-    issues = []
-    for name, found in odd.items():
-        for steps, sentence in found:
-            path, line = file.place(*steps)
-            issues.append(Issue.of(file.source, line, path, sentence)._replace(lint=name))
+    issues = [file.issue(*one)._replace(lint=name) for name, found in odd.items() for one in found]
     return sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0)
 
 
@@ -69,7 +66,18 @@ def _matchers(file: PolicyFile) -> Iterator[tuple[Path, Matcher, Sequence[Target
             yield ("policies", number, "unless", at), matcher, policy.targets, "it spares nothing for certain"
 
 
-def _unknown_fields(file: PolicyFile) -> Iterator[_Odd]:
+def _lengths(path: Path, matcher: Matcher) -> Iterator[tuple[Path, str, Millis]]:
+    """Every length of time in a matcher, with its path and its clock."""
+    for clock, limit in matcher.limits:
+        if not isinstance(limit, CarriedLimit):
+            yield (*path, clock), clock, limit
+            continue
+        yield (*path, clock, "at_most"), clock, limit.at_most
+        if limit.otherwise is not None:
+            yield (*path, clock, "else"), clock, limit.otherwise
+
+
+def _unknown_fields(file: PolicyFile) -> _Odd:
     """An expression that reads a field which no record has is never answered."""
     found = [
         ((*path, rule.key, "from") if isinstance(rule, Clock) else (*path, rule.key), expression, so)
@@ -90,53 +98,40 @@ def _unknown_fields(file: PolicyFile) -> Iterator[_Odd]:
             yield path, f"no record has a field {name}, so {so}; {write}"
 
 
-def maximum(clock: str, target: Target) -> tuple[Millis, str] | None:
-    """How far *clock* can get in functions of *target*, and what sets the bound; None for no bound."""
+def _maximum(clock: str, targets: Iterable[Target]) -> tuple[float, str]:
+    """How far *clock* gets in functions of *targets*, and what sets the bound."""
     # A function that was made in FC 2.0 is service$function in FC 3.0.
-    is_of_2_0 = target.service is not None or "$" in target.name
-    queue = LONGEST_QUEUE[is_of_2_0]
-    age = f"maxAsyncEventAgeInSeconds is at most {queue // 1000} in FC {'2.0' if is_of_2_0 else '3.0'}"
-    attempts = MOST_RETRIES + 1
+    of_2_0 = all(target.service is not None or "$" in target.name for target in targets)
+    queue, attempts = LONGEST_QUEUE[of_2_0], MOST_RETRIES + 1
+    age = f"maxAsyncEventAgeInSeconds is at most {queue // 1000} in FC {'2.0' if of_2_0 else '3.0'}"
     if clock == "running_for":
         return LONGEST_ATTEMPT, "a function's timeout, which ends an attempt, is at most 86400 seconds"
     if clock == "queued_for":
         return queue, age
     if clock == "alive_for":
         return queue + attempts * LONGEST_ATTEMPT, f"{age}, and then come at most {attempts} attempts of 24h"
-    return None
+    return inf, ""
 
 
-def _above_maximum(file: PolicyFile) -> Iterator[_Odd]:
+def _above_maximum(file: PolicyFile) -> _Odd:
     """A limit that no task can be over, because the platform ends it before."""
     for path, matcher, targets, so in _matchers(file):
-        for clock, limit in matcher.limits:
-            here = (*path, clock)
-            if not isinstance(limit, CarriedLimit):
-                yield from _beyond(here, clock, limit, targets, so)
-                continue
-            most = (*here, "at_most")
-            yield from _beyond(most, clock, limit.at_most, targets, "it bounds nothing", bound=True)
-            if limit.otherwise is not None:
-                never = f"{so} where the task carries none"
-                yield from _beyond((*here, "else"), clock, limit.otherwise, targets, never)
+        for at, clock, length in _lengths(path, matcher):
+            most, why = _maximum(clock, targets)
+            # An age may be bounded by the maximum, and is never over it.
+            bounds = at[-1] == "at_most"
+            if length > most or (length == most and not bounds):
+                so = {"at_most": "it bounds nothing", "else": f"{so} where the task carries none"}.get(
+                    str(at[-1]), so
+                )
+                write = f"write {'at most' if bounds else 'less than'} {spell_duration(int(most))}"
+                yield at, f"no age gets beyond {spell_duration(int(most))} ({why}), so {so}; {write}"
         if (getattr(matcher, RetriesOver.key, None) or 0) >= MOST_RETRIES:
             what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
             yield (*path, "retries_over"), f"{what}; write {MOST_RETRIES - 1} or less"
 
 
-def _beyond(
-    path: Path, clock: str, length: Millis, targets: Iterable[Target], so: str, *, bound: bool = False
-) -> Iterator[_Odd]:
-    """Why *length* is too long: no age is over the maximum itself, though one may be bounded by it."""
-    for most, why in filter(None, (maximum(clock, target) for target in targets)):
-        if length > most or (length == most and not bound):
-            more = f"more than the {spell_duration(most)} that are" if length > most else "all that is"
-            write = f"{spell_duration(most)} or less" if bound else f"less than {spell_duration(most)}"
-            yield path, f"{spell_duration(length)} is {more} possible ({why}), so {so}; write {write}"
-            return
-
-
-def _spares_nothing(file: PolicyFile) -> Iterator[_Odd]:
+def _spares_nothing(file: PolicyFile) -> _Odd:
     """An exemption of functions, or of qualifiers, that no target means."""
     for path, matcher, targets, _ in _matchers(file):
         for spared in getattr(matcher, TargetRule.key, None) or ():
@@ -175,7 +170,7 @@ def unlisted(policy: Policy, api_version: str) -> Sequence[Target]:
     return [target for target in policy.targets if target.service is not None]
 
 
-def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Odd]:
+def _never_listed(file: PolicyFile, api_version: str) -> _Odd:
     """A policy that asks for Dequeued alone, where only an event could name such a task."""
     for number, policy in enumerate(file.policies):
         blind = unlisted(policy, api_version)
@@ -186,17 +181,12 @@ def _never_listed(file: PolicyFile, api_version: str) -> Iterator[_Odd]:
             yield ("policies", number, "match", "status"), f"{what}; {write}"
 
 
-def _waits_on_purpose(file: PolicyFile) -> Iterator[_Odd]:
+def _waits_on_purpose(file: PolicyFile) -> _Odd:
     """A limit of `queued_for` within the delay that whoever invokes a task may ask for."""
     delays = "x-fc-async-delay, or the execution time of the console"
     for number, policy in enumerate(file.policies):
-        limit = dict(policy.match.limits).get("queued_for")
-        path = ("policies", number, "match", "queued_for")
-        lengths: dict[Path, Millis | None] = {path: None if isinstance(limit, CarriedLimit) else limit}
-        if isinstance(limit, CarriedLimit):
-            lengths |= {(*path, "at_most"): limit.at_most, (*path, "else"): limit.otherwise}
-        for at, length in lengths.items():
-            if length is not None and length < LONGEST_DELAY:
+        for at, clock, length in _lengths(("policies", number, "match"), policy.match):
+            if clock == "queued_for" and length < LONGEST_DELAY:
                 yield at, f"a task may wait for up to 1h on purpose ({delays}); write 1h or more"
 
 
@@ -206,7 +196,7 @@ _NATIVE = {
 }
 
 
-def _native_limits(file: PolicyFile) -> Iterator[_Odd]:
+def _native_limits(file: PolicyFile) -> _Odd:
     """A stop that does no more than a setting of the function itself does, the same for every caller."""
     for number, policy in enumerate(file.policies):
         spared = file.exempt or policy.unless or policy.keep or policy.holdout
@@ -217,17 +207,13 @@ def _native_limits(file: PolicyFile) -> Iterator[_Odd]:
             continue
         clock, length = rules[0].key, rules[0].wanted
         whole = clock in _NATIVE and set(policy.match.match_statuses) == set(CLOCKS[clock])
-        if whole and isinstance(length, int):
-            bounds = filter(None, (maximum(clock, target) for target in policy.targets))
-            if all(length < most for most, _ in bounds):
-                what = f"a native limit would do: {_NATIVE[clock].format(length // 1000)}"
-                yield (
-                    ("policies", number, "match"),
-                    f"{what}; set it instead, or keep this if some callers need longer",
-                )
+        if whole and isinstance(length, int) and length < _maximum(clock, policy.targets)[0]:
+            what = f"a native limit would do: {_NATIVE[clock].format(length // 1000)}"
+            write = "set it instead, or keep this if some callers need longer"
+            yield ("policies", number, "match"), f"{what}; {write}"
 
 
-def _always_beaten(file: PolicyFile) -> Iterator[_Odd]:
+def _always_beaten(file: PolicyFile) -> _Odd:
     """A policy of the same targets and match as an earlier one that claims at least as much."""
     earlier: dict[tuple[frozenset[Target], Matcher], list[Policy]] = {}
     for number, policy in enumerate(file.policies):

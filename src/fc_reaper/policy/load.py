@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fc_reaper.errors import Issue, PolicyError, nearest, shown
-from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, matcher_model
+from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, exemption_model, match_model
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced
 
@@ -24,15 +24,16 @@ DEEPEST = 24
 MOST_NODES = 20_000
 """Keys, values and items in one file, aliases counted as what they stand for."""
 
-_NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
-_KINDS = {
-    _NULL: ("~|null|Null|NULL|", ["~", "n", "N", ""]),
-    _BOOL: ("true|True|TRUE|false|False|FALSE", list("tTfF")),
-    _INT: ("-?(?:0|[1-9][0-9]{0,39})", list("-0123456789")),
-    _FLOAT: (r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?", list("-0123456789")),
+_NUMBER = "-?(?:0|[1-9][0-9]{0,39})"
+_PLAIN: dict[str, tuple[str, str, Any]] = {
+    "null": ("~|null|Null|NULL|", "~nN", lambda _: NOTHING),
+    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text.lower() == "true"),
+    "int": (_NUMBER, "-0123456789", int),
+    "float": (rf"{_NUMBER}(?:\.[0-9]{{1,40}})?(?:[eE][-+]?[0-9]{{1,3}})?", "-0123456789", float),
 }
-"""What is no text without quotes, by its tag: a pattern, and its first characters. Numbers are as in JSON."""
+"""What is no text without quotes: its pattern, first characters and meaning. Numbers are as in JSON."""
 
+_TAG = "tag:yaml.org,2002:"
 _SAID = (
     (r"character '\\t'", "a tab does not fit here; indent with blanks"),
     (r"alias|anchor|cannot start any token|'\?'",
@@ -43,7 +44,6 @@ _SAID = (
 """What PyYAML says of the usual mistakes, and what to say of them."""
 
 Models = Mapping[str, type[Part]]
-"""The model of a mapping by the key at which it stands, or in whose list; empty for the whole file."""
 
 
 class _Refused(Exception):
@@ -66,8 +66,7 @@ class _Loader(yaml.SafeLoader):
             what = f"{shown(event.tag)} is taken for a tag, and tags are not used"
             raise _Refused(f"{what}; quote the text that begins with !, or delete the tag", event)
         self._depth += 1
-        if self._depth > DEEPEST:
-            raise _Refused(f"more than {DEEPEST} levels of nesting; a policy needs seven", event)
+        _check_depth(self._depth, event)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -77,45 +76,51 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what any reader of YAML, 1.1 or 1.2, would take for something else than text."""
 
 
-for _tag, (_pattern, _first) in _KINDS.items():
-    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _first)
-    _Dumper.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _first)
+for _name, (_pattern, _first, _) in _PLAIN.items():
+    for _yaml in (_Loader, _Dumper):
+        _yaml.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), [*_first, ""])
 
 
-class Found(NamedTuple):
-    """What stands at a path: the part of the path that is written, and the lines of its key and its value."""
-
-    path: str
-    line: int
-    value_line: int
+def _check_depth(depth: int, at: Any) -> None:
+    if depth > DEEPEST:
+        raise _Refused(f"more than {DEEPEST} levels of nesting; a policy needs seven", at)
 
 
 class Document:
     """The values of a file, in which a key or item with nothing behind it is `NOTHING`.
 
-    `issues` are about keys that cannot be read and are left out of `value`.
+    `issues` are about keys that cannot be read and are left out of `value`. `whole` is what messages call the
+    file where there is no path.
     """
 
-    def __init__(self, root: Node, source: str) -> None:
-        self._source = source
-        self._lines: dict[Path, tuple[int, int]] = {}
+    def __init__(self, root: Node, source: str, whole: str) -> None:
+        self.source, self.whole = source, whole
         self.issues: list[Issue] = []
+        self._lines: dict[Path, tuple[int, int]] = {}
         self.value = self._value(root, (), root)
 
-    def find(self, path: Path) -> Found:
-        """Find what stands at *path*; steps that are not in the file are left out."""
+    def lines(self, path: Path) -> tuple[Path, int, int]:
+        """The part of *path* that is written, and the lines of its key and of its value."""
         written: Path = ()
         for step in path:
             if (*written, step) in self._lines:
                 written = (*written, step)
-        return Found(spelt(written), *self._lines[written])
+        return written, *self._lines[written]
+
+    def issue(self, path: Path, sentence: str, *, value: bool = False, missing: bool = False) -> Issue:
+        """An issue of what stands at *path*, at the line of its key or of its *value*.
+
+        *sentence* reads `what is wrong; what to write`. The last key of the path may be *missing*.
+        """
+        written, key_line, value_line = self.lines(path)
+        name = spelt((*written, path[-1]) if missing else written) or self.whole
+        return Issue.of(self.source, value_line if value else key_line, name, sentence)
 
     def _value(self, node: Node, path: Path, key: Node) -> Any:
         self._lines[path] = _line(key), _line(node)
         if len(self._lines) > MOST_NODES:
             raise _Refused(f"more than {MOST_NODES} keys and values; split the policy", node)
-        if len(path) >= DEEPEST:  # an alias may stand within what it names
-            raise _Refused(f"more than {DEEPEST} levels of nesting; a policy needs seven", node)
+        _check_depth(len(path) + 1, node)  # an alias may stand within what it names
         if isinstance(node, SequenceNode):
             return [self._value(item, (*path, at), item) for at, item in enumerate(node.value)]
         return self._mapping(node, path) if isinstance(node, MappingNode) else _scalar(node)
@@ -125,17 +130,14 @@ class Document:
         for key, value in node.value:
             name = _scalar(key) if isinstance(key, ScalarNode) else None
             at = (*path, str(key.value)) if isinstance(key, ScalarNode) else path
-            if not isinstance(name, str):
-                self.issues.append(self._issue(key, at, "a key is text; quote it if it is meant"))
-            elif name in found:
-                what = f"it is written twice, on lines {self._lines[at][0]} and {_line(key)}; keep one"
-                self.issues.append(self._issue(key, at, what))
-            else:
+            if isinstance(name, str) and name not in found:
                 found[name] = self._value(value, at, key)
+                continue
+            what = "a key is text; quote it if it is meant"
+            if isinstance(name, str):
+                what = f"it is written twice, on lines {self._lines[at][0]} and {_line(key)}; keep one"
+            self.issues.append(Issue.of(self.source, _line(key), spelt(at), what))
         return found
-
-    def _issue(self, key: Node, path: Path, what: str) -> Issue:
-        return Issue.of(self._source, _line(key), spelt(path), what)
 
 
 def spelt(path: Path) -> str:
@@ -153,12 +155,8 @@ def _line(node: Node) -> int:
 
 
 def _scalar(node: Node) -> Any:
-    text = str(node.value)
-    if node.tag == _NULL:
-        return NOTHING
-    if node.tag == _BOOL:
-        return text.lower() == "true"
-    return {_INT: int, _FLOAT: float}.get(node.tag, str)(text)
+    plain = _PLAIN.get(node.tag.removeprefix(_TAG))
+    return str(node.value) if plain is None else plain[2](node.value)
 
 
 def read_document(text: str, source: str, whole: str) -> Document:
@@ -173,9 +171,9 @@ def read_document(text: str, source: str, whole: str) -> Document:
         if len(text) > LARGEST:
             raise _Refused(f"it has {len(text)} characters; write at most {LARGEST}")
         root = _Loader(text).get_single_node()
-        if root is None or root.tag == _NULL:
+        if root is None or root.tag == f"{_TAG}null":
             raise _Refused(f"the {whole} is empty; start with version: 1")
-        return Document(root, source)
+        return Document(root, source, whole)
     except _Refused as refused:
         what, mark = str(refused), refused.mark
     except yaml.MarkedYAMLError as error:
@@ -207,20 +205,18 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
     try:
         file = PolicyFile.model_validate(document.value)
     except ValidationError as error:
-        faults = _faults(error, document, policy_models())
-        issues += [Issue.of(source, line, path or "policy", what) for line, path, what in faults]
+        issues += _faults(error, document)
     else:
         if not issues:
-            file._source, file._document = source, document
             _place(file, document, ())
-            return file
+            return file.know(source=source, issue=document.issue)
     raise PolicyError(*sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0))
 
 
 def _place(value: Any, document: Document, path: Path) -> None:
     """Give every part of a loaded file its line."""
     if isinstance(value, Part):
-        value.__dict__["line"] = document.find(path).line  # no field, and the models are frozen
+        value.know(line=document.lines(path)[1])
         for name, field in type(value).model_fields.items():
             _place(getattr(value, name), document, (*path, field.alias or name))
     elif isinstance(value, tuple):
@@ -230,37 +226,36 @@ def _place(value: Any, document: Document, path: Path) -> None:
 
 def policy_models() -> Models:
     """The models of a policy file, by the keys at which their mappings stand."""
-    exemption = matcher_model(in_match=False)
+    exemption = exemption_model()
     return {
-        "": PolicyFile, "policies": Policy, "keep": Keep, "match": matcher_model(in_match=True),
-        "unless": exemption, "exempt": exemption, "examples": Example, "given": Given,
-        **dict.fromkeys(CLOCKS, CarriedLimit),
+        "": PolicyFile, "policies": Policy, "keep": Keep, "match": match_model(), "unless": exemption,
+        "exempt": exemption, "examples": Example, "given": Given, **dict.fromkeys(CLOCKS, CarriedLimit),
     }  # fmt: skip
 
 
-def _faults(error: ValidationError, document: Document, models: Models) -> Iterator[tuple[int, str, str]]:
-    """Line, path and sentence of each thing that pydantic found wrong."""
+def _faults(error: ValidationError, document: Document) -> Iterator[Issue]:
+    """An issue for each thing that pydantic found wrong."""
+    models = policy_models()
     # A list that holds something wrong is too short for pydantic as well.
     said = [one for one in _flat(error, ()) if one["type"] != "too_short" or not one["input"]]
     unknown = {one["loc"]: _unknown(one["loc"], models) for one in said if one["type"] == "extra_forbidden"}
-    meant = {(*loc[:-1], word) for loc, (words, _) in unknown.items() for word in words}
+    meant = {(*loc[:-1], near) for loc, (near, _) in unknown.items()}
     for one in said:
-        loc, kind, found = one["loc"], one["type"], document.find(one["loc"])
+        loc, kind = one["loc"], one["type"]
         if kind == "value_error":
             cause = one["ctx"]["error"]
             for at, what in getattr(cause, "faults", [((), str(cause))]):
-                inner = document.find((*loc, *at))
-                yield inner.line if at else inner.value_line, inner.path, what
+                yield document.issue((*loc, *at), what, value=not at)
         elif kind == "extra_forbidden":
-            yield found.line, found.path, unknown[loc][1]
+            yield document.issue(loc, unknown[loc][1])
         elif kind != "missing":
             example = _example(loc, models)
             if kind == "literal_error":
                 example = f"{loc[-1]}: {one['ctx']['expected'].replace(chr(39), '')}"
-            yield found.value_line, found.path, f"{_wrong(kind, one['input'])}; write {example}"
+            yield document.issue(loc, f"{_wrong(kind, one['input'])}; write {example}", value=True)
         elif loc not in meant:  # A misspelt key is not also a missing one.
-            path = f"{found.path}.{loc[-1]}".removeprefix(".")
-            yield found.value_line, path, f"it is missing; write {_example(loc, models)}"
+            what = f"it is missing; write {_example(loc, models)}"
+            yield document.issue(loc, what, value=True, missing=True)
 
 
 def _flat(error: ValidationError, at: Path) -> Iterator[dict[str, Any]]:
@@ -284,15 +279,13 @@ def _wrong(kind: str, given: Any) -> str:
     return misplaced(given, wanted) if wanted or given is NOTHING else f"{shown(given)} cannot be used"
 
 
-def _unknown(loc: Path, models: Models) -> tuple[list[str], str]:
-    """The keys that an unknown one may stand for or belong under, and what to write."""
-    model, key = _model_of(loc[:-1], models), str(loc[-1])
-    title, names = model.model_config.get("title"), keys_of(model)
-    near = nearest(key, names)
-    if near is not None:
-        return [near], f"{title} has no such key; did you mean {near}?"
-    homes = [place for place, one in models.items() if key in keys_of(one)]
-    return homes, f"{title} has no such key; the keys are {', '.join(names)}"
+def _unknown(loc: Path, models: Models) -> tuple[str | None, str]:
+    """The key that an unknown one probably stands for, and what is wrong with it."""
+    model = _model_of(loc[:-1], models)
+    names = keys_of(model)
+    near = nearest(str(loc[-1]), names)
+    write = f"the keys are {', '.join(names)}" if near is None else f"did you mean {near}?"
+    return near, f"{model.model_config.get('title')} has no such key; {write}"
 
 
 def _model_of(loc: Path, models: Models) -> type[Part]:

@@ -8,13 +8,13 @@ import json
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, ValidationError
 
 from fc_reaper.errors import Issue, PolicyError
-from fc_reaper.policy.load import read_document, spelt, write_yaml
-from fc_reaper.policy.model import Matcher, Policy, PolicyFile, matcher_model
+from fc_reaper.policy.load import read_document, write_yaml
+from fc_reaper.policy.model import Matcher, Policy, PolicyFile, exemption_model
 from fc_reaper.rules.fields import TRIGGERS, Part, Version
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
@@ -31,31 +31,26 @@ _HEAD = """\
 """
 
 _Text = Annotated[str, Field(strict=True, min_length=1)]
-_Fingerprint = Annotated[_Text, Field(pattern="^sha256:[0-9a-f]{64}$")]
-_Day = Annotated[_Text, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
 class Approved(Part):
     """A stop policy as approved: its fingerprint, the day, and its budget as written."""
 
     name: _Text
-    fingerprint: _Fingerprint
-    approved: _Day
+    fingerprint: Annotated[_Text, Field(pattern="^sha256:[0-9a-f]{64}$")]
+    approved: Annotated[_Text, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     budget: _Text
 
 
 class Lock(Part):
     """What is approved. `exempt` are the exemptions that were there then, as `exemptions` spells them."""
 
+    source: ClassVar[str] = "policy.lock"
+    """What messages call the file."""
+
     version: Version
     exempt: tuple[_Text, ...]
     policies: tuple[Approved, ...]
-    _source: str = PrivateAttr("policy.lock")
-
-    @property
-    def source(self) -> str:
-        """How messages call the file."""
-        return self._source
 
 
 def fingerprint(policy: Policy) -> str:
@@ -65,8 +60,10 @@ def fingerprint(policy: Policy) -> str:
     that is left out or written with its default change nothing.
     """
     plain = policy.model_dump(mode="json", exclude_defaults=True, exclude=set(BESIDE_THE_MEANING))
-    plain["unless"], plain["triggers"] = _texts(policy.unless), _runs_by(policy)
-    return _digest(_sorted({**plain, "does": policy.does}))
+    # A single timer adds nothing to every timer, and a list of all triggers says no more than none.
+    runs_by = {one for one in policy.triggers if one in TRIGGERS or "timer" not in policy.triggers}
+    plain["triggers"] = [] if runs_by == set(TRIGGERS) else runs_by
+    return _digest(_sorted({**plain, "unless": _texts(policy.unless), "does": policy.does}))
 
 
 def file_fingerprint(file: PolicyFile) -> str:
@@ -80,19 +77,12 @@ def exemptions(file: PolicyFile) -> tuple[str, ...]:
     return _texts(file.exempt)
 
 
-def _runs_by(policy: Policy) -> list[str]:
-    """The triggers of a policy: none where all of them run it, and no single timer beside every one."""
-    timer = "timer" in policy.triggers
-    kinds = {one for one in policy.triggers if not (timer and one.startswith("timer:"))}
-    return [] if kinds == set(TRIGGERS) else sorted(kinds)
-
-
 def _texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:
     """Matchers as sorted texts: a list of patterns for ids spares what each of them does."""
     texts: set[str] = set()
     for matcher in matchers:
         plain = matcher.model_dump(mode="json", exclude_defaults=True)
-        texts.update(matcher.ids if set(plain) == {"id"} else [json.dumps(_sorted(plain), sort_keys=True)])
+        texts.update(matcher.ids if set(plain) == {"id"} else [_json(_sorted(plain))])
     return tuple(sorted(texts))
 
 
@@ -100,14 +90,15 @@ def _sorted(plain: Any) -> Any:
     """The order of no list in a policy decides anything."""
     if isinstance(plain, dict):
         return {key: _sorted(value) for key, value in plain.items()}
-    if isinstance(plain, (list, tuple)):
-        return sorted((_sorted(item) for item in plain), key=lambda item: json.dumps(item, sort_keys=True))
-    return plain
+    return sorted(map(_sorted, plain), key=_json) if isinstance(plain, (list, tuple, set)) else plain
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True)
 
 
 def _digest(meaning: Any) -> str:
-    text = json.dumps({"semantics": SEMANTICS, "meaning": meaning}, sort_keys=True)
-    return f"sha256:{sha256(text.encode()).hexdigest()}"
+    return f"sha256:{sha256(_json({'semantics': SEMANTICS, 'meaning': meaning}).encode()).hexdigest()}"
 
 
 def lock_of(file: PolicyFile, today: str, *, only: Collection[str] | None = None) -> Lock:
@@ -151,10 +142,10 @@ def spared_by(lock: Lock) -> tuple[Matcher, ...]:
     """
     try:
         spelt = [json.loads(one) if one.startswith("{") else {"id": one} for one in lock.exempt]
-        return tuple(matcher_model(in_match=False).model_validate(one) for one in spelt)
+        return tuple(map(exemption_model().model_validate, spelt))
     except (ValueError, RecursionError):
-        what = "an exemption of it cannot be read"
-        raise PolicyError(Issue(lock.source, None, None, what, _AGAIN)) from None
+        what = f"an exemption of it cannot be read; {_AGAIN}"
+        raise PolicyError(Issue.of(lock.source, None, None, what)) from None
 
 
 def dump_lock(lock: Lock) -> str:
@@ -173,10 +164,8 @@ def load_lock(text: str, source: str) -> Lock:
     if document.issues:
         raise PolicyError(*document.issues)
     try:
-        lock = Lock.model_validate(document.value)
+        return Lock.model_validate(document.value).know(source=source)
     except ValidationError as error:
-        path = error.errors()[0]["loc"]
-        what, line = "it is not as fc-reaper approve writes it", document.find(path).line
-        raise PolicyError(Issue(source, line, spelt(path) or "lock", what, _AGAIN)) from None
-    lock._source = source
-    return lock
+        first, what = error.errors()[0], f"it is not as fc-reaper approve writes it; {_AGAIN}"
+        missing = first["type"] == "missing"
+        raise PolicyError(document.issue(first["loc"], what, missing=missing)) from None

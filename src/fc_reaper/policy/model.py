@@ -4,13 +4,14 @@ Lengths of time are milliseconds. `line` is the line of the file where a part st
 point at it. The keys of a matcher are the rules that are registered in `rules.rules`.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr, create_model, model_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 from typing_extensions import Self, TypeAliasType
 
+from fc_reaper.errors import Issue
 from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Function, Millis
 from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS
@@ -66,37 +67,33 @@ class Matcher(Part):
         return self
 
 
-def matcher_model(*, in_match: bool) -> type[Matcher]:
-    """The model of a `match`, or of an entry of `exempt` and `unless`, with the rules registered by now."""
-    return _matcher_model(tuple(RULES.values()), in_match)
+def match_model() -> type[Matcher]:
+    """The model of a `match`, with the rules that are registered by now."""
+    return _matcher_model("Match", "`match`", tuple(rule for rule in RULES.values() if rule.in_match))
+
+
+def exemption_model() -> type[Matcher]:
+    """The model of an entry of `exempt` and `unless`, with the rules that are registered by now."""
+    return _matcher_model("Matcher", "an entry of `exempt` or `unless`", tuple(RULES.values()))
 
 
 @lru_cache(maxsize=4)
-def _matcher_model(rules: tuple[type[Rule], ...], in_match: bool) -> type[Matcher]:
+def _matcher_model(name: str, title: str, rules: Sequence[type[Rule]]) -> type[Matcher]:
     keys: dict[str, Any] = {
-        rule.key: (rule.field | None, Field(None, description=rule.description, examples=[rule.example]))
-        for rule in rules
-        if rule.in_match or not in_match
+        rule.key: (rule.field | None, key(rule.description, rule.example, None)) for rule in rules
     }
-    name, title = ("Match", "`match`") if in_match else ("Matcher", "an entry of `exempt` or `unless`")
     return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **keys)
-
-
-def _match(given: Any) -> Matcher:
-    return matcher_model(in_match=True).model_validate(given)
 
 
 def _exemption(given: Any) -> Matcher:
     """In `exempt` and `unless` a bare text is a pattern for the invocation id."""
-    stated = given if isinstance(given, (dict, Matcher)) else {"id": [given]}
-    return matcher_model(in_match=False).model_validate(stated)
+    return exemption_model().model_validate(given if isinstance(given, (dict, Matcher)) else {"id": [given]})
 
 
-_bare = Field(pattern=f"^{fields.ID_GLOB}$")
-Match = Annotated[Matcher, Later(_match, lambda: matcher_model(in_match=True))]
+Match = Annotated[Matcher, Later(lambda given: match_model().model_validate(given), match_model)]
+_bare = Annotated[str, Field(pattern=f"^{fields.ID_GLOB}$")]
 Exemption = TypeAliasType(
-    "Exemption",
-    Annotated[Matcher, Later(_exemption, lambda: Annotated[str, _bare] | matcher_model(in_match=False))],
+    "Exemption", Annotated[Matcher, Later(_exemption, lambda: _bare | exemption_model())]
 )
 
 
@@ -175,6 +172,11 @@ _Example = Annotated[Example, Later(Example.model_validate, lambda: Example)]
 class Policy(Part):
     """One entry of `policies`: which tasks it watches, when one is due, and what then happens."""
 
+    index: ClassVar[int] = 0
+    """Its place in the file, from 0."""
+    approved: ClassVar[bool] = True
+    """False for a stop policy that only reports because a lock does not approve it."""
+
     model_config = ConfigDict(
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
     )
@@ -216,23 +218,11 @@ class Policy(Part):
         [{"given": {"running_for": "3h"}, "expect": "stop"}],
         (),
     )
-    _index: int = PrivateAttr(0)
-    _approved: bool = PrivateAttr(True)
-
-    @property
-    def index(self) -> int:
-        """Its place in the file, from 0."""
-        return self._index
-
-    @property
-    def approved(self) -> bool:
-        """False for a stop policy that only reports because a lock does not approve it."""
-        return self._approved
 
     @property
     def stops(self) -> bool:
         """Whether it stops what is due; a report never does."""
-        return self.stop is not None and self._approved
+        return self.stop is not None and self.approved
 
     @property
     def does(self) -> Literal["stop", "report"]:
@@ -281,15 +271,15 @@ class Policy(Part):
         if self.stop is not None and self.report is not None:
             faults.append((("report",), "it stands beside `stop`; keep one of the two"))
         elif self.stop is None and self.report is None:
-            what = "it neither stops nor reports; write `stop:` or `report:` with the reason in words"
-            faults.append(((), what))
+            faults.append(
+                ((), "it neither stops nor reports; write `stop:` or `report:` with the reason in words")
+            )
         else:
             write = f"which this policy never does; write expect: {self.does} or keep"
-            for at, example in enumerate(self.examples):
-                if example.expect not in (self.does, "keep"):
-                    faults.append((("examples", at), f"expect is {example.expect}, {write}"))
-        limited = any(rule.is_limit for rule in self.match.rules)
-        if self.stop is not None and self.keep is None and not self.only_named and not limited:
+            wrong = [one for one in enumerate(self.examples) if one[1].expect not in (self.does, "keep")]
+            faults += [(("examples", at), f"expect is {example.expect}, {write}") for at, example in wrong]
+        limited = self.keep is not None or self.only_named or any(rule.is_limit for rule in self.match.rules)
+        if self.stop is not None and not limited:
             limits = ", ".join(rule.key for rule in RULES.values() if rule.is_limit)
             what = f"a stop without a limit would take every such task; add one of {limits}"
             what += ", or beside `match` write keep: {at_most: 10} or triggers: [task]"
@@ -307,7 +297,12 @@ class Policy(Part):
 
 
 class PolicyFile(Part):
-    """A whole policy file. `exempt` is above every policy; `source` names the file in messages."""
+    """A whole policy file. `exempt` is above every policy."""
+
+    source: ClassVar[str] = "policy"
+    """What messages call the file."""
+    issue: ClassVar[Callable[..., Issue]]
+    """Makes an issue of a path and a sentence, for a file that was loaded (see `Document.issue`)."""
 
     model_config = ConfigDict(title="the file")
     version: fields.Version = key("The version of this format: 1.", 1)
@@ -318,18 +313,6 @@ class PolicyFile(Part):
         "What is watched and stopped. The strongest claim wins: stop over report, then this order.",
         [{"name": "runaway", "targets": ["resize"], "match": {"alive_for": "2h"}, "stop": "why"}],
     )
-    _source: str = PrivateAttr("policy")
-    _document: Any = PrivateAttr(None)
-
-    @property
-    def source(self) -> str:
-        """How messages call the file."""
-        return self._source
-
-    def place(self, *path: str | int) -> tuple[str, int]:
-        """The path, such as `policies[0].match`, and the line of a key or item of a loaded file."""
-        found = self._document.find(path)
-        return found.path, found.line
 
     @model_validator(mode="after")
     def _has_unique_names(self) -> Self:
@@ -339,19 +322,18 @@ class PolicyFile(Part):
         if again:
             raise Fault(*((("policies", at, "name"), what) for at in again))
         for at, policy in enumerate(self.policies):
-            policy._index = at
+            policy.know(index=at)
         return self
 
     def only(self, *policies: Policy) -> Self:
         """This file with these policies in place of its own."""
-        copies = tuple(policy.model_copy() for policy in policies)
-        for at, policy in enumerate(copies):
-            policy._index = at
+        copies = tuple(policy.model_copy().know(index=at) for at, policy in enumerate(policies))
         return self.model_copy(update={"policies": copies})
 
     def report_only(self, names: Collection[str]) -> Self:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
-        policies = [one.model_copy() for one in self.policies]
-        for policy in policies:
-            policy._approved &= policy.stop is None or policy.name not in names
-        return self.model_copy(update={"policies": tuple(policies)})
+        policies = tuple(
+            one.model_copy().know(approved=False) if one.stops and one.name in names else one
+            for one in self.policies
+        )
+        return self.model_copy(update={"policies": policies})

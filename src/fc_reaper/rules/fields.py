@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, model_validator
@@ -49,9 +50,15 @@ class Part(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; what is derived from its fields and kept is derived anew."""
         copy = super().model_copy(update=update, deep=deep)
-        for name in copy.__dict__.keys() - {"line", *type(self).model_fields}:
-            del copy.__dict__[name]
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            if isinstance(getattr(type(self), name, None), cached_property):
+                del copy.__dict__[name]
         return copy
+
+    def know(self, **known: Any) -> Self:
+        """Remember what is no key of the language, such as the line; dumps and `==` leave it out."""
+        self.__dict__.update(known)
+        return self
 
     def __eq__(self, other: object) -> bool:
         fields = type(self).model_fields
