@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.evaluator.evaluate import evaluate
 from fc_reaper.models import Task
-from fc_reaper.rules.expression import parse_expression
+from fc_reaper.rules.interpreter import parse_expression
 from fc_reaper.rules.result import Kind, Verdict
 from tests.builders import AT_NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
 

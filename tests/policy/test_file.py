@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fc_reaper.policy import Keep, Matcher, load_policy
-from fc_reaper.rules.expression import parse_expression
 from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.interpreter import parse_expression
 from fc_reaper.rules.target import Target
 from tests.policy.builders import a_file, loaded, match, policy, spared
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.rules.expression import DEEPEST, LONGEST, BadExpression, Expression, parse_expression
+from fc_reaper.rules.expression import Expression
+from fc_reaper.rules.interpreter import DEEPEST, LONGEST, BadExpression, parse_expression
 
 NEARLY = st.text(alphabet="ab.|&!=<>@'\"`0[]?*(){},: \n-", max_size=25)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.rules.ages import Reading
-from fc_reaper.rules.expression import Undecided, ask, parse_expression
+from fc_reaper.rules.expression import Undecided, ask
+from fc_reaper.rules.interpreter import parse_expression
 from fc_reaper.rules.result import UNKNOWN, Truth
 from tests.builders import AT_NOON, running_for
 from tests.policy.strategies import PAYLOADS

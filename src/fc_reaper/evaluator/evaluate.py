@@ -15,9 +15,8 @@ from fc_reaper.evaluator.concurrency import member_of
 from fc_reaper.models import ALIVE, FINISHED, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Reading, StartedTime
-from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, Member, RuleResult, Truth, Verdict
+from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
 from fc_reaper.rules.rules import (
-    RULES,
     PushDown,
     Rule,
     StatusRule,
@@ -106,24 +105,6 @@ Exemption = tuple[CompiledMatcher, RuleResult]
 """A matcher of `exempt` or `unless` that holds for a task, or whose result is unknown."""
 
 
-class PolicyResult(NamedTuple):
-    """Whether one policy holds for a task: what its `match` comes to, and what spares the task or may."""
-
-    policy: Policy
-    holds: Truth
-    match: RuleResult
-    unless: Exemption | None = None
-
-    @property
-    def undecided(self) -> RuleResult:
-        """Of an unknown result, what makes it so; unread if reading the task may let the policy hold."""
-        if self.unless is None:
-            return self.match
-        spared = self.unless[1]
-        unread = spared.unread and (self.match.holds is TRUE or self.match.unread)
-        return spared._replace(why=f"cannot tell whether it is spared: {spared.why}", unread=unread)
-
-
 def compile_policies(
     function: Function,
     policies: Sequence[Policy],
@@ -182,6 +163,13 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
     )
 
 
+CLAIMS = (Kind.DUE, Kind.REPORTED)
+"""The kinds of verdict by which a policy holds for a task."""
+
+_EXEMPT = RuleResult(TRUE, "exempt")
+_NOT_IN_STATUS = RuleResult(FALSE, "status")
+
+
 def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bool = True) -> Verdict:
     """Evaluate one task at *moment*. Unknown always means that the task is kept.
 
@@ -201,16 +189,12 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
         elif reading.flaw is not None:
             verdict = Verdict(Kind.UNKNOWN, reading.flaw)
         else:
-            verdict = _strongest([evaluate_policy(one, reading) for one in policies.policies])
-            if exemption is not None and verdict.kind in (Kind.DUE, Kind.REPORTED):
+            verdict = _strongest([evaluate_policy(one, reading)[1] for one in policies.policies])
+            if exemption is not None and verdict.kind in CLAIMS:
                 verdict = _perhaps_exempt(exemption)
     if not policies.keeps or verdict.kind is Kind.DUE or reading.flaw or task.status not in ALIVE:
         return verdict
     return _with_members(verdict, policies, reading, exemption)
-
-
-_EXEMPT = RuleResult(TRUE, "exempt")
-_NOT_IN_STATUS = RuleResult(FALSE, "status")
 
 
 def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
@@ -240,24 +224,46 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
     return unknown or binding or RuleResult(TRUE, matcher.rule)
 
 
-def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> PolicyResult:
-    """Evaluate one policy for one task; `unless` only where `match` is not false."""
-    match = evaluate_matcher(compiled.match, reading)
-    unless = None if match.holds is FALSE else _first_exemption(compiled.unless, reading)
-    holds = match.holds if unless is None else match.holds & ~unless[1].holds
-    return PolicyResult(compiled.policy, holds, match, unless)
+def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleResult, Verdict]:
+    """What the `match` of one policy comes to, and the verdict by that policy alone.
+
+    `unless` is evaluated only where `match` is not false.
+    """
+    policy, match = compiled.policy, evaluate_matcher(compiled.match, reading)
+    if match.holds is FALSE:
+        if match.limit is None and match.retries_limit is None:
+            return match, _NO_MATCH
+        return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match)
+    unless = _first_exemption(compiled.unless, reading)
+    if unless is not None and unless[1].holds is TRUE:
+        return match, Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED)
+    by, kind, reason = match, Kind.DUE if policy.stops else Kind.REPORTED, policy.reason
+    if unless is not None:
+        # Reading the task may let the policy hold only if it may settle both.
+        by = unless[1]._replace(unread=unless[1].unread and (match.holds is TRUE or match.unread))
+        kind, reason = Kind.UNKNOWN, f"cannot tell whether it is spared: {by.why}"
+    elif match.holds is UNKNOWN:
+        kind, reason = Kind.UNKNOWN, match.why
+    return match, Verdict(kind, reason, policy.name, policy.line, by)
 
 
-def membership(found: PolicyResult, compiled: CompiledPolicy, reading: Reading) -> Member | RuleResult:
+_NO_MATCH = Verdict(Kind.KEPT, "no policy matches it")
+_SPARED = RuleResult(FALSE, "unless")
+
+
+def membership(
+    compiled: CompiledPolicy, reading: Reading, match: RuleResult, alone: Verdict
+) -> Member | RuleResult:
     """The task's place in the groups of a `keep` policy; the deciding result where it has none.
 
-    A task that `unless` spares, or may spare, has a place and is never selected, as are those of `exempt`,
-    which is not considered here. Of a spared task without a place nothing is unknown.
+    *match* and *alone* are what `evaluate_policy` answers. A task that `unless` spares, or may spare, has a
+    place and is never selected, as are those of `exempt`, which is not considered here. Of a spared task
+    without a place nothing is unknown.
     """
-    place = found.match if found.match.holds is not TRUE else member_of(found.policy, reading)
+    place = match if match.holds is not TRUE else member_of(compiled.policy, reading)
     if isinstance(place, Member):
-        return place._replace(selectable=found.holds is TRUE, in_scope=compiled.in_scope)
-    return place._replace(holds=FALSE) if found.holds is FALSE else place
+        return place._replace(selectable=alone.kind in CLAIMS, in_scope=compiled.in_scope)
+    return place._replace(holds=FALSE) if alone.kind is Kind.KEPT else place
 
 
 def stopping_too_long(task: Task, limit: Millis, moment: Moment, *, read: bool = True) -> RuleResult:
@@ -271,26 +277,25 @@ def _with_members(
     verdict: Verdict, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
 ) -> Verdict:
     """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
-    if any(evaluate_policy(one, reading).holds is TRUE for one in policies.withholding):
+    if any(evaluate_policy(one, reading)[1].kind in CLAIMS for one in policies.withholding):
         return verdict
     spared = verdict.kind is Kind.EXEMPT or exemption is not None
     members: list[Member] = []
     for compiled in policies.keeps:
-        found = evaluate_policy(compiled, reading)
-        place, unclear = membership(found, compiled, reading), None
+        match, alone = evaluate_policy(compiled, reading)
+        place, unclear = membership(compiled, reading, match, alone), None
         if isinstance(place, RuleResult):
-            unclear = _unknown(place, found.policy)
+            unclear = Verdict(Kind.UNKNOWN, place.why, compiled.policy.name, compiled.policy.line, place)
         else:
             members.append(place._replace(selectable=place.selectable and not spared))
-            if found.holds is UNKNOWN:
-                unclear = _unknown(found.undecided, found.policy)
-            elif exemption is not None and found.holds is TRUE:
+            if alone.kind is Kind.UNKNOWN:
+                unclear = alone
+            elif exemption is not None and alone.kind in CLAIMS:
                 unclear = _perhaps_exempt(exemption)
         if unclear is not None:
             unread = verdict.by.unread or unclear.by.unread
-            if verdict.kind is Kind.KEPT and found.holds is not FALSE:
-                verdict = unclear
-            verdict = _unread(verdict, unread)
+            settled = verdict.kind is not Kind.KEPT or alone.kind is Kind.KEPT
+            verdict = _unread(verdict if settled else unclear, unread)
     return verdict._replace(members=tuple(members))
 
 
@@ -306,39 +311,25 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> E
     return perhaps
 
 
-def _strongest(results: Sequence[PolicyResult]) -> Verdict:
-    """The first that holds of *results*, the strongest first; else the first unknown, else why it is kept.
+def _strongest(alone: Sequence[Verdict]) -> Verdict:
+    """Of the verdicts by each policy, the strongest first: the first claim, else unknown, else kept.
 
-    Unread where reading the task may let a stronger policy hold.
+    Unread where reading the task may let a stronger policy hold. Kept by `unless` says more than by a limit.
     """
-    unknown: list[PolicyResult] = []
-    for at, one in enumerate(results):
-        if one.holds is UNKNOWN:
+    unknown: list[Verdict] = []
+    best = _NO_MATCH
+    for at, one in enumerate(alone):
+        if one.kind is Kind.UNKNOWN:
             unknown.append(one)
-        elif one.holds is TRUE:
-            policy, kind = one.policy, Kind.DUE if one.policy.stops else Kind.REPORTED
-            also = tuple(other.policy.name for other in results[at + 1 :] if other.holds is TRUE)
-            verdict = Verdict(kind, policy.reason, policy.name, policy.line, one.match, also)
+        elif one.kind is not Kind.KEPT:
+            also = (other.policy or "" for other in alone[at + 1 :] if other.kind in CLAIMS)
+            best = one._replace(also=tuple(also))
             break
-    else:
-        verdict = _unknown(unknown[0].undecided, unknown[0].policy) if unknown else _kept(results)
-    return _unread(verdict, any(one.undecided.unread for one in unknown)) if unknown else verdict
-
-
-def _kept(results: Sequence[PolicyResult]) -> Verdict:
-    """Why no policy holds: what spares the task, else a limit within which it is."""
-    for policy, _, _, unless in results:
-        if unless is not None:
-            spared = RuleResult(FALSE, "unless")
-            return Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, spared)
-    for policy, _, match, _ in results:
-        if match.rule in RULES and RULES[match.rule].is_limit:
-            return Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match)
-    return Verdict(Kind.KEPT, "no policy matches it")
-
-
-def _unknown(result: RuleResult, policy: Policy) -> Verdict:
-    return Verdict(Kind.UNKNOWN, result.why, policy.name, policy.line, result)
+        elif best is _NO_MATCH or (one.by is _SPARED and best.by is not _SPARED):
+            best = one
+    if not unknown:
+        return best
+    return _unread(unknown[0] if best.kind is Kind.KEPT else best, any(one.by.unread for one in unknown))
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:

@@ -136,10 +136,10 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
         return "keep", f"the exemption on line {verdict.line} fits it"
     if verdict.kind is Kind.UNKNOWN:
         return "keep", f"unknown, {verdict.reason}"
-    found = evaluate_policy(compiled.every[0], Reading(task, _NOW, "unknown", read=True))
-    if found.unless is not None:
-        return "keep", f"`unless` on line {found.unless[0].line} fits it"
-    return "keep", f"`match` does not hold, {_measured(found.match)}"
+    if verdict.by.rule == "unless":
+        return "keep", f"`unless` on line {verdict.line} fits it"
+    match, _ = evaluate_policy(compiled.every[0], Reading(task, _NOW, "unknown", read=True))
+    return "keep", f"`match` does not hold, {_measured(match)}"
 
 
 def _measured(result: RuleResult) -> str:

@@ -208,13 +208,13 @@ def _step(policy: Policy, reading: Reading, member: Member | None, not_approved:
     if not step.target_fits:
         return step
     (compiled,) = compile_policies(function, [policy], ()).every
-    found = evaluator.evaluate_policy(compiled, reading)
+    match, alone = evaluator.evaluate_policy(compiled, reading)
     step.match = _matcher(policy.match, reading, as_match=True)
     step.unless = _exemptions(policy.unless, reading)
-    step.claims = found.holds.value
+    step.claims = None if alone.kind is Kind.UNKNOWN else alone.kind in evaluator.CLAIMS
     step.held_out = None if share is None else is_held_out(reading.task.invocation_id, share)
     if policy.keep is not None:
-        place, per = evaluator.membership(found, compiled, reading), policy.keep.per
+        place, per = evaluator.membership(compiled, reading, match, alone), policy.keep.per
         unknown = isinstance(place, RuleResult) and place.holds is UNKNOWN
         step.keep = Place(
             **policy.keep.model_dump(),

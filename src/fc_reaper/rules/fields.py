@@ -14,7 +14,7 @@ from typing_extensions import Self, TypeAliasType
 from fc_reaper.errors import kind_of, nearest, shown
 from fc_reaper.models import LATEST, UNFINISHED, Millis
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
-from fc_reaper.rules.expression import Expression, parse_expression
+from fc_reaper.rules.expression import Expression
 from fc_reaper.rules.target import PART, Target, parse_target
 
 NOTHING = object()
@@ -329,6 +329,8 @@ def _expression(value: Any, example: str) -> Expression:
         return value
     text = text_of(value, f"an expression such as {example}").strip()
     _printable(re.sub(r"\s", " ", text))
+    from fc_reaper.rules.interpreter import parse_expression  # imports jmespath
+
     return parse_expression(text, example)
 
 

@@ -1,32 +1,183 @@
-"""jmespath's interpreter with three values: absence, null, other types and failures are unknown.
+"""JMESPath by jmespath: what may be written, and an interpreter with three values.
 
 JMESPath answers null where a field is absent, and `!null` is true. Here both are undecided, unless the other
-side of an `&&` or `||` settles it. Imports jmespath, so `rules.expression` imports it where it evaluates.
+side of an `&&` or `||` settles it. Different types, and failures, are undecided as well.
 """
 
 from __future__ import annotations
 
+import json
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import ceil, floor, isfinite
 from typing import Any
 
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
-from fc_reaper.errors import kind_of
-from fc_reaper.rules.ages import Reading
-from fc_reaper.rules.expression import Node, Undecided, undecided_by
+from fc_reaper.errors import ReaperError, kind_of, nearest, shown
+from fc_reaper.models import Millis
+from fc_reaper.rules.ages import CLOCKS, Reading
+from fc_reaper.rules.expression import AGES, Expression, Node, Path, Undecided
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
+
+LONGEST = 1000
+"""Characters of an expression, itself allowed."""
+
+DEEPEST = 60
+"""Levels of the parse tree, itself allowed: a walk of the tree recurses as deep."""
 
 MOST = 100_000
 """Steps of one evaluation, and values and parts of texts (32 characters each) that it makes, together."""
 
+_TURNED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
+_FAR = 1e15
+"""Milliseconds that no task lives."""
+
+_CHAINS = ("subexpression", "index_expression", "pipe")
+_PROJECTIONS = ("projection", "value_projection", "filter_projection", "flatten")
+_MAKES = ("multi_select_list", "multi_select_dict", "function_expression")
+_MAY_FIND_NOTHING = ("index", "slice", "flatten", "multi_select_list", "multi_select_dict")
+
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,9})?")
 """A number as JSON writes it."""
 
-_MAKES = ("multi_select_list", "multi_select_dict", "function_expression")
-_MAY_FIND_NOTHING = ("index", "slice", "flatten", "multi_select_list", "multi_select_dict")
+
+class BadExpression(ReaperError, ValueError):
+    """The text cannot be used as an expression; its message says why and what to write."""
+
+
+def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
+    """Compile *text*; *example* is one that messages may show.
+
+    Raises:
+        BadExpression: it is empty, too long, no JMESPath, calls an unknown function or with a wrong number
+            of arguments, or reads no field at all.
+    """
+    if not text.strip():
+        raise BadExpression(f"it is empty; write an expression such as {example}")
+    if len(text) > LONGEST:
+        raise BadExpression(f"it has {len(text)} characters; write at most {LONGEST}")
+    ages: list[tuple[str, Millis]] = []
+    paths: list[Path] = []
+    tree = _checked(_parsed(text, example), ages)
+    whole = _read_by(tree, (), paths)
+    paths += [] if whole is None else [whole]
+    if not paths and not ages:
+        raise BadExpression(f"it reads no field, the same for every task; name one, such as {example}")
+    return Expression(text, tree, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(ages)))
+
+
+def _parsed(text: str, example: str) -> Node:
+    try:
+        with warnings.catch_warnings():
+            # `gold` between backticks is deprecated, and read as text although it is no JSON.
+            warnings.simplefilter("error", PendingDeprecationWarning)
+            tree: Node = jmespath.compile(text).parsed
+    except PendingDeprecationWarning:
+        what = "what is between backticks is JSON; write text in single quotes, 'gold'"
+        raise BadExpression(what) from None
+    except (JMESPathError, RecursionError, ValueError) as error:
+        at = getattr(error, "lex_position", None)
+        near = text[at : at + 20].strip() if isinstance(at, int) and at >= 0 else ""
+        where = f" near {near!r}" if near else ""
+        write = f"write something like {example}, or payload.size > `5`, joined by && and ||"
+        raise BadExpression(f"it is no JMESPath{where}; {write}") from None
+    return tree
+
+
+def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node:
+    """*node*, in which each comparison of an age with a number is a node of its own; it is added to *ages*.
+
+    Raises:
+        BadExpression: it is too deep, an age stands anywhere else, or it never has the answer that people
+            expect.
+    """
+    if level > DEEPEST:
+        raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
+    kind, children, comparison = node["type"], node["children"], _comparison_of_age(node)
+    if comparison is not None:
+        ages.append(comparison["value"][:2])
+        return comparison
+    if kind == "field" and node["value"] == AGES:
+        what = "an age stands only beside < <= > >= and a number"
+        raise BadExpression(f"{what}; write it as in ages.alive_for > `7200`")
+    if kind == "function_expression":
+        _check_call(node["value"], len(children))
+    if kind in ("subexpression", "index_expression", "value_projection") and (
+        isinstance(children[0], Mapping) and children[0]["type"] == "not_expression"
+    ):
+        raise BadExpression("! takes only the next name; write !(payload.vip) instead of !payload.vip")
+    if kind == "literal":
+        try:
+            json.dumps(node["value"], allow_nan=False)
+        except ValueError:
+            raise BadExpression("what is between backticks is JSON, without NaN and Infinity") from None
+    parts = []
+    for at, one in enumerate(children):
+        # A field further in is no age of the task, as in payload.ages.
+        plain = not isinstance(one, Mapping) or (at and kind == "subexpression" and one["type"] == "field")
+        parts.append(one if plain else _checked(one, ages, level + 1))
+    return {**node, "children": parts}
+
+
+def _check_call(name: str, given: int) -> None:
+    known: Mapping[str, Any] = Functions.FUNCTION_TABLE
+    if name not in known:
+        near = nearest(name, known, cutoff=0.6)
+        remedy = f"did you mean {near}?" if near else f"the functions are {', '.join(sorted(known))}"
+        remedy = "write !(payload.vip)" if name.lower() == "not" else remedy
+        raise BadExpression(f"there is no function {name}(); {remedy}")
+    signature = known[name]["signature"]
+    variadic = bool(signature) and bool(signature[-1].get("variadic"))
+    if given < len(signature) or (given > len(signature) and not variadic):
+        wanted = f"{len(signature)}{' or more' if variadic else ''}"
+        raise BadExpression(f"{name}() does not take {given}; write {wanted}, see https://jmespath.org")
+
+
+def _comparison_of_age(node: Node) -> Node | None:
+    """A node that says whether a clock is over a length, or, negated, whether it is not; None for others."""
+    if node["type"] != "comparator" or node["value"] not in _TURNED:
+        return None
+    sides, sign = node["children"], node["value"]
+    for (age, other), order in ((sides, sign), (sides[::-1], _TURNED[sign])):
+        names = [child.get("value") for child in age["children"] if age["type"] == "subexpression"]
+        if len(names) == 2 and names[0] == AGES and type(other.get("value")) in (int, float):
+            if names[1] not in CLOCKS:
+                known = ", ".join(CLOCKS)
+                raise BadExpression(f"there is no age {shown(str(names[1]))}; write one of {known}")
+            length = round(max(-_FAR, min(_FAR, other["value"] * 1000)), 3)
+            limit = floor(length) if order in ("gt", "lte") else ceil(length) - 1
+            return {"type": "age", "value": (names[1], limit, order in ("lt", "lte")), "children": []}
+    return None
+
+
+def _read_by(node: Node, base: Path | None, found: list[Path]) -> Path | None:
+    """Add to *found* what *node* reads from the record itself; return where its own value stands in it.
+
+    *base* is where the value stands that it is evaluated over. None: not in the record as it is.
+    """
+    kind, children = node["type"], [one for one in node["children"] if isinstance(one, Mapping)]
+    if kind in ("current", "identity") or base is None:
+        return base
+    if kind in ("field", "index"):
+        return (*base, node["value"])
+    if kind in _CHAINS:
+        at: Path | None = base
+        for child in children:
+            at = _read_by(child, at, found)
+        return at
+    if not children:  # a slice, or what comes after a pipe and reads nothing itself
+        found += [base] if base else []
+    # The first part of a projection reads the record, the others read what comes out of it.
+    for child in children[:1] if kind in _PROJECTIONS else children if kind != "expref" else ():
+        at = _read_by(child, base, found)
+        found += [] if at is None else [at]
+    return None
 
 
 class Exhausted(Undecided):
@@ -173,3 +324,11 @@ def _check_arguments(name: str, given: Sequence[Any]) -> None:
                 raise Undecided(f"merge() does not take {kind_of(one)}")
     if name == "to_number" and isinstance(given[0], str) and not _NUMBER.fullmatch(given[0]):
         raise Undecided("to_number() answers nothing")
+
+
+def undecided_by(error: Exception) -> Undecided:
+    """What a failure leaves undecided: jmespath puts values into its messages, and only names may go on."""
+    if isinstance(error, Undecided):
+        return error
+    name, actual = getattr(error, "function_name", None), getattr(error, "actual_type", None)
+    return Undecided(f"{name}() does not take {actual}" if name and actual else "it cannot be computed")
