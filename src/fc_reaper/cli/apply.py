@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Event
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel
 from rich.table import Table
 from typer import Argument, Option
 
@@ -36,6 +35,8 @@ _DAY = 86_400.0
 
 _GIVE_UP = 20
 """Tasks after which it is pointless to go on if the cloud has answered for none of them."""
+
+_Text = str | None
 
 _IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
 
@@ -63,31 +64,43 @@ _BECAME: Mapping[str, tuple[Became, str]] = {
 """Outcome and reason by the word of a log line; every other word is a failure."""
 
 
-class Outcome(BaseModel):
-    """What became of one planned task; `status` is the one that was read last, None where none was."""
-
-    service: str | None
-    function: str
-    qualifier: str
-    invocation_id: str
-    policy: str
-    rule: str
-    outcome: Became
-    confirmed: bool | None
-    status: str | None
-    why: str
-
-
 class Applied(NamedTuple):
-    """A run over the planned tasks and its log; `fault` says why that could not be written.
+    """A plan that was carried out: why which of its tasks were `held`, the run over the others, and its log.
 
-    `finished` is None where a second signal cut the run off.
+    `finished` is None where a second signal cut the run off; `fault` says why the log could not be written.
     """
 
+    plan: Plan
+    held: Mapping[TaskKey, str]
     finished: RunResult | None
     lines: Lines
     interrupted: bool
     fault: str | None
+
+    def outcomes(self) -> Iterator[dict[str, Any]]:
+        """What became of each task, as --json shows it."""
+        complete = self.finished is not None and not self.finished.result.partial
+        unapproved = {one.policy: one.why for one in self.lines.of("not_approved")}
+        last = {line.key: line for line in self.lines if isinstance(line, TaskLine)}
+        for task in self.plan.tasks:
+            line, (became, why) = last.get(task.key), _BECAME["margin"]
+            if task.key in self.held:
+                became, why = "not_due" if task.fate == "spared" else "waiting", self.held[task.key]
+            elif task.policy in unapproved:
+                became, why = "waiting", f"{task.policy} is not approved: {unapproved[task.policy]}"
+            elif line is not None:
+                became, why = _became(task, line)
+            elif self.finished is None:
+                became, why = "unclear", "interrupted twice: whether a stop was sent is not known"
+            elif task.rule == KEEP and complete:
+                became, why = "not_due", "it is gone, or replaced, or within `keep` by now"
+            yield {
+                **task.model_dump(include=_IDENTITY),
+                "outcome": became,
+                "confirmed": line is not None and line.event == "confirmed" if became == "stopped" else None,
+                "status": line.status if line is not None and became not in _NOT_READ else None,
+                "why": why,
+            }
 
 
 def apply(
@@ -101,14 +114,12 @@ def apply(
         bool | None, Option("--enforce/--dry-run", help="Stop what is still due, or only show it.")
     ] = None,
     max_age: Annotated[
-        str, Option("--max-age", metavar="TIME", show_default=False, help="Refuse an older plan; 1h.")
+        str, Option(metavar="TIME", show_default=False, help="Refuse an older plan; 1h.")
     ] = "1h",
     most: Annotated[
         int | None, Option("--max", metavar="N", min=1, help="Stop at most N tasks; lowers budgets.")
     ] = None,
-    log: Annotated[
-        str | None, Option("--log", metavar="FILE", help="Append the JSON log lines to this file.")
-    ] = None,
+    log: Annotated[_Text, Option(metavar="FILE", help="Append the JSON log lines to this file.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Stop the tasks of a plan that are still due, and no others.
@@ -132,22 +143,22 @@ def apply(
     refuse_unfit(plan, file, whereabouts(settings), now=SYSTEM_CLOCK.now(), max_age=oldest)
     held, reasons = plan.held(file), {policy.name: policy.reason for policy in file.policies}
     planned = [task.evaluation(reasons[task.policy]) for task in plan.tasks if task.key not in held]
+    logged_whole = {**env, "REAPER_LOG_TASKS": str(ALL)}
     with output.interruptible() as interrupted:  # also while the outcomes are printed
-        logged_whole = {**env, "REAPER_LOG_TASKS": str(ALL)}
-        applied = _carry_out(PlannedRun(file, planned, most), logged_whole, log, incident, interrupted)
-        outcomes = list(_outcomes(plan, applied, held))
-        _report(outcomes, applied, held, as_json=as_json)
+        run = _carry_out(PlannedRun(file, planned, most), logged_whole, log, incident, interrupted)
+        applied = Applied(plan, held, *run)
+        outcomes = list(applied.outcomes())
+        _report(outcomes, applied, as_json=as_json)
     finished, lines = applied.finished, applied.lines
     if finished is not None:
         # That one task could not be stopped says nothing about the keys.
         unreachable = finished.exit is Exit.UNREACHABLE
         refused = [one for one in lines if unreachable and isinstance(one, TaskLine) and one.error]
-        failures = [*refused, *lines.of("list_failed")]
         output.print_error(*finished.result.errors, *map(output.refusal, refused[:1]))
-        output.print_error(*output.advice_for(failures))
+        output.print_error(*output.advice_for([*refused, *lines.of("list_failed")]))
     if applied.fault is not None:
         output.print_error(f"the log could not be written to its end: {applied.fault}")
-    left = any(one.outcome in ("waiting", "unclear") for one in outcomes)
+    left = any(one["outcome"] in ("waiting", "unclear") for one in outcomes)
     unsure = left or applied.fault is not None or finished is None
     return (finished and finished.exit) or (Exit.ATTENTION if unsure else Exit.DONE)
 
@@ -158,7 +169,7 @@ def _carry_out(
     log: str | None,
     incident: File | None,
     interrupted: Event,
-) -> Applied:
+) -> tuple[RunResult | None, Lines, bool, str | None]:
     """Stop what is still due, and append the log to the file *log*, which is opened before that."""
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -193,33 +204,7 @@ def _carry_out(
         )
     if finished is not None and refused and all(refused):
         finished = finished._replace(exit=Exit.UNREACHABLE)
-    return Applied(finished, lines, interrupted.is_set(), stream.fault)
-
-
-def _outcomes(plan: Plan, applied: Applied, held: Mapping[TaskKey, str]) -> Iterator[Outcome]:
-    """What became of each task of *plan*; *held* says why some may not be stopped by it."""
-    complete = applied.finished is not None and not applied.finished.result.partial
-    unapproved = {one.policy: one.why for one in applied.lines.of("not_approved")}
-    last = {line.key: line for line in applied.lines if isinstance(line, TaskLine)}
-    for task in plan.tasks:
-        line, (became, why) = last.get(task.key), _BECAME["margin"]
-        if task.key in held:
-            became, why = "not_due" if task.fate == "spared" else "waiting", held[task.key]
-        elif task.policy in unapproved:
-            became, why = "waiting", f"{task.policy} is not approved: {unapproved[task.policy]}"
-        elif line is not None:
-            became, why = _became(task, line)
-        elif applied.finished is None:
-            became, why = "unclear", "interrupted twice: whether a stop was sent is not known"
-        elif task.rule == KEEP and complete:
-            became, why = "not_due", "it is gone, or replaced, or within `keep` by now"
-        yield Outcome(
-            **task.model_dump(include=_IDENTITY),
-            outcome=became,
-            confirmed=line is not None and line.event == "confirmed" if became == "stopped" else None,
-            status=line.status if line is not None and became not in _NOT_READ else None,
-            why=why,
-        )
+    return finished, lines, interrupted.is_set(), stream.fault
 
 
 def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:
@@ -236,12 +221,10 @@ def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:
     return became, ": ".join(filter(None, (line.detail, line.error))) or usual or f"it is {line.status}"
 
 
-def _report(
-    outcomes: Sequence[Outcome], applied: Applied, held: Mapping[TaskKey, str], *, as_json: bool
-) -> None:
+def _report(outcomes: Sequence[Mapping[str, Any]], applied: Applied, *, as_json: bool) -> None:
     """Print what became of the tasks; on standard error where standard output cannot be written."""
-    finished, counts = applied.finished, Counter(one.outcome for one in outcomes)
-    tables = list(_tables(outcomes, counts, applied, held))
+    finished, counts = applied.finished, Counter(one["outcome"] for one in outcomes)
+    tables = list(_tables(outcomes, counts, applied))
     try:
         if as_json:
             totals = {name: counts[name] for name in get_args(Became)}
@@ -255,27 +238,28 @@ def _report(
 
 
 def _tables(
-    outcomes: Sequence[Outcome], counts: Counter[Became], applied: Applied, held: Mapping[TaskKey, str]
+    outcomes: Sequence[Mapping[str, Any]], counts: Mapping[str, int], applied: Applied
 ) -> Iterator[Table | str]:
-    words = {name: name.replace("_", " ") for name in get_args(Became)}
+    held, lines, words = applied.held, applied.lines, {one: one.replace("_", " ") for one in get_args(Became)}
     words["would_stop"] = "would be stopped"
     if outcomes:
         rows = [
-            (one.invocation_id, short(one.service, one.function, one.qualifier), words[one.outcome], one.why)
-            for one in sorted(outcomes, key=lambda one: list(words).index(one.outcome))
-        ]
+            (one["invocation_id"], short(one["service"], one["function"], one["qualifier"]),
+             words[one["outcome"]], one["why"])
+            for one in sorted(outcomes, key=lambda one: list(words).index(one["outcome"]))
+        ]  # fmt: skip
         yield from (output.table(("task", "function", "what became of it", "why"), rows), "")
-        words["stopped"] = f"stopped ({len(applied.lines.of('confirmed'))} confirmed)"
+        words["stopped"] = f"stopped ({len(lines.of('confirmed'))} confirmed)"
         became = ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts[name])
         yield f"Of {counted(len(outcomes), 'planned task')}: {became}."
     if len(held) == len(outcomes):
         yield "Nothing was done: no task of the plan may be stopped."
-    elif applied.lines and applied.lines[0].mode == "dry-run":
+    elif lines and lines[0].mode == "dry-run":
         yield "This was a dry run; nothing was touched."
-    yield from notices(applied.lines, budgets=False)
+    yield from notices(lines, budgets=False)
     if applied.interrupted:
         yield f"Interrupted: {counted(counts['not_begun'], 'task')} not begun."
     if counts["unclear"]:
         yield f"{counted(counts['unclear'], 'task')} may have been stopped all the same."
-    if any(one.outcome in _LEFT and one.why not in held.values() for one in outcomes):
+    if any(one["outcome"] in _LEFT and one["why"] not in held.values() for one in outcomes):
         yield "Run the same command again to go on; what is stopped already counts as done."

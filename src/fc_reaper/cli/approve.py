@@ -16,7 +16,7 @@ from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
 from fc_reaper.cli.backtest import overview, summary
 from fc_reaper.cli.history import Past, load_past, with_history_options
 from fc_reaper.cli.output import CommandError, counted
-from fc_reaper.cli.plan import dry_run, every_timer, not_listed, plan_tables
+from fc_reaper.cli.plan import dry_run, every_timer, plan_tables, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines
@@ -212,8 +212,8 @@ def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
 def _show_trials(trials: Sequence[Trial], policies: Sequence[Policy]) -> None:
     for one in trials:
         output.show(Text(f"What {one.policy.name} would do now", output.STRONG), "")
-        output.show(*plan_tables(one.now, one.lines))
-        output.show(*map(not_listed, one.lines.of("list_failed")), "")
+        output.show(*plan_tables(one.now, one.lines), "")
+        print_failures(one.now, one.lines)
     if trials:
         past, replays = trials[0].past, [policy for one in trials for policy in one.replayed.policies]
         output.show(Text("What would have been done", output.STRONG), "")

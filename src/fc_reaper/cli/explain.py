@@ -15,7 +15,7 @@ from fc_reaper.backtest.source import read_records
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
-from fc_reaper.cli.plan import dry_run, not_listed
+from fc_reaper.cli.plan import dry_run, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
@@ -186,8 +186,7 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
     about_it = [one for one in about_tasks if one.key == (task.function, task.invocation_id)]
     if about_it and not (failures or errors or finished.result.partial):
         return about_it[-1]
-    output.print_error(*map(not_listed, failures), *([] if failures else errors))
-    output.print_error(*output.advice_for(failures))
+    print_failures(finished, lines)
     output.print_error("not all of its group was listed, so it is unknown whether it is one too many")
     return None
 

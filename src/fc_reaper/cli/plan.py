@@ -103,9 +103,7 @@ def plan(
             options = [word for option, value in stated.items() if value for word in (option, value)]
             apply = output.as_typed("apply", out, *options, "--enforce")
             output.print_line("\n".join(_written(made, out, made.held(file), apply)))
-    failures = lines.of("list_failed")
-    output.print_error(*map(not_listed, failures), *([] if failures else finished.result.errors))
-    output.print_error(*output.advice_for(failures))
+    print_failures(finished, lines)
     return finished.exit
 
 
@@ -235,6 +233,9 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
         yield f"{line.policy} is not approved, so it only reports: {line.why}."
 
 
-def not_listed(line: ListFailed) -> str:
-    """What could not be listed, and why."""
-    return f"not listed: {output.short(*line.place)}: {output.refusal(line)}"
+def print_failures(finished: RunResult, lines: Lines) -> None:
+    """Write to standard error what could not be listed, or what else went wrong, and what to check."""
+    failures: list[ListFailed] = lines.of("list_failed")
+    for one in failures:
+        output.print_error(f"not listed: {output.short(*one.place)}: {output.refusal(one)}")
+    output.print_error(*([] if failures else finished.result.errors), *output.advice_for(failures))
