@@ -24,6 +24,7 @@ from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
 NAME = "incident"
+_USUAL = {"targets": ["any"], "stop": "any", "triggers": ["task"]}
 _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 500'
 
 
@@ -51,8 +52,8 @@ def _option(key: str) -> Parameter:
 
 
 def _flag(key: str) -> str:
-    own = {"targets": "--target", "stop": "--reason", "budget": "--max"}
-    return own.get(key, f"--{key.replace('_', '-')}")
+    own = {"targets": "target", "stop": "reason", "budget": "max"}
+    return f"--{own.get(key, key).replace('_', '-')}"
 
 
 def make_incident(
@@ -70,35 +71,35 @@ def make_incident(
     file or its lock, whose exemptions count, cannot be read; SettingsError if the plan could not be enforced.
     """
     match = {key: value for key, value in match.items() if value not in (None, [])}
-    stated = {"targets": targets, **match, "stop": reason, "budget": most and f"{most}/run"}
-    given = {key: value for key, value in stated.items() if value not in (None, [])}
-    if not given:
+    stated = {"targets": targets, "stop": reason, "budget": most and f"{most}/run"}
+    rest = {key: value for key, value in stated.items() if value not in (None, [])}
+    if not (match or rest):
         return None
-    flags = [_flag(key) for key in given]
+    faults = []
     if event is not None:
-        raise CommandError(
-            f"{', '.join(flags)} cannot stand beside an EVENT: an incident has its own policy; "
-            "leave one of them out"
-        )
-    missing = [_flag(key) for key in ("targets", "stop", "budget") if key not in given]
+        flags = ", ".join(map(_flag, (*match, *rest)))
+        what = "an incident has its own policy; leave one of them out"
+        faults.append(f"{flags} cannot stand beside an EVENT: {what}")
     limits = [key for key, rule in RULES.items() if rule.is_limit]
-    if not any(key in match for key in limits):
-        missing.insert(0, " or ".join(map(_flag, limits)))
+    missing = [] if match.keys() & set(limits) else [" or ".join(map(_flag, limits))]
+    missing += [_flag(key) for key in stated if key not in rest]
     if missing:
-        raise CommandError(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
-    rest = {key: value for key, value in given.items() if key not in match}
-    whole = write_yaml({"version": 1, "policies": [{"name": NAME, "match": match, **rest}]})
+        faults.append(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
+    # What is missing is filled in, so that all that is wrong is said at once.
+    usual = _USUAL if missing else {}
+    policy = {"name": NAME, **usual, "match": match or {"id": "*"}, **rest}
     try:
-        file = load_policy(whole, source=NAME)
+        file = load_policy(write_yaml({"version": 1, "policies": [policy]}), source=NAME)
     except PolicyError as error:
-        raise CommandError("\n".join(_wrong(issue, match) for issue in error.issues)) from None
+        faults += [_wrong(issue, match) for issue in error.issues]
+    if faults:
+        raise CommandError("\n".join(faults))
     exempt, exempt_from = _standing(settings, env)
-    text = dump_policy(file.model_copy(update={"exempt": exempt}))
-    file = load_policy(text, source=NAME)
+    file = file.model_copy(update={"exempt": exempt})
     refuse_targets(settings, file, enforce=True)
     if exempt_from is None and not exempt:
         print_error("no policy file, so nothing is exempt")
-    return Incident(file, text, exempt_from)
+    return Incident(file, dump_policy(file), exempt_from)
 
 
 def _wrong(issue: Issue, match: Iterable[str]) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 from types import SimpleNamespace
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 from uuid import UUID
 
+from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Api, Endpoint, PolicyFile, environment
 from fc_reaper.cli.output import CommandError, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.events import OwnAccount, Trigger, parse_event
+from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
@@ -59,19 +60,12 @@ def invoke(
     raw = read_event(event)
     if explained:
         return _explain(raw, env, as_json=as_json)
-    failures, stream = Lines("list_failed"), output.LogStream(sys.stderr)
-    with output.interruptible() as interrupted:
-        finished = run_local(
-            raw,
-            env,
-            stream,
-            timeout=timeout,
-            listener=failures,
-            interrupted=interrupted.is_set,
-        )
+    lines, stream = Lines("list_failed"), output.LogStream(sys.stderr)
+    with output.interruptible() as stop:
+        finished = run_local(raw, env, stream, timeout=timeout, listener=lines, interrupted=stop.is_set)
     output.print_json(finished.fields)
     if finished.exit is Exit.UNREACHABLE:
-        output.print_error(*output.advice_for(failures))
+        output.print_error(*output.advice_for(lines))
     return finished.exit or (Exit.ATTENTION if stream.fault else Exit.DONE)
 
 
@@ -110,48 +104,44 @@ def run_local(
     return run(event, context, dependencies, planned_run, approved=approved)
 
 
-# --explain
-
-
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
     trigger = parse_event(raw, OwnAccount(env.get("FC_REGION") or None, env.get("FC_ACCOUNT_ID") or None))
     policies = read_policy(read_settings(env, Context())).policies
     scope = scope_of(trigger.requests, policies)
     notes = [*trigger.notes, *scope.notes]
     targets = list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets))
-    runs = [[area.policy.name for area in scope.areas if area.request == one] for one in trigger.requests]
+    requests = [
+        {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict(),
+         "policies": [area.policy.name for area in scope.areas if area.request == one]}
+        for one in trigger.requests
+    ]  # fmt: skip
     if as_json:
-        requests = [
-            {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict(), "policies": its}
-            for one, its in zip(trigger.requests, runs, strict=True)
-        ]
         readings = [reading._asdict() for reading in trigger.readings]
         said = {"readings": readings, "requests": requests, "targets": targets}
         wish = {"dry_run": trigger.dry_run, "dry_run_asked_at": trigger.dry_run_asked_at}
         output.print_json({**said, "notes": [note._asdict() for note in notes], **wish})
     else:
-        _show_parts(trigger, runs)
+        show(*_tables(trigger, requests))
         show(*(f"{note.event}{note.part and ' '}{note.part}: {note.why}" for note in notes))
         show(*_sentences(trigger, scope, targets, policies))
     refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
     return Exit.REFUSED if refused and not scope.areas else Exit.DONE
 
 
-def _show_parts(trigger: Trigger, runs: Sequence[Sequence[str]]) -> None:
-    readings = [
+def _tables(trigger: Trigger, requests: Iterable[Mapping[str, Any]]) -> Iterator[Table | str]:
+    parts = [
         (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
         for one in trigger.readings
     ]
-    requests = []
-    for one, its in zip(trigger.requests, runs, strict=True):
-        kind = one.kind if one.name is None else f"{one.kind}:{one.name}"
-        named = (f"{key.replace('_', ' ')} {value}" for key, value in one.selector._asdict().items() if value)
-        about, policies = ", ".join(named) or "all targets", ", ".join(its) or "none"
-        requests.append((one.part or "whole", kind, about, policies))
-    if readings:
-        show(table(("part", "wrapped in", "understood as", "state"), readings), "")
-    if requests:
-        show(table(("part", "trigger", "about", "policies that run"), requests), "")
+    runs = []
+    for one in requests:
+        named = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in Selector._fields if one[key])
+        kind, its = ":".join(filter(None, (one["kind"], one["name"]))), ", ".join(one["policies"])
+        runs.append((one["part"] or "whole", kind, named or "all targets", its or "none"))
+    if parts:
+        yield from (table(("part", "wrapped in", "understood as", "state"), parts), "")
+    if runs:
+        yield from (table(("part", "trigger", "about", "policies that run"), runs), "")
 
 
 def _sentences(
