@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import re
@@ -11,10 +10,11 @@ from collections.abc import Callable, Iterable
 from inspect import Parameter
 from inspect import signature as signature_of
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer import Option
+from typer.main import get_command
 
 from fc_reaper import __version__
 from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line, write
@@ -121,49 +121,41 @@ def main(args: list[str] | None = None) -> int:
         elif isinstance(stream, io.TextIOWrapper):
             # A reason in Chinese must not break a table where the output knows only ASCII.
             stream.reconfigure(errors="backslashreplace")
+    group: Any = get_command(app)
     try:
-        return int(app(args, prog_name="fc-reaper", standalone_mode=False) or 0)
-    except CommandError as error:  # of --version
-        print_error(str(error))
-        return error.exit
-    except OSError as error:  # typer could not write a help text
+        # Not its own main, which has other words for what it catches.
+        with group.make_context("fc-reaper", sys.argv[1:] if args is None else args) as context:
+            return int(group.invoke(context) or 0)
+    except typer.Exit as ended:  # of --help and --version
+        return ended.exit_code
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return Exit.ATTENTION
+    except Exception as error:
+        return _refused(error)
+
+
+def _refused(error: Exception) -> int:
+    """Say on standard error why a command ended; return its exit code."""
+    if isinstance(error, PolicyError):
+        for issue in error.issues:  # `FILE:LINE: ...`, where editors can jump to
+            print_line(issue.text, sys.stderr)
+    elif isinstance(error, ReaperError):
+        print_error(str(error), *(advice_for([error]) if isinstance(error, CloudError) else ()))
+    elif isinstance(error, OSError):  # typer could not write a help text
         fault = write(sys.stdout, "")
         print_error(f"standard output: {fault}" if fault else str(error))
         return Exit.ATTENTION
-    except Exception as error:
-        # A usage error, whose class has no public name; it quotes the words that were typed.
-        if not hasattr(error, "format_message"):
-            raise
+    elif hasattr(error, "format_message"):  # of a usage error, whose class has no public name
         message, context = error.format_message(), getattr(error, "ctx", None)
         if context is not None and not message.startswith("Usage:"):
             message = f"{context.get_usage()}\n\nError: {message}"
         print_line(message, sys.stderr)
-        return Exit.REFUSED
-
-
-def exiting(command: Callable[..., int]) -> Callable[..., NoReturn]:
-    """Make *command* exit with the code that it returns, or that belongs to the error that it raises."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **options: Any) -> NoReturn:
-        try:
-            code = command(*args, **options)
-        except PolicyError as error:
-            for issue in error.issues:  # `FILE:LINE: ...`, where editors can jump to
-                print_line(issue.text, sys.stderr)
-            code = Exit.REFUSED
-        except CloudError as error:
-            print_error(str(error), *advice_for([error]))
-            code = Exit.UNREACHABLE
-        except ReaperError as error:
-            print_error(str(error))
-            code = error.exit if isinstance(error, CommandError) else Exit.REFUSED
-        except KeyboardInterrupt:
-            print_error("interrupted")
-            code = Exit.ATTENTION
-        raise typer.Exit(int(code))
-
-    return run
+    else:
+        raise error
+    if isinstance(error, CommandError):
+        return error.exit
+    return Exit.UNREACHABLE if isinstance(error, CloudError) else Exit.REFUSED
 
 
 def _version(wanted: bool) -> None:

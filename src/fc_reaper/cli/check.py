@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel
 from rich.text import Text
 from typer import Argument
 
@@ -75,23 +74,6 @@ def check(
     return Exit.DONE
 
 
-class Cost(BaseModel):
-    """The calls that one policy makes for each function in a run.
-
-    `lists_all` are the statuses that are listed whole, `lists_overdue` those of which only tasks are listed
-    that started longer ago than a limit.
-    """
-
-    lists_all: list[str]
-    lists_overdue: dict[str, str]
-    id_prefix: str
-    calls_follow: Literal["events", "what is overdue", "what is alive"]
-    discovery: bool
-    payload: bool
-    page_bytes_most: int | None
-    why: list[str]
-
-
 def _issue_json(issue: Issue) -> dict[str, Any]:
     place = {"file": issue.source, "line": issue.line, "path": issue.path}
     return {**place, "cause": issue.what, "remedy": issue.remedy, "text": issue.text}
@@ -132,8 +114,12 @@ def _meaning(policy: Policy) -> dict[str, Any]:
     }
 
 
-def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
-    """What *policy* costs by itself."""
+def cost_of(policy: Policy, file: File, settings: Settings) -> dict[str, Any]:
+    """The calls that *policy* makes by itself for each function in a run.
+
+    `lists_all` are the statuses that are listed whole, `lists_overdue` those of which only tasks are listed
+    that started longer ago than a limit; `calls_follow` is events, what is overdue, or what is alive.
+    """
     listed = [
         query
         for query in _queries(Function(*policy.targets[0]), [policy], file, settings)
@@ -146,17 +132,17 @@ def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
         listed = [query for query in listed if query.status != DEQUEUED]
     overdue = {query.status: query.started_before for query in listed if query.started_before is not None}
     whole = [query.status for query in listed if query.status not in overdue]
-    return Cost(
-        lists_all=whole,
+    return {
+        "lists_all": whole,
         # A query is a second weaker than the limit.
-        lists_overdue={status: spell_duration(_NOW - at + 1000) for status, at in overdue.items()},
-        id_prefix=id_prefix,
-        calls_follow="events" if policy.only_named else "what is alive" if whole else "what is overdue",
-        discovery=any(target.needs_discovery for target in policy.targets),
-        payload=payload,
-        page_bytes_most=_PAGE if payload and not policy.only_named else None,
-        why=list(_whys(policy, file, settings, whole=bool(whole), payload=payload)),
-    )
+        "lists_overdue": {status: spell_duration(_NOW - at + 1000) for status, at in overdue.items()},
+        "id_prefix": id_prefix,
+        "calls_follow": "events" if policy.only_named else "what is alive" if whole else "what is overdue",
+        "discovery": any(target.needs_discovery for target in policy.targets),
+        "payload": payload,
+        "page_bytes_most": _PAGE if payload and not policy.only_named else None,
+        "why": list(_whys(policy, file, settings, whole=bool(whole), payload=payload)),
+    }
 
 
 def _queries(function: Function, policies: Sequence[Policy], file: File, settings: Settings) -> list[Query]:
@@ -198,8 +184,8 @@ def _show(report: Mapping[str, Any], file: File, settings: Settings) -> None:
         targets = ", ".join(short(*target) for target in policy.targets)
         triggers = ", ".join(policy.triggers) or "all"
         meaning.append((policy.name, policy.does, targets, triggers, _bounds(policy)))
-        listed.append((policy.name, _lists(policy, its["cost"]), its["cost"].calls_follow))
-        whys += [f"{policy.name}: {why}" for why in its["cost"].why]
+        listed.append((policy.name, _lists(policy, its["cost"]), its["cost"]["calls_follow"]))
+        whys += [f"{policy.name}: {why}" for why in its["cost"]["why"]]
     show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
     show(Text("Calls of one run, for each function", STRONG))
     show(table(("policy", "lists", "so that calls follow"), listed), "", *whys)
@@ -216,12 +202,12 @@ def _bounds(policy: Policy) -> str:
     return ", ".join(parts) or "-"
 
 
-def _lists(policy: Policy, cost: Cost) -> str:
-    if cost.calls_follow == "events":
+def _lists(policy: Policy, cost: Mapping[str, Any]) -> str:
+    if policy.only_named:
         return f"nothing{' but Stopping' if policy.stops else ''}: an event names the task"
-    overdue = [f"{status} started {limit} ago" for status, limit in cost.lists_overdue.items()]
-    prefix = f", ids that begin with {cost.id_prefix}" if cost.id_prefix else ""
-    return ", ".join([*overdue, *cost.lists_all]) + prefix or "nothing but Stopping"
+    overdue = [f"{status} started {limit} ago" for status, limit in cost["lists_overdue"].items()]
+    prefix = f", ids that begin with {cost['id_prefix']}" if cost["id_prefix"] else ""
+    return ", ".join([*overdue, *cost["lists_all"]]) + prefix or "nothing but Stopping"
 
 
 def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Iterator[str]:
