@@ -27,14 +27,11 @@ from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapprov
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, Settings, read_credentials, read_lock, read_policy, read_settings
 
-_FEW = 4
-"""From so many tasks on a share says something."""
-
 
 class Trial(NamedTuple):
     """What one policy would do now and would have done, alone and as if every timer ran it.
 
-    `alive` is how many tasks of its functions are unfinished now, `complete` whether all could be listed.
+    `alive` is how many tasks of its functions are unfinished now.
     """
 
     policy: Policy
@@ -43,18 +40,16 @@ class Trial(NamedTuple):
     past: Past
     replayed: Replay
     alive: int
-    complete: bool
 
     def objections(self) -> Iterator[str]:
         """Why the policy should not be approved as it is, each with what to do."""
         result, (replayed,) = self.now.result, self.replayed.policies
         for line in self.lines.of("halted"):
             yield f"right now it would be halted: {line.why}; see who is due, and change the policy"
-        listed = self.complete and not result.partial and not self.lines.of("list_failed")
-        if not listed or self.past.history.not_listed:
+        if result.partial or self.lines.of("list_failed") or self.past.history.not_listed:
             yield "not all tasks, or not all of the history, could be listed; see what is missing; try again"
         due = result.counts.due
-        if self.alive >= _FEW and due * 2 > self.alive:
+        if self.alive >= 4 and due * 2 > self.alive:  # of fewer a share says nothing
             share = f"{due} of the {self.alive} unfinished tasks of its functions are due right now"
             yield f"{share}, more than half; check limit and unit"
         if wrong := len(replayed.false_stops):
@@ -192,17 +187,14 @@ def _try(
             *run,
             past,
             past.replay(file),
-            alive=sum(file.policies[0].watches(function) for function, _ in tasks),
-            complete=not listing.refused,
+            sum(file.policies[0].watches(function) for function, _ in tasks),
         )
         for file, run in zip(alone, now, strict=True)
     ]
 
 
 def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
-    finished, lines, interrupted = dry_run(every_timer(file.policies), env, file)
-    if interrupted:
-        raise KeyboardInterrupt
+    finished, lines = dry_run(every_timer(file.policies), env, file)
     if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
         why = "; ".join([*finished.result.errors, *output.advice_for(lines.of("list_failed"))])
         raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)

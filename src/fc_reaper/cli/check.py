@@ -31,9 +31,6 @@ _PAGE = WITH_PAYLOAD * 128 * 1024
 """Bytes of a page with payloads at most, since an asynchronous invocation may carry 128 KB:
 https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
 
-_ENQUEUEING = ("alive_for", "queued_for")
-"""The clocks that count from an enqueueing."""
-
 _NOW: Millis = 1_700_000_000_000
 """Any moment will do: of a query it only matters how long before it tasks must have started."""
 
@@ -155,7 +152,7 @@ def _queries(function: Function, policies: Sequence[Policy], file: File, setting
 def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payload: bool) -> Iterator[str]:
     """Why all tasks are listed, if they are, and which expression asks for their payloads."""
     clocks = {clock: isinstance(limit, CarriedLimit) for clock, limit in policy.match.limits}
-    enqueueing = [clock for clock, carried in clocks.items() if clock in _ENQUEUEING and not carried]
+    enqueueing = [one for one in ("alive_for", "queued_for") if clocks.get(one) is False]
     if policy.only_named:
         yield "Only an event that names a task runs it: nothing is listed for it, the task is read."
     elif whole and policy.keep is not None:

@@ -8,12 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,12 +28,6 @@ HERE = Path(__file__).parent
 _TIMER = b'{"triggerTime": "2026-11-20T02:15:00Z", "triggerName": "schedule", "payload": ""}'
 _KEYS = ("emulator", "emulator-secret")
 _LOST = {"operation": "StopStatefulAsyncInvocation", "drop": "after", "match": {"invocationId": "job-5"}}
-_ENDS = "100ms"
-"""After so long the task that ends meanwhile has ended; the lists still show it as running."""
-
-_SETTLED = "1m"
-"""After so long every accepted stop has come to its end."""
-
 _PRIVATE = re.compile("REAPER_|FC_|ALIBABA_|.*_proxy$", re.IGNORECASE)
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -59,12 +51,12 @@ def demo() -> int:
         show("1  A careless cron: as people write them ...")
         cron = _attempt(endpoint, _run_cron)
         show("2  fc-reaper on the same account anew: a dry run first ...")
-        dry_run = _attempt(endpoint, partial(_run_reaper, "dry-run"), lose_answer=False)
+        dry_run = _attempt(endpoint, lambda endpoint: _run_reaper(endpoint, "dry-run"))
         would_stop = [line.event for line in dry_run.log.values()].count("would_stop")
         touched = "something" if dry_run.requests else "nothing"
         show(f"   {counted(would_stop, 'task')} would be stopped; {touched} was touched.")
         show("3  fc-reaper, enforcing: it reads again before and after each stop ...")
-        reaper = _attempt(endpoint, partial(_run_reaper, "enforce"))
+        reaper = _attempt(endpoint, lambda endpoint: _run_reaper(endpoint, "enforce"))
     rows = [
         (task["invocationId"], _payload(task)["story"], _cron_cell(task, cron), _reaper_cell(task, reaper))
         for task in cron.tasks
@@ -143,14 +135,13 @@ class Attempt(NamedTuple):
         return any(one["from"] != one["to"] for one in self.about(task))
 
 
-def _attempt(endpoint: str, reaper: Callable[[str], Log], *, lose_answer: bool = True) -> Attempt:
+def _attempt(endpoint: str, reaper: Callable[[str], Log]) -> Attempt:
     _admin(endpoint, "reset", {})
-    if lose_answer:
-        _admin(endpoint, "faults", _LOST)
+    _admin(endpoint, "faults", _LOST)
     tasks = _admin(endpoint, "tasks")["tasks"]
-    _admin(endpoint, "clock", {"advance": _ENDS})
+    _admin(endpoint, "clock", {"advance": "100ms"})  # one task ends, and the lists still show it as running
     log = reaper(endpoint)
-    _admin(endpoint, "clock", {"advance": _SETTLED})
+    _admin(endpoint, "clock", {"advance": "1m"})  # every accepted stop comes to its end
     return Attempt(tasks, [one for one in _admin(endpoint, "journal")["journal"] if "answer" in one], log)
 
 
@@ -162,7 +153,7 @@ def _run_cron(endpoint: str) -> Log:
     return {}
 
 
-def _run_reaper(mode: str, endpoint: str) -> Log:
+def _run_reaper(endpoint: str, mode: str) -> Log:
     env = {
         "REAPER_ENDPOINT": endpoint,
         "REAPER_POLICY": str(HERE / "demo_policy.yaml"),
@@ -242,9 +233,10 @@ def _total(who: str, score: Score) -> Text:
 
 def _json_rows(line: Record) -> list[str]:
     """*line* as JSON in rows as wide as a screen, broken only between its fields."""
-    fields = (f"{json.dumps(key)}: {json.dumps(value)}".replace(" ", "\0") for key, value in line.items())
-    whole = f"{{{', '.join(fields)}}}"
-    rows = textwrap.wrap(
-        whole, output.WIDTH, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
-    )
-    return [row.replace("\0", " ") for row in rows]
+    rows = ["{"]
+    for key, value in line.items():
+        field = f"{json.dumps(key)}: {json.dumps(value)}, "
+        if len(rows[-1] + field) > output.WIDTH:
+            rows.append(" ")
+        rows[-1] += field
+    return [*rows[:-1], f"{rows[-1].removesuffix(', ')}}}"]

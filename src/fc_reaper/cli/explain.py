@@ -178,9 +178,7 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
     event = json.dumps({key: name for key, name in place.items() if name is not None})
     policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
     logged_whole = {**env, "REAPER_LOG_LEVEL": "DEBUG"}
-    finished, lines, interrupted = dry_run(event.encode(), logged_whole, file.only(*policies))
-    if interrupted:
-        raise KeyboardInterrupt
+    finished, lines = dry_run(event.encode(), logged_whole, file.only(*policies))
     failures, errors = lines.of("list_failed"), finished.result.errors
     about_tasks = (line for line in lines if isinstance(line, TaskLine))
     about_it = [one for one in about_tasks if one.key == (task.function, task.invocation_id)]

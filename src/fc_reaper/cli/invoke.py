@@ -40,8 +40,7 @@ def invoke(
         bool | None, Option("--enforce/--dry-run", help="Stop what is due, or report it; REAPER_MODE.")
     ] = None,
     timeout: Annotated[
-        float,
-        Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600."),
+        float, Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600.")
     ] = 600,
     explained: Annotated[bool, Option("--explain", help="Only show how the event is read.")] = False,
     as_json: Annotated[bool, Option("--json", help="With --explain: print one JSON object.")] = False,

@@ -84,9 +84,7 @@ def plan(
     file = read_policy(settings) if incident is None else incident.file
     raw = every_timer(file.policies) if given is None else given
     began = SYSTEM_CLOCK.now()
-    finished, lines, interrupted = dry_run(raw, env, None if incident is None else file)
-    if interrupted and out is not None:
-        raise KeyboardInterrupt
+    finished, lines = dry_run(raw, env, None if incident is None else file, whole=out is not None)
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
         output.print_json(finished.fields)
@@ -108,9 +106,13 @@ def plan(
 
 
 def dry_run(
-    event: bytes, env: Mapping[str, str], approved: File | None = None
-) -> tuple[RunResult, Lines, bool]:
-    """Run dry for *event*, by *approved* or the policy of *env*; with its log, and if it was interrupted."""
+    event: bytes, env: Mapping[str, str], approved: File | None = None, *, whole: bool = True
+) -> tuple[RunResult, Lines]:
+    """Run dry for *event*, by *approved* or the policy of *env*; answer with the result and the log.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, and *whole*, so that the result would be of no use.
+    """
     lines = Lines()
     with output.progress("Listing the tasks"), output.interruptible() as interrupted:
         finished = run_local(
@@ -122,7 +124,9 @@ def dry_run(
             interrupted=interrupted.is_set,
             approved=approved,
         )
-        return finished, lines, interrupted.is_set()
+        if whole and interrupted.is_set():
+            raise KeyboardInterrupt
+    return finished, lines
 
 
 def every_timer(policies: Iterable[Policy]) -> bytes:
