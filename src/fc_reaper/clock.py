@@ -189,7 +189,7 @@ class Pool(NamedTuple):
                         Thread(target=_work, args=(begun, over), daemon=True).start()
                 while jobs and closing is not None:
                     yield jobs.popleft()[0], self._left("the time was up", "OutOfTime")
-                if closing is not None and now >= closing:
+                if closing is not None and (now >= closing or not running):
                     late = self._left("no answer came before the time was up", "TimedOut")
                     yield from ((tag, late) for tag in running.values())
                     return

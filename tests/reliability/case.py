@@ -109,37 +109,52 @@ def _kind(line: Mapping[str, Any]) -> str:
     return f"{line['event']} ({more})" if more else str(line["event"])
 
 
-def call_handler(
-    endpoint: str, text: str, event: bytes = b"", *, timeout: float = 60, env: Mapping[str, str] = {}
-) -> Ran:
-    """Call the handler as the platform does, with a clock that does not wait as long."""
-    results: list[RunResult] = []
-
-    def kept(*args: Any, **more: Any) -> RunResult:
-        results.append(run(*args, **more))
-        return results[-1]
-
-    out, raised = io.StringIO(), False
-    settings = {
+def environment(endpoint: str, text: str) -> dict[str, str]:
+    """The environment of a function that enforces the policy *text*."""
+    return {
         **KEYS,
         "REAPER_ENDPOINT": endpoint,
         "REAPER_POLICY": text,
         "REAPER_MODE": "enforce",
         "REAPER_RATE": "2000/s",
         "REAPER_SELF": "ops/fc-reaper",
-        **env,
     }
-    context = SimpleNamespace(request_id="r-1", function=SimpleNamespace(timeout=timeout))
-    began = time.monotonic()
+
+
+@contextlib.contextmanager
+def hurried(env: Mapping[str, str]) -> Iterator[None]:
+    """The handler's process has this environment, and a clock that does not wait as long."""
     with (
-        patch.dict(os.environ, settings, clear=True),
+        patch.dict(os.environ, env, clear=True),
         patch.object(deployed, "SYSTEM_CLOCK", HURRIED),
         patch.object(deployed, "connect", partial(connect, clock=HURRIED)),
+    ):
+        yield
+
+
+def context_of(timeout: float) -> Any:
+    """The platform's context of an invocation."""
+    return SimpleNamespace(request_id="r-1", function=SimpleNamespace(timeout=timeout))
+
+
+def call_handler(
+    endpoint: str, text: str, event: bytes = b"", *, timeout: float = 60, env: Mapping[str, str] = {}
+) -> Ran:
+    """Call the handler as the platform does."""
+    results: list[RunResult] = []
+
+    def kept(*args: Any, **more: Any) -> RunResult:
+        results.append(run(*args, **more))
+        return results[-1]
+
+    out, raised, began = io.StringIO(), False, time.monotonic()
+    with (
+        hurried({**environment(endpoint, text), **env}),
         patch.object(deployed, "run", kept),
         contextlib.redirect_stdout(out),
     ):
         try:
-            deployed.handler(event, context)
+            deployed.handler(event, context_of(timeout))
         except deployed.CloudUnreachable:
             raised = True
     assert time.monotonic() - began < timeout

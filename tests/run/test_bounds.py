@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from random import Random
 from threading import Lock
 
 import pytest
@@ -86,21 +85,6 @@ def test_two_runs_at_once_stop_nothing_that_was_not_due(cloud: Emulator) -> None
         runs = list(pool.map(lambda _: reap(cloud.endpoint, POLICY, enforce=True), range(2)))
     assert stopped(cloud) == {"over-1", "over-2", "over-3"}
     assert all("failed" not in run.counts for run in runs)
-
-
-def test_targets_rotate(cloud: Emulator) -> None:
-    """Where the time is short it is not always the same ones that go without."""
-    seed = {
-        "invocations": [{**seeded("t", "Running", started="-1m"), "functionName": f"f{n}"} for n in range(6)]
-    }
-    text = policy(targets="[" + ", ".join(f"media/f{n}@prod" for n in range(6)) + "]")
-    first = set()
-    with running_emulator(seed=seed) as many:
-        for number in range(12):
-            before = sum(operations(many).values())
-            reap(many.endpoint, text, concurrency="1", random=Random(number))
-            first.add(many.calls()["recent"][before]["path"])
-    assert len(first) > 2
 
 
 def test_kept_tasks_are_logged_at_debug(cloud: Emulator) -> None:

@@ -169,6 +169,7 @@ class Report:
     def concluded(self) -> None:
         """Settle how a run ends that came to its end."""
         self.errors += self._failures
+        self.partial = self.partial or any(one.error_code == "TimedOut" for one in self._failures.values())
         failed, missing = bool(self._failures), any(one.missing for one in self._failures.values())
         trouble = failed or self._troubled or self.counts["stuck"] + self.counts["failed"]
         if failed and not self.answered and not missing:

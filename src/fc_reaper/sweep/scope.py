@@ -21,6 +21,8 @@ from fc_reaper.policy import Policy
 from fc_reaper.rules.target import Target, spellings
 from fc_reaper.sweep import SweepContext
 
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+
 EVERYTHING = Request("command", None, Selector(), "")
 """The request of a command line that narrows nothing."""
 
@@ -135,6 +137,15 @@ def may_name(selector: Selector, target: Target) -> bool:
         return service is None or function is None or fnmatchcase(f"{service}${function}", target.name)
     fits_service = service is None or fnmatchcase(service, target.service)
     return fits_service and (function is None or fnmatchcase(function, target.name))
+
+
+def first_of(number: int, tick: int) -> int:
+    """Where the run of a *tick* begins among *number* functions.
+
+    With time for k functions in a run, each has its turn within 2 * ceil(number / k) ticks: multiples of the
+    golden ratio are spread evenly, however many: https://en.wikipedia.org/wiki/Three-gap_theorem
+    """
+    return int(tick * _GOLDEN_RATIO % 1 * number)
 
 
 def is_own(function: Function, own: Target | None) -> bool:

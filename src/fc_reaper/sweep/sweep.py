@@ -16,7 +16,7 @@ from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.result import KEEP, Kind, Verdict
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.scanner import Lister, Scanner
-from fc_reaper.sweep.scope import Finder, Scope, is_own
+from fc_reaper.sweep.scope import Finder, Scope, first_of, is_own
 
 _BY_INDEX = attrgetter("index")
 
@@ -127,8 +127,9 @@ class Sweep:
                 self._report.refuse("no function in task mode fits what it names", request.part)
             else:
                 self._report.served += 1
-        # Begins anywhere, so that where time is short it is not always the same functions that go without.
-        start = self._context.random.randrange(len(functions)) if functions else 0
+        # Where time is short it is not always the same functions that go without.
+        tick = self._context.clock.now() // self._context.settings.interval
+        functions, start = sorted(functions, key=str), first_of(len(functions), tick)
         for one in functions[start:] + functions[:start]:
             self._policies[one] = self._compile(one, *scope.policies(one))
         self._report.counts["functions"] = len(functions)
