@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError, SettingsError
-from tests.cloud.clients import SECRET, TOKEN, TRANSCODE, ours
+from tests.cloud.clients import SECRET, TOKEN, TRANSCODE, FastClock, ours
 from tests.cloud.loopback import answering, hang_up, http, silent
 from tests.emulator_server import running_emulator
 from tests.reaping import KEYS, reap
@@ -185,6 +185,37 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
         answers.set()
         monkeypatch.undo()
         assert client._resolved.wait(10)
+
+
+def test_a_resolver_that_fails_late_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead one takes some ten seconds to say so: each attempt of each call would take as long again."""
+    asked, clock = [], FastClock().clock()
+
+    def fails(*_args: Any, **_more: Any) -> Any:
+        asked.append(1)
+        clock.sleep(10)
+        raise socket.gaierror("temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    with ours("https://fc.example", clock=clock, connect_timeout=0.05) as client:
+        for _ in range(2):
+            error = error_of(lambda: client.get(TRANSCODE, "job-1"))
+            assert (error.error_code, error.retryable, error.unclear) == ("TimedOut", True, False)
+    assert asked == [1]
+
+
+def test_a_resolver_that_fails_soon_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may know better by then; and the error is its own."""
+    asked = []
+
+    def fails(*_args: Any, **_more: Any) -> Any:
+        asked.append(1)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    with ours("https://fc.example") as client:
+        assert "no such name" in error_of(lambda: client.get(TRANSCODE, "job-1")).detail
+    assert len(asked) > 2
 
 
 HANGING = """

@@ -164,6 +164,16 @@ def test_a_label_that_says_where_the_watcher_sits_changes_nothing(label: str) ->
         assert requested(parse_event(json.dumps(event).encode(), OWN)) == [("alert", RESIZE)]
 
 
+@pytest.mark.parametrize("label", ["service_name", "service-name", "SERVICENAME", "Service.Name"])
+def test_the_platforms_own_spelling_counts_before_every_other(label: str) -> None:
+    """Exporters have a `service_name` of their own; the order of labels says nothing."""
+    given = {"functionName": "resize", "serviceName": "media"}
+    for labels in ({label: "exporter", **given}, {**given, label: "exporter"}):
+        assert requested(read(a_notification(an_alert(labels)))) == [
+            ("alert", a_selector("resize", service="media"))
+        ]
+
+
 @pytest.mark.parametrize("status", ["firing", "resolved"])
 @pytest.mark.parametrize("cut", [1, 17, "2"])
 def test_a_notification_that_its_sender_cut_off_names_nobody(status: str, cut: Any) -> None:

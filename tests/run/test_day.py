@@ -104,6 +104,26 @@ def test_all_targets_count_whatever_the_event_asks_about() -> None:
             assert len(stopped(cloud)) == 1
 
 
+@pytest.mark.parametrize("code", ["FunctionNotFound", "ServiceNotFound", ""])
+def test_a_function_whose_tasks_were_listed_has_not_gone(code: str) -> None:
+    """Not found, its stopped tasks are not none: they cannot be counted."""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        gone = {"status": 404, "code": code} if code else {"status": 404, "foreign": "no such page"}
+        operation = "ListStatefulAsyncInvocations"
+        cloud.faults([{"operation": operation, "match": {"status": "Stopped"}, "times": 999, **gone}])
+        reaped = run(cloud, "20/run, 4/day")
+        assert stopped(cloud) == set()
+        assert reaped.finished.exit is Exit.ATTENTION
+
+
+def test_a_target_that_does_not_exist_has_stopped_nothing() -> None:
+    """The day of the others can be counted all the same."""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        reap(cloud.endpoint, policy(targets="[media/transcode@prod, media/gone]", budget="20/run, 4/day"),
+             enforce=True)  # fmt: skip
+        assert len(stopped(cloud)) == 2
+
+
 def test_two_policies_of_one_function_do_not_spend_the_same_day_twice() -> None:
     """What the first is about to stop is taken off the second's day."""
     text = (

@@ -66,6 +66,16 @@ def test_the_place_of_a_task_of_which_nothing_comes_goes_to_the_next(
         assert {line["level"] for line in reaped.logged(event)} == {"WARNING" if attention else "INFO"}
 
 
+@pytest.mark.parametrize(("status", "shown"), [("Su\u202espended", "Su\\u202espended"), ("a\nb", "a\\nb")])
+def test_what_cannot_be_shown_is_escaped_once(status: str, shown: str) -> None:
+    """A second time would say that the cloud had written a backslash."""
+    with running_emulator(seed=SEED) as cloud:
+        record = {"invocationId": "bad-1", "status": status, "functionName": "transcode"}
+        cloud.faults([failing(GET, "bad-1", status=200, body=record)])
+        lines = run(cloud).logged("skipped")
+        assert f"the status '{shown}' is unknown" in {line.get("detail") for line in lines}
+
+
 def test_a_status_that_nobody_knows_right_before_the_stop_is_unreadable() -> None:
     """It is not spared, since nobody knows what it is."""
     with running_emulator(seed=SEED) as cloud:
@@ -205,6 +215,17 @@ def test_a_stop_needs_a_readable_date_on_its_own_reading(date: str, only: str) -
         reaped = run(cloud)
         assert stopped(cloud) == set()
         assert "clock" in {line["why"] for line in reaped.logged("skipped")}
+        assert reaped.finished.exit is Exit.ATTENTION
+
+
+@pytest.mark.parametrize("date", ["nonsense", "", "-31s", "+33s"])
+def test_a_dry_run_promises_no_stop_that_would_not_be_made(date: str) -> None:
+    """It says which clock is in the way, as enforcement does."""
+    with running_emulator(seed=SEED) as cloud:
+        cloud.faults([failing(GET, "bad-*", date=date)])
+        reaped = reap(cloud.endpoint, policy())
+        assert {line["why"] for line in reaped.logged("skipped")} == {"clock"}
+        assert BAD.isdisjoint(reaped.ids("would_stop"))
         assert reaped.finished.exit is Exit.ATTENTION
 
 

@@ -124,6 +124,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         self._retry = Retry(clock, jitter, self._check_open)
         self._closed, self._turns = threading.Event(), threading.local()
         self._one_large, self._resolved = threading.Lock(), threading.Event()
+        self._resolved_by = clock.monotonic() + 3 * connect_timeout
         if LOOPBACK.fullmatch(self._pool.host):
             self._resolved.set()
         else:
@@ -279,7 +280,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         secrets = [one for one in secrets if len(one) >= 8]
         secrets += [keys.access_key_id] if len(keys.access_key_id) >= 16 else []
         try:
-            if not self._resolved.wait(min(until - begun, self._timeouts["connect"])):
+            # All calls together wait so long for it, not each of them and each of its attempts.
+            if not self._resolved.wait(max(0.0, min(until, self._resolved_by) - begun)):
                 why = "the endpoint's name was not resolved within the time-out"
                 raise CallFailed(why, error_code="TimedOut", retryable=True)
             url, timeout = f"{path}?{query}" if query else path, Timeout(until - begun, **self._timeouts)
@@ -329,9 +331,16 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 self._one_large.release()
 
     def _look_up(self) -> None:
-        """Look the host up, in a thread of its own, since no time-out bounds that."""
-        with contextlib.suppress(OSError):
+        """Look the host up, in a thread of its own, since no time-out bounds that.
+
+        Where even the failure takes long the calls do not ask again.
+        """
+        soon = self._clock.monotonic() + self._timeouts["connect"]
+        try:
             socket.getaddrinfo(self._pool.host, self._pool.port)
+        except OSError:
+            if self._clock.monotonic() > soon:
+                return
         self._resolved.set()
 
     def _build_common_headers(self, *_args: Any, **_kwargs: Any) -> NoReturn:

@@ -166,15 +166,15 @@ def _names_another(
     if not found:
         return "the record has no id"
     if asked is not None and found != asked:
-        return f"the record is about another task, {printable(found, 128)!r}"
+        return f"the record is about another task, '{printable(found, 128)}'"
     if not INVOCATION_ID.fullmatch(found):
         return "the record's id is none that the platform could have given"
     service, name = record.get("serviceName"), record.get("functionName")
     if service and service != function.service:
-        return f"the record names another service, {printable(str(service), 128)!r}"
+        return f"the record names another service, '{printable(str(service), 128)}'"
     arn = record.get("functionArn") if function.service is None else None
     if arn and (function_in_arn(arn) or ("",))[0] != function.name:
-        return f"the record names another function, {printable(str(arn), 256)!r}"
+        return f"the record names another function, '{printable(str(arn), 256)}'"
     if name and name != function.name:
-        return f"the record names another function, {printable(str(name), 128)!r}"
+        return f"the record names another function, '{printable(str(name), 128)}'"
     return None

@@ -94,7 +94,8 @@ def follow(alert: Alert, own: OwnAccount) -> tuple[list[Selector], list[tuple[No
 
 def _given(names: Mapping[str, Any]) -> dict[str, Any]:
     """What *names* give of a function and its place, by its ARN or in words; empty if they name none."""
-    by_word = {plain(key): value for key, value in names.items()}
+    # Where both are there, `serviceName` counts and not `service_name`.
+    by_word = {plain(key): names[key] for key in sorted(names, key=_SPELLINGS.__contains__)}
     given = {
         what: next((by_word[word] for word in words if by_word.get(word) not in _NOT_GIVEN), None)
         for what, words in _SPELLINGS.items()

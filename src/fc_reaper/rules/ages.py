@@ -120,7 +120,7 @@ class Reading:
         self.task, self.moment, self.started_time, self.read = task, moment, started_time, read
         self.flaw = flaw(task, moment.latest)
         if task.status not in UNFINISHED and task.inconsistency is None:
-            self.flaw = f"the status {task.status!r} is unknown"
+            self.flaw = f"the status '{task.status}' is unknown"
         self.record: Mapping[str, Any] | None = None
         self._bounds: dict[str, Bounds] = {}
 

@@ -194,7 +194,7 @@ class Executor:
         due, task = stop.due, seen.task
         now, asked = Evaluation(task, due.verdict), stop.accepted or stop.refused is not None
         if task.inconsistency is not None or task.status not in (*UNFINISHED, *FINISHED):
-            return self._unjudged(stop, task.inconsistency or f"the status {task.status!r} is unknown")
+            return self._unjudged(stop, task.inconsistency or f"the status '{task.status}' is unknown")
         if task.status == STOPPED and (stop.accepted or stop.unclear):
             lost = "the answer was lost; confirmed by reading" if stop.unclear else None
             return Outcome("confirmed", now, detail=lost)
@@ -206,7 +206,9 @@ class Executor:
             lost = "the answer was lost; it is stopping" if stop.unclear else None
             return Outcome("accepted", now, detail=lost)
         if stopping and asked:
-            return Outcome("skipped", now, "spared", "another caller is stopping it", spent=True)
+            return Outcome(
+                "skipped", now, "spared", "it is stopping, by this request or another caller's", spent=True
+            )
         if last:
             still = f"a stop was accepted, and it is still {task.status}" if stop.accepted else None
             return Outcome("failed", now, None, still, stop.refused, stop.unclear, spent=stop.accepted)
@@ -229,7 +231,7 @@ class Executor:
         if self.planned and verdict.by.rule != due.verdict.by.rule:
             return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.by.rule}")
         skew = seen.moment.skew
-        if context.enforce and (skew is None or max(skew, context.cloud.skew_ms) > TRUSTED_SKEW):
+        if skew is None or max(skew, context.cloud.skew_ms) > TRUSTED_SKEW:
             why = "the answer has no readable Date"
             if skew is not None:
                 why = f"our clock and the cloud's differ by more than {TRUSTED_SKEW // 1000}s"

@@ -62,8 +62,8 @@ class Report:
 
     `tasks` holds the first *shown* due tasks, `room` is how many of a policy beyond its budget are logged or
     shown one by one. `incomplete` are functions of which not all tasks were seen, `unmatched` the targets
-    that match no function. `served` counts the requests of the event that were followed, `unresolved` those
-    that could not be for want of answers.
+    that match no function, `unlisted` the functions that could not be listed. `served` counts the requests of
+    the event that were followed, `unresolved` those that could not be for want of answers.
     """
 
     def __init__(self, log: JsonLog, settings: Settings, *, shown: int) -> None:
@@ -80,7 +80,7 @@ class Report:
         self._calls: Counter[str] = Counter()
         self._failures: dict[str, CloudError] = {}
         self._refusals: list[str] = []
-        self._not_listed: set[Function] = set()
+        self.unlisted: set[Function] = set()
         self._shown = shown
         self._interval = settings.interval
         self.room = max(settings.log_tasks, shown)
@@ -111,8 +111,8 @@ class Report:
         # The cloud's own word that there is no such function means that nothing there is due.
         if not error.missing:
             self.incomplete.add(function)
-        if function not in self._not_listed:
-            self._not_listed.add(function)
+        if function not in self.unlisted:
+            self.unlisted.add(function)
             self.log("list_failed", **place_fields(function), status=status, **_refusal(error))
 
     def evaluated(self, verdict: Verdict, number: int = 1) -> None:
