@@ -1,4 +1,4 @@
-"""Functions, tasks and pages of them, as every part of the product sees them, and what may be their names.
+"""Functions, patterns over them, tasks and pages of them, as every part of the product sees them.
 
 Times are epoch milliseconds, as the platform counts them; `None` means that the cloud did not say.
 """
@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from enum import IntEnum
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import InvalidName, shown
@@ -79,6 +80,68 @@ def check_names(function: Function, invocation_id: str | None = None, id_prefix:
     for pattern, text, what, remedy in checks:
         if not isinstance(text, str) or pattern.fullmatch(text) is None:
             raise InvalidName(f"{shown(text)} cannot be {what}; {remedy}")
+
+
+PART = "[A-Za-z0-9_$*?-]+"
+_GLOB = frozenset("*?")
+_TARGET = re.compile(rf"(?:(?P<service>{PART})/)?(?P<name>{PART})(?:@(?P<qualifier>{PART}))?")
+
+
+class Target(Function):
+    """A pattern over functions, of the same parts, which may hold `*` and `?`.
+
+    They are matched with case (`fnmatchcase`; brackets are not special).
+    """
+
+    __slots__ = ()
+
+    @property
+    def names_a_glob(self) -> bool:
+        """Whether service or function is a pattern, so that only discovery can tell which are meant."""
+        return not _GLOB.isdisjoint(f"{self.service}{self.name}")
+
+    @property
+    def needs_discovery(self) -> bool:
+        """Whether any part is a pattern. A literal target is listed without asking what exists."""
+        return not _GLOB.isdisjoint(f"{self.service}{self.name}{self.qualifier}")
+
+    def fits(self, function: Function, *, any_qualifier: bool = False) -> bool:
+        """Whether *function* is meant, under the qualifier it is found with, or under some other one."""
+        return (
+            (self.service is None) == (function.service is None)
+            and fnmatchcase(function.service or "", self.service or "")
+            and fnmatchcase(function.name, self.name)
+            and (any_qualifier or fnmatchcase(function.qualifier, self.qualifier))
+        )
+
+    def literal(self) -> Function:
+        """The one function that a target without patterns names."""
+        return Function(*self)
+
+
+def spellings(function: Function) -> tuple[Function, ...]:
+    """*function* and, where it has one, its other name: one made in 2.0 is `service$function` in 3.0.
+
+    https://help.aliyun.com/en/functioncompute/monitoring-data
+    """
+    if function.service is not None:
+        return function, Function(None, f"{function.service}${function.name}", function.qualifier)
+    service, dollar, name = function.name.partition("$")
+    return (function, Function(service, name, function.qualifier)) if dollar else (function,)
+
+
+def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
+    """Read `[service/]function[@qualifier]`; without `@` the qualifier is *default_qualifier*.
+
+    Raises:
+        InvalidName: the text has another shape, or holds a character no name can have.
+    """
+    match = _TARGET.fullmatch(text)
+    if match is None:
+        what = f"{shown(text)} is not a target"
+        raise InvalidName(f"{what}; write [service/]function[@qualifier] of letters, digits, _ - and * ?")
+    service, name, qualifier = match.groups()
+    return Target(service, name, qualifier or default_qualifier)
 
 
 class TaskEvent(NamedTuple):

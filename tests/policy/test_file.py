@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fc_reaper.models import Target
 from fc_reaper.policy import Keep, Matcher, load_policy
 from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.interpreter import parse_expression
-from fc_reaper.rules.target import Target
 from tests.policy.builders import a_file, loaded, match, policy, spared
 
 HOUR = 3_600_000

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.models import Function, Millis, Task, TaskEvent
-from fc_reaper.rules.target import parse_target
+from fc_reaper.models import Function, Millis, Task, TaskEvent, parse_target
 from tests.builders import NOON
 from tests.emulator_server import Emulator, running_emulator
 from tests.evaluator import worlds

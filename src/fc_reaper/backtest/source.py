@@ -29,11 +29,11 @@ from fc_reaper.models import (
     Page,
     Query,
     Snapshot,
+    Target,
     Task,
     check_names,
 )
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
-from fc_reaper.rules.target import Target
 from fc_reaper.settings import Settings, connect
 from fc_reaper.sweep.scanner import Lister
 from fc_reaper.sweep.scope import list_functions, resolve

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome, Tasks, identity, longest, outcome_of
-from fc_reaper.models import Function, Millis, Task, iso
+from fc_reaper.models import Function, Millis, Target, Task, iso
 from fc_reaper.policy import Policy
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.result import Verdict
-from fc_reaper.rules.target import Target
 
 
 @dataclass(frozen=True, slots=True)

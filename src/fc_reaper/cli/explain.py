@@ -21,12 +21,22 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, MatcherResult, Place, Step
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, check_names, iso
+from fc_reaper.models import (
+    ALIVE,
+    Exit,
+    Function,
+    Millis,
+    Moment,
+    Snapshot,
+    Task,
+    check_names,
+    iso,
+    parse_target,
+)
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, RuleResult, Verdict
-from fc_reaper.rules.target import parse_target
 from fc_reaper.settings import (
     Context,
     Settings,

@@ -22,21 +22,18 @@ MOST = 50_000
 _INVISIBLE = "\u115f\u1160\u3164\uffa0"
 """The letters that show nothing."""
 
-Key = tuple[str, str, str]
-"""Service, function and invocation id: a task counts once, under whatever qualifiers it was found."""
+Key = tuple[str, str]
+"""Function and invocation id: a task counts once, under whatever qualifiers it was found."""
 
 
 def key_of(task: Task) -> Key:
     """What identifies a task among the members of its group."""
-    return (*_service_and_name(task.function), task.invocation_id)
+    return _name(task.function), task.invocation_id
 
 
-def _service_and_name(function: Function) -> tuple[str, str]:
+def _name(function: Function) -> str:
     """The same for both spellings of a function: `media/transcode` and `media$transcode`."""
-    service, dollar, name = function.name.partition("$")
-    if function.service is not None or not dollar:
-        return function.service or "", function.name
-    return service, name
+    return function.name if function.service is None else f"{function.service}${function.name}"
 
 
 def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
@@ -48,7 +45,7 @@ def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
         unread = not task.events and not reading.read
         why = "its events were not listed" if unread else "its record does not fix its first enqueueing"
         return RuleResult(UNKNOWN, KEEP, why=why, unread=unread)
-    group: Any = per and [*_service_and_name(task.function)]
+    group: Any = per and [_name(task.function)]
     if per == "qualifier":
         group.append(task.function.qualifier)
     if isinstance(per, Expression):
@@ -97,15 +94,14 @@ class ConcurrencyGroups:
     def add(self, member: Member, task: Task) -> bool:
         """Count a task once, however often it was listed; False when there are too many to count.
 
-        Of its records under several qualifiers the first by `record_order` counts.
+        Of its records under several qualifiers a spared one counts first, then one in scope.
         """
         key = key_of(task)
         before = self._members.get(key)
         if before is None and len(self._members) >= MOST:
             self.overflowed = True
             return False
-        first = before is None or record_order(member, task) <= record_order(*before)
-        if first and key not in self._excluded:
+        if key not in self._excluded and (before is None or _rank(member, task) <= _rank(*before)):
             self._members[key] = member, task
         return True
 
@@ -137,8 +133,7 @@ class ConcurrencyGroups:
                 yield from ((task, member, order) for member, task in going)
 
 
-def record_order(member: Member, task: Task) -> tuple[bool, bool, str]:
-    """Which of a task's records under several qualifiers counts: the least, so a spared one first."""
+def _rank(member: Member, task: Task) -> tuple[bool, bool, str]:
     return member.selectable, not member.in_scope, str(task.function)
 
 
@@ -152,12 +147,12 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
 
     *later* says that *policy* comes after the one that reports the task already: the first report wins.
     """
-    kind = Kind.DUE if policy.stops else Kind.REPORTED
-    if later and kind is Kind.REPORTED and verdict.kind is Kind.REPORTED:
+    reported = verdict.policy if verdict.kind is Kind.REPORTED else None
+    if later and reported and not policy.stops:
         return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))
-    others = (verdict.policy,) if verdict.kind is Kind.REPORTED and verdict.policy else ()
-    also = tuple(dict.fromkeys((*others, *verdict.also)))
+    also = tuple(dict.fromkeys((*([reported] if reported else []), *verdict.also)))
     by = RuleResult(TRUE, KEEP, member.age, clock=member.clock)
+    kind = Kind.DUE if policy.stops else Kind.REPORTED
     return Verdict(kind, policy.reason, policy.name, policy.line, by, also, (member,))
 
 
@@ -165,9 +160,6 @@ def still_counted(policy: Policy, due: Member, other: Member, due_task: Task, ot
     """Whether *other*, read again, still makes *due* one too many: it counts and is stopped after it."""
     if (other.policy, other.group) != (policy.name, due.group) or key_of(other_task) == key_of(due_task):
         return False
-    if not other.selectable:
-        return True
-    keep = policy.keep
-    assert keep is not None
-    one, two = by_age(other, other_task), by_age(due, due_task)
-    return one < two if keep.stop_first == "newest" else one > two
+    assert policy.keep is not None
+    older = by_age(other, other_task) < by_age(due, due_task)
+    return not other.selectable or older is (policy.keep.stop_first == "newest")

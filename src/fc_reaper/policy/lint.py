@@ -15,14 +15,13 @@ from fnmatch import fnmatchcase
 from math import inf
 
 from fc_reaper.errors import Issue, nearest
-from fc_reaper.models import Function, Millis
+from fc_reaper.models import Function, Millis, Target, spellings
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
 from fc_reaper.rules.fields import CarriedLimit, Path
 from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
-from fc_reaper.rules.target import Target, spellings
 
 DEQUEUED = "Dequeued"
 BLIND_API = "2021-04-06"

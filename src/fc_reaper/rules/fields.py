@@ -12,10 +12,9 @@ from pydantic_core import core_schema
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.errors import kind_of, nearest, shown
-from fc_reaper.models import LATEST, UNFINISHED, Millis
+from fc_reaper.models import LATEST, PART, UNFINISHED, Millis, Target, parse_target
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.target import PART, Target, parse_target
 
 NOTHING = object()
 """The value of a key with nothing behind it, which is never the same as leaving the key out."""

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Sequence
 from fnmatch import translate
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task
+from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task, spellings
 from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS, Reading, StartedTime
 from fc_reaper.rules.duration import parse_carried, spell_duration
 from fc_reaper.rules.expression import Expression, Undecided, ask
 from fc_reaper.rules.fields import DISTINCT, SOME, CarriedLimit, OneOrMore
 from fc_reaper.rules.result import FALSE, UNKNOWN, RuleResult, Truth
-from fc_reaper.rules.target import spellings
 
 SLACK: Millis = 1000
 """The clocks of the cloud and of a run may differ by the whole second to which the cloud rounds down."""

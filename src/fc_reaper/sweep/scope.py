@@ -16,9 +16,8 @@ from fc_reaper.clock import Deadline, Jobs, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.events import Note, Request, Selector
-from fc_reaper.models import Function, FunctionsPage, Snapshot
+from fc_reaper.models import Function, FunctionsPage, Snapshot, Target, spellings
 from fc_reaper.policy import Policy
-from fc_reaper.rules.target import Target, spellings
 from fc_reaper.sweep import SweepContext
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
