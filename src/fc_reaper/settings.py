@@ -23,7 +23,7 @@ from fc_reaper.models import Credentials, Millis, Target, parse_target
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
-from fc_reaper.rules.fields import Plain
+from fc_reaper.rules.language import Plain
 from fc_reaper.rules.rules import RULES, Rule
 
 if TYPE_CHECKING:

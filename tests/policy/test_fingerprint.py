@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from fc_reaper.policy import Keep, Policy
 from fc_reaper.policy.load import policy_models
 from fc_reaper.policy.lock import BESIDE_THE_MEANING, exemptions, file_fingerprint, fingerprint
-from fc_reaper.rules import fields
-from fc_reaper.rules.fields import CarriedLimit, keys_of
+from fc_reaper.rules import fields, language
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.language import keys_of
 from tests.policy import strategies
 from tests.policy.builders import a_file, loaded, policy
 
@@ -176,14 +177,14 @@ def test_every_key_that_decides_changes_the_fingerprint() -> None:
 class NightKeep(Keep):
     """`keep` as a later version may have it."""
 
-    by_night: fields.Count | None = fields.key("Another number by night.", 3, None)
+    by_night: fields.Count | None = language.key("Another number by night.", 3, None)
 
 
 class NightPolicy(Policy):
     """A policy with a key that nobody told the lock of, and a part with another one."""
 
-    pause: fields.Count | None = fields.key("Seconds between two stops.", 7, None)
-    keep: NightKeep | None = fields.key("How many may be alive.", {"at_most": 10}, None)
+    pause: fields.Count | None = language.key("Seconds between two stops.", 7, None)
+    keep: NightKeep | None = language.key("How many may be alive.", {"at_most": 10}, None)
 
 
 def test_a_key_that_the_language_gets_later_is_part_of_the_meaning() -> None:

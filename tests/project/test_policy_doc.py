@@ -13,8 +13,9 @@ from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.policy.lint import lint
 from fc_reaper.policy.load import policy_models
 from fc_reaper.rules.expression import RECORD_FIELDS
-from fc_reaper.rules.fields import TRIGGERS, keys_of
+from fc_reaper.rules.fields import TRIGGERS
 from fc_reaper.rules.interpreter import parse_expression
+from fc_reaper.rules.language import keys_of
 from fc_reaper.settings import Context, read_policy, read_settings
 from tests.project.commands import commands_in, refusal_of
 from tests.project.files import ROOT

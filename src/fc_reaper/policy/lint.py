@@ -20,7 +20,8 @@ from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
-from fc_reaper.rules.fields import CarriedLimit, Path
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.language import Path
 from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
 
 DEQUEUED = "Dequeued"

@@ -13,7 +13,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from fc_reaper.errors import Issue, PolicyError, nearest, shown
 from fc_reaper.policy.model import Example, Given, Keep, Policy, PolicyFile, exemption_model, match_model
 from fc_reaper.rules.ages import CLOCKS
-from fc_reaper.rules.fields import NOTHING, CarriedLimit, Part, Path, keys_of, misplaced
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.language import NOTHING, Part, Path, keys_of, misplaced
 
 LARGEST = 131_072
 """Characters in a policy file, itself allowed. Hundreds of policies fit."""

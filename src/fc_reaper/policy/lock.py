@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy.load import read_document, write_yaml
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile, exemption_model
-from fc_reaper.rules.fields import TRIGGERS, Part, Version
+from fc_reaper.rules.fields import TRIGGERS, Version
+from fc_reaper.rules.language import Part
 
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
 """The keys of a policy that decide nothing: changing one does not un-approve it."""

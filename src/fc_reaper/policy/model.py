@@ -17,7 +17,8 @@ from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
-from fc_reaper.rules.fields import DISTINCT, SOME, Budget, CarriedLimit, Fault, Later, Part, Path, key
+from fc_reaper.rules.fields import Budget, CarriedLimit
+from fc_reaper.rules.language import DISTINCT, SOME, Fault, Later, Part, Path, key
 from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
 TASK = "task"

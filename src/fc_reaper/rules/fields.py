@@ -1,172 +1,20 @@
-"""What the policy language is made of: a base of its mappings, and its single values as pydantic types."""
+"""The single values of the policy language as pydantic types, and the limit that a task carries.
+
+A validator raises ValueError, whose text reads `what is wrong; what to write`.
+"""
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import core_schema
+from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import Self, TypeAliasType
 
-from fc_reaper.errors import kind_of, nearest, shown
+from fc_reaper.errors import nearest, shown
 from fc_reaper.models import LATEST, PART, UNFINISHED, Millis, Target, parse_target
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression
-
-NOTHING = object()
-"""The value of a key with nothing behind it, which is never the same as leaving the key out."""
-
-Path = tuple["str | int", ...]
-Schema = dict[str, Any]
-_FILLED: Schema = {"minProperties": 1}
-
-
-class Fault(ValueError):
-    """What is wrong between several keys; each fault has its path within the model that raises it."""
-
-    def __init__(self, *faults: tuple[Path, str]) -> None:
-        super().__init__("; ".join(what for _, what in faults))
-        self.faults = faults
-
-
-class Part(BaseModel):
-    """A mapping of the policy language. Two are equal that say the same, wherever they stand."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, json_schema_extra=_FILLED)
-    line: ClassVar[int] = 0
-    """The line of the key or list item at which it stands, from 1; 0 if it was not read from a file."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_not_empty(cls, given: Any) -> Any:
-        if given == {}:
-            raise ValueError(f"the mapping is empty; write one key or more of {', '.join(keys_of(cls))}")
-        return given
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; what is derived from its fields and kept is derived anew."""
-        copy = super().model_copy(update=update, deep=deep)
-        for name in copy.__dict__.keys() - type(self).model_fields.keys():
-            if isinstance(getattr(type(self), name, None), cached_property):
-                del copy.__dict__[name]
-        return copy
-
-    def know(self, **known: Any) -> Self:
-        """Remember what is no key of the language, such as the line; dumps and `==` leave it out."""
-        self.__dict__.update(known)
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        fields = type(self).model_fields
-        return type(self) is type(other) and all(getattr(self, one) == getattr(other, one) for one in fields)
-
-
-def key(help: str, example: Any, default: Any = ..., *, alias: str | None = None) -> Any:
-    """A field with a line of help and an example for editors; without a default the key is required."""
-    return Field(default, alias=alias, description=help, examples=[example])
-
-
-def keys_of(model: type[Part]) -> dict[str, FieldInfo]:
-    """The keys of a mapping, as they are written."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
-
-
-def misplaced(value: Any, wanted: str | None) -> str:
-    """What is wrong with a value of another kind than is *wanted*."""
-    if value is NOTHING:
-        return "it has no value (is every line under it commented out?)"
-    kind = "a mapping" if isinstance(value, dict) else kind_of(value)
-    return f"{kind} stands where {wanted} belongs"
-
-
-def text_of(value: Any, what: str) -> str:
-    """Answer *value* if it is text that is not blank; else a ValueError says to write *what*."""
-    if not isinstance(value, str):
-        raise ValueError(f"{misplaced(value, 'text')}; quote it, or write {what}")
-    if not value.strip():
-        raise ValueError(f"it is empty; write {what}")
-    return value
-
-
-class Plain:
-    """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
-
-    def __init__(
-        self,
-        validate: Callable[[Any], Any],
-        schema: Schema | None = None,
-        write: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self.validate, self.schema, self.write = validate, schema, write
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        write = self.write and core_schema.plain_serializer_function_ser_schema(self.write)
-        return core_schema.no_info_plain_validator_function(self.validate, serialization=write)
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        return dict(self.schema or {})
-
-
-class Later:
-    """In an annotation: a mapping whose model is built only when *read* meets one, since a cold start counts.
-
-    *described* answers the type that a JSON schema describes.
-    """
-
-    def __init__(self, read: Callable[[Any], Any], described: Callable[[], Any]) -> None:
-        self.read, self.described = read, described
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        write = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
-        return core_schema.no_info_plain_validator_function(self.read, serialization=write)
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        described: Schema = handler(TypeAdapter(self.described()).core_schema)
-        return described
-
-
-def _written(value: Any, info: Any) -> Any:
-    if isinstance(value, Part):
-        return value.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
-    return spell_duration(value)
-
-
-def _distinct(source: Any, handler: Any) -> core_schema.CoreSchema:
-    return core_schema.no_info_after_validator_function(
-        lambda listed: tuple(dict.fromkeys(listed)), handler(source)
-    )
-
-
-SOME = Field(min_length=1)
-DISTINCT = GetPydanticSchema(_distinct)
-"""In the annotation of a tuple: at least one, and what is written twice counts once."""
-
-
-class OneOrMore:
-    """In the annotation of a tuple, after the others: one item may stand for the list, and is written so."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        write = core_schema.wrap_serializer_function_ser_schema(_one_alone)
-        return core_schema.no_info_before_validator_function(_listed, handler(source), serialization=write)
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        several = handler(schema)
-        return {"anyOf": [several["items"], several]}
-
-
-def _listed(given: Any) -> Any:
-    return given if isinstance(given, (list, tuple)) else (given,)
-
-
-def _one_alone(listed: Any, write: Callable[[Any], Any]) -> Any:
-    written = write(listed)
-    return written[0] if len(written) == 1 else written
-
-
-# Single values. A validator raises ValueError, whose text reads `what is wrong; what to write`.
+from fc_reaper.rules.language import Fault, Later, Part, Plain, Schema, key, text_of
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _CONTROL = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
@@ -236,19 +84,19 @@ _ID = "[A-Za-z0-9_-]{1,128}"
 _TIMER = f"timer:{_ID}"
 
 
-def _fitting(pattern: str, what: str) -> Callable[[Any], str]:
-    """Reads text that fits *pattern*; *what* says what to write."""
+def _fitting(pattern: str, what: str) -> Plain:
+    """Text that fits *pattern*; *what* says what to write."""
 
     def read(value: Any) -> str:
         if not re.fullmatch(pattern, text_of(value, what)):
             raise ValueError(f"{shown(value)} cannot be used; write {what}")
         return str(value)
 
-    return read
+    return Plain(read, _like(pattern))
 
 
-def _one_of(what: str, known: tuple[str, ...], pattern: str = "") -> Callable[[Any], str]:
-    """Reads one of the *known* words, or text that fits *pattern*."""
+def _one_of(what: str, known: tuple[str, ...], schema: Schema, pattern: str = "") -> Plain:
+    """One of the *known* words, or text that fits *pattern*."""
 
     def read(value: Any) -> str:
         text = text_of(value, f"{what} such as {known[-1]}")
@@ -258,17 +106,17 @@ def _one_of(what: str, known: tuple[str, ...], pattern: str = "") -> Callable[[A
             raise ValueError(f"{shown(text)} is not {what}; {write}")
         return text
 
-    return read
+    return Plain(read, schema)
 
 
-_status = _one_of("a status of a task that is not over", UNFINISHED)
-_trigger = _one_of("a trigger", (*TRIGGERS, "timer:NAME"), _TIMER)
-_id = _fitting(_ID, "1 to 128 letters, digits, _ and -, such as job-17")
-_id_glob = _fitting(ID_GLOB, "letters, digits, _ and -, with * and ?, such as 'nightly-*'")
-InvocationId = Annotated[str, Plain(_id, _like(_ID))]
-IdGlob = TypeAliasType("IdGlob", Annotated[str, Plain(_id_glob, _like(ID_GLOB))])
-Status = TypeAliasType("Status", Annotated[str, Plain(_status, {"enum": list(UNFINISHED)})])
-Trigger = Annotated[str, Plain(_trigger, _like(f"{'|'.join(TRIGGERS)}|{_TIMER}"))]
+_ids = _fitting(_ID, "1 to 128 letters, digits, _ and -, such as job-17")
+_globs = _fitting(ID_GLOB, "letters, digits, _ and -, with * and ?, such as 'nightly-*'")
+_statuses = _one_of("a status of a task that is not over", UNFINISHED, {"enum": list(UNFINISHED)})
+_any_trigger = _like(f"{'|'.join(TRIGGERS)}|{_TIMER}")
+InvocationId = Annotated[str, _ids]
+IdGlob = TypeAliasType("IdGlob", Annotated[str, _globs])
+Status = TypeAliasType("Status", Annotated[str, _statuses])
+Trigger = Annotated[str, _one_of("a trigger", (*TRIGGERS, "timer:NAME"), _any_trigger, _TIMER)]
 
 
 class Budget(NamedTuple):
@@ -285,23 +133,25 @@ _NUMBER = "[1-9][0-9]{0,8}"
 _BUDGET = f"{_NUMBER}/run(?: *, *{_NUMBER}/day)?|{_NUMBER}/day(?: *, *{_NUMBER}/run)?"
 
 
+_budgets = _fitting(_BUDGET, "N/run, N/day or both, such as 20/run, 200/day")
+
+
 def _budget(value: Any) -> Budget:
     if isinstance(value, Budget):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} does not say per what; write {value}/run")
-    text = _fitting(_BUDGET, "N/run, N/day or both, such as 20/run, 200/day")(value)
+    text = _budgets.validate(value)
     counts = {f"per_{unit}": int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
     return Budget(**counts)
 
 
-BudgetField = Annotated[Budget, Plain(_budget, _like(_BUDGET), str)]
-
-_SHARE = r"(?=.*[1-9])(?:0|[1-9][0-9]?)(?:\.[0-9]{1,2})?%"
+BudgetField = Annotated[Budget, Plain(_budget, _budgets.schema, str)]
+_shares = _fitting(r"(?=.*[1-9])(?:0|[1-9][0-9]?)(?:\.[0-9]{1,2})?%", "0.01% to 99.99%, such as 2%")
 
 
 def _share(value: Any) -> int:
-    return round(float(_fitting(_SHARE, "0.01% to 99.99%, such as 2%")(value)[:-1]) * 100)
+    return round(float(_shares.validate(value)[:-1]) * 100)
 
 
 def spell_share(hundredths: int) -> str:
@@ -309,7 +159,7 @@ def spell_share(hundredths: int) -> str:
     return f"{hundredths / 100:g}%"
 
 
-Holdout = Annotated[int, Plain(_share, _like(_SHARE), spell_share)]
+Holdout = Annotated[int, Plain(_share, _shares.schema, spell_share)]
 
 
 def _payload(value: Any) -> str:

@@ -16,7 +16,8 @@ from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS, Reading, StartedTime
 from fc_reaper.rules.duration import parse_carried, spell_duration
 from fc_reaper.rules.expression import Expression, Undecided, ask
-from fc_reaper.rules.fields import DISTINCT, SOME, CarriedLimit, OneOrMore
+from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.language import DISTINCT, SOME, OneOrMore
 from fc_reaper.rules.result import FALSE, UNKNOWN, RuleResult, Truth
 
 SLACK: Millis = 1000

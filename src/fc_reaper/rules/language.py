@@ -1,0 +1,162 @@
+"""The mappings of the policy language, and what pydantic is told of their values."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import core_schema
+from typing_extensions import Self
+
+from fc_reaper.errors import kind_of
+from fc_reaper.rules.duration import spell_duration
+
+NOTHING = object()
+"""The value of a key with nothing behind it, which is never the same as leaving the key out."""
+
+Path = tuple["str | int", ...]
+Schema = dict[str, Any]
+_FILLED: Schema = {"minProperties": 1}
+
+
+class Fault(ValueError):
+    """What is wrong between several keys; each fault has its path within the model that raises it."""
+
+    def __init__(self, *faults: tuple[Path, str]) -> None:
+        super().__init__("; ".join(what for _, what in faults))
+        self.faults = faults
+
+
+class Part(BaseModel):
+    """A mapping of the policy language. Two are equal that say the same, wherever they stand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, json_schema_extra=_FILLED)
+    line: ClassVar[int] = 0
+    """The line of the key or list item at which it stands, from 1; 0 if it was not read from a file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_not_empty(cls, given: Any) -> Any:
+        if given == {}:
+            raise ValueError(f"the mapping is empty; write one key or more of {', '.join(keys_of(cls))}")
+        return given
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; what is derived from its fields and kept is derived anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            if isinstance(getattr(type(self), name, None), cached_property):
+                del copy.__dict__[name]
+        return copy
+
+    def know(self, **known: Any) -> Self:
+        """Remember what is no key of the language, such as the line; dumps and `==` leave it out."""
+        self.__dict__.update(known)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        fields = type(self).model_fields
+        return type(self) is type(other) and all(getattr(self, one) == getattr(other, one) for one in fields)
+
+
+def key(help: str, example: Any, default: Any = ..., *, alias: str | None = None) -> Any:
+    """A field with a line of help and an example for editors; without a default the key is required."""
+    return Field(default, alias=alias, description=help, examples=[example])
+
+
+def keys_of(model: type[Part]) -> dict[str, FieldInfo]:
+    """The keys of a mapping, as they are written."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def misplaced(value: Any, wanted: str | None) -> str:
+    """What is wrong with a value of another kind than is *wanted*."""
+    if value is NOTHING:
+        return "it has no value (is every line under it commented out?)"
+    kind = "a mapping" if isinstance(value, dict) else kind_of(value)
+    return f"{kind} stands where {wanted} belongs"
+
+
+def text_of(value: Any, what: str) -> str:
+    """Answer *value* if it is text that is not blank; else a ValueError says to write *what*."""
+    if not isinstance(value, str):
+        raise ValueError(f"{misplaced(value, 'text')}; quote it, or write {what}")
+    if not value.strip():
+        raise ValueError(f"it is empty; write {what}")
+    return value
+
+
+class Plain:
+    """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
+
+    def __init__(
+        self,
+        validate: Callable[[Any], Any],
+        schema: Schema | None = None,
+        write: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.validate, self.schema, self.write = validate, schema, write
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        write = self.write and core_schema.plain_serializer_function_ser_schema(self.write)
+        return core_schema.no_info_plain_validator_function(self.validate, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
+        return dict(self.schema or {})
+
+
+class Later:
+    """In an annotation: a mapping whose model is built only when *read* meets one, since a cold start counts.
+
+    *described* answers the type that a JSON schema describes.
+    """
+
+    def __init__(self, read: Callable[[Any], Any], described: Callable[[], Any]) -> None:
+        self.read, self.described = read, described
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        write = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
+        return core_schema.no_info_plain_validator_function(self.read, serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
+        described: Schema = handler(TypeAdapter(self.described()).core_schema)
+        return described
+
+
+def _written(value: Any, info: Any) -> Any:
+    if isinstance(value, Part):
+        return value.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
+    return spell_duration(value)
+
+
+def _distinct(source: Any, handler: Any) -> core_schema.CoreSchema:
+    return core_schema.no_info_after_validator_function(
+        lambda listed: tuple(dict.fromkeys(listed)), handler(source)
+    )
+
+
+SOME = Field(min_length=1)
+DISTINCT = GetPydanticSchema(_distinct)
+"""In the annotation of a tuple: at least one, and what is written twice counts once."""
+
+
+class OneOrMore:
+    """In the annotation of a tuple, after the others: one item may stand for the list, and is written so."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        write = core_schema.wrap_serializer_function_ser_schema(_one_alone)
+        return core_schema.no_info_before_validator_function(_listed, handler(source), serialization=write)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+
+def _listed(given: Any) -> Any:
+    return given if isinstance(given, (list, tuple)) else (given,)
+
+
+def _one_alone(listed: Any, write: Callable[[Any], Any]) -> Any:
+    written = write(listed)
+    return written[0] if len(written) == 1 else written
