@@ -6,19 +6,16 @@ Each matcher key of the registry that `match` may state is an option: `alive_for
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from typer import Option
 
 from fc_reaper.cli.app import with_options
 from fc_reaper.cli.output import CommandError, print_error
-from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
-from fc_reaper.policy.load import dump_policy, write_yaml
 from fc_reaper.policy.lock import exemptions, spared_by
 from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
@@ -29,10 +26,9 @@ _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "
 
 
 class Incident(NamedTuple):
-    """The policy of an incident, the same as YAML, and the policy file whose exemptions are in it."""
+    """The policy of an incident, and the policy file whose exemptions are in it, None without one."""
 
     file: PolicyFile
-    text: str
     exempt_from: str | None
 
 
@@ -86,12 +82,11 @@ def make_incident(
     if missing:
         faults.append(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
     # What is missing is filled in, so that all that is wrong is said at once.
-    usual = _USUAL if missing else {}
-    policy = {"name": NAME, **usual, "match": match or {"id": "*"}, **rest}
+    policy = {"name": NAME, **(_USUAL if missing else {}), "match": match or {"id": "*"}, **rest}
     try:
-        file = load_policy(write_yaml({"version": 1, "policies": [policy]}), source=NAME)
-    except PolicyError as error:
-        faults += [_wrong(issue, match) for issue in error.issues]
+        file = PolicyFile.model_validate({"version": 1, "policies": [policy]})
+    except ValidationError as error:
+        raise CommandError("\n".join([*faults, *_faults(error, match)])) from None
     if faults:
         raise CommandError("\n".join(faults))
     exempt, exempt_from = _standing(settings, env)
@@ -99,14 +94,17 @@ def make_incident(
     refuse_targets(settings, file, enforce=True)
     if exempt_from is None and not exempt:
         print_error("no policy file, so nothing is exempt")
-    return Incident(file, dump_policy(file), exempt_from)
+    return Incident(file, exempt_from)
 
 
-def _wrong(issue: Issue, match: Iterable[str]) -> str:
-    """What is wrong with the option that an issue is about; with all of `match` where it is about that."""
-    key = re.match(r"policies\[0\]\.(?:match\.)?(\w+)", issue.path or "")
-    flags = " and ".join(map(_flag, match)) if key is None or key[1] == "match" else _flag(key[1])
-    return f"{flags}: {issue.what}{issue.remedy and f'; {issue.remedy}'}"
+def _faults(error: ValidationError, match: Iterable[str]) -> Iterator[str]:
+    """What is wrong with each option, or with all of `match` where keys of it do not fit together."""
+    # A list that holds something wrong is too short for pydantic as well.
+    for one in (one for one in error.errors() if one["type"] != "too_short"):
+        cause = one.get("ctx", {}).get("error", one["msg"])
+        for within, what in getattr(cause, "faults", [((), cause)]):
+            keys = [step for step in (*one["loc"], *within) if step in (*RULES, "targets", "stop", "budget")]
+            yield f"{' and '.join(_flag(str(key)) for key in keys or match)}: {what}"
 
 
 def load_incident(text: str, settings: Settings, env: Mapping[str, str]) -> PolicyFile:

@@ -13,14 +13,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fc_reaper.cli.incident import Incident
+from fc_reaper.cli.incident import NAME, Incident
 from fc_reaper.cli.output import CommandError, printable_json, read_input
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile
-from fc_reaper.policy.load import spelt
+from fc_reaper.policy.load import dump_policy, spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.result import TRUE, Kind, RuleResult, Verdict
@@ -181,7 +181,7 @@ def make_plan(
     result, (account, region, url) = finished.result, where
     of_incident: dict[str, Any] = {}
     if incident is not None:
-        of_incident = {"exempt_from": incident.exempt_from, "text": incident.text.split("\n")}
+        of_incident = {"exempt_from": incident.exempt_from, "text": dump_policy(file).split("\n")}
     tasks = [_planned(task) for task in result.tasks if (task.why or task.event) in get_args(Fate)]
     return Plan(
         format="fc-reaper plan",
@@ -191,7 +191,7 @@ def make_plan(
         region=region,
         endpoint=url,
         policy=Basis(
-            source=file.source,
+            source=file.source if incident is None else NAME,
             fingerprint=file_fingerprint(file),
             policies=_fingerprints(file),
             halted=[line.policy for line in lines.of("halted")],
