@@ -98,18 +98,15 @@ def approve(
     asked = [one for name, one in stops.items() if name in (only or changed)]
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     output.check_writable(str(settings.folder / lock_file), force=True)
-    shown = asked or list(stops.values())
-    trials = _try(file, shown, settings, env, history)
+    trials = _try(file, asked or list(stops.values()), settings, env, history)
+    if not as_json:
+        _show_trials(trials, asked or list(stops.values()))
     gone = [
         f"the exemption {one} is gone since the lock was written; put it back, or be sure"
-        for one in before.exempt
-        if one not in exemptions(file)
+        for one in sorted(set(before.exempt) - set(exemptions(file)))
     ]
-    objections = {one.name: list(gone) for one in asked}
-    for trial in trials if asked else ():
-        objections[trial.policy.name] += trial.objections()
-    if not as_json:
-        _show_trials(trials, shown)
+    found = {trial.policy.name: trial.objections() for trial in trials}
+    objections = {one.name: [*gone, *found.get(one.name, ())] for one in asked}
     without = [name for name, why in objections.items() if despite_objections or not why]
     chosen = without if yes else list(_ask(objections))
     after = _lock_after(file, before, stops.keys() - changed.keys(), chosen)
@@ -118,29 +115,33 @@ def approve(
     if written:
         # It belongs in the repository, as the policy does.
         output.write_file(str(settings.folder / lock_file), dump_lock(after), force=True, private=False)
-    kept = {one.name for one in after.policies}
-    dropped = [one.name for one in before.policies if written and one.name not in kept]
-    left = {name: why for name, why in objections.items() if name not in chosen}
+    kept = {one.name for one in (after if written else before).policies}
+    dropped = [one.name for one in before.policies if one.name not in kept]
+    policies = [{"name": one, "approved": one in chosen, "objections": objections[one]} for one in objections]
+    result = {"lock": lock_file, "written": written, "policies": policies, "dropped": dropped}
     if as_json:
-        policies = [
-            {"name": name, "approved": name in chosen, "objections": why} for name, why in objections.items()
-        ]
-        output.print_json({"lock": lock_file, "written": written, "policies": policies, "dropped": dropped})
+        output.print_json(result)
     else:
-        new = counted(len(chosen), "policy", "policies")
-        done = f"written, {new} approved by you. Review it, and deploy it with the policy."
-        output.show(f"{lock_file}: {done if written else 'nothing changed.'}")
-        for name in dropped:
-            output.show(f"{name} has left {lock_file}: it, or an exemption, was changed or removed since.")
-        if not asked:
-            output.show("Every stop policy is approved as it is.")
-        elif left and not yes:
-            output.show(f"Not approved by you: {', '.join(left)}.")
-        elif left:
-            output.print_error(*(f"{name}: {one}" for name, why in left.items() for one in why))
-            names = ", ".join(left)
-            output.print_error(f"not approved: {names}; change the policy, or add --despite-objections")
-    return Exit.ATTENTION if left else Exit.DONE
+        _show_result(result, yes=yes)
+    return Exit.DONE if len(chosen) == len(policies) else Exit.ATTENTION
+
+
+def _show_result(result: Mapping[str, Any], *, yes: bool) -> None:
+    lock_file, policies = result["lock"], result["policies"]
+    left = {one["name"]: one["objections"] for one in policies if not one["approved"]}
+    new = counted(len(policies) - len(left), "policy", "policies")
+    done = f"written, {new} approved by you. Review it, and deploy it with the policy."
+    output.show(f"{lock_file}: {done if result['written'] else 'nothing changed.'}")
+    for name in result["dropped"]:
+        output.show(f"{name} has left {lock_file}: it, or an exemption, was changed or removed since.")
+    if not policies:
+        output.show("Every stop policy is approved as it is.")
+    elif left and not yes:
+        output.show(f"Not approved by you: {', '.join(left)}.")
+    elif left:
+        output.print_error(*(f"{name}: {one}" for name, why in left.items() for one in why))
+        names = ", ".join(left)
+        output.print_error(f"not approved: {names}; change the policy, or add --despite-objections")
 
 
 def _read_lock(settings: Settings) -> Lock:
