@@ -310,12 +310,12 @@ CHANGED: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("case", CHANGED)
 def test_a_plan_that_was_changed_is_refused_before_any_call(case: str, cloud: Emulator, folder: Path) -> None:
-    """Exit 2, with the place and what to do; only whole tasks may be taken out."""
+    """Exit 2, with what to do; only whole tasks may be taken out."""
     plan = edited(a_plan(cloud, folder), CHANGED[case], sealed=False)
     before = operations(cloud)
     ran = carried_out(cloud, plan)
     assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
-    assert "plan.json was changed after it was made: tasks[" in ran.err
+    assert "plan.json was changed after it was made: its checksums do not fit" in ran.err
     assert "make a new plan" in ran.err
     assert operations(cloud) == before
 

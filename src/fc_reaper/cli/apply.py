@@ -30,12 +30,6 @@ from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.executor import REPLACED
 
-_DAY = 86_400.0
-"""Seconds that a plan may take; people interrupt it sooner."""
-
-_GIVE_UP = 20
-"""Tasks after which it is pointless to go on if the cloud has answered for none of them."""
-
 _Text = str | None
 
 _IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
@@ -189,16 +183,20 @@ def _carry_out(
             step(line.key not in begun)
             begun.add(line.key)
 
+    def is_over() -> bool:
+        # It is pointless to go on if the cloud has answered for none of so many tasks.
+        return interrupted.is_set() or (len(refused) >= 20 and all(refused))
+
     # The second signal raises: what is known by then is shown.
     with file, output.progress("Stopping", len(planned_run.planned)) as step, suppress(KeyboardInterrupt):
         finished = run_local(
             b"{}",
             env,
             stream,
-            timeout=_DAY,
+            timeout=86_400.0,  # people interrupt it sooner
             listener=listen,
             shown=ALL,
-            interrupted=lambda: interrupted.is_set() or (len(refused) >= _GIVE_UP and all(refused)),
+            interrupted=is_over,
             planned_run=planned_run,
             approved=incident,
         )

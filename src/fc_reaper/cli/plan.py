@@ -28,7 +28,6 @@ from fc_reaper.sweep.report import HELD_OUT
 ALL = 1_000_000
 """Tasks that a result holds and log lines of one policy: more than any account has."""
 
-_TIMEOUT = 600.0
 _SHOWN = 20
 """Tasks that are shown although they are not due; the rest is counted."""
 
@@ -118,7 +117,7 @@ def dry_run(
         finished = run_local(
             event,
             {**env, "REAPER_MODE": "dry-run", "REAPER_LOG_TASKS": str(ALL)},
-            timeout=_TIMEOUT,
+            timeout=600.0,
             listener=lines,
             shown=ALL,
             interrupted=interrupted.is_set,
