@@ -4,10 +4,10 @@ All of it is read anew at each invocation, since an instance lives longer than i
 is not parsed again.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePath
 from random import random
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,7 +24,6 @@ from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
 from fc_reaper.rules.language import Plain
-from fc_reaper.rules.rules import RULES, Rule
 
 if TYPE_CHECKING:
     from fc_reaper.policy.lock import Lock
@@ -63,27 +62,19 @@ def _rate(text: str) -> tuple[int, float]:
     return int(match[1]), 1.0 if match[2] == "s" else 60.0
 
 
-def _either(no: str, yes: str) -> Plain:
-    def read(text: str) -> bool:
-        if text not in (no, no.lower(), yes, yes.lower()):
-            raise ValueError(f"write {yes} or {no}")
-        return text.lower() == yes.lower()
-
-    return Plain(read)
+def _flag(text: str, no: str, yes: str) -> bool:
+    if text not in (no, no.lower(), yes, yes.lower()):
+        raise ValueError(f"write {yes} or {no}")
+    return text.lower() == yes.lower()
 
 
-def _up_to(most: int) -> Plain:
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-            raise ValueError(f"write a whole number from 1 to {most}")
-        return int(text)
-
-    return Plain(read)
+def _number(text: str, most: int) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise ValueError(f"write a whole number from 1 to {most}")
+    return int(text)
 
 
 _Length = Annotated[Millis, Plain(parse_duration)]
-_OwnTarget = Annotated[Target | None, Plain(lambda text: parse_target(text.partition("@")[0]))]
-"""The reaper's own function, under every qualifier."""
 
 
 class Settings(BaseModel):
@@ -100,17 +91,23 @@ class Settings(BaseModel):
     api_version: Literal["2021-04-06", "2016-08-15", "2023-03-30"] = Field(
         "2021-04-06", alias="REAPER_API_VERSION"
     )
-    insecure: Annotated[bool, _either("false", "true")] = Field(False, alias="REAPER_INSECURE")
+    insecure: Annotated[bool, Plain(partial(_flag, no="false", yes="true"))] = Field(
+        False, alias="REAPER_INSECURE"
+    )
     endpoint: str | None = Field(None, alias="REAPER_ENDPOINT")
     started_time: StartedTime = Field("unknown", alias="REAPER_STARTED_TIME")
     rate: Annotated[tuple[int, float], Plain(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
-    concurrency: Annotated[int, _up_to(256)] = Field(16, alias="REAPER_CONCURRENCY")
+    concurrency: Annotated[int, Plain(partial(_number, most=256))] = Field(16, alias="REAPER_CONCURRENCY")
     margin: _Length = Field(10_000, alias="REAPER_MARGIN")
     stuck_after: _Length = Field(180_000, alias="REAPER_STUCK_AFTER")
     interval: _Length = Field(300_000, alias="REAPER_INTERVAL")
-    ourselves: _OwnTarget = Field(None, alias="REAPER_SELF")
-    verbose: Annotated[bool, _either("INFO", "DEBUG")] = Field(False, alias="REAPER_LOG_LEVEL")
-    log_tasks: Annotated[int, _up_to(1_000_000)] = Field(100, alias="REAPER_LOG_TASKS")
+    ourselves: Annotated[Target | None, Plain(lambda text: parse_target(text.partition("@")[0]))] = Field(
+        None, alias="REAPER_SELF"
+    )
+    verbose: Annotated[bool, Plain(partial(_flag, no="INFO", yes="DEBUG"))] = Field(
+        False, alias="REAPER_LOG_LEVEL"
+    )
+    log_tasks: Annotated[int, Plain(partial(_number, most=1_000_000))] = Field(100, alias="REAPER_LOG_TASKS")
     account_id: str | None = Field(None, alias="FC_ACCOUNT_ID")
     region: str | None = Field(None, alias="FC_REGION")
     folder: Path = Field(Path(), alias="FC_FUNC_CODE_PATH")
@@ -235,7 +232,7 @@ def connect(
         SettingsError: the endpoint or a key cannot be used.
     """
     return AsyncTaskClient(
-        endpoint(settings),
+        settings.endpoint or endpoint(settings),
         credentials,
         account_id=settings.account_id,
         api_version=settings.api_version,
@@ -276,30 +273,19 @@ def read_policy(settings: Settings) -> PolicyFile:
     Raises:
         PolicyError: it is missing, unreadable or wrong, or its examples fail.
     """
-    source, text = "REAPER_POLICY", settings.policy
-    if "\n" not in settings.policy:
-        found_text = _text(settings.folder / settings.policy, settings.policy)
-        if found_text is None:
-            what, remedy = "there is no such file", "write the path of a policy file"
-            raise PolicyError(Issue(settings.policy, None, None, what, remedy))
-        source, text = settings.policy, found_text
-    found = _policy(text, source, tuple(RULES.values()))
-    if isinstance(found, PolicyFile):
-        return found
-    raise PolicyError(*found)
+    if "\n" in settings.policy:
+        return _policy(settings.policy, "REAPER_POLICY")
+    return _policy(_text(settings.folder / settings.policy, settings.policy), settings.policy)
 
 
 @lru_cache(maxsize=2)
-def _policy(text: str, source: str, rules: tuple[type[Rule], ...]) -> PolicyFile | tuple[Issue, ...]:
-    """The file that *text* makes with these *rules*, or what is wrong with it, its examples included."""
-    try:
-        file = load_policy(text, source=source)
-    except PolicyError as error:
-        return error.issues
+def _policy(text: str, source: str) -> PolicyFile:
+    file = load_policy(text, source=source)
     if any(policy.examples for policy in file.policies):
-        from fc_reaper.evaluator.examples import failing
+        from fc_reaper.evaluator.examples import failing  # Most files have none.
 
-        return tuple(failing(file)) or file
+        if issues := failing(file):
+            raise PolicyError(*issues)
     return file
 
 
@@ -313,21 +299,12 @@ def read_lock(settings: Settings) -> "Lock | None":
     """
     if "\n" in settings.policy:
         return None
-    policy = settings.folder / settings.policy
-    sources = [str(PurePath(settings.policy).with_name("policy.lock"))]
-    if policy.is_symlink():
-        with suppress(OSError, RuntimeError):  # A link that cannot be followed has no other side.
-            sources.append(str(policy.resolve().with_name("policy.lock")))
-    for source in sources:
-        path = settings.folder / source
-        text = _text(path, source)
-        if text is not None:
+    for policy in (PurePath(settings.policy), PurePath(os.path.realpath(settings.folder / settings.policy))):
+        source = policy.with_name("policy.lock")
+        if os.path.lexists(settings.folder / source):
             from fc_reaper.policy.lock import load_lock  # A cold start without a lock does without it.
 
-            return load_lock(text, source)
-        if path.is_symlink():
-            what, remedy = "it points to a file that is not there", "run fc-reaper approve"
-            raise PolicyError(Issue(source, None, None, what, remedy))
+            return load_lock(_text(settings.folder / source, str(source)), str(source))
     return None
 
 
@@ -345,17 +322,16 @@ def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
     return unapproved(file, lock)
 
 
-def _text(path: Path, source: str) -> str | None:
-    """The text of a file; None if there is none."""
+def _text(path: Path, source: str) -> str:
+    """The text of a file, which messages call *source*."""
+    line = None
     try:
         return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        return None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        what = f"byte {error.start} is not UTF-8"
-        raise PolicyError(Issue(source, line, None, what, "save the file as UTF-8")) from None
+        what = f"byte {error.start} is not UTF-8; save the file as UTF-8"
     except OSError as error:
-        raise PolicyError(
-            Issue(source, None, None, f"it cannot be read: {error.strerror}", "write the path of a file")
-        ) from None
+        missing = isinstance(error, FileNotFoundError)
+        said = "there is no such file" if missing else f"it cannot be read: {error.strerror}"
+        what = f"{said}; write the path of a file"
+    raise PolicyError(Issue.of(source, line, None, what))
