@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fc_reaper.cloud.api import check_names
 from fc_reaper.errors import InvalidName, printable
-from fc_reaper.models import Function, check_names
+from fc_reaper.models import Function
 
 GOOD = [
     Function("media", "transcode", "prod"),

@@ -14,21 +14,12 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from fc_reaper.models import printable as printable
+
 _KINDS = {
     type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text",
     list: "a list", tuple: "a list",
 }  # fmt: skip
-
-
-def printable(text: str, most: int) -> str:
-    """*text* from outside on one printable line of at most *most* characters.
-
-    Control characters, line breaks, what changes the direction of text, and halves of characters are escaped.
-    """
-    line = text[:most]
-    if not line.isprintable():
-        line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in line)
-    return line if len(text) <= most and len(line) <= most else f"{line[: most - 1]}…"
 
 
 def shown(value: Any) -> str:

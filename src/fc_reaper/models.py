@@ -10,8 +10,6 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from fc_reaper.errors import InvalidName, shown
-
 Millis = int
 """Epoch milliseconds, or a length of time in milliseconds."""
 
@@ -49,42 +47,15 @@ class Function(NamedTuple):
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,127}"
 
 SERVICE = re.compile(_NAME)
-FUNCTION = re.compile(_NAME)
 FUNCTION_WITHOUT_SERVICE = re.compile(rf"(?:{_NAME}\$)?{_NAME}")
 """A function of FC 2.0 that was carried over to FC 3.0 is called `service$function` there."""
 QUALIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 INVOCATION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """Generated ids are UUIDs, so an id may start with a digit."""
-_ID_PREFIX = re.compile(r"[A-Za-z0-9_-]{0,128}")
-
-_RULE = "at most 128 letters, digits, _ and -"
-_NAME_RULE = f"use {_RULE}, not starting with a digit or -"
-
-
-def check_names(function: Function, invocation_id: str | None = None, id_prefix: str = "") -> None:
-    """Check that a function, and the id of a task or its beginning, may enter a request.
-
-    Raises:
-        InvalidName: the platform could not have given one of them.
-    """
-    shape = FUNCTION_WITHOUT_SERVICE if function.service is None else FUNCTION
-    checks: list[tuple[re.Pattern[str], Any, str, str]] = [
-        (shape, function.name, "the name of a function", _NAME_RULE),
-        (QUALIFIER, function.qualifier, "a qualifier", f"use a version or an alias: {_RULE}"),
-        (_ID_PREFIX, id_prefix, "the beginning of an invocation id", f"use {_RULE}"),
-    ]
-    if function.service is not None:
-        checks.append((SERVICE, function.service, "the name of a service", _NAME_RULE))
-    if invocation_id is not None:
-        checks.append((INVOCATION_ID, invocation_id, "an invocation id", f"use {_RULE}"))
-    for pattern, text, what, remedy in checks:
-        if not isinstance(text, str) or pattern.fullmatch(text) is None:
-            raise InvalidName(f"{shown(text)} cannot be {what}; {remedy}")
 
 
 PART = "[A-Za-z0-9_$*?-]+"
 _GLOB = frozenset("*?")
-_TARGET = re.compile(rf"(?:(?P<service>{PART})/)?(?P<name>{PART})(?:@(?P<qualifier>{PART}))?")
 
 
 class Target(Function):
@@ -128,20 +99,6 @@ def spellings(function: Function) -> tuple[Function, ...]:
         return function, Function(None, f"{function.service}${function.name}", function.qualifier)
     service, dollar, name = function.name.partition("$")
     return (function, Function(service, name, function.qualifier)) if dollar else (function,)
-
-
-def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
-    """Read `[service/]function[@qualifier]`; without `@` the qualifier is *default_qualifier*.
-
-    Raises:
-        InvalidName: the text has another shape, or holds a character no name can have.
-    """
-    match = _TARGET.fullmatch(text)
-    if match is None:
-        what = f"{shown(text)} is not a target"
-        raise InvalidName(f"{what}; write [service/]function[@qualifier] of letters, digits, _ - and * ?")
-    service, name, qualifier = match.groups()
-    return Target(service, name, qualifier or default_qualifier)
 
 
 class TaskEvent(NamedTuple):
@@ -271,3 +228,14 @@ def iso(moment: Millis) -> str:
     """A moment in UTC as ISO 8601 with milliseconds."""
     seconds = datetime.fromtimestamp(moment // 1000, timezone.utc)
     return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment % 1000:03}Z"
+
+
+def printable(text: str, most: int) -> str:
+    """*text* from outside on one printable line of at most *most* characters.
+
+    Control characters, line breaks, what changes the direction of text, and halves of characters are escaped.
+    """
+    line = text[:most]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in line)
+    return line if len(text) <= most and len(line) <= most else f"{line[: most - 1]}…"

@@ -19,10 +19,11 @@ from pydantic_core.core_schema import ValidationInfo
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
 from fc_reaper.errors import Issue, PolicyError, SettingsError, nearest
-from fc_reaper.models import Credentials, Millis, Target, parse_target
+from fc_reaper.models import Credentials, Millis, Target
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
+from fc_reaper.rules.fields import parse_target
 from fc_reaper.rules.language import Plain
 
 if TYPE_CHECKING:

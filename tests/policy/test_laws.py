@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fc_reaper.errors import PolicyError
-from fc_reaper.models import parse_target
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.policy.load import dump_policy
+from fc_reaper.rules.fields import parse_target
 from tests.policy import strategies
 
 YAMLISH = st.text(alphabet="ab1:-?*&!%@`|>'\"[]{},#~=<\\\n\r\t \x00\x85\u2028\ud800é", max_size=40)

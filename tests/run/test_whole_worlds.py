@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fc_reaper.models import Function, Millis, Task, TaskEvent, parse_target
+from fc_reaper.models import Function, Millis, Task, TaskEvent
+from fc_reaper.rules.fields import parse_target
 from tests.builders import NOON
 from tests.emulator_server import Emulator, running_emulator
 from tests.evaluator import worlds

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fc_reaper.events import Request, Selector
-from fc_reaper.models import Function, parse_target
+from fc_reaper.models import Function
 from fc_reaper.policy import load_policy
+from fc_reaper.rules.fields import parse_target
 from fc_reaper.sweep.scope import is_own, resolve, scope_of
 
 ANYTHING = Selector()

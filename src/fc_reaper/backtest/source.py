@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.backtest.history import BrokenLine, Refused, Tasks
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
-from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, check_names
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
 from fc_reaper.models import (
@@ -31,7 +31,6 @@ from fc_reaper.models import (
     Snapshot,
     Target,
     Task,
-    check_names,
 )
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.settings import Settings, connect

@@ -17,25 +17,16 @@ from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, pa
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
 from fc_reaper.cli.plan import dry_run, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud.api import check_names
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, MatcherResult, Place, Step
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.models import (
-    ALIVE,
-    Exit,
-    Function,
-    Millis,
-    Moment,
-    Snapshot,
-    Task,
-    check_names,
-    iso,
-    parse_target,
-)
+from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
+from fc_reaper.rules.fields import parse_target
 from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.settings import (
     Context,

@@ -19,8 +19,17 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, Millis, Moment, check_names
+from fc_reaper.errors import InvalidName, SettingsError, shown
+from fc_reaper.models import (
+    FUNCTION_WITHOUT_SERVICE,
+    INVOCATION_ID,
+    QUALIFIER,
+    SERVICE,
+    Credentials,
+    Function,
+    Millis,
+    Moment,
+)
 
 CLASSIC = "2016-08-15"
 """The only version with the FC signature."""
@@ -127,6 +136,27 @@ ASYNC_TASK = Names(
     functions_key="configs",
 )
 """Functions of FC 3.0."""
+
+
+def check_names(function: Function, invocation_id: str | None = None, id_prefix: str = "") -> None:
+    """Check that a function, and the id of a task or its beginning, may enter a request.
+
+    Raises:
+        InvalidName: the platform could not have given one of them.
+    """
+    service, name, qualifier = function
+    parts: list[tuple[re.Pattern[str], Any, str]] = [
+        (SERVICE, "any" if service is None else service, "the name of a service"),
+        (FUNCTION_WITHOUT_SERVICE if service is None else SERVICE, name, "the name of a function"),
+        (QUALIFIER, qualifier, "a qualifier"),
+        (INVOCATION_ID, "any" if invocation_id is None else invocation_id, "an invocation id"),
+        (INVOCATION_ID, id_prefix or "any", "the beginning of an invocation id"),
+    ]
+    for pattern, text, what in parts:
+        if not isinstance(text, str) or pattern.fullmatch(text) is None:
+            also = ", not starting with a digit or -" if what.startswith("the name") else ""
+            rule = f"use at most 128 letters, digits, _ and -{also}"
+            raise InvalidName(f"{shown(text)} cannot be {what}; {rule}")
 
 
 def generation(version: str, *, services: bool) -> tuple[Names, str]:

@@ -23,6 +23,7 @@ from fc_reaper.cloud.api import (
     OPEN,
     Answer,
     Request,
+    check_names,
     generation,
     parse_endpoint,
     path_of,
@@ -40,7 +41,6 @@ from fc_reaper.models import (
     Page,
     Query,
     Snapshot,
-    check_names,
 )
 
 WITH_PAYLOAD = 25

@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer, check_names
 from fc_reaper.cloud.errors import unreadable
-from fc_reaper.errors import InvalidName, printable
-from fc_reaper.models import INVOCATION_ID, LATEST, UNFINISHED, Function, Millis, Task, TaskEvent, check_names
+from fc_reaper.errors import InvalidName
+from fc_reaper.models import INVOCATION_ID, LATEST, UNFINISHED, Function, Millis, Task, TaskEvent, printable
 
 # acs:fc:REGION:ACCOUNT:functions/NAME, or with / before functions as some official pages print it; then
 # /QUALIFIER or .QUALIFIER or nothing.

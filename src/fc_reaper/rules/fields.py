@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import Self, TypeAliasType
 
-from fc_reaper.errors import nearest, shown
-from fc_reaper.models import LATEST, PART, UNFINISHED, Millis, Target, parse_target
+from fc_reaper.errors import InvalidName, nearest, shown
+from fc_reaper.models import LATEST, PART, UNFINISHED, Millis, Target
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression
 from fc_reaper.rules.language import Fault, Later, Part, Plain, Schema, key, text_of
@@ -56,6 +56,23 @@ def _duration(value: Any) -> Millis:
 
 
 Duration = TypeAliasType("Duration", Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)])
+
+
+_TARGET = "(?:(PART)/)?(PART)(?:@(PART))?".replace("PART", PART)
+
+
+def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
+    """Read `[service/]function[@qualifier]`; without `@` the qualifier is *default_qualifier*.
+
+    Raises:
+        InvalidName: the text has another shape, or holds a character no name can have.
+    """
+    match = re.fullmatch(_TARGET, text)
+    if match is None:
+        what = f"{shown(text)} is not a target"
+        raise InvalidName(f"{what}; write [service/]function[@qualifier] of letters, digits, _ - and * ?")
+    service, name, qualifier = match.groups()
+    return Target(service, name, qualifier or default_qualifier)
 
 
 def _target(value: Any, default_qualifier: str = LATEST) -> Target:
