@@ -14,86 +14,27 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
 
 from fc_emulator.api_versions import task_record
 from fc_emulator.tasks import Task
-from tests.referee.reading import (
-    ALIVE,
-    FINISHED,
-    Function,
-    Now,
-    Present,
-    any_holds,
-    began,
-    both,
-    group_of,
-    is_held_out,
-    is_trusted,
-    matches,
-    moment,
-    names_of,
-    opposite,
-    watches,
-)
+from tests.referee.claims import Claims, Facts, Fate, Key, Policy, Verdict, fates, is_own
+from tests.referee.reading import Function, Now, Present, is_held_out, is_over, milliseconds, moment
 from tests.referee.trial import Run, Trial
 from tests.referee.wire import Exchange
-from tests.referee.worlds import Asked, Request
 
-Key = tuple[Function, str]
 OUTCOMES = ("would_stop", "accepted", "confirmed", "ended", "skipped", "stop_failed")
 TRUSTED_SKEW = 30_000
 DAY = 86_400_000
-
-
-class Verdict(NamedTuple):
-    """A task by itself: finished, exempt, unknown, due, reported or kept; and by which policy."""
-
-    kind: str
-    policy: str | None = None
-
-
-class Policy:
-    """One policy of the file, and what a run makes of it."""
-
-    def __init__(self, index: int, facts: dict[str, Any], approved: bool, asked: Asked) -> None:
-        self.index, self.facts, self.name = index, facts, facts["name"]
-        self.approved, self.stops = approved, "stop" in facts and approved
-        self.withholds = "stop" in facts and "keep" not in facts
-        self.keep: dict[str, Any] | None = facts.get("keep")
-        self.requests = [one for one in asked.requests if self._runs(one)]
-        parts = dict(reversed(part.split("/")) for part in facts.get("budget", "20/run").split(", "))
-        self.per_run = int(parts.get("run", 20))
-        self.per_day = int(parts["day"]) if "day" in parts else None
-
-    def _runs(self, request: Request) -> bool:
-        triggers = self.facts.get("triggers")
-        if self.keep is not None and request.invocation_id is not None:
-            return False
-        named = f"timer:{request.name}" if request.kind == "timer" else None
-        return triggers is None or request.kind in triggers or named in triggers
-
-    def watches(self, function: Function) -> bool:
-        return watches(self.facts["targets"], function)
-
-    def covers(self, function: Function, invocation_id: str) -> bool:
-        """Whether the run is about this task, as far as this policy goes."""
-        return self.watches(function) and any(
-            _selects(one, function) and one.invocation_id in (None, invocation_id) for one in self.requests
-        )
-
-    def is_due(self, record: dict[str, Any], function: Function, present: Present) -> bool | None:
-        """Whether `match` holds and `unless` does not."""
-        spared = any_holds(self.facts.get("unless", []), record, function, present)
-        return both(matches(self.facts["match"], record, function, present), opposite(spared))
-
-
-def _selects(request: Request, function: Function) -> bool:
-    wanted = (request.service, request.function, request.qualifier)
-    return any(
-        all(part in (None, given) for part, given in zip(wanted, name, strict=True))
-        for name in names_of(function)
-    )
+MISREAD = (
+    "another task",
+    "unknown status",
+    "empty object",
+    "nothing",
+    "seconds",
+    "numbers as text",
+    "no date",
+)
+"""Faults of the wire by which a single record says something else than it was."""
 
 
 @dataclass
@@ -109,15 +50,9 @@ class Referee:
         self.world, self.asked = world, world.asked[self.number]
         self.breaches: list[str] = []
         self.enforces = self.run.enforce and not self.asked.wish
-        approved = approvals(world.tree, world.locked)
-        self.policies = [
-            Policy(index, one, approved[one["name"]], self.asked)
-            for index, one in enumerate(world.tree["policies"])
-        ]
-        self.by_name = {one.name: one for one in self.policies}
-        self.exempt = world.tree.get("exempt", [])
+        self.claims = Claims(world.tree, world.locked, self.asked)
+        self.policies = self.claims.policies
         self.meaning = world.env.get("REAPER_STARTED_TIME", "unknown")
-        self.own = Function("ops", "fc-reaper", "LATEST")
         self.finished = next(iter(self.run.logged("run_finished")), None)
         self.counts: dict[str, int] = self.finished["counts"] if self.finished else {}
         self.tasks = {(Function(*task.function), task.id): task for task in self.run.before}
@@ -126,109 +61,98 @@ class Referee:
         self.spent: defaultdict[str, set[Key]] = defaultdict(set)
         self.forgotten = {Function(*one.place) for one in world.actors if one.action == "forget"}
         self.lied_about = {Function(*one.place) for one in self.run.exchanges if self._is_lie(one)}
+        self.omitted = {line["omitted"] for line in self.run.logged("lines_omitted")}
+        self.lines: defaultdict[Key, list[Facts]] = defaultdict(list)
+        for line in self.run.logged(*OUTCOMES):
+            self.lines[key_of(line)].append(line)
 
     def check(self) -> list[str]:
         """Everything that is wrong with the run, in words."""
-        self._lines()
+        self._whole()
         if self.finished is None:
             return self.breaches
         for stop in self.stops:
             self._stop(stop)
         self._budgets()
         self._outcomes()
+        self._skipped()
+        self._verdicts()
         self._nothing_missed()
         return self.breaches
-
-    def _is_lie(self, one: Exchange) -> bool:
-        """Whether a listing said that there is nothing, and that was not true: nobody can know better."""
-        if one.kind not in ("list", "functions"):
-            return False
-        if one.status in (400, 404):
-            return one.place in self.world.places or one.kind == "functions"
-        keys = {"invocations", "tasks", "data", "configs"}
-        empty = one.status == 200 and isinstance(one.value, dict) and not keys & one.value.keys()
-        return empty and bool(one.fault or self.world.faults)
 
     def breach(self, what: str) -> None:
         self.breaches.append(f"run {self.number}: {what}")
 
     # The lines by themselves
 
-    def _lines(self) -> None:
+    def _whole(self) -> None:
         if len(self.run.logged("run_finished")) != 1 or self.run.lines[-1]["event"] != "run_finished":
             self.breach("it does not end with exactly one run_finished line")
             return
-        counts = self.counts
+        counts, finished = self.counts, self.finished
+        assert finished is not None
         if counts["listed"] != sum(counts[kind] for kind in ("kept", "exempt", "unknown", "reported", "due")):
             self.breach(f"listed does not add up: {counts}")
         names = ("would_stop", "confirmed", "accepted", "ended", "skipped", "failed")
         if counts["due"] != sum(counts[kind] for kind in names):
             self.breach(f"due does not add up: {counts}")
-        assert self.finished is not None
-        faults = [error for error in self.finished["errors"] if "a fault in fc-reaper itself" in error]
-        faults += [str(line) for line in self.run.lines if "a fault in fc-reaper itself" in json.dumps(line)]
-        if faults:
-            self.breach(f"a fault of its own: {faults[0]}")
+        by_policy = Counter[str]()
+        for its in finished["policies"].values():
+            by_policy.update(its)
+        if any(by_policy[kind] != counts[kind] for kind in (*names, "due", "reported")):
+            self.breach(f"the counts of the policies {dict(by_policy)} are not those of the run {counts}")
+        if any("a fault in fc-reaper itself" in json.dumps(line) for line in self.run.lines):
+            self.breach(f"a fault of its own: {finished['errors']}")
         if self.run.result is not None:
-            result = {key: value for key, value in self.run.result.items() if key != "tasks"}
-            line = {key: value for key, value in self.finished.items() if key in result}
-            if {key: result[key] for key in line} != line:
+            if any(self.run.result.get(key, value) != value for key, value in finished.items()):
                 self.breach("the result is not the last line")
         elif type(self.run.raised).__name__ != "CloudUnreachable":
             self.breach(f"it raised {self.run.raised!r}")
-        elif any(counts[kind] for kind in ("accepted", "confirmed")):
+        elif counts["accepted"] + counts["confirmed"]:
             self.breach("it raised, though something was stopped")
-        self._calls()
-        end = self.run.begun + self.world.timeout * 1000 - 10_000
-        if self.run.ended > end + 1_500:
-            self.breach(f"it ended {self.run.ended - end} ms past its margin")
-        late = [one for one in self.stops if one.sent > end]
-        if late:
-            self.breach(f"a stop was sent past the margin: {late[0].invocation_id}")
-        mode = "enforce" if self.enforces else "dry-run"
-        if any(line["mode"] != mode for line in self.run.lines):
-            self.breach(f"the mode of some line is not {mode}")
-
-    def _calls(self) -> None:
-        assert self.finished is not None
-        sent = Counter(one.operation for one in self.run.exchanges)
-        said = Counter(self.finished["calls"])
+        sent, said = Counter(one.operation for one in self.run.exchanges), Counter(finished["calls"])
         unsent = sum(
             one["times"] for one in self.world.wire_faults if one["kind"] in ("refused", "no connection")
         )
-        if sent - said or (sum((said - sent).values()) > unsent):
+        if sent - said or sum((said - sent).values()) > unsent:
             self.breach(f"calls are said to be {dict(said)} and were {dict(sent)}")
+        end = self.run.begun + round(self.world.timeout * 1000) - 10_000
+        if self.run.ended > end + 1_500:
+            self.breach(f"it ended {self.run.ended - end} ms past its margin")
+        if any(one.sent > end for one in self.run.exchanges):
+            self.breach("a call was sent past the margin")
+        mode = "enforce" if self.enforces else "dry-run"
+        if any(line["mode"] != mode for line in self.run.lines):
+            self.breach(f"the mode of some line is not {mode}")
 
     # Nothing wrong
 
     def _stop(self, stop: Exchange) -> None:
         key = Function(*stop.place), stop.invocation_id or ""
-        name = f"{stop.place} {stop.invocation_id}"
         if not self.enforces:
-            self.breach(f"a stop in a dry run: {name}")
+            self.breach(f"a stop in a dry run: {named(key)}")
             return
-        function, invocation_id = key
-        if any((one.service, one.name) == ("ops", "fc-reaper") for one in names_of(function)):
-            self.breach(f"it stopped itself: {name}")
+        if is_own(key[0]):
+            self.breach(f"it stopped itself: {named(key)}")
         reading = self._reading(stop)
         if isinstance(reading, str):
-            self.breach(f"a stop of {name} {reading}")
+            self.breach(f"a stop of {named(key)} {reading}")
             return
         record, now = reading
         present = Present(now, self.meaning)
-        verdict = self.verdict(record, function, invocation_id, present)
-        policy = self.by_name[verdict.policy] if verdict.kind == "due" and verdict.policy else None
+        verdict = self.claims.verdict(record, key, present)
+        policy = self.claims.by_name[verdict.policy or ""] if verdict.kind == "due" else None
         if policy is None:
-            policy = self._one_too_many(record, key, present, stop, verdict)
+            policy = self._one_too_many(record, key, present, stop)
         if policy is None:
-            self.breach(f"a stop of {name}, which is {verdict.kind}: {json.dumps(record)} at {now}")
+            self.breach(f"a stop of {named(key)}, which is {verdict.kind}: {json.dumps(record)} at {now}")
             return
-        if is_held_out(invocation_id, policy.facts.get("holdout")):
-            self.breach(f"a stop of {name}, which {policy.name} holds out")
-        if stop.status is None or 200 <= stop.status < 300 or not is_refusal(stop):
+        if is_held_out(key[1], policy.holdout):
+            self.breach(f"a stop of {named(key)}, which {policy.name} holds out")
+        if not is_refusal(stop):
             self.spent[policy.name].add(key)
 
-    def _reading(self, stop: Exchange) -> tuple[dict[str, Any], Now] | str:
+    def _reading(self, stop: Exchange) -> tuple[Facts, Now] | str:
         """The record that was read right before a stop, and when; or what is wrong with that reading."""
         same = [
             one
@@ -254,82 +178,28 @@ class Referee:
             return f"while the clocks differ: {received} and {date}"
         return record, Now(min(received, date), max(sent, date + 1000))
 
-    def verdict(
-        self, record: dict[str, Any], function: Function, invocation_id: str, present: Present,
-        policies: list[Policy] | None = None,
-    ) -> Verdict:  # fmt: skip
-        """The verdict on a task by all policies without `keep` that are about it."""
-        if record["status"] in FINISHED:
-            return Verdict("finished")
-        if any((one.service, one.name) == ("ops", "fc-reaper") for one in names_of(function)):
-            return Verdict("exempt")
-        exempt = any_holds(self.exempt, record, function, present)
-        if exempt:
-            return Verdict("exempt")
-        if not is_trusted(record, present.now):
-            return Verdict("unknown")
-        if policies is None:
-            policies = [one for one in self.policies if one.covers(function, invocation_id)]
-        plain = [one for one in policies if one.keep is None]
-        results = {one: one.is_due(record, function, present) for one in plain}
-        found = [one for one in plain if results[one] and one.stops]
-        found += [one for one in plain if results[one] and not one.stops]
-        if found:
-            kind = "due" if found[0].stops else "reported"
-            return Verdict(kind if exempt is False else "unknown", found[0].name)
-        return Verdict("unknown" if None in results.values() else "kept")
-
-    # Groups of `keep`
-
-    def member(
-        self, policy: Policy, record: dict[str, Any], function: Function, present: Present
-    ) -> tuple[tuple[Any, ...], tuple[int, str], bool] | None:
-        """The group in which a task counts, its place by age, and whether it may be chosen; None: it does not
-        count, or that is unknown."""
-        if record["status"] not in ALIVE or not is_trusted(record, present.now) or policy.keep is None:
-            return None
-        beside = [one for one in self.policies if one.withholds and one.requests and one.watches(function)]
-        exempt = any_holds(self.exempt, record, function, present)
-        own = any((one.service, one.name) == ("ops", "fc-reaper") for one in names_of(function))
-        if exempt is False and not own and any(one.is_due(record, function, present) for one in beside):
-            return None
-        group = group_of(record, function, policy.keep.get("per"))
-        earliest, latest = began(record, "alive_for", present)
-        if matches(policy.facts["match"], record, function, present) is not True or group is None:
-            return None
-        if earliest is None or latest is None:
-            return None
-        chosen = exempt is False and not own and policy.is_due(record, function, present) is True
-        return group, (earliest, record["invocationId"]), chosen
-
-    def _one_too_many(
-        self, record: dict[str, Any], key: Key, present: Present, stop: Exchange, verdict: Verdict
-    ) -> Policy | None:
+    def _one_too_many(self, record: Facts, key: Key, present: Present, stop: Exchange) -> Policy | None:
         """The `keep` policy by which a task was one too many when its stop was requested, if there is one."""
-        function, invocation_id = key
         for policy in self.policies:
-            if policy.keep is None or not policy.stops or not policy.covers(function, invocation_id):
+            if policy.keep is None or not policy.stops or not policy.covers(*key):
                 continue
-            mine = self.member(policy, record, function, present)
-            if mine is None or not mine[2]:
+            mine = self.claims.member(policy, record, key[0], present)
+            if mine is None or not mine.selectable:
                 continue
-            group, place, _ = mine
             ahead = set()
             for at in (stop.sent, stop.sent - 5_000, stop.sent - 10_000):
-                now = self.now(at)
                 for other in self.trial.account.tasks():
-                    where = Function(*other.function)
-                    if (where, other.id) == key or not policy.watches(where) or other.lifecycle.created > at:
+                    its_key = Function(*other.function), other.id
+                    if its_key == key or not policy.watches(its_key[0]) or other.lifecycle.created > at:
                         continue
-                    its = self.member(policy, self.record(other, at), where, Present(now, self.meaning))
-                    if its is None or its[0] != group:
+                    its = self.claims.member(policy, self.record(other, at), its_key[0], self.present(at))
+                    if its is None or its.group != mine.group:
                         continue
-                    older = its[1] < place
-                    if not its[2] or older == (policy.keep["stop_first"] == "newest"):
-                        ahead.add((where, other.id))
-            if len(ahead) >= policy.keep["at_most"]:
-                return policy
-            self.breach(f"{policy.name} stops {key} while only {len(ahead)} others stay")
+                    older = its.place < mine.place
+                    if not its.selectable or older == (policy.keep["stop_first"] == "newest"):
+                        ahead.add(its_key)
+            if len(ahead) < policy.keep["at_most"]:
+                self.breach(f"{policy.name} stops {named(key)} while only {len(ahead)} others stay")
             return policy
         return None
 
@@ -352,25 +222,25 @@ class Referee:
                     )
 
     def _share_a_function(self, one: Policy, other: Policy) -> bool:
-        return any(
-            one.watches(Function(*place)) and other.watches(Function(*place)) for place in self.world.places
-        )
+        places = (Function(*place) for place in self.world.places)
+        return any(one.watches(place) and other.watches(place) for place in places)
 
     def stopped_today(self, *, certain: bool) -> Iterator[Key]:
         """The tasks that lists showed as Stopped or Stopping since less than a day; with *certain* only those
         of which that is certain, else those of which it may be."""
+        slack = abs(self.world.skew) + 2_000
         for key, task in self.tasks.items():
             if certain and key[0] in self.forgotten | self.lied_about:
                 continue
             record = self.record(task, self.run.begun - self.lag)
             if record["status"] not in ("Stopped", "Stopping"):
-                if certain or self.record(task, self.run.ended)["status"] not in ("Stopped", "Stopping"):
-                    continue
                 record = self.record(task, self.run.ended)
-            dates = [at for one in record.get("events") or [] if one["status"] == record["status"]
-                     for at in [moment(one.get("timestamp"))] if at is not None]  # fmt: skip
-            date = max(dates, default=moment(record["endTime"]) if record["status"] == "Stopped" else None)
-            slack = abs(self.world.skew) + 2_000
+                if certain or record["status"] not in ("Stopped", "Stopping"):
+                    continue
+            dates = [moment(one.get("timestamp")) for one in record.get("events") or []
+                     if one["status"] == record["status"]]  # fmt: skip
+            ended = moment(record["endTime"]) if record["status"] == "Stopped" else None
+            date = max([at for at in dates if at is not None], default=ended)
             if certain:
                 if date is not None and date > self.run.ended + slack - DAY:
                     yield key
@@ -380,14 +250,7 @@ class Referee:
     # Lines against what happened
 
     def _outcomes(self) -> None:
-        final: dict[Key, str] = {}
-        lines: defaultdict[Key, list[dict[str, Any]]] = defaultdict(list)
-        for line in self.run.logged(*OUTCOMES):
-            key = key_of(line)
-            lines[key].append(line)
-            final[key] = line["event"]
-        self.lines, self.final = lines, final
-        self.omitted = {line["omitted"] for line in self.run.logged("lines_omitted")}
+        final = {key: lines[-1]["event"] for key, lines in self.lines.items()}
         if not self.omitted:
             names = Counter("failed" if one == "stop_failed" else one for one in final.values())
             said = {name: self.counts[name] for name in
@@ -398,56 +261,153 @@ class Referee:
                 if self.counts[event] != len(self.run.logged(event)):
                     self.breach(f"{self.counts[event]} {event}, and {len(self.run.logged(event))} lines")
         requested = {(Function(*one.place), one.invocation_id or "") for one in self.stops}
-        for key, its in lines.items():
-            if any(line["event"] in ("accepted", "confirmed", "stop_failed") for line in its):
-                if key not in requested and self.enforces:
-                    self.breach(f"{key} is said to be {its[-1]['event']}, and no stop was sent")
-                if not self.enforces:
-                    self.breach(f"{key} is said to be {its[-1]['event']} in a dry run")
+        for key, lines in self.lines.items():
+            claimed = any(line["event"] in ("accepted", "confirmed", "stop_failed") for line in lines)
+            if claimed and key not in requested:
+                self.breach(f"{named(key)} is said to be {lines[-1]['event']}, and no stop was sent")
+            if self.enforces and lines[-1]["event"] == "would_stop":
+                self.breach(f"{named(key)} would be stopped, in a run that enforces")
+            policy = self.claims.by_name[lines[-1]["policy"]]
+            if not policy.stops or not policy.covers(*key):
+                self.breach(f"{named(key)} is due by {policy.name}, which is not about it")
         if not self.omitted:
             for stop in self.stops:
-                key = Function(*stop.place), stop.invocation_id or ""
-                if key not in lines:
-                    self.breach(f"a stop of {key} was sent, and no line says so")
-                elif (
-                    stop.status in (200, 204)
-                    and not stop.fault
-                    and not any(line["event"] in ("accepted", "confirmed") for line in lines[key])
-                ):
-                    self.breach(f"the stop of {key} was accepted, and no line says so")
+                self._has_its_line(stop)
         stopped = {
             (Function(one["serviceName"], one["functionName"], one["qualifier"]), one["invocationId"])
             for one in self.trial.journal
             if one["to"] == "Stopped" and one["at"] <= self.run.ended
         }
         for key, event in final.items():
-            if event == "confirmed" and key not in stopped:
-                self.breach(f"{key} is said to be confirmed, and is not Stopped")
+            if event == "confirmed" and key not in stopped and key[0] not in self.forgotten:
+                self.breach(f"{named(key)} is said to be confirmed, and is not Stopped")
+
+    def _has_its_line(self, stop: Exchange) -> None:
+        key = Function(*stop.place), stop.invocation_id or ""
+        lines = self.lines.get(key, [])
+        if not lines:
+            self.breach(f"a stop of {named(key)} was sent, and no line says so")
+        elif stop.status in (200, 204) and not stop.fault:
+            if not any(line["event"] in ("accepted", "confirmed") for line in lines):
+                self.breach(f"the stop of {named(key)} was accepted, and no line says so")
+        elif lines[-1]["event"] == "stop_failed" and not is_refusal(stop) and not lines[-1].get("unclear"):
+            self.breach(f"nobody knows what became of the stop of {named(key)}, and its line does not say so")
+
+    def _skipped(self) -> None:
+        """Each reason for which a due task was left alone was there."""
+        assert self.finished is not None
+        tried: Counter[str] = Counter()
+        for lines in self.lines.values():
+            tried[lines[-1]["policy"]] += lines[-1].get("why") not in ("budget", "halted") and not held(
+                lines[-1]
+            )
+        for key, lines in self.lines.items():
+            line = lines[-1]
+            policy, why = self.claims.by_name[line["policy"]], line.get("why")
+            if (
+                why == "budget"
+                and policy.per_day is None
+                and not self.omitted
+                and tried[policy.name] < policy.per_run
+            ):
+                self.breach(
+                    f"{named(key)} waits though {tried[policy.name]} of {policy.per_run}/run were tried"
+                )
+            if why == "halted" and policy.halt_over is None and policy.keep is None:
+                self.breach(f"{named(key)} waits for {policy.name}, which nothing can halt")
+            if why == "clock" and not self._clocks_differ():
+                self.breach(f"{named(key)} waits for the clock, which is right")
+            if why == "denied":
+                denied = [one for one in self.run.exchanges if one.status in (401, 403)]
+                if sum(one.place[:2] == line_place(line)[:2] for one in denied) < 3:
+                    self.breach(f"{named(key)} waits, and nothing was denied")
+            if why == "margin" and self.run.ended < self.run.begun + self.world.timeout * 1000 - 15_000:
+                self.breach(f"{named(key)} waits for want of time, and there is time")
+            if held(line) != is_held_out(key[1], policy.holdout):
+                self.breach(f"whether {named(key)} is held out is not the share of {policy.name}")
+
+    def _clocks_differ(self) -> bool:
+        dates = [(one, date_of(one)) for one in self.run.exchanges if one.status is not None]
+        return abs(self.world.skew) > 28_000 or any(
+            date is None or abs(date - (one.answered or 0)) > 28_000 for one, date in dates
+        )
+
+    def _verdicts(self) -> None:
+        """A line about a task that did not change says what it is; and so does DEBUG of those that stay."""
+        misread = any(one.fault in MISREAD for one in self.run.exchanges)
+        if misread or self.world.faults or abs(self.world.skew) > 27_000:
+            return
+        for line in self.run.logged("reported", "exempt", "kept", "unknown"):
+            key = key_of(line)
+            if key not in self.tasks or line["reason"] in (
+                "it could not be read",
+                "the time was up before it could be read",
+            ):
+                continue
+            if any(one.keep is not None and one.requests and one.watches(key[0]) for one in self.policies):
+                continue
+            if line["rule"] == "stopping_for" or self.changes(key):
+                continue  # it may be unknown whether it is stuck
+            views = [self.verdicts(key, listed=listed) for listed in (True, False)]
+            kinds = {one.kind for view in views for one in view}
+            if line["event"] not in kinds and all(len(view) == 1 for view in views):
+                self.breach(f"{named(key)} is {kinds}, its line says {line['event']}: {line['reason']}")
+        limit = milliseconds(self.world.env.get("REAPER_STUCK_AFTER", "3m"))
+        stuck = {key_of(line) for line in self.run.logged("stuck")}
+        for key, task in self.tasks.items():
+            if self.changes(key) or key[0] in self.forgotten:
+                continue
+            first, last = (self.is_stuck(task, at, limit) for at in (self.run.begun, self.run.ended))
+            listed = any(one.covers(key[0], "") for one in self.policies)
+            if first is last is True and listed and key not in stuck and self.is_quiet and not self.omitted:
+                self.breach(f"{named(key)} is stuck, and no line says so")
+            if not (first or last) and key in stuck:
+                self.breach(f"{named(key)} is said to be stuck, and is not")
+
+    def is_stuck(self, task: Task, at: int, limit: int) -> bool | None:
+        record = self.record(task, at)
+        if record["status"] != "Stopping":
+            return False
+        from tests.referee.reading import is_trusted
+
+        present = self.present(at)
+        return is_over(record, "stopping_for", limit, present) if is_trusted(record, present.now) else None
 
     # Nothing missed
 
-    def now(self, at: int) -> Now:
+    def present(self, at: int) -> Present:
         """The bounds of the present that are known at a moment of the cloud's clock."""
         local, date = at + self.world.skew, at // 1000 * 1000
-        return Now(min(local, date), max(local, date + 1000))
+        return Present(Now(min(local, date), max(local, date + 1000)), self.meaning)
 
-    def record(self, task: Task, at: int) -> dict[str, Any]:
-        """The record that the cloud shows of a task when it is read by itself."""
-        events = self.trial.account.options.events != "no"
+    def record(self, task: Task, at: int, *, listed: bool = False) -> Facts:
+        """The record that the cloud shows of a task when it is read by itself, or in a list."""
+        events = self.trial.account.options.events in (("list",) if listed else ("list", "get"))
         return task_record(task, self.trial.account, at, events=events, payload=True, qualifier="x")
 
-    def steady(self, key: Key, policies: list[Policy] | None = None) -> Verdict | None:
+    def changes(self, key: Key) -> bool:
+        """Whether something happens to a task from what lists show at the beginning to the end of the run."""
+        begun, ended = self.run.begun - self.lag - 1, self.run.ended + 1
+        hit = any((Function(*one.place), one.invocation_id) == key for one in self.world.actors)
+        return hit or any(begun <= one.at <= ended for one in self.tasks[key].lifecycle.changes)
+
+    def steady(self, key: Key) -> Verdict | None:
         """The verdict that holds of a task from the beginning of the run to its end; None if it changes."""
-        task, begun, ended = self.tasks[key], self.run.begun, self.run.ended
-        if any(begun - self.lag - 1 <= one.at <= ended + 1 for one in task.lifecycle.changes):
+        if self.changes(key):
             return None
-        if any((Function(*one.place), one.invocation_id) == key for one in self.world.actors):
+        (read, listed) = (self.verdicts(key, listed=listed) for listed in (False, True))
+        if len(read) > 1 or len(listed) > 1:
             return None
-        first, last = (
-            self.verdict(self.record(task, at), *key, Present(self.now(at), self.meaning), policies)
-            for at in (begun, ended)
-        )
-        return first if first == last else None
+        # A list may leave out what settles it; what it settles by itself is not read.
+        settled = next(iter(listed)).kind != "unknown"
+        return None if settled and listed != read else next(iter(read))
+
+    def verdicts(self, key: Key, *, listed: bool) -> set[Verdict]:
+        """The verdicts at the beginning and the end of the run, by the record in a list or the one read."""
+        return {
+            self.claims.verdict(self.record(self.tasks[key], at, listed=listed), key, self.present(at))
+            for at in (self.run.begun, self.run.ended)
+        }
 
     def listable(self, key: Key) -> bool:
         """FC 2.0 does not list Dequeued tasks by the version 2021-04-06."""
@@ -458,90 +418,156 @@ class Referee:
     def is_quiet(self) -> bool:
         """Whether nothing went wrong in the run, so that every due task is to be stopped or counted."""
         assert self.finished is not None
-        clean = all(one.fault is None and one.status in (200, 204) for one in self.run.exchanges)
-        actors = bool(self.world.actors) or any(
-            f["kind"] in ("refused", "no connection") for f in self.world.wire_faults
+        clean = all(
+            one.fault is None and (one.status in (200, 204) or self._is_honest(one))
+            for one in self.run.exchanges
         )
+        unconnected = any(one["kind"] in ("refused", "no connection") for one in self.world.wire_faults)
         skewed = abs(self.world.skew) > 27_000
-        return clean and not actors and not skewed and not self.world.faults and not self.finished["partial"]
+        trouble = self.world.actors or self.world.faults or unconnected or skewed or self.finished["partial"]
+        return clean and not trouble
+
+    def _is_honest(self, one: Exchange) -> bool:
+        """A refusal that belongs to the account: no such function, or a status that is not listed."""
+        return (one.status == 404 and one.place not in self.world.places) or (
+            one.status == 400 and one.query.get("status") == "Dequeued"
+        )
+
+    def _is_lie(self, one: Exchange) -> bool:
+        """Whether a listing said that there is nothing, and that was not true: who could know?"""
+        if one.kind not in ("list", "functions"):
+            return False
+        if one.status in (400, 404):
+            return not self._is_honest(one)
+        keys = {"invocations", "tasks", "data", "configs"}
+        empty = one.status == 200 and isinstance(one.value, dict) and not keys & one.value.keys()
+        return empty and bool(one.fault or self.world.faults)
 
     def _nothing_missed(self) -> None:
-        due: defaultdict[str, list[Key]] = defaultdict(list)
-        unsure: set[str] = set()
         for key in self.tasks:
-            if not any(one.covers(*key) for one in self.policies):
-                continue
-            verdict = self.steady(key)
-            if verdict is None:
-                unsure |= {one.name for one in self.policies if one.covers(*key)}
-            elif verdict.kind == "due" and self.listable(key):
-                due[verdict.policy or ""].append(key)
-        for name, keys in due.items():
-            self._accounted(name, keys)
-        if self.is_quiet:
-            for policy in self.policies:
-                if policy.stops and policy.keep is None and policy.name not in unsure and policy.requests:
-                    self._exactly(policy, due[policy.name])
+            if any(one.covers(*key) for one in self.policies):
+                verdict = self.steady(key)
+                if verdict is not None and verdict.kind == "due" and self.listable(key):
+                    self._is_accounted_for(key, verdict.policy or "")
+        if self.is_quiet and not self.omitted:
+            self._exactly()
 
-    def _accounted(self, name: str, keys: list[Key]) -> None:
-        """Every due task has a line, or something says why it was not seen."""
+    def _is_accounted_for(self, key: Key, policy: str) -> None:
+        """A due task has a line, or something says why it was not seen; and nobody takes it for young."""
         assert self.finished is not None
-        seen = {key_of(line) for line in self.run.logged(*OUTCOMES, "unknown")}
-        failed = {
-            (line["service"], line["function"], line["qualifier"]) for line in self.run.logged("list_failed")
-        }
+        if key in self.lines:
+            line = self.lines[key][-1]
+            misread = any(one.fault in MISREAD for one in self.run.exchanges) or self.world.faults
+            if line.get("why") == "spared" and not held(line) and not misread and not self.world.actors:
+                self.breach(f"{named(key)} is due by {policy} all the time, and spared: {line['detail']}")
+            return
+        failed = {line_place(line) for line in self.run.logged("list_failed")}
         excused = self.finished["partial"] or self.omitted or self.finished["errors"]
-        for key in keys:
-            if key[0] in self.forgotten | self.lied_about or Function(None, "", "LATEST") in self.lied_about:
-                continue
-            if key not in seen and not excused and key[0] not in failed and (None, "*", "*") not in failed:
-                self.breach(f"{key} is due by {name}, and no line says anything of it")
+        excused = excused or key[0] in failed or (None, "*", "*") in failed
+        lied = key[0] in self.forgotten | self.lied_about or Function(None, "", "LATEST") in self.lied_about
+        if not excused and not lied and key not in {key_of(line) for line in self.run.logged("unknown")}:
+            self.breach(f"{named(key)} is due by {policy}, and no line says anything of it")
 
-    def _exactly(self, policy: Policy, due: list[Key]) -> None:
-        """Without any trouble: which tasks of a policy are stopped, and how many."""
-        held = [key for key in due if is_held_out(key[1], policy.facts.get("holdout"))]
-        left = [key for key in due if key not in held]
-        done = "accepted" if self.enforces else "would_stop"
+    def _exactly(self) -> None:
+        """Without any trouble: which tasks each policy stops, in which order, and how many."""
+        watched = [
+            key
+            for key in self.tasks
+            if self.listable(key) and any(one.requests and one.watches(key[0]) for one in self.policies)
+        ]
+        if any(self.changes(key) or self._list_says_more(key) for key in watched):
+            return
+        first, last = (
+            fates(
+                self.claims,
+                {key: self.record(self.tasks[key], at) for key in watched},
+                self.present(at),
+            )
+            for at in (self.run.begun, self.run.ended)
+        )
+        if first != last and any(
+            (one.due, one.number) != (last[0][name].due, last[0][name].number)
+            for name, one in first[0].items()
+        ):
+            return
+        granted: list[tuple[Policy, int]] = []
+        for fate in first[0].values():
+            self._exactly_one(fate, granted)
+
+    def _list_says_more(self, key: Key) -> bool:
+        """Whether a record without events says something else than the same one with them."""
+        at, task = self.run.begun, self.tasks[key]
+        listed, read = (self.record(task, at, listed=listed) for listed in (True, False))
+        one, other = (self.claims.verdict(record, key, self.present(at)) for record in (listed, read))
+        if one.kind != "unknown" and one != other:
+            return True
+        for policy in self.policies:
+            mine, its = (
+                self.claims.member(policy, record, key[0], self.present(at)) for record in (listed, read)
+            )
+            if mine is not None and mine != its:
+                return True
+        return False
+
+    def _exactly_one(self, fate: Fate, granted: list[tuple[Policy, int]]) -> None:
+        policy, left = fate.policy, fate.left
         stopped = {key_of(line) for line in self.run.logged("accepted", "confirmed", "would_stop")
                    if line["policy"] == policy.name}  # fmt: skip
-        if self.omitted:
-            return
-        if policy.per_day is not None or policy.facts.get("halt_over") is not None:
-            return
-        wanted = min(len(left), policy.per_run)
-        if len(stopped) != wanted or not stopped <= set(left):
-            self.breach(
-                f"{policy.name}: {done} {sorted(stopped)}, due {sorted(left)}, {policy.per_run} a run"
-            )
-        for key in held:
-            if not any(line.get("why") == "spared" for line in self.lines[key]):
-                self.breach(f"{key} is held out by {policy.name}, and no line says so")
+        allowed = [policy.per_run, policy.per_run]
+        if policy.per_day is not None:
+            others = sum(number for one, number in granted if self._share_a_function(one, policy))
+            for at, certain in enumerate((False, True)):
+                before = sum(policy.watches(key[0]) for key in self.stopped_today(certain=certain))
+                allowed[at] = max(0, min(policy.per_run, policy.per_day - before - others))
+        if left and not fate.is_halted:
+            granted.append((policy, min(len(left), allowed[1])))
+        if fate.is_halted:
+            allowed = [0, 0]
+        low, high = (min(len(left), one) for one in allowed)
+        facts = f"{policy.name} stopped {sorted(map(named, stopped))} of due " \
+                f"{[named(key) for key in left]}, allowed {allowed}, {fate.number} in all"  # fmt: skip
+        if not low <= len(stopped) <= high or not stopped <= set(left):
+            self.breach(facts)
+        halted = any(line["policy"] == policy.name for line in self.run.logged("halted"))
+        if halted != bool(fate.is_halted and left):
+            self.breach(f"{policy.name} is halted: {halted}; {fate.number} are due in all")
+        if stopped:
+            self._in_order(fate, stopped)
+
+    def _in_order(self, fate: Fate, stopped: set[Key]) -> None:
+        """The most overdue are stopped first; in a `keep` policy those that `stop_first` names."""
+        keep = fate.policy.keep
+        for gone in stopped:
+            for stays in set(fate.left) - stopped:
+                one, other = fate.order[gone], fate.order[stays]
+                if one is None or other is None:
+                    continue
+                if one > other if keep and keep["stop_first"] == "oldest" else one < other:
+                    self.breach(
+                        f"{fate.policy.name} stops {named(gone)} before {named(stays)}: {one}, {other}"
+                    )
 
 
-def approvals(tree: dict[str, Any], locked: tuple[dict[str, Any], list[str]] | None) -> dict[str, bool]:
-    """Which stop policies a lock lets stop."""
-    names = [one["name"] for one in tree["policies"]]
-    if locked is None:
-        return dict.fromkeys(names, True)
-    before, approved = locked
-    old = {one["name"]: one for one in before["policies"]}
-    gone = [one for one in before.get("exempt", []) if one not in tree.get("exempt", [])]
-    changed = [one["name"] for one in tree["policies"] if one["name"] in approved and old[one["name"]] != one]
-    return {
-        one["name"]: one["name"] in approved
-        and one["name"] not in changed
-        and not gone
-        and not (changed and "keep" in one)
-        for one in tree["policies"]
-    }
-
-
-def key_of(line: dict[str, Any]) -> Key:
+def key_of(line: Facts) -> Key:
     """The task that a line is about."""
-    return Function(line["service"], line["function"], line["qualifier"]), line["invocation_id"]
+    return Function(*line_place(line)), line["invocation_id"]
 
 
-def named_as_in_2(record: dict[str, Any]) -> dict[str, Any]:
+def line_place(line: Facts) -> tuple[str | None, str, str]:
+    return line["service"], line["function"], line["qualifier"]
+
+
+def named(key: Key) -> str:
+    service, name, qualifier = key[0]
+    return f"{service + '/' if service else ''}{name}@{qualifier} {key[1]}"
+
+
+def held(line: Facts) -> bool:
+    """Whether a task was spared by `holdout`."""
+    return line.get("why") == "spared" and "holdout" in line.get("detail", "")
+
+
+def named_as_in_2(record: Facts) -> Facts:
     """A record in the names of FC 2.0."""
     names = {"taskId": "invocationId", "taskPayload": "invocationPayload"}
     return {names.get(key, key): value for key, value in record.items()}

@@ -304,7 +304,7 @@ class Network:
             for number in range(steps):
                 piece = body[len(body) * number // steps : len(body) * (number + 1) // steps]
                 socket.receive((head if number == 0 else b"") + piece, seconds * number / steps)
-            exchange.answered = self.now() + round(seconds * 1000)
+            exchange.answered = self.now() + round(seconds * (steps - 1) / steps * 1000)
         else:
             socket.receive(head + body)
         if not whole:

@@ -71,6 +71,24 @@ def test_the_day_is_asked_for_only_when_something_is_due(cloud: Emulator) -> Non
     assert operations(cloud) == without
 
 
+def test_a_policy_without_a_day_does_not_wait_for_the_count_of_another() -> None:
+    """Its functions cannot be listed: it stops all the same, and what it may stop is taken off every day."""
+    text = """\
+version: 1
+policies:
+  - {name: any, targets: [media/transcode@prod, 'm*/*@*'], match: {running_for: 2h}, stop: x, budget: 2/run}
+  - {name: daily, targets: [resize], match: {running_for: 2h}, stop: x, budget: 5/day}
+"""
+    three = {"functionName": "resize", "status": "Running", "enqueued": "-5h", "started": "-3h", "count": 9}
+    seed = {"invocations": [*ACCOUNT["invocations"], {**three, "invocationId": "three-{n}"}]}
+    with running_emulator(seed=seed) as cloud:
+        cloud.faults([{"operation": "ListStatefulAsyncInvocationFunctions", "status": 403, "times": 9}])
+        reaped = reap(cloud.endpoint, text, enforce=True)
+        assert adds_up(reaped)
+        assert len({one for one in stopped(cloud) if one.startswith("over")}) == 2
+        assert len({one for one in stopped(cloud) if one.startswith("three")}) == 3
+
+
 def test_what_cannot_be_counted_is_taken_for_spent() -> None:
     """Nothing follows from records that nobody could list."""
     with running_emulator(seed=ACCOUNT) as cloud:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import MOST, ConcurrencyGroups, Key, by_age, key_of, too_many
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.models import STOPPED, Function, Millis, Task
@@ -246,7 +247,8 @@ class Budgets:
 
     *functions* are those of a policy's targets, *stopped* returns their tasks that were stopped within a
     day, by any caller. What earlier policies of this run were allowed on a shared function counts as well.
-    `left` says how many more tasks each policy with a day's budget may stop.
+    One of those whose functions cannot be listed shares one with every policy. `left` says how many more
+    tasks each policy with a day's budget may stop.
     """
 
     def __init__(
@@ -257,21 +259,28 @@ class Budgets:
     ) -> None:
         self._functions, self._stopped = functions, stopped
         self._any_daily = any(one.budget.per_day is not None for one in policies)
-        self._granted: list[tuple[frozenset[Function], int]] = []
+        self._granted: list[tuple[frozenset[Function] | None, int]] = []
         self._watched: dict[str, frozenset[Function]] = {}
         self._counted: set[Record] = set()
         self.left: dict[str, int] = {}
 
     def __call__(self, policy: Policy, due: int) -> Allowance:
         """How many of the *due* tasks of *policy* may be stopped. Raises whatever the callables raise."""
-        functions = self._functions(policy) if self._any_daily else frozenset[Function]()
+        try:
+            functions = self._functions(policy) if self._any_daily else None
+        except CloudError:
+            if policy.budget.per_day is not None:
+                raise
+            functions = None
         allowed = Allowance(policy.budget.per_run)
-        if policy.budget.per_day is not None:
+        if policy.budget.per_day is not None and functions is not None:
             self._watched[policy.name], self.left[policy.name] = functions, 0
             records = self._stopped(policy, functions)
             self._counted |= records
             stopped = len(records)
-            granted = sum(number for others, number in self._granted if not others.isdisjoint(functions))
+            granted = sum(
+                number for its, number in self._granted if its is None or not its.isdisjoint(functions)
+            )
             self.left[policy.name] = left = max(0, policy.budget.per_day - stopped - granted)
             if left < policy.budget.per_run:
                 # Counting may end once there are enough.
