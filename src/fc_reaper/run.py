@@ -33,7 +33,7 @@ from fc_reaper.sweep.sweep import Sweep
 if TYPE_CHECKING:
     from fc_reaper.log_lines import Result
 
-Connect = Callable[[Settings, Credentials, str, Callable[[str], None]], AsyncTaskClient]
+Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]
 """Makes a client: settings, keys, the run's id, and what to call with the name of each operation."""
 
 
@@ -178,7 +178,8 @@ def _sweep(
     began: float,
 ) -> None:
     log = report.log
-    cloud = dependencies.connect(settings, credentials, log.bound["run_id"], report.called)
+    cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
+    report.calls = cloud.calls
     sweep = Sweep(
         SweepContext(
             cloud,

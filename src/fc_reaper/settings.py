@@ -222,12 +222,11 @@ def connect(
     settings: Settings,
     credentials: Credentials,
     run_id: str,
-    on_call: Callable[[str], None],
     *,
     clock: Clock = SYSTEM_CLOCK,
     jitter: Callable[[], float] = random,
 ) -> AsyncTaskClient:
-    """The client of one run. *run_id* travels as trace id; *on_call* gets the name of each operation sent.
+    """The client of one run. *run_id* travels as trace id.
 
     Raises:
         SettingsError: the endpoint or a key cannot be used.
@@ -243,7 +242,6 @@ def connect(
         clock=clock,
         jitter=jitter,
         rate_limiter=RateLimiter(*settings.rate, clock),
-        on_call=on_call,
     )
 
 

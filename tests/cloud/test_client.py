@@ -256,14 +256,24 @@ def test_account_and_trace_id_travel_along(emulator: Emulator, version: str, fun
 def test_every_attempt_is_limited_and_counted(emulator: Emulator, version: str, function: Function) -> None:
     """Also those that are retried: one rate holds for all calls."""
     emulator.faults([{"operation": "*", "status": 503, "code": "ResourceThrottled", "times": 2}])
-    order: list[Any] = []
-    with ours(
-        emulator.endpoint, api_version=version, rate_limiter=order.append, on_call=order.append
-    ) as client:
+    turns: list[Any] = []
+    with ours(emulator.endpoint, api_version=version, rate_limiter=turns.append) as client:
         client.get(function, "job-7")
     operation = names(function, "GetStatefulAsyncInvocation", "GetAsyncTask")
-    assert order == [None, operation] * 3
-    assert emulator.calls()["counts"] == {operation: 3}
+    assert turns == [None] * 3
+    assert emulator.calls()["counts"] == client.calls == {operation: 3}
+
+
+@in_all_versions
+def test_a_stop_follows_its_reading_at_once(emulator: Emulator, version: str, function: Function) -> None:
+    """Its turn is waited for before the reading, also where that is sent again: later it would be old."""
+    emulator.faults([{"operation": "*", "status": 503, "code": "ResourceThrottled", "times": 2}])
+    turns: list[Any] = []
+    with ours(emulator.endpoint, api_version=version, rate_limiter=turns.append) as client:
+        client.get(function, "job-7", turns=2)
+        assert len(turns) == 4
+        client.stop(function, "job-7")
+    assert len(turns) == 4
 
 
 @in_all_versions

@@ -29,10 +29,10 @@ policies:
 """
 
 RUN = """
-import sys
+import json, sys
 from tests.reaping import reap
 
-reaped = reap(sys.argv[1], sys.argv[2], timeout=60)
+reaped = reap(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), timeout=60)
 (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(int(peak) >> 10, reaped.counts.get("listed", 0))
 """
@@ -71,13 +71,35 @@ ANSWERS: dict[str, tuple[bytes | Script, int]] = {
 @pytest.mark.parametrize(("answer", "listed"), ANSWERS.values(), ids=ANSWERS)
 def test_a_run_stays_below_two_hundred_megabytes(answer: bytes | Script, listed: int) -> None:
     """Sixteen functions, all listed at once; a function of the platform has 256 MB."""
-    targets = ", ".join(f"media/f{number}" for number in range(FUNCTIONS))
     with answering(answer) as server:
-        command = [sys.executable, "-c", RUN, server.endpoint, POLICY.format(targets=targets)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    megabytes, seen = map(int, done.stdout.split())
+        megabytes, seen = run(server.endpoint, [f"media/f{number}" for number in range(FUNCTIONS)], {})
     assert megabytes < 200
     assert seen == listed
+
+
+def run(endpoint: str, targets: list[str], event: object) -> tuple[int, int]:
+    """How many megabytes a run took in a process of its own, and how many tasks it listed."""
+    text = POLICY.format(targets=", ".join(targets))
+    command = [sys.executable, "-c", RUN, endpoint, text, json.dumps(event)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    megabytes, seen = map(int, done.stdout.split())
+    return megabytes, seen
+
+
+def test_tasks_that_an_event_names_are_let_go_of_one_by_one() -> None:
+    """Each may have a large record."""
+
+    def a_task(connection: socket.socket) -> None:
+        invocation_id = urlsplit(server.seen[-1].target).path.rpartition("/")[2]
+        record = {"invocationId": invocation_id, "status": "Running", "invocationPayload": "x" * 4 * MIB}
+        listed = invocation_id.startswith("stateful")
+        connection.sendall(http(200, {"invocations": []} if listed else record))
+
+    event = [{"functionName": "f", "invocationId": f"t-{number}"} for number in range(60)]
+    with answering(a_task) as server:
+        megabytes, seen = run(server.endpoint, ["media/f"], event)
+    assert megabytes < 200
+    assert seen == 60
 
 
 def test_a_page_is_made_to_fit() -> None:

@@ -102,12 +102,11 @@ def test_closing_ends_the_wait_before_a_retry() -> None:
 
 def test_nothing_is_sent_through_a_closed_client() -> None:
     """It fails at once, before anything is counted."""
-    counted: list[str] = []
-    with answering(TASK) as server, ours(server.endpoint, on_call=counted.append) as client:
+    with answering(TASK) as server, ours(server.endpoint) as client:
         client.close()
         assert error_of(lambda: client.get(TRANSCODE, "job-1")).error_code == "Aborted"
         assert error_of(lambda: client.stop(TRANSCODE, "job-1")).error_code == "Aborted"
-    assert (server.seen, counted) == ([], [])
+    assert (server.seen, client.calls) == ([], {})
 
 
 def test_a_call_under_way_when_the_client_is_closed_is_not_retried() -> None:
@@ -409,15 +408,10 @@ def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_certificate_nobody_vouches_for_ends_the_call(tls: ssl.SSLContext) -> None:
     """Nothing is sent, and nothing is tried again: it will be as wrong a second later."""
-    counted: list[str] = []
-    with answering(TASK, tls=tls) as server, ours(server.endpoint, on_call=counted.append) as client:
+    with answering(TASK, tls=tls) as server, ours(server.endpoint) as client:
         error = error_of(lambda: client.get(TRANSCODE, "job-1"))
-    assert (error.error_code, error.retryable, len(counted), server.seen) == (
-        "ConnectionFailed",
-        False,
-        1,
-        [],
-    )
+    facts = (error.error_code, error.retryable, client.calls.total(), server.seen)
+    assert facts == ("ConnectionFailed", False, 1, [])
 
 
 @pytest.mark.usefixtures("_trusted")

@@ -55,10 +55,8 @@ def run_virtually(
 ) -> Ran:
     """One run, one call after the other. With *lost_stops_apply* a stop that times out takes effect."""
 
-    def connected(
-        settings: Settings, keys: Credentials, run_id: str, on_call: Callable[[str], None]
-    ) -> AsyncTaskClient:
-        client = connect(settings, keys, run_id, on_call, clock=time.clock, jitter=Random(3).random)
+    def connected(settings: Settings, keys: Credentials, run_id: str) -> AsyncTaskClient:
+        client = connect(settings, keys, run_id, clock=time.clock, jitter=Random(3).random)
         send = client._do_request
 
         def slow(*args: Any, operation: str, deadline: float | None = None, **more: Any) -> Any:

@@ -76,6 +76,18 @@ def test_what_cannot_be_shown_is_escaped_once(status: str, shown: str) -> None:
         assert f"the status '{shown}' is unknown" in {line.get("detail") for line in lines}
 
 
+@pytest.mark.parametrize("change", ["retry", "resubmit"])
+def test_a_task_that_changes_after_a_lost_stop_has_spent_its_place(change: str) -> None:
+    """It is not due any more, and yet nobody knows whether the stop took effect."""
+    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+        place = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
+        changed = {"change": change, **place, "invocationId": "bad-1"}
+        cloud.faults([{"operation": STOP, **error(500), "change": changed}])
+        (line,) = run(cloud, policy(budget="1/run")).logged("stop_failed")
+        assert (line["invocation_id"], line["unclear"]) == ("bad-1", True)
+        assert stopped(cloud) == set()
+
+
 def test_a_status_that_nobody_knows_right_before_the_stop_is_unreadable() -> None:
     """It is not spared, since nobody knows what it is."""
     with running_emulator(seed=SEED) as cloud:

@@ -121,7 +121,7 @@ NAMED = b'{"functionName": "transcode"}'
         (wsgi("GET", "dryRun=true"), 3, True, False),
         (wsgi("GET", HTTP_DRY_RUN="1"), 3, True, False),
         (wsgi("GET", "dryRun=false&dryRun=true"), 0, True, True),
-        (wsgi("GET", "dryRun"), 0, True, True),
+        (wsgi("GET", "dryRun"), 3, True, False),
         (wsgi(body=NAMED), 3, False, False),
         (wsgi(body=b'{"functionName": "resize"}'), 0, False, False),
         (wsgi(body=b'{"functionName": "\xff'), 0, False, True),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import count
+from typing import Any
+
 import pytest
 
+from fc_reaper.clock import SYSTEM_CLOCK, Pool
+from fc_reaper.errors import CloudError
 from fc_reaper.events import Request, Selector
-from fc_reaper.models import Function
+from fc_reaper.models import Function, FunctionsPage
 from fc_reaper.policy import load_policy
 from fc_reaper.rules.fields import parse_target
-from fc_reaper.sweep.scope import is_own, resolve, scope_of
+from fc_reaper.sweep.scope import is_own, list_functions, resolve, scope_of
 
 ANYTHING = Selector()
 
@@ -115,3 +120,20 @@ def test_each_request_keeps_its_own_selector() -> None:
 def test_the_reaper_knows_itself_in_both_spellings(ourselves: str, function: Function, same: bool) -> None:
     """Under any qualifier, by its 2.0 or its 3.0 name."""
     assert is_own(function, parse_target(ourselves)) is same
+
+
+def test_a_list_of_functions_that_has_no_end_is_an_error() -> None:
+    """What it holds is let go of long before the time is up."""
+
+    class Endless:
+        numbers = count()
+
+        def functions_page(self, **_asked: Any) -> FunctionsPage:
+            found = tuple(Function("media", f"f{next(self.numbers)}", "LATEST") for _ in range(4000))
+            return FunctionsPage(found, f"after-{found[-1].name}")
+
+    cloud: Any = Endless()
+    pool, until = Pool(1, SYSTEM_CLOCK, lambda: False), SYSTEM_CLOCK.monotonic() + 60
+    with pytest.raises(CloudError, match="more than 20000 functions"):
+        list_functions(cloud, pool, services=True, until=until)
+    assert next(cloud.numbers) == 24_000

@@ -213,7 +213,7 @@ class Listing:
         Raises:
             KeyboardInterrupt: *interrupted* returned True.
         """
-        cloud = connect(settings, credentials, "backtest", lambda operation: None, clock=SYSTEM_CLOCK)
+        cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK)
         pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
         until = SYSTEM_CLOCK.monotonic() + _LONGEST
         lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)

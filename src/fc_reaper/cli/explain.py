@@ -113,7 +113,7 @@ def _read_task(
     function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]
 ) -> Snapshot:
     credentials = read_credentials(env, Context())
-    cloud = connect(settings, credentials, "explain", lambda operation: None, clock=SYSTEM_CLOCK)
+    cloud = connect(settings, credentials, "explain", clock=SYSTEM_CLOCK)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
     except CloudError as error:

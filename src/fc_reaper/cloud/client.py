@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NoReturn
@@ -32,16 +33,7 @@ from fc_reaper.cloud.api import (
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
 from fc_reaper.cloud.records import read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import (
-    Credentials,
-    Function,
-    FunctionsPage,
-    Millis,
-    Moment,
-    Page,
-    Query,
-    Snapshot,
-)
+from fc_reaper.models import Credentials, Function, FunctionsPage, Moment, Page, Query, Snapshot
 
 WITH_PAYLOAD = 25
 """Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
@@ -49,21 +41,15 @@ WITH_PAYLOAD = 25
 _SMALLER_PAGES = (5, 1)
 """Tasks a page where an answer was too large all the same."""
 
-_CHUNK = 1 << 16
-_LARGE = 1 << 18
+_CHUNK, _LARGE = 1 << 16, 1 << 18
 _LARGEST = 8 << 20
 """Bytes that an answer may have. Answers above `_LARGE` are read and parsed one after the other, so that the
 memory of a run does not depend on how many calls are in flight."""
 
-_MMAP_THRESHOLD = -3
-"""https://man7.org/linux/man-pages/man3/mallopt.3.html"""
-
 _LONGEST_CALL = 60.0
 """Seconds that one attempt takes at most, however slowly a server sends."""
 
-_AS_IT_IS: dict[str, Any] = dict.fromkeys(
-    ("retries", "redirect", "assert_same_host", "preload_content"), False
-)
+_AS_IT_IS: dict[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
 
 
 class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
@@ -73,7 +59,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     service, `2021-04-06` or `2016-08-15`; functions without one always use `2023-03-30`. Time-outs are in
     seconds; *read_timeout* is the longest pause within an answer. Nothing is redirected or sent through a
     proxy, and no netrc is read. Each attempt waits for its turn by *rate_limiter*, which learns from refusals
-    for the rate; *on_call* is then called with the operation's name.
+    for the rate. `calls` counts what was sent by operation.
 
     Reads are retried until *deadline* (see `Retry`). A stop never is. fc2's own methods are not served: they
     check no names. Every method raises:
@@ -100,27 +86,25 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         clock: Clock = SYSTEM_CLOCK,
         jitter: Callable[[], float] = random.random,
         rate_limiter: RateLimiter | None = None,
-        on_call: Callable[[str], None] = lambda _operation: None,
     ) -> None:
         url = parse_endpoint(endpoint, insecure=insecure)
         keys = {name: text.strip() for name, text in credentials._asdict().items()}
         headers = {"x-fc-account-id": account_id or "", "x-fc-trace-id": trace_id or ""}
         for name, text in {**keys, **headers}.items():
             if not text and name.startswith("access_key"):
-                names = "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
-                raise SettingsError(f"there are no credentials; set {names}")
+                raise SettingsError(f"there is no {name}; set ALIBABA_CLOUD_{name.upper()}")
             if not (text.isascii() and text.isprintable()):
                 # The text is not repeated: it may be a secret.
                 raise SettingsError(f"{name} holds a line break or a character outside ASCII; copy it again")
-        key_id, secret = keys["access_key_id"], keys["access_key_secret"]
-        super().__init__(endpoint=url, accessKeyID=key_id, accessKeySecret=secret)
+        # fc2 signs nothing for us, and need not know a secret.
+        super().__init__(endpoint=url, accessKeyID="unused", accessKeySecret="unused")
         self._credentials, self._version = Credentials(**keys), api_version
         self._headers = {name: text for name, text in headers.items() if text}
         self._headers["user-agent"] = f"fc-reaper/{__version__} {self.user_agent}"
         tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": DEFAULT_CA_BUNDLE_PATH}
         self._pool = connection_from_url(url, maxsize=pool_size, **(tls if url.startswith("https") else {}))
         self._timeouts = {"connect": connect_timeout, "read": read_timeout}
-        self._clock, self._rate_limiter, self._on_call = clock, rate_limiter, on_call
+        self._clock, self._rate_limiter = clock, rate_limiter
         self._retry = Retry(clock, jitter, self._check_open)
         self._closed, self._turns = threading.Event(), threading.local()
         self._one_large, self._resolved = threading.Lock(), threading.Event()
@@ -129,7 +113,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             self._resolved.set()
         else:
             threading.Thread(target=self._look_up, daemon=True).start()
-        self.skew_ms: Millis = 0
+        self.calls: Counter[str] = Counter()
+        self.skew_ms = 0
         """The largest difference seen for certain between the local clock and the answers' `Date`."""
 
     def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Moment:
@@ -143,10 +128,15 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         operation, path = f"Stop{names.task}", path + names.stop_suffix
         return self._do_request("PUT", path, {}, query, operation=operation, deadline=deadline).moment
 
-    def get(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Snapshot:
-        """Read one task. A record about something else is returned with an `inconsistency`."""
+    def get(
+        self, function: Function, invocation_id: str, *, deadline: Deadline | None = None, turns: int = 1
+    ) -> Snapshot:
+        """Read one task; a record about something else is returned with an `inconsistency`.
+
+        *turns* are waited for first, its own among them: so more calls of this thread follow at once.
+        """
         names, path, query = path_of(self._version, function, invocation_id)
-        answer = self._read(f"Get{names.task}", path, query, deadline)
+        answer = self._read(f"Get{names.task}", path, query, deadline, turns)
         if answer.value is None:
             raise unreadable(answer, "the body is not a JSON object of sound size")
         return Snapshot(read_task(function, answer.value, invocation_id), answer.moment)
@@ -236,16 +226,12 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         self._closed.set()
         self._pool.close()
 
-    def take_turns(self, calls: int, deadline: Deadline | None) -> None:
-        """Wait for the turns of the next *calls* calls of this thread, so that they follow at once."""
-        waited = self._turns.__dict__.setdefault("waited", [])
-        while len(waited) < calls:
-            waited.append(0 if self._rate_limiter is None else self._rate_limiter(deadline))
-
-    def _read(self, operation: str, path: str, query: Mapping[str, str], deadline: Deadline | None) -> Answer:
+    def _read(
+        self, operation: str, path: str, query: dict[str, str], deadline: Deadline | None, turns: int = 1
+    ) -> Answer:
         """Send a request that changes nothing, again after a passing error (see `Retry`)."""
-        call = partial(self._do_request, "GET", path, {}, query, operation=operation, deadline=deadline)
-        return self._retry(call, deadline)
+        send = partial(self._do_request, "GET", path, {}, query, operation=operation, turns=turns)
+        return self._retry(partial(send, deadline=deadline), deadline)
 
     def _do_request(
         self,
@@ -257,19 +243,23 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         *,
         operation: str,
         deadline: Deadline | None = None,
+        turns: int = 1,
     ) -> Answer:
         """Send one request, signed for this moment, and read its answer. Every request passes here.
 
         *path* is escaped, *operation* the name that is signed and counted. Nothing is begun at *deadline*.
         """
-        self.take_turns(1, deadline)
-        turn = self._turns.waited.pop(0)
+        waited = self._turns.__dict__.setdefault("waited", [])
+        while len(waited) < turns:
+            waited.append(0 if self._rate_limiter is None else self._rate_limiter(deadline))
+        turn = waited.pop(0)
         begun = self._clock.monotonic()
         until = begun + _LONGEST_CALL if deadline is None else min(deadline, begun + _LONGEST_CALL)
-        self._check_open()
+        if self._closed.is_set():
+            raise closed()
         if until <= begun:
             raise CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)
-        self._on_call(operation)
+        self.calls[operation] += 1
         # Only letters, digits and `_.-~` stay unescaped in a query.
         query = urlencode(sorted(params.items()), safe="~", quote_via=quote)
         request = Request(operation, method, path, query, {**self._headers, **headers}, body)
@@ -300,7 +290,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             raise error
         return answer
 
-    def _answer(self, response: Any, sent: Millis, until: Deadline, secrets: Sequence[str]) -> Answer:
+    def _answer(self, response: Any, sent: int, until: Deadline, secrets: Sequence[str]) -> Answer:
         """Read and parse a whole answer within its bounds. The connection is kept only after all of it."""
         status, body, large = response.status, bytearray(), False
         if status < 200:  # The true answer is still to come, and must not be that of the next call.
@@ -331,10 +321,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 self._one_large.release()
 
     def _look_up(self) -> None:
-        """Look the host up, in a thread of its own, since no time-out bounds that.
-
-        Where even the failure takes long the calls do not ask again.
-        """
+        """Look the host up in a thread, which no time-out bounds; calls repeat no failure that took long."""
         soon = self._clock.monotonic() + self._timeouts["connect"]
         try:
             socket.getaddrinfo(self._pool.host, self._pool.port)
@@ -354,8 +341,11 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
 @cache
 def _return_memory() -> None:
-    """Let what a large answer takes go back to the system: glibc would keep up to 64 MiB for each thread."""
+    """Let what a large answer takes go back to the system: glibc would keep up to 64 MiB for each thread.
+
+    -3 is M_MMAP_THRESHOLD: https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
     import ctypes  # only a large answer needs it
 
     with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+        ctypes.CDLL(None).mallopt(-3, _LARGE)

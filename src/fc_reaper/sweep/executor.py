@@ -109,7 +109,7 @@ class Executor:
             self._account(outcome)
             self._note_time(outcome, self._until)
             if outcome.name == "accepted":
-                report.accepted(outcome)
+                report.log_task("accepted", outcome.due, **outcome.fields)
             if outcome.name == "accepted" or outcome.unclear:
                 # Not the same object: a thread that was left behind may still change it.
                 lost = outcome.unclear or outcome.detail is not None
@@ -170,11 +170,13 @@ class Executor:
             if self._recheck is not None and stop.due.verdict.by.rule == KEEP and last is None:
                 self._recheck.prepare(stop.due, until)
             # The stop's turn is waited for before the reading, which would be old news after it.
-            cloud.take_turns(2 if requests else 1, until)
-            seen = cloud.get(function, invocation_id, deadline=until)
+            seen = cloud.get(function, invocation_id, deadline=until, turns=2 if requests else 1)
         except CloudError as error:
             return self._unread(stop, error)
         outcome = self._decide(stop, seen, last=last is not None)
+        if outcome.name == "skipped" and stop.unclear:
+            # Whatever spares the task now, an earlier request may still take effect.
+            return self._unjudged(stop, outcome.detail or "")
         if outcome.name != "would_stop" or not requests:
             return outcome
         before, stop.unclear = stop.unclear, True

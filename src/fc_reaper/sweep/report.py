@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
@@ -56,35 +57,48 @@ class Outcome(NamedTuple):
         stops = self.name in ("would_stop", "accepted", "confirmed")
         return stops or self.unclear or self.spent or self.why in ("margin", "interrupted")
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What a line says of it beside the task and its verdict."""
+        unclear = True if self.unclear and self.name == "failed" else None
+        more = {"why": self.why, "detail": self.detail, "unclear": unclear}
+        return {
+            **{name: value for name, value in more.items() if value is not None},
+            **refusal_fields(self.error),
+        }
 
+
+@dataclass
 class Report:
     """Counts and logs what happens in a run.
 
-    `tasks` holds the first *shown* due tasks, `room` is how many of a policy beyond its budget are logged or
-    shown one by one. `incomplete` are functions of which not all tasks were seen, `unmatched` the targets
-    that match no function, `unlisted` the functions that could not be listed. `served` counts the requests of
-    the event that were followed, `unresolved` those that could not be for want of answers.
+    `tasks` holds the first *shown* due tasks. `incomplete` are functions of which not all tasks were seen,
+    `unlisted` those of which a list failed, `unmatched` the targets that match no function. `served` counts
+    the requests of the event that were followed, `unresolved` those that could not be for want of answers.
     """
 
-    def __init__(self, log: JsonLog, settings: Settings, *, shown: int) -> None:
-        self.log = log
-        self.exit = Exit.DONE
-        self.counts: Counter[str] = Counter()
-        self.served = self.unresolved = self._refused = 0
-        self.partial = self.limited = self.answered = self._troubled = False
-        self.errors: list[str] = []
-        self.tasks: list[dict[str, Any]] = []
-        self.incomplete: set[Function] = set()
-        self.unmatched: list[str] = []
-        self._policies: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._calls: Counter[str] = Counter()
-        self._failures: dict[str, CloudError] = {}
-        self._refusals: list[str] = []
-        self.unlisted: set[Function] = set()
-        self._shown = shown
-        self._interval = settings.interval
-        self.room = max(settings.log_tasks, shown)
-        self._unlogged: set[tuple[Function, str]] = set()
+    log: JsonLog
+    settings: Settings
+    shown: int
+    exit: Exit = Exit.DONE
+    counts: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    incomplete: set[Function] = field(default_factory=set)
+    unlisted: set[Function] = field(default_factory=set)
+    unmatched: list[str] = field(default_factory=list)
+    served: int = 0
+    unresolved: int = 0
+    partial: bool = False
+    answered: bool = False
+    _refused: int = 0
+    _limited: bool = False
+    _troubled: bool = False
+    _policies: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _failures: dict[str, CloudError] = field(default_factory=dict)
+    _refusals: list[str] = field(default_factory=list)
+    _unlogged: set[tuple[Function, str]] = field(default_factory=set)
 
     def note(self, event: str, why: str, part: str) -> None:
         """Log what becomes of a part of the event that starts nothing."""
@@ -96,10 +110,6 @@ class Report:
         """Log a request of the event that cannot be followed, whatever the cloud answers."""
         self._refused += 1
         self.note("trigger_refused", why, part)
-
-    def called(self, operation: str) -> None:
-        """Count a call to the cloud."""
-        self._calls[operation] += 1
 
     def failed(self, what: object, error: CloudError) -> None:
         """Note that something could not be learnt from the cloud."""
@@ -113,7 +123,7 @@ class Report:
             self.incomplete.add(function)
         if function not in self.unlisted:
             self.unlisted.add(function)
-            self.log("list_failed", **place_fields(function), status=status, **_refusal(error))
+            self.log("list_failed", **_place(function), status=status, **refusal_fields(error))
 
     def evaluated(self, verdict: Verdict, number: int = 1) -> None:
         """Count listed tasks by their verdict. A negative number takes back what was counted in vain."""
@@ -123,7 +133,7 @@ class Report:
         if verdict.policy is not None and verdict.kind is not Kind.KEPT:
             self._policies[verdict.policy][kind] += number
 
-    def log_task(self, event: str, one: Evaluation, error: CloudError | None = None, **more: Any) -> None:
+    def log_task(self, event: str, one: Evaluation, **more: Any) -> None:
         """Log a line about a task, unless there are too many.
 
         A task whose acceptance was not logged gets no later line either: none is left with only its last.
@@ -134,11 +144,7 @@ class Report:
             if event == "accepted":
                 self._unlogged.add(key)
         else:
-            self.log(event, **self._fields(one), **more, **_refusal(error))
-
-    def accepted(self, outcome: Outcome) -> None:
-        """Log a stop that was accepted; it is counted when it has been verified or not."""
-        self.log_task("accepted", outcome.due, **_more(outcome))
+            self.log(event, **self._fields(one), **more)
 
     def settled(self, outcome: Outcome, *, logged: bool = False) -> None:
         """Count and collect a due task by its final outcome; log it unless it was *logged* as accepted."""
@@ -148,23 +154,40 @@ class Report:
         self._troubled = self._troubled or troubled
         event = "stop_failed" if outcome.name == "failed" else outcome.name
         if not logged or outcome.name != "accepted":
-            self.log_task(event, outcome.due, outcome.error, warns=troubled, **_more(outcome))
-        self._collect(event, outcome.due, {**_more(outcome), **_refusal(outcome.error)})
+            self.log_task(event, outcome.due, warns=troubled, **outcome.fields)
+        if len(self.tasks) < self.shown:
+            task = outcome.due.task
+            first = task.events[0].at if task.events and task.events[0].status == "Enqueued" else None
+            identity = {"task_request_id": task.request_id, "first_enqueue_ms": first}
+            fields = {"event": event, **self._fields(outcome.due), **identity, **outcome.fields}
+            self.tasks.append(encodable(fields))
 
     def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
         """Report the due tasks that were left alone; those *left* are known one by one."""
         name, halted, allowed = selection.policy.name, selection.halted, selection.allowed.most
-        held_out = {"why": "spared", "detail": HELD_OUT}
-        self._skipped(name, selection.held_out_tasks, selection.held_out, held_out)
-        tried = len(selection.first) - len(left)
-        waiting = selection.due - selection.held_out - tried
+        self._skipped(name, selection.held_out_tasks, selection.held_out, "spared", HELD_OUT)
+        waiting = selection.due - selection.held_out - (len(selection.first) - len(left))
         if waiting:
-            self.limited = True
+            self._limited = True
             if halted is not None:
                 allowed = selection.policy.halt_over or 0
             event, why = ("halted", halted) if halted else ("budget_spent", selection.allowed.why)
             self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
-            self._skipped(name, left, waiting, {"why": "halted" if halted else "budget"})
+            self._skipped(name, left, waiting, "halted" if halted else "budget")
+
+    def _skipped(
+        self, policy: str, known: Sequence[Evaluation], number: int, why: str, detail: str | None = None
+    ) -> None:
+        """Report *number* due tasks that were left alone, of which some are *known* one by one."""
+        for one in known:
+            self.settled(Outcome("skipped", one, why, detail))
+        if number > len(known):
+            self._count(policy, "skipped", number - len(known))
+            self.log.omit("skipped", policy, number - len(known))
+
+    def _count(self, policy: str, outcome: str, number: int = 1) -> None:
+        self.counts[outcome] += number
+        self._policies[policy][outcome] += number
 
     def concluded(self) -> None:
         """Settle how a run ends that came to its end."""
@@ -176,7 +199,7 @@ class Report:
             self.exit = Exit.UNREACHABLE
         elif self._refused and not self.served and not self.unresolved:
             self.exit = Exit.REFUSED
-        elif trouble or self.partial or self.limited:
+        elif trouble or self.partial or self._limited:
             self.exit = Exit.ATTENTION
 
     @property
@@ -199,7 +222,7 @@ class Report:
             warns=self._troubled,
             counts={name: self.counts[name] for name in _COUNTS},
             policies={name: dict(counts) for name, counts in self._policies.items()},
-            calls=dict(sorted(self._calls.items())),
+            calls=dict(sorted(self.calls.items())),
             duration_ms=duration,
             partial=self.partial,
             unmatched=self.unmatched,
@@ -207,55 +230,28 @@ class Report:
         )
         return {**line, "tasks": self.tasks}
 
-    def _count(self, policy: str, outcome: str, number: int = 1) -> None:
-        self.counts[outcome] += number
-        self._policies[policy][outcome] += number
-
-    def _skipped(self, policy: str, shown: Sequence[Evaluation], number: int, more: dict[str, Any]) -> None:
-        """Count *number* due tasks that were left alone; only those *shown* are known one by one."""
-        if number:
-            self._count(policy, "skipped", number)
-            for one in shown:
-                self.log_task("skipped", one, **more)
-                self._collect("skipped", one, more)
-            self.log.omit("skipped", policy, number - len(shown))
-
-    def _collect(self, event: str, due: Evaluation, more: dict[str, Any]) -> None:
-        if len(self.tasks) < self._shown:
-            task = due.task
-            first = task.events[0].at if task.events and task.events[0].status == "Enqueued" else None
-            identity = {"task_request_id": task.request_id, "first_enqueue_ms": first}
-            self.tasks.append(encodable({"event": event, **self._fields(due), **identity, **more}))
-
     def _fields(self, one: Evaluation) -> dict[str, Any]:
-        task, verdict, over = one.task, one.verdict, one.verdict.by.over
+        over = one.verdict.by.over
         return {
-            **place_fields(task.function),
-            "invocation_id": task.invocation_id,
-            "status": task.status,
-            "policy": verdict.policy,
-            "reason": verdict.reason,
-            **verdict.by.fields(),
-            "also": verdict.also,
-            "new": over is not None and 0 < over < 2 * self._interval,
+            **_place(one.task.function),
+            "invocation_id": one.task.invocation_id,
+            "status": one.task.status,
+            "policy": one.verdict.policy,
+            "reason": one.verdict.reason,
+            **one.verdict.by.fields(),
+            "also": one.verdict.also,
+            "new": over is not None and 0 < over < 2 * self.settings.interval,
         }
 
 
-def place_fields(function: Function) -> dict[str, Any]:
+def _place(function: Function) -> dict[str, Any]:
     """The fields that say where a task is; `service` is null in FC 3.0."""
     return {"service": function.service, "function": function.name, "qualifier": function.qualifier}
 
 
-def _refusal(error: CloudError | None) -> dict[str, Any]:
+def refusal_fields(error: CloudError | None) -> dict[str, Any]:
     """The fields that say how the cloud refused; none where it did not."""
     if error is None:
         return {}
-    code, request_id = error.error_code, error.fc_request_id
-    fields = {"http_status": error.http_status, "error_code": code, "fc_request_id": request_id}
-    return {**fields, "error": error.detail}
-
-
-def _more(outcome: Outcome) -> dict[str, Any]:
-    unclear = outcome.unclear if outcome.name == "failed" and outcome.unclear else None
-    more = {"why": outcome.why, "detail": outcome.detail, "unclear": unclear}
-    return {name: value for name, value in more.items() if value is not None}
+    named = {name: getattr(error, name) for name in ("http_status", "error_code", "fc_request_id")}
+    return {**named, "error": error.detail}

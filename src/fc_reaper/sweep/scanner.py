@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,9 +24,10 @@ from fc_reaper.models import (
     Snapshot,
     Task,
 )
-from fc_reaper.rules.result import TRUE, UNKNOWN, Kind, RuleResult, Verdict
+from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
+from fc_reaper.sweep.report import refusal_fields
 
 _REMEMBERED = 10_000
 """A task that moves on while it is listed is listed under both its statuses. Two listings that are farther
@@ -52,6 +53,9 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
     return [Query(function, status, *filters[status], status in with_payload) for status in statuses]
 
 
+_NOT_STUCK = RuleResult(FALSE)
+_CIRCLE = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
+
 Listed = tuple[Query, Page | Snapshot | CloudError, Task | None]
 """A query, and an answer to it: a page, a task of it that was read by itself, or why there is none."""
 
@@ -75,8 +79,7 @@ class Lister:
 
     def each(self, wanted: Iterable[Query]) -> Iterator[Listed]:
         """Yield the pages of all queries as they come. A query ends with its last page or an error."""
-        for query in wanted:
-            self._jobs.append(((query, None, None), partial(self._page, query, None)))
+        self._jobs.extend(((query, None, None), partial(self._page, query)) for query in wanted)
         for (query, token, task), answer in self.pool.each(self._jobs, self.until):
             if isinstance(answer, CloudError):
                 if task is None and self._is_unknown(query, token, answer):
@@ -88,12 +91,10 @@ class Lister:
             elif isinstance(answer, Page) and answer.token is not None:
                 turn = hash((query, answer.token))
                 if turn in self._tokens:
-                    circle = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
-                    yield query, circle, None
+                    yield query, _CIRCLE, None
                 else:
                     self._tokens.add(turn)
-                    call = partial(self._page, query, answer.token)
-                    self._jobs.append(((query, answer.token, None), call))
+                    self._jobs.append(((query, answer.token, None), partial(self._page, query, answer.token)))
             if answer is not None:
                 yield query, answer, task
 
@@ -103,7 +104,7 @@ class Lister:
         # Many may wait, and a record may hold a payload.
         self._jobs.append(((query, None, task._replace(record=None)), call))
 
-    def _page(self, query: Query, token: str | None) -> Page | None:
+    def _page(self, query: Query, token: str | None = None) -> Page | None:
         unknown = query.function.service is not None and query.status in self._unknown_statuses
         if unknown or query.function in self._gone:
             return None
@@ -124,13 +125,13 @@ class Lister:
 class Scanner:
     """Evaluates tasks, each once, and reports those that are not due.
 
-    With *counting* tasks are only looked at, and enter no count and no line. `stopped` are the tasks that
-    were seen to have been stopped within a day.
+    With *counting* tasks are only looked at, and enter no count and no line. `stopped` are tasks that were
+    seen to have been stopped within a day, of each function at most as many as a budget of the day allows.
     """
 
     context: SweepContext
     counting: bool = False
-    stopped: set[Record] = field(default_factory=set)
+    stopped: defaultdict[Function, set[str]] = field(default_factory=lambda: defaultdict(set))
     _seen: dict[Record, None] = field(default_factory=dict)
     _named: set[Record] = field(default_factory=set)
 
@@ -146,7 +147,7 @@ class Scanner:
                 continue
             context.report.answered = True
             if isinstance(answer, Snapshot):
-                yield from self.evaluate(answer.task, its, answer.moment)
+                yield from self._evaluate(answer.task, its, answer.moment)
                 continue
             if len(self._seen) > 2 * _REMEMBERED:
                 self._seen = dict.fromkeys(list(self._seen)[_REMEMBERED:])
@@ -154,16 +155,16 @@ class Scanner:
                 key = (task.function, task.invocation_id)
                 if key not in self._named and key not in self._seen:
                     self._seen[key] = None
-                    yield from self.evaluate(task, its, answer.moment, partial(lister.read, query, task))
+                    yield from self._evaluate(task, its, answer.moment, partial(lister.read, query, task))
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
         """The same for one task that an event names, in whatever listing it is found again."""
         key = (snapshot.task.function, snapshot.task.invocation_id)
         if key not in self._named:
             self._named.add(key)
-            yield from self.evaluate(snapshot.task, policies, snapshot.moment)
+            yield from self._evaluate(snapshot.task, policies, snapshot.moment)
 
-    def evaluate(
+    def _evaluate(
         self,
         task: Task,
         policies: FunctionPolicies,
@@ -175,21 +176,22 @@ class Scanner:
         A member of a concurrency group is yielded uncounted: `settle` it once the others have been seen.
         For a listed task *read* is called, and nothing else done, where reading the task may settle more.
         """
+        stuck, context = _NOT_STUCK, self.context
         try:
             verdict = evaluate(task, policies, moment, read=read is None)
+            if task.status == STOPPING:
+                stuck = stopping_too_long(task, context.settings.stuck_after, moment, read=read is None)
         except Exception as error:  # a fault of ours about one task must not hide the others
-            why = f"a fault in fc-reaper itself: {type(error).__name__}"
-            verdict = Verdict(Kind.UNKNOWN, why)
-        stuck = None
+            verdict = Verdict(Kind.UNKNOWN, f"a fault in fc-reaper itself: {type(error).__name__}")
         if task.status in (STOPPING, STOPPED) and within_a_day(task, moment.earliest):
-            self.stopped.add((task.function, task.invocation_id))
-        if task.status == STOPPING:
-            stuck = stopping_too_long(task, self.context.settings.stuck_after, moment, read=read is None)
-        undecided = verdict.by.unread or (stuck is not None and stuck.unread)
-        if read is not None and undecided:
+            # Those beyond every budget change nothing, and there may be very many.
+            most, stopped = max(one.budget.per_day or 0 for one in context.policy.policies), self.stopped
+            if len(stopped[task.function]) < most:
+                stopped[task.function].add(task.invocation_id)
+        if read is not None and (verdict.by.unread or stuck.unread):
             read()
             return
-        if stuck is not None and stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
+        if stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, by=stuck)
         # The record may hold a payload: it must not be kept.
         kept = task._replace(record=None, events=task.events[:1])
@@ -199,23 +201,21 @@ class Scanner:
         if verdict.members or verdict.kind is Kind.DUE:
             yield found
 
-    def settle(self, found: Evaluation, stuck: RuleResult | None = None) -> None:
+    def settle(self, found: Evaluation, stuck: RuleResult = _NOT_STUCK) -> None:
         """Count and log a task by its final verdict; *stuck* says whether it is Stopping for too long."""
         report, verdict = self.context.report, found.verdict
         report.evaluated(verdict)
-        if stuck is not None and stuck.holds is TRUE:
+        if stuck.holds is TRUE:
             since = verdict._replace(reason="a stop was requested, and it is still Stopping", by=stuck)
             report.counts["stuck"] += 1
             report.log_task("stuck", found._replace(verdict=since))
-        if verdict.kind in (Kind.REPORTED, Kind.UNKNOWN) or (
-            verdict.kind is not Kind.DUE and report.log.verbose
-        ):
+        shown = (Kind.REPORTED, Kind.UNKNOWN)
+        if verdict.kind in shown or (verdict.kind is not Kind.DUE and report.log.verbose):
             report.log_task(verdict.kind.value, found)
 
     def _failed(self, query: Query, task: Task | None, error: CloudError, until: Deadline) -> None:
         """Report what could not be listed or read; nothing follows from what was not seen."""
-        report = self.context.report
-        late = error.out_of_time
+        report, late = self.context.report, error.out_of_time
         report.partial = report.partial or late or self.context.clock.monotonic() >= until
         if late or task is not None:
             report.incomplete.add(query.function)
@@ -223,7 +223,7 @@ class Scanner:
             why = "the time was up before it could be read" if late else "it could not be read"
             verdict = Verdict(Kind.UNKNOWN, why, by=RuleResult(UNKNOWN, "events"))
             report.evaluated(verdict)
-            report.log_task("unknown", Evaluation(task, verdict), None if late else error)
+            report.log_task("unknown", Evaluation(task, verdict), **refusal_fields(None if late else error))
         if task is not None and not late:
             report.failed(query.function, error)
         elif not late:

@@ -25,6 +25,9 @@ _GOLDEN_RATIO = (5**0.5 - 1) / 2
 EVERYTHING = Request("command", None, Selector(), "")
 """The request of a command line that narrows nothing."""
 
+_MOST_FUNCTIONS = 20_000
+"""The most functions in task mode that are listed, inclusive: one call a second each, they take hours."""
+
 
 class Area(NamedTuple):
     """What one request is about: the functions that its selector names among the targets of one policy."""
@@ -61,10 +64,14 @@ class Scope:
         return cls([Area(EVERYTHING, policy, policy.targets) for policy in policies])
 
     @property
+    def listed(self) -> list[Area]:
+        """What is listed for some reason."""
+        return [*self.areas, *self.counted, *self.watched]
+
+    @property
     def targets(self) -> list[Target]:
-        """All targets that are listed for some reason."""
-        areas = (*self.areas, *self.counted, *self.watched)
-        return list(dict.fromkeys(target for area in areas for target in area.targets))
+        """All targets that are listed."""
+        return list(dict.fromkeys(target for area in self.listed for target in area.targets))
 
     def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
         """The policies by which the tasks of *function* are evaluated, and those for which they only count.
@@ -156,7 +163,7 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
     """List all functions in task mode; *services* chooses Function Compute 2.0, else 3.0.
 
     Raises:
-        CloudError: the list failed or did not end in time; nothing follows from a part of it.
+        CloudError: the list failed, did not end in time or has no end; nothing follows from a part of it.
     """
     found: dict[Function, None] = {}
     page_of = partial(cloud.functions_page, services=services, deadline=until)
@@ -165,6 +172,9 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
         if isinstance(page, CloudError):
             raise page
         found.update(dict.fromkeys(page.functions))
+        if len(found) > _MOST_FUNCTIONS:
+            why = f"there are more than {_MOST_FUNCTIONS} functions"
+            raise CloudError(why, error_code="UnreadableAnswer")
         if page.token is not None:
             jobs.append((None, partial(page_of, token=page.token)))
     return list(found)
@@ -190,11 +200,21 @@ def resolve(
 
 
 @dataclass
+class _Named:
+    """The search for a task by its id: how many functions are still to be asked, and what was found."""
+
+    scope: Scope
+    left: int
+    certain: bool
+    snapshots: list[Snapshot] = field(default_factory=list)
+
+
+@dataclass
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
 
     context: SweepContext
-    existing: dict[bool, list[Function] | None] = field(default_factory=dict)
+    _existing: dict[bool, list[Function] | None] = field(default_factory=dict)
 
     def scope(self, requests: Sequence[Request]) -> Scope:
         """The scope of *requests*; what falls outside the targets is reported."""
@@ -205,19 +225,17 @@ class Finder:
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        report, listed = self.context.report, (*scope.areas, *scope.counted, *scope.watched)
+        report = self.context.report
         functions, unmatched = resolve(scope.targets, partial(self._known, until))
         requested = {target for area in scope.areas for target in area.targets}
-        names = (str(target) for target in unmatched if target in requested)
+        names = [str(target) for target in unmatched if target in requested]
         report.unmatched = list(dict.fromkeys((*report.unmatched, *names)))
-        return [one for one in functions if any(area.fits(one) for area in listed)]
+        return [one for one in functions if any(area.fits(one) for area in scope.listed)]
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
-        report = self.context.report
-        scopes: dict[Request, Scope] = {}
-        found: dict[Request, list[Snapshot]] = {}
-        jobs: Jobs[tuple[Request, Function], Snapshot] = deque()
+        report, cloud = self.context.report, self.context.cloud
+        jobs: Jobs[tuple[Request, _Named, Function], Snapshot] = deque()
         for request in requests:
             # An event may name ten thousand tasks, each perhaps one of hundreds of functions.
             if self.context.clock.monotonic() >= until:
@@ -225,52 +243,57 @@ class Finder:
                 report.note("trigger_refused", "the time was up before it was looked for", request.part)
                 continue
             scope = self.scope([request])
-            if not scope.areas:
-                continue
-            scopes[request], found[request] = scope, []
-            for function in self.functions(scope, until):
-                invocation_id = request.selector.invocation_id or ""
-                get = partial(self.context.cloud.get, function, invocation_id, deadline=until)
-                jobs.append(((request, function), get))
-        # While one function could not be read the task may not be the only one of its id.
-        uncertain = {request for request, scope in scopes.items() if not self.is_known(scope.targets)}
-        for (request, function), answer in self.context.pool.each(jobs, until):
+            functions = self.functions(scope, until) if scope.areas else []
+            search = _Named(scope, len(functions), self.is_known(scope.targets))
+            if scope.areas and not functions:
+                yield from self._found(request, search)
+            for function in functions:
+                get = partial(cloud.get, function, request.selector.invocation_id or "", deadline=until)
+                jobs.append(((request, search, function), get))
+        for (request, search, function), answer in self.context.pool.each(jobs, until):
+            search.left -= 1
             if isinstance(answer, Snapshot):
-                found[request].append(answer)
+                search.snapshots.append(answer)
             elif not answer.missing:
-                uncertain.add(request)
+                # The task may not be the only one of its id.
+                search.certain = False
                 report.not_listed(function, None, answer)
-                continue
-            report.answered = True
-        for request, snapshots in found.items():
-            if request in uncertain:
-                why = "it is not certain which task is meant"
-                why += ": not every function among the targets could be read"
-                report.unresolved += 1
-                report.note("trigger_refused", why, request.part)
-            elif len(snapshots) == 1:
-                report.served += 1
-                yield snapshots[0], scopes[request]
-            elif not snapshots:
-                report.refuse("no task of this invocation id among the targets", request.part)
-            else:
-                places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
-                why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
-                report.refuse(why, request.part)
+            report.answered = report.answered or isinstance(answer, Snapshot) or answer.missing
+            if not search.left:
+                # At once, since a record may hold a payload.
+                yield from self._found(request, search)
+                search.snapshots.clear()
+
+    def _found(self, request: Request, search: _Named) -> Iterator[tuple[Snapshot, Scope]]:
+        """The one task that a search has found; what it found instead is reported."""
+        report, snapshots = self.context.report, search.snapshots
+        if not search.certain:
+            why = "it is not certain which task is meant: not every function among the targets could be read"
+            report.unresolved += 1
+            report.note("trigger_refused", why, request.part)
+        elif len(snapshots) == 1:
+            report.served += 1
+            yield snapshots[0], search.scope
+        elif snapshots:
+            places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
+            why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
+            report.refuse(why, request.part)
+        else:
+            report.refuse("no task of this invocation id among the targets", request.part)
 
     def is_known(self, targets: Iterable[Target]) -> bool:
         """Whether no listing failed of the functions that the patterns among *targets* match."""
         patterns = (target.service is not None for target in targets if target.needs_discovery)
-        return all(self.existing.get(services, ()) is not None for services in patterns)
+        return all(self._existing.get(services, ()) is not None for services in patterns)
 
     def _known(self, until: Deadline, services: bool) -> list[Function] | None:
         cloud, pool, report = self.context.cloud, self.context.pool, self.context.report
-        if services not in self.existing:
+        if services not in self._existing:
             try:
-                self.existing[services] = list_functions(cloud, pool, services=services, until=until)
+                self._existing[services] = list_functions(cloud, pool, services=services, until=until)
                 report.answered = True
             except CloudError as error:
-                self.existing[services] = None
+                self._existing[services] = None
                 every = Function("*" if services else None, "*", "*")
                 report.not_listed(every, None, error, "the functions in task mode")
-        return self.existing[services]
+        return self._existing[services]

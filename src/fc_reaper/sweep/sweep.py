@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from functools import partial
 from operator import attrgetter
 
 from fc_reaper.errors import CloudError
@@ -48,14 +49,14 @@ class Sweep:
         now = context.clock.monotonic()
         self._until = now + (context.end - now) * _FOR_SCANNING
         self._finder, self._scanner = Finder(context), Scanner(context)
-        self._budgets: Budgets | None = None
         self._policies: dict[Function, FunctionPolicies] = {}
         self._requests: Sequence[Request] = ()
         self._whole: set[str] = set()
 
     def run(self, requests: Sequence[Request]) -> None:
         """Stop the due tasks that *requests* are about."""
-        self._stop_due(self._requested(requests), room=max(_REMEMBERED, self._report.room))
+        room = max(_REMEMBERED, self._context.settings.log_tasks, self._report.shown)
+        self._stop_due(self._requested(requests), room=room)
 
     def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
@@ -83,17 +84,17 @@ class Sweep:
         self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
     ) -> None:
         """Select among *due*, stop and verify, and report what is left."""
-        report, daily = self._report, any(one.budget.per_day is not None for one in self._policy.policies)
-        if daily:
-            self._budgets = Budgets(self._policy.policies, self._functions_of, self._stopped_today)
+        report, policies, budgets = self._report, self._policy.policies, None
+        if any(one.budget.per_day is not None for one in policies):
+            budgets = Budgets(policies, self._functions_of, self._stopped_today)
         try:
             selections = select(
                 due,
-                self._policy.policies,
+                policies,
                 room=room,
                 incomplete=self._is_incomplete,
                 due_in_all=None if planned else self._due_in_all,
-                allowance=self._allowance if daily else None,
+                allowance=partial(self._allowance, budgets) if budgets else None,
                 settled=self._scanner.settle,
             )
             for one in selections:
@@ -103,8 +104,7 @@ class Sweep:
                 return
             from fc_reaper.sweep.executor import Executor  # most runs find nothing to stop
 
-            executor = Executor(self._context, self._policies, self._budgets, planned)
-            left = executor.run(selections, most)
+            left = Executor(self._context, self._policies, budgets, planned).run(selections, most)
             for one in selections:
                 report.held_back(one, left[one.policy.name])
         finally:
@@ -186,11 +186,10 @@ class Sweep:
             counted=sorted(counted - policies, key=_BY_INDEX),
         )
 
-    def _allowance(self, policy: Policy, due: int) -> Allowance:
+    def _allowance(self, budgets: Budgets, policy: Policy, due: int) -> Allowance:
         """How many of the *due* tasks of *policy* may be stopped; none while its day cannot be counted."""
-        assert self._budgets is not None
         try:
-            return self._budgets(policy, due)
+            return budgets(policy, due)
         except CloudError as error:
             self._report.failed(f"the stops of the last day ({policy.name})", error)
             why = "it is not known how many of its tasks were stopped within a day"
@@ -215,7 +214,7 @@ class Sweep:
         context, now = self._context, self._context.clock.now()
         until = context.clock.monotonic() + (context.end - context.clock.monotonic()) / 2
         meaning = context.settings.started_time
-        found = {record for record in self._scanner.stopped if record[0] in functions}
+        found = {(function, one) for function in functions for one in self._scanner.stopped[function]}
         wanted = [query for function in functions for query in _stopped_queries(function, now, meaning)]
         for query, answer, _ in Lister(context.cloud, context.pool, until).each(wanted):
             if len(found) >= (policy.budget.per_day or 0):
@@ -248,10 +247,10 @@ class Sweep:
         running = {one for one in self._policy.policies if any(one.fits_trigger(*kind) for kind in kinds)}
         its = {one: self._compile(one, {its for its in running if its.watches(one)}) for one in functions}
         found = {(one.task.function, one.task.invocation_id) for one in due}
-        for one in Scanner(self._context, counting=True).scan(its, self._until):
-            held_out = policy.holdout is not None and is_held_out(one.task.invocation_id, policy.holdout)
-            if one.verdict.kind is Kind.DUE and one.verdict.policy == policy.name and not held_out:
-                found.add((one.task.function, one.task.invocation_id))
+        for task, verdict, *_ in Scanner(self._context, counting=True).scan(its, self._until):
+            held_out = policy.holdout is not None and is_held_out(task.invocation_id, policy.holdout)
+            if verdict.kind is Kind.DUE and verdict.policy == policy.name and not held_out:
+                found.add((task.function, task.invocation_id))
                 if len(found) > (policy.halt_over or 0):
                     return len(found)
         return None if functions & self._report.incomplete else len(found)
