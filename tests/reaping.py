@@ -63,6 +63,7 @@ def reap(
     clock: Clock = FASTER,
     interrupted: Callable[[], bool] = lambda: False,
     context: Any = None,
+    random: Random | None = None,
     **env: str,
 ) -> Reaped:
     """Run once; *event* is bytes, or what is sent as JSON. *env* adds REAPER_* by their short names.
@@ -71,7 +72,7 @@ def reap(
     """
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stream = io.StringIO()
-    random = Random(7)
+    random = random or Random(7)
     values = Lines()
     dependencies = Dependencies(
         _environment(endpoint, policy, enforce, env),

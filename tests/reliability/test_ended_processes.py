@@ -44,10 +44,11 @@ def begin(processes: Starter, cloud: Emulator, output: Path) -> int:
     return processes.start(env, output)
 
 
-def whole_lines(output: Path) -> list[dict[str, Any]]:
-    """The lines that were written to their end."""
+def lines_of(output: Path) -> list[dict[str, Any]]:
+    """The lines that a process wrote, each to its end."""
     text = output.read_text("utf-8") if output.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    assert text[-1:] in ("", "\n")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_a_process_that_is_ended_leaves_true_lines_and_the_next_run_does_the_rest(
@@ -57,7 +58,7 @@ def test_a_process_that_is_ended_leaves_true_lines_and_the_next_run_does_the_res
     dice, moments = Random(), set()
     with running_emulator("--stopping", "5ms", "--latency", "5ms", seed=ACCOUNT) as cloud:
         processes.wait(begin(processes, cloud, tmp_path / "undisturbed"))
-        last = whole_lines(tmp_path / "undisturbed")[-1]
+        last = lines_of(tmp_path / "undisturbed")[-1]
         assert last["event"] == "run_finished"
         for number in range(TIMES):
             cloud.reset()
@@ -67,7 +68,7 @@ def test_a_process_that_is_ended_leaves_true_lines_and_the_next_run_does_the_res
             os.killpg(child, signal.SIGKILL)  # Over or not: it is there until it is waited for.
             processes.wait(child)
             wait_for_calls_under_way(cloud)
-            lines = whole_lines(output)
+            lines = lines_of(output)
             moments.add(lines[-1]["event"] if lines else "nothing")
             stops = effective_stops(cloud)
             is_told(lines, cloud, stops.keys())
