@@ -31,6 +31,7 @@ GOALS = (
     Goal("memory", "peak memory, 1,000,000 listed / 10,000", measures.memory_ratio, True, 1.2),
     Goal("evaluated", "tasks evaluated per second", measures.evaluated_per_second, False, 60_000),
     Goal("replay", "tasks replayed per second, three policies", measures.replayed_per_second, False, 5_000),
+    Goal("history", "bytes that backtest holds of a task", measures.bytes_replayed, True, 300),
     Goal("modules", "modules from an event to a stop request", measures.path_modules, True, 22),
     Goal("functions", "functions from an event to a stop request", measures.path_functions, True, 120),
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from random import Random
+from uuid import UUID
 
 from fc_reaper.models import Function, Millis, Task, TaskEvent
 from fc_reaper.policy import PolicyFile, load_policy
@@ -18,6 +21,28 @@ policies:
   - {name: keep, targets: ['media/*'], match: {status: Running}, keep: {at_most: 9}, budget: 1/run, stop: x}
   - {name: ages, targets: ['media/*'], match: {alive_for: 1m, where: 'ages.running_for > `9000`'}, stop: old}
 """
+
+
+def write(path: Path, count: int) -> None:
+    """Write so many tasks to a file, as records of the cloud with ids of 36 characters."""
+    with path.open("w", encoding="utf-8") as file:
+        for number, task in enumerate(lived(count, days=7)):
+            events = [
+                {"eventId": one.id, "status": one.status, "timestamp": one.at, "eventDetail": ""}
+                for one in task.events
+            ]
+            record = {
+                "serviceName": task.function.service,
+                "functionName": task.function.name,
+                "invocationId": f"task-{number:031}",
+                "requestId": str(UUID(int=number)),
+                "status": task.status,
+                "startedTime": task.events[0].at,
+                "endTime": task.events[-1].at,
+                "alreadyRetriedTimes": task.retries,
+                "events": events,
+            }
+            file.write(f"{json.dumps(record)}\n")
 
 
 def three_policies() -> PolicyFile:

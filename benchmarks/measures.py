@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import median
 from types import MappingProxyType
 
@@ -17,7 +18,7 @@ from tests.reaping import KEYS, reap
 
 from benchmarks import path
 from benchmarks.account import TRANSCODE, PlainFc2, ours, policy, tasks
-from benchmarks.history import lived, three_policies
+from benchmarks.history import lived, three_policies, write
 from fc_reaper.backtest.history import make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.evaluator.evaluate import compile_policies, evaluate
@@ -162,6 +163,17 @@ def replayed_per_second(number: int = 50_000) -> float:
     return number / (time.process_time() - begun)
 
 
+def bytes_replayed(few: int = 100_000, many: int = 400_000) -> float:
+    """Bytes that `backtest --json` holds of each further task of a file."""
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (few, many):
+            file = Path(folder, f"{count}.jsonl")
+            write(file, count)
+            peaks.append(_own_process(f"backtest_peak({str(file)!r})"))
+    return (peaks[1] - peaks[0]) * 1024 / (many - few)
+
+
 def _in_parallel(call: Callable[[int], object], times: int) -> None:
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         list(pool.map(call, range(times)))
@@ -187,6 +199,11 @@ def _processor_time(code: str, folder: str, extra: Mapping[str, str] = MappingPr
 def _peak(listed: int) -> float:
     """Peak resident kilobytes of a process of its own that sweeps *listed* tasks."""
     with running_emulator(seed={"invocations": [tasks(listed, "t", "-1h")]}) as cloud:
-        code = f"from benchmarks.memory import peak; print(peak({cloud.endpoint!r}, {listed}))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        return float(done.stdout)
+        return _own_process(f"peak({cloud.endpoint!r}, {listed})")
+
+
+def _own_process(call: str) -> float:
+    """What a function of `benchmarks.memory` answers in a process of its own."""
+    code = f"from benchmarks import memory; print(memory.{call})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)

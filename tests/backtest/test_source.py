@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.backtest.history import BrokenLine
-from fc_reaper.backtest.source import NotARecord, read_file, to_be_saved
+from fc_reaper.backtest.source import NotARecord, only, read_file, to_be_saved
 from fc_reaper.models import Function, Task
 from tests.cli.histories import RECORDS, a_history, record
 
@@ -20,7 +20,7 @@ from tests.cli.histories import RECORDS, a_history, record
 def read(path: Path, *reads: str) -> tuple[list[Task], list[BrokenLine]]:
     """The tasks of a file with those fields of their records, and the lines that are none."""
     broken: list[BrokenLine] = []
-    return list(read_file(str(path), reads, broken)), broken
+    return [only(reads, task) for task in read_file(str(path), broken)], broken
 
 
 LIFE = [{"eventId": 1, "status": "Enqueued", "timestamp": 1_794_960_000_000}]

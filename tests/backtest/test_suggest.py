@@ -29,20 +29,16 @@ def test_percentiles_are_the_nearest_rank() -> None:
 def test_each_measure_of_a_function_has_its_spread() -> None:
     """A hundred tasks: n seconds of waiting, n minutes of running."""
     (found,) = suggest(history(*HUNDRED).tasks)
-    assert (found.service, found.function, found.qualifier) == TRANSCODE
-    assert found.ended == {"Succeeded": 100}
-    queue, run, alive = found.measures.values()
-    assert (queue.clock, queue.p50_s, queue.p95_s, queue.p99_s, queue.max_s) == (
-        "queued_for",
-        50,
-        95,
-        99,
-        100,
-    )
-    assert (run.clock, run.tasks, run.p50_s, run.max_s) == ("running_for", 100, 50 * 60, 100 * 60)
-    assert (alive.clock, alive.max_s) == ("alive_for", 100 * 60 + 100)
-    assert (run.smallest_limit, run.smallest_limit_s, run.unit_s) == ("1h40m", 100 * 60, 60)
-    assert (queue.smallest_limit, queue.smallest_limit_s, queue.unit_s) == ("1m40s", 100, 1)
+    assert (found["service"], found["function"], found["qualifier"]) == TRANSCODE
+    assert found["ended"] == {"Succeeded": 100}
+    queue, run, alive = found["measures"].values()
+    assert [one["clock"] for one in (queue, run, alive)] == ["queued_for", "running_for", "alive_for"]
+    assert [queue[name] for name in ("p50_s", "p95_s", "p99_s", "max_s")] == [50, 95, 99, 100]
+    assert [run[name] for name in ("tasks", "p50_s", "max_s")] == [100, 50 * 60, 100 * 60]
+    assert alive["max_s"] == 100 * 60 + 100
+    limit = ("smallest_limit", "smallest_limit_s", "unit_s")
+    assert [run[name] for name in limit] == ["1h40m", 100 * 60, 60]
+    assert [queue[name] for name in limit] == ["1m40s", 100, 1]
 
 
 def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
@@ -56,24 +52,22 @@ def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
         lived("open", ("Enqueued", "0s"), ("Running", "1m")),
     ).tasks
     (found,) = suggest(tasks)
-    assert found.ended == {"Succeeded": 1, "Failed": 1, "Expired": 1}
-    assert (found.stopped, found.alive) == (2, 1)
-    queue, run, alive = found.measures.values()
-    assert (queue.tasks, run.tasks, alive.tasks) == (3, 2, 3)
-    assert (queue.max_s, run.max_s, alive.max_s) == (180 * 60, 539 * 60, 540 * 60)
-    assert (queue.smallest_limit, run.smallest_limit, alive.smallest_limit) == ("1m", "1m", "2m")
+    assert found["ended"] == {"Succeeded": 1, "Failed": 1, "Expired": 1}
+    assert (found["stopped"], found["alive"]) == (2, 1)
+    measured = [[one["tasks"], one["max_s"], one["smallest_limit"]] for one in found["measures"].values()]
+    assert measured == [[3, 180 * 60, "1m"], [2, 539 * 60, "1m"], [3, 540 * 60, "2m"]]
 
 
 def test_where_nothing_succeeded_no_limit_is_suggested() -> None:
     """Any would do, which says nothing."""
     (found,) = suggest(history(lived("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "2m"))).tasks)
-    assert [spread.smallest_limit for spread in found.measures.values()] == [None, None, None]
+    assert [one["smallest_limit"] for one in found["measures"].values()] == [None, None, None]
 
 
 def test_functions_are_measured_apart() -> None:
     """By name and qualifier."""
     other = HUNDRED[0]._replace(function=Function("media", "transcode", "LATEST"))
-    assert [one.qualifier for one in suggest([*HUNDRED[:2], other])] == ["LATEST", "prod"]
+    assert [one["qualifier"] for one in suggest([*HUNDRED[:2], other])] == ["LATEST", "prod"]
 
 
 def test_limits_are_whole_seconds_up_to_ten_minutes_and_whole_minutes_beyond() -> None:
@@ -111,11 +105,10 @@ def good_histories(draw: st.DrawFn) -> History:
 def test_the_smallest_limit_stops_no_success_and_one_unit_less_does(past: History) -> None:
     """Replayed at every millisecond."""
     (found,) = suggest(past.tasks)
-    for spread in found.measures.values():
-        exact = policies(f"match: {{{spread.clock}: {spread.smallest_limit}}}, budget: 100/run")
+    for one in found["measures"].values():
+        exact = policies(f"match: {{{one['clock']}: {one['smallest_limit']}}}, budget: 100/run")
         assert replay(past, exact, ReplayOptions(1)).stops == []
-        assert spread.smallest_limit_s is not None
-        if spread.smallest_limit_s > spread.unit_s:
-            less = spell_duration(round(1000 * (spread.smallest_limit_s - spread.unit_s)))
-            tight = policies(f"match: {{{spread.clock}: {less}}}, budget: 100/run")
+        if one["smallest_limit_s"] > one["unit_s"]:
+            less = spell_duration(round(1000 * (one["smallest_limit_s"] - one["unit_s"])))
+            tight = policies(f"match: {{{one['clock']}: {less}}}, budget: 100/run")
             assert replay(past, tight, ReplayOptions(1)).stops != []

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import marshal
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel
-
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Millis, Task, TaskEvent, iso
+from fc_reaper.errors import CloudError
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Millis, Task, TaskEvent, iso
 from fc_reaper.rules.ages import CLOCKS, bounds, flaw
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
@@ -45,13 +44,13 @@ class Tasks:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, number: int) -> Task:
-        function, invocation_id, status, *others, begin, steps, undated, inconsistency, record = (
-            marshal.loads(self._packed[number])
-        )
-        names, dated = self._names, enumerate(zip(steps[::2], steps[1::2], strict=True), 1)
-        events = tuple([TaskEvent(begin + after, at, names[what]) for at, (after, what) in dated])
-        named = (names[function], invocation_id, names[status])
-        return Task._make((*named, *others, events, undated, inconsistency, record))
+        packed, names = marshal.loads(self._packed[number]), self._names
+        function, invocation_id, status, request_id, retries, begin, lengths, statuses, *others = packed
+        moments: Iterator[Any] = (None if one is None else begin + one for one in lengths)
+        times = (next(moments), next(moments), retries)
+        dated = enumerate(zip(moments, statuses, strict=True), 1)
+        events = tuple([TaskEvent(at, place, names[ord(name)]) for place, (at, name) in dated])
+        return Task(names[function], invocation_id, names[status], request_id, *times, events, *others)
 
     def __setitem__(self, number: int, task: Task) -> None:
         self._packed[number] = self._pack(task)
@@ -60,11 +59,13 @@ class Tasks:
         del self._packed[numbers]
 
     def _pack(self, task: Task) -> bytes:
-        function, invocation_id, status, *others, events, undated, inconsistency, record = task
+        events, others = task.events, (task.undated, task.inconsistency, task.record)
         begin = events[0].at if events else 0  # lengths take fewer bytes than moments
-        steps = [part for event in events for part in (event.at - begin, self._number(event.status))]
-        named = (self._number(function), invocation_id, self._number(status))
-        whole: Any = (*named, *others, begin, steps, undated, inconsistency, record)
+        moments = (task.started_at, task.ended_at, *(event.at for event in events))
+        lengths = tuple([None if at is None else at - begin for at in moments])
+        statuses = "".join([chr(self._number(event.status)) for event in events])
+        named = (self._number(task.function), task.invocation_id, self._number(task.status), task.request_id)
+        whole: Any = (*named, task.retries, begin, lengths, statuses, *others)
         return marshal.dumps(whole)
 
     def _number(self, name: Any) -> int:
@@ -74,31 +75,29 @@ class Tasks:
             self._names.append(name)
         return number
 
+    def same(self, key: Callable[[Task], Any]) -> Iterator[tuple[int, int]]:
+        """Yield the numbers of tasks of the same *key*, each later one with the first.
 
-def repeats(keys: array[int]) -> Iterator[tuple[int, int]]:
-    """The places of equal *keys*, each later one with the first, in less memory than one dict of them all."""
-    parts = 1 + len(keys) // 65_536
-    for part in range(parts):
-        first: dict[int, int] = {}
-        for place, key in enumerate(keys):
-            if key % parts == part and first.setdefault(key, place) != place:
-                yield first[key], place
+        A dict of them all would take as much memory as the tasks: most hashes are alone in their place.
+        """
+        hashes, places = array("q", (hash(key(task)) for task in self)), bytearray(8 * len(self))
+        twice, first = set[int](), dict[int, int]()
+        for one in hashes:
+            if places[one % len(places)]:
+                twice.add(one)
+            places[one % len(places)] = True
+        for number, one in enumerate(hashes):
+            before = first.setdefault(one, number) if one in twice else number
+            if before != number and key(self[before]) == key(self[number]):
+                yield before, number
 
 
-class BrokenLine(BaseModel):
+@dataclass(frozen=True)
+class BrokenLine:
     """A line of a file that is no record, counted from 1, and why."""
 
     line: int
     why: str
-
-
-class Refused(BaseModel):
-    """What the cloud refused: to list a function or the functions, or to read one task."""
-
-    what: str
-    http_status: int | None
-    error_code: str
-    error: str
 
 
 @dataclass
@@ -122,17 +121,24 @@ class History:
     repeated: int = 0
     retried_more_than_told: int = 0
     broken_lines: list[BrokenLine] = field(default_factory=list)
-    not_listed: list[Refused] = field(default_factory=list)
+    not_listed: dict[str, CloudError] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     saved: str | None = None
     payloads: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints of it."""
         shown = {name: value for name, value in vars(self).items() if name not in ("tasks", "payloads")}
-        span = {name: iso(at) if at else None for name, at in (("begin", self.begin), ("end", self.end))}
-        at_odds = [{**identity(task), "why": task.inconsistency} for task in self.contradicting]
-        return {**shown, **span, "replayed": len(self.tasks), "contradicting": at_odds}
+        refused = [
+            {"what": what, "error": one.detail, "http_status": one.http_status, "error_code": one.error_code}
+            for what, one in self.not_listed.items()
+        ]
+        return shown | {
+            "replayed": len(self.tasks),
+            "begin": iso(self.begin) if self.begin else None,
+            "end": iso(self.end) if self.end else None,
+            "contradicting": [{**identity(task), "why": task.inconsistency} for task in self.contradicting],
+            "not_listed": refused,
+        }
 
 
 def identity(task: Task) -> dict[str, str | None]:
@@ -150,14 +156,11 @@ def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> Hist
     """
     tasks = tasks if isinstance(tasks, Tasks) else Tasks(tasks)
     history = History(tasks=tasks, records=len(tasks), end=taken, **known)
-    repeated = bytearray(len(tasks))
-    for first, later in repeats(array("q", (hash(_key(task)) for task in tasks))):
-        one, other = tasks[first], tasks[later]
-        if _key(one) == _key(other):
-            repeated[later] = True
-            if _completeness(other) >= _completeness(one):
-                tasks[first] = other
-    history.repeated, sound = sum(repeated), 0
+    repeated, kept = bytearray(len(tasks)), 0
+    for first, later in tasks.same(lambda task: (task.function, task.invocation_id, task.request_id)):
+        repeated[later] = True
+        tasks[first] = max(tasks[later], tasks[first], key=_completeness)
+    history.repeated = sum(repeated)
     for number, record in enumerate(tasks):
         if repeated[number]:
             continue
@@ -165,21 +168,17 @@ def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> Hist
         if why is not None:
             history.contradicting.append(task._replace(inconsistency=why, record=None))
             continue
-        moments = (task.started_at or 0, task.ended_at or 0, *(event.at for event in task.events))
-        history.end = max(history.end, *moments)
-        if not task.events or task.undated:
+        dates = [event.at for event in task.events]
+        history.end = max(history.end, task.started_at or 0, task.ended_at or 0, *dates)
+        if not dates or task.undated:
             history.undated += 1
             continue
-        tasks[sound], sound = task, sound + 1
-        history.begin = min(history.begin or task.events[0].at, task.events[0].at)
+        tasks[kept], kept = task, kept + 1
+        history.begin = min(history.begin or dates[0], dates[0])
         history.retried_more_than_told += (task.retries or 0) > _retries(task.events)
-    del tasks[sound:]
-    history.end = history.end if sound else 0
+    del tasks[kept:]
+    history.end = history.end if kept else 0
     return history
-
-
-def _key(task: Task) -> tuple[Function, str, str | None]:
-    return task.function, task.invocation_id, task.request_id
 
 
 def _completeness(task: Task) -> tuple[bool, Millis, int]:
@@ -206,12 +205,10 @@ def _with_end(task: Task) -> tuple[Task, str | None]:
 
 def outcome_of(task: Task) -> Outcome:
     """How a task ended, by the last status of its record; a Stopping one was stopped by somebody."""
-    if task.status == "Succeeded":
-        return "succeeded"
     if task.status in (STOPPED, STOPPING):
         return "censored"
     if task.status in FINISHED:
-        return "failed"
+        return "succeeded" if task.status == "Succeeded" else "failed"
     return "open" if task.status in UNFINISHED else "unknown"
 
 
@@ -228,8 +225,7 @@ def as_of(task: Task, at: Millis) -> Task | None:
     started_at = task.started_at if task.started_at is not None and task.started_at <= at else None
     retries, missing = task.retries, None
     if len(past) < len(task.events) and retries is not None:
-        if _retries(task.events) < retries:
-            missing = "it shows fewer restarts than it counts"
+        missing = "it shows fewer restarts than it counts" if _retries(task.events) < retries else None
         retries = min(retries, _retries(past)) if task.events[0].status == "Enqueued" else None
     now = task._replace(
         status=past[-1].status,

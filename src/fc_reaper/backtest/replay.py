@@ -6,10 +6,9 @@ evaluated together. A day's budget counts what the replay stopped and what the h
 Stopping within 24 hours. A stopped task is gone from that tick on: stopping is not simulated, nor what a stop
 would have changed for others, such as a caller that submits the task again. The lock is not considered.
 
-What became of a stopped task in truth: `succeeded` makes it a false stop; `failed` is Failed, Expired or
-Invalid; `censored` was stopped by a person or a tool, so its end is unknown; `open` was alive when the
-history ends; `unknown` has an unknown status then. Saved is the time in Running after the stop, of
-tasks that did not succeed: up to their end, whatever ended them, or the end of the history.
+In truth a stopped task `succeeded` (a false stop) or `failed`, was `censored` (stopped by somebody, so its
+end is unknown), is still `open` when the history ends, or `unknown`. Saved is the time in Running after the
+stop of tasks that did not succeed, up to their end or the end of the history.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from functools import partial
 from heapq import heappop, heappush
 from operator import itemgetter
 
-from fc_reaper.backtest.history import History, as_of, outcome_of, repeats, running
+from fc_reaper.backtest.history import History, as_of, outcome_of, running
 from fc_reaper.backtest.stats import Found, PolicyReplay, Replay
-from fc_reaper.evaluator.concurrency import Key, key_of
+from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.explain import Changes
 from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
@@ -91,6 +90,7 @@ class _Replaying:
         self._agenda: list[int] = []
         self._standing: dict[int, Evaluation] = {}
         self._unknown: dict[int, dict[str, str]] = {}
+        self._numbers: dict[Record, int] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
         self._same = array("I", range(len(self._tasks)))
         self._gone: dict[int, Millis] = {}
@@ -99,9 +99,7 @@ class _Replaying:
 
     def _read(self) -> None:
         """Look at every task once, and schedule those that some policy is about."""
-        keys = array("q")
         for number, task in enumerate(self._tasks):
-            keys.append(hash(_identity(task)))
             if task.function not in self._compiled:
                 self._compiled[task.function] = self._compile(task.function)
             if self._compiled[task.function] is None:
@@ -111,12 +109,9 @@ class _Replaying:
             if self._daily:
                 self._times_stopped += ((*span, number) for span in _times_stopped(task))
         self._times_stopped.sort()
-        for first, later in repeats(keys):
-            if _identity(self._tasks[first]) == _identity(self._tasks[later]):
-                self._same[later] = first
-        self._functions = {
-            policy.name: frozenset(filter(policy.watches, self._compiled)) for policy in self._policies
-        }
+        for first, later in self._tasks.same(lambda task: (key_of(task), task.request_id)):
+            self._same[later] = first
+        self._functions = {one.name: frozenset(filter(one.watches, self._compiled)) for one in self._policies}
 
     def _compile(self, function: Function) -> tuple[FunctionPolicies, Changes] | None:
         policies, exempt = [one for one in self._policies if one.watches(function)], self._file.exempt
@@ -203,12 +198,8 @@ class _Replaying:
         return min(moments, default=self._ticks.stop)
 
     def _select(self, now: Millis) -> None:
-        standing = self._standing
-        numbers = {(one.task.function, one.task.invocation_id): number for number, one in standing.items()}
-
-        def number(one: Evaluation) -> int:
-            return numbers[one.task.function, one.task.invocation_id]
-
+        standing, before, due_before = self._standing, len(self._gone), self._due_since
+        self._numbers = {(one.task.function, one.task.invocation_id): at for at, one in standing.items()}
         selections = select(
             standing.values(),
             self._policies,
@@ -216,57 +207,59 @@ class _Replaying:
             allowance=Budgets(
                 self._policies, lambda policy: self._functions[policy.name], partial(self._stopped_today, now)
             ),
-            settled=lambda one: self._report(now, number(one), one),
+            settled=lambda one: self._report(now, self._number(one), one),
         )
-        due_before, self._due_since, before = self._due_since, {}, len(self._gone)
+        self._due_since = {}
         for selection in selections:
-            self._carry_out(selection, number, due_before, now)
+            self._carry_out(selection, due_before, now)
         if len(self._gone) > before:
             self._standing = {at: one for at, one in standing.items() if not self._is_gone(at)}
         if self._due_since:
             self._schedule(len(self._tasks), now + 1)
 
+    def _number(self, one: Evaluation) -> int:
+        return self._numbers[one.task.function, one.task.invocation_id]
+
     def _carry_out(
-        self,
-        selection: Selection,
-        number: Callable[[Evaluation], int],
-        due_before: Mapping[tuple[str, int], Millis],
-        now: Millis,
+        self, selection: Selection, due_before: Mapping[tuple[str, int], Millis], now: Millis
     ) -> None:
         """Stop what a policy selects, and count its due tasks and those of them that wait or are spared."""
         name, result = selection.policy.name, self._results[selection.policy.name]
-        waiting, held_out = (
-            list(map(number, some)) for some in (selection.waiting, selection.held_out_tasks)
+        selected, waiting, held_out = (
+            {self._number(one): one for one in some}
+            for some in (selection.selected, selection.waiting, selection.held_out_tasks)
         )
-        selected = {number(one): one.verdict.later(now - one.at) for one in selection.selected}
-        for at in (*selected, *waiting):
-            self._due_since[name, at] = due_before.get((name, at), now)
-        for at, verdict in selected.items():
-            if not self._is_gone(at):
-                self._gone[self._same[at]] = now
+        for number in (*selected, *waiting):
+            self._due_since[name, number] = due_before.get((name, number), now)
+        for number, one in selected.items():
+            if not self._is_gone(number):
+                self._gone[self._same[number]] = now
                 if self._daily:
-                    insort(self._times_stopped, (now, now + DAY, at))
-                result.found.append(self._stop(at, verdict, now))
+                    insort(self._times_stopped, (now, now + DAY, number))
+                self._found(now, number, one, self._due_since[name, number])
         result.halted_runs += selection.halted is not None
         result.tasks["due"].update(selected, waiting, held_out)
         result.tasks["holdout"].update(held_out)
         # A record that waits may be of a task that was just stopped under another qualifier.
-        left = (at for at in waiting if not self._is_gone(at))
+        left = (number for number in waiting if not self._is_gone(number))
         result.tasks["budget" if selection.halted is None else "halted"].update(left)
-
-    def _stop(self, number: int, verdict: Verdict, now: Millis) -> Found:
-        task = self._tasks[number]
-        outcome, since = outcome_of(task), self._due_since[verdict.policy or "", number]
-        saved = 0 if outcome == "succeeded" else running(task, now, self._end)
-        return Found(self._tasks, number, now, verdict, outcome, since, saved, running(task, 0, now))
 
     def _report(self, now: Millis, number: int, one: Evaluation) -> None:
         if one.verdict.kind is Kind.REPORTED:
-            result = self._results[one.verdict.policy or ""]
-            if number not in result.tasks["reported"]:
-                result.tasks["reported"].add(number)
-                verdict, outcome = one.verdict.later(now - one.at), outcome_of(self._tasks[number])
-                result.found.append(Found(self._tasks, number, now, verdict, outcome))
+            reported = self._results[one.verdict.policy or ""].tasks["reported"]
+            if number not in reported:
+                reported.add(number)
+                self._found(now, number, one)
+
+    def _found(self, now: Millis, number: int, one: Evaluation, since: Millis | None = None) -> None:
+        """Note a task that is reported, or stopped, and then due *since* a moment."""
+        task, verdict = self._tasks[number], one.verdict.later(now - one.at)
+        outcome, lengths = outcome_of(task), (0, 0)
+        if since is not None:
+            saved = 0 if outcome == "succeeded" else running(task, now, self._end)
+            lengths = saved, running(task, 0, now)
+        found = Found(self._tasks, number, now, verdict, outcome, since, *lengths)
+        self._results[verdict.policy or ""].found.append(found)
 
     def _is_gone(self, number: int) -> bool:
         return self._same[number] in self._gone
@@ -282,11 +275,6 @@ class _Replaying:
         }
         found = ((self._tasks[number].function, str(number)) for number in numbers)
         return {record for record in found if record[0] in functions}
-
-
-def _identity(task: Task) -> tuple[Key, str | None]:
-    """What identifies a task, under whatever qualifiers it was found."""
-    return key_of(task), task.request_id
 
 
 def _times_stopped(task: Task) -> Iterator[tuple[Millis, Millis]]:

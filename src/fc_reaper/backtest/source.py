@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fc_reaper.backtest.history import BrokenLine, Refused, Tasks
+from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, check_names
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
@@ -40,11 +40,8 @@ from fc_reaper.sweep.scope import list_functions, resolve
 _LONGEST = 86_400.0
 """Seconds that a listing may take, a Retry-After of the cloud included; a person interrupts it sooner."""
 
-_PAYLOADS = (*RAW_PAYLOADS, "returnPayload")
-
-_SAVED = tuple(name for name in RECORD_FIELDS if name != "returnPayload")
 _SAVED_OF_EVENTS = ("eventId", "status", "timestamp")
-"""Neither `returnPayload` nor `eventDetail`, which may be what the function put out."""
+"""Not `eventDetail`, which may be what the function put out."""
 
 
 class NotARecord(ReaperError):
@@ -141,10 +138,8 @@ def _parse_record(value: Any, line: int) -> Record:
     return Record(line, found, function, value)
 
 
-def read_file(name: str, reads: Collection[str], broken: list[BrokenLine]) -> Iterator[Task]:
+def read_file(name: str, broken: list[BrokenLine]) -> Iterator[Task]:
     """Read the tasks in a file of records; *broken* receives the lines that are none.
-
-    A task keeps those fields of its record that are among *reads*, all of them if `@` is.
 
     Raises:
         NotARecord: the file cannot be read, or there is no record in it that names its function.
@@ -158,7 +153,7 @@ def read_file(name: str, reads: Collection[str], broken: list[BrokenLine]) -> It
             broken.append(BrokenLine(line=record.line, why=what))
         else:
             found = True
-            yield _only(reads, record.task(record.function))
+            yield record.task(record.function)
     if not found:
         first = f", first: line {broken[0].line}, {broken[0].why}" if broken else ""
         source = "standard input" if name == "-" else name
@@ -168,8 +163,8 @@ def read_file(name: str, reads: Collection[str], broken: list[BrokenLine]) -> It
         )
 
 
-def _only(reads: Collection[str], task: Task) -> Task:
-    """*task* with those fields of its record, and its events there in the order of time."""
+def only(reads: Collection[str], task: Task) -> Task:
+    """*task* with those fields of its record that are among *reads* (all, if `@` is), its events in order."""
     record = {name: value for name, value in (task.record or {}).items() if name in reads or "@" in reads}
     with suppress(KeyError, TypeError, ValueError, OverflowError):  # no events, or one without date or number
         record["events"] = sorted(
@@ -183,26 +178,20 @@ def _only(reads: Collection[str], task: Task) -> Task:
 
 @dataclass
 class Listing:
-    """The tasks of *targets* in the cloud: what to list, the unfinished ones first, and what was found.
+    """A listing of the tasks of *targets*, the unfinished ones first; `keep` receives each.
 
-    *payloads* asks for payloads, *read* reads each task that is listed without dated events, *reads* are the
-    fields of a record that a task keeps. *save* receives each record, with the qualifier that it was found
-    under.
-
+    A task that ends meanwhile comes twice, and none never. *payload* asks for payloads, *read* reads each
+    task that is listed without dated events. `refused` says by what was asked for what the cloud refused.
     `unmatched` are targets that fit no function. `taken` is the moment at which the first page of unfinished
     tasks was true, 0 without one. `answered` says whether any page was read, with tasks or without.
     """
 
-    targets: Sequence[Target]
+    targets: Iterable[Target]
+    keep: Callable[[Task], object] = lambda task: None
     statuses: Sequence[Sequence[str]] = (UNFINISHED, FINISHED)
-    payloads: bool = False
+    payload: bool = False
     read: bool = False
-    reads: Collection[str] = ()
-    save: Callable[[dict[str, Any]], None] = lambda record: None
-    step: Callable[[int], None] = lambda tasks: None
-
-    tasks: Tasks = field(default_factory=Tasks)
-    refused: dict[str, Refused] = field(default_factory=dict)
+    refused: dict[str, CloudError] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     taken: Millis = 0
     answered: bool = False
@@ -214,8 +203,7 @@ class Listing:
             KeyboardInterrupt: *interrupted* returned True.
         """
         cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK)
-        pool = Pool(settings.threads, SYSTEM_CLOCK, interrupted)
-        until = SYSTEM_CLOCK.monotonic() + _LONGEST
+        pool, until = Pool(settings.threads, SYSTEM_CLOCK, interrupted), SYSTEM_CLOCK.monotonic() + _LONGEST
         lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
 
         @cache
@@ -223,59 +211,47 @@ class Listing:
             try:
                 return list_functions(cloud, pool, services=services, until=until)
             except CloudError as error:
-                self._refuse(f"the functions of FC {'2.0' if services else '3.0'}", error)
+                self.refused[f"the functions of FC {'2.0' if services else '3.0'}"] = error
                 return None
 
         try:
             functions, unmatched = resolve(self.targets, known)
-            self.unmatched = list(map(str, unmatched))
-            # Unfinished ones first: a task that ends meanwhile is then seen twice, and none never.
-            for statuses in self.statuses:
-                pairs = [(function, status) for function in functions for status in statuses]
-                self._list(lister, [Query(*pair, payload=self.payloads) for pair in pairs])
+            self.unmatched += map(str, unmatched)
+            for some in self.statuses:
+                queries = [Query(one, status, payload=self.payload) for one in functions for status in some]
+                for query, answer, task in lister.each(queries):
+                    self._take(lister, query, answer, task)
         finally:
             cloud.close()
         if interrupted():
             raise KeyboardInterrupt
 
-    def _list(self, lister: Lister, queries: Iterable[Query]) -> None:
-        for query, answer, task in lister.each(queries):
-            if isinstance(answer, Page):
-                self.answered = True
-                if query.status in UNFINISHED:
-                    self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
-                for listed in answer.tasks:
-                    if self.read and not listed.events:
-                        lister.read(query, listed)
-                    else:
-                        self._keep(listed)
-            elif isinstance(answer, Snapshot):
-                self._keep(answer.task)
-            elif task is None:
-                self._refuse(str(query.function), answer)
-            else:
-                self._keep(task)  # what the list said of it; that it has no dated events will be counted
-                if not answer.missing:
-                    self._refuse(f"{task.invocation_id} of {task.function}", answer)
-
-    def _keep(self, task: Task) -> None:
-        if not self.payloads:  # reading a task by itself brings them along
-            record = {name: one for name, one in (task.record or {}).items() if name not in _PAYLOADS}
-            task = task._replace(record=record)
-        self.save({**to_be_saved(task.record or {}), "qualifier": task.function.qualifier})
-        self.step(1)
-        self.tasks.append(_only(self.reads, task))
-
-    def _refuse(self, what: str, error: CloudError) -> None:
-        refused = Refused(
-            what=what, http_status=error.http_status, error_code=error.error_code, error=error.detail
-        )
-        self.refused.setdefault(what, refused)
+    def _take(
+        self, lister: Lister, query: Query, answer: Page | Snapshot | CloudError, task: Task | None
+    ) -> None:
+        if isinstance(answer, Page):
+            self.answered = True
+            if query.status in UNFINISHED:
+                self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
+            for one in answer.tasks:
+                lister.read(query, one) if self.read and not one.events else self.keep(one)
+        elif isinstance(answer, Snapshot):
+            self.keep(answer.task)
+        elif task is None:
+            self.refused.setdefault(str(query.function), answer)
+        else:
+            self.keep(task)  # what the list said of it; that it has no dated events will be counted
+            if not answer.missing:
+                self.refused[f"{task.invocation_id} of {task.function}"] = answer
 
 
-def to_be_saved(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a saved history holds of *record*: its known fields, and nothing that a function put out."""
-    saved = {name: record[name] for name in _SAVED if name in record}
+def to_be_saved(record: Mapping[str, Any], *, payload: bool = True) -> dict[str, Any]:
+    """What a saved history holds of *record*: its known fields, and nothing that the function put out.
+
+    Reading a task by itself brings its *payload* along, which is left out if nobody asked for it.
+    """
+    left_out = ("returnPayload", *(() if payload else RAW_PAYLOADS))
+    saved = {name: record[name] for name in RECORD_FIELDS if name in record and name not in left_out}
     events = saved.get("events")
     if events is not None:
         dated = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []

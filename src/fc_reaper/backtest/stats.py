@@ -40,11 +40,11 @@ class Found:
         return self.tasks[self.number]
 
     def as_json(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"outcome": self.outcome, "at": iso(self.at)}
+        stop: dict[str, Any] = {}
         if self.due_since is not None:
-            lengths = {"saved_s": self.saved / 1000, "ran_s": self.lost / 1000}
-            shown |= {"due_since": iso(self.due_since), **lengths}
-        return {**identity(self.task), **self.verdict.by.fields(), **shown}
+            stop = {"due_since": iso(self.due_since), "saved_s": self.saved / 1000, "ran_s": self.lost / 1000}
+        named = {"policy": self.verdict.policy, "at": iso(self.at), "outcome": self.outcome}
+        return {**identity(self.task), **named, **self.verdict.by.fields(), **stop}
 
 
 def by_outcome(tasks: Iterable[Found]) -> dict[Outcome, int]:
@@ -133,10 +133,6 @@ class Replay:
         return [stop for one in self.policies for stop in one.stops]
 
     @property
-    def reported(self) -> int:
-        return sum(len(one.found) for one in self.policies if not one.policy.stops)
-
-    @property
     def saved(self) -> Millis:
         return sum(one.saved for one in self.policies)
 
@@ -160,15 +156,8 @@ class Change:
     new: Found | None
 
     def as_json(self) -> dict[str, Any]:
-        stops = {"old": _brief(self.old), "new": _brief(self.new)}
-        return {**identity(self.stop.task), "how": self.how, "outcome": self.stop.outcome, **stops}
-
-
-def _brief(stop: Found | None) -> dict[str, Any] | None:
-    if stop is None:
-        return None
-    policy, rule = stop.verdict.policy, stop.verdict.by.rule
-    return {"policy": policy, "rule": rule, "at": iso(stop.at), "saved_s": stop.saved / 1000}
+        named = {"how": self.how, "outcome": self.stop.outcome, "old": self.old, "new": self.new}
+        return {**identity(self.stop.task), **named}
 
 
 def compare(old: Replay, new: Replay) -> tuple[dict[How, list[Change]], int]:
@@ -204,83 +193,48 @@ _MEASURES = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
 """The longest wait since an enqueueing, the longest attempt, and the whole life from the first enqueueing."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How long tasks take by one clock; percentiles are by nearest rank.
+def suggest(tasks: Iterable[Task], targets: Collection[Target] = ()) -> Iterator[dict[str, Any]]:
+    """Measure the tasks of each function of *targets* (of all functions without any), in their order.
 
-    `smallest_limit` is the smallest in whole units under which no task that succeeded would have been stopped
-    at any interval; None when none succeeded.
+    Measured are those that ended by themselves, counted by status in `ended`; others are counted as
+    `stopped` by somebody, `alive`, or of `unknown` status. `measures` has for each measure of which there
+    are tasks its percentiles by nearest rank, and the smallest limit in whole units under which no task that
+    succeeded would have been stopped at any interval; None when none succeeded.
     """
-
-    clock: str
-    tasks: int
-    p50_s: float
-    p95_s: float
-    p99_s: float
-    max_s: float
-    smallest_limit: str | None
-    smallest_limit_s: float | None
-    unit_s: float
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """How long the tasks of one function took that ended by themselves, and how they ended.
-
-    `stopped` counts those that somebody stopped, `alive` those that have not ended, `unknown` those with an
-    unknown status: none of them is measured. A task that never ran has no run.
-    """
-
-    service: str | None
-    function: str
-    qualifier: str
-    ended: dict[str, int]
-    stopped: int
-    alive: int
-    unknown: int
-    measures: dict[str, Spread]
-
-
-def suggest(tasks: Iterable[Task], targets: Collection[Target] = ()) -> Iterator[Suggestion]:
-    """Measure the tasks of each function of *targets* (of all functions without any), in their order."""
     counts: defaultdict[Function, Counter[str]] = defaultdict(Counter)
     lengths: defaultdict[tuple[Function, str, bool], array[int]] = defaultdict(lambda: array("q"))
     for task in tasks:
-        outcome, succeeded = outcome_of(task), task.status == "Succeeded"
-        counts[task.function][task.status if outcome in ("succeeded", "failed") else outcome] += 1
-        for clock in _MEASURES.values() if outcome in ("succeeded", "failed") else ():
+        outcome = outcome_of(task)
+        ended = outcome in ("succeeded", "failed")
+        counts[task.function][task.status if ended else outcome] += 1
+        for measure, clock in _MEASURES.items() if ended else ():
             length = longest(task, clock, 0)
             if length is not None:
-                lengths[task.function, clock, succeeded].append(length)
+                lengths[task.function, measure, outcome == "succeeded"].append(length)
     for function in sorted(counts, key=str):
         if targets and not any(target.fits(function) for target in targets):
             continue
-        ended = counts[function]
-        stopped, alive, unknown = (ended.pop(outcome, 0) for outcome in ("censored", "open", "unknown"))
-        spreads = {
-            measure: _spread(clock, lengths[function, clock, True], lengths[function, clock, False])
-            for measure, clock in _MEASURES.items()
-        }
-        measures = {measure: spread for measure, spread in spreads.items() if spread is not None}
-        yield Suggestion(*function, ended, stopped, alive, unknown, measures)
+        count = counts[function]
+        others = {"stopped": "censored", "alive": "open", "unknown": "unknown"}
+        numbers = {name: count.pop(outcome, 0) for name, outcome in others.items()}
+        good, bad = ({one: lengths[function, one, how] for one in _MEASURES} for how in (True, False))
+        measures = {one: _spread(one, good[one], bad[one]) for one in _MEASURES if good[one] or bad[one]}
+        names = dict(zip(("service", "function", "qualifier"), function, strict=True))
+        yield {**names, "ended": count, **numbers, "measures": measures}
 
 
-def _spread(clock: str, good: Sequence[Millis], bad: Sequence[Millis]) -> Spread | None:
+def _spread(measure: str, good: Sequence[Millis], bad: Sequence[Millis]) -> dict[str, Any]:
     ordered = sorted((*good, *bad))
-    if not ordered:
-        return None
     limit, unit = smallest_limit(max(good)) if good else (None, 1_000)
-    return Spread(
-        clock=clock,
-        tasks=len(ordered),
-        p50_s=percentile(ordered, 50) / 1000,
-        p95_s=percentile(ordered, 95) / 1000,
-        p99_s=percentile(ordered, 99) / 1000,
-        max_s=ordered[-1] / 1000,
-        smallest_limit=None if limit is None else spell_duration(limit),
-        smallest_limit_s=None if limit is None else limit / 1000,
-        unit_s=unit / 1000,
-    )
+    shares = {"p50_s": 50, "p95_s": 95, "p99_s": 99, "max_s": 100}
+    return {
+        "clock": _MEASURES[measure],
+        "tasks": len(ordered),
+        **{name: percentile(ordered, share) / 1000 for name, share in shares.items()},
+        "smallest_limit": None if limit is None else spell_duration(limit),
+        "smallest_limit_s": None if limit is None else limit / 1000,
+        "unit_s": unit / 1000,
+    }
 
 
 def percentile(ordered: Sequence[Millis], share: int) -> Millis:

@@ -20,7 +20,7 @@ from fc_reaper.cli.plan import dry_run, every_timer, plan_tables, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines
-from fc_reaper.models import UNFINISHED, Exit, iso
+from fc_reaper.models import UNFINISHED, Exit, Function, iso
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
@@ -177,10 +177,12 @@ def _try(
         return []
     now = [_dry_run(one, env) for one in alone]
     targets = dict.fromkeys(target for one in alone for target in one.policies[0].targets)
-    listing = Listing(list(targets), [UNFINISHED])
+    tasks = set[tuple[Function, str]]()
+    listing = Listing(
+        targets, lambda task: tasks.add((task.function, task.invocation_id)), statuses=[UNFINISHED]
+    )
     with output.progress("Counting the tasks"), output.interruptible() as interrupted:
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
-    tasks = {(task.function, task.invocation_id) for task in listing.tasks}
     past = load_past(alone, settings, env, **history)
     return [
         Trial(

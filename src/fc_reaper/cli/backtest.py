@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from rich.table import Table
@@ -10,7 +10,7 @@ from rich.text import Text
 from typer import Option
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome
-from fc_reaper.backtest.stats import Found, PolicyReplay, Suggestion, by_outcome, suggest
+from fc_reaper.backtest.stats import Found, PolicyReplay, by_outcome, suggest
 from fc_reaper.cli import app, output
 from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
 from fc_reaper.cli.history import load_past, minute, with_history_options
@@ -159,24 +159,25 @@ def _false_stop(stop: Found) -> list[str]:
     ]
 
 
-def _measures(suggestions: Iterable[Suggestion]) -> Iterator[str | Text | Table]:
+def _measures(suggestions: Iterable[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
+    words = {"stopped": "stopped by somebody", "alive": "still alive", "unknown": "unknown"}
+    heads = ("", "limit by", "tasks", "p50", "p95", "p99", "max", "smallest limit")
     for one in suggestions:
-        ended = ", ".join(f"{number} {status}" for status, number in sorted(one.ended.items()))
-        tasks = counted(sum(one.ended.values()), "task ended by itself", "tasks ended by themselves")
-        function = short(one.service, one.function, one.qualifier)
+        ended = ", ".join(f"{number} {status}" for status, number in sorted(one["ended"].items()))
+        tasks = counted(sum(one["ended"].values()), "task ended by itself", "tasks ended by themselves")
+        function = short(one["service"], one["function"], one["qualifier"])
         yield Text.assemble((function, STRONG), f": {tasks}{f' ({ended})' if ended else ''}.")
-        others = (one.stopped, "stopped by somebody"), (one.alive, "still alive"), (one.unknown, "unknown")
-        if any(number for number, _ in others):
-            yield f"Not measured: {', '.join(f'{number} {why}' for number, why in others if number)}."
-        if one.measures:
-            heads = ("", "limit by", "tasks", "p50", "p95", "p99", "max", "smallest limit")
+        others = [f"{one[name]} {what}" for name, what in words.items() if one[name]]
+        if others:
+            yield f"Not measured: {', '.join(others)}."
+        if one["measures"]:
             rows = (
                 (
-                    *(measure, spread.clock, str(spread.tasks)),
-                    *map(format_seconds, (spread.p50_s, spread.p95_s, spread.p99_s, spread.max_s)),
-                    spread.smallest_limit or "none succeeded",
+                    *(measure, found["clock"], str(found["tasks"])),
+                    *(format_seconds(found[name]) for name in ("p50_s", "p95_s", "p99_s", "max_s")),
+                    found["smallest_limit"] or "none succeeded",
                 )
-                for measure, spread in one.measures.items()
+                for measure, found in one["measures"].items()
             )
             yield table(heads, rows, right=heads[2:])
         yield ""

@@ -36,11 +36,7 @@ _MANY = 3_000
 
 
 def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
-    """Refuse early what `write_chart` would refuse.
-
-    Raises:
-        CommandError: matplotlib is missing, *svg* cannot be written, or the other options stand without it.
-    """
+    """Refuse early a chart that cannot be drawn or written, and options about none, with a CommandError."""
     if svg is not None:
         check_writable(svg, force=force)
         if find_spec("matplotlib") is None:
@@ -53,16 +49,13 @@ def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
 def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
     """The policy to draw: the one of that *name*, else the first that stops, else the first.
 
-    Raises:
-        CommandError: no timer runs such a policy.
+    CommandError if no timer runs such a policy.
     """
     policies = [policy for policy in file.policies if run_by_timer(policy)]
     named = [policy for policy in policies if name in (None, policy.name)]
     if not named:
         known = ", ".join(policy.name for policy in policies) or "none"
-        raise CommandError(
-            f"--svg has nothing to draw: a timer runs no policy {name or ''}; there is {known}"
-        )
+        raise CommandError(f"a timer runs no policy {name or ''} to be drawn; there is {known}")
     return next((policy for policy in named if policy.stops), named[0])
 
 

@@ -13,16 +13,12 @@ from typer import Argument, Option
 from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
 from fc_reaper.cli import app, output
 from fc_reaper.cli.backtest import IN_TRUTH, count_outcomes
-from fc_reaper.cli.history import Past, load_past, minute, with_history_options
-from fc_reaper.cli.output import BAD, CommandError, counted, printable, short, show, table
-from fc_reaper.rules.duration import format_duration
+from fc_reaper.cli.history import load_past, minute, with_history_options
+from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, printable, short, show, table
 from fc_reaper.settings import Context, read_policy, read_settings
 
 _ROWS = 20
 """Tasks in a table; the rest is counted."""
-
-Side = tuple[str, Replay]
-"""A policy file as it was named, and its replay."""
 
 Changes = Mapping[How, Sequence[Change]]
 
@@ -53,19 +49,42 @@ def diff(
     settings = [read_settings(env, Context()) for env in envs]
     files = list(map(read_policy, settings))
     past = load_past(files, settings[0], envs[0], **options)
-    sides = [(name, past.replay(file)) for name, file in zip((old, new), files, strict=True)]
-    changes, same = compare(sides[0][1], sides[1][1])
+    before, after = map(past.replay, files)
+    changes, same = compare(before, after)
+    shown = {
+        "history": past.history,
+        "old": _side(old, before),
+        "new": _side(new, after),
+        "counts": {
+            how: {"tasks": len(some), **by_outcome(one.stop for one in some)} for how, some in changes.items()
+        },
+        "same": same,
+        "saved_s": (after.saved - before.saved) / 1000,
+        "changes": [change for some in changes.values() for change in some],
+    }
     if as_json:
-        output.print_json(_json(past, sides, changes, same))
+        output.print_json(shown)
         return past.print_refused()
-    remarks = [*past.headline(sides[1][1]), *past.left_out(sides)]
-    things = [*_tables(changes), "", *_sentences(sides, changes, same), "", *remarks]
+    remarks = [*past.headline(after), *past.left_out(((old, before), (new, after)))]
+    things = [*_tables(changes), "", *_sentences(shown), "", *remarks]
     if as_markdown:
         head = f"### What {_escaped(new)} changes against {_escaped(old)}"
         output.print_line("\n".join((head, "", *_markdown(things))))
     else:
         show(*things)
     return past.print_refused()
+
+
+def _side(name: str, replayed: Replay) -> dict[str, Any]:
+    return {
+        "policy": name,
+        "stops": len(replayed.stops),
+        "outcomes": by_outcome(replayed.stops),
+        "reported": sum(len(one.found) for one in replayed.policies if not one.policy.stops),
+        "unknown": {one.policy.name: one.unknown.total() for one in replayed.policies if one.unknown},
+        "saved_s": replayed.saved / 1000,
+        "replay": replayed,
+    }
 
 
 def _tables(changes: Changes) -> Iterator[str | Table]:
@@ -92,19 +111,19 @@ def _row(change: Change) -> list[Text | str]:
     return [task.invocation_id, short(*task.function), by, old, new, truth]
 
 
-def _sentences(sides: Sequence[Side], changes: Changes, same: int) -> Iterator[str]:
-    for name, replayed in sides:
-        wrong = by_outcome(replayed.stops)["succeeded"]
-        more = f" and reported {counted(replayed.reported, 'task')}" if replayed.reported else ""
-        stops = counted(len(replayed.stops), "task")
-        yield f"{name} would have stopped {stops}, {wrong} of which succeeded in truth{more}."
-    yield f"Stopped at the same run by both: {counted(same, 'task')}."
-    saved = sides[1][1].saved - sides[0][1].saved
+def _sentences(shown: Mapping[str, Any]) -> Iterator[str]:
+    for side in (shown["old"], shown["new"]):
+        stops, wrong = counted(side["stops"], "task"), side["outcomes"]["succeeded"]
+        more = f" and reported {counted(side['reported'], 'task')}" if side["reported"] else ""
+        yield f"{side['policy']} would have stopped {stops}, {wrong} of which succeeded in truth{more}."
+    yield f"Stopped at the same run by both: {counted(shown['same'], 'task')}."
+    saved = shown["saved_s"]
     if saved:
         more = "more" if saved > 0 else "less"
-        yield f"{format_duration(abs(saved))} {more} of task time is saved by the new one."
-    seen = {change.stop.outcome for some in changes.values() for change in some} - {"succeeded"}
-    yield from (f"{outcome}: {words}" for outcome, words in IN_TRUTH.items() if outcome in seen)
+        yield f"{format_seconds(abs(saved))} {more} of task time is saved by the new one."
+    for outcome, words in IN_TRUTH.items():
+        if outcome != "succeeded" and any(count[outcome] for count in shown["counts"].values()):
+            yield f"{outcome}: {words}"
 
 
 def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
@@ -126,29 +145,3 @@ def _cell(cell: RenderableType) -> str:
 
 def _escaped(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in printable(text))
-
-
-def _json(past: Past, sides: Sequence[Side], changes: Changes, same: int) -> dict[str, Any]:
-    old, new = (
-        {
-            "policy": name,
-            "stops": len(replayed.stops),
-            "outcomes": by_outcome(replayed.stops),
-            "reported": replayed.reported,
-            "unknown": {one.policy.name: one.unknown.total() for one in replayed.policies if one.unknown},
-            "saved_s": replayed.saved / 1000,
-            "replay": replayed,
-        }
-        for name, replayed in sides
-    )
-    return {
-        "history": past.history,
-        "old": old,
-        "new": new,
-        "counts": {
-            how: {"tasks": len(some), **by_outcome(one.stop for one in some)} for how, some in changes.items()
-        },
-        "same": same,
-        "saved_s": (sides[1][1].saved - sides[0][1].saved) / 1000,
-        "changes": [change for some in changes.values() for change in some],
-    }

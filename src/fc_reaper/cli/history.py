@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from inspect import Parameter
 from itertools import islice
@@ -13,15 +13,15 @@ from typing import Annotated, NamedTuple
 
 from typer import Option
 
-from fc_reaper.backtest.history import BrokenLine, History, make_history
+from fc_reaper.backtest.history import BrokenLine, History, Tasks, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
-from fc_reaper.backtest.source import Listing, read_file
+from fc_reaper.backtest.source import Listing, only, read_file, to_be_saved
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli import output
 from fc_reaper.cli.app import parse_length, parse_moment, with_options
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.errors import CloudError
-from fc_reaper.models import Exit, Millis, iso
+from fc_reaper.models import Exit, Millis, Task, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import RAW_PAYLOADS
@@ -96,11 +96,9 @@ class Past(NamedTuple):
     def print_refused(self) -> Exit:
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
         refused = self.history.not_listed
-        for one in refused[:20]:
-            output.print_error(f"not listed: {one.what}: {output.refusal(one)}")
-        if len(refused) > 20:
-            output.print_error(f"and {len(refused) - 20} more")
-        output.print_error(*output.advice_for(refused))
+        lines = [f"not listed: {what}: {output.refusal(error)}" for what, error in refused.items()]
+        output.print_error(*lines[:20], *([f"and {len(lines) - 20} more"] if len(lines) > 20 else []))
+        output.print_error(*output.advice_for(refused.values()))
         return Exit.ATTENTION if refused or self.history.broken_lines else Exit.DONE
 
 
@@ -155,13 +153,13 @@ def load_past(
     if history is not None:
         source, broken = "standard input" if history == "-" else history, list[BrokenLine]()
         with output.progress("Reading the history"):
-            past = make_history(read_file(history, reads, broken), source=source, broken_lines=broken)
+            tasks = Tasks(only(reads, task) for task in read_file(history, broken))
+        past = make_history(tasks, source=source, broken_lines=broken)
     elif policies:
         for file in files:
             refuse_targets(settings, file, enforce=False)
-        targets = list(dict.fromkeys(target for policy in policies for target in policy.targets))
-        listing = Listing(targets, payloads=payloads, read=read, reads=reads)
-        past = _from_cloud(listing, save, settings, env)
+        targets = dict.fromkeys(target for policy in policies for target in policy.targets)
+        past = _from_cloud(Listing(targets, payload=payloads, read=read), reads, save, settings, env)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
     if past.tasks and (since or until) and not runs.ticks(past):
@@ -170,27 +168,38 @@ def load_past(
     return Past(past, runs)
 
 
-def _from_cloud(listing: Listing, save: str | None, settings: Settings, env: Mapping[str, str]) -> History:
+def _from_cloud(
+    listing: Listing, reads: Collection[str], save: str | None, settings: Settings, env: Mapping[str, str]
+) -> History:
     if save is not None and os.path.lexists(save):
         raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
+    tasks = Tasks()
+
+    def keep(task: Task) -> None:
+        step(1)
+        tasks.append(only(reads, task))
+        if file is not None:
+            saved = to_be_saved(task.record or {}, payload=listing.payload)
+            saved["qualifier"] = task.function.qualifier
+            print(json.dumps(saved, separators=(",", ":")), file=file)
+
+    listing.keep = keep
     with (
         nullcontext() if save is None else output.new_file(save) as file,
-        output.progress("Listing the tasks") as listing.step,
+        output.progress("Listing the tasks") as step,
         output.interruptible() as interrupted,
     ):
-        if file is not None:
-            listing.save = lambda record: print(json.dumps(record, separators=(",", ":")), file=file)
         listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
-            first = next(iter(listing.refused.values()))
-            why = f"{first.what}: {first.error}"
+            what, first = next(iter(listing.refused.items()))
+            why = f"{what}: {first.detail}"
             raise CloudError(why, http_status=first.http_status, error_code=first.error_code)
     return make_history(
-        listing.tasks,
+        tasks,
         listing.taken,
         source="the cloud",
         saved=save,
-        payloads=listing.payloads,
-        not_listed=list(listing.refused.values()),
+        payloads=listing.payload,
+        not_listed=listing.refused,
         unmatched=listing.unmatched,
     )

@@ -30,7 +30,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fc_reaper.backtest.history import Refused
 from fc_reaper.errors import CloudError, ReaperError
 from fc_reaper.errors import printable as on_one_line
 from fc_reaper.log_lines import ListFailed, TaskLine
@@ -150,17 +149,17 @@ def write(stream: TextIO, text: str) -> str | None:
     return None
 
 
-def advice_for(failures: Iterable[CloudError | Refused | ListFailed | TaskLine]) -> list[str]:
+def advice_for(failures: Iterable[CloudError | ListFailed | TaskLine]) -> list[str]:
     """What to check after these failures, one line each, each advice once."""
     return list(dict.fromkeys(_advice(one.http_status, one.error_code.lower()) for one in failures))
 
 
-def refusal(failure: Refused | ListFailed | TaskLine) -> str:
+def refusal(failure: CloudError | ListFailed | TaskLine) -> str:
     """How the cloud refused, or that it did not answer."""
     status = "no answer" if failure.http_status is None else f"HTTP {failure.http_status}"
-    request_id = None if isinstance(failure, Refused) else failure.fc_request_id
-    request = f" (request {request_id})" if request_id else ""
-    return f"{status}, {failure.error_code}: {failure.error[:160]}{request}"
+    request = f" (request {failure.fc_request_id})" if failure.fc_request_id else ""
+    error = failure.detail if isinstance(failure, CloudError) else failure.error
+    return f"{status}, {failure.error_code}: {error[:160]}{request}"
 
 
 def _advice(http_status: int | None, error_code: str) -> str:
