@@ -115,6 +115,7 @@ def test_no_due_task_is_left_out(tmp_path: Path) -> None:
     assert ran.out.count("would stop\n") == 120
     assert ran.out.count("beyond the budget\n") == 30
     assert "150 due, its budget is 120/run" in ran.text
+    assert "The others" not in ran.text  # there are none
     assert len(as_json.json["tasks"]) == 150
     assert ran.code == as_json.code == 1
 

@@ -267,7 +267,7 @@ def refusal(folder: Path, content: bytes | None) -> str:
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (None, "there is no such file"),
+        (None, "it cannot be read: No such file"),
         (b"", "Invalid JSON"),
         (b"\xff\xfe", "Invalid JSON"),
         (b"version: 1\npolicies: []\n", "Invalid JSON"),

@@ -27,6 +27,7 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -242,14 +243,10 @@ def counted(number: int, one: str, many: str = "") -> str:
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error while the block runs, if that is a terminal; yield what advances it."""
-    if not sys.stderr.isatty():
-        yield lambda steps: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     counts = () if total is None else (MofNCompleteColumn(), TimeRemainingColumn())
     columns = (TextColumn("{task.description}"), BarColumn(), *counts)
-    with Progress(*columns, console=console(sys.stderr), transient=True) as shown:
+    screen = console(sys.stderr)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown:
         bar = shown.add_task(what, total=total)
         yield lambda steps: shown.advance(bar, steps)
 
@@ -264,11 +261,9 @@ def read_input(name: str, most: int = -1) -> bytes:
             return sys.stdin.buffer.read(most)
         with Path(name).open("rb") as file:
             return file.read(most)
-    except FileNotFoundError:
-        raise CommandError(f"{name}: there is no such file; write a path, or - for standard input") from None
     except OSError as error:
-        why = f"it cannot be read: {error.strerror}; write the path of a file"
-        raise CommandError(f"{name}: {why}, or - for standard input") from None
+        remedy = "write the path of a file, or - for standard input"
+        raise CommandError(f"{name}: it cannot be read: {error.strerror}; {remedy}") from None
 
 
 def check_writable(name: str, *, force: bool = False) -> None:
