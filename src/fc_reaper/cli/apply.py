@@ -18,7 +18,7 @@ from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, pa
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted, short
-from fc_reaper.cli.plan import ALL, notices
+from fc_reaper.cli.plan import ALL, WORDS, notices
 from fc_reaper.cli.planfile import Plan, PlannedTask, read_plan, refuse_unfit, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log import Fields
@@ -43,19 +43,12 @@ Became = Literal[
 _LEFT = ("waiting", "not_begun", "failed", "unclear")
 _NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
 
-_BECAME: Mapping[str, tuple[Became, str]] = {
-    "confirmed": ("stopped", "confirmed by reading it again"),
-    "accepted": ("stopped", "accepted, and not seen Stopped yet"),
-    "would_stop": ("would_stop", "it is still due"),
-    "ended": ("ended", ""),
-    "unclear": ("unclear", "a stop was sent, and whether it took effect is not known"),
-    "spared": ("not_due", ""),
-    "budget": ("waiting", "beyond the budget"),
-    "halted": ("waiting", "the policy is halted"),
-    "margin": ("not_begun", "the run ended before its turn"),
-    "interrupted": ("not_begun", "the run was interrupted before its turn"),
-}
-"""Outcome and reason by the word of a log line; every other word is a failure."""
+_BECAME: Mapping[str, Became] = {
+    "confirmed": "stopped", "accepted": "stopped", "would_stop": "would_stop", "ended": "ended",
+    "unclear": "unclear", "spared": "not_due", "budget": "waiting", "halted": "waiting",
+    "margin": "not_begun", "interrupted": "not_begun",
+}  # fmt: skip
+"""The outcome by the word of a log line; every other word is a failure."""
 
 
 class Applied(NamedTuple):
@@ -77,7 +70,7 @@ class Applied(NamedTuple):
         unapproved = {one.policy: one.why for one in self.lines.of("not_approved")}
         last = {line.key: line for line in self.lines if isinstance(line, TaskLine)}
         for task in self.plan.tasks:
-            line, (became, why) = last.get(task.key), _BECAME["margin"]
+            line, became, why = last.get(task.key), _BECAME["margin"], WORDS["margin"]
             if task.key in self.held:
                 became, why = "not_due" if task.fate == "spared" else "waiting", self.held[task.key]
             elif task.policy in unapproved:
@@ -215,8 +208,8 @@ def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:
     if asked_before or (line.event == "ended" and line.status == STOPPED):
         return "stopped_before", f"it is {line.status} already"
     word = "unclear" if line.unclear else line.why or line.event
-    became, usual = _BECAME.get(word, ("failed", word))
-    return became, ": ".join(filter(None, (line.detail, line.error))) or usual or f"it is {line.status}"
+    said = ": ".join(filter(None, (line.detail, line.error))) or WORDS.get(word)
+    return _BECAME.get(word, "failed"), said or (f"it is {line.status}" if word in _BECAME else word)
 
 
 def _report(outcomes: Sequence[Mapping[str, Any]], applied: Applied, *, as_json: bool) -> None:

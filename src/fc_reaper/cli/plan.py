@@ -32,7 +32,13 @@ _SHOWN = 20
 """Tasks that are shown although they are not due; the rest is counted."""
 
 _OTHERS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
-_WORDS = {"budget": "beyond the budget", "spared": "no longer due", "margin": "no time left"}
+
+WORDS = {
+    "confirmed": "confirmed by reading it again", "accepted": "accepted, and not seen Stopped yet",
+    "budget": "beyond the budget", "margin": "the run ended before its turn",
+    "interrupted": "the run was interrupted before its turn", "halted": "the policy is halted",
+}  # fmt: skip
+"""What the words of a log line mean, where that needs words."""
 
 _Text = str | None
 _Texts = list[str] | None
@@ -197,7 +203,7 @@ def _fate(task: ResultTask | TaskLine) -> Text:
     if task.event == "stop_failed":
         return Text(f"{task.detail or 'failed'}: {task.error_code}", output.BAD)
     name = "spared by holdout" if task.detail == HELD_OUT else task.why or task.event
-    word = _WORDS.get(name, name.replace("_", " "))
+    word = WORDS.get(name, name.replace("_", " "))
     return Text(word, output.STRONG if task.event == "would_stop" else output.SOFT)
 
 
