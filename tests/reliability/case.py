@@ -66,6 +66,14 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         return self.fault
 
+    def in_version(self, version: str) -> Case:
+        """The same fault under another version of the API; those of a proxy are made in 2021-04-06 only."""
+        if version != "2023-03-30":
+            return self._replace(env={**self.env, "REAPER_API_VERSION": version})
+        text = json.dumps([self.seed, *self.faults]).replace('"serviceName": "media", ', "")
+        seed, *faults = json.loads(text.replace("StatefulAsyncInvocationNotFound", "AsyncTaskNotFound"))
+        return self._replace(seed=seed, faults=faults, policy=self.policy.replace("media/", ""))
+
 
 @dataclass(frozen=True)
 class Ran:

@@ -247,13 +247,3 @@ def test_one_answer_without_a_date_hinders_no_other() -> None:
         cloud.faults([failing(GET, "bad-*", date="nonsense")])
         run(cloud)
         assert stopped(cloud) == GOOD
-
-
-def test_where_nothing_answers_the_run_says_so() -> None:
-    """A server that keeps silent beyond the end of the run was not reached."""
-    with running_emulator(seed=SEED) as cloud:
-        cloud.faults([{"operation": "*", "times": 999, "delay": "30s"}])
-        reaped = run(cloud, timeout=3, margin="1s")
-        assert reaped.finished.exit is Exit.UNREACHABLE
-        assert reaped.finished.result.errors
-        cloud.reset()
