@@ -125,18 +125,18 @@ def compile_policies(
             unless = _exemptions(policy.unless, function)
             compiled.append(CompiledPolicy(policy, match, unless, in_scope=at < len(policies)))
     plain = [one for one in compiled if one.policy.keep is None and one.in_scope]
-    plain.sort(key=lambda one: not one.policy.stops)
+    ranked = [one for one in plain if one.policy.stops] + [one for one in plain if not one.policy.stops]
     keeps = [one for one in compiled if one.policy.keep is not None]
     idle = [one for one in compiled if not (one.in_scope and one.policy.stops)]
     return FunctionPolicies(
         exempt=_exemptions(exempt, function),
-        policies=tuple(plain),
+        policies=tuple(ranked),
         keeps=tuple(keeps),
         withholding=tuple(one for one in idle if one.policy.withholds),
         started_time=started_time,
         own_function=own_function,
         exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
-        every=(*plain, *keeps),
+        every=(*ranked, *keeps),
     )
 
 

@@ -6,11 +6,10 @@ An example is evaluated by its own policy and `exempt` alone, as if the policy h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection
 
 from fc_reaper.errors import Issue
-from fc_reaper.evaluator.evaluate import compile_policies, evaluate, evaluate_policy
+from fc_reaper.evaluator.evaluate import CLAIMS, compile_policies, evaluate, evaluate_policy
 from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Task, TaskEvent
 from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS, Reading
@@ -46,19 +45,23 @@ def task_of(policy: Policy, example: Example) -> Task:
     """The task of *example* at `NOW`. What is not given fits the policy's first target and its match.
 
     The status is the first in which the given clocks can run and `match` can hold. Ages that are not given
-    are as long as the given ones allow; an age that none of them bounds is over every limit.
+    are as long as the given ones allow; an age that none of them bounds is over every limit. Events that no
+    age dates happen at the same moment.
     """
-    target = example.given.target or policy.targets[0]
+    given, target = example.given, example.given.target or policy.targets[0]
     service = None if target.service is None else _filled(target.service)
     function = Function(service, _filled(target.name), _filled(target.qualifier))
-    status = example.given.status or _status(policy, example)
-    ages = _ages(status, example.given.ages)
-    retries = example.given.retries or 0
-    events = tuple(_events(status, ages, retries))
-    invocation_id = example.given.id or _filled((*policy.match.ids, "example")[0])
-    started = NOW - ages.get("running_for", ages["alive_for"])
+    status = given.status or _status(policy, given.ages)
+    present = next(name for name in CLOCKS if status in CLOCKS[name])
+    alive = given.ages.get("alive_for") or given.ages.get(present) or _FOREVER
+    began, latest = NOW - alive, NOW - (given.ages.get(present) or alive)
+    retries, invocation_id = given.retries or 0, given.id or _filled((*policy.match.ids, "example")[0])
+    restarts = ["Running", "Retrying"] * min(retries, _MOST_RETRIES_SHOWN)
+    dated = [(began, name) for name in ("Enqueued", *restarts)]
+    dated += [(latest, name) for name in _LAST_STEPS[status]]
+    events = tuple(TaskEvent(at, number, name) for number, (at, name) in enumerate(dated, 1))
+    started = latest if present == "running_for" else began
     record = {
-        **_names(function, invocation_id, example.given.payload),
         "qualifier": function.qualifier,
         "requestId": "example",
         "status": status,
@@ -66,6 +69,13 @@ def task_of(policy: Policy, example: Example) -> Task:
         "alreadyRetriedTimes": retries,
         "events": [{"eventId": number, "status": name, "timestamp": at} for at, number, name in events],
     }
+    if function.service is None:
+        arn = f"acs:fc:::functions/{function.name}/{function.qualifier}"
+        record |= {"functionArn": arn, "taskId": invocation_id, "taskPayload": given.payload}
+    else:
+        record |= {"serviceName": function.service, "functionName": function.name}
+        record |= {"invocationId": invocation_id, "invocationPayload": given.payload}
+    record = {name: value for name, value in record.items() if value is not None}
     return Task(
         function, invocation_id, status, "example", started, retries=retries, events=events, record=record
     )
@@ -76,40 +86,10 @@ def _filled(glob: str) -> str:
     return glob.replace("*", "x").replace("?", "x")
 
 
-def _names(function: Function, invocation_id: str, payload: str | None) -> dict[str, Any]:
-    if function.service is None:
-        arn = f"acs:fc:::functions/{function.name}/{function.qualifier}"
-        names = {"functionArn": arn, "taskId": invocation_id, "taskPayload": payload}
-    else:
-        names = {"serviceName": function.service, "functionName": function.name}
-        names |= {"invocationId": invocation_id, "invocationPayload": payload}
-    return {name: value for name, value in names.items() if value is not None}
-
-
-def _status(policy: Policy, example: Example) -> str:
-    clocks = [frozenset(CLOCKS[name]) for name in example.given.ages]
-    can_be = [status for status in UNFINISHED if all(status in clock for clock in clocks)]
-    fits = [status for status in can_be if status in policy.match.match_statuses]
+def _status(policy: Policy, ages: Collection[str]) -> str:
+    can_be = [one for one in UNFINISHED if all(one in CLOCKS[name] for name in ages)]
+    fits = [one for one in can_be if one in policy.match.match_statuses]
     return (fits or can_be)[0]
-
-
-def _ages(status: str, given: dict[str, Millis]) -> dict[str, Millis]:
-    """Every clock that runs in *status*, and `alive_for` in any case."""
-    present = next(name for name in CLOCKS if status in CLOCKS[name])
-    alive = given.get("alive_for") or given.get(present) or _FOREVER
-    return {"alive_for": alive, present: given.get(present) or alive}
-
-
-def _events(status: str, ages: dict[str, Millis], retries: int) -> Iterator[TaskEvent]:
-    """The events of a task, in order; those that no age dates happen at the same moment."""
-    began = NOW - ages["alive_for"]
-    latest = NOW - min(ages.values())
-    names = [("Enqueued", began)]
-    for _ in range(min(retries, _MOST_RETRIES_SHOWN)):
-        names += [("Running", began), ("Retrying", began)]
-    names += [(name, latest) for name in _LAST_STEPS[status]]
-    for number, (name, at) in enumerate(names, 1):
-        yield TaskEvent(at, number, name)
 
 
 _LAST_STEPS = {
@@ -127,11 +107,10 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
         return "keep", f"no target fits {task.function}"
     compiled = compile_policies(task.function, [policy], file.exempt)
     verdict = evaluate(task, compiled, _NOW)
-    does = policy.does
     if any(member.selectable for member in verdict.members):
-        return does, "it matches and counts, so it may be one too many"
-    if verdict.kind in (Kind.DUE, Kind.REPORTED):
-        return does, _measured(verdict.by)
+        return policy.does, "it matches and counts, so it may be one too many"
+    if verdict.kind in CLAIMS:
+        return policy.does, _measured(verdict.by)
     if verdict.kind is Kind.EXEMPT:
         return "keep", f"the exemption on line {verdict.line} fits it"
     if verdict.kind is Kind.UNKNOWN:

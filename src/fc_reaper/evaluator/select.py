@@ -7,7 +7,7 @@ In this order: `keep`, `holdout`, `halt_over`, the budgets. Memory is bounded, h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from operator import attrgetter
@@ -132,25 +132,67 @@ def select(
     its due tasks. `settled` receives every evaluation that has members, with its final verdict.
     """
     selections = {one.name: Selection(one, 2 * one.budget.per_run + room) for one in policies if one.stops}
-    members = None
-    if any(one.keep is not None for one in policies):
-        members = _Members(policies, selections, settled)
+    kept = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
+    index = {one.name: one.index for one in policies}
+    found: dict[Record, Evaluation] = {}
     for evaluation in evaluations:
-        if evaluation.verdict.kind is Kind.DUE:
-            selections[evaluation.verdict.policy or ""].add(evaluation)
-        if members is not None:
-            members.add(evaluation)
-    if members is not None:
-        members.settle(incomplete)
+        task, verdict = evaluation.task, evaluation.verdict
+        if verdict.kind is Kind.DUE:
+            selections[verdict.policy or ""].add(evaluation)
+            for groups in kept.values():
+                groups.exclude(task)
+        elif verdict.members:
+            record = task.function, task.invocation_id
+            added = [kept[one.policy].add(one, task) for one in verdict.members]
+            final = found.get(record) if any(added) else evaluation
+            if final is not None:
+                settled(final)
+            if any(added):
+                found[record] = evaluation
+    for groups in kept.values():
+        if groups.policy.stops or not (groups.overflowed or incomplete(groups.policy)):
+            _take_excess(groups, kept.values(), found, selections, index)
+    for evaluation in found.values():
+        settled(evaluation)
     for name, selection in selections.items():
         selection.trim()
         policy, due = selection.policy, selection.due - selection.held_out
         if due and (policy.keep is not None or policy.halt_over is not None):
-            overflowed = members is not None and policy.keep is not None and members.groups[name].overflowed
+            overflowed = name in kept and kept[name].overflowed
             selection.halted = _halted(selection, overflowed, incomplete, due_in_all)
         if due and selection.halted is None:
             selection.allowed = allowance(policy, due) if allowance else Allowance(policy.budget.per_run)
     return list(selections.values())
+
+
+def _take_excess(
+    groups: ConcurrencyGroups,
+    every: Collection[ConcurrencyGroups],
+    found: dict[Record, Evaluation],
+    selections: Mapping[str, Selection],
+    index: Mapping[str, int],
+) -> None:
+    """Change the verdicts *found* on what is one too many in *groups*; exclude it from *every* other.
+
+    *index* has the places of the policies in the file.
+    """
+    policy, stops = groups.policy, groups.policy.stops
+    for task, member, order in list(groups.excess()):
+        record = task.function, task.invocation_id
+        if member.in_scope:
+            before = found[record]
+            later = policy.index > index.get(before.verdict.policy or "", -1)
+            verdict = too_many(policy, member, before.verdict, later=later)
+            found[record] = before._replace(verdict=verdict)
+            if stops:
+                selections[policy.name].group_order[key_of(task)] = order
+                selections[policy.name].add(found[record])
+        elif stops:
+            selections[policy.name].counted += 1
+        if stops or not policy.approved:
+            for other in every:
+                if other is not groups:
+                    other.exclude(task)
 
 
 def _halted(
@@ -173,63 +215,6 @@ def _halted(
     if most is not None and (due is None or incomplete(policy)):
         return "not all of its tasks could be listed, so it is unknown how many are due"
     return None
-
-
-class _Members:
-    """The tasks that count for `keep` policies; their verdicts stand until their groups are settled."""
-
-    def __init__(
-        self,
-        policies: Sequence[Policy],
-        selections: Mapping[str, Selection],
-        settled: Callable[[Evaluation], None],
-    ) -> None:
-        self.groups = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
-        self._selections, self._settled = selections, settled
-        self._index = {one.name: one.index for one in policies}
-        self._found: dict[Record, Evaluation] = {}
-
-    def add(self, evaluation: Evaluation) -> None:
-        task, record = evaluation.task, (evaluation.task.function, evaluation.task.invocation_id)
-        if evaluation.verdict.kind is Kind.DUE:
-            for groups in self.groups.values():
-                groups.exclude(task)
-        elif evaluation.verdict.members:
-            added = [self.groups[one.policy].add(one, task) for one in evaluation.verdict.members]
-            if not any(added):
-                self._settled(evaluation)
-                return
-            if record in self._found:
-                self._settled(self._found[record])
-            self._found[record] = evaluation
-
-    def settle(self, incomplete: Callable[[Policy], bool]) -> None:
-        """Change the verdicts of the tasks that are one too many, policy by policy."""
-        for groups in self.groups.values():
-            if groups.policy.stops or not (groups.overflowed or incomplete(groups.policy)):
-                self._settle(groups)
-        for evaluation in self._found.values():
-            self._settled(evaluation)
-
-    def _settle(self, groups: ConcurrencyGroups) -> None:
-        """Enqueue what is one too many in *groups*, and exclude it from the groups of other policies."""
-        policy, stops = groups.policy, groups.policy.stops
-        for task, member, order in list(groups.excess()):
-            record = task.function, task.invocation_id
-            if member.in_scope:
-                before = self._found[record]
-                later = self._index[policy.name] > self._index.get(before.verdict.policy or "", -1)
-                verdict = too_many(policy, member, before.verdict, later=later)
-                self._found[record] = before._replace(verdict=verdict)
-                if stops:
-                    self._selections[policy.name].group_order[key_of(task)] = order
-                    self._selections[policy.name].add(self._found[record])
-            elif stops:
-                self._selections[policy.name].counted += 1
-            if stops or not policy.approved:
-                for other in self.groups.values():
-                    if other is not groups:
-                        other.exclude(task)
 
 
 DAY: Millis = 86_400_000
