@@ -22,7 +22,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation, FieldRead, MatcherResult, Place, Step
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
+from fc_reaper.models import ALIVE, Exit, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
@@ -74,7 +74,7 @@ def explain(
         snapshot = Snapshot(_task_in_file(record, target, invocation_id), Moment.exactly(SYSTEM_CLOCK.now()))
     elif target is not None and invocation_id is not None:
         with progress("Reading the task"):
-            snapshot = _read_task(parse_target(target).literal(), invocation_id, settings, env)
+            snapshot = _read_task(target, invocation_id, settings, env)
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     if moment is not None:
@@ -109,10 +109,8 @@ def explain(
 # Reading the task
 
 
-def _read_task(
-    function: Function, invocation_id: str, settings: Settings, env: Mapping[str, str]
-) -> Snapshot:
-    credentials = read_credentials(env, Context())
+def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Snapshot:
+    function, credentials = parse_target(target).literal(), read_credentials(env, Context())
     cloud = connect(settings, credentials, "explain", clock=SYSTEM_CLOCK)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
@@ -244,7 +242,8 @@ def _policy_rows(step: Step, explained: Explanation) -> Iterator[_Row]:
     for matcher in step.unless:
         yield from _matcher_rows("  unless", matcher, f"  {source}:{matcher.line}")
     if step.keep is not None:
-        yield "  keep", keep_text(step.keep), _said(_COUNTS[step.keep.counts], _place(step.keep, explained))
+        place = _place(step.keep, explained.verdict)
+        yield "  keep", keep_text(step.keep), _said(_COUNTS[step.keep.counts], place)
         yield from _field_rows(step.keep.reads)
     if step.held_out is not None:
         spared = "spared by its id" if step.held_out else ""
@@ -278,11 +277,10 @@ def keep_text(keep: Place | Keep) -> str:
     return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
 
 
-def _place(keep: Place, explained: Explanation) -> str:
+def _place(keep: Place, verdict: Verdict) -> str:
     """Why a run counts the task for a `keep` or does not, where other policies matter as well."""
-    verdict = explained.verdict
     if keep.counts is None or keep.age is None:
-        return keep.why or "" if keep.counts is None else ""
+        return keep.why or ""
     if keep.counts:
         spared = "" if keep.may_be_chosen else ", and is never stopped"
         return f"first enqueued {format_duration(keep.age)} ago{spared}"

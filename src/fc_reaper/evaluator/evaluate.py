@@ -45,6 +45,10 @@ class CompiledMatcher(NamedTuple):
         return PushDown(min(bounds, default=None), prefix)
 
 
+_OWN_FUNCTION = CompiledMatcher(0, None, (), "target")
+"""The exemption of all tasks of the reaper's own function."""
+
+
 class CompiledPolicy(NamedTuple):
     """One policy compiled for one function.
 
@@ -62,8 +66,7 @@ class FunctionPolicies(NamedTuple):
 
     `policies` are those in scope without `keep`, the strongest first, `keeps` the `keep` policies; by `every`
     one of both a task may become due. `withholding` are policies by which no task of this function is due in
-    this run, but whose tasks count for no `keep` policy. Of the reaper's `own_function` all tasks are
-    exempt.
+    this run, but whose tasks count for no `keep` policy.
     """
 
     exempt: tuple[CompiledMatcher, ...]
@@ -71,7 +74,6 @@ class FunctionPolicies(NamedTuple):
     keeps: tuple[CompiledPolicy, ...]
     withholding: tuple[CompiledPolicy, ...]
     started_time: StartedTime
-    own_function: bool
     exempt_needs_payload: bool
     every: tuple[CompiledPolicy, ...]
 
@@ -129,12 +131,11 @@ def compile_policies(
     keeps = [one for one in compiled if one.policy.keep is not None]
     idle = [one for one in compiled if not (one.in_scope and one.policy.stops)]
     return FunctionPolicies(
-        exempt=_exemptions(exempt, function),
+        exempt=(_OWN_FUNCTION,) if own_function else _exemptions(exempt, function),
         policies=tuple(ranked),
         keeps=tuple(keeps),
         withholding=tuple(one for one in idle if one.policy.withholds),
         started_time=started_time,
-        own_function=own_function,
         exempt_needs_payload=any(one.needs_payload for matcher in exempt for one in matcher.expressions),
         every=(*ranked, *keeps),
     )
@@ -179,19 +180,17 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already")
     reading = Reading(task, moment, policies.started_time, read=read)
-    exemption = None
-    if policies.own_function:
+    exemption = _first_exemption(policies.exempt, reading)
+    if exemption is not None and exemption[0] is _OWN_FUNCTION:
         verdict = Verdict(Kind.EXEMPT, "the reaper never stops itself", by=_EXEMPT)
+    elif exemption is not None and exemption[1].holds is TRUE:
+        verdict = Verdict(Kind.EXEMPT, "exempt", line=exemption[0].line, by=_EXEMPT)
+    elif reading.flaw is not None:
+        verdict = Verdict(Kind.UNKNOWN, reading.flaw)
     else:
-        exemption = _first_exemption(policies.exempt, reading)
-        if exemption is not None and exemption[1].holds is TRUE:
-            verdict = Verdict(Kind.EXEMPT, "exempt", line=exemption[0].line, by=_EXEMPT)
-        elif reading.flaw is not None:
-            verdict = Verdict(Kind.UNKNOWN, reading.flaw)
-        else:
-            verdict = _strongest([evaluate_policy(one, reading)[1] for one in policies.policies])
-            if exemption is not None and verdict.kind in CLAIMS:
-                verdict = _perhaps_exempt(exemption)
+        verdict = _strongest([evaluate_policy(one, reading)[1] for one in policies.policies])
+        if exemption is not None and verdict.kind in CLAIMS:
+            verdict = _perhaps_exempt(exemption)
     if not policies.keeps or verdict.kind is Kind.DUE or reading.flaw or task.status not in ALIVE:
         return verdict
     return _with_members(verdict, policies, reading, exemption)

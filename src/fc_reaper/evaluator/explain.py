@@ -15,7 +15,7 @@ from fc_reaper.errors import kind_of
 from fc_reaper.evaluator import evaluate as evaluator
 from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_matcher, compile_policies, evaluate
 from fc_reaper.evaluator.select import is_held_out
-from fc_reaper.models import FINISHED, STOPPING, Millis, Moment, Task
+from fc_reaper.models import FINISHED, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy, PolicyFile
 from fc_reaper.policy.model import TASK
 from fc_reaper.rules.ages import Reading, StartedTime
@@ -177,7 +177,6 @@ def explain(
             for policy in file.policies
         ]
     held_out = any(one.held_out and one.name == verdict.policy for one in steps)
-    stuck = evaluator.stopping_too_long(task, stuck_after, moment)
     return Explanation(
         source=file.source,
         now=moment.earliest,
@@ -188,7 +187,7 @@ def explain(
         if_named=evaluate(task, named, moment),
         held_out_by=verdict.policy if held_out and verdict.kind is Kind.DUE else None,
         due_in=_due_in(reading, in_sweep, Changes.of((one.policy for one in in_sweep.every), file.exempt)),
-        stuck=task.status == STOPPING and stuck.holds is TRUE,
+        stuck=evaluator.stopping_too_long(task, stuck_after, moment).holds is TRUE,
     )
 
 
