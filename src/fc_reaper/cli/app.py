@@ -46,6 +46,7 @@ Api = Annotated[
     str | None,
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
+Enforce = Annotated[bool | None, Option("--enforce/--dry-run", help="Stop what is due, or only show it.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
 
 

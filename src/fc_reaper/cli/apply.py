@@ -14,7 +14,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_length
+from fc_reaper.cli.app import Api, AsJson, Endpoint, Enforce, PolicyFile, environment, parse_length
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted, short
@@ -97,9 +97,7 @@ def apply(
     policy: PolicyFile = None,
     endpoint: Endpoint = None,
     api_version: Api = None,
-    enforce: Annotated[
-        bool | None, Option("--enforce/--dry-run", help="Stop what is still due, or only show it.")
-    ] = None,
+    enforce: Enforce = None,
     max_age: Annotated[
         str, Option(metavar="TIME", show_default=False, help="Refuse an older plan; 1h.")
     ] = "1h",

@@ -21,6 +21,7 @@ from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
 NAME = "incident"
+_OTHERS = ("targets", "stop", "budget")
 _USUAL = {"targets": ["any"], "stop": "any", "triggers": ["task"]}
 _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 500'
 
@@ -53,32 +54,27 @@ def _flag(key: str) -> str:
 
 
 def make_incident(
-    targets: list[str] | None,
-    reason: str | None,
-    most: int | None,
-    match: Mapping[str, Any],
-    event: str | None,
-    settings: Settings,
-    env: Mapping[str, str],
+    stated: Mapping[str, Any], event: str | None, settings: Settings, env: Mapping[str, str]
 ) -> Incident | None:
     """Make the policy of an incident; None where no option of one was given.
 
+    *stated* are the keys of a policy, those of `match` among them, None or empty where they were not given.
     CommandError if the options make none, with a line for each thing that is wrong; PolicyError if the policy
     file or its lock, whose exemptions count, cannot be read; SettingsError if the plan could not be enforced.
     """
-    match = {key: value for key, value in match.items() if value not in (None, [])}
-    stated = {"targets": targets, "stop": reason, "budget": most and f"{most}/run"}
-    rest = {key: value for key, value in stated.items() if value not in (None, [])}
-    if not (match or rest):
+    given = {key: value for key, value in stated.items() if value not in (None, [])}
+    match = {key: value for key, value in given.items() if key in RULES}
+    rest = {key: value for key, value in given.items() if key not in RULES}
+    if not given:
         return None
     faults = []
     if event is not None:
-        flags = ", ".join(map(_flag, (*match, *rest)))
+        flags = ", ".join(map(_flag, given))
         what = "an incident has its own policy; leave one of them out"
         faults.append(f"{flags} cannot stand beside an EVENT: {what}")
     limits = [key for key, rule in RULES.items() if rule.is_limit]
     missing = [] if match.keys() & set(limits) else [" or ".join(map(_flag, limits))]
-    missing += [_flag(key) for key in stated if key not in rest]
+    missing += [_flag(key) for key in _OTHERS if key not in rest]
     if missing:
         faults.append(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
     # What is missing is filled in, so that all that is wrong is said at once.
@@ -103,7 +99,7 @@ def _faults(error: ValidationError, match: Iterable[str]) -> Iterator[str]:
     for one in (one for one in error.errors() if one["type"] != "too_short"):
         cause = one.get("ctx", {}).get("error", one["msg"])
         for within, what in getattr(cause, "faults", [((), cause)]):
-            keys = [step for step in (*one["loc"], *within) if step in (*RULES, "targets", "stop", "budget")]
+            keys = [step for step in (*one["loc"], *within) if step in (*RULES, *_OTHERS)]
             yield f"{' and '.join(_flag(str(key)) for key in keys or match)}: {what}"
 
 

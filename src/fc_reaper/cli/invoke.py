@@ -14,7 +14,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, Endpoint, PolicyFile, environment
+from fc_reaper.cli.app import Api, Endpoint, Enforce, PolicyFile, environment
 from fc_reaper.cli.output import CommandError, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
@@ -36,9 +36,7 @@ def invoke(
     policy: PolicyFile = None,
     endpoint: Endpoint = None,
     api_version: Api = None,
-    enforce: Annotated[
-        bool | None, Option("--enforce/--dry-run", help="Stop what is due, or report it; REAPER_MODE.")
-    ] = None,
+    enforce: Enforce = None,
     timeout: Annotated[
         float, Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600.")
     ] = 600,

@@ -84,7 +84,8 @@ def plan(
         output.check_writable(out, force=force)
     env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
     settings = read_settings(env, Context())
-    incident = make_incident(target, reason, most, match, event, settings, env)
+    stated = {**match, "targets": target, "stop": reason, "budget": most and f"{most}/run"}
+    incident = make_incident(stated, event, settings, env)
     given = None if event is None else read_event(event)  # before the policy: it may be a policy itself
     file = read_policy(settings) if incident is None else incident.file
     raw = every_timer(file.policies) if given is None else given
@@ -102,8 +103,8 @@ def plan(
         else:
             output.write_file(out, dump_plan(made), force=force)
         if out != "-" and not as_json:
-            stated = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
-            options = [word for option, value in stated.items() if value for word in (option, value)]
+            typed = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
+            options = [word for option, value in typed.items() if value for word in (option, value)]
             apply = output.as_typed("apply", out, *options, "--enforce")
             output.print_line("\n".join(_written(made, out, made.held(file), apply)))
     print_failures(finished, lines)
