@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from fc_reaper.events import parser
-from fc_reaper.events.decode import DEEPEST
+from fc_reaper.events import layers, parser
 from fc_reaper.log import LONGEST_LINE
 from fc_reaper.policy.load import MOST_NODES
 from fc_reaper.rules.interpreter import MOST
@@ -21,9 +20,9 @@ ROWS = {cells[1].strip(): cells[2] for line in TEXT.splitlines() if len(cells :=
     ("row", "says"),
     [
         ("event", f"{parser.MOST_BYTES // 1024**2} MiB"),
-        ("event", f"{DEEPEST} levels"),
-        ("event", f"{parser.MOST_LAYERS} layers"),
-        ("event", f"{parser.MOST_ELEMENTS:,} elements"),
+        ("event", f"{parser.DEEPEST} levels"),
+        ("event", f"{layers.MOST_LAYERS} layers"),
+        ("event", f"{layers.MOST_ELEMENTS:,} elements"),
         ("log", f"{LONGEST_LINE // 1024} KB a line"),
         ("YAML", f"{MOST_NODES:,} nodes"),
         ("expression (`where`, `per`, `from`)", f"{MOST:,} steps"),

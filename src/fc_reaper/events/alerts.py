@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.errors import EventRefused
 from fc_reaper.events.command import check_command, plain
-from fc_reaper.events.decode import JsonObject, json_in
-from fc_reaper.events.trigger import NoteEvent, OwnAccount, Selector
+from fc_reaper.events.parser import JsonObject, NoteEvent, OwnAccount, Selector, json_in
 
 _CALM = frozenset({"OK", "RESOLVED", "INSUFFICIENT_DATA", "NORMAL", "RECOVERED"})
 _STATE = r"[A-Za-z_]{1,32}"

@@ -18,8 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused, kind_of
-from fc_reaper.events.decode import JsonObject, in_base64, json_in
-from fc_reaper.events.trigger import Selector
+from fc_reaper.events.parser import JsonObject, Selector, in_base64, json_in
 from fc_reaper.models import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER, SERVICE
 
 DRY_RUN = "dryRun"

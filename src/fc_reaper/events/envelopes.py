@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from fc_reaper.events.command import DRY_RUN, NO, meaning
-from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, in_base64, json_in
+from fc_reaper.events.parser import BLANKS, BRACKETS, JsonObject, in_base64, json_in
 
 _MOST_FIELDS = 200
 

@@ -1,67 +1,258 @@
-"""Parse an event into a `Trigger`, outermost envelope first.
+"""What an event comes to, and how its bytes become JSON: within bounds, and with the keys that repeat.
 
-Each part is refused by itself, and no bytes whatever make this raise.
+A timer that commands nothing is read here. Any other event is read by `layers`, for which a cold start of a
+timer need not pay.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from math import isfinite
+from typing import Any, Literal, NamedTuple, NoReturn
 
-from fc_reaper.errors import EventRefused, kind_of
-from fc_reaper.events.command import check_envelope, meaning, read_command, refuse_repeats, wish_in
-from fc_reaper.events.decode import BLANKS, BRACKETS, JsonObject, json_in, parse
-from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of
-from fc_reaper.events.trigger import Note, NoteEvent, OwnAccount, Reading, Request, Selector, Trigger
+from fc_reaper.errors import EventRefused
 
-if TYPE_CHECKING:
-    from fc_reaper.events.alerts import Alert
+NoteEvent = Literal["trigger_ignored", "trigger_unrecognised", "trigger_refused"]
+
+
+class OwnAccount(NamedTuple):
+    """The region and account of the reaper. None means unknown; nothing is then taken for foreign."""
+
+    region: str | None = None
+    account: str | None = None
+
+
+class Selector(NamedTuple):
+    """The part of the policy's targets that a request is about; None selects all.
+
+    Each value has the shape of a name on the platform, so none of them is a pattern.
+    """
+
+    service: str | None = None
+    function: str | None = None
+    qualifier: str | None = None
+    invocation_id: str | None = None
+
+
+class Request(NamedTuple):
+    """One request of an event: a run over the targets that `selector` leaves.
+
+    `kind` (timer, alert, command, task) is compared with a policy's `triggers`; `name` is the timer's, else
+    None. `part` is where it comes from: `""` for the whole event, `[2]` for the third element of a list.
+    """
+
+    kind: str
+    name: str | None
+    selector: Selector
+    part: str
+
+
+class Note(NamedTuple):
+    """A log line about one part of the event. `why` is one line of ASCII and shows no value of the event."""
+
+    event: NoteEvent
+    why: str
+    part: str
+
+
+class Reading(NamedTuple):
+    """How a part was recognised: envelopes around it, outermost first, its sender, an alert's own state."""
+
+    part: str
+    layers: tuple[str, ...]
+    source: str
+    state: str | None = None
+
+
+class Trigger(NamedTuple):
+    """A parsed event. It starts a run, narrows it, or makes it a dry run; it cannot do more.
+
+    `dry_run_asked_at` is the path to the first wish for a dry run (`[2].data.dryRun`; `event`: the whole
+    text), which holds for the whole run, whichever part of the event has it; None without one.
+    `http` is true if the caller expects an answer in the shape of an HTTP trigger.
+    `kind` is the broadest kind among the requests (timer, alert, command, task); alert if there are none.
+    """
+
+    requests: tuple[Request, ...]
+    dry_run_asked_at: str | None
+    notes: tuple[Note, ...]
+    readings: tuple[Reading, ...] = ()
+    http: bool = False
+    kind: str = "alert"
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the event wishes a dry run."""
+        return self.dry_run_asked_at is not None
+
+    @property
+    def refused(self) -> bool:
+        """Whether there are no requests because something was refused."""
+        return not self.requests and any(note.event == "trigger_refused" for note in self.notes)
+
+
+DEEPEST = 64
+"""The most levels of lists and objects in JSON from outside, inclusive."""
+
+BLANKS = " \t\r\n"
+"""What JSON allows around a value."""
+
+BRACKETS = ("{", "[")
+"""What an object or a list begins with, valid or not."""
+
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
+_LONGEST_NUMBER = 400
+
+
+class JsonObject(dict[str, Any]):
+    """A JSON object; `repeated` holds the keys that are written more than once."""
+
+    repeated: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_pairs(cls, pairs: list[tuple[str, Any]]) -> JsonObject:
+        """The object of *pairs* in the order in which they are written."""
+        found = cls(pairs)
+        if len(found) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            found.repeated = frozenset(key for key, count in counts.items() if count > 1)
+        return found
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of *pairs*; a ValueError if it names a key twice, and so contradicts itself."""
+    found = JsonObject.of_pairs(pairs)
+    if found.repeated:
+        raise ValueError(f"the key {json.dumps(min(found.repeated))[:60]} stands twice in one object")
+    return dict(found)
+
+
+def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObject.of_pairs) -> Any:
+    """The JSON value of *text*, with objects made by *object_of*.
+
+    Raises:
+        EventRefused: not JSON, nested deeper than 64 levels, NaN or Infinity, or a number beyond 400 digits.
+    """
+    if nests_too_deep(text):
+        raise EventRefused(f"it is nested deeper than {DEEPEST} levels")
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=object_of,
+            parse_int=_integer,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        what = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
+        raise EventRefused(f"it is not JSON: {what}; an event that says nothing is {{}}") from None
+
+
+def json_in(text: str) -> Any:
+    """The JSON value of *text* if it is that of an object, a list or a text in quotes; None for other words.
+
+    Raises:
+        EventRefused: it begins like an object or a list, and `parse` refuses it.
+    """
+    text = text.strip(BLANKS)
+    if text.startswith(BRACKETS):
+        return parse(text)
+    if text.startswith('"'):
+        with suppress(EventRefused):
+            return parse(text)
+    return None
+
+
+def in_base64(text: str) -> str | None:
+    """The UTF-8 text that *text* is the base64 of, in either alphabet; None if it is not."""
+    try:
+        return b64decode(text.replace("\r", "").replace("\n", ""), "-_", validate=True).decode("utf-8-sig")
+    except ValueError:
+        return None
+
+
+def nests_too_deep(text: str) -> bool:
+    """Whether lists and objects are nested more than 64 deep in *text*, which need not be valid JSON.
+
+    Checked before parsing, since the limit of the parser differs between Pythons.
+    """
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    depth = 0
+    for bracket in _NO_BRACKETS.sub("", text):
+        depth += 1 if bracket in BRACKETS else -1
+        if depth > DEEPEST:
+            return True
+    return False
+
+
+def _integer(digits: str) -> int:
+    # Python's own limit (4,300 digits, then ValueError) came with 3.10.7; before it, long numbers are slow.
+    if len(digits) > _LONGEST_NUMBER:
+        raise EventRefused(f"it holds a number of {len(digits)} digits; at most {_LONGEST_NUMBER} are read")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refuse_constant(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise EventRefused(f"it holds {name}, which is not JSON")
+
 
 MOST_BYTES = 1_048_576
 """The largest event in bytes, inclusive."""
 
-MOST_ELEMENTS = 10_000
-"""The most elements in all lists of an event, inclusive: the largest window of a stream.
-https://www.alibabacloud.com/help/en/functioncompute/fc/advanced-features-of-triggers"""
+TIMER_KEYS = ("triggerTime", "triggerName", "payload")
+"""The keys of the event of a timer:
+https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers"""
 
-MOST_LAYERS = 8
-"""The most envelopes, lists and encoded texts around a command, inclusive."""
-
-ANYWHERE = OwnAccount()
-
-_TIMER_KEYS = ("triggerTime", "triggerName", "payload")
-_TRIGGER_NAME = r"[A-Za-z0-9_.-]{1,128}"
-_LONGEST_PATH = 200
+_TIMER_NAME = r"[A-Za-z0-9_.-]{1,128}"
 
 
-def parse_event(event: Any, own_account: OwnAccount = ANYWHERE) -> Trigger:
+def parse_event(event: Any, own_account: OwnAccount = OwnAccount()) -> Trigger:  # noqa: B008
     """Parse an event: bytes, text, a decoded JSON value, or None. Never raises: a refusal becomes a note.
 
     At most 1 MiB is read (1,048,576 bytes, inclusive), at most 64 levels deep (inclusive). No bytes, blanks
     and `{}` select everything. Alerts about another region or account than *own_account* are ignored.
     """
-    parser, place = _Parser(own_account), _Place()
     try:
         raw = event if isinstance(event, bytes) else _bytes_of(event)
         if len(raw) > MOST_BYTES:
             raise EventRefused(f"the event has {len(raw)} bytes; at most {MOST_BYTES} are read")
         text = raw.decode("utf-8-sig").strip(BLANKS)
-        if text.startswith(BRACKETS) or (value := decode_text(text)) is None:
-            value = parse(text or "{}")
-        else:
-            place = place.inside("text")
-        parser.read(value, place)
+        value = parse(text or "{}") if not text or text.startswith(BRACKETS) else None
+        if isinstance(value, JsonObject) and _says_nothing(value):
+            kind, layers = ("timer", ("timer",)) if value else ("command", ())
+            request = Request(kind, timer_name(value), Selector(), "")
+            return Trigger((request,), None, (), (Reading("", layers, kind),), kind=kind)
+        from fc_reaper.events.layers import read_layers
+
+        return read_layers(text, value, own_account)
     except UnicodeDecodeError as error:
         why = f"byte {error.start} is not UTF-8; send the event as UTF-8 JSON"
-        parser.note("trigger_refused", why, place)
     except EventRefused as refusal:
-        parser.note("trigger_refused", refusal.why, place)
-    requests, notes, readings = tuple(parser.requests.values()), tuple(parser.notes), tuple(parser.readings)
-    kinds = {request.kind for request in requests}
-    kind = next((kind for kind in ("timer", "alert", "command", "task") if kind in kinds), "alert")
-    return Trigger(requests, parser.dry_run_asked_at, notes, readings, parser.http, kind)
+        why = refusal.why
+    return Trigger((), None, (Note("trigger_refused", why, ""),))
+
+
+def _says_nothing(data: JsonObject) -> bool:
+    """Whether it is `{}`, or a timer's event without a payload."""
+    of_timer = data.keys() <= set(TIMER_KEYS) and data.keys() != {"payload"}
+    return of_timer and not data.repeated and data.get("payload") in (None, "")
+
+
+def timer_name(data: JsonObject) -> str | None:
+    """The name of a timer by its event; None where it is none that the platform could have given."""
+    name = data.get("triggerName")
+    return name if isinstance(name, str) and re.fullmatch(_TIMER_NAME, name) else None
 
 
 def _bytes_of(event: Any) -> bytes:
@@ -72,204 +263,3 @@ def _bytes_of(event: Any) -> bytes:
     except (TypeError, ValueError, RecursionError):
         raise EventRefused("it is no JSON value; send bytes, text or what JSON can hold") from None
     return text.encode("utf-8", "surrogatepass")
-
-
-class _Place(NamedTuple):
-    """A place in the event: its part, its path, the layers around it, and whose command stands there."""
-
-    part: str = ""
-    path: str = ""
-    layers: tuple[str, ...] = ()
-    kind: str = "command"
-    name: str | None = None
-
-    def inside(self, layer: str, key: str = "") -> _Place:
-        """The place of what *layer* holds, in an object under *key*."""
-        if len(self.layers) >= MOST_LAYERS:
-            raise EventRefused(f"it is wrapped more than {MOST_LAYERS} times")
-        return self._replace(path=f"{self.path}.{key}" if key else self.path, layers=(*self.layers, layer))
-
-    def element(self, index: int) -> _Place:
-        """The place of an element of the list that stands here."""
-        at = f"[{index}]"
-        return self._replace(part=self.part + at, path=self.path + at, layers=(*self.layers, "list"))
-
-
-@dataclass
-class _Parser:
-    """Opens layer after layer; each method reads one kind of value at one place, or raises EventRefused.
-
-    Identical requests are one. A wish for a dry run is never taken back by another part.
-    """
-
-    own_account: OwnAccount
-    requests: dict[tuple[str, str | None, Selector], Request] = field(default_factory=dict)
-    dry_run_asked_at: str | None = None
-    notes: list[Note] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
-    http: bool = False
-    identities: dict[tuple[str, str], str] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    elements: int = 0
-
-    def read(self, value: Any, place: _Place) -> None:
-        """Read one part by itself; a refusal is noted and stops no other part."""
-        try:
-            if place.kind == "timer":
-                self._timer_command(value, place)
-            elif isinstance(value, JsonObject):
-                self._object(value, place)
-            elif isinstance(value, list) and (value or place.layers[-1:] == ("list",)):
-                self._list(value, place)
-            elif isinstance(value, str) and (inner := decode_text(value)) is not None:
-                self.read(inner, place.inside("text"))
-            else:
-                self._unrecognised(value, place)
-        except EventRefused as refusal:
-            self._hear(value, place)
-            self.refused.add(place.part)
-            self.note("trigger_refused", refusal.why, place)
-
-    def note(self, event: NoteEvent, why: str, place: _Place) -> None:
-        """Note what becomes of the part at *place*."""
-        self.notes.append(Note(event, why, place.part))
-
-    def _hear(self, value: Any, place: _Place, *, beside: str = "", quoting: bool = False) -> None:
-        """Hear the wish for a dry run in *value*, in an object only in what stands *beside* this key."""
-        if self.dry_run_asked_at is None:
-            if beside:
-                value = JsonObject((key, one) for key, one in value.items() if key != beside)
-            if (found := wish_in(value, quoting=quoting)) is not None:
-                self.dry_run_asked_at = (place.path + found).lstrip(".")[:_LONGEST_PATH] or "event"
-
-    def _list(self, elements: list[Any], place: _Place) -> None:
-        if place.layers[-1:] == ("list",):
-            raise EventRefused("a list within a list; write one list")
-        self.elements += len(elements)
-        if self.elements > MOST_ELEMENTS:
-            raise EventRefused(f"it has more than {MOST_ELEMENTS} elements")
-        for index, element in enumerate(elements):
-            self.read(element, place.element(index))
-
-    def _object(self, data: JsonObject, place: _Place) -> None:
-        marks = data.keys() & {"triggerTime", "triggerName"}
-        if marks and data.keys() <= set(_TIMER_KEYS):
-            self._timer(data, place)
-            return
-        if not data:
-            self._request(place, Selector())
-            return
-        from fc_reaper.events.alerts import read_alerts  # a timer does without
-
-        if (alerts := read_alerts(data)) is not None:
-            self._alerts(data, alerts, place)
-        elif len(marks) == 2:
-            self._timer(data, place)
-        elif CloudEvent.fits(data):
-            self._cloud_event(data, place)
-        elif (request := http_request(data)) is not None:
-            self._http(data, *request, place)
-        elif (message := message_of(data)) is not None:
-            check_envelope(data, {message.content} | message.marks, message.content)
-            self._hear(data, place, beside=message.content)
-            self.read(data[message.content], place.inside(message.layer, message.content))
-        elif data.keys() >= {"jobName", "source", "taskId"}:
-            self._unrecognised(data, place)  # of a log trigger, whose taskId is that of its own job
-        elif (selector := read_command(data)) is not None:
-            self._hear(data, place)
-            self._request(place, selector)
-        else:
-            self._unrecognised(data, place)
-
-    def _timer(self, data: JsonObject, place: _Place) -> None:
-        """Read the event of Function Compute's own timer.
-
-        Its payload is the text typed into the trigger, so a command in it is JSON inside JSON.
-        https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
-        """
-        name, payload, others = data.get("triggerName"), data.get("payload"), data.keys() - _TIMER_KEYS
-        if others or data.repeated:
-            check_envelope(data, _TIMER_KEYS, "the timer's payload")
-        if not isinstance(name, str) or not re.fullmatch(_TRIGGER_NAME, name):
-            name = None
-        if payload or others:
-            self._hear(data, place)
-        path, layers = f"{place.path}.payload", (*place.layers, "timer")
-        self.read(payload, _Place(place.part, path, layers, "timer", name))
-
-    def _timer_command(self, payload: Any, place: _Place) -> None:
-        """Read what the payload holds; nothing, plain words and somebody else's object select everything."""
-        opened, in_list = payload, place.layers[-1:] == ("list",)
-        while isinstance(opened, str):
-            opened = json_in(opened)
-        if isinstance(opened, list) and opened:
-            self._list(opened, place)
-        elif isinstance(opened, JsonObject):
-            self._request(place, read_command(opened) or Selector())
-        elif opened in (None, []) and not in_list:
-            self._request(place, Selector())
-        else:
-            what = kind_of(payload)
-            raise EventRefused(f"{what} as a command of the timer; write the text of a JSON object")
-
-    def _cloud_event(self, data: JsonObject, place: _Place) -> None:
-        check_envelope(data, CloudEvent.model_fields, "data")
-        event = CloudEvent.model_validate(data)
-        identity = event.identity
-        if identity in self.identities:
-            self._hear(data, place)
-            first = self.identities[identity] or "the whole"
-            self.note("trigger_ignored", f"the same event as {first}: same source and id", place)
-            return
-        self._hear(data, place, beside=event.content_key)
-        self.read(data.get(event.content_key), place.inside("cloudevent", event.content_key))
-        if identity and place.part not in self.refused:
-            # One that was refused may be sent again, corrected, under the same id.
-            self.identities[identity] = place.part
-
-    def _http(self, data: JsonObject, query: JsonObject, body: Any, place: _Place) -> None:
-        self.http |= not place.layers
-        refuse_repeats(data, data)
-        check_envelope(data, (), "the body")
-        selector = read_command(query) or Selector()
-        self._hear(data, place, beside="body")
-        inner = place.inside("http request", "body")
-        if body is None:
-            self._request(inner, selector)
-        elif selector == Selector():
-            self.read(body, inner)
-        else:
-            raise EventRefused("the query selects, and there is a body too; write the command in one of them")
-
-    def _alerts(self, data: JsonObject, alerts: list[Alert], place: _Place) -> None:
-        from fc_reaper.events.alerts import follow
-
-        self._hear(data, place, quoting=True)
-        for alert in alerts:
-            at = place._replace(part=place.part + alert.part, kind="alert")
-            alert = alert._replace(names=[JsonObject(one) for one in alert.names])
-            self._hear([*alert.names], at, quoting=True)  # dimensions may have been text
-            selectors, notes = follow(alert, self.own_account)
-            if selectors and any(meaning(key, ("invocationId", "taskId")) for key in data):
-                # It would be read as wider than it was meant.
-                why = "an alert cannot name one task; send a command with functionName and invocationId"
-                raise EventRefused(why)
-            for event, why in notes:
-                self.note(event, why, at)
-            self._request(at, *selectors, source=alert.source, state=alert.word)
-
-    def _unrecognised(self, value: Any, place: _Place) -> None:
-        self._hear(value, place)
-        why = f"{kind_of(value)} that is neither a command nor a known alert"
-        self.note("trigger_unrecognised", why, place)
-        self._request(place._replace(kind="alert"), Selector(), source="unrecognised")
-
-    def _request(
-        self, place: _Place, *selectors: Selector, source: str = "", state: str | None = None
-    ) -> None:
-        """Request what the part at *place*, which is from *source*, selects."""
-        self.readings.append(Reading(place.part, place.layers, source or place.kind, state))
-        for selector in selectors:
-            named = selector.invocation_id is not None
-            kind, name = ("task", None) if named else (place.kind, place.name)
-            self.requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fc_reaper.errors import EventRefused, kind_of
-from fc_reaper.events.decode import parse, unique
+from fc_reaper.events.parser import parse, unique
 from fc_reaper.models import Millis, Task
 from fc_reaper.rules.ages import Reading
 from fc_reaper.rules.result import UNKNOWN, RuleResult

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
@@ -68,7 +67,6 @@ class Outcome(NamedTuple):
         }
 
 
-@dataclass
 class Report:
     """Counts and logs what happens in a run.
 
@@ -77,28 +75,21 @@ class Report:
     the requests of the event that were followed, `unresolved` those that could not be for want of answers.
     """
 
-    log: JsonLog
-    settings: Settings
-    shown: int
-    exit: Exit = Exit.DONE
-    counts: Counter[str] = field(default_factory=Counter)
-    calls: Counter[str] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
-    tasks: list[dict[str, Any]] = field(default_factory=list)
-    incomplete: set[Function] = field(default_factory=set)
-    unlisted: set[Function] = field(default_factory=set)
-    unmatched: list[str] = field(default_factory=list)
-    served: int = 0
-    unresolved: int = 0
-    partial: bool = False
-    answered: bool = False
-    _refused: int = 0
-    _limited: bool = False
-    _troubled: bool = False
-    _policies: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    _failures: dict[str, CloudError] = field(default_factory=dict)
-    _refusals: list[str] = field(default_factory=list)
-    _unlogged: set[tuple[Function, str]] = field(default_factory=set)
+    def __init__(self, log: JsonLog, settings: Settings, *, shown: int) -> None:
+        self.log, self.settings, self.shown, self.exit = log, settings, shown, Exit.DONE
+        self.served = self.unresolved = self._refused = 0
+        self.partial = self.answered = self._limited = self._troubled = False
+        self.counts: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self.errors: list[str] = []
+        self.tasks: list[dict[str, Any]] = []
+        self.unmatched: list[str] = []
+        self.incomplete: set[Function] = set()
+        self.unlisted: set[Function] = set()
+        self._policies: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._failures: dict[str, CloudError] = {}
+        self._refusals: list[str] = []
+        self._unlogged: set[tuple[Function, str]] = set()
 
     def note(self, event: str, why: str, part: str) -> None:
         """Log what becomes of a part of the event that starts nothing."""

@@ -64,14 +64,10 @@ class Scope:
         return cls([Area(EVERYTHING, policy, policy.targets) for policy in policies])
 
     @property
-    def listed(self) -> list[Area]:
-        """What is listed for some reason."""
-        return [*self.areas, *self.counted, *self.watched]
-
-    @property
     def targets(self) -> list[Target]:
-        """All targets that are listed."""
-        return list(dict.fromkeys(target for area in self.listed for target in area.targets))
+        """All targets that are listed for some reason."""
+        areas = (*self.areas, *self.counted, *self.watched)
+        return list(dict.fromkeys(target for area in areas for target in area.targets))
 
     def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
         """The policies by which the tasks of *function* are evaluated, and those for which they only count.
@@ -225,12 +221,12 @@ class Finder:
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
         """The functions of *scope*; what exists is listed once in a run, and only for patterns."""
-        report = self.context.report
+        report, areas = self.context.report, (*scope.areas, *scope.counted, *scope.watched)
         functions, unmatched = resolve(scope.targets, partial(self._known, until))
         requested = {target for area in scope.areas for target in area.targets}
         names = [str(target) for target in unmatched if target in requested]
         report.unmatched = list(dict.fromkeys((*report.unmatched, *names)))
-        return [one for one in functions if any(area.fits(one) for area in scope.listed)]
+        return [one for one in functions if any(area.fits(one) for area in areas)]
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
