@@ -32,6 +32,11 @@ class Loopback:
     endpoint: str
     seen: list[Seen] = field(default_factory=list)
 
+    def last_on(self, connection: socket.socket) -> Seen:
+        """The request that is to be answered on *connection*; others may come at the same time."""
+        port = connection.getpeername()[1]
+        return next(one for one in reversed(self.seen) if one.port == port)
+
 
 def http(status: int, body: Any = b"", **headers: Any) -> bytes:
     """A whole answer. Bodies that are not bytes become JSON; `_` in header names becomes `-`."""

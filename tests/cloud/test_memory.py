@@ -90,7 +90,7 @@ def test_tasks_that_an_event_names_are_let_go_of_one_by_one() -> None:
     """Each may have a large record."""
 
     def a_task(connection: socket.socket) -> None:
-        invocation_id = urlsplit(server.seen[-1].target).path.rpartition("/")[2]
+        invocation_id = urlsplit(server.last_on(connection).target).path.rpartition("/")[2]
         record = {"invocationId": invocation_id, "status": "Running", "invocationPayload": "x" * 4 * MIB}
         listed = invocation_id.startswith("stateful")
         connection.sendall(http(200, {"invocations": []} if listed else record))
@@ -106,7 +106,7 @@ def test_a_page_is_made_to_fit() -> None:
     """Where a page is too large, fewer tasks are asked for, at last one."""
 
     def sized(connection: socket.socket) -> None:
-        limit = int(dict(parse_qsl(urlsplit(server.seen[-1].target).query))["limit"])
+        limit = int(dict(parse_qsl(urlsplit(server.last_on(connection).target).query))["limit"])
         connection.sendall(http(200, a_page("x" * 3 * MIB, limit)))
 
     with answering(sized) as server, ours(server.endpoint) as client:
