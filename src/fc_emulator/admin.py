@@ -75,6 +75,10 @@ def _routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
             return _bad_request(error)
         return await waiting_faults(request)
 
+    async def remove_faults(request: Request) -> Response:
+        faults.waiting = []
+        return await waiting_faults(request)
+
     async def advance(request: Request) -> Response:
         try:
             account.advanced += validate(ClockChange, await _json(request)).advance
@@ -101,6 +105,7 @@ def _routes(account: Account, calls: Calls, faults: Faults) -> list[Route]:
         Route("/journal", journal, methods=["GET"]),
         Route("/faults", waiting_faults, methods=["GET"]),
         Route("/faults", add_faults, methods=["POST"]),
+        Route("/faults", remove_faults, methods=["DELETE"]),
         Route("/clock", advance, methods=["POST"]),
         Route("/changes", change, methods=["POST"]),
         Route("/reset", reset, methods=["POST"]),

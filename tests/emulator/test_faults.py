@@ -167,6 +167,13 @@ def test_a_wrong_fault_is_refused_with_its_path(emulator: Emulator, fault: Any, 
     assert emulator.admin("GET", "faults") == {"faults": []}
 
 
+def test_faults_that_wait_may_be_removed(emulator: Emulator, api: Api) -> None:
+    emulator.faults([{"operation": "*", "times": 9, "status": 500}])
+    assert api.page().status_code == 500
+    assert emulator.admin("DELETE", "faults") == {"faults": []}
+    assert api.page().status_code == 200
+
+
 def test_a_call_with_a_fault_is_marked(emulator: Emulator, call: Caller) -> None:
     emulator.faults([{"operation": "*", "status": 500}])
     for version in (V2016, V2021):

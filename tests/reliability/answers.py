@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from email.utils import formatdate
 from socket import socket
 from typing import Any
 
-from tests.reliability.case import GET, LIST, STOP, Case
+from tests.reliability.case import GET, HURRIED, LIST, STOP, Case
 from tests.reliability.proxy import Answer, Call, Script, Spoil
 from tests.run.account import policy
 
@@ -110,6 +111,29 @@ OTHER_STATUSES = [
     Case("412 to every stop of a task that is Running", [of(STOP, status=412, code="PreconditionFailed")]),
 ]  # fmt: skip
 
+
+class Jump:
+    """Our clock jumps by so many milliseconds while the first task is read, and stays there."""
+
+    def __init__(self, by: int) -> None:
+        self._by, self._shift = by, 0
+        self.clock = HURRIED._replace(now=lambda: HURRIED.now() + self._shift)
+
+    def spoil(self, call: Call) -> Answer:
+        self._shift = self._by if call.operation == GET else self._shift
+        return call.forward()
+
+
+AHEAD, BACK = Jump(600_000), Jump(-3_600_000)
+
+
+def two_dates(call: Call) -> Answer:
+    """The `Date` of the server, and after it that of a proxy an hour behind."""
+    answer = call.forward()
+    answer.headers["DATE"] = formatdate(time.time() - 3_600, usegmt=True)
+    return answer
+
+
 KEYS_AND_CLOCKS = [
     Case("a wrong key", env={"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "another-secret"}),
     Case("no security token where one is required", flags=("--security-token", "a-token")),
@@ -121,6 +145,11 @@ KEYS_AND_CLOCKS = [
     Case("the cloud's clock is 20 seconds ahead of ours", [of("*", date="+20s")]),
     Case("one server's clock: reads are dated an hour behind, lists are not", [of(GET, date="-1h")]),
     Case("no `Date` in any answer", spoil=no_date),
+    Case("two `Date` headers, an hour apart", spoil=two_dates),
+    Case("our clock jumps ten minutes ahead while a task is read", spoil=AHEAD.spoil, clock=AHEAD.clock,
+         env={"REAPER_CONCURRENCY": "1"}),
+    Case("our clock jumps an hour back while a task is read", spoil=BACK.spoil, clock=BACK.clock,
+         env={"REAPER_CONCURRENCY": "1"}),
     Case("a `Date` that cannot be read", [of("*", date="soon")]),
 ]  # fmt: skip
 

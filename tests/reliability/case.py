@@ -62,6 +62,7 @@ class Case(NamedTuple):
     env: Mapping[str, str] = {}
     runs: int = 1
     endpoint: str | None = None
+    clock: Clock = HURRIED
 
     def __str__(self) -> str:
         return self.fault
@@ -130,12 +131,12 @@ def environment(endpoint: str, text: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def hurried(env: Mapping[str, str]) -> Iterator[None]:
+def hurried(env: Mapping[str, str], clock: Clock = HURRIED) -> Iterator[None]:
     """The handler's process has this environment, and a clock that does not wait as long."""
     with (
         patch.dict(os.environ, env, clear=True),
-        patch.object(deployed, "SYSTEM_CLOCK", HURRIED),
-        patch.object(deployed, "connect", partial(connect, clock=HURRIED)),
+        patch.object(deployed, "SYSTEM_CLOCK", clock),
+        patch.object(deployed, "connect", partial(connect, clock=clock)),
     ):
         yield
 
@@ -146,7 +147,13 @@ def context_of(timeout: float) -> Any:
 
 
 def call_handler(
-    endpoint: str, text: str, event: bytes = b"", *, timeout: float = 60, env: Mapping[str, str] = {}
+    endpoint: str,
+    text: str,
+    event: bytes = b"",
+    *,
+    timeout: float = 60,
+    env: Mapping[str, str] = {},
+    clock: Clock = HURRIED,
 ) -> Ran:
     """Call the handler as the platform does."""
     results: list[RunResult] = []
@@ -157,7 +164,7 @@ def call_handler(
 
     out, raised, began = io.StringIO(), False, time.monotonic()
     with (
-        hurried({**environment(endpoint, text), **env}),
+        hurried({**environment(endpoint, text), **env}, clock),
         patch.object(deployed, "run", kept),
         contextlib.redirect_stdout(out),
     ):
@@ -219,7 +226,8 @@ def run_case(case: Case) -> tuple[int, Ran]:
     with served(case) as (cloud, endpoint):
         runs = []
         for _ in range(case.runs):
-            runs.append(call_handler(endpoint, case.policy, case.event, timeout=case.timeout, env=case.env))
+            options: Any = {"timeout": case.timeout, "env": case.env, "clock": case.clock}
+            runs.append(call_handler(endpoint, case.policy, case.event, **options))
             is_sound(runs[-1])
         stops = effective_stops(cloud)
         assert all(name.startswith("over-") for name in stops)

@@ -27,15 +27,15 @@ Slowness = Callable[[str], float]
 
 @dataclass
 class VirtualTime:
-    """Seconds that pass by sleeping and by calls. `shift` moves the date, in milliseconds."""
+    """Seconds that pass by sleeping and by calls. The date is *now* throughout; None: the true one."""
 
     seconds: float = 0.0
-    shift: int = 0
+    now: int | None = None
     _lock: Lock = field(default_factory=Lock)
 
     @property
     def clock(self) -> Clock:
-        return Clock(lambda: SYSTEM_CLOCK.now() + self.shift, lambda: self.seconds, self.spend)
+        return Clock(lambda: self.now or SYSTEM_CLOCK.now(), lambda: self.seconds, self.spend)
 
     def spend(self, seconds: float) -> None:
         with self._lock:

@@ -82,6 +82,26 @@ def negative_chunk(_call: Call, _answer: Answer) -> Script:
     )
 
 
+def headers_without_end(_call: Call, _answer: Answer) -> Script:
+    def script(connection: socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X-More: x\r\n" * 1000)
+
+    return script
+
+
+def too_long(_call: Call, answer: Answer) -> Answer:
+    """More bytes than the header says."""
+    return Answer(answer.status, {**answer.headers, "Content-Length": str(len(answer.body) - 5)}, answer.body)
+
+
+def too_short(_call: Call, answer: Answer) -> Answer:
+    """Blanks that the header does not count."""
+    length = {"Content-Length": str(len(answer.body))}
+    return Answer(answer.status, {**answer.headers, **length}, answer.body + b" " * 9)
+
+
 def no_http(_call: Call, _answer: Answer) -> Script:
     return lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
 
@@ -122,6 +142,9 @@ BODIES = [
     Case("lists are compressed", spoil=spoiling(LIST, squeezed)),
     Case("lists claim to be compressed and are not", spoil=spoiling(LIST, squeezed_wrongly)),
     Case("lists of twenty megabytes, compressed", spoil=spoiling(LIST, bomb)),
+    Case("more headers than anybody counts, to each list", spoil=spoiling(LIST, headers_without_end)),
+    Case("lists are longer than their `Content-Length`", spoil=spoiling(LIST, too_long)),
+    Case("blanks follow each read of a task, beyond its `Content-Length`", spoil=spoiling(GET, too_short)),
     Case("lists that never end", spoil=spoiling(LIST, endless)),
     Case("chunks of the lists have a negative size", spoil=spoiling(LIST, negative_chunk)),
     Case("a gateway's page with 502 to one list", [of(LIST, 1, status=502, foreign=PAGE)]),
