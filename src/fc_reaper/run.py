@@ -185,7 +185,10 @@ def _sweep(
             cloud,
             # The last calls may hang beyond the end: half of the margin is kept for what follows.
             Pool(
-                settings.threads, dependencies.clock, dependencies.interrupted, min(1, settings.margin / 2e3)
+                settings.concurrency,
+                dependencies.clock,
+                dependencies.interrupted,
+                min(1, settings.margin / 2e3),
             ),
             report,
             policy,

@@ -81,8 +81,9 @@ _Length = Annotated[Millis, Plain(parse_duration)]
 class Settings(BaseModel):
     """Every setting by its meaning. Lengths of time are milliseconds, `timeout` is seconds.
 
-    `rate` is a number of calls and the seconds in which so many may begin. `folder` is where the function's
-    code lies, and relative paths begin. `ourselves` is the reaper's own function, None if it is unknown.
+    `rate` is a number of calls and the seconds in which so many may begin; it bounds `concurrency` too.
+    `folder` is where the function's code lies, and relative paths begin. `ourselves` is the reaper's own
+    function, None if it is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -98,7 +99,9 @@ class Settings(BaseModel):
     endpoint: str | None = Field(None, alias="REAPER_ENDPOINT")
     started_time: StartedTime = Field("unknown", alias="REAPER_STARTED_TIME")
     rate: Annotated[tuple[int, float], Plain(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
-    concurrency: Annotated[int, Plain(partial(_number, most=256))] = Field(16, alias="REAPER_CONCURRENCY")
+    concurrency: Annotated[int, Plain(partial(_number, most=256))] = Field(
+        "16", alias="REAPER_CONCURRENCY", validate_default=True
+    )
     margin: _Length = Field(10_000, alias="REAPER_MARGIN")
     stuck_after: _Length = Field(180_000, alias="REAPER_STUCK_AFTER")
     interval: _Length = Field(300_000, alias="REAPER_INTERVAL")
@@ -122,10 +125,12 @@ class Settings(BaseModel):
         except SettingsError as error:
             raise ValueError(str(error)) from None
 
-    @property
-    def threads(self) -> int:
-        """Calls in flight: not more than may begin in a second, so that a stop soon finds its turn."""
-        return min(self.concurrency, max(1, int(self.rate[0] / self.rate[1])))
+    @field_validator("concurrency")
+    @classmethod
+    def _is_within_the_rate(cls, calls: int, info: ValidationInfo) -> int:
+        """Not more than may begin in a second, so that a stop soon finds its turn."""
+        most, seconds = info.data.get("rate", (calls, 1.0))
+        return min(calls, max(1, int(most / seconds)))
 
     @property
     def may_refuse(self) -> frozenset[str]:

@@ -203,7 +203,7 @@ class Listing:
             KeyboardInterrupt: *interrupted* returned True.
         """
         cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK)
-        pool, until = Pool(settings.threads, SYSTEM_CLOCK, interrupted), SYSTEM_CLOCK.monotonic() + _LONGEST
+        pool, until = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted), SYSTEM_CLOCK.monotonic() + _LONGEST
         lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
 
         @cache

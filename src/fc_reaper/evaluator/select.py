@@ -37,7 +37,7 @@ class Allowance(NamedTuple):
 _NOTHING = Allowance(0)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Selection:
     """What happens to the due tasks of one policy.
 

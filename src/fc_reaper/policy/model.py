@@ -175,8 +175,12 @@ class Policy(Part):
 
     index: ClassVar[int] = 0
     """Its place in the file, from 0."""
+    stops: ClassVar[bool] = False
+    """Whether it stops what is due; a report never does."""
     approved: ClassVar[bool] = True
     """False for a stop policy that only reports because a lock does not approve it."""
+    reason: ClassVar[str] = ""
+    """Why it stops or reports, in words."""
 
     model_config = ConfigDict(
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
@@ -221,19 +225,9 @@ class Policy(Part):
     )
 
     @property
-    def stops(self) -> bool:
-        """Whether it stops what is due; a report never does."""
-        return self.stop is not None and self.approved
-
-    @property
     def does(self) -> Literal["stop", "report"]:
         """What it does with what is due."""
         return "stop" if self.stops else "report"
-
-    @property
-    def reason(self) -> str:
-        """Why it stops or reports, in words."""
-        return self.stop or self.report or ""
 
     @property
     def withholds(self) -> bool:
@@ -268,6 +262,7 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        self.know(stops=self.stop is not None, reason=self.stop or self.report)
         faults: list[tuple[Path, str]] = []
         if self.stop is not None and self.report is not None:
             faults.append((("report",), "it stands beside `stop`; keep one of the two"))
@@ -334,7 +329,7 @@ class PolicyFile(Part):
     def report_only(self, names: Collection[str]) -> Self:
         """This file with the policies of these *names* turned into reports, whatever else they say."""
         policies = tuple(
-            one.model_copy().know(approved=False) if one.stops and one.name in names else one
+            one.model_copy().know(stops=False, approved=False) if one.stops and one.name in names else one
             for one in self.policies
         )
         return self.model_copy(update={"policies": policies})

@@ -60,7 +60,7 @@ Listed = tuple[Query, Page | Snapshot | CloudError, Task | None]
 """A query, and an answer to it: a page, a task of it that was read by itself, or why there is none."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Lister:
     """Lists tasks page by page until a deadline, many queries at a time.
 
@@ -121,7 +121,7 @@ class Lister:
         return False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Scanner:
     """Evaluates tasks, each once, and reports those that are not due.
 

@@ -43,7 +43,7 @@ class Area(NamedTuple):
         return fits and (not any(selector[:3]) or names(selector, function))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Scope:
     """Which functions a run is about, and by which policies their tasks are evaluated.
 
@@ -195,7 +195,7 @@ def resolve(
     return list(found), unmatched
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Named:
     """The search for a task by its id: how many functions are still to be asked, and what was found."""
 
@@ -205,7 +205,7 @@ class _Named:
     snapshots: list[Snapshot] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
 
