@@ -3,8 +3,6 @@
 No other module reads a clock.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Iterator

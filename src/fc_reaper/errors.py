@@ -8,8 +8,6 @@ ReaperError
 └─ CloudError       the cloud refused, answered nonsense, or did not answer
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -77,7 +75,7 @@ class Issue(NamedTuple):
     lint: str = ""
 
     @classmethod
-    def of(cls, source: str, line: int | None, path: str | None, sentence: str) -> Issue:
+    def of(cls, source: str, line: int | None, path: str | None, sentence: str) -> "Issue":
         """An issue of a sentence that reads `what is wrong; what to write`."""
         what, _, remedy = sentence.rpartition("; ")
         return cls(source, line, path, what, remedy) if what else cls(source, line, path, remedy)

@@ -19,6 +19,10 @@ LATEST = "LATEST"
 ALIVE = ("Enqueued", "Dequeued", "Running", "Retrying")
 """Statuses of a task that may still do work and were not asked to stop."""
 
+DEQUEUED = "Dequeued"
+BLIND_API = "2021-04-06"
+"""The API of FC 2.0 that refuses to list what is Dequeued."""
+
 STOPPING = "Stopping"
 STOPPED = "Stopped"
 UNFINISHED = (*ALIVE, STOPPING)

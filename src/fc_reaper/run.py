@@ -1,7 +1,5 @@
 """One run, from the bytes of an event to its result. It always ends with one `run_finished` line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from threading import Event
@@ -74,7 +72,7 @@ class RunResult(NamedTuple):
     trigger: Trigger
 
     @property
-    def result(self) -> Result:
+    def result(self) -> "Result":
         """The result as a model."""
         from fc_reaper.log_lines import Result  # Not imported by the deployed function.
 

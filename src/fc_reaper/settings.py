@@ -132,11 +132,6 @@ class Settings(BaseModel):
         most, seconds = info.data.get("rate", (calls, 1.0))
         return min(calls, max(1, int(most / seconds)))
 
-    @property
-    def may_refuse(self) -> frozenset[str]:
-        """The statuses that the API version may not know in a list."""
-        return frozenset(("Dequeued",) if self.api_version == "2021-04-06" else ())
-
 
 def read_context(given: Any) -> Context:
     """Read the platform's context; None is one in which everything is absent.

@@ -203,8 +203,9 @@ class Listing:
             KeyboardInterrupt: *interrupted* returned True.
         """
         cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK)
-        pool, until = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted), SYSTEM_CLOCK.monotonic() + _LONGEST
-        lister = Lister(cloud, pool, until=until, may_refuse=settings.may_refuse)
+        pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted)
+        until = SYSTEM_CLOCK.monotonic() + _LONGEST
+        lister = Lister(cloud, pool, until=until, api_version=settings.api_version)
 
         @cache
         def known(services: bool) -> list[Function] | None:

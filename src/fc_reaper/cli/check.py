@@ -17,10 +17,10 @@ from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.errors import Issue, PolicyError, SettingsError
 from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.events import Request, Selector
-from fc_reaper.models import STOPPING, Exit, Function, Millis, Query
+from fc_reaper.models import BLIND_API, DEQUEUED, STOPPING, Exit, Function, Millis, Query
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy.lint import BLIND_API, DEQUEUED, lint, unlisted
+from fc_reaper.policy.lint import lint, unlisted
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.settings import Context, Settings, read_policy, read_settings, read_unapproved, refuse_targets

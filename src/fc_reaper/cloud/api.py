@@ -5,8 +5,6 @@
 2023-03-30: https://help.aliyun.com/zh/functioncompute/developer-reference/api-fc-2023-03-30-stopasynctask
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac
@@ -286,7 +284,7 @@ class Answer(NamedTuple):
         sent: Millis,
         received: Millis,
         secrets: Sequence[str] = (),
-    ) -> Answer:
+    ) -> "Answer":
         """An answer to a request that was *sent* and *received* at these moments of the local clock."""
         try:
             text = body.decode(json.detect_encoding(body))

@@ -5,8 +5,6 @@ of the file decides. A `keep` policy needs the other tasks: `evaluate` only make
 concurrency group, and `select` decides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from math import inf
 
 from fc_reaper.errors import Issue, nearest
-from fc_reaper.models import Function, Millis, Target, spellings
+from fc_reaper.models import BLIND_API, DEQUEUED, Function, Millis, Target, spellings
 from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration
@@ -23,10 +23,6 @@ from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
 from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.language import Path
 from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
-
-DEQUEUED = "Dequeued"
-BLIND_API = "2021-04-06"
-"""The API of FC 2.0 that refuses to list what is Dequeued."""
 
 LONGEST_ATTEMPT = parse_duration("24h")
 MOST_RETRIES = 8

@@ -1,7 +1,5 @@
 """What conditions come to: three values, the result of a rule with its measure, the verdict on a task."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -20,15 +18,15 @@ class Truth(Enum):
     FALSE = False
     UNKNOWN = None
 
-    def __and__(self, other: Truth) -> Truth:
+    def __and__(self, other: "Truth") -> "Truth":
         if self is FALSE or other is FALSE:
             return FALSE
         return TRUE if self is TRUE and other is TRUE else UNKNOWN
 
-    def __or__(self, other: Truth) -> Truth:
+    def __or__(self, other: "Truth") -> "Truth":
         return ~(~self & ~other)
 
-    def __invert__(self) -> Truth:
+    def __invert__(self) -> "Truth":
         return UNKNOWN if self is UNKNOWN else FALSE if self is TRUE else TRUE
 
     def __bool__(self) -> bool:
@@ -134,7 +132,7 @@ class Verdict(NamedTuple):
     also: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
 
-    def later(self, by: Millis) -> Verdict:
+    def later(self, by: Millis) -> "Verdict":
         """The same verdict so much later, while no rule changes its answer."""
         members = tuple(one._replace(age=one.age + by) for one in self.members)
         age = None if self.by.age is None else self.by.age + by

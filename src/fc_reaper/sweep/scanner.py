@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +13,8 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.select import Record, within_a_day
 from fc_reaper.models import (
+    BLIND_API,
+    DEQUEUED,
     STOPPED,
     STOPPING,
     UNFINISHED,
@@ -64,14 +66,14 @@ Listed = tuple[Query, Page | Snapshot | CloudError, Task | None]
 class Lister:
     """Lists tasks page by page until a deadline, many queries at a time.
 
-    A function that is not found, or whose list is forbidden, is not listed again. A status of *may_refuse*
-    that the API version does not list is left out without an error.
+    A function that is not found, or whose list is forbidden, is not listed again. What *api_version*
+    does not list is left out without an error.
     """
 
     cloud: AsyncTaskClient
     pool: Pool
     until: Deadline
-    may_refuse: Collection[str] = ()
+    api_version: str = ""
     _jobs: Jobs[tuple[Query, str | None, Task | None], Page | Snapshot | None] = field(default_factory=deque)
     _tokens: set[int] = field(default_factory=set)
     _gone: set[Function] = field(default_factory=set)
@@ -113,7 +115,8 @@ class Lister:
     def _is_unknown(self, query: Query, token: str | None, error: CloudError) -> bool:
         """Whether the API version only does not know the status; note what need not be listed again."""
         refused = error.http_status == 400 and error.error_code == "InvalidArgument"
-        if refused and token is None and query.function.service and query.status in self.may_refuse:
+        blind = (self.api_version, query.status) == (BLIND_API, DEQUEUED)
+        if refused and blind and token is None and query.function.service:
             self._unknown_statuses.add(query.status)
             return True
         if error.http_status == 403 or error.missing:
@@ -138,7 +141,7 @@ class Scanner:
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
         """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
         context, now = self.context, self.context.clock.now()
-        lister = Lister(context.cloud, context.pool, until, context.settings.may_refuse)
+        lister = Lister(context.cloud, context.pool, until, context.settings.api_version)
         wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
         for query, answer, listed in lister.each(wanted):
             its = policies[query.function]
