@@ -24,13 +24,14 @@ QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evalua
 COMMANDS := $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick nightly lint format types imports schemas readme check matrix package pins audit clean FORCE
+.PHONY: help demo test quick nightly faults lint format types imports schemas readme check matrix package pins audit clean FORCE
 
 help:
 	@echo "make demo      a careless cron job and fc-reaper on the same emulated account, compared"
 	@echo "make test      the whole test suite, in under three minutes on two cores"
 	@echo "make quick     the tests for everyday work, in under 30 seconds"
 	@echo "make nightly   ten thousand random worlds through the handler, with other faults and clocks each"
+	@echo "make faults    faults planted in the product, each to be caught by the referee of those worlds"
 	@echo "make check     lint, types, imports, then the whole test suite"
 	@echo "make lint      check with ruff"
 	@echo "make format    format with ruff, and fix what it can fix"
@@ -57,6 +58,9 @@ quick: $(VENV)/installed-dev
 FIRST ?= 1000
 nightly: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.referee --worlds $(FIRST) 10000
+
+faults: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.referee.planted
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

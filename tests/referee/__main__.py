@@ -15,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.referee", description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int)
     parser.add_argument("--worlds", nargs=2, type=int, metavar=("FIRST", "COUNT"))
+    parser.add_argument("--first", action="store_true", help="stop at the first world with a breach")
     parser.add_argument("--verbose", action="store_true", help="print the world, its calls and its lines")
     options = parser.parse_args()
     first, count = options.worlds or (0, 0)
@@ -28,6 +29,8 @@ def main() -> int:
         wrong += bool(breaches)
         for breach in breaches[:10]:
             print(f"{seed}: {breach}", flush=True)
+        if breaches and options.first:
+            return 1
     took = time.monotonic() - begin
     print(f"{len(seeds)} worlds, {wrong} with breaches, {len(seeds) / max(took, 1e-9):.0f} worlds a second")
     return 1 if wrong else 0

@@ -17,6 +17,8 @@ from fc_emulator.lifecycle import Event, Lifecycle
 from tests.referee.reading import CARRIED, PER, WHERE
 from tests.referee.wire import CHANGES, Place
 
+Facts = dict[str, Any]
+
 BASE = 1_795_000_000_000
 """Every world begins some time after this moment of November 2026."""
 
@@ -31,8 +33,70 @@ PLACES: tuple[Place, ...] = (
     (None, "encode", "LATEST"),
 )
 OWN: Place = ("ops", "fc-reaper", "LATEST")
-LIMITS = {"30m": 1800, "1h": 3600, "2h": 7200, "6h": 21600}
+TWIN: Place = (None, "media$resize", "LATEST")
+"""A function of FC 2.0 by its name in 3.0."""
+
 ALIVE = ("Enqueued", "Dequeued", "Running", "Retrying")
+LIMITS = {"30m": 1800, "1h": 3600, "2h": 7200, "6h": 21600}
+
+# The tables below say what there is, and by repetition how often.
+# fmt: off
+NEAR = (0, 0, 0, 1, 1, -1, 2, 600, 600, 600, 3600, 3600, 40_000, 40_000, -600, -900)
+"""Seconds by which an age differs from a limit."""
+
+STATUSES = (*["Running"] * 8, *["Enqueued"] * 4, *["Retrying"] * 3, "Dequeued", "Stopping", "Stopping",
+            "Stopped", "Stopped", "Succeeded", "Failed")
+
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "stopping": (200, 1000, 1000, 5000, None),
+    "started_time": ("enqueue", "execution"),
+    "events": ("list", "list", "list", "get", "get", "get", "no"),
+    "record_qualifier": ("asked", "version"),
+    "stop_finished": (412, 400),
+    "stop_stopping": (200, 412),
+    "list_lag": (0, 0, 0, 2_000, 10_000),
+    "arn": ("colon", "slash"),
+    "stop_answer": (200, 204),
+    "empty_list": ("key", "omitted"),
+    "event_detail": ("empty", "log-tail"),
+    "latency": (0, 0, 20),
+    "rate": (*[None] * 10, 30.0, 8.0),
+}
+"""Every switch of the emulator by which the platform may be another one."""
+
+DAMAGES = ("head", "head", "head", "tail", "tail", "undated", "ahead", "contradicts", "over", "retries",
+           "no events")
+"""What a record may lack, or say that cannot be."""
+
+EVENTS = (*["timer"] * 14, *["night"] * 2, *["everything"] * 5, *["function"] * 6, *["task"] * 6,
+          *["alert"] * 4, "list", "list", "strange", "strange", "calm", "refused", "outside")
+
+DELAYS = (*[(0.0, 0.0)] * 4, *[(0.01, 0.01)] * 3, *[(0.0, 0.3)] * 2, (0.5, 2.0))
+"""The least and the most seconds that a message takes."""
+
+SKEWS = (-1_000, 2_000, -5_000, 9_000, -20_000, 26_000, 28_000, 33_000, -40_000, 1_200_000, -1_200_000)
+"""By how many milliseconds the local clock may be wrong."""
+
+OPERATIONS = (*["ListStatefulAsyncInvocations"] * 3, *["GetStatefulAsyncInvocation"] * 3,
+              *["StopStatefulAsyncInvocation"] * 6, "*", "ListStatefulAsyncInvocationFunctions")
+
+FAULTS: tuple[Facts, ...] = (
+    {"status": 500}, {"status": 502, "foreign": "<html>"}, {"status": 503, "retryAfter": 1}, {"status": 504},
+    {"status": 429, "code": "ResourceExhausted"}, {"status": 429, "code": "Throttling", "retryAfter": 5},
+    {"status": 429, "code": "Throttling", "retryAfter": 100_000}, {"status": 408, "code": "Timeout"},
+    {"status": 302, "headers": {"Location": "http://127.0.0.1/"}}, {"status": 400, "code": "InvalidArgument"},
+    {"status": 401, "code": "Unauthorized"}, {"status": 403, "code": "AccessDenied"},
+    {"status": 404, "code": "StatefulAsyncInvocationNotFound"},
+    {"status": 412, "code": "StatefulAsyncInvocationAlreadyCompleted"}, {"status": 200, "body": {}},
+    {"drop": "before"}, {"drop": "after"}, {"truncate": True}, {"date": "-2h"}, {"date": "+2h"},
+    {"date": "-25s"}, {"date": "soon"}, {"delay": "2s"}, {"delay": "12s"}, {"delay": "70s"},
+)
+"""Faults that the emulator makes."""
+
+WIRE = ("refused", "no connection", "reset before", "reset after", "truncated", "bad chunk", "informational",
+        "only informational", "slow answer", "slow body", *CHANGES)
+"""Faults of the network, and of what passes through it."""
+# fmt: on
 
 
 class Request(NamedTuple):
@@ -63,25 +127,24 @@ class Actor(NamedTuple):
 
     def lifecycle(self, now: int) -> Lifecycle:
         """A fresh task under the same id."""
-        return Lifecycle(
-            "Running",
-            (Event(now - 100, "Enqueued"), Event(now - 50, "Running")),
-            enqueued=now - 100,
-            executed=now - 50,
-        )
+        history = (Event(now - 100, "Enqueued"), Event(now - 50, "Running"))
+        return Lifecycle("Running", history, enqueued=now - 100, executed=now - 50)
 
 
 @dataclass
 class World:
-    """All that a world is made of. `events` are carried out one after the other, `pause` seconds apart."""
+    """All that a world is made of. `events` are carried out one after the other, `pause` seconds apart.
+
+    `locked` is a policy and the names in it that a lock approves, None without a lock.
+    """
 
     number: int
     start: int = BASE
-    options: dict[str, Any] = field(default_factory=dict)
-    invocations: list[dict[str, Any]] = field(default_factory=list)
-    functions: list[dict[str, Any]] = field(default_factory=list)
-    tree: dict[str, Any] = field(default_factory=dict)
-    locked: tuple[dict[str, Any], list[str]] | None = None
+    options: Facts = field(default_factory=dict)
+    invocations: list[Facts] = field(default_factory=list)
+    functions: list[Facts] = field(default_factory=list)
+    tree: Facts = field(default_factory=dict)
+    locked: tuple[Facts, list[str]] | None = None
     env: dict[str, str] = field(default_factory=dict)
     events: list[tuple[bytes, str]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
@@ -89,8 +152,8 @@ class World:
     timeout: float = 120.0
     skew: int = 0
     delays: tuple[float, float] = (0.0, 0.0)
-    faults: list[dict[str, Any]] = field(default_factory=list)
-    wire_faults: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[Facts] = field(default_factory=list)
+    wire_faults: list[Facts] = field(default_factory=list)
     actors: list[Actor] = field(default_factory=list)
 
     def latency(self, random: Random) -> float:
@@ -101,12 +164,13 @@ class World:
     @property
     def places(self) -> list[Place]:
         """Every function under each of its qualifiers."""
-        return list(
-            dict.fromkeys(
-                (one.get("serviceName"), one["functionName"], one.get("qualifier", "LATEST"))
-                for one in (*self.functions, *self.invocations)
-            )
-        )
+        entries = (*self.functions, *self.invocations)
+        return list(dict.fromkeys(place_of(one) for one in entries))
+
+
+def place_of(entry: Facts) -> Place:
+    """The function of an entry of a seed."""
+    return entry.get("serviceName"), entry["functionName"], entry.get("qualifier", "LATEST")
 
 
 def world_of(number: int) -> World:
@@ -118,35 +182,33 @@ class _Maker:
     """Draws one world. Every choice is one of `random`, in a fixed order."""
 
     def __init__(self, number: int) -> None:
-        self.random = random = Random(number)
-        self.world = world = World(number)
-        world.start = BASE + random.randrange(10**8) * (1000 if random.random() < 0.7 else 1)
-        self.places = random.sample(PLACES, random.choice([1, 1, 2, 2, 3, 4]))
-        if random.random() < 0.12:
-            self.places.append(OWN)
-        if (None, "resize", "LATEST") in self.places and random.random() < 0.1:
-            self.places.append((None, "media$resize", "LATEST"))
-        world.options = self._options()
+        self.random, self.world = Random(number), World(number)
+        self.pick, world = self.random.choice, self.world
+        world.start = BASE + self.random.randrange(10**8) * (1000 if self.chance(0.7) else 1)
+        self.places = self.random.sample(PLACES, self.pick([1, 1, 2, 2, 3, 4]))
+        self.places += [OWN] if self.chance(0.12) else []
+        self.places += [TWIN] if ("media", "resize", "LATEST") in self.places and self.chance(0.2) else []
+        world.options = {name: self.pick(values) for name, values in OPTIONS.items()}
+        if self.chance(0.15):
+            world.options["security_token"] = "STS.token-of-the-world"
         self._account()
-        world.tree = self._tree()
+        world.tree = {"version": 1}
+        if self.chance(0.5):
+            world.tree["exempt"] = [self._sparing() for _ in range(self.pick([1, 1, 2]))]
+        world.tree["policies"] = [self._policy(number) for number in range(self.pick([1, 2, 2, 3, 4]))]
         world.env = self._env()
-        self._lock()
-        runs = random.choice([1, 1, 1, 2])
-        for _ in range(runs):
+        if self.chance(0.12):
+            self._lock()
+        for _ in range(self.pick([1, 1, 1, 2])):
             event, asked = self._event()
-            mode = "enforce" if random.random() < 0.85 else "dry-run"
-            world.events.append((event, mode))
+            world.events.append((event, "enforce" if self.chance(0.85) else "dry-run"))
             world.asked.append(asked)
-        world.pause = random.choice([1.0, 30.0, 300.0, 3600.0])
-        world.delays = random.choice([(0.0, 0.0)] * 4 + [(0.01, 0.01)] * 3 + [(0.0, 0.3)] * 2 + [(0.5, 2.0)])
-        world.timeout = random.choice([60.0, 120.0, 600.0] * 3 + [13.0])
-        if random.random() < 0.25:
-            world.skew = random.choice(
-                [-2_000, 5_000, -20_000, 28_000, 33_000, -40_000, 1_200_000, -1_200_000]
-            )
-        if random.random() < 0.45:
+        world.pause, world.delays = self.pick([1.0, 30.0, 300.0, 3600.0]), self.pick(DELAYS)
+        world.timeout = self.pick([*[60.0, 120.0, 600.0] * 3, 13.0])
+        world.skew = self.pick(SKEWS) if self.chance(0.22) else 0
+        if self.chance(0.5):
             self._faults()
-        if random.random() < 0.3:
+        if self.chance(0.25):
             self._actors()
 
     def chance(self, share: float) -> bool:
@@ -154,249 +216,183 @@ class _Maker:
 
     # The account
 
-    def _options(self) -> dict[str, Any]:
-        pick = self.random.choice
-        options = {
-            "stopping": pick([200, 1000, 1000, 5000, None]),
-            "started_time": pick(["enqueue", "execution"]),
-            "events": pick(["list", "list", "get", "get", "no"]),
-            "record_qualifier": pick(["asked", "version"]),
-            "stop_finished": pick([412, 400]),
-            "stop_stopping": pick([200, 412]),
-            "list_lag": pick([0, 0, 0, 2_000, 10_000]),
-            "arn": pick(["colon", "slash"]),
-            "stop_answer": pick([200, 204]),
-            "empty_list": pick(["key", "omitted"]),
-            "event_detail": pick(["empty", "log-tail"]),
-            "latency": pick([0, 0, 20]),
-            "rate": pick([None] * 8 + [30.0, 8.0]),
-        }
-        if self.chance(0.15):
-            options["security_token"] = "STS.token-of-the-world"
-        return options
-
     def _account(self) -> None:
-        world = self.world
-        number = 0
+        world, number = self.world, 0
         for place in self.places:
-            many = self.random.choice([0, 1, 3, 6, 10, 16, 24])
-            for _ in range(many):
+            for _ in range(self.pick([0, 2, 6, 10, 14, 20, 30])):
                 number += 1
-                world.invocations.append(self._task(place, number))
-            if self.chance(0.12):
-                entry = self._task(place, 0, plain=True)
-                entry |= {"invocationId": "bulk-{n}", "count": self.random.choice([30, 110, 230])}
-                world.invocations.append(entry)
+                task = self._task(place, number)
+                known = {one["invocationId"] for one in world.invocations if one["functionName"] == place[1]}
+                if world.invocations and self.chance(0.05):
+                    elsewhere = self.pick(world.invocations)["invocationId"]
+                    task["invocationId"] = task["invocationId"] if elsewhere in known else elsewhere
+                world.invocations.append(task)
             service, name, qualifier = place
-            world.functions.append(
-                {"serviceName": service, "functionName": name, "qualifier": qualifier, "taskMode": True}
-            )
+            world.functions.append({"serviceName": service, "functionName": name, "qualifier": qualifier})
+        if self.chance(0.2):
+            # An id with {n} and a count are as many tasks.
+            entry = self._task(self.pick(self.places), 0, plain=True)
+            world.invocations.append({**entry, "invocationId": "bulk-{n}", "count": self.pick([30, 40, 110])})
         if self.chance(0.2):
             world.functions.append({"functionName": "encoder", "qualifier": "LATEST", "taskMode": False})
 
     def _age(self) -> int:
         """Seconds, often near a limit, or exactly at it."""
-        limit = self.random.choice(list(LIMITS.values()))
-        return max(
-            1, limit + self.random.choice([0, 0, 1, 1, -1, 2, 600, 600, -600, 3600, 40_000, -limit // 2])
-        )
+        return max(1, self.pick(list(LIMITS.values())) + self.pick(NEAR))
 
-    def _task(self, place: Place, number: int, plain: bool = False) -> dict[str, Any]:
-        random, pick = self.random, self.random.choice
-        prefix = pick(["job", "job", "job", "vip", "keep", "nightly"])
-        status = pick(
-            ["Running"] * 6
-            + ["Enqueued"] * 3
-            + ["Retrying"] * 2
-            + ["Dequeued", "Stopping", "Stopping", "Stopped", "Succeeded", "Failed"]
-        )
-        if plain:
-            status = pick(["Running", "Running", "Enqueued", "Succeeded"])
+    def _task(self, place: Place, number: int, plain: bool = False) -> Facts:
+        pick = self.pick
+        status = pick(["Running", "Running", "Enqueued", "Succeeded"]) if plain else pick(STATUSES)
         alive = self._age()
-        entry: dict[str, Any] = {
+        ran = min(alive, self._age())
+        entry: Facts = {
+            **({} if place[0] is None else {"serviceName": place[0]}),
             "functionName": place[1],
             "qualifier": place[2],
-            "invocationId": f"{prefix}-{number}",
+            "invocationId": f"{pick(['job', 'job', 'job', 'job', 'vip', 'keep', 'nightly'])}-{number}",
             "status": status,
             "enqueued": f"-{alive}s",
             "payload": self._payload(),
         }
-        if place[0] is not None:
-            entry["serviceName"] = place[0]
-        ran = min(alive, self._age())
         if status not in ("Enqueued", "Dequeued"):
             entry["started"] = f"-{ran}s"
         if status == "Stopping":
-            entry["stopping"] = f"-{min(ran, pick([1, 100, 181, 601, 4000]))}s"
+            entry["stopping"] = f"-{min(ran, pick([1, 100, 180, 181, 601, 4000]))}s"
         if status in ("Stopped", "Succeeded", "Failed"):
             entry["ends"] = f"-{min(ran, pick([1, 600, 3600, 86_000, 90_000]))}s"
-            if status == "Stopped":
-                entry["stopping"] = entry["ends"]
-        if plain:
-            return entry
+        if status == "Stopped":
+            entry["stopping"] = entry["ends"]
+            if self.chance(0.3):
+                ended = pick([86_399, 86_400, 86_401, 90_000])
+                entry |= {
+                    "enqueued": "-200000s",
+                    "started": "-100000s",
+                    "stopping": f"-{ended}s",
+                    "ends": f"-{ended}s",
+                }
+        if not plain:
+            self._peculiar(entry, alive, ran)
+        return entry
+
+    def _peculiar(self, entry: Facts, alive: int, ran: int) -> None:
+        """What makes a task another one than most are."""
+        pick, status = self.pick, entry["status"]
         if status in ("Running", "Retrying", "Enqueued") and self.chance(0.3):
-            entry["retries"] = random.randint(1, 4)
+            entry["retries"] = self.random.randint(1, 4)
         if status == "Retrying":
             entry["retries"] = max(1, entry.get("retries", 1))
         if status in ("Running", "Retrying") and self.chance(0.15):
-            entry["reenqueued"] = f"-{random.randint(ran, alive)}s"
-        if status in ALIVE and self.chance(0.06):
+            entry["reenqueued"] = f"-{self.random.randint(ran, alive)}s"
+        if status in ALIVE and self.chance(0.05):
             entry["ends"] = f"+{pick([1, 2, 5, 20])}s"
-        if status == "Enqueued" and self.chance(0.05):
+        if status == "Enqueued" and self.chance(0.04):
             entry["started"] = f"+{pick([1, 3, 10])}s"
-        if self.chance(0.35):
+        if self.chance(0.25):
             self._damage(entry, alive, ran)
-        if self.chance(0.06):
+        if self.chance(0.04):
             entry["startedTime"] = pick([0, 1, "+1h", "-1s", f"-{alive + 500}s"])
-        if self.chance(0.06):
+        if self.chance(0.05):
             del entry["payload"]
             entry["payloadText"] = pick(["", "not json", "[1, 2]", "5", '"gold"', "null"])
-        return entry
 
-    def _damage(self, entry: dict[str, Any], alive: int, ran: int) -> None:
+    def _damage(self, entry: Facts, alive: int, ran: int) -> None:
         """Make the record say less than there was, or something that cannot be."""
-        what = self.random.choice(
-            [
-                "head",
-                "head",
-                "tail",
-                "tail",
-                "undated",
-                "ahead",
-                "contradicts",
-                "over",
-                "retries",
-                "no events",
-            ]
-        )
-        status = entry["status"]
+        what, status = self.pick(DAMAGES), entry["status"]
         if what == "head":
-            entry["cutHead"] = self.random.choice([1, 1, 2, 3])
-        elif what == "tail":
+            entry["cutHead"] = self.pick([1, 1, 2, 3])
+            return
+        if what == "tail":
             entry["cutTail"] = 1
-        elif what == "retries":
+            return
+        events: list[Facts] = [{"status": "Enqueued", "timestamp": f"-{alive}s"}]
+        if status != "Enqueued":
+            events.append({"status": "Running", "timestamp": f"-{ran}s"})
+        if status not in ("Enqueued", "Running", "Dequeued"):
+            events.append({"status": status, "timestamp": f"-{min(ran, 60)}s"})
+        if what == "retries":
             entry["retries"] = self.random.randint(1, 5)
-            entry["events"] = [
-                {"status": "Enqueued", "timestamp": f"-{alive}s"},
-                {"status": status, "timestamp": f"-{ran}s"},
-            ]
         elif what == "no events":
-            entry["events"] = []
-        else:
-            events: list[dict[str, Any]] = [{"status": "Enqueued", "timestamp": f"-{alive}s"}]
-            if status != "Enqueued":
-                events.append({"status": "Running", "timestamp": f"-{ran}s"})
-                if status not in ("Running", "Dequeued"):
-                    events.append({"status": status, "timestamp": f"-{min(ran, 60)}s"})
-            if what == "undated":
-                hit = self.random.choice(events)
-                hit.pop("timestamp")
-                if self.chance(0.5):
-                    hit["timestamp"] = self.random.choice([0, -5, 1])
-            elif what == "ahead":
-                self.random.choice(events[-1:] + events)["timestamp"] = self.random.choice(
-                    ["+2s", "+1h", "+9d"]
-                )
-            elif what == "contradicts":
-                events.append(
-                    {"status": self.random.choice(["Running", "Retrying", "Dequeued"]), "timestamp": "-1s"}
-                )
-            elif what == "over":
-                events.insert(1, {"status": "Succeeded", "timestamp": f"-{alive}s"})
-            entry["events"] = events
+            events = []
+        elif what == "undated":
+            hit = self.pick(events)
+            hit.pop("timestamp")
+            hit.update(self.pick([{}, {}, {"timestamp": 0}, {"timestamp": -5}, {"timestamp": 1}]))
+        elif what == "ahead":
+            self.pick(events[-1:] + events)["timestamp"] = self.pick(["+2s", "+1h", "+9d"])
+        elif what == "contradicts":
+            events.append({"status": self.pick(["Running", "Retrying", "Dequeued"]), "timestamp": "-1s"})
+        elif what == "over":
+            events.insert(1, {"status": "Succeeded", "timestamp": f"-{alive}s"})
+        entry["events"] = events
 
     def _payload(self) -> Any:
-        pick, payload = self.random.choice, dict[str, Any]()
-        if self.chance(0.6):
+        pick, payload = self.pick, dict[str, Any]()
+        if self.chance(0.7):
             payload["tier"] = pick(["gold", "silver", "free", "free", None, 5])
-        if self.chance(0.6):
+        if self.chance(0.7):
             payload["n"] = pick([1, 2, 6, 9, "6", None, True])
-        if self.chance(0.4):
+        if self.chance(0.5):
             payload["urgent"] = pick([True, False, False, "yes"])
-        if self.chance(0.6):
-            payload["order"] = pick(["a", "a", "b", "b", "c", "", " ", None, [], ["a"], [""]])
-        if self.chance(0.4):
+        if self.chance(0.7):
+            payload["order"] = pick(["a", "a", "a", "b", "b", "b", "c", "", " ", None, [], ["a"], [""]])
+        if self.chance(0.5):
             payload["max_run"] = pick(list(CARRIED))
         return payload
 
     # The policy
 
-    def _tree(self) -> dict[str, Any]:
-        tree: dict[str, Any] = {"version": 1}
-        if self.chance(0.6):
-            tree["exempt"] = [self._sparing() for _ in range(self.random.choice([1, 1, 2]))]
-        tree["policies"] = [self._policy(number) for number in range(self.random.choice([1, 2, 2, 3, 4]))]
-        return tree
-
     def _sparing(self) -> Any:
-        pick = self.random.choice
-        limit = pick(list(LIMITS))
-        return pick(
-            [
-                "keep-*",
-                "vip-*",
-                "keep-*",
-                {"target": "media/resize"},
-                {"target": "encode@prod"},
-                {"status": ["Retrying"]},
-                {"running_for": limit},
-                {"alive_for": limit},
-                {"retries_over": 2},
-                {"where": pick(list(WHERE))},
-                {"id": ["vip-*", "job-1?"], "status": ["Running"]},
-                {"queued_for": limit, "where": pick(list(WHERE))},
-                {"status": ["Enqueued"]},
-            ]
-        )
+        pick = self.pick
+        limit, where = pick(list(LIMITS)), pick(list(WHERE))
+        return pick([
+            *["keep-*"] * 3, *["vip-*"] * 2, {"target": "media/resize"}, {"target": "encode@prod"},
+            {"status": ["Retrying"]}, *[{"running_for": limit}, {"alive_for": limit}] * 2,
+            {"retries_over": 2},
+            {"where": where}, {"id": ["vip-*", "job-1?"], "status": ["Running"]},
+            {"queued_for": limit, "where": where}, {"status": ["Enqueued"]},
+            {"target": "media/resize", "id": "job-*"},
+        ])  # fmt: skip
 
     def _targets(self) -> list[str]:
-        def written(place: Place) -> str:
-            name = place[1] if place[0] is None else f"{place[0]}/{place[1]}"
-            return name if place[2] == "LATEST" else f"{name}@{place[2]}"
-
-        pick = self.random.choice
+        pick = self.pick
         literal = [written(place) for place in self.places if "$" not in place[1] and place != OWN]
         globs = ["media/*@*", "*/*@*", "*@*", "media/transcode@*", "re*", "*/trans*", "media/*", "encode@*"]
         chosen = [pick(literal) if self.chance(0.6) else pick(globs) for _ in range(pick([1, 1, 2, 3]))]
-        if self.chance(0.5):
-            chosen += literal
-        if self.chance(0.05):
-            chosen.append("media/gone")
+        chosen += literal if self.chance(0.75) else []
+        chosen += ["media/gone"] if self.chance(0.05) else []
         return list(dict.fromkeys(chosen))
 
-    def _match(self, keep: bool) -> dict[str, Any]:
-        pick = self.random.choice
-        limit = pick(list(LIMITS))
+    def _match(self, keep: bool) -> Facts:
+        pick = self.pick
+        limit, where, id_ = (
+            pick(["30m", "30m", "1h", "1h", "2h", "6h"]),
+            pick(list(WHERE)),
+            pick(["job-*", ["job-*", "nightly-?"]]),
+        )
         clock = pick(["running_for", "running_for", "alive_for", "alive_for", "queued_for"])
         carried = {"from": "payload.max_run", "at_most": pick(["1h", "6h"]), "else": "30m"}
         if self.chance(0.3):
             del carried["else"]
-        choices: list[dict[str, Any]] = [
+        choices: list[Facts] = [
             {clock: limit},
             {clock: limit},
             {clock: limit},
-            {clock: limit, "where": pick(list(WHERE))},
-            {clock: carried},
-            {"retries_over": pick([0, 1, 2])},
-            {"stopping_for": pick(["3m", "10m"])},
-            {"alive_for": limit, "status": ["Running", "Retrying"]},
-            {"id": pick(["job-*", ["job-*", "nightly-?"]]), clock: limit},
-            {"running_for": limit, "retries_over": 0},
+            {clock: limit, "where": where},
         ]
-        if keep:
-            choices = [
-                *choices[:4],
-                {"status": ["Running"]},
-                {"status": ["Enqueued", "Running"]},
-                {"id": "*"},
-                {"status": ["Running", "Retrying"], "where": pick(list(WHERE))},
-            ]
+        choices += [
+            {"status": ["Running"]}, {"status": ["Enqueued", "Running"]}, {"id": "*"},
+            {"status": ["Running", "Retrying"], "where": where},
+        ] if keep else [
+            {clock: carried}, {"retries_over": pick([0, 1, 2])}, {"stopping_for": pick(["3m", "10m"])},
+            {"alive_for": limit, "status": ["Running", "Retrying"]}, {"id": id_, clock: limit},
+            {"running_for": limit, "retries_over": 0},
+        ]  # fmt: skip
         return pick(choices)
 
-    def _policy(self, number: int) -> dict[str, Any]:
-        pick = self.random.choice
-        policy: dict[str, Any] = {"name": f"p{number}", "targets": self._targets()}
-        kind = pick(["plain"] * 5 + ["keep", "keep", "keep", "task"])
+    def _policy(self, number: int) -> Facts:
+        pick = self.pick
+        policy: Facts = {"name": f"p{number}", "targets": self._targets()}
+        kind = pick(["plain"] * 6 + ["keep", "keep", "keep", "task"])
         if kind == "task":
             policy |= {"match": {"status": ["Enqueued", "Running", "Retrying"]}, "triggers": ["task"]}
         else:
@@ -405,32 +401,29 @@ class _Maker:
             policy["keep"] = {"at_most": pick([1, 1, 2, 3, 8]), "stop_first": pick(["newest", "oldest"])}
             if self.chance(0.6):
                 policy["keep"]["per"] = pick(list(PER))
-        if self.chance(0.35):
+        if self.chance(0.25):
             policy["unless"] = [self._sparing() for _ in range(pick([1, 1, 2]))]
-        policy["stop" if self.chance(0.8) else "report"] = "it takes too long"
+        policy["stop" if self.chance(0.85) else "report"] = "it takes too long"
         if self.chance(0.75):
             policy["budget"] = pick(["1/run", "2/run", "3/run", "9/run", "50/run", "300/run"])
             if self.chance(0.35):
                 policy["budget"] += pick([", 1/day", ", 3/day", ", 5/day", ", 400/day"])
-        if kind != "task" and self.chance(0.2):
+        if kind != "task" and self.chance(0.15):
             policy["halt_over"] = pick([1, 2, 4, 8, 100])
         if self.chance(0.12):
             policy["holdout"] = pick(["10%", "50%", "2.5%"])
-        if kind != "task" and self.chance(0.3):
-            policy["triggers"] = pick(
-                [["timer"], ["timer:night"], ["alert"], ["command"], ["timer", "task"], ["alert", "command"]]
-            )
+        if kind != "task" and self.chance(0.22):
+            policy["triggers"] = pick([["timer"], ["timer:night"], ["alert"], ["command"], ["timer", "task"],
+                                       ["alert", "command"]])  # fmt: skip
         return policy
 
     def _lock(self) -> None:
         """A lock of the same policies, perhaps before the last change."""
-        if not self.chance(0.12):
-            return
         before = json.loads(json.dumps(self.world.tree))
         names = [one["name"] for one in before["policies"] if "stop" in one]
-        change = self.random.choice(["none", "none", "changed", "only", "exempt", "added"])
+        change = self.pick(["none", "none", "changed", "only", "exempt", "added"])
         if change == "changed":
-            self.random.choice(before["policies"])["budget"] = "7/run"
+            self.pick(before["policies"])["budget"] = "7/run"
         elif change == "only":
             names = names[1:]
         elif change == "exempt":
@@ -440,17 +433,17 @@ class _Maker:
         self.world.locked = before, names
 
     def _env(self) -> dict[str, str]:
-        pick, options = self.random.choice, self.world.options
+        pick = self.pick
         env = {
             "REAPER_ENDPOINT": "http://127.0.0.1:9000",
             "REAPER_SELF": "ops/fc-reaper",
             "REAPER_RATE": pick(["20/s", "2000/s", "2000/s", "100/s", "5/s"]),
             "REAPER_API_VERSION": pick(["2021-04-06", "2016-08-15"]),
-            "REAPER_LOG_TASKS": pick(["1000"] * 5 + ["100", "3"]),
+            "REAPER_LOG_TASKS": pick(["1000"] * 6 + ["100", "3"]),
             "REAPER_CONCURRENCY": pick(["1", "4", "16", "16"]),
         }
         if self.chance(0.4):
-            env["REAPER_STARTED_TIME"] = str(options["started_time"])
+            env["REAPER_STARTED_TIME"] = str(self.world.options["started_time"])
         if self.chance(0.3):
             env["REAPER_LOG_LEVEL"] = "DEBUG"
         if self.chance(0.2):
@@ -460,38 +453,17 @@ class _Maker:
     # Events
 
     def _event(self) -> tuple[bytes, Asked]:
-        pick = self.random.choice
-        kind = pick(
-            ["timer"] * 8
-            + [
-                "night",
-                "everything",
-                "everything",
-                "function",
-                "function",
-                "function",
-                "task",
-                "task",
-                "alert",
-                "alert",
-                "strange",
-                "calm",
-                "refused",
-                "list",
-                "outside",
-            ]
-        )
+        kind = self.pick(EVENTS)
         event, requests = self._asked(kind)
-        wish = False
-        if kind != "refused" and self.chance(0.15):
-            event, wish = self._with_wish(event), True
-        raw = json.dumps(event).encode() if not isinstance(event, bytes) else event
-        return raw, Asked(requests, wish)
+        wish = kind != "refused" and self.chance(0.12)
+        if wish:
+            event = self._with_wish(event)
+        return event if isinstance(event, bytes) else json.dumps(event).encode(), Asked(requests, wish)
 
     def _asked(self, kind: str) -> tuple[Any, tuple[Request, ...]]:
-        pick = self.random.choice
+        pick = self.pick
         place = pick([one for one in self.places if "$" not in one[1]])
-        command: dict[str, Any] = {"functionName": place[1]}
+        command: Facts = {"functionName": place[1]}
         if place[0] is not None and self.chance(0.7):
             command["serviceName"] = place[0]
         if self.chance(0.4):
@@ -505,8 +477,7 @@ class _Maker:
                 "payload": pick(["", "tick"]),
             }
             if self.chance(0.1):
-                request = named._replace(kind="timer", name=name)
-                return {**timer, "payload": json.dumps(command)}, (request,)
+                return {**timer, "payload": json.dumps(command)}, (named._replace(kind="timer", name=name),)
             return timer, (Request("timer", name),)
         if kind == "everything":
             return pick([{}, b""]), (Request("command"),)
@@ -517,44 +488,22 @@ class _Maker:
         if kind == "outside":
             return {"functionName": "elsewhere"}, (Request("command", function="elsewhere"),)
         if kind == "task":
-            tasks = [one for one in self.world.invocations if "count" not in one] or [
-                {"invocationId": "job-0"}
-            ]
-            hit = pick(tasks)
-            event: dict[str, Any] = {"invocationId": hit["invocationId"]}
-            if self.chance(0.5) and "functionName" in hit:
-                event |= {key: hit[key] for key in ("serviceName", "functionName", "qualifier") if key in hit}
-            return event, (
-                Request(
-                    "task",
-                    None,
-                    event.get("serviceName"),
-                    event.get("functionName"),
-                    event.get("qualifier"),
-                    event["invocationId"],
-                ),
-            )
+            return self._task_named()
         if kind in ("alert", "calm"):
-            level = "WARN" if kind == "alert" else "OK"
-            facts: dict[str, Any] = {"serviceName": place[0] or "", "functionName": place[1]}
-            alert = {
-                "ruleId": "r",
-                "ruleName": "slow",
-                "curLevel": level,
-                "preLevel": "OK",
-                "eventType": "Alert",
-                "resources": json.dumps(facts),
-                "metricName": "m",
-                "namespace": "acs_fc",
-                "period": "60",
-                "metricData": {**facts, "timestamp": 1795140900000, "Value": 7},
-                "version": "1.0",
-            }
-            request = Request("alert", None, place[0], place[1])
-            return alert, (request,) if kind == "alert" else ()
+            return _alert(place, "WARN" if kind == "alert" else "OK")
         if kind == "strange":
             return {"hello": "world", "n": [1, 2]}, (Request("alert"),)
         return pick([b"plain words", b'{"functonName": "x"}', b'{"functionName": ""}', b"{"]), ()
+
+    def _task_named(self) -> tuple[Facts, tuple[Request, ...]]:
+        tasks = [one for one in self.world.invocations if "count" not in one]
+        hit = self.pick(tasks or [{"invocationId": "job-0"}])
+        event: Facts = {"invocationId": hit["invocationId"]}
+        if self.chance(0.5):
+            keys = ("serviceName", "functionName", "qualifier")
+            event |= {key: hit[key] for key in keys if key in hit and "$" not in hit[key]}
+        service, name, qualifier = (event.get(key) for key in ("serviceName", "functionName", "qualifier"))
+        return event, (Request("task", None, service, name, qualifier, event["invocationId"]),)
 
     def _with_wish(self, event: Any) -> Any:
         """The same event with a wish for a dry run, in one of many places."""
@@ -566,13 +515,10 @@ class _Maker:
             payload = event["payload"]
             if payload.startswith("{"):
                 return {**event, "payload": json.dumps({**json.loads(payload), "dryRun": True})}
-            return {
-                **event,
-                "payload": self.random.choice(["dry run", "dry-run, please", '{"dryRun": true}']),
-            }
+            return {**event, "payload": self.pick(["dry run", "dry-run, please", '{"dryRun": true}'])}
         if "hello" in event:
             text = base64.b64encode(b'{"dry_run": 1}').decode()
-            return {**event, **self.random.choice([{"deep": {"er": {"DryRun": "yes"}}}, {"body": text}])}
+            return {**event, **self.pick([{"deep": {"er": {"DryRun": "yes"}}}, {"body": text}])}
         if "ruleId" in event:
             return {**event, "labels": {"dry-run": "true"}}
         return {**event, "dryRun": True}
@@ -580,68 +526,47 @@ class _Maker:
     # What goes wrong
 
     def _faults(self) -> None:
-        pick, world = self.random.choice, self.world
-        two = ["ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation", "StopStatefulAsyncInvocation"]
+        pick, world = self.pick, self.world
         for _ in range(pick([1, 1, 2, 3, 5, 8])):
+            times = pick([1, 1, 2, 4, 50])
             if self.chance(0.5):
-                operation = pick([*two, *two, "*", "ListStatefulAsyncInvocationFunctions"])
-                fault: dict[str, Any] = pick(
-                    [
-                        {"status": 500},
-                        {"status": 503, "retryAfter": 1},
-                        {"status": 502, "foreign": "<html>"},
-                        {"status": 504},
-                        {"status": 429, "code": "ResourceExhausted"},
-                        {"status": 429, "code": "Throttling", "retryAfter": pick([1, 5, 100_000])},
-                        {"status": 408, "code": "Timeout"},
-                        {"status": 302, "headers": {"Location": "http://x/"}},
-                        {"status": 403, "code": "AccessDenied"},
-                        {"status": 404, "code": "StatefulAsyncInvocationNotFound"},
-                        {"status": 412, "code": "StatefulAsyncInvocationAlreadyCompleted"},
-                        {"status": 200, "body": {}},
-                        {"drop": "before"},
-                        {"drop": "after"},
-                        {"truncate": True},
-                        {"date": pick(["-2h", "+2h", "-25s"])},
-                        {"date": "soon"},
-                        {"delay": pick(["2s", "12s", "70s"])},
-                        {"status": 400, "code": "InvalidArgument"},
-                    ]
-                )
-                fault = {"operation": operation, "times": pick([1, 1, 2, 4, 50]), **fault}
-                if "status" in fault and self.chance(0.4) and operation != "*":
+                operation = pick(OPERATIONS)
+                fault = {"operation": operation, "times": times, **pick(FAULTS)}
+                if "status" in fault and operation != "*" and self.chance(0.4):
                     fault["applied"] = True
                 world.faults.append(fault)
             else:
-                kind = pick(
-                    [
-                        "refused",
-                        "no connection",
-                        "reset before",
-                        "reset after",
-                        "truncated",
-                        "bad chunk",
-                        "informational",
-                        "only informational",
-                        "slow answer",
-                        "slow body",
-                        *CHANGES,
-                    ]
-                )
-                world.wire_faults.append(
-                    {
-                        "kind": kind,
-                        "operation": pick(["*", "list", "list", "get", "get", "stop", "stop"]),
-                        "times": pick([1, 1, 2, 4, 50]),
-                        "after": pick([0, 0, 1, 5]),
-                        "seconds": pick([1.0, 5.0, 9.0, 12.0, 55.0]),
-                    }
-                )
+                operation = pick(["*", "list", "list", "get", "get", *["stop"] * 5])
+                fault = {
+                    "kind": pick(WIRE),
+                    "operation": operation,
+                    "times": times,
+                    "after": pick([0, 0, 1, 5]),
+                }
+                world.wire_faults.append({**fault, "seconds": pick([1.0, 5.0, 9.0, 12.0, 55.0])})
 
     def _actors(self) -> None:
         tasks = [one for one in self.world.invocations if "count" not in one]
-        for one in self.random.sample(tasks, min(len(tasks), self.random.choice([1, 2, 4]))):
-            place = (one.get("serviceName"), one["functionName"], one["qualifier"])
-            action = self.random.choice(["stop", "stop", "replace", "forget"])
-            after = self.random.choice([0.0, 0.05, 0.5, 2.0, 5.0])
-            self.world.actors.append(Actor(after, action, place, one["invocationId"]))
+        for one in self.random.sample(tasks, min(len(tasks), self.pick([1, 2, 4]))):
+            action, after = (
+                self.pick(["stop", "stop", "replace", "forget"]),
+                self.pick([0.0, 0.05, 0.5, 2.0, 5.0]),
+            )
+            self.world.actors.append(Actor(after, action, place_of(one), one["invocationId"]))
+
+
+def written(place: Place) -> str:
+    """A function as a target of a policy."""
+    name = place[1] if place[0] is None else f"{place[0]}/{place[1]}"
+    return name if place[2] == "LATEST" else f"{name}@{place[2]}"
+
+
+def _alert(place: Place, level: str) -> tuple[Facts, tuple[Request, ...]]:
+    """A message of CloudMonitor about a function, and what it asks for: nothing once all is well."""
+    facts: Facts = {"serviceName": place[0] or "", "functionName": place[1]}
+    alert = {
+        "ruleId": "r", "ruleName": "slow", "curLevel": level, "preLevel": "OK", "eventType": "Alert",
+        "resources": json.dumps(facts), "metricName": "m", "namespace": "acs_fc", "period": "60",
+        "metricData": {**facts, "timestamp": 1795140900000, "Value": 7}, "version": "1.0",
+    }  # fmt: skip
+    return alert, () if level == "OK" else (Request("alert", None, place[0], place[1]),)
