@@ -70,7 +70,7 @@ LEAST = {
     "skipped: unreadable": 2,
     # what went wrong
     "answer 302": 1, "answer 403": 10, "answer 404": 20, "answer 429": 10, "answer 500": 4, "answer 503": 1,
-    "wire drop": 5, "wire truncate": 2, "wire bad chunk": 2, "wire repeated token": 1,
+    "wire drop": 5, "wire bad chunk": 2, "wire repeated token": 1,
     "wire no answer in time": 2,
 }  # fmt: skip
 """How often each of these is there at least; one that is not named here may be as rare as it is."""
