@@ -286,11 +286,14 @@ def test_other_files_are_refused_in_plain_words(content: bytes | None, error: st
     )
 
 
+PLACE = ("account", "region", "endpoint")
+
+
 def unfit(made: Plan, here: Any, now: int = NOON) -> None:
     """Check a plan of an incident, whose policy stands in it."""
     basis = made.policy.model_copy(update={"text": ["version: 1"]})
-    file = load_policy(POLICY, source="policy.yaml")
-    refuse_unfit(made.model_copy(update={"policy": basis}), file, here, now=now, max_age=ms("1h"))
+    file, where = load_policy(POLICY, source="policy.yaml"), dict(zip(PLACE, here, strict=True))
+    refuse_unfit(made.model_copy(update={"policy": basis}), file, where, now=now, max_age=ms("1h"))
 
 
 @pytest.mark.parametrize(
@@ -335,7 +338,7 @@ HERE = ("1", "cn-x", "https://one")
 )
 def test_a_plan_is_for_one_account_and_region(planned: Any, here: Any, fits: bool) -> None:
     """Where one of them is unknown, on either side, the endpoint must be the same."""
-    made = plan(**dict(zip(("account", "region", "endpoint"), planned, strict=True)))
+    made = plan(**dict(zip(PLACE, planned, strict=True)))
     if fits:
         unfit(made, here)
         return
@@ -376,7 +379,7 @@ def test_where_calls_go_is_read_from_the_endpoint_first(
     env: dict[str, str], where: tuple[str | None, ...]
 ) -> None:
     """Its host names account and region, in the public, internal and VPC form; else the settings do."""
-    assert whereabouts(read_settings(env, Context())) == where
+    assert whereabouts(read_settings(env, Context())) == dict(zip(PLACE, where, strict=True))
 
 
 def test_a_planned_task_knows_what_it_was_and_why_it_was_due() -> None:

@@ -97,7 +97,7 @@ def plan(
     elif listed and out != "-":
         output.show(*plan_tables(finished, lines, file.policies))
     if listed and out is not None:
-        made = make_plan(began, whereabouts(settings), file, finished, lines, incident)
+        made = make_plan(began, whereabouts(settings), finished, lines, file, incident)
         if out == "-":
             output.print_line(dump_plan(made).removesuffix("\n"))
         else:

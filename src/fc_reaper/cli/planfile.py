@@ -35,8 +35,8 @@ _ACCOUNT_URL = re.compile(
     r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?"
 )
 
-Whereabouts = tuple[str | None, str | None, str | None]
-"""Account and region, None where they are unknown, and the endpoint."""
+Where = dict[str, str | None]
+"""`account` and `region`, None where they are unknown, and `endpoint`."""
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -132,25 +132,27 @@ class Plan(BaseModel):
         return held
 
 
-def refuse_unfit(plan: Plan, file: PolicyFile, here: Whereabouts, *, now: Millis, max_age: Millis) -> None:
+def refuse_unfit(plan: Plan, file: PolicyFile, here: Where, *, now: Millis, max_age: Millis) -> None:
     """Refuse, by a CommandError, a plan that is not for here and now.
 
     It is older than *max_age*, or from the future by more than two clocks may differ; it is for another
     account or region, or, where one is unknown, for another endpoint; or its policy *file* has changed in
     meaning (that of an incident stands in the plan itself).
     """
-    age, (account, region, url) = now - (read_moment(plan.time) or 0), here
+    age = now - (read_moment(plan.time) or 0)
     old, most = spell_duration(age), spell_duration(max_age)
     faults = [
         (age < -TRUSTED_SKEW, f"was made {spell_duration(-age)} from now; check the clocks, here and there"),
         (age > max_age, f"is {old} old, more than {most}; make a new one, or allow it by --max-age"),
     ]
-    for what, there, ours in (("account", plan.account, account), ("region", plan.region, region)):
+    places = [(what, getattr(plan, what), here[what]) for what in ("account", "region")]
+    for what, there, ours in places:
         why = f"is for {what} {there}, and the settings are for {what} {ours}"
         faults.append((None not in (there, ours) and there != ours, why))
-    unsure = None in (plan.account, plan.region, account, region)
-    why = f"was made at {plan.endpoint or 'an unknown endpoint'}, and calls would go to {url}, which may be"
-    faults.append((unsure and plan.endpoint != url, f"{why} another account; set the same endpoint"))
+    there, ours = plan.endpoint or "an unknown endpoint", here["endpoint"]
+    why = f"was made at {there}, and calls would go to {ours}, which may be another account"
+    unsure = any(None in place for place in places)
+    faults.append((unsure and there != ours, f"{why}; set the same endpoint"))
     before, after = plan.policy.policies, _fingerprints(file)
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     why = f"was made of another {file.source}, changed: {', '.join(changed) or 'exempt, or the order'}"
@@ -161,24 +163,19 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Whereabouts, *, now: Millis
             raise CommandError(f"the plan {why}")
 
 
-def whereabouts(settings: Settings) -> Whereabouts:
+def whereabouts(settings: Settings) -> Where:
     """Where calls go: account and region as the endpoint's own host says, else as the settings say."""
     url = endpoint(settings)
     host = _ACCOUNT_URL.fullmatch(url)
     account, region = host.groups() if host else (settings.account_id, settings.region)
-    return account, region, url
+    return {"account": account, "region": region, "endpoint": url}
 
 
 def make_plan(
-    time: Millis,
-    where: Whereabouts,
-    file: PolicyFile,
-    finished: RunResult,
-    lines: Lines,
-    incident: Incident | None = None,
+    time: Millis, where: Where, finished: RunResult, lines: Lines, file: PolicyFile, incident: Incident | None
 ) -> Plan:
     """Make the plan of a dry run that began at *time*; *lines* are what it logged."""
-    result, (account, region, url) = finished.result, where
+    result = finished.result
     of_incident: dict[str, Any] = {}
     if incident is not None:
         of_incident = {"exempt_from": incident.exempt_from, "text": dump_policy(file).split("\n")}
@@ -187,9 +184,7 @@ def make_plan(
         format="fc-reaper plan",
         version=1,
         time=iso(time),
-        account=account,
-        region=region,
-        endpoint=url,
+        **where,
         policy=Basis(
             source=file.source if incident is None else NAME,
             fingerprint=file_fingerprint(file),
