@@ -12,7 +12,7 @@ from typer import Argument
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, PolicyFile, environment
 from fc_reaper.cli.explain import keep_text
-from fc_reaper.cli.output import STRONG, CommandError, counted, printable, short, show, table
+from fc_reaper.cli.output import STRONG, CommandError, counted, short, show, table
 from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.errors import Issue, PolicyError, SettingsError
 from fc_reaper.evaluator.evaluate import compile_policies
@@ -67,7 +67,7 @@ def check(
     else:
         _show(report, file, settings)
     for warning in warnings:
-        output.print_line(f"{printable(warning.text)} (a warning)", sys.stderr)
+        output.print_line(f"{warning.text} (a warning)", sys.stderr)
     return Exit.DONE
 
 
@@ -218,7 +218,7 @@ def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Ite
         yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
     for name, why in report["not_approved"].items():
-        yield f"{name} only reports: {printable(why)}."
+        yield f"{name} only reports: {why}."
     try:
         refuse_targets(settings, file, enforce=True)
     except SettingsError as error:
