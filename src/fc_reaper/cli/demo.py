@@ -202,7 +202,7 @@ def _cron_cell(task: Record, cron: Attempt) -> Text:
         stopped = "stopped" if len(requests) == 1 else "stops it twice"
         return Text(stopped) if unwanted else Text("STOPPED wrong", BAD)
     if not requests:
-        return Text("left running" if unwanted else "kept")
+        return Text("left alone")
     # It takes every answer without an error for a stop.
     return Text('"stopped"' if requests[-1]["answer"]["status"] < 300 else "error", BAD)
 

@@ -160,7 +160,8 @@ def plan_tables(
     finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
 ) -> Iterator[Table | Text | str]:
     """The due tasks by policy, others of note, the counts, and those of *policies* that did not run."""
-    tasks = sorted(finished.result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
+    result = finished.result
+    tasks = sorted(result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     for policy in dict.fromkeys(task.policy for task in tasks):
         its = [task for task in tasks if task.policy == policy]
         yield Text.assemble((policy or "", output.STRONG), f": {its[0].reason}")
@@ -169,7 +170,7 @@ def plan_tables(
     if others:
         yield from ("Not due, for your information:", _table(others[:_SHOWN]))
         yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    yield from _totals(finished.result)
+    yield from _totals(result)
     yield from notices(lines, budgets=True)
     for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
         yield f"{line.event}: {line.why}."
