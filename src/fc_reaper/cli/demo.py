@@ -62,8 +62,8 @@ def demo() -> int:
         for task in cron.tasks
     ]
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
-    line = next((one for one in reaper.log.values() if one.event == "confirmed"), None)
-    if line is not None:
+    confirmed = [one for one in reaper.log.values() if one.event == "confirmed" and not one.detail]
+    for line in confirmed[:1]:
         show("", 'One line of its log answers "why mine?":', *_json_rows(line.fields()))
     score = score_of(reaper)
     show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
