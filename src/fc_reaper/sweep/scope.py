@@ -196,16 +196,6 @@ def resolve(
 
 
 @dataclass(eq=False, repr=False)
-class _Named:
-    """The search for a task by its id: how many functions are still to be asked, and what was found."""
-
-    scope: Scope
-    left: int
-    certain: bool
-    snapshots: list[Snapshot] = field(default_factory=list)
-
-
-@dataclass(eq=False, repr=False)
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
 
@@ -230,8 +220,8 @@ class Finder:
 
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
-        report, cloud = self.context.report, self.context.cloud
-        jobs: Jobs[tuple[Request, _Named, Function], Snapshot] = deque()
+        report = self.context.report
+        jobs: Jobs[tuple[Request, Scope, Function, list[Snapshot | CloudError], int], Snapshot] = deque()
         for request in requests:
             # An event may name ten thousand tasks, each perhaps one of hundreds of functions.
             if self.context.clock.monotonic() >= until:
@@ -240,42 +230,45 @@ class Finder:
                 continue
             scope = self.scope([request])
             functions = self.functions(scope, until) if scope.areas else []
-            search = _Named(scope, len(functions), self.is_known(scope.targets))
+            answers: list[Snapshot | CloudError] = []
             if scope.areas and not functions:
-                yield from self._found(request, search)
+                yield from self._found(request, scope, [])
             for function in functions:
-                get = partial(cloud.get, function, request.selector.invocation_id or "", deadline=until)
-                jobs.append(((request, search, function), get))
-        for (request, search, function), answer in self.context.pool.each(jobs, until):
-            search.left -= 1
-            if isinstance(answer, Snapshot):
-                search.snapshots.append(answer)
-            elif not answer.missing:
-                # The task may not be the only one of its id.
-                search.certain = False
+                invocation_id = request.selector.invocation_id or ""
+                get = partial(self.context.cloud.get, function, invocation_id, deadline=until)
+                jobs.append(((request, scope, function, answers, len(functions)), get))
+        for (request, scope, function, answers, number), answer in self.context.pool.each(jobs, until):
+            answers.append(answer)
+            if isinstance(answer, Snapshot) or answer.missing:
+                report.answered = True
+            else:
                 report.not_listed(function, None, answer)
-            report.answered = report.answered or isinstance(answer, Snapshot) or answer.missing
-            if not search.left:
+            if len(answers) == number:
                 # At once, since a record may hold a payload.
-                yield from self._found(request, search)
-                search.snapshots.clear()
+                yield from self._found(request, scope, answers)
+                answers.clear()
 
-    def _found(self, request: Request, search: _Named) -> Iterator[tuple[Snapshot, Scope]]:
-        """The one task that a search has found; what it found instead is reported."""
-        report, snapshots = self.context.report, search.snapshots
-        if not search.certain:
+    def _found(
+        self, request: Request, scope: Scope, answers: Sequence[Snapshot | CloudError]
+    ) -> Iterator[tuple[Snapshot, Scope]]:
+        """The one task that was found; whatever else was answered is reported."""
+        report, part = self.context.report, request.part
+        snapshots = [one for one in answers if isinstance(one, Snapshot)]
+        unread = any(isinstance(one, CloudError) and not one.missing for one in answers)
+        if unread or not self.is_known(scope.targets):
+            # The task may not be the only one of its id.
             why = "it is not certain which task is meant: not every function among the targets could be read"
             report.unresolved += 1
-            report.note("trigger_refused", why, request.part)
+            report.note("trigger_refused", why, part)
         elif len(snapshots) == 1:
             report.served += 1
-            yield snapshots[0], search.scope
+            yield snapshots[0], scope
         elif snapshots:
             places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
             why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
-            report.refuse(why, request.part)
+            report.refuse(why, part)
         else:
-            report.refuse("no task of this invocation id among the targets", request.part)
+            report.refuse("no task of this invocation id among the targets", part)
 
     def is_known(self, targets: Iterable[Target]) -> bool:
         """Whether no listing failed of the functions that the patterns among *targets* match."""
