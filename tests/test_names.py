@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_reaper.cloud.api import check_names
-from fc_reaper.errors import InvalidName, printable
-from fc_reaper.models import Function
+from fc_reaper.errors import InvalidName
+from fc_reaper.models import Function, printable
 
 GOOD = [
     Function("media", "transcode", "prod"),

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from fc_reaper.models import printable as printable
+from fc_reaper.models import printable
 
 _KINDS = {
     type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text",

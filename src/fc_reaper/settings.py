@@ -205,19 +205,6 @@ def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
     )
 
 
-def endpoint(settings: Settings) -> str:
-    """The endpoint that is set, else the account's own host.
-
-    Raises:
-        SettingsError: neither is known.
-    """
-    if settings.endpoint:
-        return settings.endpoint
-    if not (settings.account_id and settings.region):
-        raise SettingsError("no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION")
-    return account_endpoint(settings.account_id, settings.region)
-
-
 def connect(
     settings: Settings,
     credentials: Credentials,
@@ -232,7 +219,7 @@ def connect(
         SettingsError: the endpoint or a key cannot be used.
     """
     return AsyncTaskClient(
-        settings.endpoint or endpoint(settings),
+        settings.endpoint or account_endpoint(settings.account_id, settings.region),
         credentials,
         account_id=settings.account_id,
         api_version=settings.api_version,

@@ -32,9 +32,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fc_reaper.errors import CloudError, ReaperError
-from fc_reaper.errors import printable as on_one_line
 from fc_reaper.log_lines import ListFailed, TaskLine
 from fc_reaper.models import LATEST, Exit
+from fc_reaper.models import printable as on_one_line
 from fc_reaper.rules.duration import format_duration
 
 WIDTH = 80

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fc_reaper.cli.incident import NAME, Incident
 from fc_reaper.cli.output import CommandError, printable_json, read_input
+from fc_reaper.cloud import account_endpoint
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
@@ -25,7 +26,7 @@ from fc_reaper.policy.lock import file_fingerprint, fingerprint
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.result import TRUE, Kind, RuleResult, Verdict
 from fc_reaper.run import RunResult
-from fc_reaper.settings import Settings, endpoint
+from fc_reaper.settings import Settings
 from fc_reaper.sweep import TRUSTED_SKEW
 
 Fate = Literal["would_stop", "budget", "halted", "spared"]
@@ -165,7 +166,7 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Where, *, now: Millis, max_
 
 def whereabouts(settings: Settings) -> Where:
     """Where calls go: account and region as the endpoint's own host says, else as the settings say."""
-    url = endpoint(settings)
+    url = settings.endpoint or account_endpoint(settings.account_id, settings.region)
     host = _ACCOUNT_URL.fullmatch(url)
     account, region = host.groups() if host else (settings.account_id, settings.region)
     return {"account": account, "region": region, "endpoint": url}
