@@ -7,9 +7,9 @@ from hypothesis import given
 
 from fc_reaper.errors import PolicyError
 from fc_reaper.evaluator.examples import NOW, failing, task_of
-from fc_reaper.models import Task
+from fc_reaper.models import Moment, Task
 from fc_reaper.policy import load_policy
-from fc_reaper.rules.ages import CLOCKS, bounds, flaw
+from fc_reaper.rules.ages import CLOCKS, Reading, flaw
 from fc_reaper.rules.duration import LONGEST
 from fc_reaper.settings import Context, read_policy, read_settings
 from tests.builders import ms
@@ -213,7 +213,7 @@ def test_the_task_of_any_example_is_sound_and_as_old_as_is_said(tree: dict[str, 
             task = task_of(read, example)
             assert flaw(task, NOW) is None
             for clock, length in example.given.ages.items():
-                began = bounds(clock, task, NOW, "unknown")
+                began = Reading(task, Moment.exactly(NOW), "unknown", read=True).bounds(clock)
                 assert task.status in CLOCKS[clock]
                 assert began[:2] == (NOW - length, NOW - length)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fc_reaper.errors import CloudError
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Millis, Task, TaskEvent, iso
-from fc_reaper.rules.ages import CLOCKS, bounds, flaw
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Millis, Moment, Task, TaskEvent, iso
+from fc_reaper.rules.ages import Reading, flaw
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -286,10 +286,9 @@ def longest(task: Task, clock: str, end: Millis) -> Millis | None:
     An unfinished task lives until *end*. At the very end of a stage the task has its next status, so a rule
     sees a millisecond less.
     """
-    lengths = (
-        until - began
-        for stage, until in _stages(task, end)
-        if stage.status in CLOCKS[clock]
-        and (began := bounds(clock, stage, until, "unknown").latest) is not None
+    readings = (
+        (Reading(one, Moment.exactly(at), "unknown", read=True), at) for one, at in _stages(task, end)
     )
+    begun = ((reading.bounds(clock).latest, until) for reading, until in readings)
+    lengths = (until - began for began, until in begun if began is not None)
     return max(lengths, default=None)

@@ -13,21 +13,14 @@ from fc_reaper.evaluator.concurrency import member_of
 from fc_reaper.models import ALIVE, FINISHED, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Reading, StartedTime
-from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
-from fc_reaper.rules.rules import (
-    PushDown,
-    Rule,
-    StatusRule,
-    StoppingFor,
-    TargetRule,
-    common_statuses,
-)
+from fc_reaper.rules.result import FALSE, NOT_IN_STATUS, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
+from fc_reaper.rules.rules import PushDown, Rule, StatusRule, StoppingFor, TargetRule, common_statuses
 
 
 class CompiledMatcher(NamedTuple):
     """A matcher compiled for one function: what selects functions and statuses is settled.
 
-    `rule` is the key that decides where nothing is measured.
+    `rule` is its last key, which decides where nothing is measured.
     """
 
     line: int
@@ -153,12 +146,11 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
     if not all(rule.concerns(function) for rule in matcher.rules):
         return None
     statuses = matcher.match_statuses if as_match else common_statuses(matcher.rules)
-    selecting = [rule.key for rule in matcher.rules if rule.selects]
     return CompiledMatcher(
         matcher.line,
         None if statuses is None else frozenset(statuses),
         tuple(rule for rule in matcher.rules if not isinstance(rule, (TargetRule, StatusRule))),
-        selecting[-1] if selecting else "target",
+        matcher.rules[-1].key,
     )
 
 
@@ -166,7 +158,6 @@ CLAIMS = (Kind.DUE, Kind.REPORTED)
 """The kinds of verdict by which a policy holds for a task."""
 
 _EXEMPT = RuleResult(TRUE, "exempt")
-_NOT_IN_STATUS = RuleResult(FALSE, "status")
 
 
 def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bool = True) -> Verdict:
@@ -204,7 +195,7 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
         if matcher.statuses is not None or len(rules) < len(matcher.rules):
             unknown = RuleResult(UNKNOWN, "status", why=reading.flaw)
     elif matcher.statuses is not None and task.status not in matcher.statuses:
-        return _NOT_IN_STATUS
+        return NOT_IN_STATUS
     for rule in rules:
         result = rule.evaluate(task, reading)
         if result.holds is FALSE:
@@ -212,7 +203,7 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
         if result.holds is UNKNOWN:
             # If reading the task may settle one of them, it may settle the matcher.
             unknown = result if unknown is None or result.unread else unknown
-        elif not rule.selects and (
+        elif not rule.by_name and (
             # Exceeded by less, so that it is the reason why the task is due only now.
             binding is None
             or (result.over is not None and binding.over is not None and result.over < binding.over)

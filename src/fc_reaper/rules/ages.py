@@ -73,39 +73,6 @@ def flaw(task: Task, latest: Millis) -> str | None:
     return None
 
 
-def bounds(clock: str, task: Task, latest: Millis, started_time: StartedTime) -> Bounds:
-    """When *clock* of *task*, seen at *latest*, began. The record has no flaw, and the clock runs.
-
-    Events count alone where there are any. A complete record fixes what it shows. One that is not tells how
-    long a task is alive at least, and how long another clock runs at most: a later event may be missing,
-    unless what is missing is the beginning.
-    """
-    events, at = task.events, task.started_at
-    if events:
-        if clock == "alive_for":
-            return Bounds(events[0].at if _is_complete(task) else None, events[0].at, "events")
-        began = _BEGINS_WITH[clock]
-        shown = next((event.at for event in reversed(events) if event.status == began), None)
-        head_lost = events[0].status != "Enqueued" and events[-1].status == began
-        return Bounds(shown, shown if head_lost or _is_complete(task) else None, "events")
-    if at is None or not _2017 <= at <= latest:
-        return Bounds()
-    if clock == "alive_for":
-        return Bounds(at if started_time == "enqueue" else None, at, "started_time")
-    meaning = {"queued_for": "enqueue", "running_for": "execution"}.get(clock)
-    fixed = started_time == meaning and task.retries == 0
-    # No attempt begins, and no stop is requested, before it, whatever it means.
-    return Bounds(at if fixed or clock != "queued_for" else None, at if fixed else None, "started_time")
-
-
-def _is_complete(task: Task) -> bool:
-    """Whether the record begins with the first enqueueing and shows all restarts that are counted."""
-    if task.retries is None or task.events[0].status != "Enqueued":
-        return False
-    statuses = [event.status for event in task.events] if task.retries else []
-    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0) >= task.retries
-
-
 class Reading:
     """One reading of a task: when, and what its `startedTime` means; by it all policies are evaluated.
 
@@ -125,10 +92,39 @@ class Reading:
         self._bounds: dict[str, Bounds] = {}
 
     def bounds(self, clock: str) -> Bounds:
-        """When *clock* began, computed once; no bounds where it does not run in the task's status."""
+        """When *clock* began, computed once; no bounds where it does not run. The record has no flaw.
+
+        Events count alone where there are any. A complete record fixes what it shows. One that is not tells
+        how long a task is alive at least, and how long another clock runs at most: a later event may be
+        missing, unless what is missing is the beginning.
+        """
         began = self._bounds.get(clock)
-        if began is None:
-            runs = self.task.status in CLOCKS[clock]
-            began = bounds(clock, self.task, self.moment.latest, self.started_time) if runs else Bounds()
-            self._bounds[clock] = began
+        if began is not None:
+            return began
+        task, began, meaning = self.task, Bounds(), self.started_time
+        events, at = task.events, task.started_at
+        if task.status not in CLOCKS[clock]:
+            pass
+        elif events and clock == "alive_for":
+            began = Bounds(events[0].at if _is_complete(task) else None, events[0].at, "events")
+        elif events:
+            name = _BEGINS_WITH[clock]
+            shown = next((event.at for event in reversed(events) if event.status == name), None)
+            head_lost = events[0].status != "Enqueued" and events[-1].status == name
+            began = Bounds(shown, shown if head_lost or _is_complete(task) else None, "events")
+        elif at is not None and _2017 <= at <= self.moment.latest:
+            # No attempt begins, and no stop is requested, before it, whatever it means.
+            known = {"alive_for": "enqueue", "queued_for": "enqueue", "running_for": "execution"}.get(clock)
+            fixed = meaning == known and (clock == "alive_for" or task.retries == 0)
+            earliest = at if fixed or clock not in ("alive_for", "queued_for") else None
+            began = Bounds(earliest, at if fixed or clock == "alive_for" else None, "started_time")
+        self._bounds[clock] = began
         return began
+
+
+def _is_complete(task: Task) -> bool:
+    """Whether the record begins with the first enqueueing and shows all restarts that are counted."""
+    if task.retries is None or task.events[0].status != "Enqueued":
+        return False
+    statuses = [event.status for event in task.events] if task.retries else []
+    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0) >= task.retries

@@ -84,6 +84,10 @@ class RuleResult(NamedTuple):
         }
 
 
+NOT_IN_STATUS = RuleResult(FALSE, "status")
+"""Of a task that is in no status in which a rule can hold."""
+
+
 class Kind(str, Enum):
     """The kinds of verdict; each task gets exactly one."""
 

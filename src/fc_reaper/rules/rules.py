@@ -18,7 +18,7 @@ from fc_reaper.rules.duration import parse_carried, spell_duration
 from fc_reaper.rules.expression import Expression, Undecided, ask
 from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.language import DISTINCT, SOME, OneOrMore
-from fc_reaper.rules.result import FALSE, UNKNOWN, RuleResult, Truth
+from fc_reaper.rules.result import NOT_IN_STATUS, UNKNOWN, RuleResult, Truth
 
 SLACK: Millis = 1000
 """The clocks of the cloud and of a run may differ by the whole second to which the cloud rounds down."""
@@ -50,12 +50,11 @@ class Rule:
     """One key of a matcher with the value that a policy gives it (`wanted`).
 
     `field` is the pydantic type of that value, `example` one as it is written. `statuses` are those in which
-    the rule can hold, None for any. A rule that `selects` says which tasks are meant and measures nothing; it
-    names a verdict only where no other rule does. One that is `by_name` reads nothing but where a task is and
-    its id, which no flaw of a record touches. `in_match` is False for one that only `exempt` and `unless`
-    may state. `is_limit` is true for one that is limit enough for a policy that stops. `timeless` is true for
-    one whose result changes only with the record and with the ages in its expression; a replay evaluates
-    others at every tick.
+    the rule can hold, None for any. One that is `by_name` reads nothing but where a task is and its id, which
+    no flaw of a record touches; it names a verdict only where no other rule does. `in_match` is False for one
+    that only `exempt` and `unless` may state. `is_limit` is true for one that is limit enough for a policy
+    that stops. `timeless` is true for one whose result changes only with the record and with the ages in its
+    expression; a replay evaluates others at every tick.
     """
 
     key: ClassVar[str]
@@ -63,7 +62,6 @@ class Rule:
     description: ClassVar[str]
     example: ClassVar[Any]
     statuses: tuple[str, ...] | None = None
-    selects: ClassVar[bool] = False
     by_name: ClassVar[bool] = False
     in_match: ClassVar[bool] = True
     is_limit: ClassVar[bool] = False
@@ -103,7 +101,7 @@ def common_statuses(rules: Iterable[Rule]) -> tuple[str, ...] | None:
 
 
 RULES: dict[str, type[Rule]] = {}
-"""Every rule by its key, in the order in which they are evaluated; the selecting ones come first."""
+"""Every rule by its key, in the order in which they are evaluated; those that measure nothing come first."""
 
 R = TypeVar("R", bound=Rule)
 
@@ -122,7 +120,7 @@ class TargetRule(Rule):
         "The function fits this target: [service/]function[@qualifier]; without @ under every qualifier."
     )
     example = "media/transcode@prod"
-    selects = by_name = True
+    by_name = True
     in_match = False
     timeless = True
 
@@ -140,7 +138,6 @@ class StatusRule(Rule):
     field = Annotated[tuple[fields.Status, ...], SOME, DISTINCT, OneOrMore()]
     description = "The task has this status, or one of these."
     example = "Running"
-    selects = True
     timeless = True
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
@@ -157,7 +154,7 @@ class IdRule(Rule):
     field = Annotated[tuple[fields.IdGlob, ...], SOME, DISTINCT, OneOrMore()]
     description = "The invocation id fits this pattern (* and ?, with case), or one of these."
     example = "nightly-*"
-    selects = by_name = True
+    by_name = True
     timeless = True
 
     def __init__(self, wanted: tuple[str, ...]) -> None:
@@ -195,7 +192,7 @@ class Clock(Rule):
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         if task.status not in CLOCKS[self.key]:
-            return RuleResult(FALSE, "status")
+            return NOT_IN_STATUS
         limit, origin = self.wanted, "policy"
         if isinstance(limit, CarriedLimit):
             carried = carried_limit(limit, reading)
@@ -207,9 +204,10 @@ class Clock(Rule):
         if holds is UNKNOWN:
             unread = not task.events and not reading.read
             why = "its events were not listed" if unread else f"its record does not settle {self.key}"
-        age = None if began.latest is None else max(0, reading.moment.earliest - began.latest)
-        source = began.source if age is not None else None
-        return RuleResult(holds, self.key, age, limit, source, origin, why=why, unread=unread)
+        if began.latest is None:
+            return RuleResult(holds, self.key, None, limit, None, origin, None, None, why, unread)
+        age = max(0, reading.moment.earliest - began.latest)
+        return RuleResult(holds, self.key, age, limit, began.source, origin, None, None, why, unread)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         # A task may carry any limit up to the policy's.
@@ -272,7 +270,7 @@ class RetriesOver(Rule):
 
     def evaluate(self, task: Task, reading: Reading) -> RuleResult:
         if task.status not in ALIVE:
-            return RuleResult(FALSE, "status")
+            return NOT_IN_STATUS
         if task.retries is None:
             return RuleResult(UNKNOWN, self.key, why="the record does not count retries")
         over = Truth(task.retries > self.wanted)
