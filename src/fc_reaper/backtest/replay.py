@@ -73,11 +73,12 @@ def replay(
 class _Replaying:
     """One replay. A task is evaluated at the ticks at which its verdict may have changed.
 
-    Tasks are known by their numbers in the history. `_agenda` is a heap of ticks, in one integer with the
-    task to evaluate then (`_schedule`). `_standing` are the present evaluations that `select` needs,
-    `_unknown` says which policies could not decide on a task so far, and why. `_same` has for each task the
-    first one that is the same under another qualifier; `_gone` are those of them that the replay stopped,
-    and when. `_times_stopped` says from when to when a day's budget counts which task.
+    Tasks are known by their numbers in the history. `_arrivals` and the heap `_agenda` have ticks, each in
+    one integer with the task to evaluate then (`_entry`). `_standing` are the present evaluations that
+    `select` needs; `_notes` has, of tasks that have not ended, what each policy made of them so far, and why.
+    `_same` has for each task the first one that is the same under another qualifier; `_gone` are those of
+    them that the replay stopped, and when. `_times_stopped` says from when to when a day's budget counts
+    which task.
     """
 
     def __init__(self, history: History, file: PolicyFile, options: ReplayOptions) -> None:
@@ -87,9 +88,10 @@ class _Replaying:
         self._daily = any(policy.budget.per_day is not None for policy in self._policies)
         self._results = {policy.name: PolicyReplay(policy) for policy in self._policies}
         self._compiled: dict[Function, tuple[FunctionPolicies, Changes] | None] = {}
-        self._agenda: list[int] = []
+        self._arrivals, self._agenda = iter(array("Q")), list[int]()
+        self._stop = self._entry(0, self._ticks.stop)
         self._standing: dict[int, Evaluation] = {}
-        self._unknown: dict[int, dict[str, str]] = {}
+        self._notes: dict[int, dict[str, dict[str, str]]] = {}
         self._numbers: dict[Record, int] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
         self._same = array("I", range(len(self._tasks)))
@@ -99,16 +101,19 @@ class _Replaying:
 
     def _read(self) -> None:
         """Look at every task once, and schedule those that some policy is about."""
+        arrivals = []
         for number, task in enumerate(self._tasks):
             if task.function not in self._compiled:
                 self._compiled[task.function] = self._compile(task.function)
             if self._compiled[task.function] is None:
                 self._outside += 1
             else:
-                self._schedule(number, max(self._ticks.start, task.events[0].at))
+                arrivals.append(self._entry(number, max(self._ticks.start, task.events[0].at)))
             if self._daily:
                 self._times_stopped += ((*span, number) for span in _times_stopped(task))
         self._times_stopped.sort()
+        arrivals.sort()
+        self._arrivals = iter(array("Q", arrivals))
         for first, later in self._tasks.same(lambda task: (key_of(task), task.request_id)):
             self._same[later] = first
         self._functions = {one.name: frozenset(filter(one.watches, self._compiled)) for one in self._policies}
@@ -129,17 +134,21 @@ class _Replaying:
     def run(self, step: Callable[[int], None]) -> Replay:
         """Run at every tick at which something may happen."""
         self._read()
-        before, nobody = self._ticks.start, len(self._tasks)
+        before, nobody, arrival = self._ticks.start, len(self._tasks), self._arrive()
         while self._agenda:
-            now, changed = self._agenda[0] // (nobody + 1), False
-            while self._agenda and self._agenda[0] // (nobody + 1) == now:
-                number = heappop(self._agenda) % (nobody + 1)
+            tick, changed = self._agenda[0] // (nobody + 1), False
+            now = tick * self._options.interval
+            while self._agenda and self._agenda[0] // (nobody + 1) == tick:
+                entry = heappop(self._agenda)
+                if entry == arrival:
+                    arrival = self._arrive()
+                number = entry % (nobody + 1)
                 changed = number == nobody or self._evaluate(number, now) or changed
             if changed:
                 self._select(now)
             step((now - before) // self._options.interval)
             before = now
-        for number in list(self._unknown):
+        for number in list(self._notes):
             self._settle(number)
         return Replay(
             policies=list(self._results.values()),
@@ -151,14 +160,31 @@ class _Replaying:
             last=self._ticks[-1] if self._ticks else None,
         )
 
-    def _schedule(self, number: int, moment: Millis) -> None:
-        """Evaluate a task at the first tick at or after *moment*.
+    def _arrive(self) -> int | None:
+        """Put the next arrival on the agenda; all of them together would fill it."""
+        entry = next(self._arrivals, None)
+        if entry is not None and entry < self._stop:
+            heappush(self._agenda, entry)
+        return entry
+
+    def _entry(self, number: int, moment: Millis) -> int:
+        """To evaluate a task at the first tick at or after *moment*.
 
         A number beyond all tasks is nobody: the run selects again among the tasks that are due already.
         """
-        tick = -(-moment // self._options.interval) * self._options.interval
-        if tick < self._ticks.stop:
-            heappush(self._agenda, tick * (len(self._tasks) + 1) + number)
+        return -(-moment // self._options.interval) * (len(self._tasks) + 1) + number
+
+    def _schedule(self, number: int, moment: Millis) -> None:
+        entry = self._entry(number, moment)
+        if entry < self._stop:
+            heappush(self._agenda, entry)
+
+    def _note(self, number: int, name: str, kind: str, why: str = "") -> bool:
+        """Note once what a policy makes of a task; return whether it is news."""
+        notes = self._notes.setdefault(number, {}).setdefault(name, {})
+        news = kind not in notes
+        notes.setdefault(kind, why)
+        return news
 
     def _evaluate(self, number: int, now: Millis) -> bool:
         """Evaluate a task; return whether `select` may now come to something else."""
@@ -178,16 +204,17 @@ class _Replaying:
             self._report(now, number, one)
         if verdict.kind is Kind.UNKNOWN:
             for name in _undecided(task, verdict, policies, now):
-                self._unknown.setdefault(number, {}).setdefault(name, verdict.reason)
+                self._note(number, name, "unknown", verdict.reason)
         self._schedule(number, self._next_change(whole, task, changes, now))
         return changed
 
     def _settle(self, number: int) -> None:
-        """Count a task that is not evaluated again for the policies that could not decide on it."""
-        for name, why in self._unknown.pop(number, {}).items():
-            tasks = self._results[name].tasks
-            if number not in tasks["due"] and number not in tasks["reported"]:
-                self._results[name].unknown[why] += 1
+        """Count what was noted of a task that is not evaluated again; unknown is only what was never due."""
+        for name, notes in self._notes.pop(number, {}).items():
+            why, result = notes.pop("unknown", None), self._results[name]
+            result.counts.update(notes.keys())
+            if why is not None and not notes.keys() & {"due", "reported"}:
+                result.unknown[why] += 1
 
     def _next_change(self, whole: Task, task: Task, changes: Changes, now: Millis) -> Millis:
         if changes.any_time:
@@ -238,18 +265,18 @@ class _Replaying:
                     insort(self._times_stopped, (now, now + DAY, number))
                 self._found(now, number, one, self._due_since[name, number])
         result.halted_runs += selection.halted is not None
-        result.tasks["due"].update(selected, waiting, held_out)
-        result.tasks["holdout"].update(held_out)
-        # A record that waits may be of a task that was just stopped under another qualifier.
-        left = (number for number in waiting if not self._is_gone(number))
-        result.tasks["budget" if selection.halted is None else "halted"].update(left)
+        for number in (*selected, *waiting, *held_out):
+            self._note(number, name, "due")
+        for number in held_out:
+            self._note(number, name, "holdout")
+        for number in waiting:
+            # A record that waits may be of a task that was just stopped under another qualifier.
+            if not self._is_gone(number):
+                self._note(number, name, "budget" if selection.halted is None else "halted")
 
     def _report(self, now: Millis, number: int, one: Evaluation) -> None:
-        if one.verdict.kind is Kind.REPORTED:
-            reported = self._results[one.verdict.policy or ""].tasks["reported"]
-            if number not in reported:
-                reported.add(number)
-                self._found(now, number, one)
+        if one.verdict.kind is Kind.REPORTED and self._note(number, one.verdict.policy or "", "reported"):
+            self._found(now, number, one)
 
     def _found(self, now: Millis, number: int, one: Evaluation, since: Millis | None = None) -> None:
         """Note a task that is reported, or stopped, and then due *since* a moment."""

@@ -58,15 +58,15 @@ class PolicyReplay:
     """What one policy would have done. Counts are of tasks, each once, but `halted_runs`.
 
     `found` are the tasks that it stops or reports, in the order of time. `halted_runs` are the runs that
-    stopped none because too many were due. `tasks` are the numbers of those that were `due`, `reported`, or
-    held back by `budget`, `halted` or `holdout`. `unknown` counts, by what was missing, those that were
-    unknown in some run and never due.
+    stopped none because too many were due. `counts` has how many were `due`, `reported`, or held back by
+    `budget`, `halted` or `holdout`; `unknown`, by what was missing, how many were unknown in some run and
+    never due.
     """
 
     policy: Policy
     found: list[Found] = field(default_factory=list)
     halted_runs: int = 0
-    tasks: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    counts: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -75,12 +75,12 @@ class PolicyReplay:
 
     @property
     def due(self) -> int:
-        return len(self.tasks["due"])
+        return self.counts["due"]
 
     @property
     def held_back(self) -> dict[str, int]:
         """How many due tasks were held back, for a while or for good, and by what."""
-        return {why: len(self.tasks[why]) for why in ("budget", "halted", "holdout")}
+        return {why: self.counts[why] for why in ("budget", "halted", "holdout")}
 
     @property
     def false_stops(self) -> list[Found]:
