@@ -32,10 +32,10 @@ class _Model(BaseModel):
 class Line(_Model):
     """What every line carries."""
 
-    timestamp: Annotated[
-        str,
-        Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"}),
-    ] = Field(description="When the line was written: UTC, ISO 8601, milliseconds.")
+    timestamp: str = Field(
+        description="When the line was written: UTC, ISO 8601, milliseconds.",
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+    )
     level: Literal["DEBUG", "INFO", "WARNING"] = Field(description="DEBUG only with REAPER_LOG_LEVEL=DEBUG.")
     event: str
     run_id: str = Field(description="The run; also sent with every call to the cloud, as X-Fc-Trace-Id.")

@@ -50,9 +50,9 @@ Models = Mapping[str, type[Part]]
 class _Refused(Exception):
     """YAML that no policy needs."""
 
-    def __init__(self, what: str, at: Any = None) -> None:
+    def __init__(self, what: str, where: Any = None) -> None:
         super().__init__(what)
-        self.mark = at and at.start_mark
+        self.at = where.start_mark.index if where else 0
 
 
 class _Loader(yaml.SafeLoader):
@@ -166,8 +166,6 @@ def read_document(text: str, source: str, whole: str) -> Document:
     Raises:
         PolicyError: it is no YAML, empty, or larger than a policy needs.
     """
-    mark: Any = None
-    at = 0
     try:
         if len(text) > LARGEST:
             raise _Refused(f"it has {len(text)} characters; write at most {LARGEST}")
@@ -176,22 +174,23 @@ def read_document(text: str, source: str, whole: str) -> Document:
             raise _Refused(f"the {whole} is empty; start with version: 1")
         return Document(root, source, whole)
     except _Refused as refused:
-        what, mark = str(refused), refused.mark
+        what, at = str(refused), refused.at
     except yaml.MarkedYAMLError as error:
         said = f"{error.context}: {error.problem}"
         known = (ours for theirs, ours in _SAID if re.search(theirs, said))
         what = next(known, f"this is not YAML ({said[:200]}); check quotes, brackets and indentation")
         # A bracket or quote that is never closed is shown where it is opened.
-        opened = error.context_mark if re.search("flow|quoted|alias", error.context or "") else None
+        opened = re.search("flow|quoted|alias", error.context or "") and error.context_mark
         mark = opened or error.problem_mark or error.context_mark
+        at = mark.index if mark else 0
     except yaml.reader.ReaderError as error:
         at, what = error.position, f"the character {text[error.position]!a} cannot stand in YAML; delete it"
     except (ValueError, OverflowError):
         beyond = re.search(r"\\U(?!000|0010)|^%YAML", text, re.MULTILINE)
         at, what = beyond.start() if beyond else 0, "an escape or number is beyond all bounds; delete it"
-    at, line = (mark.index, mark.line + 1) if mark else (at, text.count("\n", 0, at) + 1)
     keys = re.findall(r"([A-Za-z_]{1,40})\s?:(?=\s)", text[max(0, at - 2000) : at])
-    raise PolicyError(Issue.of(source, line, f"near {keys[-1]}" if keys else whole, what))
+    line, path = text.count("\n", 0, at) + 1, f"near {keys[-1]}" if keys else whole
+    raise PolicyError(Issue.of(source, line, path, what))
 
 
 def load_policy(text: str, *, source: str) -> PolicyFile:
