@@ -21,7 +21,7 @@ try:
     from fc_reaper.run import Dependencies, RunResult, run
     from fc_reaper.settings import connect
 except Exception as error:
-    # An older Python fails with TypeError at an annotation. Packages are made for two runtimes.
+    # A package is made for one of two runtimes.
     python = "{}.{}".format(*sys.version_info)
     why = f"this package was not made for python{python}: {' '.join(str(error).split())}"
     anew = f"run make package PY={python}, or " if python in ("3.10", "3.12") else ""

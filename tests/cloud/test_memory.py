@@ -63,7 +63,10 @@ ANSWERS: dict[str, tuple[bytes | Script, int]] = {
     "with-a-record-that-has-no-id": (http(200, padded(wide().replace(b"t-24", b""), 8 * MIB)), 0),
     "a-byte-too-large": (http(200, padded(a_page("", 1), 8 * MIB + 1)), 0),
     "small-values": (http(200, a_page("", 1, more=[[]] * 2_000_000)), 0),
-    "escapes": (http(200, padded(a_page("", 1, more="?").replace(b"?", b"\\u0041" * 1_300_000), 8 * MIB)), 16),
+    "escapes": (
+        http(200, padded(a_page("", 1, more="?").replace(b"?", b"\\u0041" * 1_300_000), 8 * MIB)),
+        16,
+    ),
     "endless": (endless, 0),
     "compressed": (http(200, gzip.compress(b" " * (256 * MIB), 1), Content_Encoding="gzip"), 0),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+import fc_reaper
 from fc_reaper.handler import CloudUnreachable, handler
 from tests.emulator_server import Emulator
 from tests.reaping import KEYS
@@ -220,3 +222,17 @@ def test_a_package_for_another_python_says_so_in_one_line(tmp_path: Path, line: 
     anew = f"run make package PY={python}, or " if python in ("3.10", "3.12") else ""
     assert f"not made for python{python}: {why}; {anew}change the runtime in s.yaml" in last
     assert "During handling" not in done.stderr
+
+
+@pytest.mark.parametrize("version", [(2, 7), (3, 6), (3, 8), (3, 9)])
+def test_a_python_that_is_too_old_says_so_before_it_reads_newer_source(
+    version: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first module of the package is the only one that such a Python can read."""
+    source = Path(fc_reaper.__file__).read_text("ascii")
+    newer = (ast.JoinedStr, ast.AnnAssign, ast.ImportFrom, ast.FunctionDef, ast.NamedExpr)
+    assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, newer)]
+    monkeypatch.setattr(sys, "version_info", (*version, 18))
+    said = f"not python{version[0]}.{version[1]}; change the runtime in s.yaml"
+    with pytest.raises(ImportError, match=re.escape(said)):
+        exec(compile(source, "fc_reaper", "exec"), {})
