@@ -123,8 +123,8 @@ def _platform(data: JsonObject) -> list[Alert] | None:
     Audit records: https://www.alibabacloud.com/help/doc-detail/204963.htm
     """
     on_bus, kind = "specversion" in data, data.get("type")
-    beside = ("userIdentity", "acsRegion", "sourceIpAddress", "eventRW", "referencedResources")
-    audit = data.keys() >= {"eventName", "eventType"} and _has(data, beside)
+    beside = {"userIdentity", "acsRegion", "sourceIpAddress", "eventRW", "referencedResources"}
+    audit = data.keys() >= {"eventName", "eventType"} and bool(data.keys() & beside)
     if audit or (on_bus and isinstance(kind, str) and ":ActionTrail:" in kind):
         why = "an audit record of ActionTrail, where our own stops appear too; nothing follows from it"
         return [Alert("ActionTrail", ignored=why)]
@@ -148,9 +148,9 @@ def _cloud_monitor(data: JsonObject) -> list[Alert] | None:
     Message: https://alibabacloud.com/help/en/cms/user-guide/write-alerts-to-mns
     """
     source = "CloudMonitor alert"
-    if "alertState" in data and _has(data, ("metricName", "alertName", "ruleId", "dimensions")):
+    if "alertState" in data and data.keys() & {"metricName", "alertName", "ruleId", "dimensions"}:
         return [Alert(source, data["alertState"], [*_dimensions(data.get("dimensions")), _labels(data)])]
-    if "curLevel" in data and _has(data, ("ruleId", "ruleName", "metricName", "resources", "metricData")):
+    if "curLevel" in data and data.keys() & {"ruleId", "ruleName", "metricName", "resources", "metricData"}:
         # A rule's own parameters for its target may name the function beside the alert's fields.
         names = [*_dimensions(data.get("resources")), *_dimensions(data.get("metricData")), _labels(data)]
         return [Alert(source, data["curLevel"], names)]
@@ -179,8 +179,8 @@ def _sls(data: JsonObject) -> list[Alert] | None:
     Labels and the rows that fired name the function; columns are called whatever the query selects. At most
     100 rows are shown; of more than that, nobody is named.
     """
-    beside = ("status", "fire_results", "results", "labels", "fire_time", "alert_time")
-    if not (_has(data, ("alert_instance_id", "alert_id", "alert_name")) and _has(data, beside)):
+    beside = {"status", "fire_results", "results", "labels", "fire_time", "alert_time"}
+    if not (data.keys() & {"alert_instance_id", "alert_id", "alert_name"} and data.keys() & beside):
         return None
     state, fired, results = data.get("status"), data.get("fire_results"), data.get("results")
     if isinstance(fired, list) and _exceeds(data.get("fire_results_count"), len(fired)):
@@ -199,8 +199,8 @@ def _alertmanager(data: JsonObject) -> list[Alert] | None:
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
     source, state, listed = "Alertmanager alert", data.get("status"), data.get("alerts")
-    beside = ("status", "receiver", "groupLabels", "commonLabels", "groupKey", "externalURL")
-    if not isinstance(listed, list) or not _has(data, beside):
+    beside = {"status", "receiver", "groupLabels", "commonLabels", "groupKey", "externalURL"}
+    if not isinstance(listed, list) or not data.keys() & beside:
         return None
     if _exceeds(data.get("truncatedAlerts"), 0):
         return [Alert(f"cut-off {source}")]
@@ -216,10 +216,6 @@ def _alertmanager(data: JsonObject) -> list[Alert] | None:
 
 
 _READERS = (_platform, _cloud_monitor, _sls, _alertmanager)
-
-
-def _has(data: JsonObject, keys: Iterable[str]) -> bool:
-    return not data.keys().isdisjoint(keys)
 
 
 def _object(value: Any) -> JsonObject:

@@ -11,10 +11,10 @@ import re
 from base64 import b64decode
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused, kind_of
@@ -38,13 +38,19 @@ _CONTENT = {"body", "content", "data", "data_base64", "message", "messagebody", 
 _IN_BASE64 = r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*"
 _MOST_TEXTS = 8
 
-_NAMES = {
-    "service_name": (SERVICE, "one plain service name"),
-    "function_name": (FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier"),
-    "qualifier": (QUALIFIER, "one plain version or alias"),
-    "invocation_id": (INVOCATION_ID, "one whole invocation id"),
-    "task_id": (INVOCATION_ID, "one whole task id"),
-}
+
+def _name(shape: re.Pattern[str], wanted: str, *, or_empty: bool = False) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if value in (None, ""):
+            if or_empty:
+                return None
+            raise ValueError("is empty; fill it in, or leave the key out to select all")
+        if isinstance(value, str) and not shape.fullmatch(value):
+            rule = "letters, digits, _ and -, at most 128"
+            raise ValueError(f"can be no name on the platform; write {wanted}: {rule}")
+        return value
+
+    return BeforeValidator(read)
 
 
 class _Keys(BaseModel):
@@ -56,25 +62,15 @@ class _Keys(BaseModel):
 
     model_config = ConfigDict(strict=True, defer_build=True, alias_generator=to_camel)
 
-    service_name: str | None = None
-    function_name: str | None = None
-    qualifier: str | None = None
-    invocation_id: str | None = None
-    task_id: str | None = None
+    service_name: Annotated[str | None, _name(SERVICE, "one plain service name", or_empty=True)] = None
+    function_name: Annotated[
+        str | None,
+        _name(FUNCTION_WITHOUT_SERVICE, "one plain function name, without service/ and @qualifier"),
+    ] = None
+    qualifier: Annotated[str | None, _name(QUALIFIER, "one plain version or alias", or_empty=True)] = None
+    invocation_id: Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")] = None
+    task_id: Annotated[str | None, _name(INVOCATION_ID, "one whole task id")] = None
     dry_run: bool = False
-
-    @field_validator(*_NAMES, mode="before")
-    @classmethod
-    def _can_be_a_name(cls, value: Any, info: ValidationInfo) -> Any:
-        shape, wanted = _NAMES[str(info.field_name)]
-        if value in (None, ""):
-            if info.field_name in ("service_name", "qualifier"):
-                return None
-            raise ValueError("is empty; fill it in, or leave the key out to select all")
-        if isinstance(value, str) and not shape.fullmatch(value):
-            rule = "letters, digits, _ and -, at most 128"
-            raise ValueError(f"can be no name on the platform; write {wanted}: {rule}")
-        return value
 
 
 COMMAND_KEYS = tuple(map(to_camel, _Keys.model_fields))

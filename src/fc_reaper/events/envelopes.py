@@ -34,16 +34,6 @@ class CloudEvent(BaseModel):
         """Whether *data* is one; transforms may drop attributes, so one beside the version is enough."""
         return "specversion" in data and any(key in data for key in ("id", "source", "type"))
 
-    @property
-    def identity(self) -> tuple[str, str] | None:
-        """`source` and `id`, which an event keeps when it is sent again; None if it lacks one."""
-        return (self.source, self.id) if self.source and self.id else None
-
-    @property
-    def content_key(self) -> str:
-        """The key of what it carries."""
-        return "data" if "data" in self.model_fields_set else "data_base64"
-
 
 class Message(NamedTuple):
     """The envelope of a queue or topic: it has the key `content`, all of `marks`, and one of `hints`."""

@@ -175,15 +175,16 @@ class _Parser:
 
     def _cloud_event(self, data: JsonObject, place: _Place) -> None:
         check_envelope(data, CloudEvent.model_fields, "data")
-        event = CloudEvent.model_validate(data)
-        identity = event.identity
+        event, content = CloudEvent.model_validate(data), "data" if "data" in data else "data_base64"
+        # An event that is sent again keeps both.
+        identity = (event.source, event.id) if event.source and event.id else None
         if identity in self.identities:
             self._hear(data, place)
             first = self.identities[identity] or "the whole"
             self.note("trigger_ignored", f"the same event as {first}: same source and id", place)
             return
-        self._hear(data, place, beside=event.content_key)
-        self.read(data.get(event.content_key), place.inside("cloudevent", event.content_key))
+        self._hear(data, place, beside=content)
+        self.read(data.get(content), place.inside("cloudevent", content))
         if identity and place.part not in self.refused:
             # One that was refused may be sent again, corrected, under the same id.
             self.identities[identity] = place.part
