@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from itertools import count
 from threading import Lock
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_reaper.clock import Clock, RateLimiter
+from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
+from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
+from fc_reaper.models import Function, Snapshot
 from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import FASTER, reap
-from tests.run.account import POLICY, operations, policy, seeded
+from tests.run.account import POLICY, SEED, operations, policy, seeded, stopped
 
 MANY = {"invocations": [seeded("over-{n}", "Running", count=30, enqueued="-5h", started="-3h")]}
 
@@ -140,3 +145,28 @@ def test_a_stop_follows_its_reading_at_once(cloud: Emulator) -> None:
     stop = next(number for number, call in enumerate(calls) if call["operation"].startswith("Stop"))
     assert calls[stop - 1]["operation"].startswith("Get")
     assert calls[stop]["at"] - calls[stop - 1]["at"] < 400
+
+
+def test_a_reading_that_comes_after_the_time_was_up_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though there is time left to verify what was stopped before: what is said of the task stays true."""
+    verifying, get = threading.Event(), AsyncTaskClient.get
+
+    def late(client: AsyncTaskClient, function: Function, invocation_id: str, **more: Any) -> Snapshot:
+        seen = get(client, function, invocation_id, **more)
+        if invocation_id == "over-2":
+            verifying.wait(30)
+        return seen
+
+    def sleep(_seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            verifying.set()
+            time.sleep(0.3)
+
+    monkeypatch.setattr(AsyncTaskClient, "get", late)
+    fast = Clock(SYSTEM_CLOCK.now, lambda: 10 * time.monotonic(), sleep)
+    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+        reaped = reap(cloud.endpoint, policy(), enforce=True, timeout=40, clock=fast)
+        assert verifying.is_set()
+        assert "over-2" not in stopped(cloud)
+    (line,) = reaped.logged("skipped")
+    assert (line["invocation_id"], line["why"]) == ("over-2", "margin")
