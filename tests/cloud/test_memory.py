@@ -32,7 +32,7 @@ RUN = """
 import json, sys
 from tests.reaping import reap
 
-reaped = reap(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), timeout=60)
+reaped = reap(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), timeout=600)
 (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(int(peak) >> 10, reaped.counts.get("listed", 0))
 """
