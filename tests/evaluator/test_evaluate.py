@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from fc_reaper.evaluator.evaluate import Evaluation, compile_policies, evaluate
 from fc_reaper.models import Function, Moment, Task, TaskEvent
 from fc_reaper.policy import load_policy
+from fc_reaper.rules import ages
 from fc_reaper.rules.result import Kind
 from tests.builders import AT_NOON, NOON, TRANSCODE, a_policy, a_task, ago, compiled, ms, running_for
 
@@ -345,6 +348,24 @@ def test_the_strongest_policy_wins(age: str, kind: Kind, policy: str, also: tupl
     """Stop before report, then the order of the file; the others are named in that order."""
     verdict = evaluate(running_for(age), compiled(load_policy(TWO, source="p.yaml")), AT_NOON)
     assert (verdict.kind, verdict.policy, verdict.also) == (kind, policy, also)
+
+
+def test_the_clocks_of_a_task_are_computed_once_however_many_policies_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether its record is complete is asked once for each clock, not once a policy."""
+    asked: list[Task] = []
+
+    def counting(task: Task, real: Callable[[Task], bool] = ages._is_complete) -> bool:
+        asked.append(task)
+        return real(task)
+
+    monkeypatch.setattr(ages, "_is_complete", counting)
+    entry = "{{name: p{}, targets: ['media/*@*'], match: {{alive_for: {}m, running_for: 1h}}, stop: a}}"
+    policies = ", ".join(entry.format(number, number) for number in range(1, 60))
+    file = load_policy(f"{{version: 1, policies: [{policies}]}}", source="p")
+    assert len(evaluate(running_for("3h"), compiled(file), AT_NOON).also) == 58
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("status", ["Stopped", "Succeeded", "Failed", "Expired", "Invalid"])
