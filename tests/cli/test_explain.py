@@ -161,6 +161,14 @@ def test_a_record_of_3_0_is_read_as_one(tmp_path: Path) -> None:
     assert question["limit_s"] == 5400
 
 
+def test_a_reason_that_begins_like_its_rule_hides_no_number(tmp_path: Path) -> None:
+    """The policy's own words may be the name of a key."""
+    a_policy_file(
+        tmp_path, policy(match="{running_for: 2h}").replace("stop: A", "stop: running_for too long, a")
+    )
+    assert "due, runaway, running_for 3h of 2h, 1h over: running_for too" in from_file(tmp_path, TWO).text
+
+
 def test_retries_are_said_with_their_limit(tmp_path: Path) -> None:
     """As in a line of the log."""
     a_policy_file(tmp_path, policy(match="{retries_over: 1}"))

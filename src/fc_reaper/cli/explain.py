@@ -338,7 +338,8 @@ def _reason(verdict: Verdict) -> str:
     if verdict.policy is None and verdict.members:
         return ""
     rule, reason = verdict.by.rule or "", verdict.reason
-    # What an exemption or a status decides, and an unknown expression, begins its reason with the rule.
-    rule = "" if rule == "status" or reason.startswith(rule) else f"{rule} {verdict.by.measured}".strip()
-    text = "".join(f", {part}" for part in (verdict.policy, rule) if part)
-    return text if reason == "exempt" else f"{text}: {printable(reason)}"
+    # An exemption, and an unknown expression, begins its reason with the rule.
+    said = rule == "status" or reason == rule or reason.startswith(f"{rule}: ")
+    measured = "" if said else f"{rule} {verdict.by.measured}".strip()
+    text = "".join(f", {part}" for part in (verdict.policy, measured) if part)
+    return text if reason == rule else f"{text}: {printable(reason)}"
