@@ -175,10 +175,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     def functions_page(
         self, *, services: bool, token: str | None = None, deadline: Deadline | None = None
     ) -> FunctionsPage:
-        """List one page of the functions in task mode: those with a service, or those of FC 3.0.
-
-        FC 3.0 has no such list; its asynchronous configurations say the same.
-        """
+        """List one page of the functions in task mode; of FC 3.0 it is one of asynchronous configurations."""
         names, version = generation(self._version, services=services)
         query = {"limit": "100", **({"nextToken": token} if token else {})}
         answer = self._read(names.functions, f"/{version}/{names.functions_path}", query, deadline)

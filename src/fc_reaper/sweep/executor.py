@@ -208,9 +208,8 @@ class Executor:
             lost = "the answer was lost; it is stopping" if stop.unclear else None
             return Outcome("accepted", now, detail=lost)
         if stopping and asked:
-            return Outcome(
-                "skipped", now, "spared", "it is stopping, by this request or another caller's", spent=True
-            )
+            whose = "it is stopping, by this request or another caller's"
+            return Outcome("skipped", now, "spared", whose, spent=True)
         if last:
             still = f"a stop was accepted, and it is still {task.status}" if stop.accepted else None
             return Outcome("failed", now, None, still, stop.refused, stop.unclear, spent=stop.accepted)
@@ -244,9 +243,10 @@ class Executor:
 
     def _late(self, due: Evaluation, refused: CloudError | None = None) -> Outcome:
         """Nothing was sent for the task, or it was refused, and there is no time to go on."""
+        why, detail = "margin", "the time was up"
         if self.context.interrupted():
-            return Outcome("skipped", due, "interrupted", "the run was interrupted", refused)
-        return Outcome("skipped", due, "margin", "the time was up", refused)
+            why, detail = "interrupted", "the run was interrupted"
+        return Outcome("skipped", due, why, detail, refused)
 
     def _unread(self, stop: _Stop, error: CloudError) -> Outcome:
         """The outcome of a task that cannot be read (any more)."""

@@ -222,15 +222,12 @@ class Sweep:
             if isinstance(answer, Page):
                 stopped = (task for task in answer.tasks if within_a_day(task, now))
                 found |= {(query.function, task.invocation_id) for task in stopped}
-            elif isinstance(answer, CloudError) and not (
-                answer.missing and self._may_be_gone(query.function)
-            ):
-                raise answer
+            elif isinstance(answer, CloudError):
+                # A function whose tasks this run has listed is there.
+                was_listed = query.function in self._policies.keys() - self._report.unlisted
+                if was_listed or not answer.missing:
+                    raise answer
         return found
-
-    def _may_be_gone(self, function: Function) -> bool:
-        """Whether there may be no such *function*: this run has not listed its tasks."""
-        return function not in self._policies or function in self._report.unlisted
 
     def _due_in_all(self, policy: Policy, due: Sequence[Evaluation]) -> int | None:
         """How many tasks are due by *policy* in all its targets, *due* among them; None if that is unknown.
