@@ -55,10 +55,6 @@ class InvalidName(ReaperError, ValueError):
 class EventRefused(ReaperError):
     """An event, or one part of it, cannot be followed."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
 
 class Issue(NamedTuple):
     """What is wrong, or odd, at one place in a policy file or its lock, and what to write.

@@ -78,7 +78,7 @@ def follow(alert: Alert, own: OwnAccount) -> tuple[list[Selector], list[tuple[No
         try:
             selector = check_command(given)
         except EventRefused as refusal:
-            notes["trigger_refused", f"the {source} gives an impossible name: {refusal.why}"] = None
+            notes["trigger_refused", f"the {source} gives an impossible name: {refusal}"] = None
             continue
         if foreign := _foreign(given, own):
             notes["trigger_ignored", f"the {source} is about another {foreign} than the reaper's"] = None

@@ -104,7 +104,7 @@ class _Parser:
         except EventRefused as refusal:
             self._hear(value, place)
             self.refused.add(place.part)
-            self.note("trigger_refused", refusal.why, place)
+            self.note("trigger_refused", str(refusal), place)
 
     def note(self, event: NoteEvent, why: str, place: _Place) -> None:
         """Note what becomes of the part at *place*."""

@@ -239,7 +239,7 @@ def parse_event(event: Any, own_account: OwnAccount = OwnAccount()) -> Trigger: 
     except UnicodeDecodeError as error:
         why = f"byte {error.start} is not UTF-8; send the event as UTF-8 JSON"
     except EventRefused as refusal:
-        why = refusal.why
+        why = str(refusal)
     return Trigger((), None, (Note("trigger_refused", why, ""),))
 
 
