@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from fc_emulator.lifecycle import FINISHED, QUEUED, Event, Lifecycle
 from fc_emulator.parameters import MAX_DELAY
-from fc_emulator.tasks import LATEST, TASK_ID, Function, Task, TaskTemplate
+from fc_emulator.tasks import CHOSEN_ID, LATEST, TASK_ID, Function, Task, TaskTemplate
 from fc_emulator.validation import Duration, Model, Str, Timestamp, validate
 
 MAX_COPIES = 5_000_000
@@ -37,6 +37,15 @@ class SeededFunction(Model):
     service_name: Str | None = None
     function_name: Name
     qualifier: Name = LATEST
+
+    @field_validator("service_name", "function_name", "qualifier")
+    @classmethod
+    def _can_be_a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+        shape = TASK_ID if info.field_name == "qualifier" else CHOSEN_ID
+        parts = (value or "").split("$", 1 if info.field_name == "function_name" else 0)
+        if value and not all(map(shape.fullmatch, parts)):
+            raise ValueError(f'"{value}" is no name on the platform; it must match {shape.pattern}')
+        return value
 
     @property
     def function(self) -> Function:

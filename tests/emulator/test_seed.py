@@ -244,6 +244,16 @@ def test_a_seeded_status_stays_until_its_time(entry: dict[str, Any], minutes: fl
         ({"invocationId": "a/b"}, ".invocationId", "no id that a task can have"),
         ({"invocationId": "1" + "x" * 128}, ".invocationId", "no id that a task can have"),
         ({"invocationId": "x" * 127 + "{n}", "count": 10}, ".invocationId", "no id that a task can have"),
+        ({"serviceName": "a.b"}, ".serviceName", "no name on the platform"),
+        ({"serviceName": "a$b"}, ".serviceName", "no name on the platform"),
+        ({"functionName": "a/b"}, ".functionName", "no name on the platform"),
+        ({"functionName": "media/*"}, ".functionName", "no name on the platform"),
+        ({"functionName": "$f"}, ".functionName", "no name on the platform"),
+        ({"functionName": "a$b$c"}, ".functionName", "no name on the platform"),
+        ({"functionName": "转码"}, ".functionName", "no name on the platform"),
+        ({"functionName": "1f"}, ".functionName", "no name on the platform"),
+        ({"qualifier": "@prod"}, ".qualifier", "no name on the platform"),
+        ({"qualifier": "a b"}, ".qualifier", "no name on the platform"),
         ({"invocationId": "\ud83d"}, ".invocationId", "surrogate"),
         ({"status": "\ud83d"}, ".status", "surrogate"),
         ({"payloadText": "a\udc00"}, ".payloadText", "surrogate"),
@@ -270,6 +280,13 @@ def test_a_wrong_entry_is_refused_with_the_path_of_its_key(
 ) -> None:
     with pytest.raises(ValueError, match=rf"^invocations\[1\]{re.escape(path)}: .*{re.escape(word)}.*$"):
         _seed({"invocationId": "first"}, {"invocationId": "second", **entry})
+
+
+@pytest.mark.parametrize("name", ["f", "_f-1", "media$f", "x" * 128])
+def test_names_that_the_platform_has_are_taken(name: str) -> None:
+    """A function of 2.0 has a `$` in its name of 3.0; a version is a number."""
+    (function,) = read_seed(json.dumps({"functions": [{"functionName": name, "qualifier": "17"}]})).functions
+    assert function.function_name == name
 
 
 def test_all_problems_are_reported_at_once() -> None:
