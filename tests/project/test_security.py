@@ -10,6 +10,7 @@ from fc_reaper.events import layers, parser
 from fc_reaper.log import LONGEST_LINE
 from fc_reaper.policy.load import MOST_NODES
 from fc_reaper.rules.interpreter import MOST
+from fc_reaper.sweep.scope import MOST_FUNCTIONS
 from tests.project.files import ROOT
 
 TEXT = (ROOT / "SECURITY.md").read_text("utf-8")
@@ -23,6 +24,7 @@ ROWS = {cells[1].strip(): cells[2] for line in TEXT.splitlines() if len(cells :=
         ("event", f"{parser.DEEPEST} levels"),
         ("event", f"{layers.MOST_LAYERS} layers"),
         ("event", f"{layers.MOST_ELEMENTS:,} elements"),
+        ("functions that discovery lists", f"{MOST_FUNCTIONS:,}"),
         ("log", f"{LONGEST_LINE // 1024} KB a line"),
         ("YAML", f"{MOST_NODES:,} nodes"),
         ("expression (`where`, `per`, `from`)", f"{MOST:,} steps"),

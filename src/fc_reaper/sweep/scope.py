@@ -25,7 +25,7 @@ _GOLDEN_RATIO = (5**0.5 - 1) / 2
 EVERYTHING = Request("command", None, Selector(), "")
 """The request of a command line that narrows nothing."""
 
-_MOST_FUNCTIONS = 20_000
+MOST_FUNCTIONS = 20_000
 """The most functions in task mode that are listed, inclusive: one call a second each, they take hours."""
 
 
@@ -168,8 +168,8 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
         if isinstance(page, CloudError):
             raise page
         found.update(dict.fromkeys(page.functions))
-        if len(found) > _MOST_FUNCTIONS:
-            why = f"there are more than {_MOST_FUNCTIONS} functions"
+        if len(found) > MOST_FUNCTIONS:
+            why = f"there are more than {MOST_FUNCTIONS} functions"
             raise CloudError(why, error_code="UnreadableAnswer")
         if page.token is not None:
             jobs.append((None, partial(page_of, token=page.token)))
