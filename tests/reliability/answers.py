@@ -12,11 +12,8 @@ from tests.reliability.proxy import Answer, Call, Script, Spoil
 from tests.run.account import policy
 
 ALWAYS = 999_999
-SHORT: dict[str, Any] = {"timeout": 4, "env": {"REAPER_MARGIN": "3s"}}
-"""A run that has a second, where a fault lasts for ever."""
-
 IN_TURN: dict[str, Any] = {"timeout": 4, "env": {"REAPER_MARGIN": "3s", "REAPER_CONCURRENCY": "1"}}
-"""The same, one call after the other."""
+"""A run that has a second, and makes one call after the other."""
 
 
 def of(operation: str, times: int = ALWAYS, **more: Any) -> dict[str, Any]:
@@ -52,25 +49,15 @@ def _server_errors() -> list[Case]:
     cases = []
     for status in (500, 502, 503, 504):
         cases += [
-            Case(f"{status} to one list",
-                 [of(LIST, 1, status=status)]),
+            Case(f"{status} to one list", [of(LIST, 1, status=status)]),
             Case(f"{status} to the first five calls", [of("*", 5, status=status)]),
             Case(f"{status} to every call", [of("*", status=status)]),
-        ]  # fmt: skip
+        ]
     return [
         *cases,
-        Case(
-            "503 to every read of a task",
-            [of(GET, status=503)],
-        ),
-        Case(
-            "503 to one stop",
-            [of(STOP, 1, status=503)],
-        ),
-        Case(
-            "500 to every stop",
-            [of(STOP, status=500)],
-        ),
+        Case("503 to every read of a task", [of(GET, status=503)]),
+        Case("503 to one stop", [of(STOP, 1, status=503)]),
+        Case("500 to every stop", [of(STOP, status=500)]),
     ]
 
 
@@ -100,7 +87,8 @@ ELSEWHERE: dict[str, Any] = {"status": 302, "foreign": "", "headers": {"Location
 OTHER_STATUSES = [
     Case("408 to every stop, none takes effect", [of(STOP, status=408, code="RequestTimeout")]),
     Case("408 to every stop, though it takes effect; the budget is one",
-         [of(STOP, status=408, code="RequestTimeout", applied=True)], policy=policy(budget="1/run")),
+         [of(STOP, status=408, code="RequestTimeout", applied=True)], ("--stopping", "0ms"),
+         policy=policy(budget="1/run")),
     Case("408 to one list", [of(LIST, 1, status=408, code="RequestTimeout", match={"status": "Running"})]),
     Case("302 to every call", [of("*", **ELSEWHERE)]),
     Case("302 to every stop", [of(STOP, **ELSEWHERE)]),

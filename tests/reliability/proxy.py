@@ -8,7 +8,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any
@@ -44,13 +44,9 @@ class Call:
 
     operation: str
     status: str | None
-    path: str
     query: dict[str, str]
     number: int
-    cloud: Emulator
     forward: Callable[[], Answer]
-    again: Callable[[str], Answer] = field(repr=False)
-    """Carries another query of the same path out, with the same signature: only for 2016-08-15."""
 
 
 Spoil = Callable[[Call], Answer | Script]
@@ -115,15 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         operation = self.headers.get("x-acs-action", "")
-        url = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
         with self.server.lock:
             self.server.numbers[operation, query.get("status")] += 1
             number = self.server.numbers[operation, query.get("status")]
-        call = Call(
-            operation, query.get("status"), url.path, query, number, self.server.cloud,
-            lambda: self._forward(self.path), self._forward,
-        )  # fmt: skip
+        call = Call(operation, query.get("status"), query, number, self._forward)
         answer = self.server.spoil(call)
         if not isinstance(answer, Answer):
             self.close_connection = not answer(self.connection)
@@ -133,12 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         head = "\r\n".join([f"HTTP/1.1 {answer.status} Said", *lines, "", ""])
         self.connection.sendall(head.encode() + answer.body)
 
-    def _forward(self, target: str) -> Answer:
+    def _forward(self) -> Answer:
         where = urlsplit(self.server.cloud.endpoint)
         connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60)
         with contextlib.closing(connection):
             # The signature is that of the proxy's own host, which the header keeps.
-            connection.request(self.command, target, headers=dict(self.headers.items()))
+            connection.request(self.command, self.path, headers=dict(self.headers.items()))
             response = connection.getresponse()
             body = response.read()
             headers = {name: value for name, value in response.getheaders() if name != "Content-Length"}

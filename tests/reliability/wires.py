@@ -8,7 +8,7 @@ from collections.abc import Callable
 from socket import socket
 from typing import Any
 
-from tests.reliability.answers import ALWAYS, SHORT, of
+from tests.reliability.answers import ALWAYS, of
 from tests.reliability.case import GET, LIST, STOP, Case
 from tests.reliability.proxy import Answer, Call, Script, Spoil
 
@@ -117,7 +117,7 @@ def replaced(body: bytes) -> Callable[[Call, Answer], Answer]:
 PAGE = "<html>busy</html>"
 
 CONNECTIONS = [
-    Case("nobody listens at the endpoint", endpoint="http://127.0.0.1:9", **SHORT),
+    Case("nobody listens at the endpoint", endpoint="http://127.0.0.1:9"),
     Case("the connection breaks before one list is served", [of(LIST, 1, drop="before")]),
     Case("the connection breaks before each read of a task", [of(GET, drop="before")]),
     Case("the connection breaks before the first stop is carried out", [of(STOP, 1, drop="before")]),
