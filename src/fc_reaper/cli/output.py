@@ -98,6 +98,7 @@ def printable(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """*text*, which is JSON in lines, with escapes for all that is not printable."""
+    text = text.replace("\x7f", "\\u007f")  # json leaves it as it is
     if text.isascii():
         return text
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
