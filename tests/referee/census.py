@@ -48,6 +48,9 @@ def _of_events(entry: dict[str, Any]) -> Iterator[str]:
 
 def _of_run(trial: Trial, run: Run) -> Iterator[str]:
     referee = Referee(trial, run, trial.runs.index(run))
+    referee.check()
+    yield from ("a policy known to the last stop" for _ in referee.exact)
+    yield from ("a group known to the last stop" for fate in referee.exact if fate.policy.keep)
     yield "a run"
     yield from ["a quiet run"] if referee.finished and referee.is_quiet else []
     yield from (f"trigger {one}" for one in {line["trigger"] for line in run.lines})
@@ -61,7 +64,7 @@ def _of_run(trial: Trial, run: Run) -> Iterator[str]:
         yield from ["due by keep"] if line["event"] in OUTCOMES and line["rule"] == "keep" else []
     for one in run.exchanges:
         yield from [f"wire {one.fault}"] if one.fault else []
-        yield from [f"answer {one.status}"] if one.status else []
+        yield from [f"answer {one.status}", f"answer {one.status // 100}xx"] if one.status else []
         yield from ["a page that is not the first"] if one.query.get("nextToken") else []
         yield from ["a stop"] if one.kind == "stop" else []
         yield from ["a stop that is unclear"] if one.kind == "stop" and one.status is None else []

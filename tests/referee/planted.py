@@ -71,7 +71,8 @@ FAULTS = (
     # How it is stopped
     Planted("a dry run stops", "enforces = settings.mode == \"enforce\" and trigger.dry_run_asked_at is None", "enforces = settings.mode == \"enforce\""),
     Planted("nothing is read again", "        if not is_same(due.task, task):\n            return Outcome(\"skipped\", due, \"spared\", REPLACED)\n", "        return Outcome(\"would_stop\", Evaluation(task, due.verdict))\n"),
-    Planted("another task of the same id is stopped", "    if task.inconsistency is not None or task.status not in", "    if task.status not in"),
+    Planted("a record of another task is as good", "    if asked is not None and found != asked:", "    if False:"),
+    Planted("no rate bounds the calls", "turn = max(turn, self._begun[0] + self._period)", "pass"),
     Planted("clocks may differ", "if skew is None or max(skew, context.cloud.skew_ms) > TRUSTED_SKEW:", "if False:"),
     Planted("an answer without a date will do", "if skew is None or max(skew", "if skew is not None and max(skew"),
     Planted("a lost answer gives its place back", "return stops or self.unclear or self.spent", "return stops or self.spent"),

@@ -25,7 +25,10 @@ from tests.referee.wire import Exchange
 OUTCOMES = ("would_stop", "accepted", "confirmed", "ended", "skipped", "stop_failed")
 TRUSTED_SKEW = 30_000
 DAY = 86_400_000
+SECRETS = ("emulator-secret", "STS.token", "s3cret")
+"""The keys of the account, and what every payload contains."""
 MISREAD = (
+    "by the emulator",
     "another task",
     "unknown status",
     "empty object",
@@ -59,6 +62,7 @@ class Referee:
         self.lag = int(world.options["list_lag"])
         self.stops = [one for one in self.run.exchanges if one.kind == "stop"]
         self.spent: defaultdict[str, set[Key]] = defaultdict(set)
+        self.exact: list[Fate] = []
         self.forgotten = {Function(*one.place) for one in world.actors if one.action == "forget"}
         self.lied_about = {Function(*one.place) for one in self.run.exchanges if self._is_lie(one)}
         self.omitted = {line["omitted"] for line in self.run.logged("lines_omitted")}
@@ -74,6 +78,7 @@ class Referee:
         for stop in self.stops:
             self._stop(stop)
         self._budgets()
+        self._halted()
         self._outcomes()
         self._skipped()
         self._verdicts()
@@ -101,8 +106,11 @@ class Referee:
             by_policy.update(its)
         if any(by_policy[kind] != counts[kind] for kind in (*names, "due", "reported")):
             self.breach(f"the counts of the policies {dict(by_policy)} are not those of the run {counts}")
-        if any("a fault in fc-reaper itself" in json.dumps(line) for line in self.run.lines):
+        said = json.dumps(self.run.lines, ensure_ascii=False)
+        if "a fault in fc-reaper itself" in said:
             self.breach(f"a fault of its own: {finished['errors']}")
+        if any(secret in said for secret in SECRETS):
+            self.breach("a line shows a secret")
         if self.run.result is not None:
             if any(self.run.result.get(key, value) != value for key, value in finished.items()):
                 self.breach("the result is not the last line")
@@ -110,17 +118,24 @@ class Referee:
             self.breach(f"it raised {self.run.raised!r}")
         elif counts["accepted"] + counts["confirmed"]:
             self.breach("it raised, though something was stopped")
-        sent, said = Counter(one.operation for one in self.run.exchanges), Counter(finished["calls"])
+        sent, counted = Counter(one.operation for one in self.run.exchanges), Counter(finished["calls"])
         unsent = sum(
             one["times"] for one in self.world.wire_faults if one["kind"] in ("refused", "no connection")
         )
-        if sent - said or sum((said - sent).values()) > unsent:
-            self.breach(f"calls are said to be {dict(said)} and were {dict(sent)}")
+        if sent - counted or sum((counted - sent).values()) > unsent:
+            self.breach(f"calls are said to be {dict(counted)} and were {dict(sent)}")
         end = self.run.begun + round(self.world.timeout * 1000) - 10_000
         if self.run.ended > end + 1_500:
             self.breach(f"it ended {self.run.ended - end} ms past its margin")
         if any(one.sent > end for one in self.run.exchanges):
             self.breach("a call was sent past the margin")
+        sent_at = sorted(one.sent for one in self.run.exchanges)
+        # A turn may be waited for some time before its call is sent.
+        most = int(self.world.env["REAPER_RATE"].removesuffix("/s")) + 2 * int(
+            self.world.env["REAPER_CONCURRENCY"]
+        )
+        if any(later - at < 1000 for at, later in zip(sent_at, sent_at[most:], strict=False)):
+            self.breach(f"more than {most} calls were sent within a second")
         mode = "enforce" if self.enforces else "dry-run"
         if any(line["mode"] != mode for line in self.run.lines):
             self.breach(f"the mode of some line is not {mode}")
@@ -219,6 +234,19 @@ class Referee:
                     day = policy.per_day
                     self.breach(
                         f"{policy.name} spent {number}, {earlier} earlier, {stopped} before, of {day}/day"
+                    )
+
+    def _halted(self) -> None:
+        """Nothing follows from what was not seen: neither how many are due, nor how many are one too many."""
+        unseen = {line_place(line) for line in self.run.logged("list_failed") if line["http_status"] != 404}
+        unread = [line for line in self.run.logged("unknown") if line["reason"] == "it could not be read"]
+        unseen |= {line_place(line) for line in unread}
+        for policy in self.policies:
+            if self.spent[policy.name] and (policy.keep is not None or policy.halt_over is not None):
+                missing = [place for place in unseen if policy.watches(Function(*place))]
+                if missing:
+                    self.breach(
+                        f"{policy.name} stops {len(self.spent[policy.name])}, and {missing} was not seen"
                     )
 
     def _share_a_function(self, one: Policy, other: Policy) -> bool:
@@ -332,14 +360,14 @@ class Referee:
 
     def _clocks_differ(self) -> bool:
         dates = [(one, date_of(one)) for one in self.run.exchanges if one.status is not None]
-        return abs(self.world.skew) > 28_000 or any(
-            date is None or abs(date - (one.answered or 0)) > 28_000 for one, date in dates
+        return any(
+            date is None or abs(date - (one.answered or 0) - self.world.skew) > 28_000 for one, date in dates
         )
 
     def _verdicts(self) -> None:
         """A line about a task that did not change says what it is; and so does DEBUG of those that stay."""
         misread = any(one.fault in MISREAD for one in self.run.exchanges)
-        if misread or self.world.faults or abs(self.world.skew) > 27_000:
+        if misread or abs(self.world.skew) > 27_000:
             return
         for line in self.run.logged("reported", "exempt", "kept", "unknown"):
             key = key_of(line)
@@ -428,7 +456,7 @@ class Referee:
         )
         unconnected = any(one["kind"] in ("refused", "no connection") for one in self.world.wire_faults)
         skewed = abs(self.world.skew) > 27_000
-        trouble = self.world.actors or self.world.faults or unconnected or skewed or self.finished["partial"]
+        trouble = self.world.actors or unconnected or skewed or self.finished["partial"]
         return clean and not trouble
 
     def _is_honest(self, one: Exchange) -> bool:
@@ -445,7 +473,7 @@ class Referee:
             return not self._is_honest(one)
         keys = {"invocations", "tasks", "data", "configs"}
         empty = one.status == 200 and isinstance(one.value, dict) and not keys & one.value.keys()
-        return empty and bool(one.fault or self.world.faults)
+        return empty and one.fault is not None
 
     def _nothing_missed(self) -> None:
         for key in self.tasks:
@@ -461,7 +489,7 @@ class Referee:
         assert self.finished is not None
         if key in self.lines:
             line = self.lines[key][-1]
-            misread = any(one.fault in MISREAD for one in self.run.exchanges) or self.world.faults
+            misread = any(one.fault in MISREAD for one in self.run.exchanges)
             if line.get("why") == "spared" and not held(line) and not misread and not self.world.actors:
                 self.breach(f"{named(key)} is due by {policy} all the time, and spared: {line['detail']}")
             return
@@ -503,7 +531,7 @@ class Referee:
         at, task = self.run.begun, self.tasks[key]
         listed, read = (self.record(task, at, listed=listed) for listed in (True, False))
         one, other = (self.claims.verdict(record, key, self.present(at)) for record in (listed, read))
-        if one.kind != "unknown" and one != other:
+        if one.kind != "unknown" and one != other and "due" in (one.kind, other.kind):
             return True
         for policy in self.policies:
             mine, its = (
@@ -515,6 +543,7 @@ class Referee:
 
     def _exactly_one(self, fate: Fate, granted: list[tuple[Policy, int]]) -> None:
         policy, left = fate.policy, fate.left
+        self.exact += [fate] if left else []
         stopped = {key_of(line) for line in self.run.logged("accepted", "confirmed", "would_stop")
                    if line["policy"] == policy.name}  # fmt: skip
         allowed = [policy.per_run, policy.per_run]
@@ -539,8 +568,13 @@ class Referee:
             self._in_order(fate, stopped)
 
     def _in_order(self, fate: Fate, stopped: set[Key]) -> None:
-        """The most overdue are stopped first; in a `keep` policy those that `stop_first` names."""
+        """The most overdue are stopped first; in a `keep` policy those that `stop_first` names.
+
+        Where lists leave out events, some ages are known by `startedTime` alone, and less exactly.
+        """
         keep = fate.policy.keep
+        if keep is None and self.world.options["events"] == "get":
+            return
         for gone in stopped:
             for stays in set(fate.left) - stopped:
                 one, other = fate.order[gone], fate.order[stays]

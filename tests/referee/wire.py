@@ -257,16 +257,21 @@ class Network:
             "query_string": query.encode(), "http_version": "1.1", "scheme": "http",
             "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in headers],
         }  # fmt: skip
-        answer = _Answer(scope, body)
+        answer, ordered = _Answer(scope, body), self._ordered()
         yield from _driven(self._app(scope, answer.receive, answer.send))
+        if self._ordered() < ordered:
+            exchange.fault = exchange.fault or "by the emulator"
         if kind == "slow answer" and fault is not None:
             yield fault.seconds
         yield self.latency()
         if answer.aborted or kind == "reset after":
-            exchange.fault = exchange.fault or "drop"
             return socket.receive_reset()
         self._deliver(socket, exchange, answer, kind, fault.seconds if fault else 0.0)
         return None
+
+    def _ordered(self) -> int:
+        """How many faults the emulator is still to make."""
+        return sum(fault.times for fault in self.account_faults.waiting)
 
     def _deliver(
         self, socket: Socket, exchange: Exchange, answer: _Answer, kind: str | None, seconds: float
@@ -298,7 +303,6 @@ class Network:
             exchange.status, exchange.body = status, body
             exchange.date = next((v for k, v in headers if k == "Date"), None)
             exchange.answered = self.now()
-        exchange.fault = exchange.fault or ("truncate" if answer.closed else None)
         if kind == "slow body":
             steps = 5
             for number in range(steps):

@@ -50,7 +50,7 @@ STATUSES = (*["Running"] * 8, *["Enqueued"] * 4, *["Retrying"] * 3, "Dequeued", 
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "stopping": (200, 1000, 1000, 5000, None),
     "started_time": ("enqueue", "execution"),
-    "events": ("list", "list", "list", "get", "get", "get", "no"),
+    "events": (*["list"] * 5, *["get"] * 4, "no"),
     "record_qualifier": ("asked", "version"),
     "stop_finished": (412, 400),
     "stop_stopping": (200, 412),
@@ -68,7 +68,7 @@ DAMAGES = ("head", "head", "head", "tail", "tail", "undated", "ahead", "contradi
            "no events")
 """What a record may lack, or say that cannot be."""
 
-EVENTS = (*["timer"] * 14, *["night"] * 2, *["everything"] * 5, *["function"] * 6, *["task"] * 6,
+EVENTS = (*["timer"] * 18, *["night"] * 2, *["everything"] * 5, *["function"] * 6, *["task"] * 6,
           *["alert"] * 4, "list", "list", "strange", "strange", "calm", "refused", "outside")
 
 DELAYS = (*[(0.0, 0.0)] * 4, *[(0.01, 0.01)] * 3, *[(0.0, 0.3)] * 2, (0.5, 2.0))
@@ -77,8 +77,8 @@ DELAYS = (*[(0.0, 0.0)] * 4, *[(0.01, 0.01)] * 3, *[(0.0, 0.3)] * 2, (0.5, 2.0))
 SKEWS = (-1_000, 2_000, -5_000, 9_000, -20_000, 26_000, 28_000, 33_000, -40_000, 1_200_000, -1_200_000)
 """By how many milliseconds the local clock may be wrong."""
 
-OPERATIONS = (*["ListStatefulAsyncInvocations"] * 3, *["GetStatefulAsyncInvocation"] * 3,
-              *["StopStatefulAsyncInvocation"] * 6, "*", "ListStatefulAsyncInvocationFunctions")
+OPERATIONS = (*["ListStatefulAsyncInvocations"] * 2, *["GetStatefulAsyncInvocation"] * 3,
+              *["StopStatefulAsyncInvocation"] * 9, "*", "ListStatefulAsyncInvocationFunctions")
 
 FAULTS: tuple[Facts, ...] = (
     {"status": 500}, {"status": 502, "foreign": "<html>"}, {"status": 503, "retryAfter": 1}, {"status": 504},
@@ -185,6 +185,9 @@ class _Maker:
         self.random, self.world = Random(number), World(number)
         self.pick, world = self.random.choice, self.world
         world.start = BASE + self.random.randrange(10**8) * (1000 if self.chance(0.7) else 1)
+        # In a calm world nothing changes and nothing fails, so that it is known which tasks are stopped.
+        self.is_calm = self.chance(0.36)
+        self.is_still = self.is_calm or self.chance(0.4)
         self.places = self.random.sample(PLACES, self.pick([1, 1, 2, 2, 3, 4]))
         self.places += [OWN] if self.chance(0.12) else []
         self.places += [TWIN] if ("media", "resize", "LATEST") in self.places and self.chance(0.2) else []
@@ -193,9 +196,9 @@ class _Maker:
             world.options["security_token"] = "STS.token-of-the-world"
         self._account()
         world.tree = {"version": 1}
-        if self.chance(0.5):
+        if self.chance(0.35 if self.is_calm else 0.5):
             world.tree["exempt"] = [self._sparing() for _ in range(self.pick([1, 1, 2]))]
-        world.tree["policies"] = [self._policy(number) for number in range(self.pick([1, 2, 2, 3, 4]))]
+        world.tree["policies"] = [self._policy(number) for number in range(self.pick([1, 2, 3, 3, 4]))]
         world.env = self._env()
         if self.chance(0.12):
             self._lock()
@@ -204,11 +207,12 @@ class _Maker:
             world.events.append((event, "enforce" if self.chance(0.85) else "dry-run"))
             world.asked.append(asked)
         world.pause, world.delays = self.pick([1.0, 30.0, 300.0, 3600.0]), self.pick(DELAYS)
-        world.timeout = self.pick([*[60.0, 120.0, 600.0] * 3, 13.0])
-        world.skew = self.pick(SKEWS) if self.chance(0.22) else 0
-        if self.chance(0.5):
-            self._faults()
-        if self.chance(0.25):
+        if not self.is_calm:
+            world.skew = self.pick(SKEWS) if self.chance(0.2) else 0
+            world.timeout = self.pick([*[60.0, 120.0, 600.0] * 3, 13.0])
+            if self.chance(0.75):
+                self._faults()
+        if not self.is_still and self.chance(0.5):
             self._actors()
 
     def chance(self, share: float) -> bool:
@@ -219,7 +223,7 @@ class _Maker:
     def _account(self) -> None:
         world, number = self.world, 0
         for place in self.places:
-            for _ in range(self.pick([0, 2, 6, 10, 14, 20, 30])):
+            for _ in range(self.pick([0, 6, 10, 14, 20, 30])):
                 number += 1
                 task = self._task(place, number)
                 known = {one["invocationId"] for one in world.invocations if one["functionName"] == place[1]}
@@ -232,7 +236,9 @@ class _Maker:
         if self.chance(0.2):
             # An id with {n} and a count are as many tasks.
             entry = self._task(self.pick(self.places), 0, plain=True)
-            world.invocations.append({**entry, "invocationId": "bulk-{n}", "count": self.pick([30, 40, 110])})
+            world.invocations.append(
+                {**entry, "invocationId": "bulk-{n}", "count": self.pick([30, 40, 110, 130])}
+            )
         if self.chance(0.2):
             world.functions.append({"functionName": "encoder", "qualifier": "LATEST", "taskMode": False})
 
@@ -283,11 +289,11 @@ class _Maker:
             entry["retries"] = max(1, entry.get("retries", 1))
         if status in ("Running", "Retrying") and self.chance(0.15):
             entry["reenqueued"] = f"-{self.random.randint(ran, alive)}s"
-        if status in ALIVE and self.chance(0.05):
+        if status in ALIVE and not self.is_still and self.chance(0.08):
             entry["ends"] = f"+{pick([1, 2, 5, 20])}s"
-        if status == "Enqueued" and self.chance(0.04):
+        if status == "Enqueued" and not self.is_still and self.chance(0.06):
             entry["started"] = f"+{pick([1, 3, 10])}s"
-        if self.chance(0.25):
+        if self.chance(0.12 if self.is_calm else 0.25):
             self._damage(entry, alive, ran)
         if self.chance(0.04):
             entry["startedTime"] = pick([0, 1, "+1h", "-1s", f"-{alive + 500}s"])
@@ -326,16 +332,17 @@ class _Maker:
         entry["events"] = events
 
     def _payload(self) -> Any:
-        pick, payload = self.pick, dict[str, Any]()
-        if self.chance(0.7):
+        pick = self.pick
+        payload: Facts = {"note": "s3cret"}
+        if self.chance(0.85):
             payload["tier"] = pick(["gold", "silver", "free", "free", None, 5])
-        if self.chance(0.7):
+        if self.chance(0.85):
             payload["n"] = pick([1, 2, 6, 9, "6", None, True])
-        if self.chance(0.5):
-            payload["urgent"] = pick([True, False, False, "yes"])
         if self.chance(0.7):
+            payload["urgent"] = pick([True, False, False, "yes"])
+        if self.chance(0.85):
             payload["order"] = pick(["a", "a", "a", "b", "b", "b", "c", "", " ", None, [], ["a"], [""]])
-        if self.chance(0.5):
+        if self.chance(0.7):
             payload["max_run"] = pick(list(CARRIED))
         return payload
 
@@ -365,11 +372,11 @@ class _Maker:
     def _match(self, keep: bool) -> Facts:
         pick = self.pick
         limit, where, id_ = (
-            pick(["30m", "30m", "1h", "1h", "2h", "6h"]),
+            pick(["30m", "30m", "30m", "1h", "2h", "6h"]),
             pick(list(WHERE)),
             pick(["job-*", ["job-*", "nightly-?"]]),
         )
-        clock = pick(["running_for", "running_for", "alive_for", "alive_for", "queued_for"])
+        clock = pick([*["running_for"] * 3, *["alive_for"] * 3, "queued_for"])
         carried = {"from": "payload.max_run", "at_most": pick(["1h", "6h"]), "else": "30m"}
         if self.chance(0.3):
             del carried["else"]
@@ -412,7 +419,7 @@ class _Maker:
             policy["halt_over"] = pick([1, 2, 4, 8, 100])
         if self.chance(0.12):
             policy["holdout"] = pick(["10%", "50%", "2.5%"])
-        if kind != "task" and self.chance(0.22):
+        if kind != "task" and self.chance(0.16):
             policy["triggers"] = pick([["timer"], ["timer:night"], ["alert"], ["command"], ["timer", "task"],
                                        ["alert", "command"]])  # fmt: skip
         return policy
@@ -527,7 +534,7 @@ class _Maker:
 
     def _faults(self) -> None:
         pick, world = self.pick, self.world
-        for _ in range(pick([1, 1, 2, 3, 5, 8])):
+        for _ in range(pick([1, 2, 3, 3, 5, 8])):
             times = pick([1, 1, 2, 4, 50])
             if self.chance(0.5):
                 operation = pick(OPERATIONS)
@@ -536,7 +543,7 @@ class _Maker:
                     fault["applied"] = True
                 world.faults.append(fault)
             else:
-                operation = pick(["*", "list", "list", "get", "get", *["stop"] * 5])
+                operation = pick(["*", "list", "list", "get", "get", *["stop"] * 6])
                 fault = {
                     "kind": pick(WIRE),
                     "operation": operation,
