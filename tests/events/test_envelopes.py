@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -170,3 +172,22 @@ def test_a_reading_shows_layers_source_and_state() -> None:
     (reading,) = read(a_request(in_base64(dimensions), isBase64Encoded=True)).readings
     assert reading.layers == ("http request", "text")
     assert (reading.source, reading.state, reading.part) == ("CloudMonitor alert", "ALERT", "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b'{"dryRun": true}'), zlib.compress(b"dry run"), "{}".encode("utf-16"), b"\xff", None],
+)
+def test_a_body_that_is_not_text_is_refused(body: bytes | None) -> None:
+    """It may ask for a dry run in a way that nobody reads, as it may where it is the whole event."""
+    text = "no base64" if body is None else base64.b64encode(body).decode()
+    trigger = read(a_request(text, isBase64Encoded=True))
+    assert trigger.refused
+    assert "send UTF-8" in trigger.notes[0].why
+
+
+def test_a_body_of_utf_16_is_refused_and_its_wish_is_heard() -> None:
+    """The rest of the event may be followed, as a dry run."""
+    text = base64.b64encode('{"dryRun": true}'.encode("utf-16")).decode()
+    trigger = read([a_request(text, isBase64Encoded=True), {"functionName": "resize"}])
+    assert (trigger.dry_run_asked_at, len(trigger.requests)) == ("[0].body", 1)

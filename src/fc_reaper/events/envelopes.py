@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
+from fc_reaper.errors import EventRefused
 from fc_reaper.events.command import DRY_RUN, NO, meaning
 from fc_reaper.events.parser import BLANKS, BRACKETS, JsonObject, in_base64, json_in
 
@@ -65,6 +66,9 @@ def http_request(data: JsonObject) -> tuple[JsonObject, Any] | None:
     """The query and the decoded body, None if that is blank, of a request; None if *data* is no request.
 
     It may be the event of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source.
+
+    Raises:
+        EventRefused: its body is said to be base64, and is not that of UTF-8.
     """
     context = data.get("requestContext")
     from_trigger = isinstance(context, JsonObject) and "http" in context
@@ -72,8 +76,9 @@ def http_request(data: JsonObject) -> tuple[JsonObject, Any] | None:
         return None
     query, body = data.get("queryParameters", data.get("queryString")), data["body"]
     if isinstance(body, str):
-        if str(data.get("isBase64Encoded")).lower() == "true":
-            body = in_base64(body) or body
+        if str(data.get("isBase64Encoded")).lower() == "true" and (body := in_base64(body)) is None:
+            # It may ask for a dry run, as an event of such bytes may.
+            raise EventRefused("the body is not UTF-8 in base64; send UTF-8, not compressed")
         body = body.strip(BLANKS) or None
     return _fields([*query.items()] if isinstance(query, JsonObject) else []), body
 
