@@ -60,13 +60,14 @@ def run_by_timer(policy: Policy) -> bool:
     return not policy.triggers or any(one.partition(":")[0] == "timer" for one in policy.triggers)
 
 
+Step = Callable[[int], None]
+"""Receives how many ticks have passed."""
+
+
 def replay(
-    history: History,
-    file: PolicyFile,
-    options: ReplayOptions,
-    step: Callable[[int], None] = lambda ticks: None,
+    history: History, file: PolicyFile, options: ReplayOptions, step: Step = lambda ticks: None
 ) -> Replay:
-    """Replay *file* over *history* at every tick; *step* receives how many ticks have passed."""
+    """Replay *file* over *history* at every tick."""
     return _Replaying(history, file, options).run(step)
 
 
@@ -97,7 +98,6 @@ class _Replaying:
         self._same = array("I", range(len(self._tasks)))
         self._gone: dict[int, Millis] = {}
         self._times_stopped: list[tuple[Millis, Millis, int]] = []
-        self._outside = 0
 
     def _read(self) -> None:
         """Look at every task once, and schedule those that some policy is about."""
@@ -105,15 +105,13 @@ class _Replaying:
         for number, task in enumerate(self._tasks):
             if task.function not in self._compiled:
                 self._compiled[task.function] = self._compile(task.function)
-            if self._compiled[task.function] is None:
-                self._outside += 1
-            else:
+            if self._compiled[task.function] is not None:
                 arrivals.append(self._entry(number, max(self._ticks.start, task.events[0].at)))
             if self._daily:
                 self._times_stopped += ((*span, number) for span in _times_stopped(task))
         self._times_stopped.sort()
         arrivals.sort()
-        self._arrivals = iter(array("Q", arrivals))
+        self._arrivals, self._outside = iter(array("Q", arrivals)), len(self._tasks) - len(arrivals)
         for first, later in self._tasks.same(lambda task: (key_of(task), task.request_id)):
             self._same[later] = first
         self._functions = {one.name: frozenset(filter(one.watches, self._compiled)) for one in self._policies}
@@ -122,16 +120,11 @@ class _Replaying:
         policies, exempt = [one for one in self._policies if one.watches(function)], self._file.exempt
         if not policies:
             return None
-        compiled = compile_policies(
-            function,
-            policies,
-            exempt,
-            started_time=self._options.started_time,
-            own_function=self._options.own_function(function),
-        )
+        own, started_time = self._options.own_function(function), self._options.started_time
+        compiled = compile_policies(function, policies, exempt, started_time=started_time, own_function=own)
         return compiled, Changes.of(policies, exempt)
 
-    def run(self, step: Callable[[int], None]) -> Replay:
+    def run(self, step: Step) -> Replay:
         """Run at every tick at which something may happen."""
         self._read()
         before, nobody, arrival = self._ticks.start, len(self._tasks), self._arrive()
@@ -150,15 +143,8 @@ class _Replaying:
             before = now
         for number in list(self._notes):
             self._settle(number)
-        return Replay(
-            policies=list(self._results.values()),
-            not_replayed=[policy for policy in self._file.policies if policy.name not in self._results],
-            interval=self._options.interval,
-            outside=self._outside,
-            runs=len(self._ticks),
-            first=self._ticks[0] if self._ticks else None,
-            last=self._ticks[-1] if self._ticks else None,
-        )
+        not_replayed = [policy for policy in self._file.policies if policy.name not in self._results]
+        return Replay(list(self._results.values()), not_replayed, self._ticks, self._outside)
 
     def _arrive(self) -> int | None:
         """Put the next arrival on the agenda; all of them together would fill it."""

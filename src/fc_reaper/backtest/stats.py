@@ -114,19 +114,15 @@ class PolicyReplay:
 
 @dataclass
 class Replay:
-    """A whole replay.
+    """A whole replay, with a run at each of `ticks`.
 
-    `first` and `last` are its first and last run, None when there was none; `runs` counts them all.
     `not_replayed` are the policies that no timer runs; `outside` counts tasks outside all replayed targets.
     """
 
     policies: list[PolicyReplay]
     not_replayed: list[Policy]
-    interval: Millis
+    ticks: range
     outside: int
-    runs: int
-    first: Millis | None
-    last: Millis | None
 
     @property
     def stops(self) -> list[Found]:
@@ -137,8 +133,9 @@ class Replay:
         return sum(one.saved for one in self.policies)
 
     def as_json(self) -> dict[str, Any]:
-        first, last = (None if at is None else iso(at) for at in (self.first, self.last))
-        runs = {"runs": self.runs, "first_run": first, "last_run": last, "interval_s": self.interval / 1000}
+        ticks = self.ticks
+        first, last = (iso(ticks[0]), iso(ticks[-1])) if ticks else (None, None)
+        runs = {"runs": len(ticks), "first_run": first, "last_run": last, "interval_s": ticks.step / 1000}
         others = [{"name": one.name, "triggers": one.triggers} for one in self.not_replayed]
         return {**runs, "not_replayed": others, "outside_targets": self.outside}
 

@@ -57,9 +57,9 @@ class Past(NamedTuple):
         span = f" from {minute(history.begin)} to {minute(history.end)} UTC" if history.tasks else ""
         records, tasks = counted(history.records, "record"), counted(len(history.tasks), "task")
         yield f"{history.source}: {records}, {tasks} to be replayed{span}."
-        if replayed is not None and replayed.runs:
-            times = counted(replayed.runs, "time")
-            yield f"A timer every {spell_duration(replayed.interval)} would have run {times}."
+        if replayed is not None and replayed.ticks:
+            every, times = spell_duration(replayed.ticks.step), counted(len(replayed.ticks), "time")
+            yield f"A timer every {every} would have run {times}."
 
     def left_out(self, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
         """What was left out, and why; the names of *replays* tell several apart."""
@@ -105,9 +105,8 @@ class Past(NamedTuple):
 def with_history_options(*names: str) -> Callable[[Command], Command]:
     """Give a command those keywords of `load_past` as options (default: all) for its `**options`."""
     keywords = inspect.signature(load_past, eval_str=True).parameters.values()
-    options = [
-        one for one in keywords if one.kind is Parameter.KEYWORD_ONLY and (not names or one.name in names)
-    ]
+    given = [one for one in keywords if one.kind is Parameter.KEYWORD_ONLY]
+    options = [one for one in given if not names or one.name in names]
     return lambda command: with_options(command, options)
 
 
@@ -127,13 +126,8 @@ def load_past(
 ) -> Past:
     """Load the history, from the file *history* or from the cloud, as far as *files* need it.
 
-    Its keywords are options of the commands (`with_history_options`).
-
-    Raises:
-        CommandError: the options cannot be read, do not go together, or leave no run.
-        NotARecord: the file holds no record.
-        SettingsError: the cloud is needed, and a setting for it is missing.
-        CloudError: nothing at all could be listed.
+    Its keywords are options of the commands (`with_history_options`). CommandError if they cannot be read or
+    leave no run, NotARecord if the file holds no record, CloudError if nothing at all could be listed.
     """
     if history is not None and (read or save is not None):
         option = "--read" if read else "--save"
