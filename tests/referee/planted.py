@@ -41,10 +41,10 @@ FAULTS = (
     Planted("startedTime may come after the latest event", "if task.started_at is not None and task.started_at > events[-1].at + _LATE:", "if False:"),
     Planted("a record that lacks restarts is complete", '>= task.retries\n', '>= 0\n'),
     Planted("a record without its head is complete", 'task.events[0].status != "Enqueued":', "False:"),
-    Planted("startedTime is when the attempt began", "fixed = started_time == meaning and task.retries == 0", "fixed = started_time == meaning"),
-    Planted("the first Running event counts, not the latest", "for event in reversed(events) if event.status == began", "for event in events if event.status == began"),
+    Planted("startedTime is when the attempt began", "(clock == \"alive_for\" or task.retries == 0)", "True"),
+    Planted("the first Running event counts, not the latest", "for event in reversed(events) if event.status == name", "for event in events if event.status == name"),
     Planted("exempt tasks are stopped", "if exemption is not None and exemption[1].holds is TRUE:", "if False:"),
-    Planted("a task that may be exempt is stopped", "            if exemption is not None and verdict.kind in CLAIMS:", "            if False:"),
+    Planted("a task that may be exempt is stopped", "        if exemption is not None and verdict.kind in CLAIMS:\n            verdict =", "        if False:\n            verdict ="),
     Planted("unless is not evaluated", "    unless = _first_exemption(compiled.unless, reading)\n", "    unless = None\n"),
     Planted("a task that unless may spare is stopped", "kind, reason = Kind.UNKNOWN, f\"cannot tell whether it is spared", "kind, reason = kind, f\"cannot tell whether it is spared"),
     Planted("one key of a matcher suffices", "        if result.holds is FALSE:\n            return result\n", ""),
@@ -134,7 +134,7 @@ def caught_by(fault: Planted, worlds: int) -> str | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.referee.planted", description=__doc__)
-    parser.add_argument("--worlds", type=int, default=400, help="in how many worlds each is looked for")
+    parser.add_argument("--worlds", type=int, default=600, help="in how many worlds each is looked for")
     parser.add_argument("words", nargs="*", help="only faults whose description has one of these")
     options = parser.parse_args()
     missed = 0

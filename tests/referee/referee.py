@@ -202,21 +202,30 @@ class Referee:
             if mine is None or not mine.selectable:
                 continue
             ahead = set()
-            for at in (stop.sent, stop.sent - 5_000, stop.sent - 10_000):
-                # Those that are gone or replaced by the end were there before.
-                for other in (*self.run.before, *self.trial.account.tasks()):
-                    its_key = Function(*other.function), other.id
-                    if its_key == key or not policy.watches(its_key[0]) or other.lifecycle.created > at:
-                        continue
-                    its = self.claims.member(policy, self.record(other, at), its_key[0], self.present(at))
-                    if its is None or its.group != mine.group:
-                        continue
-                    older = its.place < mine.place
-                    if not its.selectable or older == (policy.keep["stop_first"] == "newest"):
-                        ahead.add(its_key)
+            for its_key, its_record, its_present in self._others(policy, key, stop):
+                its = self.claims.member(policy, its_record, its_key[0], its_present)
+                if its is None or its.group != mine.group:
+                    continue
+                older = its.place < mine.place
+                if not its.selectable or older == (policy.keep["stop_first"] == "newest"):
+                    ahead.add(its_key)
             if len(ahead) >= policy.keep["at_most"]:
                 return policy
         return None
+
+    def _others(self, policy: Policy, key: Key, stop: Exchange) -> Iterator[tuple[Key, Facts, Present]]:
+        """The other tasks of a policy, as they were when a stop was sent, or were last read before."""
+        # Those that are gone or replaced by the end were there before.
+        for other in (*self.run.before, *self.trial.account.tasks()):
+            its_key = Function(*other.function), other.id
+            if its_key != key and policy.watches(its_key[0]):
+                yield its_key, self.record(other, stop.sent), self.present(stop.sent)
+        for get in self.run.exchanges:
+            its_key = Function(*get.place), get.invocation_id or ""
+            if get.kind == "get" and its_key != key and policy.watches(its_key[0]) and get.status == 200:
+                record, read_at = get.value, get.answered or 0
+                if isinstance(record, dict) and stop.sent - 20_000 <= read_at <= stop.sent:
+                    yield its_key, {"status": "", **named_as_in_2(record)}, self.present(read_at)
 
     def _budgets(self) -> None:
         for policy in self.policies:
@@ -303,8 +312,8 @@ class Referee:
                 self._has_its_line(stop)
         stopped = {
             (Function(one["serviceName"], one["functionName"], one["qualifier"]), one["invocationId"])
-            for one in self.trial.journal
-            if one["to"] == "Stopped" and one["at"] <= self.run.ended
+            for one in self.run.journal
+            if one["to"] == "Stopped"
         }
         for key, event in final.items():
             if event == "confirmed" and key not in stopped and key[0] not in self.forgotten:
@@ -326,23 +335,13 @@ class Referee:
     def _skipped(self) -> None:
         """Each reason for which a due task was left alone was there."""
         assert self.finished is not None
-        tried: Counter[str] = Counter()
-        for lines in self.lines.values():
-            tried[lines[-1]["policy"]] += lines[-1].get("why") not in ("budget", "halted") and not held(
-                lines[-1]
-            )
+        spent = Counter(lines[-1]["policy"] for key, lines in self.lines.items() if self._spends(key, lines))
         for key, lines in self.lines.items():
             line = lines[-1]
             policy, why = self.claims.by_name[line["policy"]], line.get("why")
-            if (
-                why == "budget"
-                and policy.per_day is None
-                and not self.omitted
-                and tried[policy.name] < policy.per_run
-            ):
-                self.breach(
-                    f"{named(key)} waits though {tried[policy.name]} of {policy.per_run}/run were tried"
-                )
+            waits = why == "budget" and policy.per_day is None and not self.omitted
+            if waits and spent[policy.name] < policy.per_run:
+                self.breach(f"{named(key)} waits, and {spent[policy.name]} of {policy.per_run}/run are spent")
             if why == "halted" and policy.halt_over is None and policy.keep is None:
                 self.breach(f"{named(key)} waits for {policy.name}, which nothing can halt")
             if why == "clock" and not self._clocks_differ():
@@ -357,6 +356,15 @@ class Referee:
                 self.breach(f"{named(key)} waits for want of time, and there is time")
             if held(line) != is_held_out(key[1], policy.holdout):
                 self.breach(f"whether {named(key)} is held out is not the share of {policy.name}")
+
+    def _spends(self, key: Key, lines: list[Facts]) -> bool:
+        """Whether a due task has taken a place of the budget: what brought no stop gives it to the next."""
+        line, why = lines[-1], lines[-1].get("why")
+        if line["event"] == "stop_failed":
+            return bool(line.get("unclear")) or lines[0]["event"] == "accepted"
+        if line["event"] == "ended" or why == "spared":
+            return any((Function(*one.place), one.invocation_id) == key for one in self.stops)
+        return line["event"] in ("would_stop", "accepted", "confirmed") or why in ("clock", "margin")
 
     def _clocks_differ(self) -> bool:
         dates = [(one, date_of(one)) for one in self.run.exchanges if one.status is not None]
@@ -442,7 +450,9 @@ class Referee:
         }
 
     def listable(self, key: Key) -> bool:
-        """FC 2.0 does not list Dequeued tasks by the version 2021-04-06."""
+        """FC 2.0 does not list Dequeued tasks by the version 2021-04-06; a task that is named is read."""
+        if any(one.invocation_id == key[1] for one in self.asked.requests):
+            return True
         dequeued = self.tasks[key].lifecycle.status == "Dequeued" and key[0].service is not None
         return not (dequeued and self.world.env["REAPER_API_VERSION"] == "2021-04-06")
 
@@ -451,13 +461,18 @@ class Referee:
         """Whether nothing went wrong in the run, so that every due task is to be stopped or counted."""
         assert self.finished is not None
         clean = all(
-            one.fault is None and (one.status in (200, 204) or self._is_honest(one))
+            self._is_harmless(one) and (one.status in (200, 204) or self._is_honest(one))
             for one in self.run.exchanges
         )
         unconnected = any(one["kind"] in ("refused", "no connection") for one in self.world.wire_faults)
         skewed = abs(self.world.skew) > 27_000
         trouble = self.world.actors or unconnected or skewed or self.finished["partial"]
         return clean and not trouble
+
+    def _is_harmless(self, one: Exchange) -> bool:
+        """Whether an answer said what it was to say; in whole seconds, where the account has no others."""
+        in_seconds = one.fault == "seconds" and self.world.start % 1000 == 0
+        return one.fault in (None, "numbers as text", "repeated records", "informational") or in_seconds
 
     def _is_honest(self, one: Exchange) -> bool:
         """A refusal that belongs to the account: no such function, or a status that is not listed."""
@@ -472,7 +487,8 @@ class Referee:
         if one.status in (400, 404):
             return not self._is_honest(one)
         keys = {"invocations", "tasks", "data", "configs"}
-        empty = one.status == 200 and isinstance(one.value, dict) and not keys & one.value.keys()
+        first = not one.query.get("nextToken")
+        empty = first and one.status == 200 and isinstance(one.value, dict) and not keys & one.value.keys()
         return empty and one.fault is not None
 
     def _nothing_missed(self) -> None:
@@ -490,11 +506,17 @@ class Referee:
         if key in self.lines:
             line = self.lines[key][-1]
             misread = any(one.fault in MISREAD for one in self.run.exchanges)
-            if line.get("why") == "spared" and not held(line) and not misread and not self.world.actors:
+            asked = any((Function(*one.place), one.invocation_id) == key for one in self.stops)
+            spared = line.get("why") == "spared" and not held(line) and not asked
+            if spared and not misread and not self.world.actors:
                 self.breach(f"{named(key)} is due by {policy} all the time, and spared: {line['detail']}")
             return
         failed = {line_place(line) for line in self.run.logged("list_failed")}
-        excused = self.finished["partial"] or self.omitted or self.finished["errors"]
+        service, name, qualifier = key[0]
+        place = f"{service + '/' if service else ''}{name}@{qualifier}"
+        named_in_an_error = any(place in one or "in task mode" in one for one in self.finished["errors"])
+        refused = self.run.logged("trigger_refused") or not self.run.logged("run_started")
+        excused = self.finished["partial"] or self.omitted or named_in_an_error or refused
         excused = excused or key[0] in failed or (None, "*", "*") in failed
         lied = key[0] in self.forgotten | self.lied_about or Function(None, "", "LATEST") in self.lied_about
         if not excused and not lied and key not in {key_of(line) for line in self.run.logged("unknown")}:

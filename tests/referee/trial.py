@@ -56,6 +56,7 @@ class Run:
     result: dict[str, Any] | None = None
     raised: Exception | None = None
     exchanges: list[Exchange] = field(default_factory=list)
+    journal: list[dict[str, Any]] = field(default_factory=list)
 
     def logged(self, *events: str) -> list[dict[str, Any]]:
         """The log lines of some kinds."""
@@ -69,7 +70,6 @@ class Trial:
     world: World
     account: Account
     runs: list[Run]
-    journal: list[dict[str, Any]]
     faults_of_the_emulator: list[str]
 
 
@@ -113,7 +113,7 @@ def carry_out(world: World) -> Trial:
                 simulation.sleep(world.pause)
             runs.append(_one_run(world, event, mode, account, network, now))
             simulation.drain(100.0)
-    return Trial(world, account, runs, journal_of(account), network.reports)
+    return Trial(world, account, runs, network.reports)
 
 
 def _threading(simulation: Simulation) -> Iterator[tuple[Any, str, Any]]:
@@ -156,7 +156,7 @@ def _one_run(world: World, event: bytes, mode: str, account: Account, network: N
         else:
             result = json.loads(str(answer))
             run.result = json.loads(result["body"]) if "statusCode" in result else result
-    run.ended = now()
+    run.ended, run.journal = now(), journal_of(account)
     run.lines = [json.loads(line) for line in printed.getvalue().splitlines()]
     run.exchanges = network.exchanges[first:]
     return run

@@ -94,7 +94,7 @@ FAULTS: tuple[Facts, ...] = (
 """Faults that the emulator makes."""
 
 WIRE = ("refused", "no connection", "reset before", "reset after", "truncated", "bad chunk", "informational",
-        "only informational", "slow answer", "slow body", *CHANGES)
+        "only informational", "slow answer", "slow body", "no date", "no list", *CHANGES)
 """Faults of the network, and of what passes through it."""
 # fmt: on
 
@@ -269,7 +269,7 @@ class _Maker:
         if status == "Stopped":
             entry["stopping"] = entry["ends"]
             if self.chance(0.3):
-                ended = pick([86_399, 86_400, 86_401, 90_000])
+                ended = pick([50_000, 80_000, 86_000, 86_399, 86_400, 86_401, 90_000])
                 entry |= {
                     "enqueued": "-200000s",
                     "started": "-100000s",
@@ -289,7 +289,7 @@ class _Maker:
             entry["retries"] = max(1, entry.get("retries", 1))
         if status in ("Running", "Retrying") and self.chance(0.15):
             entry["reenqueued"] = f"-{self.random.randint(ran, alive)}s"
-        if status in ALIVE and not self.is_still and self.chance(0.08):
+        if status in ALIVE and not self.is_still and self.chance(0.15):
             entry["ends"] = f"+{pick([1, 2, 5, 20])}s"
         if status == "Enqueued" and not self.is_still and self.chance(0.06):
             entry["started"] = f"+{pick([1, 3, 10])}s"
@@ -543,12 +543,12 @@ class _Maker:
                     fault["applied"] = True
                 world.faults.append(fault)
             else:
-                operation = pick(["*", "list", "list", "get", "get", *["stop"] * 6])
+                operation = pick(["*", *["list"] * 3, *["get"] * 3, *["stop"] * 6])
                 fault = {
                     "kind": pick(WIRE),
                     "operation": operation,
                     "times": times,
-                    "after": pick([0, 0, 1, 5]),
+                    "after": pick([0, 0, 1, 3, 6]),
                 }
                 world.wire_faults.append({**fault, "seconds": pick([1.0, 5.0, 9.0, 12.0, 55.0])})
 
