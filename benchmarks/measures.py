@@ -163,7 +163,7 @@ def replayed_per_second(number: int = 50_000) -> float:
     return number / (time.process_time() - begun)
 
 
-def bytes_replayed(few: int = 100_000, many: int = 400_000) -> float:
+def bytes_replayed(few: int = 50_000, many: int = 200_000) -> float:
     """Bytes that `backtest --json` holds of each further task of a file."""
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
