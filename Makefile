@@ -24,7 +24,7 @@ QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evalua
 COMMANDS := $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick nightly faults lint format types imports schemas readme check matrix package pins audit clean FORCE
+.PHONY: help demo test quick nightly faults mutants lint format types imports schemas readme check matrix package pins audit clean FORCE
 
 help:
 	@echo "make demo      a careless cron job and fc-reaper on the same emulated account, compared"
@@ -33,6 +33,7 @@ help:
 	@echo "make nightly   ten thousand random worlds through the handler, with other faults and clocks each"
 	@echo "make faults    faults planted in the product, each to be caught by the referee of those worlds"
 	@echo "make check     lint, types, imports, then the whole test suite"
+	@echo "make mutants   small changes of the product, a random sample, each to be caught by some test"
 	@echo "make lint      check with ruff"
 	@echo "make format    format with ruff, and fix what it can fix"
 	@echo "make types     check with mypy, strict"
@@ -61,6 +62,16 @@ nightly: $(VENV)/installed-dev
 
 faults: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.referee.planted
+
+# make mutants MUTANTS=300 SEED=2 takes a larger sample, and another one
+MUTANTS ?= 60
+SEED    ?= 1
+# mutmut changes the copies that it makes, and has an environment of its own.
+mutants: $(VENV)/made
+	@test -x .venvs/mutants/bin/mutmut || { $(BIN)/python -m venv .venvs/mutants && \
+	  .venvs/mutants/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-compile \
+	    -e ".[dev]" "mutmut==3.8.1"; } || $(FAILED)
+	@.venvs/mutants/bin/python scripts/mutants.py --number $(MUTANTS) --seed $(SEED)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
@@ -101,7 +112,7 @@ audit: $(VENV)/made
 	@.venvs/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement constraints/function.txt
 
 clean:
-	rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venvs build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `made` contains the folder of .venv and the Python that was named: where that was moved, its Python is gone,

@@ -538,6 +538,20 @@ def test_keep_counts_its_tasks_again(tmp_path: Path) -> None:
     assert became(ran) == {"job-3": "not_due", "job-4": "not_due", "job-5": "stopped"}
 
 
+def test_keep_stops_no_task_that_is_not_in_the_plan(tmp_path: Path) -> None:
+    """One that a reviewer took out, and one that came since, are too many as well, and go on."""
+    a_policy_file(tmp_path, policy(match="{status: Running}", keep="{at_most: 1}"))
+    tasks = [
+        seeded(f"job-{n}", "Running", enqueued=hours_ago(9 - n), requestId=f"r-{n}") for n in range(1, 6)
+    ]
+    with running_emulator(seed={"invocations": tasks[:4]}) as cloud:
+        plan = edited(a_plan(cloud, tmp_path, **HERE), lambda plan: without(plan, "job-3"))
+    with running_emulator("--stopping", "50ms", seed={"invocations": tasks}) as cloud:
+        ran = carried_out(cloud, plan, "--json", **HERE)
+        assert stopped(cloud) == {"job-2", "job-4"}
+    assert became(ran) == {"job-2": "stopped", "job-4": "stopped"}
+
+
 @pytest.mark.parametrize("changed", [{"requestId": "r-another"}, {"enqueued": hours_ago(0.5)}])
 def test_keep_leaves_another_task_of_the_same_id_alone(tmp_path: Path, changed: dict[str, Any]) -> None:
     """It was not in the plan, though it is one too many as well."""
