@@ -552,6 +552,24 @@ def test_keep_stops_no_task_that_is_not_in_the_plan(tmp_path: Path) -> None:
     assert became(ran) == {"job-2": "stopped", "job-4": "stopped"}
 
 
+def test_keep_stops_a_planned_task_by_its_own_policy_only(tmp_path: Path) -> None:
+    """By the time of the apply it is too many for another policy, of which nothing is in the plan."""
+    other = "  - {name: all, targets: [media/transcode@prod], match: {status: [Enqueued, Running]},"
+    other += " keep: {at_most: 2}, stop: x}\n"
+    a_policy_file(tmp_path, policy(match="{status: Running}", keep="{at_most: 1}") + other)
+    first, planned = (
+        seeded(name, "Running", enqueued=hours_ago(hours), requestId=f"r-{name}")
+        for name, hours in (("first", 3), ("planned", 1))
+    )
+    waiting = [seeded(f"waits-{n}", "Enqueued", enqueued=hours_ago(2)) for n in (1, 2)]
+    with running_emulator(seed={"invocations": [first, planned]}) as cloud:
+        plan = a_plan(cloud, tmp_path, **HERE)
+    with running_emulator(seed={"invocations": [planned, *waiting]}) as cloud:
+        ran = carried_out(cloud, plan, "--json", **HERE)
+        assert stopped(cloud) == set()
+    assert became(ran) == {"planned": "not_due"}
+
+
 @pytest.mark.parametrize("changed", [{"requestId": "r-another"}, {"enqueued": hours_ago(0.5)}])
 def test_keep_leaves_another_task_of_the_same_id_alone(tmp_path: Path, changed: dict[str, Any]) -> None:
     """It was not in the plan, though it is one too many as well."""

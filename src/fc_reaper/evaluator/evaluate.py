@@ -180,7 +180,7 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
         verdict = _strongest([evaluate_policy(one, reading)[1] for one in policies.policies])
         if exemption is not None and verdict.kind in CLAIMS:
             verdict = _perhaps_exempt(exemption)
-    if not policies.keeps or verdict.kind is Kind.DUE or reading.flaw or task.status not in ALIVE:
+    if not policies.keeps or verdict.kind is Kind.DUE or task.status not in ALIVE:
         return verdict
     return _with_members(verdict, policies, reading, exemption)
 
