@@ -45,7 +45,7 @@ def at_once(cloud: Emulator, text: str, *events: Mapping[str, Any]) -> list[Reap
 
     def run(number: int) -> Reaped:
         barrier.wait()
-        return reap(cloud.endpoint, text, events[number], enforce=True, random=Random(number))
+        return reap(cloud.endpoint, text, events[number], enforce=True, clock=HURRIED, random=Random(number))
 
     with ThreadPoolExecutor(len(events)) as pool:
         return list(pool.map(run, range(len(events))))
@@ -69,7 +69,7 @@ def is_true(ran: Reaped, cloud: Emulator) -> None:
 @pytest.mark.parametrize("switches", SWITCHES, ids=" ".join)
 def test_two_runs_at_once_stop_what_is_due_and_say_what_is_true(switches: tuple[str, ...]) -> None:
     """Each task is stopped once, by one of the two, and nothing else is."""
-    with running_emulator("--stopping", "50ms", *switches, seed=ACCOUNT) as cloud:
+    with running_emulator("--stopping", "5ms", *switches, seed=ACCOUNT) as cloud:
         runs = at_once(cloud, policy(), TIMER, ALERT)
         stops = effective_stops(cloud)
         assert stops == {f"over-{number}": 1 for number in range(1, 9)}
@@ -80,7 +80,7 @@ def test_two_runs_at_once_stop_what_is_due_and_say_what_is_true(switches: tuple[
 
 def test_two_runs_at_once_keep_as_many_as_one_would() -> None:
     """Six count, two may stay; both runs choose the same four."""
-    with running_emulator("--stopping", "50ms", "--list-lag", "30s", seed=ACCOUNT) as cloud:
+    with running_emulator("--stopping", "5ms", "--list-lag", "30s", seed=ACCOUNT) as cloud:
         text = policy(match="{running_for: 2h, id: 'over-*'}", keep="{at_most: 5}")
         for ran in at_once(cloud, text, TIMER, TIMER):
             is_true(ran, cloud)

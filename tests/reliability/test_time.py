@@ -171,7 +171,7 @@ faults = st.lists(
 slow_calls = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.2, 2.0, 7.0, 12.0]), max_size=25)
 
 
-@settings(max_examples=settings().max_examples * 3 // 5)
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(
     st.sampled_from(list(MOST)), st.sampled_from(EVENTS), faults, slow_calls,
     st.sampled_from([0.0, 0.0, 0.3, 4.0]), st.sampled_from([12, 30, 60]),
