@@ -329,7 +329,7 @@ class Referee:
                 self.breach(f"the stop of {named(key)} was accepted, and no line says so")
         elif stop.status in (200, 204) or is_refusal(stop):
             return
-        elif lines[-1]["event"] == "stop_failed" and not lines[-1].get("unclear"):
+        elif lines[0]["event"] == "stop_failed" and not lines[0].get("unclear"):
             self.breach(f"nobody knows what became of the stop of {named(key)}, and its line does not say so")
 
     def _skipped(self) -> None:
@@ -389,6 +389,7 @@ class Referee:
             if line["rule"] == "stopping_for" or self.changes(key):
                 continue  # it may be unknown whether it is stuck
             views = [self.verdicts(key, listed=listed) for listed in (True, False)]
+            views.append(self.verdicts(key, listed=True, payload=False))
             kinds = {"kept" if one.kind == "finished" else one.kind for view in views for one in view}
             if line["event"] not in kinds and all(len(view) == 1 for view in views):
                 self.breach(f"{named(key)} is {kinds}, its line says {line['event']}: {line['reason']}")
@@ -442,12 +443,14 @@ class Referee:
         settled = next(iter(listed)).kind != "unknown"
         return None if settled and listed != read else next(iter(read))
 
-    def verdicts(self, key: Key, *, listed: bool) -> set[Verdict]:
+    def verdicts(self, key: Key, *, listed: bool, payload: bool = True) -> set[Verdict]:
         """The verdicts at the beginning and the end of the run, by the record in a list or the one read."""
-        return {
-            self.claims.verdict(self.record(self.tasks[key], at, listed=listed), key, self.present(at))
-            for at in (self.run.begun, self.run.ended)
+        records = {
+            at: self.record(self.tasks[key], at, listed=listed) for at in (self.run.begun, self.run.ended)
         }
+        if not payload:
+            records = {at: {**one, "invocationPayload": None} for at, one in records.items()}
+        return {self.claims.verdict(one, key, self.present(at)) for at, one in records.items()}
 
     def listable(self, key: Key) -> bool:
         """FC 2.0 does not list Dequeued tasks by the version 2021-04-06; a task that is named is read."""
@@ -579,6 +582,8 @@ class Referee:
         if fate.is_halted:
             allowed = [0, 0]
         low, high = (min(len(left), one) for one in allowed)
+        spared = [key for key in left if self._is_not_too_many_any_more(policy, key)]
+        low -= len(spared)
         facts = f"{policy.name} stopped {sorted(map(named, stopped))} of due " \
                 f"{[named(key) for key in left]}, allowed {allowed}, {fate.number} in all"  # fmt: skip
         if not low <= len(stopped) <= high or not stopped <= set(left):
@@ -587,9 +592,19 @@ class Referee:
         if halted != bool(fate.is_halted and left):
             self.breach(f"{policy.name} is halted: {halted}; {fate.number} are due in all")
         if stopped:
-            self._in_order(fate, stopped)
+            self._in_order(fate, stopped, set(left) - set(spared))
 
-    def _in_order(self, fate: Fate, stopped: set[Key]) -> None:
+    def _is_not_too_many_any_more(self, policy: Policy, key: Key) -> bool:
+        """What another `keep` policy has stopped is not there when the group is counted again."""
+        others = [one for one in self.policies if one is not policy and one.keep is not None and one.stops]
+        shared = policy.keep is not None and any(self._share_a_function(one, policy) for one in others)
+        return (
+            shared
+            and key in self.lines
+            and self.lines[key][-1].get("detail") == "it is not one too many any more"
+        )
+
+    def _in_order(self, fate: Fate, stopped: set[Key], left: set[Key]) -> None:
         """The most overdue are stopped first; in a `keep` policy those that `stop_first` names.
 
         Where lists leave out events, some ages are known by `startedTime` alone, and less exactly.
@@ -598,7 +613,7 @@ class Referee:
         if keep is None and self.world.options["events"] == "get":
             return
         for gone in stopped:
-            for stays in set(fate.left) - stopped:
+            for stays in left - stopped:
                 one, other = fate.order[gone], fate.order[stays]
                 if one is None or other is None:
                     continue

@@ -81,7 +81,8 @@ class Exchange:
 class WireFault:
     """What happens to the bytes of some answers, or of the connection; `times` calls after `after` others.
 
-    `kind` is a key of `WIRE_FAULTS`. *seconds* is how long a slow one takes.
+    `operation` is list, get, stop, functions or `*`; page for a page that is not the first. `kind` is one of
+    `worlds.WIRE`, `seconds` how long a slow one takes.
     """
 
     kind: str
@@ -93,7 +94,8 @@ class WireFault:
 
     def takes(self, exchange: Exchange) -> bool:
         """Whether it is for this exchange; it is then used up by one."""
-        if self.times <= 0 or self.operation not in ("*", exchange.kind):
+        kinds = ("*", exchange.kind, *(["page"] if exchange.query.get("nextToken") else []))
+        if self.times <= 0 or self.operation not in kinds:
             return False
         if not fnmatchcase(exchange.invocation_id or "", self.invocation_id):
             return False
@@ -188,11 +190,6 @@ CHANGES: dict[str, Callable[[Parts, Exchange], Parts]] = {
                                  + [("Content-Length", "0")], b""),
 }  # fmt: skip
 """What is done to an answer on its way."""
-
-WIRE_FAULTS = (
-    "refused", "no connection", "reset before", "reset after", "truncated", "bad chunk", "informational",
-    "only informational", "slow answer", "slow body", *CHANGES,
-)  # fmt: skip
 
 
 class Network:

@@ -543,7 +543,7 @@ class _Maker:
                     fault["applied"] = True
                 world.faults.append(fault)
             else:
-                operation = pick(["*", *["list"] * 3, *["get"] * 3, *["stop"] * 6])
+                operation = pick(["*", *["list"] * 3, *["page"] * 2, *["get"] * 3, *["stop"] * 6])
                 fault = {
                     "kind": pick(WIRE),
                     "operation": operation,
