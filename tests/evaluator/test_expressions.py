@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -383,3 +385,35 @@ def test_each_side_of_a_comparison_is_asked_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(interpreter, "Interpreter", Counting)
     assert evaluated(carrying(ORDER), where(expression)).kind is DUE
     assert len(asked) == 17
+
+
+class Record(dict[str, Any]):
+    """A record that tells when it is let go of."""
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize(
+    "match",
+    [
+        where("payload.tier == 'gold'"),
+        where("payload.gone == 'x' || payload.none || payload.tier"),
+        where("!(payload.gone) && length(payload.items[?x > `1`]) > `1`"),
+        where("join('', payload.tags) > `1`"),
+        "{alive_for: {from: payload.gone, at_most: 6h}}",
+        "{alive_for: {from: payload.tier, at_most: 6h, else: 2h}}",
+    ],
+)
+def test_a_record_is_let_go_of_at_once(match: str, read: bool) -> None:
+    """It may have 8 MiB, and no collection comes between a few of them."""
+    task = carrying(ORDER)
+    record = Record(task.record or {})
+    alive = weakref.ref(record)
+    task = task._replace(record=record)
+    del record
+    gc.disable()
+    try:
+        evaluated(task, match, read=read, keep="{at_most: 1, per: payload.gone}")
+        del task
+        assert alive() is None
+    finally:
+        gc.enable()

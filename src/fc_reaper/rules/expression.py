@@ -41,7 +41,9 @@ class Undecided(Exception):
     `unread` says that reading the task by itself may give one.
     """
 
-    unread = False
+    def __init__(self, why: str, *, unread: bool = False) -> None:
+        super().__init__(why)
+        self.unread = unread
 
     def result(self, key: str) -> RuleResult:
         """What this makes of the rule of *key*."""
@@ -86,7 +88,7 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
     Raises:
         Undecided: what decides it is absent or null, types do not fit, or anything else fails.
     """
-    from fc_reaper.rules.interpreter import Interpreter, undecided_by
+    from fc_reaper.rules.interpreter import Interpreter, reason_of
 
     record = record_of(reading)
     try:
@@ -98,9 +100,9 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
         return answer
     except Exception as error:
         absent = _absent(expression, record)
-        undecided = undecided_by(error) if absent is None else Undecided(f"{absent} is absent")
-        undecided.unread = not reading.read and _may_gain(expression, reading.task)
-        raise undecided from None
+        why = reason_of(error) if absent is None else f"{absent} is absent"
+        # No name for what is raised: its frames would hold it, and the whole record, until a collection.
+        raise Undecided(why, unread=not reading.read and _may_gain(expression, reading.task)) from None
 
 
 def record_of(reading: Reading) -> Mapping[str, Any]:

@@ -194,7 +194,8 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
     def visit(self, node: Node, value: Any, *args: Any, **kwargs: Any) -> Any:
         kind = node["type"]
         self._spend(1)
-        answer = super().visit(node, value, *args, **kwargs)
+        # Not super(): it keeps the methods, and so itself and the whole record until a collection.
+        answer = getattr(self, f"visit_{kind}")(node, value, *args, **kwargs)
         if kind in _MAKES:
             self._charge(answer)
         if answer is not None:
@@ -257,7 +258,7 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         self, sign: str, node: Node, value: Any, join: Callable[[Truth, Truth], Truth], settles: Truth
     ) -> bool:
         """Join both sides; what *settles* it needs no other side."""
-        whole, whys = ~settles, list[Undecided]()
+        whole, why = ~settles, ""
         for child in node["children"]:
             try:
                 side = Truth(self._truth(sign, child, value))
@@ -265,12 +266,12 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
                 raise
             except Exception as error:
                 side = UNKNOWN
-                whys.append(undecided_by(error))
+                why = why or reason_of(error)
             whole = join(whole, side)
             if whole is settles:
                 break
         if whole is UNKNOWN:
-            raise whys[0]
+            raise Undecided(why)
         return whole is TRUE
 
     def _truth(self, sign: str, node: Node, value: Any) -> bool:
@@ -326,9 +327,9 @@ def _check_arguments(name: str, given: Sequence[Any]) -> None:
         raise Undecided("to_number() answers nothing")
 
 
-def undecided_by(error: Exception) -> Undecided:
+def reason_of(error: Exception) -> str:
     """What a failure leaves undecided: jmespath puts values into its messages, and only names may go on."""
     if isinstance(error, Undecided):
-        return error
+        return str(error)
     name, actual = getattr(error, "function_name", None), getattr(error, "actual_type", None)
-    return Undecided(f"{name}() does not take {actual}" if name and actual else "it cannot be computed")
+    return f"{name}() does not take {actual}" if name and actual else "it cannot be computed"

@@ -224,11 +224,11 @@ def carried_limit(limit: CarriedLimit, reading: Reading) -> tuple[Millis, str] |
             return limit.at_most, "at_most"
         if round(carried) > 0:
             return round(carried), "task"
-        undecided = Undecided("it is no length of time")
+        unknown = Undecided("it is no length of time").result("from")
     except Undecided as error:
-        undecided = error
-    if undecided.unread or limit.otherwise is None:
-        return undecided.result("from")
+        unknown = error.result("from")
+    if unknown.unread or limit.otherwise is None:
+        return unknown
     return limit.otherwise, "else"
 
 
