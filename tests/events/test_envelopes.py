@@ -176,7 +176,14 @@ def test_a_reading_shows_layers_source_and_state() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [gzip.compress(b'{"dryRun": true}'), zlib.compress(b"dry run"), "{}".encode("utf-16"), b"\xff", None],
+    [
+        gzip.compress(b'{"dryRun": true}', mtime=0),
+        zlib.compress(b"dry run"),
+        "{}".encode("utf-16"),
+        b"\xff",
+        None,
+    ],
+    ids=["gzip", "zlib", "UTF-16 with a mark", "a byte", "nothing"],
 )
 def test_a_body_that_is_not_text_is_refused(body: bytes | None) -> None:
     """It may ask for a dry run in a way that nobody reads, as it may where it is the whole event."""
