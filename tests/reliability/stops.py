@@ -54,6 +54,8 @@ RUNNING = {"status": "Running"}
 VERSION_ONLY = ("--alias-tasks", "version")
 IN_TURN = {"REAPER_CONCURRENCY": "1"}
 
+CANCELLED = policy(match="{status: [Enqueued, Running]}", triggers="[task]")
+
 GONE: Json = {**seeded("over-9", "Running", enqueued="-5h", started="-3h"), "functionName": "gone"}
 
 
@@ -75,6 +77,8 @@ MEANWHILE = [
     Case("a task retries between the list and its read; the rule is `alive_for`", before(GET, "retry"),
          policy=OLD),
     Case("a task is resubmitted under its id between the list and its read", before(GET, "resubmit")),
+    Case("a task that an event cancels is resubmitted under its id between its two reads",
+         [of(GET, 1), *before(GET, "resubmit")], policy=CANCELLED, event=b'{"invocationId": "over-1"}'),
     Case("a task is resubmitted under its id between its read and its stop", before(STOP, "resubmit")),
     Case("an alias is repointed between the list and the reads; its tasks stay under it",
          before(GET, "repoint", version="7"), ("--record-qualifier", "version")),
