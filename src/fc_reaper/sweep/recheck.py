@@ -19,8 +19,7 @@ from fc_reaper.evaluator.concurrency import key_of, still_counted, too_many
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.models import Function, Task
-from fc_reaper.policy import Policy
-from fc_reaper.rules.result import FALSE, KEEP, Kind, Member, RuleResult, Verdict
+from fc_reaper.rules.result import Kind, Member, Verdict
 from fc_reaper.sweep import SweepContext
 
 FRESH = 5.0
@@ -56,11 +55,11 @@ class Recheck:
         policy = self.selections[due.verdict.policy or ""].policy
         member = next((one for one in fresh.members if one.policy == policy.name), None)
         if member is None or not member.selectable or member.group != due.verdict.members[0].group:
-            return fresh if fresh.kind is not Kind.KEPT else _spared(policy, "it does not count any more")
+            return fresh if fresh.kind is not Kind.KEPT else Verdict(Kind.KEPT, "it does not count any more")
         counted = self._groups[policy.name, member.group].counted
         counts = (still_counted(policy, member, other, read, task) for other, task in counted)
         if policy.keep is not None and sum(counts) < policy.keep.at_most:
-            return _spared(policy, "it is not one too many any more")
+            return Verdict(Kind.KEPT, "it is not one too many any more")
         return too_many(policy, member, fresh)
 
     def prepare(self, due: Evaluation, until: Deadline) -> None:
@@ -103,7 +102,3 @@ class Recheck:
         members = evaluate(seen.task, self.policies[task.function], seen.moment).members
         record = seen.task._replace(record=None)
         return [(one, record) for one in members if one.policy == due.verdict.policy]
-
-
-def _spared(policy: Policy, why: str) -> Verdict:
-    return Verdict(Kind.KEPT, why, policy.name, policy.line, RuleResult(FALSE, KEEP))
