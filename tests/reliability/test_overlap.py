@@ -137,7 +137,7 @@ def test_the_bound_is_reached_by_runs_at_once_over_different_functions() -> None
     """Three alerts at the same moment: no list shows what the others stop. Later nothing more is stopped."""
     targets = "[" + ", ".join(f"media/{name}@prod" for name in FUNCTIONS) + "]"
     with running_emulator("--stopping", "0ms", "--list-lag", f"{LAG}s", seed=SEVERAL) as cloud:
-        text = policy(targets=targets, budget="4/run, 6/day")
+        text = policy(targets=targets, budget="4/run, 4/day")
         for ran in at_once(cloud, text, *map(alert, FUNCTIONS)):
             is_true(ran, cloud)
         assert len(effective_stops(cloud)) == 12
