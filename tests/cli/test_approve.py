@@ -103,7 +103,7 @@ def test_false_stops_are_approved_only_by_name(cloud: Emulator, tmp_path: Path) 
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, answers="y\ny\n")
     assert (ran.code, approved(tmp_path)) == (1, ["cancelled"])
-    assert "1 task that it would have stopped succeeded in truth" in ran.text
+    assert "1 task that it would have stopped succeeded in the end" in ran.text
     ran = approve(cloud, tmp_path, answers="runaway\n")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway", "cancelled"])
 
@@ -134,7 +134,7 @@ def test_what_no_timer_runs_is_tried_all_the_same(cloud: Emulator, tmp_path: Pat
     a_history(tmp_path, *FALSE)
     ran = approve(cloud, tmp_path, "--yes", text=POLICY.partition("  - name")[0] + ALERTED)
     assert (ran.code, approved(tmp_path)) == (1, [])
-    assert "1 task that it would have stopped succeeded in truth" in " ".join(ran.err.split())
+    assert "1 task that it would have stopped succeeded in the end" in " ".join(ran.err.split())
     assert "alerted has triggers: [alert]; it was tried as if every timer ran it." in ran.text
     assert "alerted would have stopped 2 tasks" in ran.text
 

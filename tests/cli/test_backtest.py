@@ -61,7 +61,7 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
         in ran.text
     )
     assert "runaway would have stopped 4 tasks" in ran.text
-    assert "1 succeeded in truth; 1 failed, expired or invalid" in ran.text
+    assert "1 succeeded in the end; 1 failed, expired or invalid" in ran.text
     assert "1 stopped by somebody, so the end without a stop is unknown" in ran.text
     assert "1 still alive when the history ends" in ran.text
     assert "unknown status" not in ran.text

@@ -270,7 +270,7 @@ def test_what_the_api_does_not_list_is_not_told_to_be_listed(
     a_policy_file(tmp_path, a_file(match, targets))
     env = environment(REAPER_API_VERSION=version)
     ran = fc_reaper("check", env=env, cwd=tmp_path)
-    assert ("does not list what is Dequeued by 2021-04-06" in ran.text) == refused
+    assert ("does not list Dequeued tasks" in ran.text) == refused
     (policy,) = fc_reaper("check", "--json", env=env, cwd=tmp_path).json["policies"]
     assert policy["cost"]["lists_all"] == listed
 

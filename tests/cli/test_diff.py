@@ -55,7 +55,7 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     assert "more 2 1 0 1 0" in ran.text
     assert "earlier 2 0 1 0 1" in ran.text
     assert "slow media/transcode@prod runaway - 11-18 02:05 succeeded" in ran.text
-    assert "old.yaml would have stopped 4 tasks, 1 of which succeeded in truth." in ran.text
+    assert "old.yaml would have stopped 4 tasks, 1 of which succeeded in the end." in ran.text
 
 
 def test_a_table_for_a_pull_request_has_at_most_twenty_rows(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Trial(NamedTuple):
             yield f"{share}, more than half; check limit and unit"
         if wrong := len(replayed.false_stops):
             remedy = "fc-reaper backtest --suggest shows the smallest limit without a false stop"
-            yield f"{counted(wrong, 'task')} that it would have stopped succeeded in truth; {remedy}"
+            yield f"{counted(wrong, 'task')} that it would have stopped succeeded in the end; {remedy}"
 
 
 @with_history_options("history", "read", "interval")

@@ -23,13 +23,13 @@ _Text = str | None
 _SHOWN = 5
 
 IN_TRUTH: dict[Outcome, str] = {
-    "succeeded": "succeeded in truth",
+    "succeeded": "succeeded in the end",
     "failed": "failed, expired or invalid",
     "censored": "stopped by somebody, so the end without a stop is unknown",
     "open": "still alive when the history ends",
     "unknown": "in an unknown status, so the end is unknown",
 }
-"""How a task ended in truth, in words."""
+"""How a task ended, in words."""
 
 
 @with_history_options()

@@ -77,7 +77,7 @@ def _issue_json(issue: Issue) -> dict[str, Any]:
 
 
 def _report(file: File, settings: Settings) -> dict[str, Any]:
-    """What --json prints; `idle_calls` are those of a timer's run for all literal targets without tasks."""
+    """What --json prints; `idle_calls` are those of a timer's run without tasks, without patterns."""
     patterns = [target for one in file.policies for target in one.targets if target.needs_discovery]
     scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
     policies = list({area.policy.index: area.policy for area in scope.areas}.values())
@@ -185,7 +185,7 @@ def _show(report: Mapping[str, Any], file: File, settings: Settings) -> None:
         whys += [f"{policy.name}: {why}" for why in its["cost"]["why"]]
     show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
     show(Text("Calls of one run, for each function", STRONG))
-    show(table(("policy", "lists", "so that calls follow"), listed), "", *whys)
+    show(table(("policy", "lists", "calls grow with"), listed), "", *whys)
     show(*_sentences(report, file, settings))
 
 
@@ -211,12 +211,12 @@ def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Ite
     yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
     if report["idle_calls"]:
         calls = counted(report["idle_calls"], "call")
-        yield f"While nothing is alive, a run by a timer takes {calls} for the literal targets."
+        yield f"While nothing is alive, a run by a timer takes {calls} for the targets without a pattern."
     if any(unlisted(one, settings.api_version) for one in file.policies if not one.only_named):
-        yield f"FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}: that call is refused."
+        yield f"API version {BLIND_API} of FC 2.0 does not list {DEQUEUED} tasks: that call is refused."
     for generation in report["discovery"]:
         yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."
-    yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, proof."
+    yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, read until Stopped."
     for name, why in report["not_approved"].items():
         yield f"{name} only reports: {why}."
     try:

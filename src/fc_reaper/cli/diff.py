@@ -95,7 +95,7 @@ def _tables(changes: Changes) -> Iterator[str | Table]:
         if some:
             yield from ("", f"Stopped {how}:")
             yield table(
-                ("task", "function", "policy", "old, UTC", "new, UTC", "in truth"), map(_row, some[:_ROWS])
+                ("task", "function", "policy", "old, UTC", "new, UTC", "ended"), map(_row, some[:_ROWS])
             )
             if len(some) > _ROWS:
                 yield f"... and {len(some) - _ROWS} more; --json names them all"
@@ -115,7 +115,7 @@ def _sentences(shown: Mapping[str, Any]) -> Iterator[str]:
     for side in (shown["old"], shown["new"]):
         stops, wrong = counted(side["stops"], "task"), side["outcomes"]["succeeded"]
         more = f" and reported {counted(side['reported'], 'task')}" if side["reported"] else ""
-        yield f"{side['policy']} would have stopped {stops}, {wrong} of which succeeded in truth{more}."
+        yield f"{side['policy']} would have stopped {stops}, {wrong} of which succeeded in the end{more}."
     yield f"Stopped at the same run by both: {counted(shown['same'], 'task')}."
     saved = shown["saved_s"]
     if saved:

@@ -172,7 +172,7 @@ def _never_listed(file: PolicyFile, api_version: str) -> _Odd:
         blind = unlisted(policy, api_version)
         if blind and policy.match.match_statuses == (DEQUEUED,) and not policy.only_named:
             only = "" if len(blind) == len(policy.targets) else f" at {', '.join(map(str, blind))}"
-            what = f"no run finds such a task{only}: FC 2.0 does not list what is {DEQUEUED} by {BLIND_API}"
+            what = f"no run finds such a task{only}: API version {BLIND_API} does not list {DEQUEUED} tasks"
             write = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"
             yield ("policies", number, "match", "status"), f"{what}; {write}"
 
