@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from fc_reaper.clock import SYSTEM_CLOCK
+from tests.reaping import FASTER
+from tests.reliability.virtual import VirtualTime
 from tests.worlds.world import TIMER, World, check, file, rule, running, several, stops
 
 STOP, GET, LIST = "StopStatefulAsyncInvocation", "GetStatefulAsyncInvocation", "ListStatefulAsyncInvocations"
@@ -78,7 +80,7 @@ def _denials() -> list[World]:
     bad_and_ok = [*several("bad", 4), running("ok-1", "4h")]
     worlds = [
         World(kind, f"four times {status}, then the rest", bad_and_ok, stops(OVER, budget="5/run"), ["ok-1"],
-              env=IN_TURN,
+              env=IN_TURN, clock=VirtualTime().clock if status == 429 else FASTER,
               faults=[fault(STOP, "bad-*", status=status, code=code)])
         for status, code in (
             (404, "StatefulAsyncInvocationNotFound"), (412, "PreconditionFailed"), (429, "ResourceExhausted"),
