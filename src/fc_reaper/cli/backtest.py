@@ -159,7 +159,7 @@ def _false_stop(stop: Found) -> list[str]:
     ]
 
 
-def _measures(suggestions: Iterable[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
+def _measures(suggestions: Sequence[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
     words = {"stopped": "stopped by somebody", "alive": "still alive", "unknown": "unknown"}
     heads = ("", "limit by", "tasks", "p50", "p95", "p99", "max", "smallest limit")
     for one in suggestions:
@@ -181,7 +181,8 @@ def _measures(suggestions: Iterable[Mapping[str, Any]]) -> Iterator[str | Text |
             )
             yield table(heads, rows, right=heads[2:])
         yield ""
-    yield (
-        "The smallest limit is the least that spares every task that succeeded; it leaves no room for a "
-        "slower one. Percentiles are by nearest rank; run is the longest attempt."
-    )
+    if any(one["measures"] for one in suggestions):
+        yield (
+            "The smallest limit is the least that spares every task that succeeded; it leaves no room for a "
+            "slower one. Percentiles are by nearest rank; run is the longest attempt."
+        )
