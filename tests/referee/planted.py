@@ -68,6 +68,9 @@ FAULTS = (
     Planted("what was stopped today does not count", "max(0, policy.budget.per_day - stopped - granted)", "max(0, policy.budget.per_day - granted)"),
     Planted("the day has twelve hours", "DAY: Millis = 86_400_000", "DAY: Millis = 43_200_000"),
     Planted("other policies of the run do not count", "max(0, policy.budget.per_day - stopped - granted)", "max(0, policy.budget.per_day - stopped)"),
+    Planted("tasks that are held out count for halt_over", "selection.due - selection.held_out + selection.counted", "selection.due + selection.counted"),
+    Planted("what another policy stops counts for keep", "or verdict.kind is Kind.DUE or reading.flaw", "or reading.flaw"),
+    Planted("what another keep policy stops counts for keep", "                    other.exclude(task)", "                    pass"),
     # How it is stopped
     Planted("a dry run stops", "enforces = settings.mode == \"enforce\" and trigger.dry_run_asked_at is None", "enforces = settings.mode == \"enforce\""),
     Planted("nothing is read again", "        if not is_same(due.task, task):\n            return Outcome(\"skipped\", due, \"spared\", REPLACED)\n", "        return Outcome(\"would_stop\", Evaluation(task, due.verdict))\n"),
@@ -81,6 +84,9 @@ FAULTS = (
     Planted("everything is kept", "        return Outcome(\"would_stop\", now)\n", "        return Outcome(\"skipped\", now, \"spared\", \"no\")\n"),
     Planted("a place that brought no stop is lost", "        if not outcome.is_spent:\n            self._take(name, -1)", "        if False:\n            self._take(name, -1)"),
     Planted("the recheck of keep is left out", "if policy.keep is not None and sum(counts) < policy.keep.at_most:", "if False:"),
+    Planted("a task that is Stopping is confirmed", "if task.status == STOPPED and (stop.accepted", "if task.status in (STOPPED, STOPPING) and (stop.accepted"),
+    Planted("one refusal denies a whole function", "_DENIALS = 3", "_DENIALS = 1"),
+    Planted("a run takes the time that is kept free", "settings.timeout - settings.margin / 1000", "settings.timeout"),
     # What is sent and read
     Planted("any answer but a 2xx is a refusal", "        unclear=not typed,", "        unclear=False,"),
     Planted("a broken connection is a refusal", "code, retryable, unclear = \"ConnectionFailed\", True, True", "code, retryable, unclear = \"ConnectionFailed\", True, False"),
@@ -90,8 +96,10 @@ FAULTS = (
     Planted("a stop is sent twice", "            cloud.stop(function, invocation_id, deadline=until)\n", "            cloud.stop(function, invocation_id, deadline=until)\n            cloud.stop(function, invocation_id, deadline=until)\n"),
     Planted("the local clock alone is now", "moment = Moment(min(sent, date), max(received, date + 1000), skew)", "moment = Moment(sent, received, 0)"),
     Planted("the filter by startedTime is an hour too early", "return PushDown(now - self.wanted + SLACK)", "return PushDown(now - self.wanted - 3_600_000)"),
+    Planted("everything is asked for under LATEST", "{\"qualifier\": qualifier}", "{\"qualifier\": \"LATEST\"}"),
     Planted("seconds are milliseconds", "if millis is not None and millis < _SECONDS_BELOW:", "if False:"),
     # What an event may do
+    Planted("a wish is heard at the top only", "        found = wish_in(one, quoting", "        found = None and wish_in(one, quoting"),
     Planted("triggers are not asked for", "        if not self.triggers or kind in self.triggers:", "        if True:"),
     Planted("what an event names is not asked for", "return fits and (not any(selector[:3]) or names(selector, function))", "return fits"),
     Planted("a lock approves everything", "        if name not in approved:\n", "        continue\n        if name not in approved:\n"),

@@ -254,10 +254,11 @@ def group_of(record: Record, function: Function, per: str | None) -> tuple[Any, 
     """The group in which a task counts; None where that is unknown: what nobody filled in is no key."""
     if per is None:
         return ()
+    name = names_of(function)[-1] if function.service is not None else function
     if per == "function":
-        return (function.service, function.name)
+        return (name.name,)  # media/resize and media$resize are the same one
     if per == "qualifier":
-        return tuple(function)
+        return (name.name, name.qualifier)
     payload = payload_of(record)
     names = PER[per] or ()
     values = [payload.get(name) if isinstance(payload, dict) else None for name in names]

@@ -229,7 +229,7 @@ class Referee:
 
     def _budgets(self) -> None:
         for policy in self.policies:
-            number = len(self.spent[policy.name])
+            number = sum(not self._ended_by_itself(key) for key in self.spent[policy.name])
             if number > policy.per_run:
                 self.breach(f"{policy.name} spent {number} of {policy.per_run}/run")
             if number and policy.per_day is not None:
@@ -244,6 +244,11 @@ class Referee:
                     self.breach(
                         f"{policy.name} spent {number}, {earlier} earlier, {stopped} before, of {day}/day"
                     )
+
+    def _ended_by_itself(self, key: Key) -> bool:
+        """Whether a stop whose answer was lost turned out to be none: the task succeeded, or failed."""
+        line = self.lines[key][-1] if key in self.lines else {}
+        return line.get("event") == "ended" and line["status"] != "Stopped"
 
     def _halted(self) -> None:
         """Nothing follows from what was not seen: neither how many are due, nor how many are one too many."""
@@ -500,8 +505,26 @@ class Referee:
                 verdict = self.steady(key)
                 if verdict is not None and verdict.kind == "due" and self.listable(key):
                     self._is_accounted_for(key, verdict.policy or "")
+        if self.is_quiet:
+            self._listed()
         if self.is_quiet and not self.omitted:
             self._exactly()
+
+    def _listed(self) -> None:
+        """`listed` is how many tasks the lists named, those for a day's budget or `halt_over` left out."""
+        narrows = any(any(one[2:]) for one in self.asked.requests)
+        if narrows or any(one.per_day is not None for one in self.policies):
+            return
+        shown = {
+            (one.place, record.get("invocationId", record.get("taskId")))
+            for one in self.run.exchanges
+            if one.kind == "list" and isinstance(one.value, dict)
+            for record in one.value.get("invocations") or one.value.get("tasks") or []
+        }
+        if self.counts["listed"] != len(shown):
+            self.breach(
+                f"{self.counts['listed']} tasks are said to be listed, and the lists name {len(shown)}"
+            )
 
     def _is_accounted_for(self, key: Key, policy: str) -> None:
         """A due task has a line, or something says why it was not seen; and nobody takes it for young."""
@@ -534,6 +557,8 @@ class Referee:
         ]
         if any(self.changes(key) or self._list_says_more(key) for key in watched):
             return
+        if self._is_ambiguous() or self._keeps_beside_one_unapproved():
+            return
         first, last = (
             fates(
                 self.claims,
@@ -550,6 +575,21 @@ class Referee:
         granted: list[tuple[Policy, int]] = []
         for fate in first[0].values():
             self._exactly_one(fate, granted)
+
+    def _is_ambiguous(self) -> bool:
+        """Whether the event names a task by an id that several have: then none of them is meant."""
+        named = Counter(
+            key[1]
+            for key in self.tasks
+            for one in self.asked.requests
+            if one.invocation_id == key[1] and any(policy.watches(key[0]) for policy in self.policies)
+        )
+        return any(number > 1 for number in named.values())
+
+    def _keeps_beside_one_unapproved(self) -> bool:
+        """What a `keep` policy that is not approved would stop may or may not count for the others."""
+        keeps = [one for one in self.policies if one.keep is not None and "stop" in one.facts]
+        return any(one.approved for one in keeps) and any(not one.approved for one in keeps)
 
     def _list_says_more(self, key: Key) -> bool:
         """Whether a record without events says something else than the same one with them."""

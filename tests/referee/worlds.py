@@ -417,7 +417,7 @@ class _Maker:
                 policy["budget"] += pick([", 1/day", ", 3/day", ", 5/day", ", 400/day"])
         if kind != "task" and self.chance(0.15):
             policy["halt_over"] = pick([1, 2, 4, 8, 100])
-        if self.chance(0.12):
+        if self.chance(0.5 if "halt_over" in policy else 0.1):
             policy["holdout"] = pick(["10%", "50%", "2.5%"])
         if kind != "task" and self.chance(0.16):
             policy["triggers"] = pick([["timer"], ["timer:night"], ["alert"], ["command"], ["timer", "task"],

@@ -300,3 +300,39 @@ def test_who_goes_by_one_policy_counts_for_no_later_one_whatever_is_asked(event:
     with running_emulator(seed={"invocations": tasks}) as cloud:
         run(cloud, TWO_GROUPS, event)
         assert stopped(cloud) == (set() if event == {"functionName": "two"} else {"x-0", "x-1", "x-2"})
+
+
+@pytest.mark.parametrize("event", [b"", {"functionName": "resize"}])
+def test_an_exempt_task_counts_wherever_the_event_looks(event: object) -> None:
+    """Another policy would stop it were it not exempt: so it is none of that one's, and counts."""
+    text = """\
+version: 1
+exempt: [vip-*]
+policies:
+  - {name: old, targets: ['media/*@prod'], match: {running_for: 1h}, stop: x}
+  - {name: few, targets: ['media/*@prod', resize], match: {id: '*'}, keep: {at_most: 2}, stop: x}
+"""
+    three = {"functionName": "resize", "invocationId": "new", "status": "Running", "enqueued": "-1m"}
+    seed = {"invocations": [order("vip-1", "-3h", None), order("vip-2", "-2h", None), three]}
+    with running_emulator(seed=seed) as cloud:
+        run(cloud, text, event)
+        assert stopped(cloud) == {"new"}
+
+
+@pytest.mark.parametrize("events", ["list", "get"])
+@pytest.mark.parametrize("more", ["", ", where: \"payload.order_id == 'a'\""])
+def test_a_task_that_another_policy_stops_is_read_where_the_event_looks_elsewhere(
+    more: str, events: str
+) -> None:
+    """A list without payloads or events does not say that it is that one's, and does not count."""
+    text = f"""\
+version: 1
+policies:
+  - {{name: old, targets: ['media/*@prod'], match: {{running_for: 1h{more}}}, stop: x}}
+  - {{name: few, targets: ['media/*@prod', resize], match: {{id: '*'}}, keep: {{at_most: 2}}, stop: x}}
+"""
+    three = {"functionName": "resize", "invocationId": "new", "status": "Running", "enqueued": "-1m"}
+    seed = {"invocations": [order("a", "-3h", "a"), order("b", "-2m", "b"), three]}
+    with running_emulator("--events", events, seed=seed) as cloud:
+        assert run(cloud, text, {"functionName": "resize"}).counts.get("due") is None
+        assert stopped(cloud) == set()

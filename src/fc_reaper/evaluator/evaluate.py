@@ -265,9 +265,10 @@ def _with_members(
     verdict: Verdict, policies: FunctionPolicies, reading: Reading, exemption: Exemption | None
 ) -> Verdict:
     """*verdict* with the concurrency groups in which the task counts; unknown where that is unknown."""
-    if any(evaluate_policy(one, reading)[1].kind in CLAIMS for one in policies.withholding):
-        return verdict
     spared = verdict.kind is Kind.EXEMPT or exemption is not None
+    beside = [] if spared else [evaluate_policy(one, reading)[1] for one in policies.withholding]
+    if any(one.kind in CLAIMS for one in beside):
+        return verdict
     members: list[Member] = []
     for compiled in policies.keeps:
         match, alone = evaluate_policy(compiled, reading)
@@ -284,7 +285,9 @@ def _with_members(
             unread = verdict.by.unread or unclear.by.unread
             settled = verdict.kind is not Kind.KEPT or alone.kind is Kind.KEPT
             verdict = _unread(verdict if settled else unclear, unread)
-    return verdict._replace(members=tuple(members))
+    # Reading the task may show that it does not count, because another policy stops it.
+    unread = verdict.by.unread or (bool(members) and any(one.by.unread for one in beside))
+    return _unread(verdict, unread)._replace(members=tuple(members))
 
 
 def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> Exemption | None:
