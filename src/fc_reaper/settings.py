@@ -319,5 +319,5 @@ def _text(path: Path, source: str) -> str:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         said = "there is no such file" if missing else f"it cannot be read: {error.strerror}"
-        what = f"{said}; write the path of a file"
+        what = f"{said}; write the path of a file{' (--policy or REAPER_POLICY)' if missing else ''}"
     raise PolicyError(Issue.of(source, line, None, what))

@@ -102,7 +102,10 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["explain", "media/*", "job-1"], "cannot be the name of a function"),
         (["explain", "media/a b", "job-1"], "is not a target"),
         (["explain", "media/transcode", "../job"], "cannot be an invocation id"),
-        (["plan", "--policy", "no-such.yaml"], "no-such.yaml: there is no such file"),
+        (
+            ["plan", "--policy", "no-such.yaml"],
+            "no such file; write the path of a file (--policy or REAPER_POLICY)",
+        ),
         (["plan", "--policy", ""], "--policy is empty"),
         (["plan", "--policy", "version: 1\n"], "--policy takes a file"),
         (["plan", "--endpoint", ""], "--endpoint is empty"),
