@@ -69,7 +69,7 @@ FAULTS = (
     Planted("the day has twelve hours", "DAY: Millis = 86_400_000", "DAY: Millis = 43_200_000"),
     Planted("other policies of the run do not count", "max(0, policy.budget.per_day - stopped - granted)", "max(0, policy.budget.per_day - stopped)"),
     Planted("tasks that are held out count for halt_over", "selection.due - selection.held_out + selection.counted", "selection.due + selection.counted"),
-    Planted("what another policy stops counts for keep", "or verdict.kind is Kind.DUE or reading.flaw", "or reading.flaw"),
+    Planted("what another policy stops counts for keep", "or verdict.kind is Kind.DUE or task.status", "or task.status"),
     Planted("what another keep policy stops counts for keep", "                    other.exclude(task)", "                    pass"),
     # How it is stopped
     Planted("a dry run stops", "enforces = settings.mode == \"enforce\" and trigger.dry_run_asked_at is None", "enforces = settings.mode == \"enforce\""),

@@ -158,7 +158,9 @@ class Referee:
         verdict = self.claims.verdict(record, key, present)
         policy = self.claims.by_name[verdict.policy or ""] if verdict.kind == "due" else None
         if policy is None:
-            policy = self._one_too_many(record, key, present, stop)
+            stated = self.lines[key][0]["policy"] if key in self.lines else None
+            found = list(self._one_too_many(record, key, present, stop))
+            policy = next((one for one in found if one.name == stated), found[0] if found else None)
         if policy is None:
             self.breach(f"a stop of {named(key)}, which is {verdict.kind}: {json.dumps(record)} at {now}")
             return
@@ -193,8 +195,8 @@ class Referee:
             return f"while the clocks differ: {received} and {date}"
         return record, Now(min(received, date), max(sent, date + 1000))
 
-    def _one_too_many(self, record: Facts, key: Key, present: Present, stop: Exchange) -> Policy | None:
-        """The `keep` policy by which a task was one too many when its stop was requested, if there is one."""
+    def _one_too_many(self, record: Facts, key: Key, present: Present, stop: Exchange) -> Iterator[Policy]:
+        """The `keep` policies by which a task was one too many when its stop was requested."""
         for policy in self.policies:
             if policy.keep is None or not policy.stops or not policy.covers(*key):
                 continue
@@ -210,8 +212,7 @@ class Referee:
                 if not its.selectable or older == (policy.keep["stop_first"] == "newest"):
                     ahead.add(its_key)
             if len(ahead) >= policy.keep["at_most"]:
-                return policy
-        return None
+                yield policy
 
     def _others(self, policy: Policy, key: Key, stop: Exchange) -> Iterator[tuple[Key, Facts, Present]]:
         """The other tasks of a policy, as they were when a stop was sent, or were last read before."""
@@ -274,7 +275,7 @@ class Referee:
         for key, task in self.tasks.items():
             if certain and key[0] in self.forgotten | self.lied_about:
                 continue
-            record = self.record(task, self.run.begun - self.lag)
+            record = self.record(task, self.run.begun - self.lag, listed=True)
             if record["status"] not in ("Stopped", "Stopping"):
                 record = self.record(task, self.run.ended)
                 if certain or record["status"] not in ("Stopped", "Stopping"):
@@ -595,7 +596,8 @@ class Referee:
         """Whether a record without events says something else than the same one with them."""
         at, task = self.run.begun, self.tasks[key]
         listed, read = (self.record(task, at, listed=listed) for listed in (True, False))
-        one, other = (self.claims.verdict(record, key, self.present(at)) for record in (listed, read))
+        its = [policy for policy in self.policies if policy.requests and policy.watches(key[0])]
+        one, other = (self.claims.verdict(record, key, self.present(at), its) for record in (listed, read))
         if one.kind != "unknown" and one != other and "due" in (one.kind, other.kind):
             return True
         for policy in self.policies:

@@ -70,8 +70,8 @@ LEAST = {
     "skipped: budget": 50, "skipped: halted": 20, "skipped: spared": 5, "skipped: clock": 1,
     "skipped: unreadable": 2,
     # what went wrong
-    "wire by the emulator": 50,  "wire informational": 3, "wire truncated": 3,
-    "answer 5xx": 5, "answer 403": 10, "answer 404": 20, "answer 429": 10, "wire repeated token": 1,
+    "wire by the emulator": 50, "wire truncated": 3,
+    "answer 5xx": 5, "answer 403": 10, "answer 404": 20, "answer 429": 10,
     "wire no answer in time": 2,
 }  # fmt: skip
 """How often each of these is there at least; one that is not named here may be as rare as it is."""

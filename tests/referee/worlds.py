@@ -534,6 +534,17 @@ class _Maker:
 
     def _faults(self) -> None:
         pick, world = self.pick, self.world
+        if self.chance(0.2):
+            # One that misleads, by itself, so that it is seen what follows.
+            on_page = {
+                "kind": pick(["no list", "empty object", "truncated"]),
+                "operation": "page",
+                "times": 1,
+            }
+            kind = pick(["another task", "unknown status", "empty object", "seconds", "seconds", "no date"])
+            misread = {"kind": kind, "operation": pick(["get", "*"]), "times": pick([2, 50])}
+            world.wire_faults.append(pick([on_page, misread, misread]))
+            return
         for _ in range(pick([1, 2, 3, 3, 5, 8])):
             times = pick([1, 1, 2, 4, 50])
             if self.chance(0.5):
