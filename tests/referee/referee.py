@@ -596,8 +596,9 @@ class Referee:
         """Whether a record without events says something else than the same one with them."""
         at, task = self.run.begun, self.tasks[key]
         listed, read = (self.record(task, at, listed=listed) for listed in (True, False))
-        its = [policy for policy in self.policies if policy.requests and policy.watches(key[0])]
-        one, other = (self.claims.verdict(record, key, self.present(at), its) for record in (listed, read))
+        all_of_it = [policy for policy in self.policies if policy.requests and policy.watches(key[0])]
+        views = [self.claims.verdict(record, key, self.present(at), all_of_it) for record in (listed, read)]
+        one, other = views
         if one.kind != "unknown" and one != other and "due" in (one.kind, other.kind):
             return True
         for policy in self.policies:
