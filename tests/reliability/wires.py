@@ -12,8 +12,8 @@ from tests.reliability.answers import ALWAYS, of
 from tests.reliability.case import GET, LIST, STOP, Case
 from tests.reliability.proxy import Answer, Call, Script, Spoil
 
-LATE: dict[str, Any] = {"timeout": 3, "env": {"REAPER_MARGIN": "2s"}}
-"""A run that has a second."""
+LATE: dict[str, Any] = {"timeout": 3.5, "env": {"REAPER_MARGIN": "2s"}}
+"""A run that has a second and a half."""
 
 
 def spoiling(operation: str, make: Callable[[Call, Answer], Answer | Script], times: int = ALWAYS) -> Spoil:
