@@ -543,7 +543,13 @@ class _Maker:
             }
             kind = pick(["another task", "unknown status", "empty object", "seconds", "seconds", "no date"])
             misread = {"kind": kind, "operation": pick(["get", "*"]), "times": pick([2, 50])}
-            world.wire_faults.append(pick([on_page, misread, misread]))
+            lost: Facts = {
+                "kind": pick(["reset after", "truncated", "bad chunk", "reset before"]),
+                "operation": "stop",
+            }
+            lost["times"] = pick([1, 3, 50])
+            paged = any("count" in one for one in world.invocations)
+            world.wire_faults.append(pick([misread, lost, lost, *[on_page] * 3 * paged]))
             return
         for _ in range(pick([1, 2, 3, 3, 5, 8])):
             times = pick([1, 1, 2, 4, 50])
