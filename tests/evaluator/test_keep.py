@@ -423,3 +423,30 @@ def test_a_report_concludes_nothing_from_a_listing_that_is_incomplete() -> None:
         a_policy(ALIVE, keep="{at_most: 3}", report="many"), FOUR, incomplete=lambda policy: True
     )
     assert set(kinds.values()) == {Kind.KEPT}
+
+
+@pytest.mark.parametrize("canary_first", [False, True])
+def test_a_task_that_is_spared_under_one_qualifier_is_spared_under_all(canary_first: bool) -> None:
+    """It counts once, and another one goes, in whatever order the qualifiers are listed."""
+    file = keeping("{at_most: 1, stop_first: oldest}", unless="[{target: 'media/transcode@canary'}]")
+    twice = [named("a", "4h", function=TRANSCODE._replace(qualifier=at)) for at in ("prod", "canary")]
+    listed = reversed(twice) if canary_first else twice
+    assert going(file, *listed, named("b", "1h")) == ["b"]
+
+
+@pytest.mark.parametrize("canary_first", [False, True])
+def test_who_belongs_to_another_policy_under_one_qualifier_counts_under_none(canary_first: bool) -> None:
+    """The other policy is about one of the two under which it is listed."""
+    file = load_policy(
+        "version: 1\npolicies:\n"
+        "  - {name: long, targets: [media/transcode@prod], match: {running_for: 2h}, stop: x}\n"
+        "  - {name: few, targets: ['media/*@*'], match: {status: Running}, keep: {at_most: 1}, stop: x}\n",
+        source="policy.yaml",
+    )
+    twice = [named("a", "4h", function=TRANSCODE._replace(qualifier=at)) for at in ("prod", "canary")]
+    listed = reversed(twice) if canary_first else twice
+    selections, _ = selected(file, [*listed, named("b", "1h")])
+    assert {name: [str(one.task.function) for one in its.selected] for name, its in selections.items()} == {
+        "long": ["media/transcode@prod"],
+        "few": [],
+    }

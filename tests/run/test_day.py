@@ -212,3 +212,24 @@ def test_a_long_history_is_left_unread() -> None:
             run(cloud, "20/run, 4/day")
             assert len(stopped(cloud)) == 2
             assert operations(cloud)["ListStatefulAsyncInvocations"] < 10
+
+
+@pytest.mark.parametrize("started_time", ["enqueue", "execution"])
+@pytest.mark.parametrize(
+    "spent",
+    [
+        seeded("x-{n}", "Stopping", count=2, enqueued="-5h", started="-3h", stopping="-1m"),
+        seeded("x-{n}", "Stopped", count=2, enqueued="-5h", ends="-1h"),
+        seeded("x-{n}", "Stopped", count=2, enqueued="-20d", started="-10d", ends="-1h"),
+    ],
+    ids=["they are stopping", "they never ran", "they ran for days"],
+)
+def test_what_was_stopped_elsewhere_in_the_targets_counts(spent: dict[str, Any], started_time: str) -> None:
+    """The event is about another function, whose tasks alone this run lists."""
+    due = seeded("over-{n}", "Running", count=3, enqueued="-5h", started="-3h")
+    text = policy(targets="[media/transcode@prod, media/resize@prod]", budget="20/run, 3/day")
+    about = {"serviceName": "media", "functionName": "transcode"}
+    seed = {"invocations": [due, {**spent, "functionName": "resize"}]}
+    with running_emulator("--stopping", "50ms", "--started-time", started_time, seed=seed) as cloud:
+        reap(cloud.endpoint, text, about, enforce=True)
+        assert len(stopped(cloud)) == 1

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.models import Exit
 from tests.emulator_server import Emulator, running_emulator
-from tests.reaping import Reaped, reap
+from tests.reaping import FASTER, Reaped, reap
 from tests.run.account import operations, policy, seeded, stopped
 from tests.run.test_promises import adds_up
 
@@ -336,3 +337,29 @@ policies:
     with running_emulator("--events", events, seed=seed) as cloud:
         assert run(cloud, text, {"functionName": "resize"}).counts.get("due") is None
         assert stopped(cloud) == set()
+
+
+@pytest.mark.parametrize(("seconds", "going"), [(4, {"new", "newer"}), (6, {"newer"})])
+def test_a_count_serves_further_stops_for_five_seconds(
+    seconds: int, going: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that stays ends with the first stop, and then the next one is not too many any more."""
+    passed = [0.0]
+    stop = AsyncTaskClient.stop
+
+    def slowly(self: AsyncTaskClient, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return stop(self, *args, **kwargs)
+        finally:
+            passed[0] += seconds
+
+    monkeypatch.setattr(AsyncTaskClient, "stop", slowly)
+    clock = FASTER._replace(monotonic=lambda: FASTER.monotonic() + passed[0])
+    seed = {"invocations": [order("old", "-3h", "a"), order("new", "-2h", "a"), order("newer", "-1h", "a")]}
+    text = policy(match="{status: Running}", keep="{at_most: 1, per: payload.order_id, stop_first: newest}")
+    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+        place = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
+        ends = {"change": "finish", **place, "invocationId": "old"}
+        cloud.faults([{"operation": "StopStatefulAsyncInvocation", "change": ends}])
+        reap(cloud.endpoint, text, enforce=True, clock=clock, concurrency="1")
+        assert stopped(cloud) == going
