@@ -142,7 +142,7 @@ def caught_by(fault: Planted, worlds: int) -> str | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.referee.planted", description=__doc__)
-    parser.add_argument("--worlds", type=int, default=600, help="in how many worlds each is looked for")
+    parser.add_argument("--worlds", type=int, default=2000, help="in how many worlds each is looked for")
     parser.add_argument("words", nargs="*", help="only faults whose description has one of these")
     options = parser.parse_args()
     missed = 0

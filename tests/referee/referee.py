@@ -543,6 +543,8 @@ class Referee:
         place = f"{service + '/' if service else ''}{name}@{qualifier}"
         named_in_an_error = any(place in one or "in task mode" in one for one in self.finished["errors"])
         refused = self.run.logged("trigger_refused") or not self.run.logged("run_started")
+        read = (one for one in self.run.exchanges if (Function(*one.place), one.invocation_id) == key)
+        refused = refused or any(one.fault in MISREAD for one in read)
         excused = self.finished["partial"] or self.omitted or named_in_an_error or refused
         excused = excused or key[0] in failed or (None, "*", "*") in failed
         lied = key[0] in self.forgotten | self.lied_about or Function(None, "", "LATEST") in self.lied_about
