@@ -123,6 +123,17 @@ def test_nothing_is_concluded_from_a_listing_that_breaks_off() -> None:
         assert reaped.finished.exit is Exit.ATTENTION
 
 
+def test_nothing_is_concluded_from_a_listing_that_the_time_cut_off() -> None:
+    """No error says so: some tasks were just not seen."""
+    with running_emulator(seed=ORDERS) as cloud:
+        fault = {"operation": "ListStatefulAsyncInvocations", "times": 99, "delay": "60s"}
+        cloud.faults([{**fault, "match": {"status": "Enqueued"}}])
+        reaped = run(cloud, timeout=5, margin="1s")
+        (halted,) = reaped.logged("halted")
+        assert (stopped(cloud), halted["due"], halted["allowed"]) == (set(), 2, 0)
+        assert reaped.finished.fields["partial"] is True
+
+
 TWO_PLACES: dict[str, Any] = {
     "invocations": [
         order("prod-old", "-3h", "a"),
