@@ -110,19 +110,19 @@ def one_run(endpoint: str, account: Account) -> str:
 
 def draw(found: Mapping[str, list[tuple[int, dict[str, float]]]], name: str) -> None:
     """One panel for each cost, one line for what grows."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3), layout="constrained")
-    panels = figure.subplots(1, 3)
     titles = {"calls": "calls", "processor_s": "processor, seconds", "memory_mb": "peak memory, MB"}
-    for panel, (field, title) in zip(panels, titles.items(), strict=True):
+    for panel, (field, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
         for (what, rows), mark in zip(found.items(), "osd^", strict=True):
             panel.plot(*zip(*((n, cost[field]) for n, cost in rows), strict=True), marker=mark, label=what)
-        panel.set(xscale="log", title=title, ylim=(0, None) if field == "memory_mb" else None)
-        if field != "memory_mb":
-            panel.set_yscale("log")
-    panels[0].legend(fontsize="small")
-    figure.savefig(name, metadata={"Date": None})
+        panel.set(xscale="log", title=title, xlabel="number of them")
+        panel.set(ylim=(0, None)) if field == "memory_mb" else panel.set(yscale="log")
+    figure.axes[0].legend(fontsize="small")
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "growth"}):
+        figure.savefig(name, metadata={} if name.endswith("png") else {"Date": None})
 
 
 if __name__ == "__main__":
