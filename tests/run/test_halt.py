@@ -85,6 +85,17 @@ def test_what_is_held_out_does_not_count() -> None:
         assert len(stopped(cloud)) + sum(len(one.logged("skipped")) for one in reaped) == 6
 
 
+@pytest.mark.parametrize("event", EVENTS["qualifiers"], ids=["prod", "canary", "resize"])
+def test_what_is_held_out_of_a_group_elsewhere_does_not_count(event: object) -> None:
+    """One of each group is too many; the share that is spared is the same, wherever the event looks."""
+    keys = {"targets": TARGETS, "match": "{status: Running}", "holdout": "80%"}
+    keys["keep"] = "{at_most: 1, per: qualifier, stop_first: oldest}"
+    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+        due = len(reap(cloud.endpoint, policy(**keys)).logged("would_stop"))
+        assert 0 < due < len(PLACES)
+        assert not reap(cloud.endpoint, policy(**keys, halt_over=str(due)), event).logged("halted")
+
+
 INVENTED = [
     ("['*/*@*', '*@*']", {"serviceName": "media", "functionName": "resize"}, 2, Exit.DONE),
     ("['media/*@*']", {"functionName": "transcode", "qualifier": "canary"}, 2, Exit.DONE),

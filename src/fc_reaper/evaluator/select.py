@@ -74,8 +74,7 @@ class Selection:
 
     def add(self, evaluation: Evaluation) -> None:
         """Take one more due task, in whatever order they come."""
-        share = self.policy.holdout
-        held_out = share is not None and is_held_out(evaluation.task.invocation_id, share)
+        held_out = is_held_out(evaluation.task.invocation_id, self.policy.holdout)
         (self.held_out_tasks if held_out else self.first).append(evaluation)
         self.held_out += held_out
         self.due += 1
@@ -106,8 +105,10 @@ def _oldest(evaluation: Evaluation) -> tuple[Any, ...]:
     return by_age(evaluation.verdict.members[0], evaluation.task)
 
 
-def is_held_out(invocation_id: str, share: int) -> bool:
+def is_held_out(invocation_id: str, share: int | None) -> bool:
     """Whether the task belongs to the spared *share*, in hundredths of a percent; always the same."""
+    if share is None:
+        return False
     number = int.from_bytes(sha256(invocation_id.encode()).digest()[:8], "big")
     return number * 10_000 < share * 2**64
 
@@ -187,7 +188,7 @@ def _take_excess(
             if stops:
                 selections[policy.name].group_order[key_of(task)] = order
                 selections[policy.name].add(found[record])
-        elif stops:
+        elif stops and not is_held_out(task.invocation_id, policy.holdout):
             selections[policy.name].counted += 1
         if stops or not policy.approved:
             for other in every:

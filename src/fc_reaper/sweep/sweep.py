@@ -245,7 +245,7 @@ class Sweep:
         its = {one: self._compile(one, {its for its in running if its.watches(one)}) for one in functions}
         found = {(one.task.function, one.task.invocation_id) for one in due}
         for task, verdict, *_ in Scanner(self._context, counting=True).scan(its, self._until):
-            held_out = policy.holdout is not None and is_held_out(task.invocation_id, policy.holdout)
+            held_out = is_held_out(task.invocation_id, policy.holdout)
             if verdict.kind is Kind.DUE and verdict.policy == policy.name and not held_out:
                 found.add((task.function, task.invocation_id))
                 if len(found) > (policy.halt_over or 0):
