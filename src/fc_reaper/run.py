@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fc_reaper.log_lines import Result
 
 Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]
-"""Makes a client: settings, keys, the run's id, and what to call with the name of each operation."""
+"""Makes a client of settings, keys, and the run's id, which is sent as trace id."""
 
 
 class Dependencies(NamedTuple):
