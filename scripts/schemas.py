@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,7 @@ from fc_reaper.cli.planfile import Plan  # noqa: E402
 from fc_reaper.cli.schema import policy_schema  # noqa: E402
 from fc_reaper.log import LEVELS, MAY_WARN  # noqa: E402
 from fc_reaper.log_lines import LINES, Line  # noqa: E402
+from fc_reaper.platform import Platform  # noqa: E402
 
 Schema = dict[str, Any]
 
@@ -53,16 +55,17 @@ def out_of_date() -> dict[str, str]:
     """The files that differ from what the models say, with the text to write."""
     generated = {
         "docs/policy.schema.json": json.dumps(policy_schema(), indent=2) + "\n",
-        "docs/plan.schema.json": json.dumps(plan_schema(), indent=1) + "\n",
+        "docs/plan.schema.json": json.dumps(schema_of(Plan, "serialization"), indent=1) + "\n",
+        "docs/probe.schema.json": json.dumps(schema_of(Platform, "validation"), indent=1) + "\n",
         "docs/log-schema.json": json.dumps(log_schema(), indent=1) + "\n",
         "docs/monitoring/index.json": json.dumps(log_index(), indent=1) + "\n",
     }
     return {path: text for path, text in generated.items() if _read(ROOT / path) != text}
 
 
-def plan_schema() -> Schema:
-    """The JSON schema of a plan file."""
-    schema = Plan.model_json_schema(mode="serialization", schema_generator=_Plain)
+def schema_of(model: type[BaseModel], mode: JsonSchemaMode) -> Schema:
+    """The JSON schema of a file as it is written, or as it may be read."""
+    schema = model.model_json_schema(mode=mode, schema_generator=_Plain)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
