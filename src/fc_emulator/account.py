@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fc_emulator.errors import ApiError, invalid_argument, not_found
-from fc_emulator.lifecycle import FINISHED, invoked
+from fc_emulator.lifecycle import FINISHED, Work, invoked
 from fc_emulator.listing import ListQuery, Page, TaskList
 from fc_emulator.options import Options
 from fc_emulator.seed import Seed
@@ -27,10 +27,11 @@ class IneffectiveStop(NamedTuple):
 
 @dataclass
 class FunctionState:
-    """The tasks of a function and its configuration of asynchronous calls."""
+    """The tasks of a function and its configuration of asynchronous calls. Without `starts` none runs."""
 
     listing: TaskList
     task_mode: bool = False
+    starts: bool = True
     async_config: dict[str, Any] | None = None
 
 
@@ -62,6 +63,8 @@ class Account:
         for function, task_mode in self.seed.all_functions():
             state = self._state(function)
             state.task_mode = state.task_mode or task_mode
+        for entry in self.seed.functions:
+            self._state(entry.function).starts = entry.starts
         for task in self.seed.tasks(self.seeded_at):
             self.functions[task.function].listing.add(task)
         for state in self.functions.values():
@@ -134,7 +137,8 @@ class Account:
     ) -> str | None:
         """Enqueue an asynchronous call and return the id of its task, None when it is no task.
 
-        *task_mode*: the caller asked for task mode for this one call. It stays Enqueued for *delay* ms.
+        *task_mode*: the caller asked for task mode for this one call. It stays Enqueued for *delay* ms. What
+        it then does, its *payload* says (`Work`), and how often it is tried again, the configuration.
         """
         state = self._state(self.existing(function))
         if not state.task_mode and not task_mode:
@@ -149,7 +153,10 @@ class Account:
         if any(chosen in other.listing.tasks for other in same_function):
             raise ApiError(409, "StatefulAsyncInvocationAlreadyExists", f"there is a task {chosen!r} already")
         template = TaskTemplate(payload=payload, request_id=request_id)
-        state.listing.add(Task(function, chosen, invoked(self.now(), request_id, delay), template))
+        retries = (state.async_config or {}).get("maxAsyncRetryAttempts", 3)
+        life = invoked(self.now(), request_id, delay, Work.of(payload), retries)
+        life = life if state.starts else life._replace(changes=())
+        state.listing.add(Task(function, chosen, life, template))
         return chosen
 
     def put_async_config(self, function: Function, config: dict[str, Any], task_mode: bool) -> None:

@@ -114,7 +114,7 @@ def task_record(
         "startedTime": shown(lifecycle.started_time_at(at, account.options.started_time)),
         "endTime": shown(ended),
         "durationMs": max(0, ended - executed) if executed and status in FINISHED else 0,
-        "alreadyRetriedTimes": lifecycle.retries,
+        "alreadyRetriedTimes": lifecycle.retries_at(at),
         "instanceId": task.instance_id if executed else "",
         "invocationErrorMessage": task.template.error_message,
         "destinationStatus": "",

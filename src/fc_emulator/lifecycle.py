@@ -7,6 +7,7 @@ moment can be asked about, past ones included.
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 FINISHED = ("Succeeded", "Failed", "Stopped", "Expired", "Invalid")
@@ -18,6 +19,12 @@ STATUSES = (*QUEUED, "Running", "Retrying", "Stopping", *FINISHED)
 
 DEQUEUED_AFTER, RUNNING_AFTER, SUCCEEDED_AFTER = 100, 200, 5_000
 """Milliseconds from the invocation of a task until it is dequeued, runs and succeeds."""
+
+RETRIED_AFTER = 2_000
+"""Milliseconds from a failed attempt of an invoked task until the next."""
+
+MAX_RUN = 86_400
+"""Seconds that an attempt can take: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
 
 
 class Event(NamedTuple):
@@ -86,6 +93,10 @@ class Lifecycle(NamedTuple):
         ends = [change.at for change in self.changes_until(now) if change.status in FINISHED]
         return ends[-1] if ends else self.ended
 
+    def retries_at(self, now: int) -> int:
+        """What `alreadyRetriedTimes` shows."""
+        return self.retries + sum(change.status == "Retrying" for change in self.changes_until(now))
+
     def reordered(self) -> list[int]:
         """The moments at which its position in a list sorted by `startedTime` may change."""
         return [self.created, *(change.at for change in self.changes if change.status == "Running")]
@@ -104,20 +115,39 @@ class Lifecycle(NamedTuple):
     def retried(self, now: int) -> Lifecycle:
         """The lifecycle of a task whose attempt fails *now*, and which runs again at once."""
         again = (Event(now, "Retrying", "time"), Event(now, "Running", "time"))
-        return self._replace(changes=(*self.changes_until(now), *again), retries=self.retries + 1)
+        return self._replace(changes=(*self.changes_until(now), *again))
 
 
-def invoked(now: int, request_id: str, delay: int = 0) -> Lifecycle:
-    """The lifecycle of a task that a call enqueued at *now*, to be dequeued *delay* ms later than others."""
-    due = now + delay
-    return Lifecycle(
-        status="Enqueued",
-        history=(Event(now, "Enqueued", "invoke", request_id),),
-        changes=(
-            Event(due + DEQUEUED_AFTER, "Dequeued", "time"),
-            Event(due + RUNNING_AFTER, "Running", "time"),
-            Event(due + SUCCEEDED_AFTER, "Succeeded", "time"),
-        ),
-        created=now,
-        enqueued=now,
-    )
+class Work(NamedTuple):
+    """What each attempt of an invoked task does: it takes *ms*, then fails or not."""
+
+    ms: int = SUCCEEDED_AFTER - RUNNING_AFTER
+    fails: bool = False
+
+    @classmethod
+    def of(cls, payload: str) -> Work:
+        """The work that a payload such as `{"sleep_s": 20, "fail": true}` requests; by default 4.8 s."""
+        try:
+            asked = json.loads(payload)
+            seconds = asked.get("sleep_s")
+        except (ValueError, RecursionError, AttributeError):
+            return cls()
+        valid = type(seconds) in (int, float) and 0 <= seconds <= MAX_RUN
+        return cls(round(seconds * 1000) if valid else cls().ms, asked.get("fail") is True)
+
+
+def invoked(
+    now: int, request_id: str, delay: int = 0, work: Work | None = None, retries: int = 3
+) -> Lifecycle:
+    """The lifecycle of a task that a call enqueued at *now*, to be dequeued *delay* ms later than others.
+
+    Where its *work* fails, it is tried again *retries* times.
+    """
+    due, (ms, fails) = now + delay, work or Work()
+    changes, at = [Event(due + DEQUEUED_AFTER, "Dequeued", "time")], due + RUNNING_AFTER
+    for left in range(retries if fails else 0, -1, -1):
+        ends_as = "Retrying" if left else "Failed" if fails else "Succeeded"
+        changes += [Event(at, "Running", "time"), Event(at + ms, ends_as, "time")]
+        at += ms + RETRIED_AFTER
+    history = (Event(now, "Enqueued", "invoke", request_id),)
+    return Lifecycle("Enqueued", history, tuple(changes), created=now, enqueued=now)

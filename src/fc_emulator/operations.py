@@ -151,11 +151,14 @@ def get_async_config(call: Call) -> Response:
 
 
 def put_async_config(call: Call) -> Response:
-    """Switch task mode on or off. All other settings are stored and returned, and have no effect."""
+    """Switch task mode on or off. `maxAsyncRetryAttempts` counts; the others are stored and returned only."""
     given, key = _json_object(call.body), call.version.task_mode_key
     task_mode = given.pop(key, False)
     if not isinstance(task_mode, bool):
         raise invalid_argument(f"{key} is {task_mode!r}; it must be true or false")
+    retries = given.get("maxAsyncRetryAttempts", 0)
+    if type(retries) is not int or not 0 <= retries <= 8:
+        raise invalid_argument(f"maxAsyncRetryAttempts is {retries!r}; it must be a number from 0 to 8")
     call.account.put_async_config(call.function, given, task_mode)
     return get_async_config(call)
 

@@ -53,9 +53,10 @@ class SeededFunction(Model):
 
 
 class FunctionEntry(SeededFunction):
-    """A function that need not have tasks."""
+    """A function that need not have tasks. Without `starts`, what is invoked stays Enqueued."""
 
     task_mode: bool = True
+    starts: bool = True
 
 
 class EventEntry(Model):

@@ -35,6 +35,69 @@ def test_an_invoked_task_runs_and_succeeds(emulator: Emulator, api: Api) -> None
     assert (record["endTime"] - first, record["durationMs"]) == (5000, 4800)
 
 
+@pytest.mark.parametrize(
+    ("payload", "lasts"),
+    [
+        (b'{"sleep_s": 20}', 20_000),
+        (b'{"sleep_s": 0.25}', 250),
+        (b'{"sleep_s": 0}', 0),
+        *((wrong, 4_800) for wrong in (b"", b"[]", b"7", b'{"sleep_s": "9"}', b'{"sleep_s": true}', b"\xff")),
+        *((wrong, 4_800) for wrong in (b'{"sleep_s": -1}', b'{"sleep_s": 86401}', b'{"sleep_s": NaN}')),
+    ],
+)
+def test_a_payload_may_say_how_long_its_task_runs(
+    emulator: Emulator, api: Api, payload: bytes, lasts: int
+) -> None:
+    api.invoke({**ASYNC, api.id_header: "mine-1"}, payload)
+    emulator.advance("1m")
+    assert (api.get("mine-1").json()["status"], api.get("mine-1").json()["durationMs"]) == (
+        "Succeeded",
+        lasts,
+    )
+
+
+@pytest.mark.parametrize("retries", [0, 1, None, 8])
+def test_a_task_that_fails_is_tried_again_as_often_as_configured(
+    emulator: Emulator, api: Api, retries: int | None
+) -> None:
+    """Three times where nothing is configured. An attempt sleeps as asked, the next follows after 2 s."""
+    key, often = (
+        "asyncTask" if api.version == V2023 else "statefulInvocation",
+        3 if retries is None else retries,
+    )
+    if retries is not None:
+        api.config("PUT", json.dumps({key: True, "maxAsyncRetryAttempts": retries}).encode())
+    api.invoke({**ASYNC, api.id_header: "mine-1"}, b'{"sleep_s": 10, "fail": true}')
+    for attempt in range(often):
+        emulator.advance("11s")
+        record = api.get("mine-1").json()
+        assert (record["status"], record["alreadyRetriedTimes"]) == ("Retrying", attempt + 1)
+        emulator.advance("1s")
+    emulator.advance("11s")
+    record = api.get("mine-1").json()
+    assert (record["status"], record["alreadyRetriedTimes"]) == ("Failed", often)
+    assert record["durationMs"] == 10_000
+    statuses = [event["status"] for event in record["events"]]
+    assert statuses == ["Enqueued", "Dequeued", *["Running", "Retrying"] * often, "Running", "Failed"]
+
+
+def test_what_a_function_without_instances_is_given_stays_enqueued() -> None:
+    functions = [
+        {"functionName": "f", "starts": False},
+        {"serviceName": "s", "functionName": "f", "starts": False},
+    ]
+    with running_emulator(seed=seed(functions=functions)) as emulator:
+        for version in VERSIONS:
+            emulator.reset()
+            api = Api(Caller(emulator.endpoint), version, "f", None, "s")
+            api.invoke({**ASYNC, api.id_header: "mine-1"})
+            emulator.advance("1d")
+            assert api.get("mine-1").json()["status"] == "Enqueued"
+            api.stop("mine-1")
+            emulator.advance("1s")
+            assert api.get("mine-1").json()["status"] == "Stopped"
+
+
 def test_a_delayed_task_waits_in_the_queue(emulator: Emulator, api: Api) -> None:
     api.invoke({**ASYNC, api.id_header: "late-1", "x-fc-async-delay": "600"})
     emulator.advance("9m59s")
@@ -118,7 +181,14 @@ def test_task_mode_is_switched_by_the_configuration() -> None:
             assert api.invoke({**ASYNC, api.id_header: "mine-1"}).status_code == 202
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"statefulInvocation": 1, "asyncTask": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b"{"),
+        b'{"statefulInvocation": 1, "asyncTask": 1}',
+        *(b'{"maxAsyncRetryAttempts": %s}' % wrong for wrong in (b"9", b"-1", b"true", b"null", b"1.5")),
+    ],
+)
 def test_a_wrong_configuration_is_refused(api: Api, body: bytes) -> None:
     answer = api.config("PUT", body)
     assert (answer.status_code, api.code(answer)) == (400, "InvalidArgument")
