@@ -31,18 +31,12 @@ class Clock(NamedTuple):
 SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.monotonic, sleep=time.sleep)
 
 
-Deadline = float
-"""A moment on the monotonic clock, in seconds, after which nothing more may begin."""
+Deadline = float  # a moment on the monotonic clock, in seconds, after which nothing more may begin
 
 
-_GROWTH = 1.1
-"""What a slowed rate is multiplied by in each second."""
-
-_SLOWEST = 0.5
-"""Calls a second that may begin however often the cloud refuses."""
-
-_LONGEST_PAUSE = 60.0
-"""Seconds that all calls wait at most because one answer asked for it."""
+_GROWTH = 1.1  # what a slowed rate is multiplied by in each second
+_SLOWEST = 0.5  # calls a second that may begin however often the cloud refuses
+_LONGEST_PAUSE = 60.0  # seconds that all calls wait at most because one answer asked for it
 
 
 class RateLimiter:
@@ -144,8 +138,7 @@ class Retry(NamedTuple):
 Jobs = deque[tuple[Tag, Callable[[], T]]]
 """Calls that wait for a thread, first come first served, each with a tag that says what it is about."""
 
-_POLL = 0.2
-"""Seconds between two checks for an interruption."""
+_POLL = 0.2  # seconds between two checks for an interruption
 
 
 class Pool(NamedTuple):

@@ -37,11 +37,8 @@ LEVELS = {
 MAY_WARN = ("run_started", "run_finished", "skipped")
 """Events that are INFO, or WARNING when they carry what somebody should see."""
 
-Fields = Mapping[str, Any]
-"""The fields of a line, as they are printed."""
-
-Listener = Callable[[Fields], None]
-"""Receives each line that is logged; `log_lines` reads it as a model."""
+Fields = Mapping[str, Any]  # the fields of a line, as they are printed
+Listener = Callable[[Fields], None]  # receives each line that is logged; `log_lines` reads it as a model
 
 
 def encodable(value: Any) -> Any:

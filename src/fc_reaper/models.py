@@ -10,19 +10,13 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-Millis = int
-"""Epoch milliseconds, or a length of time in milliseconds."""
-
-LATEST = "LATEST"
-"""The qualifier that a target without `@` means."""
-
+Millis = int  # epoch milliseconds, or a length of time in milliseconds
+LATEST = "LATEST"  # the qualifier that a target without `@` means
 ALIVE = ("Enqueued", "Dequeued", "Running", "Retrying")
 """Statuses of a task that may still do work and were not asked to stop."""
 
 DEQUEUED = "Dequeued"
-BLIND_API = "2021-04-06"
-"""The API of FC 2.0 that refuses to list what is Dequeued."""
-
+BLIND_API = "2021-04-06"  # the API of FC 2.0 that refuses to list what is Dequeued
 STOPPING = "Stopping"
 STOPPED = "Stopped"
 UNFINISHED = (*ALIVE, STOPPING)

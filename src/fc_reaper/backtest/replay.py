@@ -60,8 +60,7 @@ def run_by_timer(policy: Policy) -> bool:
     return not policy.triggers or any(one.partition(":")[0] == "timer" for one in policy.triggers)
 
 
-Step = Callable[[int], None]
-"""Receives how many ticks have passed."""
+Step = Callable[[int], None]  # receives how many ticks have passed
 
 
 def replay(

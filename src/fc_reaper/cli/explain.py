@@ -41,8 +41,7 @@ from fc_reaper.sweep.scope import is_own
 
 _Text = str | None
 
-_PATIENCE = 60.0
-"""Seconds that reading one task may take, all attempts together."""
+_PATIENCE = 60.0  # seconds that reading one task may take, all attempts together
 
 
 def explain(

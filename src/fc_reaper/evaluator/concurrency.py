@@ -19,9 +19,7 @@ from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, Member, RuleResult
 MOST = 50_000
 """The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
 
-_INVISIBLE = "\u115f\u1160\u3164\uffa0"
-"""The letters that show nothing."""
-
+_INVISIBLE = "\u115f\u1160\u3164\uffa0"  # the letters that show nothing
 Key = tuple[str, str]
 """Function and invocation id: a task counts once, under whatever qualifiers it was found."""
 

@@ -154,9 +154,7 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
     )
 
 
-CLAIMS = (Kind.DUE, Kind.REPORTED)
-"""The kinds of verdict by which a policy holds for a task."""
-
+CLAIMS = (Kind.DUE, Kind.REPORTED)  # the kinds of verdict by which a policy holds for a task
 _EXEMPT = RuleResult(TRUE, "exempt")
 
 

@@ -16,14 +16,10 @@ from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.duration import LONGEST
 from fc_reaper.rules.result import Kind, RuleResult
 
-NOW: Millis = 1_800_000_000_000
-"""The moment of every example; no rule looks at the calendar."""
-
+NOW: Millis = 1_800_000_000_000  # the moment of every example; no rule looks at the calendar
 _NOW = Moment.exactly(NOW)
 
-_FOREVER = LONGEST + 1000
-"""An age that no given one bounds: over every limit that can be written."""
-
+_FOREVER = LONGEST + 1000  # an age that no given one bounds: over every limit that can be written
 _MOST_RETRIES_SHOWN = 100
 
 

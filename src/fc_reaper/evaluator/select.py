@@ -20,9 +20,7 @@ from fc_reaper.models import STOPPED, Function, Millis, Task
 from fc_reaper.policy import Policy
 from fc_reaper.rules.result import Kind
 
-Record = tuple[Function, str]
-"""One task under one qualifier, by its id."""
-
+Record = tuple[Function, str]  # one task under one qualifier, by its id
 _OF_EACH_FUNCTION = 20
 """So many due tasks of a function are remembered however many others are more overdue: those may fail."""
 

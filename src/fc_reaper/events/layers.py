@@ -28,9 +28,7 @@ MOST_ELEMENTS = 10_000
 """The most elements in all lists of an event, inclusive: the largest window of a stream.
 https://www.alibabacloud.com/help/en/functioncompute/fc/advanced-features-of-triggers"""
 
-MOST_LAYERS = 8
-"""The most envelopes, lists and encoded texts around a command, inclusive."""
-
+MOST_LAYERS = 8  # the most envelopes, lists and encoded texts around a command, inclusive
 _LONGEST_PATH = 200
 
 

@@ -96,15 +96,9 @@ class Trigger(NamedTuple):
         return not self.requests and any(note.event == "trigger_refused" for note in self.notes)
 
 
-DEEPEST = 64
-"""The most levels of lists and objects in JSON from outside, inclusive."""
-
-BLANKS = " \t\r\n"
-"""What JSON allows around a value."""
-
-BRACKETS = ("{", "[")
-"""What an object or a list begins with, valid or not."""
-
+DEEPEST = 64  # the most levels of lists and objects in JSON from outside, inclusive
+BLANKS = " \t\r\n"  # what JSON allows around a value
+BRACKETS = ("{", "[")  # what an object or a list begins with, valid or not
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
 _LONGEST_NUMBER = 400
 
@@ -207,9 +201,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise EventRefused(f"it holds {name}, which is not JSON")
 
 
-MOST_BYTES = 1_048_576
-"""The largest event in bytes, inclusive."""
-
+MOST_BYTES = 1_048_576  # the largest event in bytes, inclusive
 TIMER_KEYS = ("triggerTime", "triggerName", "payload")
 """The keys of the event of a timer:
 https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers"""

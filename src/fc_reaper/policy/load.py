@@ -16,15 +16,9 @@ from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.language import NOTHING, Part, Path, keys_of, misplaced
 
-LARGEST = 131_072
-"""Characters in a policy file, itself allowed. Hundreds of policies fit."""
-
-DEEPEST = 24
-"""Levels of nesting, itself allowed; a policy needs seven, payloads aside."""
-
-MOST_NODES = 20_000
-"""Keys, values and items in one file, aliases counted as what they stand for."""
-
+LARGEST = 131_072  # characters in a policy file, itself allowed. Hundreds of policies fit
+DEEPEST = 24  # levels of nesting, itself allowed; a policy needs seven, payloads aside
+MOST_NODES = 20_000  # keys, values and items in one file, aliases counted as what they stand for
 _NUMBER = "-?(?:0|[1-9][0-9]{0,39})"
 _PLAIN: dict[str, tuple[str, str, Any]] = {
     "null": ("~|null|Null|NULL|", "~nN", lambda _: NOTHING),

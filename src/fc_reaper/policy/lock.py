@@ -46,9 +46,7 @@ class Approved(Part):
 class Lock(Part):
     """What is approved. `exempt` are the exemptions that were there then, as `exemptions` spells them."""
 
-    source: ClassVar[str] = "policy.lock"
-    """What messages call the file."""
-
+    source: ClassVar[str] = "policy.lock"  # what messages call the file
     version: Version
     exempt: tuple[_Text, ...]
     policies: tuple[Approved, ...]

@@ -21,8 +21,7 @@ from fc_reaper.rules.fields import Budget, CarriedLimit
 from fc_reaper.rules.language import DISTINCT, SOME, Fault, Later, Part, Path, key
 from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
 
-TASK = "task"
-"""The trigger of an event that names one task by its invocation id."""
+TASK = "task"  # the trigger of an event that names one task by its invocation id
 
 
 class Matcher(Part):
@@ -173,15 +172,11 @@ _Example = Annotated[Example, Later(Example.model_validate, lambda: Example)]
 class Policy(Part):
     """One entry of `policies`: which tasks it watches, when one is due, and what then happens."""
 
-    index: ClassVar[int] = 0
-    """Its place in the file, from 0."""
-    stops: ClassVar[bool] = False
-    """Whether it stops what is due; a report never does."""
+    index: ClassVar[int] = 0  # its place in the file, from 0
+    stops: ClassVar[bool] = False  # whether it stops what is due; a report never does
     approved: ClassVar[bool] = True
     """False for a stop policy that only reports because a lock does not approve it."""
-    reason: ClassVar[str] = ""
-    """Why it stops or reports, in words."""
-
+    reason: ClassVar[str] = ""  # why it stops or reports, in words
     model_config = ConfigDict(
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
     )
@@ -295,8 +290,7 @@ class Policy(Part):
 class PolicyFile(Part):
     """A whole policy file. `exempt` is above every policy."""
 
-    source: ClassVar[str] = "policy"
-    """What messages call the file."""
+    source: ClassVar[str] = "policy"  # what messages call the file
     issue: ClassVar[Callable[..., Issue]]
     """Makes an issue of a path and a sentence, for a file that was loaded (see `Document.issue`)."""
 

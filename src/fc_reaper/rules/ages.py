@@ -28,8 +28,7 @@ _BEGINS_WITH = {"queued_for": "Enqueued", "running_for": "Running", "stopping_fo
 # Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
 _LATE: Millis = 60_000
 
-_2017: Millis = 1_483_228_800_000
-"""Function Compute is younger, so an earlier date is none."""
+_2017: Millis = 1_483_228_800_000  # Function Compute is younger, so an earlier date is none
 
 
 class Bounds(NamedTuple):

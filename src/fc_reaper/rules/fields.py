@@ -42,9 +42,7 @@ def _line(value: Any, what: str, longest: int) -> str:
 Name = Annotated[str, Plain(lambda value: _line(value, "a name", 100), _TEXT)]
 Reason = Annotated[str, Plain(lambda value: _line(value, "the reason in words", 500), _TEXT)]
 
-MOST = 999_999_999
-"""The largest count that can be written; far beyond what an account holds."""
-
+MOST = 999_999_999  # the largest count that can be written; far beyond what an account holds
 Version = Annotated[int, Field(strict=True, ge=1, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0, le=MOST)]

@@ -25,19 +25,13 @@ from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.expression import AGES, Expression, Node, Path, Undecided
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
-LONGEST = 1000
-"""Characters of an expression, itself allowed."""
-
-DEEPEST = 60
-"""Levels of the parse tree, itself allowed: a walk of the tree recurses as deep."""
-
+LONGEST = 1000  # characters of an expression, itself allowed
+DEEPEST = 60  # levels of the parse tree, itself allowed: a walk of the tree recurses as deep
 MOST = 100_000
 """Steps of one evaluation, and values and parts of texts (32 characters each) that it makes, together."""
 
 _TURNED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
-_FAR = 1e15
-"""Milliseconds that no task lives."""
-
+_FAR = 1e15  # milliseconds that no task lives
 _CHAINS = ("subexpression", "index_expression", "pipe")
 _PROJECTIONS = ("projection", "value_projection", "filter_projection", "flatten")
 _MAKES = ("multi_select_list", "multi_select_dict", "function_expression")

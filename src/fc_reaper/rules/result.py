@@ -84,8 +84,7 @@ class RuleResult(NamedTuple):
         }
 
 
-NOT_IN_STATUS = RuleResult(FALSE, "status")
-"""Of a task that is in no status in which a rule can hold."""
+NOT_IN_STATUS = RuleResult(FALSE, "status")  # of a task that is in no status in which a rule can hold
 
 
 class Kind(str, Enum):
@@ -98,8 +97,7 @@ class Kind(str, Enum):
     DUE = "due"
 
 
-KEEP = "keep"
-"""The rule of a task that is one too many in its concurrency group."""
+KEEP = "keep"  # the rule of a task that is one too many in its concurrency group
 
 
 class Member(NamedTuple):

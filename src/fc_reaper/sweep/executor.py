@@ -25,19 +25,12 @@ from fc_reaper.sweep.report import Outcome
 REPLACED = "another task has this invocation id by now"
 """The detail of a task that was spared because it is not the one that was due."""
 
-_VERIFY_AFTER = 2.0
-"""Seconds between the last accepted stop and the one pass of verification."""
-
-_MANY = 100
-"""Failures of one policy after which the order of the rest is left to chance."""
-
-_DENIALS = 3
-"""Answers in a row, by 401 or 403, after which the rest of a function is skipped."""
-
+_VERIFY_AFTER = 2.0  # seconds between the last accepted stop and the one pass of verification
+_MANY = 100  # failures of one policy after which the order of the rest is left to chance
+_DENIALS = 3  # answers in a row, by 401 or 403, after which the rest of a function is skipped
 _DENIED = f"{_DENIALS} answers in a row denied access to this function"
 
-_Place = tuple[str | None, str]
-"""Service and name of a function."""
+_Place = tuple[str | None, str]  # service and name of a function
 
 
 @dataclass

@@ -22,9 +22,7 @@ from fc_reaper.sweep import SweepContext
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
-EVERYTHING = Request("command", None, Selector(), "")
-"""The request of a command line that narrows nothing."""
-
+EVERYTHING = Request("command", None, Selector(), "")  # the request of a command line that narrows nothing
 MOST_FUNCTIONS = 20_000
 """The most functions in task mode that are listed, inclusive: one call a second each, they take hours."""
 

@@ -21,9 +21,7 @@ from fc_reaper.sweep.scope import Finder, Scope, first_of, is_own
 
 _BY_INDEX = attrgetter("index")
 
-_FOR_SCANNING = 0.6
-"""Share of the time that scanning may take, so that what was found can still be stopped."""
-
+_FOR_SCANNING = 0.6  # share of the time that scanning may take, so that what was found can still be stopped
 _FOR_FINDING = 0.4
 """Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
 without patterns are scanned all the same."""
@@ -34,11 +32,8 @@ _REMEMBERED = 2_000
 _RECENT = 3 * DAY
 """A task that was stopped within a day began its attempt, of at most 24 hours, within this time."""
 
-_LONGEST_LIFE = 39 * DAY
-"""At most 30 days in the queue (in FC 2.0), and then nine attempts of 24 hours."""
-
-_NEVER_STARTED: Millis = 1_483_228_800_000
-"""2017: what started before never started."""
+_LONGEST_LIFE = 39 * DAY  # at most 30 days in the queue (in FC 2.0), and then nine attempts of 24 hours
+_NEVER_STARTED: Millis = 1_483_228_800_000  # 2017: what started before never started
 
 
 class Sweep:
