@@ -89,7 +89,7 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
 
     Raises:
         PackageError: a wheel, a pin or the policy is missing, fc-reaper check refuses the policy, the lock is
-            not a file, or the package is too large.
+            not a file, a probe.json is wrong, or the package is too large.
     """
     if not policy.is_file():
         raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
@@ -102,6 +102,9 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
             f"{shown(lock)} is not a file; run fc-reaper approve, or delete it to let every policy stop"
         )
     check(policy)
+    probes = sorted(policy.parent.glob("probe*.json"))
+    for probe in probes:
+        check_probe(probe)
     clear(out)
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as wheels:
@@ -113,6 +116,8 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     shutil.copyfile(policy, out / "policy.yaml")
     if lock.is_file():
         shutil.copyfile(lock, out / lock.name)
+    for probe in probes:
+        shutil.copyfile(probe, out / probe.name)
     set_modes(out)
     unpacked = sum(path.stat().st_size for path in files(out))
     if unpacked > MOST_BYTES:
@@ -129,6 +134,17 @@ def check(policy: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise PackageError(f"fc-reaper check refuses the policy:\n{done.stderr.strip()}")
+
+
+def check_probe(probe: Path) -> None:
+    """Refuse what REAPER_PLATFORM would refuse in every run, but for the account, which is unknown here."""
+    from fc_reaper.errors import SettingsError
+    from fc_reaper.platform import read_platform
+
+    try:
+        read_platform(probe.read_text(encoding="utf-8-sig"), shown(probe))
+    except (SettingsError, OSError, ValueError) as error:
+        raise PackageError(f"{shown(probe)} cannot be used: {error}") from None
 
 
 def build_wheels(wheels: Path) -> None:

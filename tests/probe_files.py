@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,6 +12,11 @@ from hypothesis import strategies as st
 from fc_reaper.platform import account_digest
 
 REGION, ACCOUNT = "cn-hangzhou", "123456789"
+
+CONTEXT = SimpleNamespace(
+    request_id="r-1", function=SimpleNamespace(timeout=60), region=REGION, account_id=ACCOUNT
+)
+"""The context of a run in this account."""
 
 FACTS: dict[str, list[Any]] = {
     "started_time": ["enqueue", "execution"],

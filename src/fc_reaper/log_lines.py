@@ -75,6 +75,9 @@ class RunStarted(Line):
     dry_run_asked_at: str | None = Field(
         description="Where the event requests it, as a path; WARNING if the run would have enforced."
     )
+    platform: dict[str, str] = Field(
+        {}, description="Only with REAPER_PLATFORM: the settings that come from its file, and their values."
+    )
 
 
 class NotApproved(Line):

@@ -1,28 +1,26 @@
-"""`probe.json`: what `fc-reaper probe` found out about one account, where the platform documents nothing.
+"""`probe.json`: what `fc-reaper probe` found out about an account. docs/probe.schema.json is its schema."""
 
-docs/probe.schema.json is its schema.
-"""
-
+import re
 from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from pydantic_core import ErrorDetails
 
-from fc_reaper.errors import Issue, SettingsError, nearest, shown
+from fc_reaper.errors import Issue, SettingsError, shown
 from fc_reaper.rules.fields import Version
+
+HOST = re.compile(r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?")
+"""An endpoint whose host names the account and the region."""
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 _SECONDS = "(?:0|[1-9][0-9]{0,5})s"
 _WRITE = {
-    "": "one JSON object",
-    "version": "1",
-    "region": "a region such as cn-hangzhou",
-    "account": "eight hexadecimal digits",
-    "date": "a day such as 2026-11-27",
-    "facts.stopping": "whole seconds such as 1s, never or null",
-    "facts.list_lag": "whole seconds such as 0s, or null",
-}
+    "version": "1", "region": "a region such as cn-hangzhou", "account": "eight hexadecimal digits",
+    "date": "a day such as 2026-11-27", "list_lag": "whole seconds such as 0s, or null",
+    "stopping": "whole seconds such as 1s, never or null",
+}  # fmt: skip
+_SAID = {"json_invalid": "not JSON", "missing": "missing", "extra_forbidden": "not a key of this file"}
+_ELSEWHERE = "run fc-reaper probe there, or unset REAPER_PLATFORM"
 
 
 def _fact(description: str, pattern: str | None = None) -> Any:
@@ -37,7 +35,6 @@ class Facts(BaseModel):
     """
 
     model_config = _STRICT
-
     started_time: Literal["enqueue", "execution"] | None = _fact("The moment that startedTime is.")
     events: Literal["list", "get", "no"] | None = _fact("Records with events: lists too, single ones, none.")
     record_qualifier: Literal["asked", "version"] | None = _fact("Which qualifier a record names.")
@@ -56,7 +53,6 @@ class Platform(BaseModel):
     """The whole file. It holds no secret, and is the same for the same account but for its `date`."""
 
     model_config = _STRICT
-
     version: Version
     region: str = Field(pattern="^[a-z][a-z0-9-]{1,40}$")
     account: str = Field(pattern="^[0-9a-f]{8}$", description="The digest that stands for the account's id.")
@@ -83,22 +79,33 @@ def read_platform(text: str, source: str) -> Platform:
         return Platform.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    path = ".".join(str(step) for step in first["loc"] if step != "[key]")
-    raise SettingsError(Issue.of(source, None, path, _fault(path, first)).text)
+    path, kind = [str(step) for step in first["loc"] if step != "[key]"], first["type"]
+    write = first.get("ctx", {}).get("expected", "true, false or null" if path[1:] else "an object")
+    write = _WRITE.get(path[-1] if path else "", write.replace("'", ""))
+    what = f"{shown(first['input'])} cannot be used; write {write}"
+    if kind in _SAID:
+        what = f"it is {_SAID[kind]}; write the file with fc-reaper probe"
+    raise SettingsError(Issue.of(source, None, ".".join(path), what).text)
 
 
-def _fault(path: str, fault: ErrorDetails) -> str:
-    kind, (parent, _, name) = fault["type"], path.rpartition(".")
-    if kind == "json_invalid":
-        return f"it is not JSON: {fault['ctx']['error']}; write the file with fc-reaper probe"
-    if kind == "missing":
-        return "it is missing; write the file with fc-reaper probe"
-    if kind == "extra_forbidden":
-        keys = (Facts if parent else Platform).model_fields
-        near = nearest(name, keys)
-        write = f"did you mean {near}?" if near else f"the keys are {', '.join(keys)}"
-        return f"there is no such key; {write}"
-    usual = "true, false or null" if parent == "api_versions" else "an object"
-    if kind == "literal_error":
-        usual = fault["ctx"]["expected"].replace("'", "") + (", or null" if parent == "facts" else "")
-    return f"{shown(fault['input'])} cannot be used; write {_WRITE.get(path, usual)}"
+def facts_for(text: str, source: str, url: str | None, *here: str | None) -> dict[str, str]:
+    """The settings that a run takes from a `probe.json`, by name; what was not observed sets nothing.
+
+    *here* are the run's account and region, where the host of its endpoint *url* does not say them.
+
+    Raises:
+        SettingsError: as `read_platform`; or the run's account and region are not the file's, or unknown.
+    """
+    platform, host = read_platform(text, source), HOST.fullmatch(url or "")
+    account, region = host.groups() if host else here
+    if not account or not region:
+        what = "account and region of this run are not known; set FC_ACCOUNT_ID and FC_REGION"
+    elif region != platform.region:
+        what = f"it is of region {platform.region}, and this run is in {region}; {_ELSEWHERE}"
+    elif account_digest(region, account) != platform.account:
+        what = f"it is of another account than {account}; {_ELSEWHERE}"
+    else:
+        serves = [version for version in ("2021-04-06", "2016-08-15") if platform.api_versions.get(version)]
+        known = {"started_time": platform.facts.started_time, "api_version": "".join(serves[:1])}
+        return {name: value for name, value in known.items() if value}
+    raise SettingsError(Issue.of(source, None, None, what).text)

@@ -161,6 +161,7 @@ def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLo
         ],
         dry_run_asked=trigger.dry_run_asked_at is not None,
         dry_run_asked_at=trigger.dry_run_asked_at,
+        **({} if settings.facts is None else {"platform": settings.facts}),
         warns=settings.mode != log.bound["mode"],
     )
 

@@ -83,7 +83,7 @@ class Settings(BaseModel):
 
     `rate` is a number of calls and the seconds in which so many may begin; it bounds `concurrency` too.
     `folder` is where the function's code lies, and relative paths begin. `ourselves` is the reaper's own
-    function, None if it is unknown.
+    function, None if it is unknown. `facts` are the settings from the file of `platform`, None without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -98,6 +98,7 @@ class Settings(BaseModel):
     )
     endpoint: str | None = Field(None, alias="REAPER_ENDPOINT")
     started_time: StartedTime = Field("unknown", alias="REAPER_STARTED_TIME")
+    platform: str | None = Field(None, alias="REAPER_PLATFORM")
     rate: Annotated[tuple[int, float], Plain(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
     concurrency: Annotated[int, Plain(partial(_number, most=256))] = Field(
         "16", alias="REAPER_CONCURRENCY", validate_default=True
@@ -116,6 +117,7 @@ class Settings(BaseModel):
     region: str | None = Field(None, alias="FC_REGION")
     folder: Path = Field(Path(), alias="FC_FUNC_CODE_PATH")
     timeout: float = 60.0
+    facts: dict[str, str] | None = None
 
     @field_validator("endpoint")
     @classmethod
@@ -147,10 +149,11 @@ def read_context(given: Any) -> Context:
 
 
 def read_settings(env: Mapping[str, str], context: Context) -> Settings:
-    """Read all settings; an empty variable counts as absent.
+    """Read all settings; an empty variable counts as absent. Any other wins over the file of REAPER_PLATFORM.
 
     Raises:
-        SettingsError: one line for each variable that is unknown or cannot be used.
+        SettingsError: one line for each variable that is unknown or cannot be used, or why that file cannot
+            be: it is missing, wrong, or not of this region and account.
     """
     function = env.get("FC_FUNCTION_NAME") or context.function
     service = env.get("FC_SERVICE_NAME") or context.service
@@ -162,7 +165,14 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
         "timeout": context.timeout,
         **{name: value for name, value in env.items() if name.upper().startswith(_PREFIX) and value},
     }
-    return _settings(tuple((name, value) for name, value in given.items() if value))
+    settings = _settings(items := tuple((name, value) for name, value in given.items() if value))
+    if settings.platform is None:
+        return settings
+    try:
+        text = _text(settings.folder / settings.platform, settings.platform, "REAPER_PLATFORM")
+    except PolicyError as error:
+        raise SettingsError(str(error)) from None
+    return _with_facts(items, text)
 
 
 @lru_cache(maxsize=2)
@@ -171,6 +181,16 @@ def _settings(given: tuple[tuple[str, Any], ...]) -> Settings:
         return Settings.model_validate(dict(given))
     except ValidationError as error:
         raise SettingsError("\n".join(map(_fault, error.errors()))) from None
+
+
+@lru_cache(maxsize=2)
+def _with_facts(given: tuple[tuple[str, Any], ...], text: str) -> Settings:
+    from fc_reaper.platform import facts_for  # Most runs have no such file.
+
+    settings = _settings(given)
+    known = facts_for(text, str(settings.platform), settings.endpoint, settings.account_id, settings.region)
+    facts = {name: value for name, value in known.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update={**facts, "facts": facts})
 
 
 def _fault(error: ErrorDetails) -> str:
@@ -308,8 +328,8 @@ def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
     return unapproved(file, lock)
 
 
-def _text(path: Path, source: str) -> str:
-    """The text of a file, which messages call *source*."""
+def _text(path: Path, source: str, setting: str = "--policy or REAPER_POLICY") -> str:
+    """The text of a file, which messages call *source*, and which *setting* names."""
     line = None
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -319,5 +339,5 @@ def _text(path: Path, source: str) -> str:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         said = "there is no such file" if missing else f"it cannot be read: {error.strerror}"
-        what = f"{said}; write the path of a file{' (--policy or REAPER_POLICY)' if missing else ''}"
+        what = f"{said}; write the path of a file{f' ({setting})' if missing else ''}"
     raise PolicyError(Issue.of(source, line, None, what))

@@ -9,6 +9,7 @@ from typing import Any
 from fc_reaper.policy.lock import Lock, dump_lock
 from tests.emulator_server import Emulator, running_emulator
 from tests.monitoring.sls import Record
+from tests.probe_files import CONTEXT, write_probe
 from tests.reaping import Reaped, reap
 from tests.run.account import POLICY, SEED, policy, seeded
 
@@ -78,7 +79,8 @@ def _first_day(history: History, cloud: Emulator) -> None:
         path = Path(folder, "policy.yaml")
         path.write_text(POLICY)
         Path(folder, "policy.lock").write_text(dump_lock(Lock(version=1, exempt=(), policies=())))
-        history.add(start + 6000, reap(cloud.endpoint, path, TIMER))
+        probe = str(write_probe(Path(folder), api_versions={"2021-04-06": True}))
+        history.add(start + 6000, reap(cloud.endpoint, path, TIMER, context=CONTEXT, platform=probe))
 
 
 def _second_day(history: History, cloud: Emulator) -> None:

@@ -21,6 +21,7 @@ from scripts import package as script
 from fc_reaper import __version__
 from fc_reaper.policy import load_policy
 from fc_reaper.policy.lock import dump_lock, lock_of
+from tests.probe_files import write_probe
 from tests.project.files import ROOT
 
 RUNTIMES = ("3.10", "3.12")
@@ -102,12 +103,13 @@ def wheels(once: Once, dist: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def policy(once: Once) -> Path:
-    """A policy file with its lock."""
+    """A policy file with its lock and a probe.json."""
 
     def write(folder: Path) -> None:
         (folder / "policy.yaml").write_text(POLICY, "utf-8")
         lock = lock_of(load_policy(POLICY, source="policy.yaml"), "2026-11-20")
         (folder / "policy.lock").write_text(dump_lock(lock), "utf-8")
+        write_probe(folder)
 
     return once("policy", write) / "policy.yaml"
 

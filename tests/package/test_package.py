@@ -26,6 +26,7 @@ from scripts import package as script
 from tests.emulator_server import Emulator, running_emulator
 from tests.package.conftest import POLICY, RUNTIMES, Packages, skip_without_index, use_wheels
 from tests.package.fc_runtime import PLATFORMS
+from tests.probe_files import write_probe
 from tests.project.files import ROOT
 
 RUNTIME = Path(__file__).with_name("fc_runtime.py")
@@ -91,6 +92,10 @@ def test_it_holds_the_function_its_policy_and_its_dependencies(package: Path, po
 def test_a_lock_beside_the_policy_goes_with_it(package: Path, policy: Path) -> None:
     """Without it a policy that nobody approved would stop tasks."""
     assert (package / "policy.lock").read_bytes() == policy.with_name("policy.lock").read_bytes()
+
+
+def test_what_is_known_about_the_account_goes_with_it(package: Path, policy: Path) -> None:
+    assert (package / "probe.json").read_bytes() == policy.with_name("probe.json").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,16 @@ def test_it_is_refused_with_a_lock_that_is_no_file(
     assert (status, err.count("\n")) == (1, 1)
     assert "policy.lock is not a file; run fc-reaper approve" in err
     assert not (tmp_path / "function").exists()
+
+
+def test_it_is_refused_with_facts_that_no_run_could_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
+    write_probe(tmp_path, facts={"stopping": "1m"})
+    status, err = refused(capsys, "--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "facts.stopping: '1m' cannot be used; write whole seconds such as 1s" in err
 
 
 def test_it_empties_no_folder_that_is_not_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -151,6 +151,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
         "insecure": False,
         "endpoint": None,
         "started_time": "unknown",
+        "platform": None,
         "rate": (20, 1.0),
         "concurrency": 16,
         "margin": 10_000,
@@ -163,6 +164,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
         "region": None,
         "folder": Path(),
         "timeout": 60.0,
+        "facts": None,
     }
 
 
@@ -185,7 +187,7 @@ def test_every_setting_is_read() -> None:
         "FC_REGION": "cn-hangzhou",
         "FC_FUNC_CODE_PATH": "/code",
     }
-    assert read_settings(env, CONTEXT_20).model_dump(exclude={"policy", "verbose"}) == {
+    assert read_settings(env, CONTEXT_20).model_dump(exclude={"policy", "verbose", "platform", "facts"}) == {
         "mode": "enforce",
         "api_version": "2016-08-15",
         "insecure": True,

@@ -85,7 +85,8 @@ def environment(
         "REAPER_MODE": None if enforce is None else "enforce" if enforce else "dry-run",
     }
     try:
-        read_settings(os.environ, Context())
+        # An option may name the account for which the file of REAPER_PLATFORM is.
+        read_settings({**os.environ, "REAPER_PLATFORM": ""}, Context())
     except SettingsError:
         return dict(os.environ)
     return {**os.environ, **{name: value for name, value in given.items() if value is not None}}

@@ -7,7 +7,6 @@ the tasks, which tells an accident and is no signature. docs/plan.schema.json is
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,6 +19,7 @@ from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
+from fc_reaper.platform import HOST
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.load import dump_policy, spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
@@ -31,10 +31,6 @@ from fc_reaper.sweep import TRUSTED_SKEW
 
 Fate = Literal["would_stop", "budget", "halted", "spared"]
 """What the dry run did with a due task; `halted`: too many of its policy were due; `spared`: by holdout."""
-
-_ACCOUNT_URL = re.compile(
-    r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?"
-)
 
 Where = dict[str, str | None]
 """`account` and `region`, None where they are unknown, and `endpoint`."""
@@ -167,7 +163,7 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Where, *, now: Millis, max_
 def whereabouts(settings: Settings) -> Where:
     """Where calls go: account and region as the endpoint's own host says, else as the settings say."""
     url = settings.endpoint or account_endpoint(settings.account_id, settings.region)
-    host = _ACCOUNT_URL.fullmatch(url)
+    host = HOST.fullmatch(url)
     account, region = host.groups() if host else (settings.account_id, settings.region)
     return {"account": account, "region": region, "endpoint": url}
 
