@@ -85,11 +85,14 @@ V2023 = ApiVersion(
     task_mode_key="asyncTask",
     id_header="x-fc-async-task-id",
 )
+STS = ApiVersion("2015-04-01")
+"""The Security Token Service, whose requests have no path."""
 
 
 def version_of_path(path: str) -> ApiVersion:
-    """The version that *path* begins with; the classic one for every other path."""
-    return next((v for v in (V2016, V2021, V2023) if path.startswith(f"/{v.version}/")), V2016)
+    """The version that *path* begins with; the classic one for every other path but `/`."""
+    other = STS if path == "/" else V2016
+    return next((v for v in (V2016, V2021, V2023) if path.startswith(f"/{v.version}/")), other)
 
 
 def function_arn(path: str, options: Options) -> str:

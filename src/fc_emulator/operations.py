@@ -46,6 +46,17 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(json.dumps(value), status, media_type="application/json")
 
 
+def identify(call: Call) -> Response:
+    """Whose keys they are: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-getcalleridentity"""
+    options = call.account.options
+    kind, arn = "RAMUser", f"acs:ram::{options.account_id}:user/{options.access_key_id}"
+    if options.security_token is not None:
+        kind, arn = "AssumedRoleUser", f"acs:sts::{options.account_id}:assumed-role/emulator/session"
+    return json_response(
+        {"IdentityType": kind, "AccountId": options.account_id, "Arn": arn, "RequestId": call.request_id}
+    )
+
+
 def stop(call: Call) -> Response:
     call.account.stop(call.function, call.path["id"], call.request_id)
     if call.account.options.stop_answer == 204:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from fc_emulator import operations as op
-from fc_emulator.api_versions import V2016, V2021, V2023, ApiVersion
+from fc_emulator.api_versions import STS, V2016, V2021, V2023, ApiVersion
 from fc_emulator.operations import Operation
 
 _F = "/services/{service}/functions/{function}"
@@ -50,7 +50,9 @@ NAMES_IN_3 = {
 }
 """Operations of 2.0 and their names in 3.0, where they differ."""
 
-OPERATIONS = frozenset(name for _, _, name, _ in (*API_2, *API_3))
+WHOSE_KEYS = "GetCallerIdentity"
+
+OPERATIONS = frozenset((WHOSE_KEYS, *(name for _, _, name, _ in (*API_2, *API_3))))
 
 
 class Route(NamedTuple):
@@ -77,7 +79,10 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path))
 
 
-ROUTES = [*_compiled(V2016, API_2), *_compiled(V2021, API_2), *_compiled(V2023, API_3)]
+ROUTES = [
+    *(*_compiled(V2016, API_2), *_compiled(V2021, API_2), *_compiled(V2023, API_3)),
+    *(Route(method, re.compile("/"), STS, WHOSE_KEYS, op.identify) for method in ("GET", "POST")),
+]
 
 
 def match(method: str, path: str) -> Match | None:

@@ -14,13 +14,18 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from fc_reaper.backtest import source
-from fc_reaper.cli import explain, invoke
+from fc_reaper.cli import credentials, explain, invoke
 from fc_reaper.cli.app import main
 from fc_reaper.clock import Clock
 from tests.emulator_server import Emulator
 from tests.reaping import FASTER, FAULT, KEYS
 from tests.run.account import POLICY
 
+NO_OTHER_KEYS = {
+    "ALIBABA_CLOUD_CLI_PROFILE_DISABLED": "true",
+    "ALIBABA_CLOUD_CREDENTIALS_FILE": "/nowhere",
+    "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
+}
 COMMAND = [sys.executable, "-m", "fc_reaper"]
 _SHAPES_OUTPUT = re.compile("REAPER_|FC_|ALIBABA_|COLUMNS|NO_COLOR|FORCE_COLOR|PYTHONIOENCODING")
 
@@ -49,9 +54,12 @@ class Ran(NamedTuple):
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without anything that changes what is printed, and *extra*."""
+    """This process's environment without anything that changes what is printed, and *extra*.
+
+    Keys that this machine may have are not used, nor looked for.
+    """
     kept = {name: value for name, value in os.environ.items() if not _SHAPES_OUTPUT.match(name)}
-    return {**kept, **extra}
+    return {**kept, **NO_OTHER_KEYS, **extra}
 
 
 def at(emulator: Emulator, **extra: str) -> dict[str, str]:
@@ -78,6 +86,7 @@ def fc_reaper(
         patch.object(invoke, "SYSTEM_CLOCK", clock),
         patch.object(explain, "SYSTEM_CLOCK", clock),
         patch.object(source, "SYSTEM_CLOCK", clock),
+        patch.object(credentials, "SYSTEM_CLOCK", clock),
     ):
         os.chdir(cwd or before)
         try:

@@ -137,7 +137,7 @@ def test_a_service_that_does_not_exist_is_404(call: Caller, version: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/2016-08-15/no", "/2021-04-06/services/a//functions/b", "/1999-01-01/x"]
+    "path", ["/no", "/2016-08-15/no", "/2021-04-06/services/a//functions/b", "/1999-01-01/x"]
 )
 def test_an_unknown_path_is_refused(call: Caller, path: str) -> None:
     answer = call("GET", path)

@@ -44,7 +44,7 @@ NAMES = re.compile(
 )
 """Everyday words that are no names of functions or modules: list, scan, emit, log, approve."""
 
-LEGITIMATE = re.compile(r"\$\{?HOME|\bHOME\b(?=\":)|home\|Users|SilenceTime|\bkill (?:\$!|0)")
+LEGITIMATE = re.compile(r"\$\{?HOME|\bHOME\b|home\|Users|SilenceTime|\bkill (?:\$!|0)")
 """The environment, a pattern of paths, and the command of the shell."""
 
 NOT_SEARCHED = {"LICENSE", "CHANGELOG.md", "tests/project/test_vocabulary.py"}

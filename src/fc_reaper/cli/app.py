@@ -17,6 +17,7 @@ from typer import Option
 from typer.main import get_command
 
 from fc_reaper import __version__
+from fc_reaper.cli.credentials import signed_in
 from fc_reaper.cli.output import CommandError, advice_for, print_error, print_line, write
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.errors import CloudError, PolicyError, ReaperError, SettingsError
@@ -46,6 +47,16 @@ Api = Annotated[
     str | None,
     Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
 ]
+Region = Annotated[
+    str | None,
+    Option("--region", metavar="REGION", help="Such as cn-hangzhou; default FC_REGION, the profile's."),
+]
+Account = Annotated[
+    str | None, Option("--account", metavar="ID", help="Account id; default FC_ACCOUNT_ID, that of the keys.")
+]
+Profile = Annotated[
+    str | None, Option("--profile", metavar="NAME", help="Keys of this profile of the aliyun command line.")
+]
 Enforce = Annotated[bool | None, Option("--enforce/--dry-run", help="Stop what is due, or only show it.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
 
@@ -64,12 +75,19 @@ def environment(
     endpoint: str | None = None,
     api_version: str | None = None,
     enforce: bool | None = None,
+    region: str | None = None,
+    account: str | None = None,
+    profile: str | None = None,
+    cloud: bool = True,
 ) -> dict[str, str]:
     """The environment of this process, with the options that were given in place of their settings.
 
-    No option takes the place of anything while a setting is wrong: whoever reads the settings refuses it.
+    For a command that speaks to the *cloud* it also holds keys, region and account, as far as they can be
+    found (see `cli.credentials`). No option takes the place of anything while a setting is wrong: whoever
+    reads the settings refuses it.
     """
-    for option, value in (("--policy", policy), ("--endpoint", endpoint)):
+    options = {"--policy": policy, "--endpoint": endpoint, "--region": region, "--account": account}
+    for option, value in {**options, "--profile": profile}.items():
         if value is not None and not value.strip():
             raise CommandError(f"{option} is empty; give it a value, or leave it out")
     if api_version is not None and api_version not in API_VERSIONS:
@@ -83,13 +101,16 @@ def environment(
         "REAPER_ENDPOINT": endpoint,
         "REAPER_API_VERSION": api_version,
         "REAPER_MODE": None if enforce is None else "enforce" if enforce else "dry-run",
+        "FC_REGION": region,
+        "FC_ACCOUNT_ID": account,
     }
     try:
         # An option may name the account for which the file of REAPER_PLATFORM is.
         read_settings({**os.environ, "REAPER_PLATFORM": ""}, Context())
     except SettingsError:
         return dict(os.environ)
-    return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
+    env = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
+    return signed_in(env, account=account, profile=profile, ask=region is not None) if cloud else env
 
 
 def parse_moment(option: str, text: str | None) -> Millis | None:

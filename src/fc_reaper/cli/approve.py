@@ -81,7 +81,9 @@ def approve(
     Example:
       fc-reaper approve --policy policy.yaml
     """
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
+    env = environment(
+        policy=policy, endpoint=endpoint, api_version=api_version, cloud=history["history"] is None
+    )
     settings = read_settings(env, Context())
     if "\n" in settings.policy:
         raise CommandError("the policy is text in REAPER_POLICY, and no lock can lie beside it; name a file")

@@ -60,7 +60,9 @@ def backtest(
       fc-reaper backtest --save history.jsonl
     """
     check_chart(svg, drawn, force=force)
-    env = app.environment(policy=policy, endpoint=endpoint, api_version=api_version)
+    env = app.environment(
+        policy=policy, endpoint=endpoint, api_version=api_version, cloud=options["history"] is None
+    )
     settings = read_settings(env, Context())
     missing = "\n" not in settings.policy and not (settings.folder / settings.policy).exists()
     needed = not suggested or options["history"] is None or svg is not None or bool(env.get("REAPER_POLICY"))

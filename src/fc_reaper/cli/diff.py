@@ -45,7 +45,11 @@ def diff(
     """
     if as_json and as_markdown:
         raise CommandError("--json and --markdown exclude each other; choose one")
-    envs = [app.environment(policy=name, endpoint=endpoint, api_version=api_version) for name in (old, new)]
+    cloud = options["history"] is None
+    envs = [
+        app.environment(policy=name, endpoint=endpoint, api_version=api_version, cloud=cloud and name is old)
+        for name in (old, new)
+    ]
     settings = [read_settings(env, Context()) for env in envs]
     files = list(map(read_policy, settings))
     past = load_past(files, settings[0], envs[0], **options)

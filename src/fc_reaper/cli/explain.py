@@ -65,7 +65,7 @@ def explain(
       fc-reaper explain media/transcode job-7
       fc-reaper explain --record examples/task.json --at 2026-05-01T12:00:00Z
     """
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
+    env = environment(policy=policy, endpoint=endpoint, api_version=api_version, cloud=record is None)
     settings = read_settings(env, Context())
     file = read_policy(settings)
     moment = parse_moment("--at", at)

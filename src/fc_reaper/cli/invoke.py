@@ -53,7 +53,9 @@ def invoke(
       fc-reaper invoke events/timer.json --dry-run
       fc-reaper invoke events/alertmanager.json --explain
     """
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
+    env = environment(
+        policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce, cloud=not explained
+    )
     raw = read_event(event)
     if explained:
         return _explain(raw, env, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The API in its three versions, which differ in paths, names and signature: endpoints, requests, answers.
+"""The API in its three versions, which differ in paths, names and signature: requests and answers.
 
 2021-04-06: https://www.alibabacloud.com/help/en/fc/developer-reference/api-fc-open-2021-04-06-stopstatefulasyncinvocation
 2016-08-15: https://www.alibabacloud.com/help/zh/doc-detail/256589.htm
@@ -6,6 +6,7 @@
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -35,60 +37,10 @@ OPEN = "2021-04-06"
 WITHOUT_SERVICES = "2023-03-30"
 """Function Compute 3.0."""
 
+_STS = "2015-04-01"
+"""The version of the Security Token Service, whose requests have no path."""
+
 _ACS3 = "ACS3-HMAC-SHA256"
-
-_SHAPE = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
-)
-LOOPBACK = re.compile(r"localhost|\[?::1\]?|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_GOOD = "write https://ACCOUNT.REGION.fc.aliyuncs.com"
-
-
-def parse_endpoint(text: str, *, insecure: bool = False) -> str:
-    """The URL of an endpoint: scheme, host in lower case, and the port where it is not the usual one.
-
-    Without a scheme it is https. Plain http is for loopback (127.0.0.0/8, ::1, localhost), elsewhere only
-    with *insecure*: the security token is sent in a header.
-    https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/endpoints
-
-    Raises:
-        SettingsError: it is no endpoint, or holds a path, a query, a user or a password.
-    """
-    # The text is not repeated in these errors: it may hold a password.
-    if "@" in text:
-        raise SettingsError(f"the endpoint must not hold a user or a password; {_GOOD}")
-    match = _SHAPE.fullmatch(text.strip())
-    if match is None:
-        raise SettingsError(f"the endpoint must be a host, perhaps with a port, and nothing after; {_GOOD}")
-    scheme, host = (match["scheme"] or "https").lower(), match["host"].lower()
-    if match["scheme"] is None and LOOPBACK.fullmatch(host):
-        raise SettingsError(f"the endpoint has no scheme; write http://{text.strip()}")
-    if scheme not in _DEFAULT_PORTS:
-        raise SettingsError(f"the endpoint's scheme {scheme!r} is neither https nor http; {_GOOD}")
-    port = int((match["port"] or str(_DEFAULT_PORTS[scheme]))[:6])
-    if not 1 <= port <= 65535:
-        raise SettingsError("the endpoint's port is not within 1..65535; leave it out for the usual one")
-    url = f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
-    if scheme == "http" and not insecure and not LOOPBACK.fullmatch(host):
-        what = f"the endpoint {url} would send credentials in clear"
-        raise SettingsError(f"{what}; write https://, or allow it by REAPER_INSECURE=true")
-    return url
-
-
-def account_endpoint(account_id: str | None, region: str | None) -> str:
-    """The public endpoint of one account in one region.
-
-    Raises:
-        SettingsError: one is not known, the account id is no number, or the region is no region's name.
-    """
-    if not (account_id and region):
-        raise SettingsError("no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION")
-    if not re.fullmatch(r"[0-9]+", account_id):
-        raise SettingsError(f"{account_id!r} is no account id; set FC_ACCOUNT_ID, or REAPER_ENDPOINT instead")
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):
-        raise SettingsError(f"the region {region!r} is no region; write one like cn-hangzhou in FC_REGION")
-    return f"https://{account_id}.{region}.fc.aliyuncs.com"
 
 
 class Names(NamedTuple):
@@ -212,7 +164,7 @@ def signed_headers(
 
     https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature
     """
-    version, key = request.path.split("/", 2)[1], credentials.access_key_secret.encode()
+    version, key = request.path.split("/", 2)[1] or _STS, credentials.access_key_secret.encode()
     headers = {**request.headers, "host": host, "x-fc-date": formatdate(now / 1000, usegmt=True)}
     if version == CLASSIC:
         return _fc(request, {"content-type": "application/json", **headers}, credentials)
@@ -259,6 +211,10 @@ def _fc(request: Request, headers: dict[str, str], credentials: Credentials) -> 
     key = credentials.access_key_secret.encode()
     signature = base64.b64encode(hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).digest()).decode()
     return {**headers, "authorization": f"FC {credentials.access_key_id}:{signature}"}, signature
+
+
+LARGE = 1 << 18
+"""Bytes above which an answer is large."""
 
 
 class Answer(NamedTuple):
@@ -347,3 +303,15 @@ def read_date(text: str | None) -> Millis | None:
         return round((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()) * 1000
     except (ValueError, IndexError, OverflowError, TypeError):
         return None
+
+
+@cache
+def return_memory() -> None:
+    """Let what a large answer takes go back to the system: glibc would keep up to 64 MiB for each thread.
+
+    -3 is M_MMAP_THRESHOLD: https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    import ctypes  # only a large answer needs it
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(-3, LARGE)

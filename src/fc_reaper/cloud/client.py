@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from contextlib import closing
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
@@ -20,20 +20,21 @@ from urllib3 import Timeout, connection_from_url
 from fc_reaper import __version__
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, RateLimiter, Retry
 from fc_reaper.cloud.api import (
-    LOOPBACK,
+    LARGE,
     OPEN,
     Answer,
     Request,
     check_names,
     generation,
-    parse_endpoint,
     path_of,
+    return_memory,
     signed_headers,
 )
+from fc_reaper.cloud.endpoint import LOOPBACK, parse_endpoint, sts_endpoint
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
-from fc_reaper.cloud.records import read_function, read_items, read_task
+from fc_reaper.cloud.records import read_function, read_identity, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, FunctionsPage, Moment, Page, Query, Snapshot
+from fc_reaper.models import Credentials, Function, FunctionsPage, Identity, Moment, Page, Query, Snapshot
 
 WITH_PAYLOAD = 25
 """Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
@@ -41,9 +42,9 @@ WITH_PAYLOAD = 25
 _SMALLER_PAGES = (5, 1)
 """Tasks a page where an answer was too large all the same."""
 
-_CHUNK, _LARGE = 1 << 16, 1 << 18
+_CHUNK = 1 << 16
 _LARGEST = 8 << 20
-"""Bytes that an answer may have. Answers above `_LARGE` are read and parsed one after the other, so that the
+"""Bytes that an answer may have. Answers above `LARGE` are read and parsed one after the other, so that the
 memory of a run does not depend on how many calls are in flight."""
 
 _LONGEST_CALL = 60.0
@@ -218,6 +219,17 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
         return attempt() if invocation_id is None else self._retry(attempt, deadline)
 
+    def caller_identity(self, *, deadline: Deadline | None = None) -> Identity:
+        """Ask the Security Token Service whose keys these are; see `sts_endpoint` for where. Needs no right.
+
+        https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
+        """
+        at = sts_endpoint(self.endpoint)
+        if at != self.endpoint:
+            with closing(AsyncTaskClient(at, self._credentials, clock=self._clock)) as sts:
+                return sts.caller_identity(deadline=deadline)
+        return read_identity(self._read("GetCallerIdentity", "/", {}, deadline))
+
     def close(self) -> None:
         """Let the kept connections go. Later calls fail with `Aborted`; one under way is not retried."""
         self._closed.set()
@@ -302,10 +314,10 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                     why = "the body is larger than 8 MiB"
                     raise TooLarge(why, http_status=status, error_code="UnreadableAnswer", unclear=True)
                 left = until - self._clock.monotonic()
-                if not large and len(body) > _LARGE and left > 0:
+                if not large and len(body) > LARGE and left > 0:
                     large = self._one_large.acquire(timeout=left)
-                    _return_memory()
-                if left <= 0 or (len(body) > _LARGE and not large):
+                    return_memory()
+                if left <= 0 or (len(body) > LARGE and not large):
                     raise TimeoutError
             else:
                 response.release_conn()
@@ -334,15 +346,3 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise closed()
-
-
-@cache
-def _return_memory() -> None:
-    """Let what a large answer takes go back to the system: glibc would keep up to 64 MiB for each thread.
-
-    -3 is M_MMAP_THRESHOLD: https://man7.org/linux/man-pages/man3/mallopt.3.html
-    """
-    import ctypes  # only a large answer needs it
-
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(-3, _LARGE)

@@ -18,7 +18,17 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer, check_names
 from fc_reaper.cloud.errors import unreadable
 from fc_reaper.errors import InvalidName
-from fc_reaper.models import INVOCATION_ID, LATEST, UNFINISHED, Function, Millis, Task, TaskEvent, printable
+from fc_reaper.models import (
+    INVOCATION_ID,
+    LATEST,
+    UNFINISHED,
+    Function,
+    Identity,
+    Millis,
+    Task,
+    TaskEvent,
+    printable,
+)
 
 # acs:fc:REGION:ACCOUNT:functions/NAME, or with / before functions as some official pages print it; then
 # /QUALIFIER or .QUALIFIER or nothing.
@@ -126,6 +136,18 @@ def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -
     except InvalidName as error:
         raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
     return function
+
+
+def read_identity(answer: Answer) -> Identity:
+    """Read whose keys signed the request of this *answer*.
+
+    Raises:
+        CallFailed: `UnreadableAnswer`, when it names no account.
+    """
+    account, arn, kind = ((answer.value or {}).get(name) for name in ("AccountId", "Arn", "IdentityType"))
+    if not isinstance(account, str) or not re.fullmatch("[0-9]+", account):
+        raise unreadable(answer, "the answer names no account")
+    return Identity(account, printable(str(arn or ""), 300), printable(str(kind or ""), 100))
 
 
 def function_in_arn(arn: Any) -> tuple[str, str] | None:

@@ -1,0 +1,76 @@
+"""Endpoints: the URLs that requests and keys may be sent to."""
+
+import re
+
+from fc_reaper.errors import SettingsError
+
+_SHAPE = re.compile(
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
+)
+LOOPBACK = re.compile(r"localhost|\[?::1\]?|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_GOOD = "write https://ACCOUNT.REGION.fc.aliyuncs.com"
+
+
+def parse_endpoint(text: str, *, insecure: bool = False) -> str:
+    """The URL of an endpoint: scheme, host in lower case, and the port where it is not the usual one.
+
+    Without a scheme it is https. Plain http is for loopback (127.0.0.0/8, ::1, localhost), elsewhere only
+    with *insecure*: the security token is sent in a header.
+    https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/endpoints
+
+    Raises:
+        SettingsError: it is no endpoint, or holds a path, a query, a user or a password.
+    """
+    # The text is not repeated in these errors: it may hold a password.
+    if "@" in text:
+        raise SettingsError(f"the endpoint must not hold a user or a password; {_GOOD}")
+    match = _SHAPE.fullmatch(text.strip())
+    if match is None:
+        raise SettingsError(f"the endpoint must be a host, perhaps with a port, and nothing after; {_GOOD}")
+    scheme, host = (match["scheme"] or "https").lower(), match["host"].lower()
+    if match["scheme"] is None and LOOPBACK.fullmatch(host):
+        raise SettingsError(f"the endpoint has no scheme; write http://{text.strip()}")
+    if scheme not in _DEFAULT_PORTS:
+        raise SettingsError(f"the endpoint's scheme {scheme!r} is neither https nor http; {_GOOD}")
+    port = int((match["port"] or str(_DEFAULT_PORTS[scheme]))[:6])
+    if not 1 <= port <= 65535:
+        raise SettingsError("the endpoint's port is not within 1..65535; leave it out for the usual one")
+    url = f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
+    if scheme == "http" and not insecure and not LOOPBACK.fullmatch(host):
+        what = f"the endpoint {url} would send credentials in clear"
+        raise SettingsError(f"{what}; write https://, or allow it by REAPER_INSECURE=true")
+    return url
+
+
+def account_endpoint(account_id: str | None, region: str | None) -> str:
+    """The public endpoint of one account in one region.
+
+    Raises:
+        SettingsError: one is not known, the account id is no number, or the region is no region's name.
+    """
+    if not (account_id and region):
+        raise SettingsError("no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION")
+    if not re.fullmatch(r"[0-9]+", account_id):
+        raise SettingsError(f"{account_id!r} is no account id; set FC_ACCOUNT_ID, or REAPER_ENDPOINT instead")
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):
+        raise SettingsError(f"the region {region!r} is no region; write one like cn-hangzhou in FC_REGION")
+    return f"https://{account_id}.{region}.fc.aliyuncs.com"
+
+
+def is_loopback(endpoint: str | None) -> bool:
+    """Whether an endpoint is on this machine."""
+    return LOOPBACK.fullmatch(re.sub(r"^https?://|:\d+/*$|/*$", "", endpoint or "")) is not None
+
+
+def sts_endpoint(endpoint: str) -> str:
+    """Where the Security Token Service is asked about the keys for *endpoint*: in its region, if it tells.
+
+    Loopback serves both, and an endpoint of STS is one already.
+    https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-endpoint
+    """
+    found = re.fullmatch(r"https://[0-9]+\.([a-z0-9-]+?)(-internal)?\.fc\.aliyuncs\.com", endpoint)
+    if found is not None:
+        return f"https://sts{'-vpc' if found[2] else ''}.{found[1]}.aliyuncs.com"
+    own = is_loopback(endpoint) or endpoint.startswith("https://sts")
+    return endpoint if own else "https://sts.aliyuncs.com"
