@@ -17,10 +17,21 @@ from email.utils import parsedate_to_datetime
 
 from fc_emulator.api_versions import task_record
 from fc_emulator.tasks import Task
-from tests.referee.claims import Claims, Facts, Fate, Key, Policy, Verdict, fates, is_own
-from tests.referee.reading import Function, Now, Present, is_held_out, is_over, milliseconds, moment
+from tests.referee.claims import Claims, Facts, Fate, Key, Policy, Verdict, fates, is_own, selects
+from tests.referee.reading import (
+    Function,
+    Now,
+    Present,
+    events_of,
+    is_held_out,
+    is_over,
+    milliseconds,
+    moment,
+    watches,
+)
 from tests.referee.trial import Run, Trial
 from tests.referee.wire import Exchange
+from tests.referee.worlds import Actor
 
 OUTCOMES = ("would_stop", "accepted", "confirmed", "ended", "skipped", "stop_failed")
 TRUSTED_SKEW = 30_000
@@ -58,12 +69,18 @@ class Referee:
         self.meaning = world.env.get("REAPER_STARTED_TIME", "unknown")
         self.finished = next(iter(self.run.logged("run_finished")), None)
         self.counts: dict[str, int] = self.finished["counts"] if self.finished else {}
-        self.tasks = {(Function(*task.function), task.id): task for task in self.run.before}
+        places = [Function(*place) for place in world.places]
+        # Once an alias was repointed, its tasks may be under a version that nothing lists.
+        self.tasks = {
+            (place, task.id): task
+            for task in self.run.before
+            if (place := Function(*task.function)) in places
+        }
         self.lag = int(world.options["list_lag"])
         self.stops = [one for one in self.run.exchanges if one.kind == "stop"]
         self.spent: defaultdict[str, set[Key]] = defaultdict(set)
         self.exact: list[Fate] = []
-        self.forgotten = {Function(*one.place) for one in world.actors if one.action == "forget"}
+        self.forgotten = {place for place in places for one in world.actors if self._loses(one, place)}
         self.lied_about = {Function(*one.place) for one in self.run.exchanges if self._is_lie(one)}
         self.omitted = {line["omitted"] for line in self.run.logged("lines_omitted")}
         self.lines: defaultdict[Key, list[Facts]] = defaultdict(list)
@@ -187,13 +204,20 @@ class Referee:
         record = named_as_in_2(get.value)
         if record.get("invocationId") != stop.invocation_id:
             return "after a reading of another task"
-        date = date_of(get)
-        if date is None:
+        date, now = date_of(get), self.bounds(get)
+        if date is None or now is None:
             return "after an answer without a date"
         sent, received = get.sent + self.world.skew, get.answered + self.world.skew
         if max(sent - 1000 - date, date - received) > TRUSTED_SKEW:
             return f"while the clocks differ: {received} and {date}"
-        return record, Now(min(received, date), max(sent, date + 1000))
+        return record, now
+
+    def bounds(self, one: Exchange) -> Now | None:
+        """The present of an answer: between the local clock and its date, which is in whole seconds."""
+        date = date_of(one)
+        if date is None or one.answered is None:
+            return None
+        return Now(min(one.answered + self.world.skew, date), max(one.sent + self.world.skew, date + 1000))
 
     def _one_too_many(self, record: Facts, key: Key, present: Present, stop: Exchange) -> Iterator[Policy]:
         """The `keep` policies by which a task was one too many when its stop was requested."""
@@ -224,9 +248,10 @@ class Referee:
         for get in self.run.exchanges:
             its_key = Function(*get.place), get.invocation_id or ""
             if get.kind == "get" and its_key != key and policy.watches(its_key[0]) and get.status == 200:
-                record, read_at = get.value, get.answered or 0
+                record, read_at, now = get.value, get.answered or 0, self.bounds(get)
                 if isinstance(record, dict) and stop.sent - 20_000 <= read_at <= stop.sent:
-                    yield its_key, {"status": "", **named_as_in_2(record)}, self.present(read_at)
+                    present = self.present(read_at) if now is None else Present(now, self.meaning)
+                    yield its_key, {"status": "", **named_as_in_2(record)}, present
 
     def _budgets(self) -> None:
         for policy in self.policies:
@@ -234,7 +259,8 @@ class Referee:
             if number > policy.per_run:
                 self.breach(f"{policy.name} spent {number} of {policy.per_run}/run")
             if number and policy.per_day is not None:
-                stopped = sum(1 for one in self.stopped_today(certain=True) if policy.watches(one[0]))
+                certain = self.stopped_today(certain=True)
+                stopped = sum(1 for one in certain if policy.watches(one[0]) and self._is_met(policy, one[0]))
                 earlier = sum(
                     len(self.spent[one.name])
                     for one in self.policies[: policy.index]
@@ -245,6 +271,15 @@ class Referee:
                     self.breach(
                         f"{policy.name} spent {number}, {earlier} earlier, {stopped} before, of {day}/day"
                     )
+
+    def _is_met(self, policy: Policy, function: Function) -> bool:
+        """Whether a run knows of a function of *policy*: from discovery, unless that said that there is none;
+        or from a target without a pattern, of the policy or of another one that the run is about."""
+        if Function(None, "", "LATEST") not in self.lied_about:
+            return True
+        about = [one for one in self.policies if any(selects(its, function) for its in one.requests)]
+        targets = [target for one in (policy, *about) for target in one.facts["targets"]]
+        return watches([one for one in targets if "*" not in one and "?" not in one], function)
 
     def _ended_by_itself(self, key: Key) -> bool:
         """Whether a stop whose answer was lost turned out to be none: the task succeeded, or failed."""
@@ -322,8 +357,31 @@ class Referee:
             if one["to"] == "Stopped"
         }
         for key, event in final.items():
-            if event == "confirmed" and key not in stopped and key[0] not in self.forgotten:
+            gone = key[0] in self.forgotten or self._was_stopped_before_it_was_replaced(key)
+            if event == "confirmed" and key not in stopped and not gone:
                 self.breach(f"{named(key)} is said to be confirmed, and is not Stopped")
+
+    def _loses(self, actor: Actor, place: Function) -> bool:
+        """Whether nothing finds the tasks of *place* any more after what somebody does: its function is
+        forgotten, or its alias repointed, in 2.0 that of a service, where tasks are found under versions."""
+        its = Function(*actor.place)
+        if actor.action == "repoint" and self.world.options["alias_tasks"] == "version":
+            same = place.service is not None or place.name == its.name
+            return same and (place.service, place.qualifier) == (its.service, its.qualifier)
+        return actor.action == "forget" and place == its
+
+    def _was_stopped_before_it_was_replaced(self, key: Key) -> bool:
+        """Whether a task was read as Stopped before another got its id, since when its journal is gone."""
+        replaced = [
+            self.world.start + one.after * 1000
+            for one in self.world.actors
+            if one.action == "replace" and (Function(*one.place), one.invocation_id) == key
+        ]
+        return any(
+            one.kind == "get" and (Function(*one.place), one.invocation_id) == key and one.fault is None
+            and one.served is not None and one.served <= min(replaced) and one.value["status"] == "Stopped"
+            for one in self.run.exchanges if replaced and one.status == 200
+        )  # fmt: skip
 
     def _has_its_line(self, stop: Exchange) -> None:
         key = Function(*stop.place), stop.invocation_id or ""
@@ -380,7 +438,7 @@ class Referee:
 
     def _verdicts(self) -> None:
         """A line about a task that did not change says what it is; and so does DEBUG of those that stay."""
-        misread = any(one.fault in MISREAD for one in self.run.exchanges)
+        misread = any(is_misread(one) for one in self.run.exchanges)
         if misread or abs(self.world.skew) > 27_000:
             return
         for line in self.run.logged("reported", "exempt", "kept", "unknown"):
@@ -397,7 +455,7 @@ class Referee:
             views = [self.verdicts(key, listed=listed) for listed in (True, False)]
             views.append(self.verdicts(key, listed=True, payload=False))
             kinds = {"kept" if one.kind == "finished" else one.kind for view in views for one in view}
-            if line["event"] not in kinds and all(len(view) == 1 for view in views):
+            if line["event"] not in kinds | self._kinds_seen(key) and all(len(view) == 1 for view in views):
                 self.breach(f"{named(key)} is {kinds}, its line says {line['event']}: {line['reason']}")
         limit = milliseconds(self.world.env.get("REAPER_STUCK_AFTER", "3m"))
         stuck = {key_of(line) for line in self.run.logged("stuck")}
@@ -410,6 +468,22 @@ class Referee:
                 self.breach(f"{named(key)} is stuck, and no line says so")
             if not (first or last) and key in stuck:
                 self.breach(f"{named(key)} is said to be stuck, and is not")
+
+    def _kinds_seen(self, key: Key) -> set[str]:
+        """What a task was by the answers that may have shown it: between the beginning and the end of a run
+        it may be unknown, because a limit lies between the bounds of the present."""
+        seen = [
+            one
+            for one in self.run.exchanges
+            if Function(*one.place) == key[0] and one.kind in ("list", "get")
+        ]
+        found = set()
+        for one in seen:
+            now = self.bounds(one)
+            if now is not None and one.served is not None:
+                record = self.record(self.tasks[key], one.served, listed=one.kind == "list")
+                found.add(self.claims.verdict(record, key, Present(now, self.meaning)).kind)
+        return found
 
     def is_stuck(self, task: Task, at: int, limit: int) -> bool | None:
         record = self.record(task, at)
@@ -481,7 +555,8 @@ class Referee:
     def _is_harmless(self, one: Exchange) -> bool:
         """Whether an answer said what it was to say; in whole seconds, where the account has no others."""
         in_seconds = one.fault == "seconds" and self.world.start % 1000 == 0
-        return one.fault in (None, "numbers as text", "repeated records", "informational") or in_seconds
+        harmless = one.fault in (None, "numbers as text", "repeated records", "informational")
+        return not one.spoiled and (harmless or in_seconds)
 
     def _is_honest(self, one: Exchange) -> bool:
         """A refusal that belongs to the account: no such function, or a status that is not listed."""
@@ -504,7 +579,8 @@ class Referee:
         for key in self.tasks:
             if any(one.covers(*key) for one in self.policies):
                 verdict = self.steady(key)
-                if verdict is not None and verdict.kind == "due" and self.listable(key):
+                shown = self.listable(key) and not self._contradicts_the_setting(key)
+                if verdict is not None and verdict.kind == "due" and shown:
                     self._is_accounted_for(key, verdict.policy or "")
         if self.is_quiet:
             self._listed()
@@ -532,7 +608,7 @@ class Referee:
         assert self.finished is not None
         if key in self.lines:
             line = self.lines[key][-1]
-            misread = any(one.fault in MISREAD for one in self.run.exchanges)
+            misread = any(is_misread(one) for one in self.run.exchanges)
             asked = any((Function(*one.place), one.invocation_id) == key for one in self.stops)
             spared = line.get("why") == "spared" and not held(line) and not asked
             if spared and not misread and not self.world.actors:
@@ -544,7 +620,7 @@ class Referee:
         named_in_an_error = any(place in one or "in task mode" in one for one in self.finished["errors"])
         refused = self.run.logged("trigger_refused") or not self.run.logged("run_started")
         read = (one for one in self.run.exchanges if (Function(*one.place), one.invocation_id) == key)
-        refused = refused or any(one.fault in MISREAD for one in read)
+        refused = refused or any(is_misread(one) for one in read)
         excused = self.finished["partial"] or self.omitted or named_in_an_error or refused
         excused = excused or key[0] in failed or (None, "*", "*") in failed
         lied = key[0] in self.forgotten | self.lied_about or Function(None, "", "LATEST") in self.lied_about
@@ -558,7 +634,9 @@ class Referee:
             for key in self.tasks
             if self.listable(key) and any(one.requests and one.watches(key[0]) for one in self.policies)
         ]
-        if any(self.changes(key) or self._list_says_more(key) for key in watched):
+        if any(self.changes(key) or self._contradicts_the_setting(key) for key in watched):
+            return
+        if any(self._list_says_more(key, at) for key in watched for at in (self.run.begun, self.run.ended)):
             return
         if self._is_ambiguous() or self._keeps_beside_one_unapproved():
             return
@@ -575,7 +653,7 @@ class Referee:
             for name, one in first[0].items()
         ):
             return
-        granted: list[tuple[Policy, int]] = []
+        granted: list[tuple[Policy, int, int]] = []
         for fate in first[0].values():
             self._exactly_one(fate, granted)
 
@@ -594,9 +672,19 @@ class Referee:
         keeps = [one for one in self.policies if one.keep is not None and "stop" in one.facts]
         return any(one.approved for one in keeps) and any(not one.approved for one in keeps)
 
-    def _list_says_more(self, key: Key) -> bool:
-        """Whether a record without events says something else than the same one with them."""
-        at, task = self.run.begun, self.tasks[key]
+    def _contradicts_the_setting(self, key: Key) -> bool:
+        """Whether `startedTime` is later than the first event, though REAPER_STARTED_TIME says that it is the
+        first enqueueing: then lists by it, with a second of slack, leave out what its events make due."""
+        record = self.record(self.tasks[key], self.run.begun)
+        dates = [at for at, _, _ in events_of(record) if at is not None]
+        started = moment(record.get("startedTime"))
+        return (
+            self.meaning == "enqueue" and started is not None and started > min(dates, default=started) + 1000
+        )
+
+    def _list_says_more(self, key: Key, at: int) -> bool:
+        """Whether a record without events says something else at a moment than the same one with them."""
+        task = self.tasks[key]
         listed, read = (self.record(task, at, listed=listed) for listed in (True, False))
         all_of_it = [policy for policy in self.policies if policy.requests and policy.watches(key[0])]
         views = [self.claims.verdict(record, key, self.present(at), all_of_it) for record in (listed, read)]
@@ -611,19 +699,21 @@ class Referee:
                 return True
         return False
 
-    def _exactly_one(self, fate: Fate, granted: list[tuple[Policy, int]]) -> None:
+    def _exactly_one(self, fate: Fate, granted: list[tuple[Policy, int, int]]) -> None:
+        """*granted* is what earlier policies of the file may stop, at least and at most."""
         policy, left = fate.policy, fate.left
         self.exact += [fate] if left else []
         stopped = {key_of(line) for line in self.run.logged("accepted", "confirmed", "would_stop")
                    if line["policy"] == policy.name}  # fmt: skip
         allowed = [policy.per_run, policy.per_run]
         if policy.per_day is not None:
-            others = sum(number for one, number in granted if self._share_a_function(one, policy))
+            shared = [numbers for one, *numbers in granted if self._share_a_function(one, policy)]
             for at, certain in enumerate((False, True)):
                 before = sum(policy.watches(key[0]) for key in self.stopped_today(certain=certain))
+                others = sum(most if at == 0 else least for least, most in shared)
                 allowed[at] = max(0, min(policy.per_run, policy.per_day - before - others))
         if left and not fate.is_halted:
-            granted.append((policy, min(len(left), allowed[1])))
+            granted.append((policy, min(len(left), allowed[0]), min(len(left), allowed[1])))
         if fate.is_halted:
             allowed = [0, 0]
         low, high = (min(len(left), one) for one in allowed)
@@ -699,6 +789,11 @@ def date_of(exchange: Exchange) -> int | None:
         return round(parsedate_to_datetime(exchange.date or "").timestamp()) * 1000
     except ValueError:
         return None
+
+
+def is_misread(one: Exchange) -> bool:
+    """Whether a record in an answer may say something else than it was."""
+    return one.spoiled or one.fault in MISREAD
 
 
 def is_refusal(stop: Exchange) -> bool:

@@ -55,7 +55,7 @@ LEAST = {
     "record startedTime": 80, "record payloadText": 80, "record count": 20, "record undated": 50,
     "record dated ahead": 50, "record without events": 50, "a page that is not the first": 6,
     "a clock that is wrong": 20, "somebody else: stop": 20, "somebody else: forget": 8,
-    "somebody else: replace": 8,
+    "somebody else: replace": 8, "somebody else: repoint": 8,
     # policies
     "policy keep": 80, "several keep policies": 15, "policy unless": 60, "policy halt_over": 30,
     "policy holdout": 25, "policy triggers": 60, "policy report": 25, "policy N/day": 50,

@@ -177,6 +177,8 @@ def _policy(world: World, folder: str | None) -> str:
 def _intervene(account: Account, actor: Actor) -> None:
     """Somebody else does something to the account."""
     function = Function(*actor.place)
+    if actor.action == "repoint":
+        account.repoint(function, "8")
     state = account.functions.get(function)
     task = state.listing.tasks.get(actor.invocation_id) if state else None
     if state is None or task is None:

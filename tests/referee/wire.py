@@ -50,7 +50,8 @@ KINDS = {
 class Exchange:
     """One request and what came of it. Times are milliseconds of the cloud's clock.
 
-    `status`, `date` and `body` are what reached the caller; None where no whole answer did.
+    `status`, `date` and `body` are what reached the caller; None where no whole answer did. `fault` is that
+    of the wire, or "by the emulator"; `spoiled`: the emulator made one, whatever the wire did as well.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Exchange:
     date: str | None = None
     body: bytes | None = None
     fault: str | None = None
+    spoiled: bool = False
     trace_id: str | None = None
     code: str | None = None
 
@@ -257,7 +259,7 @@ class Network:
         answer, ordered = _Answer(scope, body), self._ordered()
         yield from _driven(self._app(scope, answer.receive, answer.send))
         if self._ordered() < ordered:
-            exchange.fault = exchange.fault or "by the emulator"
+            exchange.fault, exchange.spoiled = exchange.fault or "by the emulator", True
         if kind == "slow answer" and fault is not None:
             yield fault.seconds
         yield self.latency()
@@ -278,9 +280,10 @@ class Network:
             parts = CHANGES[kind](parts, exchange)
         status, headers, body = parts
         head = _head(status, headers)
-        whole = not answer.closed
+        nothing_to_cut = status == 204  # by HTTP, whatever follows its headers
+        whole = nothing_to_cut or not answer.closed
         if kind == "truncated" or answer.closed:
-            whole = False
+            whole = nothing_to_cut
             body = body[: len(body) // 2] if not answer.closed else body
             head = _head(status, [(k, v) for k, v in headers if k != "Content-Length"]
                          + [("Content-Length", str(2 * len(body) + 2))])  # fmt: skip

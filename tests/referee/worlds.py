@@ -61,6 +61,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "event_detail": ("empty", "log-tail"),
     "latency": (0, 0, 20),
     "rate": (*[None] * 10, 30.0, 8.0),
+    "alias_tasks": ("alias", "version"),
 }
 """Every switch of the emulator by which the platform may be another one."""
 
@@ -118,7 +119,8 @@ class Asked(NamedTuple):
 
 
 class Actor(NamedTuple):
-    """Somebody else, who does something to a task after so many seconds: `stop`, `forget` or `replace`."""
+    """Somebody else, who does something after so many seconds: to a task `stop`, `forget` (its function with
+    it) or `replace`; to an alias `repoint`."""
 
     after: float
     action: str
@@ -191,7 +193,7 @@ class _Maker:
         self.places = self.random.sample(PLACES, self.pick([1, 1, 2, 2, 3, 4]))
         self.places += [OWN] if self.chance(0.12) else []
         self.places += [TWIN] if ("media", "resize", "LATEST") in self.places and self.chance(0.2) else []
-        world.options = {name: self.pick(values) for name, values in OPTIONS.items()}
+        world.options = {name: self.pick(OPTIONS[name]) for name in OPTIONS if name != "alias_tasks"}
         if self.chance(0.15):
             world.options["security_token"] = "STS.token-of-the-world"
         self._account()
@@ -214,6 +216,7 @@ class _Maker:
                 self._faults()
         if not self.is_still and self.chance(0.5):
             self._actors()
+        self._aliases()  # last, so that the rest of a world is what its number has always meant
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
@@ -577,6 +580,15 @@ class _Maker:
                 self.pick([0.0, 0.05, 0.5, 2.0, 5.0]),
             )
             self.world.actors.append(Actor(after, action, place_of(one), one["invocationId"]))
+
+    def _aliases(self) -> None:
+        """Where a repointed alias leaves its tasks; and somebody who repoints one while a run looks at it."""
+        self.world.options["alias_tasks"] = self.pick(OPTIONS["alias_tasks"])
+        aliases = [place for place in self.places if place[2] == "prod"]
+        if aliases and not self.is_still and self.chance(0.3):
+            self.world.actors.append(
+                Actor(self.pick([0.0, 0.05, 0.5, 2.0]), "repoint", self.pick(aliases), "")
+            )
 
 
 def written(place: Place) -> str:

@@ -142,6 +142,27 @@ def test_a_target_that_does_not_exist_has_stopped_nothing() -> None:
         assert len(stopped(cloud)) == 2
 
 
+@pytest.mark.parametrize(
+    "event", [b"", {"functionName": "transcode"}, {"invocationId": "over-1"}], ids=["all", "function", "task"]
+)
+def test_what_discovery_leaves_out_and_another_policy_writes_out_counts(event: object) -> None:
+    """The policy with the pattern stops tasks of that function, so it counts those that were stopped."""
+    text = """\
+version: 1
+policies:
+  - {name: daily, targets: ['*/*@*'], match: {running_for: 2h}, stop: x, budget: '20/run, 2/day'}
+  - {name: other, targets: [media/transcode@prod], match: {running_for: 9h}, report: x}
+"""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        cloud.faults(
+            [{"operation": "ListStatefulAsyncInvocationFunctions", "status": 200, "body": {}, "times": 9}]
+        )
+        reaped = reap(cloud.endpoint, text, event, enforce=True, self="ops/fc-reaper")
+        assert adds_up(reaped)
+        assert [line["allowed"] for line in reaped.logged("budget_spent")] == [0]
+        assert stopped(cloud) == set()
+
+
 def test_two_policies_of_one_function_do_not_spend_the_same_day_twice() -> None:
     """What the first is about to stop is taken off the second's day."""
     text = (

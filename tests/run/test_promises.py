@@ -9,7 +9,7 @@ import pytest
 from fc_reaper.models import Exit
 from tests.emulator_server import Emulator, running_emulator
 from tests.reaping import Reaped, reap
-from tests.run.account import POLICY, SEED, operations, policy, stopped
+from tests.run.account import POLICY, SEED, operations, policy, seeded, stopped
 
 OVER = {"over-1", "over-2", "over-3"}
 
@@ -241,6 +241,23 @@ def test_a_task_that_ended_in_the_meantime_is_an_outcome_not_an_error() -> None:
         assert reaped.ids("ended") == {"over-1"}
         assert (reaped.counts["ended"], reaped.finished.exit) == (1, Exit.DONE)
         assert "StopStatefulAsyncInvocation" not in operations(cloud)
+
+
+def test_a_task_that_is_due_by_another_policy_when_it_is_read_is_left_alone_and_the_line_says_so() -> None:
+    """The list has no events, so `startedTime` says how old it is; its record lacks its first enqueueing."""
+    cut = seeded("cut-1", "Running", enqueued="-7h", reenqueued="-4h", started="-3h", retries=1, cutHead=1)
+    text = """\
+version: 1
+policies:
+  - {name: old, targets: [media/transcode@prod], match: {alive_for: 6h}, stop: x}
+  - {name: runs, targets: [media/transcode@prod], match: {running_for: 2h}, stop: x}
+"""
+    flags = ("--events", "get", "--started-time", "enqueue")
+    with running_emulator(*flags, seed={"invocations": [cut]}) as cloud:
+        reaped = reap(cloud.endpoint, text, enforce=True, started_time="enqueue")
+        (line,) = reaped.logged("skipped")
+        assert (line["policy"], line["why"], stopped(cloud)) == ("old", "spared", set())
+        assert line["detail"] == "it is due by another policy by now: runs"
 
 
 def test_an_answer_that_was_lost_is_settled_by_reading(cloud: Emulator) -> None:

@@ -221,14 +221,14 @@ class Executor:
         if verdict.kind is Kind.UNKNOWN:
             return Outcome("skipped", before, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
-            return Outcome("skipped", before, "spared", verdict.reason)
+            other = f"it is due by another policy by now: {verdict.policy}"
+            return Outcome("skipped", before, "spared", other if verdict.kind is Kind.DUE else verdict.reason)
         if self.planned and verdict.by.rule != due.verdict.by.rule:
             return Outcome("skipped", now, "spared", f"it is due by another rule by now: {verdict.by.rule}")
         skew = seen.moment.skew
         if skew is None or max(skew, context.cloud.skew_ms) > TRUSTED_SKEW:
-            why = "the answer has no readable Date"
-            if skew is not None:
-                why = f"our clock and the cloud's differ by more than {TRUSTED_SKEW // 1000}s"
+            apart = f"our clock and the cloud's differ by more than {TRUSTED_SKEW // 1000}s"
+            why = "the answer has no readable Date" if skew is None else apart
             return Outcome("skipped", now, "clock", why, spent=skew is not None)
         if context.interrupted() or context.clock.monotonic() >= self._until:
             return self._late(now)
@@ -236,10 +236,9 @@ class Executor:
 
     def _late(self, due: Evaluation, refused: CloudError | None = None) -> Outcome:
         """Nothing was sent for the task, or it was refused, and there is no time to go on."""
-        why, detail = "margin", "the time was up"
         if self.context.interrupted():
-            why, detail = "interrupted", "the run was interrupted"
-        return Outcome("skipped", due, why, detail, refused)
+            return Outcome("skipped", due, "interrupted", "the run was interrupted", refused)
+        return Outcome("skipped", due, "margin", "the time was up", refused)
 
     def _unread(self, stop: _Stop, error: CloudError) -> Outcome:
         """The outcome of a task that cannot be read (any more)."""

@@ -47,6 +47,7 @@ class Sweep:
         self._policies: dict[Function, FunctionPolicies] = {}
         self._requests: Sequence[Request] = ()
         self._whole: set[str] = set()
+        self._functions: set[Function] = set()
 
     def run(self, requests: Sequence[Request]) -> None:
         """Stop the due tasks that *requests* are about."""
@@ -129,11 +130,11 @@ class Sweep:
             self._policies[one] = self._compile(one, *scope.policies(one))
         self._report.counts["functions"] = len(functions)
         named = [one for one in requests if one.selector.invocation_id is not None]
-        listed = set(functions)
+        self._functions.update(functions)
         for snapshot, its_scope in self._finder.named(named, soon) if named else ():
             function = snapshot.task.function
-            listed.add(function)
-            self._report.counts["functions"] = len(listed)
+            self._functions.add(function)
+            self._report.counts["functions"] = len(self._functions)
             pairs = [its.policies(function) for its in (its_scope, scope)]
             policies, counted = (set().union(*sets) for sets in zip(*pairs, strict=True))
             yield from self._scanner.scan_one(snapshot, self._compile(function, policies, counted))
@@ -141,7 +142,8 @@ class Sweep:
 
     def _still_due(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
         """The planned tasks; those of `keep` policies only if they are still one too many."""
-        self._report.counts["functions"] = len({one.task.function for one in planned})
+        self._functions.update(one.task.function for one in planned)
+        self._report.counts["functions"] = len(self._functions)
         keeps = {one.verdict.policy for one in planned if one.verdict.by.rule == KEEP}
         if keeps:
             yield from self._members(keeps, planned)
@@ -158,8 +160,7 @@ class Sweep:
         for function in self._finder.functions(scope, self._until):
             running = {one for one in self._policy.policies if one.watches(function) and not one.only_named}
             self._policies[function] = self._compile(function, running)
-        counting = Scanner(self._context, counting=True)
-        for found in counting.scan(self._policies, self._until):
+        for found in Scanner(self._context, counting=True).scan(self._policies, self._until):
             if found.verdict.members:
                 its = by_key.get(key_of(found.task))
                 wanted = its is not None and is_same(its, found.task)
@@ -191,7 +192,7 @@ class Sweep:
             return Allowance(0, f"{why}: {error.error_code}")
 
     def _functions_of(self, policy: Policy) -> frozenset[Function]:
-        """All functions in the targets of *policy*, whatever the event requested.
+        """All functions in the targets of *policy*, whatever the event requested; also those the run met.
 
         Raises:
             CloudError: they could not be listed.
@@ -199,7 +200,7 @@ class Sweep:
         functions = self._finder.functions(Scope.of([policy]), self._context.end)
         if not self._finder.is_known(policy.targets):
             raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
-        return frozenset(functions)
+        return frozenset((*functions, *(one for one in self._functions if policy.watches(one))))
 
     def _stopped_today(self, policy: Policy, functions: frozenset[Function]) -> set[Record]:
         """The tasks that were stopped within a day, by the platform's own records: nothing is remembered.
