@@ -19,7 +19,7 @@ from typing import Any
 
 from uvicorn.server import ServerState
 
-from fc_emulator.__main__ import options_of, parser
+from fc_emulator.__main__ import options_of, parsed
 from fc_emulator.account import Account
 from fc_emulator.app import application
 from fc_emulator.seed import read_seed
@@ -79,7 +79,7 @@ def running_emulator(*args: str, seed: Mapping[str, Any] | None = None) -> Itera
 
     A fault in the emulator fails the test, unless the test fails by itself.
     """
-    options = options_of(parser().parse_args(args))
+    options = options_of(parsed(args))
     account = Account(options, read_seed(json.dumps(seed or {})), lambda: time.time_ns() // 1_000_000)
     loop, faults = _event_loop()
     server = _Server(account, faults)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from fc_emulator.like import read_probe
 from fc_emulator.options import Options, parse_rate
 from fc_emulator.seed import Seed, read_seed
 from fc_emulator.times import parse_duration
@@ -28,19 +29,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: sys.exit(0))
-    arguments = parser().parse_args(argv)
     try:
+        arguments = parsed(argv)
         from fc_emulator.account import Account
         from fc_emulator.app import application
         from fc_emulator.server import endpoint_of, loopback_socket, serve
     except ImportError as error:
         return _fail(f"{error.name} is missing; install it with: pip install 'fc-reaper[emulator]'")
+    except ValueError as error:
+        return _fail(str(error))
     try:
-        seed = _seed(arguments.seed)
+        seed = Seed() if arguments.seed is None else _read(arguments.seed, read_seed)
         bound = loopback_socket(arguments.host, arguments.port)
     except OSError as error:
-        what = error.filename or f"{arguments.host} port {arguments.port}"
-        return _fail(f"{what}: {error.strerror or error}")
+        return _fail(f"{arguments.host} port {arguments.port}: {error.strerror or error}")
     except (ValueError, OverflowError) as error:
         return _fail(str(error))
     account = Account(options_of(arguments), seed, lambda: time.time_ns() // 1_000_000)
@@ -51,11 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """The switches among the arguments."""
-    of_the_process = ("port", "host", "seed")
+    of_the_process = ("port", "host", "seed", "like")
     return Options(**{name: value for name, value in vars(arguments).items() if name not in of_the_process})
 
 
-def parser() -> argparse.ArgumentParser:
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, with what the file of --like says in place of their defaults.
+
+    Raises:
+        ValueError: that file cannot be read, or is wrong.
+    """
+    command, given = parser(), sys.argv[1:] if argv is None else argv
+    arguments = command.parse_args(given)
+    if arguments.like is not None:
+        probe, command.of = _read(arguments.like, read_probe), f"{arguments.like}: "
+        command.set_defaults(unserved=probe.unserved())
+        arguments = command.parse_args([*probe.switches(), *given])
+    return arguments
+
+
+def parser() -> _Parser:
     """The arguments of the command."""
     arguments = _Parser(
         prog="fc-emulator",
@@ -75,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     add("--port", "PORT", "port; 0, the default, takes a free one", _port, "0")
     add("--host", "ADDRESS", "loopback address; default 127.0.0.1", str, "127.0.0.1")
     add("--seed", "FILE", "JSON file of initial tasks and functions")
+    add("--like", "FILE", "behave as the account of this probe.json")
     add("--account-id", "ID", "default 123456789", str, "123456789")
     add("--access-key-id", "ID", "default emulator", str, "emulator")
     add("--access-key-secret", "SECRET", "default emulator-secret", str, "emulator-secret")
@@ -93,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     add("--empty-list", ("key", "omitted"), "an empty list, or none at all")
     add("--event-detail", ("empty", "log-tail"), "eventDetail of what ran")
     add("--alias-tasks", ("alias", "version"), "where a repointed alias leaves them")
+    arguments.set_defaults(unserved=frozenset())
     return arguments
 
 
@@ -118,18 +137,21 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _seed(path: str | None) -> Seed:
-    if path is None:
-        return Seed()
+def _read(path: str, read: Callable[[str], T]) -> T:
+    """What *read* makes of the text of a file. A ValueError begins with the path, also of no such file."""
     try:
-        return read_seed(Path(path).read_bytes().decode("utf-8-sig"))
+        return read(Path(path).read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise ValueError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
 class _Parser(argparse.ArgumentParser):
+    of = ""  # The file that gives the arguments, before a message.
+
     def error(self, message: str) -> NoReturn:
-        sys.exit(_fail(f"{message}; see fc-emulator --help"))
+        sys.exit(_fail(f"{self.of}{message}; see fc-emulator --help"))
 
 
 def _fail(message: str) -> int:

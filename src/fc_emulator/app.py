@@ -104,6 +104,8 @@ class Api:
 
     async def _serve(self, request: SignedRequest, scope: Scope, receive: Receive, send: Send) -> None:
         found, request_id = match(request.method, request.path), self.new_id()
+        if found and found.route.version.version in self.account.options.unserved:
+            found = None
         record = self._recorded(request, found, request_id)
         fault = self.faults.take(record.operation, _names(request, found))
         record.fault = fault is not NO_FAULT

@@ -14,7 +14,8 @@ class Options:
     """How the emulated account behaves. All durations are milliseconds.
 
     `security_token` None: callers need none. `rate` None: calls are not limited, else calls per second.
-    `stopping` None: a task that was asked to stop stays in Stopping for ever.
+    `stopping` None: a task that was asked to stop stays in Stopping for ever. `unserved` are versions of the
+    API whose paths are unknown.
     """
 
     account_id: str = "123456789"
@@ -35,6 +36,7 @@ class Options:
     empty_list: str = "key"
     event_detail: str = "empty"
     alias_tasks: str = "alias"
+    unserved: frozenset[str] = frozenset()
 
 
 def parse_rate(text: str) -> float | None:

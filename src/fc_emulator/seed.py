@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from fc_emulator.lifecycle import FINISHED, QUEUED, Event, Lifecycle
 from fc_emulator.parameters import MAX_DELAY
 from fc_emulator.tasks import CHOSEN_ID, LATEST, TASK_ID, Function, Task, TaskTemplate
-from fc_emulator.validation import Duration, Model, Str, Timestamp, validate
+from fc_emulator.validation import Duration, Model, Str, Timestamp, parse
 
 MAX_COPIES = 5_000_000
 
@@ -190,12 +190,8 @@ def read_seed(text: str) -> Seed:
     Raises:
         ValueError: it is not JSON, or not a seed; a line for each problem.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        wanted = 'write one object such as {"invocations": []}; docs/emulator.md has its keys'
-        raise ValueError(f"the seed is not JSON ({error}); {wanted}") from None
-    return validate(Seed, value)
+    wanted = 'write one object such as {"invocations": []}; docs/emulator.md has its keys'
+    return parse(Seed, text, "the seed", wanted)
 
 
 class _Times(NamedTuple):

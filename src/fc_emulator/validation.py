@@ -41,6 +41,19 @@ Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(val
 """Text that may be written as a number."""
 
 
+def parse(model: type[M], text: str, what: str, wanted: str) -> M:
+    """Read JSON text as a *model*; a message calls it *what*, and says what is *wanted* in its place.
+
+    Raises:
+        ValueError: it is not JSON, or as `validate`.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is not JSON ({error}); {wanted}") from None
+    return validate(model, value)
+
+
 def validate(model: type[M], value: object) -> M:
     """Read *value*, parsed JSON, as a *model*.
 
@@ -79,7 +92,8 @@ _MESSAGES = {
 
 def _line(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
     loc, kind = problem["loc"], problem["type"]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    steps = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]"]
+    path = "".join(steps).lstrip(".")
     if kind == "extra_forbidden":
         message = f"is not a known key; {suggestion(str(loc[-1]), _keys(model, loc[:-1]))}"
     else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 
+from fc_emulator.__main__ import main
 from tests.emulator.seeds import A_SHIFT
 from tests.emulator.wire import VERSIONS, Api, Caller
 from tests.emulator_server import Emulator, running_emulator
@@ -26,3 +29,29 @@ def call(emulator: Emulator) -> Caller:
 def api(call: Caller, request: pytest.FixtureRequest) -> Api:
     """media/transcode@prod, or transcode@prod, in each of the three API versions."""
     return Api(call, request.param)
+
+
+class Outcome(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command in this process until it gives up; it installs handlers of signals."""
+
+    def run(*args: str) -> Outcome:
+        try:
+            code: object = main(["--port", "0", *args])
+        except SystemExit as end:
+            code = end.code
+        return Outcome(code, *capsys.readouterr())
+
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield run
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)

@@ -10,42 +10,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from fc_emulator.__main__ import main
+from tests.emulator.conftest import Run
 from tests.emulator.wire import V2016, Api, Caller
 from tests.emulator_server import Emulator, running_emulator
-
-
-class Outcome(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs the command in this process until it gives up; it installs handlers of signals."""
-
-    def run(*args: str) -> Outcome:
-        try:
-            code: object = main(["--port", "0", *args])
-        except SystemExit as end:
-            code = end.code
-        return Outcome(code, *capsys.readouterr())
-
-    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    yield run
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
 
 
 @contextmanager
@@ -155,7 +128,7 @@ def test_wrong_usage_is_reported_in_one_line(run: Run, args: tuple[str, ...], pr
 
 
 SWITCHES = """
---port --host --seed --account-id --access-key-id --access-key-secret --security-token --latency --rate
+--port --host --seed --like --account-id --access-key-id --access-key-secret --security-token --latency --rate
 --stopping --started-time --events --record-qualifier --stop-finished --stop-stopping --list-lag
 --arn --stop-answer --empty-list --event-detail --alias-tasks
 """
