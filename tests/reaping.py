@@ -15,7 +15,7 @@ from typing import Any
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock
 from fc_reaper.log_lines import Lines
-from fc_reaper.run import Dependencies, RunResult, run
+from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
 from fc_reaper.settings import connect
 from tests.monitoring.published import must_be_published
 
@@ -64,6 +64,7 @@ def reap(
     interrupted: Callable[[], bool] = lambda: False,
     context: Any = None,
     random: Random | None = None,
+    planned_run: PlannedRun | None = None,
     **env: str,
 ) -> Reaped:
     """Run once; *event* is bytes, or what is sent as JSON. *env* adds REAPER_* by their short names.
@@ -84,7 +85,7 @@ def reap(
         listener=values,
     )
     context = context or SimpleNamespace(request_id="r-1", function=SimpleNamespace(timeout=timeout))
-    finished = run(raw, context, dependencies)
+    finished = run(raw, context, dependencies, planned_run)
     # A run that breaks down stops nothing either, and no test may take that for caution.
     assert not [error for error in finished.result.errors if FAULT in error], finished.result.errors
     assert KEYS["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] not in stream.getvalue()

@@ -18,10 +18,6 @@ from tests.policy.builders import a_file
 VALIDATOR = jsonschema.Draft202012Validator(policy_schema())
 
 
-def accepts(text: str) -> bool:
-    return bool(VALIDATOR.is_valid(yaml.safe_load(text)))
-
-
 def test_the_schema_is_a_schema() -> None:
     """Draft 2020-12, small enough to be read by a person."""
     jsonschema.Draft202012Validator.check_schema(policy_schema())
@@ -86,7 +82,8 @@ def test_no_red_line_under_what_the_loader_takes(text: str) -> None:
 )
 def test_an_editor_marks_the_common_faults(text: str) -> None:
     """Before the file is ever loaded."""
-    assert not accepts(text)
+    validator = jsonschema.Draft202012Validator(policy_schema())
+    assert not validator.is_valid(yaml.safe_load(text))
 
 
 def test_every_key_is_explained() -> None:

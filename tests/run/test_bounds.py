@@ -165,7 +165,7 @@ def test_a_reading_that_comes_after_the_time_was_up_stops_nothing(monkeypatch: p
     monkeypatch.setattr(AsyncTaskClient, "get", late)
     fast = Clock(SYSTEM_CLOCK.now, lambda: 10 * time.monotonic(), sleep)
     with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
-        reaped = reap(cloud.endpoint, policy(), enforce=True, timeout=40, clock=fast)
+        reaped = reap(cloud.endpoint, policy(), enforce=True, timeout=20, margin="2s", clock=fast)
         assert verifying.is_set()
         assert "over-2" not in stopped(cloud)
     (line,) = reaped.logged("skipped")
