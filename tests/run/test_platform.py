@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fc_reaper.cli.credentials import signed_in
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Exit
 from fc_reaper.platform import account_digest, facts_for
@@ -21,7 +22,7 @@ from fc_reaper.settings import Context, Settings, read_settings
 from tests.cli.command import a_policy_file, at, environment, fc_reaper
 from tests.emulator_server import Emulator, running_emulator
 from tests.probe_files import ACCOUNT, CONTEXT, REGION, api_versions, facts, probed, write_probe
-from tests.reaping import Reaped, reap
+from tests.reaping import KEYS, Reaped, reap
 from tests.run.account import POLICY, operations, seeded
 
 HERE = {"FC_REGION": REGION, "FC_ACCOUNT_ID": ACCOUNT}
@@ -255,6 +256,14 @@ def test_a_command_that_cannot_tell_the_account_is_refused(
     assert ran.code == 2
     assert "account and region of this run are not known; set FC_ACCOUNT_ID and FC_REGION" in ran.err
     assert operations(blind) == {}
+
+
+def test_whose_the_keys_are_is_asked_first(blind: Emulator, tmp_path: Path) -> None:
+    """So that a person need not know the account's id."""
+    probe = write_probe(tmp_path, facts=ENQUEUE)
+    env = {"FC_REGION": REGION, "REAPER_PLATFORM": str(probe), "REAPER_ENDPOINT": blind.endpoint, **KEYS}
+    known = signed_in(env, account=None, profile=None, ask=True)
+    assert read_settings(known, Context()).facts == ENQUEUE
 
 
 def test_an_option_wins_over_the_file(blind: Emulator, tmp_path: Path) -> None:

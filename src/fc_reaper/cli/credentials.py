@@ -67,7 +67,7 @@ def signed_in(
     own = all(env.get(f"{_PREFIX}ACCESS_KEY_{part}") for part in ("ID", "SECRET"))
     keys = {} if own and profile is None else _keys(env, profile)
     env = {**env, **keys}
-    settings = read_settings(env, Context())
+    settings = read_settings({**env, "REAPER_PLATFORM": ""}, Context())  # its file needs what is asked here
     named = settings.account_id or (settings.endpoint and re.match(r"https://[0-9]+\.", settings.endpoint))
     unknown = not named and (settings.endpoint is None or ask or keys)
     if not (own or keys) or not (account or unknown) or not (settings.endpoint or settings.region):
