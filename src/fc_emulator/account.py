@@ -33,6 +33,7 @@ class FunctionState:
     task_mode: bool = False
     starts: bool = True
     async_config: dict[str, Any] | None = None
+    timeout: int = 60
 
 
 @dataclass
@@ -60,11 +61,14 @@ class Account:
         self.functions, self.ineffective_stops, self.advanced = {}, [], 0
         self.former, self.aliases = [], {}
         self.seeded_at = self.clock()
+        for entry in self.seed.functions:
+            state = self._state(entry.function)
+            state.starts, state.timeout = entry.starts, entry.timeout
+            if entry.async_config is not None:
+                self.put_async_config(entry.function, entry.async_config, entry.task_mode)
         for function, task_mode in self.seed.all_functions():
             state = self._state(function)
             state.task_mode = state.task_mode or task_mode
-        for entry in self.seed.functions:
-            self._state(entry.function).starts = entry.starts
         for task in self.seed.tasks(self.seeded_at):
             self.functions[task.function].listing.add(task)
         for state in self.functions.values():
@@ -165,6 +169,11 @@ class Account:
         created = (state.async_config or {}).get("created", self.now())
         state.async_config = {**config, "created": created, "modified": self.now()}
         state.task_mode = task_mode
+
+    def timeout(self, function: Function) -> int:
+        """The seconds that an attempt of *function* may take."""
+        state = self.functions.get(self.existing(function))
+        return 60 if state is None else state.timeout
 
     def async_config(self, function: Function) -> dict[str, Any]:
         state = self.functions.get(self.existing(function))

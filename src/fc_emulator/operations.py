@@ -232,7 +232,8 @@ def list_services(call: Call) -> Response:
 
 
 def get_function(call: Call) -> Response:
-    return json_response({"functionName": call.account.existing(call.function).name})
+    function = call.function
+    return json_response({"functionName": function.name, "timeout": call.account.timeout(function)})
 
 
 def list_functions(call: Call) -> Response:

@@ -53,10 +53,15 @@ class SeededFunction(Model):
 
 
 class FunctionEntry(SeededFunction):
-    """A function that need not have tasks. Without `starts`, what is invoked stays Enqueued."""
+    """A function that need not have tasks. Without `starts`, what is invoked stays Enqueued.
+
+    `async_config` is as a call sends it.
+    """
 
     task_mode: bool = True
     starts: bool = True
+    timeout: Annotated[int, Field(ge=1, le=86_400)] = 60
+    async_config: dict[str, Any] | None = None
 
 
 class EventEntry(Model):

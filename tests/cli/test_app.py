@@ -26,7 +26,10 @@ from tests.run.account import stopped
 NASTY = "\x1b[2J\u202e\x9b"
 """It clears a terminal, and turns the direction of what follows."""
 
-COMMANDS = ("demo", "invoke", "plan", "apply", "check", "explain", "backtest", "diff", "approve", "schema")
+COMMANDS = (
+    *("demo", "invoke", "plan", "apply", "check", "explain"),
+    *("backtest", "diff", "approve", "doctor", "schema"),
+)
 
 
 def test_help_lists_exactly_the_commands_that_there_are() -> None:
@@ -140,7 +143,7 @@ def test_words_that_were_typed_are_quoted_without_steering_a_terminal(args: list
 
 CHECKED = ["RATE", "MARGIN", "CONCURRENCY", "STARTED_TIME", "MODE", "LOG_TASKS", "API_VERSION"]
 READERS = ["plan", "check", "explain media/transcode job-1", "approve", "plan --api-version 2016-08-15",
-           "backtest", "diff policy.yaml policy.yaml"]  # fmt: skip
+           "backtest", "diff policy.yaml policy.yaml", "doctor"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHECKED)
@@ -201,6 +204,7 @@ TO_STDOUT = {
     "backtest": ["backtest"],
     "diff": ["diff", "policy.yaml", "policy.yaml"],
     "approve": ["approve"],
+    "doctor": ["doctor"],
     "invoke": ["invoke", "-", "--dry-run"],
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from fc_emulator.account import Account
 from tests.emulator.seeds import A_SHIFT
-from tests.emulator.wire import V2016, V2021, V2023, Api, Caller
+from tests.emulator.wire import V2016, V2021, V2023, VERSIONS, Api, Caller
 from tests.emulator_server import Emulator, running_emulator
 
 
@@ -204,3 +204,23 @@ def test_a_fault_in_the_emulator_is_a_500_and_reported(monkeypatch: pytest.Monke
     assert (answer.status_code, answer.json()["ErrorCode"]) == (500, "InternalServerError")
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         block.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_seeded_function_shows_its_limits(version: str) -> None:
+    """GetFunction shows its timeout, 60 s where the seed has none; the rest is in its configuration."""
+    service = {} if version == V2023 else {"serviceName": "media"}
+    place = {**service, "functionName": "transcode", "qualifier": "prod"}
+    config: dict[str, int] = {"maxAsyncEventAgeInSeconds": 3600, "maxAsyncRetryAttempts": 1}
+    limits = {"timeout": 600, "asyncConfig": config}
+    plain = {**service, "functionName": "plain"}
+    with running_emulator(seed={"functions": [{**place, **limits}, plain]}) as emulator:
+        api = Api(Caller(emulator.endpoint), version)
+        assert api._send("GET", api.path, {}).json() == {"functionName": "transcode", "timeout": 600}
+        shown = api.config("GET").json()
+        assert config.items() <= shown.items()
+        assert shown["asyncTask" if version == V2023 else "statefulInvocation"] is True
+        plainly = Api(Caller(emulator.endpoint), version, function="plain", qualifier=None)
+        assert plainly._send("GET", plainly.path, {}).json()["timeout"] == 60
+        emulator.reset()
+        assert config.items() <= api.config("GET").json().items()

@@ -49,7 +49,7 @@ Api = Annotated[
 ]
 Region = Annotated[
     str | None,
-    Option("--region", metavar="REGION", help="Such as cn-hangzhou; default FC_REGION, the profile's."),
+    Option("--region", metavar="REGION", help="Default: FC_REGION or the profile's."),
 ]
 Account = Annotated[
     str | None, Option("--account", metavar="ID", help="Account id; default FC_ACCOUNT_ID, that of the keys.")

@@ -164,10 +164,16 @@ def refusal(failure: CloudError | ListFailed | TaskLine) -> str:
     return f"{status}, {failure.error_code}: {error[:160]}{request}"
 
 
+def lacks_right(failure: CloudError) -> bool:
+    """Whether the keys are good, and RAM does not allow the call."""
+    words = "denied|permission|forbidden|unauthorized|authorizationfail"
+    return failure.denied and re.search(words, failure.error_code.lower()) is not None
+
+
 def _advice(http_status: int | None, error_code: str) -> str:
     if http_status is None:
         endpoint = "REAPER_ENDPOINT or --endpoint, such as https://ACCOUNT.REGION.fc.aliyuncs.com"
-        return f"check the endpoint ({endpoint}) and the way to it"
+        return f"check the endpoint ({endpoint}), that the region has Function Compute, and the way to it"
     if http_status in (401, 403) and re.search("denied|permission|forbidden|unauthorized", error_code):
         return (
             "check that RAM allows fc:ListStatefulAsyncInvocations, fc:GetStatefulAsyncInvocation and "
