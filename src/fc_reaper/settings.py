@@ -232,13 +232,14 @@ def connect(
     *,
     clock: Clock = SYSTEM_CLOCK,
     jitter: Callable[[], float] = random,
+    kind: type[AsyncTaskClient] = AsyncTaskClient,
 ) -> AsyncTaskClient:
-    """The client of one run. *run_id* travels as trace id.
+    """The client of one run, of that *kind*. *run_id* travels as trace id.
 
     Raises:
         SettingsError: the endpoint or a key cannot be used.
     """
-    return AsyncTaskClient(
+    return kind(
         settings.endpoint or account_endpoint(settings.account_id, settings.region),
         credentials,
         account_id=settings.account_id,

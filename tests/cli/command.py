@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from fc_reaper.backtest import source
-from fc_reaper.cli import credentials, doctor, explain, invoke
+from fc_reaper.cli import credentials, doctor, explain, invoke, probe
 from fc_reaper.cli.app import main
 from fc_reaper.clock import Clock
 from tests.emulator_server import Emulator
@@ -85,6 +85,7 @@ def fc_reaper(
         patch.dict(os.environ, environment() if env is None else env, clear=True),
         patch.object(invoke, "SYSTEM_CLOCK", clock),
         patch.object(explain, "SYSTEM_CLOCK", clock),
+        patch.object(probe, "SYSTEM_CLOCK", clock),
         patch.object(source, "SYSTEM_CLOCK", clock),
         patch.object(credentials, "SYSTEM_CLOCK", clock),
         patch.object(doctor, "SYSTEM_CLOCK", clock),

@@ -19,8 +19,9 @@ from fc_reaper import __version__
 from fc_reaper.cli.schema import policy_schema
 from tests.cli.command import COMMAND, Ran, a_policy_file, at, environment, fc_reaper, fc_reaper_process
 from tests.emulator_server import Emulator, running_emulator
+from tests.probing.account import sleepers, virtual
 from tests.project.files import ROOT
-from tests.reaping import KEYS
+from tests.reaping import FASTER, KEYS
 from tests.run.account import stopped
 
 NASTY = "\x1b[2J\u202e\x9b"
@@ -28,7 +29,7 @@ NASTY = "\x1b[2J\u202e\x9b"
 
 COMMANDS = (
     *("demo", "invoke", "plan", "apply", "check", "explain"),
-    *("backtest", "diff", "approve", "doctor", "schema"),
+    *("backtest", "diff", "approve", "doctor", "probe", "schema"),
 )
 
 
@@ -67,11 +68,12 @@ def test_the_examples_of_the_help_work_as_typed_in_a_clone(tmp_path: Path) -> No
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "policy.yaml", tmp_path)
     seed = json.loads((ROOT / "examples" / "account.json").read_text("utf-8"))
-    with running_emulator(seed=seed) as cloud:
+    with running_emulator(seed={**seed, **sleepers()}) as cloud:
         for command in COMMANDS[1:]:
             for line in examples(command):
                 _, *args = shlex.split(line)
-                ran = fc_reaper(*args, env=at(cloud), cwd=tmp_path, stdin=b"y\n" * 9)
+                clock = virtual(cloud) if command == "probe" else FASTER
+                ran = fc_reaper(*args, env=at(cloud), cwd=tmp_path, stdin=b"y\n" * 9, clock=clock)
                 assert ran.code in (0, 1), f"{line}\n{ran.err}"
                 assert ran.out, line
 

@@ -1,0 +1,109 @@
+"""`fc-reaper probe`: what this account does where the platform documents nothing."""
+
+import signal
+from collections.abc import Iterator
+from secrets import token_hex
+from typing import Annotated, Any
+
+from typer import Option
+
+from fc_reaper.cli import output
+from fc_reaper.cli.app import Account, Api, AsJson, Endpoint, Profile, Region, environment, parse_length
+from fc_reaper.cli.output import CommandError
+from fc_reaper.cli.planfile import whereabouts
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud.api import CLASSIC, OPEN, WITHOUT_SERVICES
+from fc_reaper.cloud.errors import CallFailed
+from fc_reaper.models import Exit, iso
+from fc_reaper.platform import Facts, Platform, account_digest
+from fc_reaper.probing.client import SLEEPER, SleeperClient
+from fc_reaper.probing.observe import TASKS, Probe
+from fc_reaper.settings import Context, connect, read_credentials, read_settings
+
+
+def probe(
+    endpoint: Endpoint = None,
+    api_version: Api = None,
+    region: Region = None,
+    account: Account = None,
+    profile: Profile = None,
+    out: Annotated[str, Option(metavar="FILE", help="The file to write.")] = "probe.json",
+    force: Annotated[bool, Option("--force", help="Let --out overwrite a file.")] = False,
+    timeout: Annotated[str, Option(metavar="TIME", help="Observe for so long at most.")] = "5m",
+    yes: Annotated[bool, Option("--yes", help="Submit the tasks without a question.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Learn what your account does where nothing is documented.
+
+    It submits six tasks to the function fc-reaper-probe, and to no other, observes them and stops them. They
+    sleep. How to deploy the function: docs/real-account.md.
+
+    \b
+    Example:
+      fc-reaper probe --region cn-hangzhou --yes
+    """
+    if as_json and not yes:
+        raise CommandError("--json leaves no room for a question; add --yes, or leave it out")
+    length = parse_length("--timeout", timeout) / 1000
+    output.check_writable(out, force=force)
+    env = environment(
+        endpoint=endpoint, api_version=api_version, region=region, account=account, profile=profile
+    )
+    settings, keys, run = read_settings(env, Context()), read_credentials(env, Context()), token_hex(4)
+    where, owner = (str(whereabouts(settings)[name] or "") for name in ("region", "account"))
+    if not (where and owner):
+        raise CommandError("the account or its region is not known; give --region and --account")
+    served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), dict[str, CallFailed]()
+    for version in (WITHOUT_SERVICES, OPEN, CLASSIC):
+        its = settings.model_copy(update={"api_version": version})
+        client: Any = connect(its, keys, run, clock=SYSTEM_CLOCK, kind=SleeperClient)
+        client.until = SYSTEM_CLOCK.monotonic() + length
+        try:
+            client.ask("List", limit="1")
+            served[version], found[version] = True, client
+        except CallFailed as error:
+            failed[version] = error
+            served[version] = error.missing or (None if error.denied or error.unclear else False)
+    chosen = env.get("REAPER_API_VERSION") or next(iter(found), "")
+    if chosen not in found:
+        why = failed.get(chosen) or next((one for one in failed.values() if one.missing), failed[OPEN])
+        if not why.missing:
+            raise why
+        raise CommandError(f"{where} has no function {SLEEPER}; s deploy -y -t deploy/s-probe.yaml makes it")
+    what = f"Submit {len(TASKS)} tasks to {SLEEPER} in {where}, which sleep, by API {chosen}?"
+    if not yes and output.ask(f"{what} [y/N]").lower() not in ("y", "yes"):
+        raise CommandError("nothing was submitted; answer y, or add --yes", Exit.ATTENTION)
+    found[chosen].until = SYSTEM_CLOCK.monotonic() + length
+    # Either signal raises, so that no wait is too long for it; what is left is stopped then.
+    with output.progress("Probing", 8) as step, output.on_signals(signal.default_int_handler):
+        seen = Probe(found[chosen], SYSTEM_CLOCK, step)
+        seen.observe()
+    digest, today = account_digest(where, owner), iso(SYSTEM_CLOCK.now())[:10]
+    of: dict[str, Any] = {"version": 1, "region": where, "account": digest, "date": today}
+    learnt = Platform(**of, api_versions=served, facts=Facts(**seen.facts), observed=seen.observed)
+    output.write_file(out, learnt.model_dump_json(indent=1) + "\n", force=force, private=False)
+    if as_json:
+        output.print_json(learnt)
+    else:
+        output.show(output.table(("assumption", "this account", "setting to use"), _rows(learnt)), "")
+        output.show(f"Written to {out}, for REAPER_PLATFORM={out} and fc-emulator --like {out}.")
+    for problem, parts in seen.notes.items():
+        output.print_error(": ".join(filter(None, (", ".join(parts), problem))))
+    if seen.left:
+        output.print_error(f"not stopped: {', '.join(seen.left)}; each ends by itself within seven minutes")
+    return Exit.ATTENTION if seen.notes or seen.left else Exit.DONE
+
+
+def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
+    """The table: each assumption, what this account does, and the setting that says so."""
+    for name, value in learnt.facts:
+        setting = f"REAPER_STARTED_TIME={value}" if name == "started_time" and value else "-"
+        yield (
+            (Facts.model_fields[name].description or name).rstrip("."),
+            str(value or "not observed"),
+            setting,
+        )
+    for version, served in learnt.api_versions.items():
+        replaces = version == CLASSIC and served and not learnt.api_versions.get("2021-04-06")
+        said = "not observed" if served is None else "served" if served else "not served"
+        yield f"API {version}", said, f"REAPER_API_VERSION={version}" if replaces else "-"

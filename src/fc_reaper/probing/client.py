@@ -1,0 +1,73 @@
+"""The client of a probe, which can address nothing but its own tasks of one function, the sleeper."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from fc_reaper.clock import Deadline
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, WITHOUT_SERVICES, Answer, path_of
+from fc_reaper.cloud.errors import CallFailed
+from fc_reaper.errors import InvalidName
+from fc_reaper.models import LATEST, Function
+
+SLEEPER = "fc-reaper-probe"
+"""The name of the function, and in FC 2.0 that of its service too. Nothing sets another one."""
+
+_OWN = re.compile(
+    rf"/(?:2023-03-30|20(?:21-04-06|16-08-15)/services/{SLEEPER}(?:\.[\w-]+)?)/functions/{SLEEPER}"
+    r"/(?:invocations|(?:async-tasks|stateful-async-invocations)(?:/probe-[\w-]+(?:/stop)?)?)",
+    re.ASCII,
+)
+
+
+class SleeperClient(AsyncTaskClient):
+    """Calls about the tasks of one run, by names that end their ids, until `until`; answers as they came.
+
+    Every method raises `CallFailed`, and `InvalidName` for any other function: `_do_request`, which every
+    request passes, knows no other path.
+    """
+
+    until: Deadline | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.version, self._prefix = self._version, f"probe-{more['trace_id']}-"
+        self.names = ASYNC_TASK if self.version == WITHOUT_SERVICES else STATEFUL
+
+    def submit(self, name: str, qualifier: str, payload: dict[str, Any], delay: int) -> None:
+        """Submit a task that begins *delay* seconds late; it is never sent twice."""
+        headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
+        headers |= {self.names.id_header: self._prefix + name, "x-fc-async-delay": str(delay)}
+        (path, query), body = self._place(qualifier), json.dumps(payload).encode()
+        self._do_request("POST", f"{path}/invocations", headers, query, body, operation="InvokeFunction")
+
+    def ask(self, verb: str, name: str = "", qualifier: str = LATEST, **filters: str) -> Answer:
+        """Get or Stop a task, or List those whose names begin so. A stop is never sent twice."""
+        listed, task = verb == "List", self._prefix + name
+        path, query = self._place(qualifier, **{"id_prefix" if listed else "invocation_id": task})
+        path += f"/{self.names.collection}" if listed else self.names.stop_suffix if verb == "Stop" else ""
+        operation = f"{verb}{self.names.task}{'s' if listed else ''}"
+        if verb == "Stop":
+            return self._do_request("PUT", path, {}, query, operation=operation)
+        return self._read(operation, path, query | filters, self.until)
+
+    def said(self, verb: str, name: str, qualifier: str = LATEST) -> str:
+        """The status of an answer, with the code of a refusal; one that is unclear or passing raises."""
+        try:
+            return str(self.ask(verb, name, qualifier).status)
+        except CallFailed as error:
+            if error.unclear or error.retryable:
+                raise
+            return f"{error.http_status} {error.error_code}"
+
+    def _place(self, qualifier: str, **task: str) -> tuple[str, dict[str, str]]:
+        service = SLEEPER if self.names is STATEFUL else None
+        return path_of(self.version, Function(service, SLEEPER, qualifier), **task)[1:]
+
+    def _do_request(self, method: str, path: str, *args: Any, **more: Any) -> Answer:
+        if not _OWN.fullmatch(path):
+            raise InvalidName(f"{path} is not about the function {SLEEPER}, and probe addresses no other")
+        return super()._do_request(method, path, *args, **{"deadline": self.until, **more})
