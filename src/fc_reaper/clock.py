@@ -1,7 +1,4 @@
-"""Where time comes from, and what it bounds: the rate of calls, retries, calls at the same time.
-
-No other module reads a clock.
-"""
+"""Where time comes from, and what it bounds: the rate of calls, retries, calls at the same time."""
 
 import time
 from collections import deque
@@ -18,10 +15,7 @@ Tag = TypeVar("Tag")
 
 
 class Clock(NamedTuple):
-    """Three functions of time that belong together.
-
-    `now` returns epoch milliseconds, `monotonic` seconds that never run back, `sleep` takes seconds.
-    """
+    """`now` returns epoch milliseconds, `monotonic` seconds that never run back, `sleep` takes seconds."""
 
     now: Callable[[], Millis]
     monotonic: Callable[[], float]
@@ -29,10 +23,7 @@ class Clock(NamedTuple):
 
 
 SYSTEM_CLOCK = Clock(now=lambda: time.time_ns() // 1_000_000, monotonic=time.monotonic, sleep=time.sleep)
-
-
 Deadline = float  # a moment on the monotonic clock, in seconds, after which nothing more may begin
-
 
 _GROWTH = 1.1  # what a slowed rate is multiplied by in each second
 _SLOWEST = 0.5  # calls a second that may begin however often the cloud refuses
@@ -42,8 +33,8 @@ _LONGEST_PAUSE = 60.0  # seconds that all calls wait at most because one answer 
 class RateLimiter:
     """Lets at most *calls* begin in any *period* seconds, fewer once the cloud refuses; safe across threads.
 
-    A short run is not slowed down: as many calls as one period allows may begin at once. A refusal
-    because of the rate halves it for all calls, which then begin one by one; it recovers by a tenth a second.
+    As many calls as one period allows may begin at once. A refusal because of the rate halves it for all
+    calls, which then begin one by one; it recovers by a tenth a second.
     """
 
     def __init__(self, calls: int, period: float, clock: Clock) -> None:
@@ -55,8 +46,7 @@ class RateLimiter:
     def __call__(self, deadline: Deadline | None) -> int:
         """Wait until one more call may begin; return what `slow_down` is to be given if it is refused.
 
-        Raises:
-            CloudError: that would be after *deadline*; nothing was sent.
+        Raises CloudError if that would be after *deadline*; nothing was sent.
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -93,8 +83,7 @@ class RateLimiter:
 class Retry(NamedTuple):
     """Calls again after a passing error, with waits that double from *first* to at most *longest* seconds.
 
-    The waits have full jitter: *jitter* returns a number from 0 up to 1. *check* is called while waiting, and
-    raises to end the wait.
+    They have full jitter, a number from 0 up to 1. *check* is called while waiting; it raises to end that.
     """
 
     clock: Clock
@@ -108,11 +97,9 @@ class Retry(NamedTuple):
         """Return what *attempt* returns, calling it again after a retryable error.
 
         With a deadline there are at most *attempts*, and no wait that would outlast it. Without one there is
-        one less, and no wait of more than a minute. A wait that the cloud asks for is a lower bound.
-
-        Raises:
-            CloudError: the last one, or the first that is not retryable; not that the time was up in
-                the end, where it is known what took the time.
+        one less, and no wait of more than a minute. A wait that the cloud asks for is a lower bound. Raises
+        the last CloudError, or the first that is not retryable; not that the time was up, where it is known
+        what took the time.
         """
         trouble: CloudError | None = None
         for number in range(self.attempts - (2 if deadline is None else 1)):

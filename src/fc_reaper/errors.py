@@ -59,8 +59,8 @@ class EventRefused(ReaperError):
 class Issue(NamedTuple):
     """What is wrong, or odd, at one place in a policy file or its lock, and what to write.
 
-    `line` counts from 1; it and `path` (`policies[0].match`) are None where the whole file is meant.
-    `lint` is the name of the check that warns; empty for a fault.
+    `line` counts from 1; it and `path` (`policies[0].match`) are None where the whole file is meant. `lint`
+    is the name of the check that warns; empty for a fault.
     """
 
     source: str
@@ -81,9 +81,7 @@ class Issue(NamedTuple):
         """`FILE:LINE: path: what; remedy` on one printable line, which editors know how to jump to."""
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         sentence = f"{self.what}; {self.remedy}" if self.remedy else self.what
-        return ": ".join(
-            part for part in (" ".join(place.split()), self.path, printable(sentence, 500)) if part
-        )
+        return ": ".join(filter(None, (" ".join(place.split()), self.path, printable(sentence, 500))))
 
 
 class PolicyError(ReaperError):
@@ -100,10 +98,10 @@ class CloudError(ReaperError):
     `http_status` is None when no answer came. `error_code` is the platform's code where it gave one,
     else a word of ours: `ConnectionFailed`, `TimedOut`, `OutOfTime` (nothing was sent), `Aborted`,
     `UnreadableAnswer`, `UnexpectedRedirect`, `InvalidName`.
-    `retryable` is true for 429, 500, 502, 503, 504, throttling, connection errors and time-outs.
-    `retry_after` is in seconds, None when the answer named none.
-    `unclear` is true when the request may have taken effect all the same. Only the platform's own refusal
-    says that it did not: a 4xx other than 408 with an error code in a JSON body; or that nothing was sent.
+    `retryable` is true for 429, 500, 502, 503, 504, throttling, connection errors and time-outs;
+    `retry_after` is in seconds. `unclear`: the request may have taken effect all the same. Only the
+    platform's own refusal says that it did not, a 4xx other than 408 with an error code in a JSON body, or
+    that nothing was sent.
     """
 
     def __init__(
@@ -129,10 +127,7 @@ class CloudError(ReaperError):
 
     @property
     def missing(self) -> bool:
-        """Whether it is the cloud's own word that there is no such thing: 404 with a code of its own.
-
-        A 404 without one may come from any proxy on the way, and proves nothing.
-        """
+        """Whether the cloud itself says that there is no such thing: a 404 of some proxy proves nothing."""
         return self.http_status == 404 and self.error_code.endswith("NotFound")
 
     @property

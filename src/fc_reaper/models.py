@@ -12,23 +12,21 @@ from typing import Any, NamedTuple
 
 Millis = int  # epoch milliseconds, or a length of time in milliseconds
 LATEST = "LATEST"  # the qualifier that a target without `@` means
-ALIVE = ("Enqueued", "Dequeued", "Running", "Retrying")
-"""Statuses of a task that may still do work and were not asked to stop."""
-
+# The statuses of a task that may still do work and was not asked to stop, and the terminal ones:
+# https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/asynchronous-task
 DEQUEUED = "Dequeued"
 BLIND_API = "2021-04-06"  # the API of FC 2.0 that refuses to list what is Dequeued
 STOPPING = "Stopping"
 STOPPED = "Stopped"
+ALIVE = ("Enqueued", DEQUEUED, "Running", "Retrying")
 UNFINISHED = (*ALIVE, STOPPING)
 FINISHED = (STOPPED, "Succeeded", "Failed", "Expired", "Invalid")
-"""Terminal statuses: https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/asynchronous-task"""
 
 
 class Function(NamedTuple):
     """A function under one qualifier, under which tasks are listed, read and stopped.
 
-    `service` is None for Function Compute 3.0, which has no services.
-    `qualifier` is the one that was asked with, never one read back from a record.
+    `service` is None for FC 3.0. `qualifier` is the one that was asked with, never one of a record.
     """
 
     service: str | None
@@ -43,24 +41,17 @@ class Function(NamedTuple):
 # fc2 escapes nothing: `..`, `#`, `?` or `/` in a name change which resource a request is about.
 # Rules: https://help.aliyun.com/zh/fc/task-deduplication and the limits page of Function Compute.
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,127}"
-
 SERVICE = re.compile(_NAME)
-FUNCTION_WITHOUT_SERVICE = re.compile(rf"(?:{_NAME}\$)?{_NAME}")
-"""A function of FC 2.0 that was carried over to FC 3.0 is called `service$function` there."""
+FUNCTION_WITHOUT_SERVICE = re.compile(rf"(?:{_NAME}\$)?{_NAME}")  # service$function for one made in FC 2.0
 QUALIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
-INVOCATION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-"""Generated ids are UUIDs, so an id may start with a digit."""
-
+INVOCATION_ID = QUALIFIER  # generated ids are UUIDs, so an id may start with a digit
 
 PART = "[A-Za-z0-9_$*?-]+"
 _GLOB = frozenset("*?")
 
 
 class Target(Function):
-    """A pattern over functions, of the same parts, which may hold `*` and `?`.
-
-    They are matched with case (`fnmatchcase`; brackets are not special).
-    """
+    """A pattern over functions, whose parts may hold `*` and `?`; they are matched with case."""
 
     __slots__ = ()
 
@@ -89,10 +80,8 @@ class Target(Function):
 
 
 def spellings(function: Function) -> tuple[Function, ...]:
-    """*function* and, where it has one, its other name: one made in 2.0 is `service$function` in 3.0.
-
-    https://help.aliyun.com/en/functioncompute/monitoring-data
-    """
+    """*function* and, where it has one, its other name: one made in 2.0 is `service$function` in 3.0."""
+    # https://help.aliyun.com/en/functioncompute/monitoring-data
     if function.service is not None:
         return function, Function(None, f"{function.service}${function.name}", function.qualifier)
     service, dollar, name = function.name.partition("$")
@@ -118,13 +107,10 @@ class TaskEvent(NamedTuple):
 class Task(NamedTuple):
     """One asynchronous task as the cloud described it at one moment.
 
-    `status` is the platform's word and may be one that this version does not know.
-    `started_at` is the record's `startedTime`, whose meaning is not documented.
-    `events` holds only dated events, oldest first (by time, then id); `undated` holds the statuses of
-    those whose date is missing or unusable.
-    `inconsistency` says why the record cannot be trusted, None if nothing speaks against it.
-    `record` is what the cloud wrote, by its wire names, for expressions only: it may hold a payload, so it
-    is never logged.
+    `status` is the platform's word, perhaps an unknown one. `started_at` is the record's `startedTime`, whose
+    meaning is not documented. `events` are the dated ones, oldest first (by time, then id), `undated` the
+    statuses of the others. `inconsistency` says why the record cannot be trusted, else None. `record` is what
+    the cloud wrote, by its wire names, for expressions only: it may hold a payload, so it is never logged.
     """
 
     function: Function
@@ -196,7 +182,7 @@ class Query(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One page of a listing. `token` None means that this was the last one."""
+    """One page of a listing; the last one has no `token`."""
 
     tasks: tuple[Task, ...]
     token: str | None
@@ -204,7 +190,7 @@ class Page(NamedTuple):
 
 
 class FunctionsPage(NamedTuple):
-    """One page of the functions in task mode. `token` None means that this was the last one."""
+    """One page of the functions in task mode; the last one has no `token`."""
 
     functions: tuple[Function, ...]
     token: str | None

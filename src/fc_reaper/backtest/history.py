@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from fc_reaper.errors import CloudError
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Millis, Moment, Task, TaskEvent, iso
-from fc_reaper.rules.ages import Reading, flaw
+from fc_reaper.rules.ages import Reading, flaw, restarts
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -175,7 +175,7 @@ def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> Hist
             continue
         tasks[kept], kept = task, kept + 1
         history.begin = min(history.begin or dates[0], dates[0])
-        history.retried_more_than_told += (task.retries or 0) > _retries(task.events)
+        history.retried_more_than_told += (task.retries or 0) > restarts(task.events)
     del tasks[kept:]
     history.end = history.end if kept else 0
     return history
@@ -225,8 +225,8 @@ def as_of(task: Task, at: Millis) -> Task | None:
     started_at = task.started_at if task.started_at is not None and task.started_at <= at else None
     retries, missing = task.retries, None
     if len(past) < len(task.events) and retries is not None:
-        missing = "it shows fewer restarts than it counts" if _retries(task.events) < retries else None
-        retries = min(retries, _retries(past)) if task.events[0].status == "Enqueued" else None
+        missing = "it shows fewer restarts than it counts" if restarts(task.events) < retries else None
+        retries = min(retries, restarts(past)) if task.events[0].status == "Enqueued" else None
     now = task._replace(
         status=past[-1].status,
         started_at=started_at,
@@ -236,12 +236,6 @@ def as_of(task: Task, at: Millis) -> Task | None:
         inconsistency=missing,
     )
     return now if task.record is None else now._replace(record=_record(now, task.record))
-
-
-def _retries(events: Iterable[TaskEvent]) -> int:
-    """How many restarts *events* show."""
-    statuses = [event.status for event in events]
-    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0)
 
 
 def _record(task: Task, final: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,7 +262,7 @@ def _stages(task: Task, end: Millis) -> Iterator[tuple[Task, Millis]]:
         if event.status not in FINISHED:
             until = task.events[number].at if number < len(task.events) else max(event.at, end)
             events = task.events[:number]
-            yield task._replace(status=event.status, events=events, retries=_retries(events)), until
+            yield task._replace(status=event.status, events=events, retries=restarts(events)), until
 
 
 def running(task: Task, begin: Millis, end: Millis) -> Millis:

@@ -90,10 +90,10 @@ def _exemption(given: Any) -> Matcher:
     return exemption_model().model_validate(given if isinstance(given, (dict, Matcher)) else {"id": [given]})
 
 
-Match = Annotated[Matcher, Later(lambda given: match_model().model_validate(given), match_model)]
+Match = Annotated[Matcher, Later(match_model)]
 _bare = Annotated[str, Field(pattern=f"^{fields.ID_GLOB}$")]
 Exemption = TypeAliasType(
-    "Exemption", Annotated[Matcher, Later(_exemption, lambda: _bare | exemption_model())]
+    "Exemption", Annotated[Matcher, Later(lambda: _bare | exemption_model(), _exemption)]
 )
 
 
@@ -166,7 +166,7 @@ class Example(Part):
     )
 
 
-_Example = Annotated[Example, Later(Example.model_validate, lambda: Example)]
+_Example = Annotated[Example, Later(lambda: Example)]
 
 
 class Policy(Part):
@@ -199,7 +199,7 @@ class Policy(Part):
         ["timer"],
         (),
     )
-    keep: Annotated[Keep | None, Later(Keep.model_validate, lambda: Keep)] = key(
+    keep: Annotated[Keep | None, Later(lambda: Keep)] = key(
         "How many of what matches may be alive at once; those beyond are due.", {"at_most": 10}, None
     )
     budget: fields.BudgetField = key(

@@ -1,28 +1,27 @@
 """How old a task is: bounds of each clock, never tighter than the record proves.
 
-The platform dates every change of status (`events`), but a record may lack some of them. `startedTime` is not
-documented well enough to date anything: no page says whether it is the moment of enqueueing or of execution.
+A record may lack some of its events, and no page says whether `startedTime` is the enqueueing or the
+execution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Millis, Moment, Task
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Millis, Moment, Task, TaskEvent
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
 StartedTime = Literal["unknown", "enqueue", "execution"]
 """What this account's `startedTime` is known to mean; `enqueue` is the first one, whatever the retries."""
 
+# The clocks, and the statuses in which each of them runs.
 CLOCKS: dict[str, tuple[str, ...]] = {
     "queued_for": ("Enqueued", "Dequeued"),
     "running_for": ("Running",),
     "alive_for": ALIVE,
     "stopping_for": (STOPPING,),
 }
-"""The clocks, and the statuses in which each of them runs."""
-
 _BEGINS_WITH = {"queued_for": "Enqueued", "running_for": "Running", "stopping_for": STOPPING}
 
 # Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
@@ -32,10 +31,7 @@ _2017: Millis = 1_483_228_800_000  # Function Compute is younger, so an earlier 
 
 
 class Bounds(NamedTuple):
-    """When a clock began: at `earliest` or later, at `latest` or earlier; None where nothing says so.
-
-    `source` is what says it, `events` or `started_time`.
-    """
+    """When a clock began, bounds inside, None where unknown; `source` is `events` or `started_time`."""
 
     earliest: Millis | None = None
     latest: Millis | None = None
@@ -51,11 +47,7 @@ class Bounds(NamedTuple):
 
 
 def flaw(task: Task, latest: Millis) -> str | None:
-    """Say why the record of an unfinished task cannot be trusted, seen at *latest*; None if it can.
-
-    Its status must be that of its latest event, no event may be an end, every event needs a date that can be,
-    and no attempt can have started long after the latest event.
-    """
+    """Say why the record of an unfinished task cannot be trusted, seen at *latest*; None if it can."""
     events, status = task.events, task.status
     if task.inconsistency is not None:
         return task.inconsistency
@@ -76,8 +68,7 @@ class Reading:
     """One reading of a task: when, and what its `startedTime` means; by it all policies are evaluated.
 
     `read` is true if the task was read by itself (Get), so that what its record lacks does not exist. `flaw`
-    says why the record cannot be trusted. `record` is what expressions are evaluated over, once one was:
-    nothing of it is ever logged.
+    says why the record cannot be trusted. `record` is what expressions are evaluated over, never logged.
     """
 
     __slots__ = ("_bounds", "flaw", "moment", "read", "record", "started_time", "task")
@@ -125,5 +116,10 @@ def _is_complete(task: Task) -> bool:
     """Whether the record begins with the first enqueueing and shows all restarts that are counted."""
     if task.retries is None or task.events[0].status != "Enqueued":
         return False
-    statuses = [event.status for event in task.events] if task.retries else []
-    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0) >= task.retries
+    return not task.retries or restarts(task.events) >= task.retries
+
+
+def restarts(events: Iterable[TaskEvent]) -> int:
+    """How many restarts *events* show."""
+    statuses = [event.status for event in events]
+    return max(statuses.count("Retrying"), statuses.count("Running") - 1, 0)

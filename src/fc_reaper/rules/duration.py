@@ -23,17 +23,13 @@ def _iso(count: str) -> str:
 
 
 _STRICT = (_short("[0-9]{1,12}"), _iso("[0-9]{1,12}"))
-PATTERN = re.sub(r"\?P<\w>", "?:", "|".join(_STRICT))
-"""What has the shape of a length of time, for a schema; bounds are not in it."""
+PATTERN = re.sub(r"\?P<\w>", "?:", "|".join(_STRICT))  # its shape for a schema; bounds are not in it
 
 _COUNT = r"[0-9]+(?:\.[0-9]+)?"
 _NAMES = {
-    "w": "w(?:eeks?)?",
-    "d": "d(?:ays?)?",
-    "h": "h(?:ours?|rs?)?",
-    "m": "m(?:inutes?|ins?)?",
+    "w": "w(?:eeks?)?", "d": "d(?:ays?)?", "h": "h(?:ours?|rs?)?", "m": "m(?:inutes?|ins?)?",
     "s": "s(?:econds?|ecs?)?",
-}
+}  # fmt: skip
 _LOOSE = (f"(?ai){_short(_COUNT, ' ?', **_NAMES)}", f"(?ai){_iso(_COUNT)}")
 _ENDLESS = frozenset(("forever", "unlimited", "infinite", "infinity", "inf", "never", "none"))
 
@@ -47,10 +43,8 @@ class NotADuration(ValueError):
 def parse_duration(text: str) -> Millis:
     """Read a length of time, in milliseconds: more than zero, at most 366 days (itself allowed).
 
-    Units are w d h m s, each at most once, the longest first; or ISO 8601 without years and months.
-
-    Raises:
-        NotADuration: another shape, no unit, zero, negative or too long.
+    Units are w d h m s, each at most once, the longest first; or ISO 8601 without years and months. What has
+    another shape, or is zero or too long, is NotADuration.
     """
     match = re.fullmatch(_STRICT[0], text) or re.fullmatch(_STRICT[1], text)
     if match is None:
@@ -67,7 +61,7 @@ def parse_carried(text: str) -> float:
     """Read a length of time as callers of a task write it, in milliseconds: infinite for words such as never.
 
     Beside what `parse_duration` reads: units in words (5 hours, 300min), any case, decimals, blanks, zero
-    parts, and any length. 0 is returned for what is none of these, and for nothing but zeros.
+    parts, and any length. All else is 0.
     """
     text = " ".join(text.split())
     if text.lower() in _ENDLESS:
@@ -79,12 +73,11 @@ def parse_carried(text: str) -> float:
 
 def spell_duration(length: Millis) -> str:
     """Write a length of time exactly (to the second, rounded down), as `parse_duration` reads it."""
-    parts = []
+    text = ""
     for unit in ("d", "h", "m", "s"):
         count, length = divmod(length, _UNITS[unit])
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
 
 
 def format_duration(length: Millis) -> str:
@@ -94,10 +87,8 @@ def format_duration(length: Millis) -> str:
     """
     if length < 0:
         return f"-{format_duration(-length)}"
-    for floor, step in ((_UNITS["d"], "h"), (600_000, "m"), (0, "s")):
-        if length >= floor:
-            return spell_duration(length - length % _UNITS[step])
-    return "0s"
+    step = "h" if length >= _UNITS["d"] else "m" if length >= 600_000 else "s"
+    return spell_duration(length - length % _UNITS[step])
 
 
 def _no_duration(text: str) -> str:

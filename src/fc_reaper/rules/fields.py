@@ -56,28 +56,19 @@ def _duration(value: Any) -> Millis:
 Duration = TypeAliasType("Duration", Annotated[Millis, Plain(_duration, _like(PATTERN), spell_duration)])
 
 
-_TARGET = "(?:(PART)/)?(PART)(?:@(PART))?".replace("PART", PART)
-
-
 def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
-    """Read `[service/]function[@qualifier]`; without `@` the qualifier is *default_qualifier*.
-
-    Raises:
-        InvalidName: the text has another shape, or holds a character no name can have.
-    """
-    match = re.fullmatch(_TARGET, text)
+    """Read `[service/]function[@qualifier]`; InvalidName for what has another shape."""
+    match = re.fullmatch(f"(?:({PART})/)?({PART})(?:@({PART}))?", text)
     if match is None:
         what = f"{shown(text)} is not a target"
         raise InvalidName(f"{what}; write [service/]function[@qualifier] of letters, digits, _ - and * ?")
-    service, name, qualifier = match.groups()
-    return Target(service, name, qualifier or default_qualifier)
+    return Target(match[1], match[2], match[3] or default_qualifier)
 
 
-def _target(value: Any, default_qualifier: str = LATEST) -> Target:
+def _target(value: Any, default: str = LATEST) -> Target:
     if isinstance(value, Target):
         return value
-    text = text_of(value, "a target such as media/transcode@prod")
-    return parse_target(text, default_qualifier=default_qualifier)
+    return parse_target(text_of(value, "a target such as media/transcode@prod"), default_qualifier=default)
 
 
 def _function(value: Any) -> Target:
@@ -88,8 +79,8 @@ def _function(value: Any) -> Target:
 
 
 _TARGETS = f"({PART}/)?{PART}(@{PART})?"
-TargetField = TypeAliasType("TargetField", Annotated[Target, Plain(_target, _like(_TARGETS), str)])
 _spared = Plain(lambda value: _target(value, "*"), _like(_TARGETS), str)
+TargetField = TypeAliasType("TargetField", Annotated[Target, Plain(_target, _like(_TARGETS), str)])
 SparedTarget = TypeAliasType("SparedTarget", Annotated[Target, _spared])
 FunctionField = Annotated[Target, Plain(_function, _like(_TARGETS.replace("*?", "")), str)]
 
@@ -144,10 +135,8 @@ class Budget(NamedTuple):
         return f"{self.per_run}/run" + ("" if self.per_day is None else f", {self.per_day}/day")
 
 
-_NUMBER = "[1-9][0-9]{0,8}"
-_BUDGET = f"{_NUMBER}/run(?: *, *{_NUMBER}/day)?|{_NUMBER}/day(?: *, *{_NUMBER}/run)?"
-
-
+_RUN, _DAY = "[1-9][0-9]{0,8}/run", "[1-9][0-9]{0,8}/day"
+_BUDGET = f"{_RUN}(?: *, *{_DAY})?|{_DAY}(?: *, *{_RUN})?"
 _budgets = _fitting(_BUDGET, "N/run, N/day or both, such as 20/run, 200/day")
 
 
@@ -156,17 +145,12 @@ def _budget(value: Any) -> Budget:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} does not say per what; write {value}/run")
-    text = _budgets.validate(value)
-    counts = {f"per_{unit}": int(count) for count, unit in re.findall("([0-9]+)/(run|day)", text)}
-    return Budget(**counts)
+    written = re.findall("([0-9]+)/(run|day)", _budgets.read(value))
+    return Budget(**{f"per_{unit}": int(count) for count, unit in written})
 
 
 BudgetField = Annotated[Budget, Plain(_budget, _budgets.schema, str)]
 _shares = _fitting(r"(?=.*[1-9])(?:0|[1-9][0-9]?)(?:\.[0-9]{1,2})?%", "0.01% to 99.99%, such as 2%")
-
-
-def _share(value: Any) -> int:
-    return round(float(_shares.validate(value)[:-1]) * 100)
 
 
 def spell_share(hundredths: int) -> str:
@@ -174,7 +158,8 @@ def spell_share(hundredths: int) -> str:
     return f"{hundredths / 100:g}%"
 
 
-Holdout = Annotated[int, Plain(_share, _shares.schema, spell_share)]
+_share = Plain(lambda value: round(float(_shares.read(value)[:-1]) * 100), _shares.schema, spell_share)
+Holdout = Annotated[int, _share]
 
 
 def _payload(value: Any) -> str:
@@ -218,10 +203,7 @@ Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT
 
 
 class CarriedLimit(Part):
-    """A limit that the task carries itself, at most `at_most`.
-
-    `otherwise` is the limit of a task that carries none that can be read; None: then it is unknown.
-    """
+    """A limit that the task carries itself, at most `at_most`; `else` where none can be read."""
 
     model_config = ConfigDict(title="a limit that the task carries", serialize_by_alias=True)
     expression: Annotated[Expression, _from] = key(
@@ -252,5 +234,5 @@ def _limit(value: Any) -> Millis | CarriedLimit:
     return CarriedLimit.model_validate(value) if carried else _duration(value)
 
 
-_limits = Later(_limit, lambda: Duration | CarriedLimit)
-Limit = TypeAliasType("Limit", Annotated[Millis | CarriedLimit, _limits])
+_any_limit = Later(lambda: Duration | CarriedLimit, _limit)
+Limit = TypeAliasType("Limit", Annotated[Millis | CarriedLimit, _any_limit])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from typing_extensions import Self
@@ -12,12 +12,9 @@ from typing_extensions import Self
 from fc_reaper.errors import kind_of
 from fc_reaper.rules.duration import spell_duration
 
-NOTHING = object()
-"""The value of a key with nothing behind it, which is never the same as leaving the key out."""
-
+NOTHING = object()  # the value of a key with nothing behind it, never the same as leaving the key out
 Path = tuple["str | int", ...]
 Schema = dict[str, Any]
-_FILLED: Schema = {"minProperties": 1}
 
 
 class Fault(ValueError):
@@ -31,9 +28,10 @@ class Fault(ValueError):
 class Part(BaseModel):
     """A mapping of the policy language. Two are equal that say the same, wherever they stand."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, json_schema_extra=_FILLED)
-    line: ClassVar[int] = 0
-    """The line of the key or list item at which it stands, from 1; 0 if it was not read from a file."""
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, json_schema_extra={"minProperties": 1}
+    )
+    line: ClassVar[int] = 0  # of the key or list item at which it stands, from 1; 0 if not read from a file
 
     @model_validator(mode="before")
     @classmethod
@@ -91,36 +89,30 @@ class Plain:
     """In an annotation: a value with a validator of its own, its JSON schema, and how it is written again."""
 
     def __init__(
-        self,
-        validate: Callable[[Any], Any],
-        schema: Schema | None = None,
-        write: Callable[[Any], Any] | None = None,
+        self, read: Callable[[Any], Any], schema: Any = None, write: Callable[[Any], Any] | None = None
     ) -> None:
-        self.validate, self.schema, self.write = validate, schema, write
+        self.read, self.schema = read, schema
+        self.written: Any = write and core_schema.plain_serializer_function_ser_schema(write)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        write = self.write and core_schema.plain_serializer_function_ser_schema(self.write)
-        return core_schema.no_info_plain_validator_function(self.validate, serialization=write)
+        return core_schema.no_info_plain_validator_function(self.read, serialization=self.written)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
         return dict(self.schema or {})
 
 
-class Later:
-    """In an annotation: a mapping whose model is built only when *read* meets one, since a cold start counts.
+class Later(Plain):
+    """In an annotation: a mapping whose model is built only when one is read, since a cold start counts.
 
-    *described* answers the type that a JSON schema describes.
+    *described* answers the model, or the type that a JSON schema describes where *read* is another.
     """
 
-    def __init__(self, read: Callable[[Any], Any], described: Callable[[], Any]) -> None:
-        self.read, self.described = read, described
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        write = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
-        return core_schema.no_info_plain_validator_function(self.read, serialization=write)
+    def __init__(self, described: Callable[[], Any], read: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(read or (lambda given: described().model_validate(given)), described)
+        self.written = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Schema:
-        described: Schema = handler(TypeAdapter(self.described()).core_schema)
+        described: Schema = handler(TypeAdapter(self.schema()).core_schema)
         return described
 
 
@@ -130,15 +122,9 @@ def _written(value: Any, info: Any) -> Any:
     return spell_duration(value)
 
 
-def _distinct(source: Any, handler: Any) -> core_schema.CoreSchema:
-    return core_schema.no_info_after_validator_function(
-        lambda listed: tuple(dict.fromkeys(listed)), handler(source)
-    )
-
-
+# In the annotation of a tuple: at least one, and what is written twice counts once.
 SOME = Field(min_length=1)
-DISTINCT = GetPydanticSchema(_distinct)
-"""In the annotation of a tuple: at least one, and what is written twice counts once."""
+DISTINCT = AfterValidator(lambda listed: tuple(dict.fromkeys(listed)))
 
 
 class OneOrMore:

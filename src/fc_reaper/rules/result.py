@@ -11,7 +11,7 @@ class Truth(Enum):
     """Whether a condition holds. It is no bool, and a test such as `if truth` raises: write `is TRUE`.
 
     `&`, `|` and `~` are and, or and not. One false settles an and, one true an or; else one unknown makes
-    the whole unknown. `Truth(True)` is TRUE, and `value` is True, False or None.
+    the whole unknown.
     """
 
     TRUE = True
@@ -39,10 +39,9 @@ TRUE, FALSE, UNKNOWN = Truth
 class RuleResult(NamedTuple):
     """Whether a condition holds, and by which key: of several clocks, the one exceeded least.
 
-    `age` is at least so long (milliseconds), `limit` what it was compared with, `limit_from` where that came
-    from: policy, task, at_most or else. `retries` and `retries_limit` are the same for a number of retries.
-    What a rule does not measure is None. `clock` says what the age was read from. `why` explains an unknown,
-    `unread` marks one that reading the task by itself may settle.
+    `age` is at least so long (milliseconds), `limit_from` is where its limit comes from: policy, task,
+    at_most or else; `clock` is what it was read from. What a rule does not measure is None. `why` explains an
+    unknown, `unread` marks one that reading the task by itself may settle.
     """
 
     holds: Truth
@@ -77,11 +76,9 @@ class RuleResult(NamedTuple):
     def fields(self) -> dict[str, Any]:
         """By what it was decided, as log lines and JSON show it: lengths of time in seconds."""
         lengths = {"age_s": self.age, "limit_s": self.limit, "over_s": self.over}
-        return {
-            "rule": self.rule,
-            **{name: None if length is None else length / 1000 for name, length in lengths.items()},
-            **{name: getattr(self, name) for name in ("limit_from", "retries", "retries_limit", "clock")},
-        }
+        seconds = {name: None if length is None else length / 1000 for name, length in lengths.items()}
+        others = {name: getattr(self, name) for name in ("limit_from", "retries", "retries_limit", "clock")}
+        return {"rule": self.rule, **seconds, **others}
 
 
 NOT_IN_STATUS = RuleResult(FALSE, "status")  # of a task that is in no status in which a rule can hold
@@ -104,8 +101,8 @@ class Member(NamedTuple):
     """A task's place in a concurrency group of one `keep` policy.
 
     `group` is a digest, since it may be made of a payload. `since` is when the task was first enqueued, `age`
-    how long ago that was. `selectable` is False for a spared task: it counts and is never selected.
-    `in_scope` is False where the run is about other tasks and this one is only counted.
+    how long ago that was. A spared task is not `selectable`: it only counts, as does one that is not
+    `in_scope`, where the run is about others.
     """
 
     policy: str
@@ -120,10 +117,9 @@ class Member(NamedTuple):
 class Verdict(NamedTuple):
     """The verdict on one task, with its reason as the log line shows it.
 
-    `policy` names the policy that decided, or that could not be decided, `line` is the line of its file that
-    did. `by` is the result that decided; its `unread` says that reading the task by itself may settle more.
-    `also` names the other policies for which the task is due. `members` are the concurrency groups in which
-    the task counts: the verdict then stands unless `select` finds the task one too many.
+    `policy` and `line` are what decided, or could not be decided, `by` is the result that did. `also` names
+    the other policies for which the task is due. `members` are the concurrency groups in which it counts: the
+    verdict then stands unless `select` finds the task one too many.
     """
 
     kind: Kind

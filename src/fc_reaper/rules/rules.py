@@ -1,14 +1,14 @@
 """The keys of a matcher: one class a key, which says all that is to be known of it.
 
-The policy's models, dump and fingerprint, the JSON schema, `explain`, the filters of a listing and the key
-table of docs/policy.md read `RULES`, so a new key is a new class here. tests/rules/test_rules.py has one.
+All others read `RULES`, so a new key is a new class here. tests/rules/test_rules.py has one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fnmatch import translate
+from posixpath import commonprefix  # of any texts
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis, Task, spellings
@@ -20,30 +20,20 @@ from fc_reaper.rules.fields import CarriedLimit
 from fc_reaper.rules.language import DISTINCT, SOME, OneOrMore
 from fc_reaper.rules.result import NOT_IN_STATUS, UNKNOWN, RuleResult, Truth
 
-SLACK: Millis = 1000
-"""The clocks of the cloud and of a run may differ by the whole second to which the cloud rounds down."""
+SLACK: Millis = 1000  # the cloud rounds its clock down to whole seconds
 
 
 class PushDown(NamedTuple):
-    """What a listing may be asked for without losing a task for which a rule holds.
-
-    Tasks that started before a moment (None: at any time), and whose ids begin with a text.
-    """
+    """What a listing may be asked for without losing a task for which a rule holds."""
 
     started_before: Millis | None = None
     id_prefix: str = ""
 
     def weaker(self, other: PushDown) -> PushDown:
         """A filter that passes whatever either passes."""
-        bounds = (self.started_before, other.started_before)
-        bound = None if bounds[0] is None or bounds[1] is None else max(bounds[0], bounds[1])
-        return PushDown(bound, common_prefix((self.id_prefix, other.id_prefix)))
-
-
-def common_prefix(texts: Sequence[str]) -> str:
-    """The longest text that all of *texts* begin with."""
-    first, last = min(texts), max(texts)
-    return next((first[:at] for at, letter in enumerate(first) if letter != last[at]), first)
+        one, two = self.started_before, other.started_before
+        bound = None if one is None or two is None else max(one, two)
+        return PushDown(bound, commonprefix((self.id_prefix, other.id_prefix)))
 
 
 class Rule:
@@ -51,10 +41,10 @@ class Rule:
 
     `field` is the pydantic type of that value, `example` one as it is written. `statuses` are those in which
     the rule can hold, None for any. One that is `by_name` reads nothing but where a task is and its id, which
-    no flaw of a record touches; it names a verdict only where no other rule does. `in_match` is False for one
-    that only `exempt` and `unless` may state. `is_limit` is true for one that is limit enough for a policy
-    that stops. `timeless` is true for one whose result changes only with the record and with the ages in its
-    expression; a replay evaluates others at every tick.
+    no flaw of a record touches; it names a verdict only where no other rule does. Without `in_match` only
+    `exempt` and `unless` may state it. `is_limit`: it is limit enough for a policy that stops. `timeless`:
+    its result changes only with the record and the ages in its expression; others a replay evaluates every
+    tick.
     """
 
     key: ClassVar[str]
@@ -165,18 +155,16 @@ class IdRule(Rule):
         return RuleResult(Truth(self._pattern.match(task.invocation_id) is not None), self.key)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
-        return PushDown(id_prefix=common_prefix([re.split("[*?]", glob)[0] for glob in self.wanted]))
+        return PushDown(id_prefix=commonprefix([re.split("[*?]", glob)[0] for glob in self.wanted]))
 
 
 class Clock(Rule):
-    """A limit of time; `rules.ages` reads the clock of its name.
-
-    `bounds_start` says when every task over the limit started, by `startedTime`, longer ago than the limit.
-    """
+    """A limit of time; `rules.ages` reads the clock of its name."""
 
     field = fields.Limit
     example = "2h"
     is_limit = True
+    # By these meanings of `startedTime` every task over the limit started longer ago than the limit.
     bounds_start: ClassVar[tuple[StartedTime, ...]] = ("enqueue",)
 
     def __init__(self, wanted: Millis | CarriedLimit) -> None:
