@@ -1,8 +1,7 @@
 """Expressions over a task's record: JMESPath, compiled once and evaluated with three values.
 
-https://jmespath.org/specification.html
-
 `rules.interpreter`, and jmespath with it, is imported only where a policy has an expression.
+https://jmespath.org/specification.html
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ T = TypeVar("T")
 
 
 class Undecided(Exception):
-    """An expression has no answer for this task; the text names fields and types, never a value.
+    """An expression has no answer for this task, though reading it may give one if it was `unread`.
 
-    `unread` says that reading the task by itself may give one.
+    The text names fields and types, never a value.
     """
 
     def __init__(self, why: str, *, unread: bool = False) -> None:
@@ -83,11 +82,7 @@ class Expression:
 
 
 def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
-    """Evaluate *expression*; the answer is a *kind*.
-
-    Raises:
-        Undecided: what decides it is absent or null, types do not fit, or anything else fails.
-    """
+    """Evaluate *expression*; the answer is a *kind*, else it is Undecided, whatever fails."""
     from fc_reaper.rules.interpreter import Interpreter, reason_of
 
     record = record_of(reading)
@@ -119,17 +114,13 @@ def record_of(reading: Reading) -> Mapping[str, Any]:
 
 
 def _may_gain(expression: Expression, task: Task) -> bool:
-    """Whether the record leaves out something that *expression* reads and that a fuller one may hold.
-
-    No record holds a name that no record has, nor a payload that is there and cannot be read.
-    """
+    """Whether the record leaves out something that *expression* reads and that a fuller one may hold."""
     record = task.record or {}
-    if expression.ages and not task.events:
-        return True
-    if expression.needs_payload and not any(name in record for name in RAW_PAYLOADS):
-        return True
+    # A payload that is there and cannot be read will not be readable in a fuller record.
+    without_payload = expression.needs_payload and not any(name in record for name in RAW_PAYLOADS)
     may_hold = expression.roots.intersection(RECORD_FIELDS).difference(RAW_PAYLOADS)
-    return any(record.get(root) is None for root in may_hold)
+    without_field = any(record.get(root) is None for root in may_hold)
+    return without_payload or without_field or bool(expression.ages and not task.events)
 
 
 def _absent(expression: Expression, record: Any) -> str | None:

@@ -1,16 +1,15 @@
 """JMESPath by jmespath: what may be written, and an interpreter with three values.
 
-JMESPath answers null where a field is absent, and `!null` is true. Here both are undecided, unless the other
-side of an `&&` or `||` settles it. Different types, and failures, are undecided as well.
+What is absent or null, different types, and failures are undecided, unless the other side of an `&&` or `||`
+settles it.
 """
 
 from __future__ import annotations
 
 import json
-import operator
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, floor, isfinite
 from typing import Any
 
@@ -23,12 +22,12 @@ from fc_reaper.errors import ReaperError, kind_of, nearest, shown
 from fc_reaper.models import Millis
 from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.expression import AGES, Expression, Node, Path, Undecided
-from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
+from fc_reaper.rules.result import TRUE, UNKNOWN
 
 LONGEST = 1000  # characters of an expression, itself allowed
 DEEPEST = 60  # levels of the parse tree, itself allowed: a walk of the tree recurses as deep
+# Steps of one evaluation, and values and parts of texts (32 characters each) that it makes, together.
 MOST = 100_000
-"""Steps of one evaluation, and values and parts of texts (32 characters each) that it makes, together."""
 
 _TURNED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
 _FAR = 1e15  # milliseconds that no task lives
@@ -37,8 +36,7 @@ _PROJECTIONS = ("projection", "value_projection", "filter_projection", "flatten"
 _MAKES = ("multi_select_list", "multi_select_dict", "function_expression")
 _MAY_FIND_NOTHING = ("index", "slice", "flatten", "multi_select_list", "multi_select_dict")
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,9})?")
-"""A number as JSON writes it."""
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,9})?"  # as JSON writes it
 
 
 class BadExpression(ReaperError, ValueError):
@@ -48,9 +46,8 @@ class BadExpression(ReaperError, ValueError):
 def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
     """Compile *text*; *example* is one that messages may show.
 
-    Raises:
-        BadExpression: it is empty, too long, no JMESPath, calls an unknown function or with a wrong number
-            of arguments, or reads no field at all.
+    Raises BadExpression if it is empty, too long, no JMESPath, calls an unknown function or with a wrong
+    number of arguments, or reads no field at all.
     """
     if not text.strip():
         raise BadExpression(f"it is empty; write an expression such as {example}")
@@ -87,9 +84,7 @@ def _parsed(text: str, example: str) -> Node:
 def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node:
     """*node*, in which each comparison of an age with a number is a node of its own; it is added to *ages*.
 
-    Raises:
-        BadExpression: it is too deep, an age stands anywhere else, or it never has the answer that people
-            expect.
+    Raises BadExpression if it is too deep, an age stands anywhere else, or it cannot mean what people expect.
     """
     if level > DEEPEST:
         raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
@@ -218,10 +213,10 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         return not self._truth("!", node["children"][0], value)
 
     def visit_and_expression(self, node: Node, value: Any) -> bool:
-        return self._joined("&&", node, value, operator.and_, FALSE)
+        return self._joined("&&", node, value, settles=False)
 
     def visit_or_expression(self, node: Node, value: Any) -> bool:
-        return self._joined("||", node, value, operator.or_, TRUE)
+        return self._joined("||", node, value, settles=True)
 
     def visit_filter_projection(self, node: Node, value: Any) -> list[Any]:
         _, projected, condition = node["children"]
@@ -248,25 +243,20 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
             raise Undecided(f"{kind.replace('_', ' ')} finds nothing in {kind_of(found)}")
         return [_present(one) for one in (found.values() if isinstance(found, dict) else found)]
 
-    def _joined(
-        self, sign: str, node: Node, value: Any, join: Callable[[Truth, Truth], Truth], settles: Truth
-    ) -> bool:
-        """Join both sides; what *settles* it needs no other side."""
-        whole, why = ~settles, ""
+    def _joined(self, sign: str, node: Node, value: Any, *, settles: bool) -> bool:
+        """Join both sides; one that *settles* it needs no other."""
+        why = ""
         for child in node["children"]:
             try:
-                side = Truth(self._truth(sign, child, value))
+                if self._truth(sign, child, value) is settles:
+                    return settles
             except Exhausted:
                 raise
             except Exception as error:
-                side = UNKNOWN
                 why = why or reason_of(error)
-            whole = join(whole, side)
-            if whole is settles:
-                break
-        if whole is UNKNOWN:
+        if why:
             raise Undecided(why)
-        return whole is TRUE
+        return not settles
 
     def _truth(self, sign: str, node: Node, value: Any) -> bool:
         """Whether *node* holds. Text is neither true nor false, the text `false` least of all."""
@@ -317,7 +307,7 @@ def _check_arguments(name: str, given: Sequence[Any]) -> None:
         for one in given:
             if not isinstance(one, Mapping):
                 raise Undecided(f"merge() does not take {kind_of(one)}")
-    if name == "to_number" and isinstance(given[0], str) and not _NUMBER.fullmatch(given[0]):
+    if name == "to_number" and isinstance(given[0], str) and not re.fullmatch(_NUMBER, given[0]):
         raise Undecided("to_number() answers nothing")
 
 
