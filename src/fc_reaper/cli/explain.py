@@ -154,9 +154,8 @@ def _refuse_before(task: Task, moment: Millis) -> None:
     """Refuse a moment before the last change: how the task was then, its record does not show."""
     changed = max((*(event.at for event in task.events), task.started_at or 0))
     if changed > moment + 1000:
-        raise CommandError(
-            f"--at {iso(moment)} is before the record's last change, {iso(changed)}; write a later moment"
-        )
+        what = f"--at {iso(moment)} is before the record's last change, {iso(changed)}"
+        raise CommandError(f"{what}; write a later moment")
 
 
 # Its concurrency groups
@@ -168,19 +167,16 @@ def _keepers(explained: Explanation) -> list[Step]:
 
 
 def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> TaskLine | None:
-    """What a dry run over its function logs about *task*; None where not all that counts could be listed.
-
-    All policies run that do not need an event that names the task, whatever triggers them.
-    """
+    """What a dry run over its function logs about *task*; None where not all that counts could be listed."""
     place = dict(zip(("serviceName", "functionName", "qualifier"), task.function, strict=True))
     event = json.dumps({key: name for key, name in place.items() if name is not None})
+    # Whatever triggers them, all policies run that do not need an event that names the task.
     policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
     logged_whole = {**env, "REAPER_LOG_LEVEL": "DEBUG"}
     finished, lines = dry_run(event.encode(), logged_whole, file.only(*policies))
-    failures, errors = lines.of("list_failed"), finished.result.errors
-    about_tasks = (line for line in lines if isinstance(line, TaskLine))
-    about_it = [one for one in about_tasks if one.key == (task.function, task.invocation_id)]
-    if about_it and not (failures or errors or finished.result.partial):
+    incomplete = lines.of("list_failed") or finished.result.errors or finished.result.partial
+    about_it = [one for one in lines if isinstance(one, TaskLine) and one.key == task[:2]]
+    if about_it and not incomplete:
         return about_it[-1]
     print_failures(finished, lines)
     output.print_error("not all of its group was listed, so it is unknown whether it is one too many")
@@ -299,10 +295,7 @@ _CLOCKS = {"events": ", by its dated events", "started_time": ", by its startedT
 
 
 def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Text | str]:
-    """The verdict with its reason, the line that decided, and what a run makes of it.
-
-    *in_run* is the line of a run that knows the other tasks of its concurrency groups.
-    """
+    """The verdict with its reason, and *in_run*, what a run logs that knows the other tasks of its groups."""
     verdict, named, source = explained.verdict, explained.if_named, explained.source
     word, style = _WORDS[verdict.kind]
     yield Text.assemble((word, style), _reason(verdict))
@@ -327,10 +320,9 @@ def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Tex
         yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
     elif verdict.kind is not Kind.DUE and explained.task.status in ALIVE and not keepers:
         yield "time alone will not make it due"
-    for one in explained.steps:
-        if one.held_out:
-            share = f"`holdout` spares {one.holdout} of all ids ({source}:{one.line})"
-            yield f"never stopped by {one.name}: {share}"
+    for one in filter(lambda step: step.held_out, explained.steps):
+        share = f"`holdout` spares {one.holdout} of all ids ({source}:{one.line})"
+        yield f"never stopped by {one.name}: {share}"
 
 
 def _reason(verdict: Verdict) -> str:

@@ -48,10 +48,7 @@ VerdictInJson = Annotated[Verdict, SkipValidation, PlainSerializer(_verdict)]
 
 
 class FieldRead(BaseModel):
-    """A field that an expression reads, and the kind of its value in words, never the value itself.
-
-    An absent field, and one that is null, is not `present` and has no `kind`.
-    """
+    """A field that an expression reads, and the kind of its value, never the value; null is not `present`."""
 
     field: str
     present: bool
@@ -81,10 +78,7 @@ class MatcherResult(BaseModel):
 
 
 class Place(BaseModel):
-    """A `keep`, and whether a run counts the task for it: None where that is unknown.
-
-    `reads` are the fields that make the group, `age` is the time since the task was first enqueued.
-    """
+    """A `keep`, and whether a run counts the task for it; `reads` make the group, `age` is since it came."""
 
     at_most: int
     stop_first: str
@@ -99,8 +93,7 @@ class Place(BaseModel):
 class Step(BaseModel):
     """One policy of the file. `match` is None where its targets do not fit, so that it was not evaluated.
 
-    `held_out` says whether `holdout` spares the task, None where there is none or the policy stops nothing.
-    `not_approved` says why the lock lets a stop policy only report.
+    `held_out` is None without a holdout; `not_approved` says why the lock lets a stop policy only report.
     """
 
     name: str
@@ -124,9 +117,8 @@ class Explanation(BaseModel):
     `steps` is empty where the verdict was reached before any policy. `verdict` is that of a run over
     everything, `if_named` that of a run whose event names this task; neither knows the other tasks, which
     `keep` needs. `held_out_by` is the policy by which the task is due, if its `holdout` spares it. `due_in`
-    is the time after which the task becomes due if nothing else happens; None when it is due already or never
-    will be. `task.inconsistency` says why its record cannot be trusted, whoever noticed it.
-    `stuck` says whether it has been Stopping for too long.
+    is the time after which it becomes due if nothing else happens; None if it is due already or never will
+    be. `stuck`: it has been Stopping for too long.
     """
 
     source: str
@@ -153,19 +145,19 @@ def explain(
 ) -> Explanation:
     """Evaluate *task*, read by itself, at *moment* by all policies whose targets fit.
 
-    *own_function* is true for a task of the reaper's own function. *unapproved* says why which stop policies
-    may only report.
+    *own_function*: it is a task of the reaper. *unapproved* says why which stop policies may only report.
     """
     unapproved = unapproved or {}
     fitting = [one for one in file.report_only(unapproved).policies if one.watches(task.function)]
-
-    def compiled(policies: Iterable[Policy]) -> FunctionPolicies:
-        return compile_policies(
-            task.function, list(policies), file.exempt, started_time=started_time, own_function=own_function
+    in_sweep, named = (
+        compile_policies(
+            task.function, policies, file.exempt, started_time=started_time, own_function=own_function
         )
-
-    in_sweep = compiled(one for one in fitting if not one.only_named)
-    named = compiled(one for one in fitting if one.fits_trigger(TASK))
+        for policies in (
+            [one for one in fitting if not one.only_named],
+            [one for one in fitting if one.fits_trigger(TASK)],
+        )
+    )
     verdict = evaluate(task, in_sweep, moment)
     reading = Reading(task, moment, started_time, read=True)
     steps = []
@@ -173,8 +165,7 @@ def explain(
     if reading.flaw is None and (verdict.kind is not Kind.EXEMPT or verdict.members):
         members = {one.policy: one for one in verdict.members}
         steps = [
-            _step(policy, reading, members.get(policy.name), unapproved.get(policy.name))
-            for policy in file.policies
+            _step(one, reading, members.get(one.name), unapproved.get(one.name)) for one in file.policies
         ]
     held_out = any(one.held_out and one.name == verdict.policy for one in steps)
     return Explanation(
@@ -259,11 +250,7 @@ def _fields(expression: Expression, reading: Reading) -> list[FieldRead]:
 
 
 class Changes(NamedTuple):
-    """What the verdicts of policies depend on as time goes on.
-
-    `limits` are the lengths, by clock, beyond which a result may change; a task may carry its own. `any_time`
-    says that a rule uses the time in another way, so that any moment may count.
-    """
+    """What verdicts depend on as time goes on: `limits` by clock, or, with `any_time`, on every moment."""
 
     limits: tuple[tuple[str, Millis | CarriedLimit], ...]
     any_time: bool
@@ -271,12 +258,10 @@ class Changes(NamedTuple):
     @classmethod
     def of(cls, policies: Iterable[Policy], exempt: Sequence[Matcher]) -> Changes:
         """All that may change a verdict by *policies* and *exempt*."""
-        matchers, expressions = list(exempt), [one for matcher in exempt for one in matcher.expressions]
-        for policy in policies:
-            matchers += (policy.match, *policy.unless)
-            expressions += policy.expressions
+        parts: list[Matcher | Policy] = [*exempt, *(policies := list(policies))]
+        matchers = [*exempt, *(one for policy in policies for one in (policy.match, *policy.unless))]
         limits = [limit for matcher in matchers for limit in matcher.limits]
-        limits += [age for one in expressions for age in one.ages]
+        limits += [age for part in parts for one in part.expressions for age in one.ages]
         rules = (rule for matcher in matchers for rule in matcher.rules)
         any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
         return cls(tuple(dict.fromkeys(limits)), any_time)
@@ -297,9 +282,7 @@ class Changes(NamedTuple):
 
 def _due_in(reading: Reading, policies: FunctionPolicies, changes: Changes) -> Millis | None:
     """The time until `evaluate` says due for the first time; None when it does now, or never."""
-
-    def is_due(wait: Millis) -> bool:
-        return evaluate(reading.task, policies, reading.moment.later(wait)).kind is Kind.DUE
-
-    waits = sorted(set(changes.after(reading)))
-    return None if is_due(0) else next((wait for wait in waits if is_due(wait)), None)
+    for wait in (0, *sorted(set(changes.after(reading)))):
+        if evaluate(reading.task, policies, reading.moment.later(wait)).kind is Kind.DUE:
+            return wait or None
+    return None

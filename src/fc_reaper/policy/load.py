@@ -20,24 +20,21 @@ LARGEST = 131_072  # characters in a policy file, itself allowed. Hundreds of po
 DEEPEST = 24  # levels of nesting, itself allowed; a policy needs seven, payloads aside
 MOST_NODES = 20_000  # keys, values and items in one file, aliases counted as what they stand for
 _NUMBER = "-?(?:0|[1-9][0-9]{0,39})"
+# What is no text without quotes: its pattern, first characters and meaning. Numbers are as in JSON.
 _PLAIN: dict[str, tuple[str, str, Any]] = {
     "null": ("~|null|Null|NULL|", "~nN", lambda _: NOTHING),
     "bool": ("true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text.lower() == "true"),
     "int": (_NUMBER, "-0123456789", int),
     "float": (rf"{_NUMBER}(?:\.[0-9]{{1,40}})?(?:[eE][-+]?[0-9]{{1,3}})?", "-0123456789", float),
 }
-"""What is no text without quotes: its pattern, first characters and meaning. Numbers are as in JSON."""
-
 _TAG = "tag:yaml.org,2002:"
-_SAID = (
+_SAID = (  # what PyYAML says of the usual mistakes, and what to say of them
     (r"character '\\t'", "a tab does not fit here; indent with blanks"),
     (r"alias|anchor|cannot start any token|'\?'",
      "a text has a character that YAML reserves; quote the text, such as '*/transcode'"),
     ("mapping values are not allowed",
      "a colon does not fit here; quote the text that holds it, or indent the line as its neighbours are"),
 )  # fmt: skip
-"""What PyYAML says of the usual mistakes, and what to say of them."""
-
 Models = Mapping[str, type[Part]]
 
 
@@ -84,8 +81,7 @@ def _check_depth(depth: int, at: Any) -> None:
 class Document:
     """The values of a file, in which a key or item with nothing behind it is `NOTHING`.
 
-    `issues` are about keys that cannot be read and are left out of `value`. `whole` is what messages call the
-    file where there is no path.
+    `issues` are about keys that cannot be read and are left out of `value`.
     """
 
     def __init__(self, root: Node, source: str, whole: str) -> None:
@@ -157,8 +153,7 @@ def _scalar(node: Node) -> Any:
 def read_document(text: str, source: str, whole: str) -> Document:
     """Read the one document in *text*; *whole* is what messages call the file where there is no path.
 
-    Raises:
-        PolicyError: it is no YAML, empty, or larger than a policy needs.
+    Raises PolicyError if it is no YAML, empty, or larger than a policy needs.
     """
     try:
         if len(text) > LARGEST:
@@ -188,11 +183,9 @@ def read_document(text: str, source: str, whole: str) -> Document:
 
 
 def load_policy(text: str, *, source: str) -> PolicyFile:
-    """Read the text of a policy file; *source* is how messages call the file.
+    """Read the text of a policy file, which messages call *source*.
 
-    Raises:
-        PolicyError: anything is wrong. Its issues, in the order of the file, are all that could be found in
-            one go.
+    Raises PolicyError with all that could be found wrong in one go, in the order of the file.
     """
     document = read_document(text, source, "policy")
     issues = document.issues
@@ -275,8 +268,7 @@ def _wrong(kind: str, given: Any) -> str:
 
 def _unknown(loc: Path, models: Models) -> tuple[str | None, str]:
     """The key that an unknown one probably stands for, and what is wrong with it."""
-    model = _model_of(loc[:-1], models)
-    names = keys_of(model)
+    names = keys_of(model := _model_of(loc[:-1], models))
     near = nearest(str(loc[-1]), names)
     write = f"the keys are {', '.join(names)}" if near is None else f"did you mean {near}?"
     return near, f"{model.model_config.get('title')} has no such key; {write}"
@@ -303,5 +295,5 @@ def dump_policy(file: PolicyFile) -> str:
 
 def write_yaml(tree: dict[Any, Any], *, width: int = 100, flow: bool = False) -> str:
     """Plain values as YAML, in block style or in one pair of braces."""
-    layout: dict[str, Any] = {"default_flow_style": flow, "width": width}
-    return str(yaml.dump(tree, None, _Dumper, sort_keys=False, allow_unicode=True, **layout))
+    layout: dict[str, Any] = {"default_flow_style": flow, "width": width, "sort_keys": False}
+    return str(yaml.dump(tree, None, _Dumper, allow_unicode=True, **layout))

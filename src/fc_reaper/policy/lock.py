@@ -1,13 +1,10 @@
-"""`policy.lock`: what a person has looked at and approved, so that nothing else stops.
-
-It lies beside the policy file. A stop policy that is not in it, or that means something else by now, only
-reports. So does every stop policy while an exemption is gone that was there when the file was approved.
-"""
+"""`policy.lock` beside the policy file: what a person has approved, so that nothing else stops."""
 
 import json
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from hashlib import sha256
+from itertools import chain
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
@@ -18,12 +15,10 @@ from fc_reaper.policy.model import Matcher, Policy, PolicyFile, exemption_model
 from fc_reaper.rules.fields import TRIGGERS, Version
 from fc_reaper.rules.language import Part
 
+# The keys of a policy that decide nothing: changing one does not un-approve it.
 BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
-"""The keys of a policy that decide nothing: changing one does not un-approve it."""
-
+# Counts up whenever a key, or leaving one out, comes to mean something else: then nothing stays approved.
 SEMANTICS = 3
-"""Counts up whenever a key, or leaving one out, comes to mean something else: then nothing stays approved."""
-
 _AGAIN = "write the file anew with fc-reaper approve"
 _REVIEW = "look at the change, then run fc-reaper approve"
 _HEAD = """\
@@ -55,8 +50,7 @@ class Lock(Part):
 def fingerprint(policy: Policy) -> str:
     """The fingerprint of one policy's meaning, `sha256:` and 64 hexadecimal digits.
 
-    Equal for policies that decide alike: the order of keys and of lists, the spelling of values, and a key
-    that is left out or written with its default change nothing.
+    The order of keys and of lists, the spelling of values, and defaults that are written change nothing.
     """
     plain = policy.model_dump(mode="json", exclude_defaults=True, exclude=set(BESIDE_THE_MEANING))
     # A single timer adds nothing to every timer, and a list of all triggers says no more than none.
@@ -78,11 +72,9 @@ def exemptions(file: PolicyFile) -> tuple[str, ...]:
 
 def _texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:
     """Matchers as sorted texts: a list of patterns for ids spares what each of them does."""
-    texts: set[str] = set()
-    for matcher in matchers:
-        plain = matcher.model_dump(mode="json", exclude_defaults=True)
-        texts.update(matcher.ids if set(plain) == {"id"} else [_json(_sorted(plain))])
-    return tuple(sorted(texts))
+    plain = ((one.ids, one.model_dump(mode="json", exclude_defaults=True)) for one in matchers)
+    texts = (ids if its.keys() == {"id"} else [_json(_sorted(its))] for ids, its in plain)
+    return tuple(sorted(set(chain(*texts))))
 
 
 def _sorted(plain: Any) -> Any:
@@ -134,11 +126,7 @@ def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
 
 
 def spared_by(lock: Lock) -> tuple[Matcher, ...]:
-    """The exemptions of *lock*.
-
-    Raises:
-        PolicyError: one of them cannot be read.
-    """
+    """The exemptions of *lock*; a PolicyError if one of them cannot be read."""
     try:
         spelt = [json.loads(one) if one.startswith("{") else {"id": one} for one in lock.exempt]
         return tuple(map(exemption_model().model_validate, spelt))
@@ -154,11 +142,7 @@ def dump_lock(lock: Lock) -> str:
 
 @lru_cache(maxsize=2)
 def load_lock(text: str, source: str) -> Lock:
-    """Read the text of a lock; *source* is how messages call it.
-
-    Raises:
-        PolicyError: anything at all is wrong with it.
-    """
+    """Read the text of a lock, which messages call *source*; a PolicyError if anything is wrong with it."""
     document = read_document(text, source, "lock")
     if document.issues:
         raise PolicyError(*document.issues)

@@ -50,11 +50,7 @@ class Matcher(Part):
 
     @property
     def match_statuses(self) -> tuple[str, ...]:
-        """The statuses in which this can hold as a policy's `match`.
-
-        A `match` that states neither a status nor a clock means the tasks that are alive: one that is
-        Stopping already is meant only where `status` or `stopping_for` says so.
-        """
+        """The statuses in which this can hold as a `match`; one without status or clock means alive tasks."""
         stated = common_statuses(self.rules)
         return ALIVE if stated is None else stated
 
@@ -174,9 +170,9 @@ class Policy(Part):
 
     index: ClassVar[int] = 0  # its place in the file, from 0
     stops: ClassVar[bool] = False  # whether it stops what is due; a report never does
-    approved: ClassVar[bool] = True
-    """False for a stop policy that only reports because a lock does not approve it."""
+    approved: ClassVar[bool] = True  # a stop policy that a lock does not approve only reports
     reason: ClassVar[str] = ""  # why it stops or reports, in words
+
     model_config = ConfigDict(
         title="a policy", json_schema_extra={"oneOf": [{"required": ["stop"]}, {"required": ["report"]}]}
     )
@@ -226,10 +222,8 @@ class Policy(Part):
 
     @property
     def withholds(self) -> bool:
-        """Whether a task that it claims counts for no `keep` policy beside it.
-
-        One that is not approved any more keeps this: else a change would make another policy stop.
-        """
+        """Whether a task that it claims counts for no `keep` policy beside it."""
+        # One that is not approved any more keeps this: else a change would make another policy stop.
         return self.keep is None and (self.stops or not self.approved)
 
     def watches(self, function: Function) -> bool:
@@ -291,8 +285,7 @@ class PolicyFile(Part):
     """A whole policy file. `exempt` is above every policy."""
 
     source: ClassVar[str] = "policy"  # what messages call the file
-    issue: ClassVar[Callable[..., Issue]]
-    """Makes an issue of a path and a sentence, for a file that was loaded (see `Document.issue`)."""
+    issue: ClassVar[Callable[..., Issue]]  # of a path and a sentence, for a file that was loaded (`Document`)
 
     model_config = ConfigDict(title="the file")
     version: fields.Version = key("The version of this format: 1.", 1)
