@@ -42,10 +42,8 @@ def handler(event: Any, context: Any) -> str | list[bytes]:
 
     Everything is built anew from the environment and *context*, so that keys are never stale. An HTTP trigger
     of FC 2.0 calls this as a WSGI application, with `environ` and `start_response`:
-    https://help.aliyun.com/zh/functioncompute/fc-2-0/user-guide/http-trigger-overview
-
-    Raises:
-        CloudUnreachable: the cloud did not answer, or refused only for now, and nothing was done.
+    https://help.aliyun.com/zh/functioncompute/fc-2-0/user-guide/http-trigger-overview Raises
+    CloudUnreachable: the cloud did not answer, or refused only for now, and nothing was done.
     """
     if callable(context) and isinstance(event, dict) and "REQUEST_METHOD" in event:
         finished = _run(_http_event(event), event.get("fc.context"))

@@ -1,7 +1,4 @@
-"""The log: one JSON object a line. What each kind of line holds is in `log_lines`.
-
-The logger is our own, so that the runtime's root handler never sees a line.
-"""
+"""The log: one JSON object a line. What each kind of line holds is in `log_lines`."""
 
 from __future__ import annotations
 
@@ -18,13 +15,12 @@ from pythonjsonlogger.json import JsonFormatter
 
 from fc_reaper.clock import Clock
 
+# Bytes that one log record may have: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits
 LONGEST_LINE = 32 * 1024
-"""Bytes that one log record may have: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits"""
-
+# What ends a line or changes how others are shown: it stays escaped, while all text is UTF-8.
 _NO_TEXT = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-"""What ends a line or changes how others are shown: it stays escaped, while all text is UTF-8."""
 
-LEVELS = {
+LEVELS = {  # of each event that is not INFO
     **dict.fromkeys(("kept", "exempt"), "DEBUG"),
     **dict.fromkeys(
         ("list_failed", "trigger_refused", "unknown", "stuck", "stop_failed", "halted", "budget_spent",
@@ -32,10 +28,7 @@ LEVELS = {
         "WARNING",
     ),
 }  # fmt: skip
-"""The level of each event that is not INFO."""
-
-MAY_WARN = ("run_started", "run_finished", "skipped")
-"""Events that are INFO, or WARNING when they carry what somebody should see."""
+MAY_WARN = ("run_started", "run_finished", "skipped")  # WARNING when they carry what somebody should see
 
 Fields = Mapping[str, Any]  # the fields of a line, as they are printed
 Listener = Callable[[Fields], None]  # receives each line that is logged; `log_lines` reads it as a model
@@ -85,9 +78,9 @@ class JsonLog:
         self._logger.addHandler(handler)
 
     def __call__(self, event: str, *, warns: bool = False, **fields: Any) -> dict[str, Any]:
-        """Log a line for *event* and return it; what is too long for a record is cut in print only.
+        """Log a line for *event*, as a WARNING if it has errors or *warns*; return it, empty if left out.
 
-        It is a WARNING if it has errors, or *warns*. Nothing is returned for a line that is left out.
+        What is too long for a record is cut in print only.
         """
         level = "WARNING" if warns or fields.get("errors") else LEVELS.get(event, "INFO")
         if level == "DEBUG" and not self.verbose:
@@ -122,10 +115,7 @@ class JsonLog:
 
 
 class _OneRecord(JsonFormatter):
-    """Writes the fields of a line, and nothing else, as JSON that fits into one log record.
-
-    The longest values are cut, and named in `cut`.
-    """
+    """Writes a line as JSON that fits into one record: the longest values are cut, and named in `cut`."""
 
     def serialize_log_record(self, log_data: dict[str, Any]) -> str:
         fields = {name: value for name, value in log_data.items() if name != "message"}

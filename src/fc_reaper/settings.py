@@ -1,7 +1,6 @@
 """The settings of a run: the environment, the platform's context, and the policy and lock that they name.
 
-All of it is read anew at each invocation, since an instance lives longer than its keys. What was read before
-is not parsed again.
+All is read anew at each invocation, since an instance lives longer than its keys, but parsed only once.
 """
 
 import os
@@ -136,11 +135,7 @@ class Settings(BaseModel):
 
 
 def read_context(given: Any) -> Context:
-    """Read the platform's context; None is one in which everything is absent.
-
-    Raises:
-        SettingsError: a field is of another type than the platform documents.
-    """
+    """Read the platform's context, None for an empty one; a SettingsError for a type that it never has."""
     try:
         return Context() if given is None else Context.model_validate(given)
     except ValidationError as error:
@@ -151,9 +146,8 @@ def read_context(given: Any) -> Context:
 def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     """Read all settings; an empty variable counts as absent. Any other wins over the file of REAPER_PLATFORM.
 
-    Raises:
-        SettingsError: one line for each variable that is unknown or cannot be used, or why that file cannot
-            be: it is missing, wrong, or not of this region and account.
+    Raises SettingsError: one line for each variable that is unknown or cannot be used, or why that file
+    cannot be: it is missing, wrong, or not of this region and account.
     """
     function = env.get("FC_FUNCTION_NAME") or context.function
     service = env.get("FC_SERVICE_NAME") or context.service
@@ -210,11 +204,7 @@ def _fault(error: ErrorDetails) -> str:
 
 
 def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
-    """Find the keys of this invocation: on the context, else in the environment.
-
-    Raises:
-        SettingsError: there are none.
-    """
+    """Find the keys of this invocation: on the context, else in the environment, else a SettingsError."""
     from_env = [env.get(f"ALIBABA_CLOUD_{name.upper()}") for name in Credentials._fields]
     for keys in ([getattr(context, name) for name in Credentials._fields], from_env):
         if keys[0] and keys[1]:
@@ -236,8 +226,7 @@ def connect(
 ) -> AsyncTaskClient:
     """The client of one run, of that *kind*. *run_id* travels as trace id.
 
-    Raises:
-        SettingsError: the endpoint or a key cannot be used.
+    Raises SettingsError: the endpoint or a key cannot be used.
     """
     return kind(
         settings.endpoint or account_endpoint(settings.account_id, settings.region),
@@ -254,11 +243,9 @@ def connect(
 
 
 def refuse_targets(settings: Settings, policy: PolicyFile, *, enforce: bool) -> None:
-    """Refuse targets that the API version cannot name, or by which an enforcing run might stop the reaper.
+    """Refuse, by a SettingsError, a target with a service where the API version is that of FC 3.0.
 
-    Raises:
-        SettingsError: the version is that of FC 3.0 and a target has a service; or `ourselves` is unknown and
-            a stop policy's target has a pattern for the function.
+    And one with a pattern of a stop policy where the reaper's own name is unknown: it might stop itself.
     """
     for one in policy.policies:
         for target in one.targets:
@@ -275,11 +262,7 @@ def refuse_targets(settings: Settings, policy: PolicyFile, *, enforce: bool) -> 
 
 
 def read_policy(settings: Settings) -> PolicyFile:
-    """Load the policy that the settings name: a path, or the text itself when it holds a newline.
-
-    Raises:
-        PolicyError: it is missing, unreadable or wrong, or its examples fail.
-    """
+    """Load the policy that the settings name, by its path or as a text; a PolicyError if it is wrong."""
     if "\n" in settings.policy:
         return _policy(settings.policy, "REAPER_POLICY")
     return _policy(_text(settings.folder / settings.policy, settings.policy), settings.policy)
@@ -299,10 +282,8 @@ def _policy(text: str, source: str) -> PolicyFile:
 def read_lock(settings: Settings) -> "Lock | None":
     """Load the `policy.lock` beside the policy file; None where there is none, as beside a policy as text.
 
-    Where the policy is a link with no lock beside it, the one beside the file that it points to counts.
-
-    Raises:
-        PolicyError: it is there and cannot be used. No stop policy is approved by it.
+    Where the policy is a link with no lock beside it, the one beside the file that it points to counts. One
+    that is there and cannot be used is a PolicyError.
     """
     if "\n" in settings.policy:
         return None

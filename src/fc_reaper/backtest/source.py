@@ -69,10 +69,7 @@ def read_records(name: str) -> Iterator[Record | BrokenLine]:
     """Read the records in a file, or on standard input for `-`, and the lines that are none.
 
     A line holds a record or several: a list, an answer of List, what an SDK makes of one. So does a file that
-    is one JSON value over several lines. Blank lines are skipped.
-
-    Raises:
-        NotARecord: the file cannot be read.
+    is one JSON value over several lines. Blank lines are skipped. Raises NotARecord: the file cannot be read.
     """
     for number, line in enumerate(_pieces(name), 1):
         try:
@@ -141,8 +138,7 @@ def _parse_record(value: Any, line: int) -> Record:
 def read_file(name: str, broken: list[BrokenLine]) -> Iterator[Task]:
     """Read the tasks in a file of records; *broken* receives the lines that are none.
 
-    Raises:
-        NotARecord: the file cannot be read, or there is no record in it that names its function.
+    Raises NotARecord: the file cannot be read, or there is no record in it that names its function.
     """
     found = False
     for record in read_records(name):
@@ -199,8 +195,7 @@ class Listing:
     def run(self, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]) -> None:
         """List the tasks.
 
-        Raises:
-            KeyboardInterrupt: *interrupted* returned True.
+        Raises KeyboardInterrupt: *interrupted* returned True.
         """
         cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK)
         pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted)

@@ -59,9 +59,8 @@ def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
 def _group_key(value: Any) -> Any:
     """*value* as what makes a group, where 1.0 is 1: JSON has one kind of number.
 
-    Raises:
-        Undecided: it, or something in it, is empty, or text without letter and digit: strangers never share
-            a group.
+    Raises Undecided: it, or something in it, is empty, or text without letter and digit: strangers never
+    share a group.
     """
     if isinstance(value, str):
         empty = not any(letter.isalnum() and letter not in _INVISIBLE for letter in value)

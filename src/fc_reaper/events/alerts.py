@@ -1,8 +1,7 @@
 """Alerts and other notifications about functions, one tolerant reader a sender.
 
-A reader takes the object of a notification and returns its alerts, or None if another sender wrote it.
-`follow` decides by an alert's state whether anything follows, and reads which functions it names.
-CONTRIBUTING.md explains how to add a sender.
+A reader returns the alerts of a notification, or None if another sender wrote it. `follow` decides what
+follows from each. CONTRIBUTING.md explains how to add a sender.
 """
 
 from __future__ import annotations
@@ -25,26 +24,20 @@ _ARN = (
 
 # The spellings of rules and templates, in lower case and without joiners. A label `service` is the watcher's.
 _SPELLINGS = {
-    "functionName": ("functionname", "function"),
-    "serviceName": ("servicename",),
-    "qualifier": ("qualifier", "functionqualifier"),
-    "region": ("region", "regionid"),
-    "userId": ("userid", "accountid"),
-    "functionArn": ("functionarn",),
-}
+    "functionName": ("functionname", "function"), "serviceName": ("servicename",),
+    "qualifier": ("qualifier", "functionqualifier"), "functionArn": ("functionarn",),
+    "region": ("region", "regionid"), "userId": ("userid", "accountid"),
+}  # fmt: skip
 _WHERE = {*_SPELLINGS["region"], *_SPELLINGS["userId"]}
 _REGION = r"[a-z]{2,}(?:-[a-z0-9]+)+"
 _ACCOUNT = r"[0-9]{6,}"
-
-# CloudMonitor prints a missing value as the four letters.
-_NOT_GIVEN = (None, "", "null", "-")
+_NOT_GIVEN = (None, "", "null", "-")  # CloudMonitor prints a missing value as the four letters
 
 
 class Alert(NamedTuple):
     """One alert of a notification: whose it is, its own word for its state, and what may name its functions.
 
-    `names` are labels, dimensions or rows. `part` is its place in the notification. `ignored` says why
-    nothing follows from it, whatever its state; else None.
+    `names` are labels, dimensions or rows. `ignored` says why nothing follows from it, whatever its state.
     """
 
     source: str
@@ -193,9 +186,8 @@ def _sls(data: JsonObject) -> list[Alert] | None:
 def _alertmanager(data: JsonObject) -> list[Alert] | None:
     """Alertmanager's webhook, version 4, which ARMS and Managed Prometheus send too.
 
-    One notification mixes firing and resolved alerts, so each alert's own status counts. Templates may leave
-    out an alert's own labels, so those that alerts share count as well. With `max_alerts` some are cut off,
-    perhaps those that fire; status and common labels are then those of the others.
+    Each alert's own status counts, and the labels that alerts share count as well, since templates may leave
+    out its own. With `max_alerts` some are cut off, perhaps those that fire.
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
     source, state, listed = "Alertmanager alert", data.get("status"), data.get("alerts")
@@ -206,10 +198,8 @@ def _alertmanager(data: JsonObject) -> list[Alert] | None:
         return [Alert(f"cut-off {source}")]
     shared = {**_labels(data.get("commonLabels")), **_labels(data.get("groupLabels"))}
     alerts = [
-        Alert(
-            source, one.get("status", state), [{**shared, **_labels(one.get("labels"))}], f"alerts[{index}]"
-        )
-        for index, one in enumerate(listed)
+        Alert(source, one.get("status", state), [{**shared, **_labels(one.get("labels"))}], f"alerts[{at}]")
+        for at, one in enumerate(listed)
         if isinstance(one, JsonObject)
     ]
     return alerts or [Alert(source, state, [shared])]

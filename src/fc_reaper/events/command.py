@@ -30,9 +30,8 @@ _LONGEST_SHOWN = 40
 _WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[\W_]|%[0-9a-f]{2}){0,20}run(?!_asked)"
 _WISH = rf"(?i){_WORDS}"  # These are compiled when first used: a cold start counts.
 _WISH_AS_KEY = rf"""(?i)(?:--|name\s*=\s*["']?){_WORDS}|{_WORDS}["']?\s*/?[:=>]"""
+# What the platform's own names for the id of a task begin with, such as X-Fc-Async-Task-Id.
 _ASYNC = r"^(?:x?fc)?(?:stateful)?(?:async)?(?=(?:invocation|task)id$)"
-"""What the platform's own names for the id of a task begin with, such as X-Fc-Async-Task-Id."""
-
 NO = (None, False, "false", "0", "no", "off", "null")
 _CONTENT = {"body", "content", "data", "data_base64", "message", "messagebody", "payload", "text", "value"}
 _IN_BASE64 = r"[A-Za-z0-9+/_\-]{8,}(?:\r?\n[A-Za-z0-9+/_\-]+)*"
@@ -54,9 +53,8 @@ def _name(shape: re.Pattern[str], wanted: str, *, or_empty: bool = False) -> Bef
 
 
 class _Keys(BaseModel):
-    """The keys of a command. Absent keys select all.
+    """The keys of a command; absent ones select all, as do an empty serviceName and qualifier (CloudMonitor).
 
-    CloudMonitor and the templates of EventBridge write an empty serviceName or qualifier for "not given".
     Another empty key is a slot that was not filled in, which must not turn one task into a whole sweep.
     """
 
@@ -77,10 +75,9 @@ COMMAND_KEYS = tuple(map(to_camel, _Keys.model_fields))
 
 
 def read_command(data: JsonObject) -> Selector | None:
-    """What the command in *data* selects; None if it has no key of ours. `{}` selects everything.
+    """What the command in *data* selects, `{}` everything; None if it has no key of ours.
 
-    Raises:
-        EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
+    Raises EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
     """
     for key in data:
         if (meant := meaning(key)) not in (None, key):
@@ -92,11 +89,7 @@ def read_command(data: JsonObject) -> Selector | None:
 
 
 def check_command(keys: dict[str, Any]) -> Selector:
-    """What a command with these *keys* selects; others are ignored. A service that is written twice is one.
-
-    Raises:
-        EventRefused: a wrong type, or an impossible name.
-    """
+    """What a command with these *keys* selects; EventRefused for a wrong type or an impossible name."""
     try:
         found = _Keys.model_validate(keys)
     except ValidationError as error:
@@ -138,8 +131,7 @@ def refuse_repeats(data: JsonObject, keys: Collection[str]) -> None:
 def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
     """The command key that *key* is or was meant to be; None if it resembles none.
 
-    Case, blanks and the joiners `_ - .` do not count. Beyond them two edits are allowed (a letter more, less
-    or other, or two swapped), for the short `dryRun` and `taskId` one.
+    Case, blanks and `_ - .` do not count. Two edits are allowed, for the short `dryRun` and `taskId` one.
     """
     if key in among:
         return key
@@ -162,10 +154,9 @@ def wish_in(
 ) -> str | None:
     """Where *value* wishes a dry run: the path to the first wish in it, `""` for itself, None if it does not.
 
-    A wish is the key `dryRun`, or nearly, at any depth, whose value is not false, 0, no, off or null. JSON in
-    texts is opened, up to *texts* times. In other text the words are a wish if it is *content*, such as a
-    body, else where they stand as a key does. An alert may be *quoting* our own log, so its texts are not
-    read. A wrong guess costs one dry run.
+    A wish is the key `dryRun`, or nearly, at any depth, whose value is none of `NO`. JSON in texts is opened,
+    up to *texts* times. In other text the words are a wish if it is *content*, such as a body, else where
+    they stand as a key does. An alert may be *quoting* our own log, so its texts are not read.
     """
     if isinstance(value, str):
         if quoting:

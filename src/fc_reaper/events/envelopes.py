@@ -65,10 +65,8 @@ def message_of(data: JsonObject) -> Message | None:
 def http_request(data: JsonObject) -> tuple[JsonObject, Any] | None:
     """The query and the decoded body, None if that is blank, of a request; None if *data* is no request.
 
-    It may be the event of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source.
-
-    Raises:
-        EventRefused: its body is said to be base64, and is not that of UTF-8.
+    It may be of an FC 3.0 HTTP trigger, an API gateway or an EventBridge HTTP source. Raises
+    EventRefused: its body is said to be base64, and is not that of UTF-8.
     """
     context = data.get("requestContext")
     from_trigger = isinstance(context, JsonObject) and "http" in context
@@ -86,8 +84,7 @@ def http_request(data: JsonObject) -> tuple[JsonObject, Any] | None:
 def decode_text(text: str) -> Any:
     """What *text* is: JSON, plain or in quotes, a form, or base64 of JSON or of a form; None if none of them.
 
-    Raises:
-        EventRefused: it begins like an object or a list, in base64 too, and is none.
+    Raises EventRefused: it begins like an object or a list, in base64 too, and is none.
     """
     text = text.strip(BLANKS)
     if text.startswith((*BRACKETS, '"')):

@@ -24,10 +24,9 @@ from fc_reaper.events.parser import (
     timer_name,
 )
 
+# The most elements in all lists of an event, inclusive, which is the largest window of a stream:
+# https://www.alibabacloud.com/help/en/functioncompute/fc/advanced-features-of-triggers
 MOST_ELEMENTS = 10_000
-"""The most elements in all lists of an event, inclusive: the largest window of a stream.
-https://www.alibabacloud.com/help/en/functioncompute/fc/advanced-features-of-triggers"""
-
 MOST_LAYERS = 8  # the most envelopes, lists and encoded texts around a command, inclusive
 _LONGEST_PATH = 200
 
@@ -35,8 +34,7 @@ _LONGEST_PATH = 200
 def read_layers(text: str, value: Any, own_account: OwnAccount) -> Trigger:
     """Read the *text* of an event; *value* is its JSON value where it begins like an object or a list.
 
-    Raises:
-        EventRefused: it is no JSON, nor anything else that is known.
+    Raises EventRefused: it is no JSON, nor anything else that is known.
     """
     parser, place = _Parser(own_account), _Place()
     if value is None and (value := decode_text(text)) is not None:
@@ -71,10 +69,7 @@ class _Place(NamedTuple):
 
 @dataclass
 class _Parser:
-    """Opens layer after layer; each method reads one kind of value at one place, or raises EventRefused.
-
-    Identical requests are one. A wish for a dry run is never taken back by another part.
-    """
+    """Opens layer after layer; each method reads one kind of value at one place, or raises EventRefused."""
 
     own_account: OwnAccount
     requests: dict[tuple[str, str | None, Selector], Request] = field(default_factory=dict)

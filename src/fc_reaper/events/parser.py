@@ -1,7 +1,6 @@
 """What an event comes to, and how its bytes become JSON: within bounds, and with the keys that repeat.
 
-A timer that commands nothing is read here. Any other event is read by `layers`, for which a cold start of a
-timer need not pay.
+A timer that commands nothing is read here, any other event by `layers`, which a cold start need not import.
 """
 
 from __future__ import annotations
@@ -28,10 +27,7 @@ class OwnAccount(NamedTuple):
 
 
 class Selector(NamedTuple):
-    """The part of the policy's targets that a request is about; None selects all.
-
-    Each value has the shape of a name on the platform, so none of them is a pattern.
-    """
+    """The part of the targets that a request is about, by names without patterns; None selects all."""
 
     service: str | None = None
     function: str | None = None
@@ -42,8 +38,8 @@ class Selector(NamedTuple):
 class Request(NamedTuple):
     """One request of an event: a run over the targets that `selector` leaves.
 
-    `kind` (timer, alert, command, task) is compared with a policy's `triggers`; `name` is the timer's, else
-    None. `part` is where it comes from: `""` for the whole event, `[2]` for the third element of a list.
+    `kind` (timer, alert, command, task) and `name`, that of a timer, are compared with a policy's `triggers`.
+    `part` is where it comes from: `""` for the whole event, `[2]` for the third element of a list.
     """
 
     kind: str
@@ -73,8 +69,7 @@ class Trigger(NamedTuple):
     """A parsed event. It starts a run, narrows it, or makes it a dry run; it cannot do more.
 
     `dry_run_asked_at` is the path to the first wish for a dry run (`[2].data.dryRun`; `event`: the whole
-    text), which holds for the whole run, whichever part of the event has it; None without one.
-    `http` is true if the caller expects an answer in the shape of an HTTP trigger.
+    text), which holds for the whole run. `http`: the caller wants the answer of an HTTP trigger.
     `kind` is the broadest kind among the requests (timer, alert, command, task); alert if there are none.
     """
 
@@ -129,19 +124,17 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObject.of_pairs) -> Any:
     """The JSON value of *text*, with objects made by *object_of*.
 
-    Raises:
-        EventRefused: not JSON, nested deeper than 64 levels, NaN or Infinity, or a number beyond 400 digits.
+    Raises EventRefused if it is not JSON, nests deeper than 64 levels, or has NaN or more than 400 digits.
     """
     if nests_too_deep(text):
         raise EventRefused(f"it is nested deeper than {DEEPEST} levels")
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=object_of,
-            parse_int=_integer,
-            parse_float=_finite,
-            parse_constant=_refuse_constant,
-        )
+        hooks: dict[str, Any] = {
+            "parse_int": _integer,
+            "parse_float": _finite,
+            "parse_constant": _refuse_constant,
+        }
+        return json.loads(text, object_pairs_hook=object_of, **hooks)
     except json.JSONDecodeError as error:
         what = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
         raise EventRefused(f"it is not JSON: {what}; an event that says nothing is {{}}") from None
@@ -150,8 +143,7 @@ def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObj
 def json_in(text: str) -> Any:
     """The JSON value of *text* if it is that of an object, a list or a text in quotes; None for other words.
 
-    Raises:
-        EventRefused: it begins like an object or a list, and `parse` refuses it.
+    EventRefused if it begins like an object or a list, and `parse` refuses it.
     """
     text = text.strip(BLANKS)
     if text.startswith(BRACKETS):
@@ -186,7 +178,7 @@ def nests_too_deep(text: str) -> bool:
 
 
 def _integer(digits: str) -> int:
-    # Python's own limit (4,300 digits, then ValueError) came with 3.10.7; before it, long numbers are slow.
+    # Python's own limit came with 3.10.7; before it, long numbers are slow.
     if len(digits) > _LONGEST_NUMBER:
         raise EventRefused(f"it holds a number of {len(digits)} digits; at most {_LONGEST_NUMBER} are read")
     return int(digits)
@@ -202,10 +194,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 MOST_BYTES = 1_048_576  # the largest event in bytes, inclusive
+# The event of a timer: https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
 TIMER_KEYS = ("triggerTime", "triggerName", "payload")
-"""The keys of the event of a timer:
-https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers"""
-
 _TIMER_NAME = r"[A-Za-z0-9_.-]{1,128}"
 
 

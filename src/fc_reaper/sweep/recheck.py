@@ -65,8 +65,7 @@ class Recheck:
     def prepare(self, due: Evaluation, until: Deadline) -> None:
         """Count the group of *due* again if the last count is not fresh any more.
 
-        Raises:
-            CloudError: one of the tasks that stay could not be read.
+        Raises CloudError: one of the tasks that stay could not be read.
         """
         selection = self.selections[due.verdict.policy or ""]
         with self._lock:

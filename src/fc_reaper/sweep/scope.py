@@ -156,8 +156,7 @@ def is_own(function: Function, own: Target | None) -> bool:
 def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until: Deadline) -> list[Function]:
     """List all functions in task mode; *services* chooses Function Compute 2.0, else 3.0.
 
-    Raises:
-        CloudError: the list failed, did not end in time or has no end; nothing follows from a part of it.
+    Raises CloudError: the list failed, did not end in time or has no end; nothing follows from a part of it.
     """
     found: dict[Function, None] = {}
     page_of = partial(cloud.functions_page, services=services, deadline=until)

@@ -194,8 +194,7 @@ class Sweep:
     def _functions_of(self, policy: Policy) -> frozenset[Function]:
         """All functions in the targets of *policy*, whatever the event requested; also those the run met.
 
-        Raises:
-            CloudError: they could not be listed.
+        Raises CloudError: they could not be listed.
         """
         functions = self._finder.functions(Scope.of([policy]), self._context.end)
         if not self._finder.is_known(policy.targets):
