@@ -170,11 +170,6 @@ class Account:
         state.async_config = {**config, "created": created, "modified": self.now()}
         state.task_mode = task_mode
 
-    def timeout(self, function: Function) -> int:
-        """The seconds that an attempt of *function* may take."""
-        state = self.functions.get(self.existing(function))
-        return 60 if state is None else state.timeout
-
     def async_config(self, function: Function) -> dict[str, Any]:
         state = self.functions.get(self.existing(function))
         if state is None or (state.async_config is None and not state.task_mode):

@@ -232,8 +232,8 @@ def list_services(call: Call) -> Response:
 
 
 def get_function(call: Call) -> Response:
-    function = call.function
-    return json_response({"functionName": function.name, "timeout": call.account.timeout(function)})
+    state = call.account.functions.get(call.account.existing(call.function))
+    return json_response({"functionName": call.function.name, "timeout": state.timeout if state else 60})
 
 
 def list_functions(call: Call) -> Response:

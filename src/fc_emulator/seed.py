@@ -53,10 +53,7 @@ class SeededFunction(Model):
 
 
 class FunctionEntry(SeededFunction):
-    """A function that need not have tasks. Without `starts`, what is invoked stays Enqueued.
-
-    `async_config` is as a call sends it.
-    """
+    """A function that need not have tasks. Without `starts`, what is invoked stays Enqueued."""
 
     task_mode: bool = True
     starts: bool = True

@@ -123,7 +123,8 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
     ),
     "functions of FC 3.0 may not be listed": (
         policy(), SEED, [*IN_2, fault(FUNCTIONS)], 3,
-        {"fc:ListAsyncInvokeConfigs": "API 2023-03-30: HTTP 403, AccessDenied"},
+        {"fc:ListAsyncInvokeConfigs": "API 2023-03-30: HTTP 403, AccessDenied",
+         "coverage": "nobody watches 0 of 1 function in task mode, and some could not be listed"},
     ),
     "the API of FC 3.0 is not served, and no target needs it": (
         policy(), SEED, [*IN_2, fault(FUNCTIONS, 400, "PathNotSupported")], 0,
@@ -162,7 +163,7 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
     "a target that is not in task mode": (
         policy(targets="[media/transcode@prod, plain]"),
         {**SEED, "functions": [*SEED["functions"], {"functionName": "plain", "taskMode": False}]}, [], 0,
-        {"target": "plain@LATEST is not in task mode, so only what asks for it is a task; set "},
+        {"target": "plain@LATEST is not in task mode; set "},
     ),
     "a pattern that fits nothing": (
         policy(targets="[media/transcode@prod, nothing-*]"), SEED, [], 0,
@@ -288,16 +289,16 @@ def test_many_functions_are_listed_all_and_read_in_part(
 BAD_INPUT: dict[str, tuple[dict[str, str], int, str, str]] = {
     "another account": (
         {"FC_ACCOUNT_ID": "42"}, 2, "account",
-        "the keys are of account 123456789, and calls go to 42; write --account 123456789, or take the keys",
+        "calls go to account 42, and the keys are of another; use --account 123456789, or --profile",
     ),
     "no keys": (
         {"ALIBABA_CLOUD_ACCESS_KEY_ID": ""}, 2, "cloud", "no credentials: give the function a role"
     ),
     "wrong keys": (
-        {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "quite-wrong"}, 3, "endpoint", "; check ALIBABA_CLOUD_ACCESS_KEY"
+        {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "quite-wrong"}, 3, "API 2021-04-06", "; check ALIBABA_CLOUD"
     ),
     "nobody there, as in a region without Function Compute": (
-        {"REAPER_ENDPOINT": "http://127.0.0.1:9"}, 3, "endpoint",
+        {"REAPER_ENDPOINT": "http://127.0.0.1:9"}, 3, "API 2021-04-06",
         "no answer, ConnectionFailed: no connection: [Errno 111] Connection refused; check the endpoint",
     ),
     "a version that knows no services": (

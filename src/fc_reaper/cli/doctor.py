@@ -9,7 +9,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from statistics import median
 from typing import Annotated, Any, Literal
-from uuid import uuid4
 
 from pydantic import BaseModel, Field
 from rich.text import Text
@@ -19,13 +18,13 @@ from fc_reaper import __version__
 from fc_reaper import settings as given
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Account, Api, AsJson, Endpoint, PolicyFile, Profile, Region, environment
-from fc_reaper.cli.coverage import Answers, Coverage, coverage_table, inspect
+from fc_reaper.cli.coverage import Answer, Coverage, coverage_table, inspect
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.api import ASYNC_TASK, CLASSIC, OPEN, STATEFUL, WITHOUT_SERVICES
 from fc_reaper.errors import CloudError, PolicyError, SettingsError, nearest
-from fc_reaper.models import FINISHED, UNFINISHED, Exit, Function, Page, spellings
+from fc_reaper.models import FINISHED, UNFINISHED, Exit, Function, Page, Task, spellings
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lint import lint
 from fc_reaper.sweep import TRUSTED_SKEW
@@ -33,9 +32,7 @@ from fc_reaper.sweep.scope import is_own, list_functions, resolve
 
 _MOST = 300  # functions that are read one by one, literal targets first
 _PATIENCE, _FIRST = 300.0, 15.0  # seconds for reading them, and for each call before, its retries included
-
-_Listed = dict[bool, list[Function] | None]
-"""The functions in task mode of FC 2.0 for True, of 3.0 for False; None where they are unknown."""
+_Listed = dict[bool, list[Function] | None]  # the functions of FC 2.0 for True, 3.0 for False; None: unknown
 
 
 class Check(BaseModel):
@@ -99,28 +96,34 @@ def doctor(
     settings = given.read_settings(env, given.Context())
     found = Diagnosis(mode=settings.mode)
     with output.interruptible() as interrupted:
-        file, does = _check_here(found, settings)
         pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted.is_set)
+        file, does = _check_here(found, settings)
         listed, answers = _check_cloud(found, settings, env, pool, file)
         if interrupted.is_set():
             raise KeyboardInterrupt
     if file is not None and listed:
         functions = dict.fromkeys(one for each in listed.values() for one in each or ())
         for one in functions:
-            # One that is listed by both of its names is one function.
-            if one.service is not None or functions.keys().isdisjoint(spellings(one)[1:]):
-                watching = (its for its in file.policies if any(map(its.watches, spellings(one))))
-                by = {its.name: does[its.name] for its in watching}
-                itself = is_own(one, settings.ourselves)
-                found.coverage.append(Coverage.of(one, answers.get(one, {}), by, itself=itself))
+            if one.service is None and not functions.keys().isdisjoint(spellings(one)[1:]):
+                continue  # it is listed by its other name too
+            by = {its.name: does[its.name] for its in file.policies if any(map(its.watches, spellings(one)))}
+            known: dict[str, Any] = {}
+            for about, _, answer in answers:
+                if about == one:
+                    known |= answer if isinstance(answer, dict) else {}
+                    known |= {"records": len(answer.tasks)} if isinstance(answer, Page) else {}
+            known |= dict(zip(("service", "function", "qualifier"), one, strict=True))
+            known |= {"watched_by": by, "uncovered": not (by or is_own(one, settings.ourselves))}
+            found.coverage.append(Coverage.model_validate(known))
         nobody = sum(one.uncovered for one in found.coverage)
         found.uncovered = None if None in listed.values() else nobody
         number = f"{output.counted(len(found.coverage), 'function')} in task mode"
-        if nobody:
-            exit = Exit.ATTENTION if fail_uncovered else Exit.DONE
-            found.add("coverage", f"nobody watches {nobody} of {number}; name them in targets", exit)
-        elif found.uncovered is not None:
+        if found.uncovered == 0:
             found.add("coverage", f"{number}, and each is watched")
+        else:
+            exit = Exit.ATTENTION if fail_uncovered else Exit.DONE
+            number += "" if None not in listed.values() else ", and some could not be listed"
+            found.add("coverage", f"nobody watches {nobody} of {number}; name them in targets", exit)
     if as_json:
         output.print_json(found)
     else:
@@ -170,53 +173,48 @@ def _check_here(found: Diagnosis, settings: given.Settings) -> tuple[File | None
 
 def _check_cloud(
     found: Diagnosis, settings: given.Settings, env: Mapping[str, str], pool: Pool, file: File | None
-) -> tuple[_Listed, dict[Function, Answers]]:
-    """The functions in task mode, empty if no call was answered; what was answered about which functions."""
+) -> tuple[_Listed, list[Answer]]:
+    """The functions in task mode, empty if no call was answered, and what was answered about them."""
     targets = [(target, one.stops) for one in file.policies for target in one.targets] if file else []
     try:
         found.account, found.region, found.endpoint = whereabouts(settings).values()
-        keys, run_id = given.read_credentials(env, given.Context()), str(uuid4())
+        keys = given.read_credentials(env, given.Context())
         versions = (OPEN, CLASSIC, WITHOUT_SERVICES)
         each = {one: settings.model_copy(update={"api_version": one}) for one in versions}
-        clients = {one: given.connect(its, keys, run_id, clock=SYSTEM_CLOCK) for one, its in each.items()}
+        clients = {one: given.connect(its, keys, "doctor", clock=SYSTEM_CLOCK) for one, its in each.items()}
     except SettingsError as error:
         found.add("cloud", str(error), Exit.REFUSED)
-        return {}, {}
+        return {}, []
     main = OPEN if settings.api_version == WITHOUT_SERVICES else settings.api_version
-    _check_account(found, clients[main])
-    lists = _check_versions(found, clients, main, {one.service is not None for one, _ in targets}, pool)
-    listed: _Listed = {}
-    rights: dict[str, list[tuple[Any, Any]]] = {}
-    for services, names, name in ((True, STATEFUL, main), (False, ASYNC_TASK, WITHOUT_SERVICES)):
-        if name in lists:
-            answer = lists[name]
-            absent = isinstance(answer, CloudError) and answer.error_code == "PathNotSupported"
-            listed[services] = [] if absent else None if isinstance(answer, CloudError) else answer
-            denied = isinstance(answer, CloudError) and output.lacks_right(answer)
-            if denied or not isinstance(answer, CloudError):
-                rights[f"fc:{names.functions}"] = [(f"API {name}", answer)]
-    answers: dict[Function, Answers] = {}
+    needed = {name for one, _ in targets for name in [WITHOUT_SERVICES if one.service is None else main]}
+    listed, answers = _check_versions(found, clients, main, needed, pool)
+    try:
+        who = clients[main].caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _FIRST)
+        found.add("account", f"{who.account_id}, {who.kind} {who.arn}")
+        if found.account not in (None, who.account_id):
+            what = f"calls go to account {found.account}, and the keys are of another"
+            found.add("account", f"{what}; use --account {who.account_id}, or --profile", Exit.REFUSED)
+        found.account = found.account or who.account_id
+    except CloudError as error:
+        found.refused("account", "whose keys these are is unknown: ", error, Exit.DONE)
     if listed:
         meant, unmatched = resolve([one for one, _ in targets], listed.get)
         every = list(dict.fromkeys([*meant, *(one for each in listed.values() for one in each or ())]))
-        answers = inspect(clients[main], pool, every[:_MOST], SYSTEM_CLOCK.monotonic() + _PATIENCE)
+        answers += inspect(clients[main], pool, every[:_MOST], SYSTEM_CLOCK.monotonic() + _PATIENCE)
         if len(every) > _MOST:
             found.add("functions", f"{_MOST} of {len(every)} read; the others are only listed", Exit.DONE)
-        for one, by in answers.items():
-            for name, answer in by.items():
-                rights.setdefault(f"fc:{name}", []).append((one, answer))
-        _check_rights(found, rights)
-        kinds = {(ASYNC_TASK if one.service is None else STATEFUL).task for one, stops in targets if stops}
+        _check_rights(found, answers)
+        kinds = {(STATEFUL if one.service else ASYNC_TASK).task for one, stops in targets if stops}
         for kind in sorted(kinds):
-            found.add(
-                f"fc:Stop{kind}", "unproven: only a stop proves it; see deploy/policy-enforce.json", Exit.DONE
-            )
-        for one in meant:
-            _check_target(found, one, listed, answers.get(one, {}))
+            what = "unproven: only a stop proves it; see deploy/policy-enforce.json"
+            found.add(f"fc:Stop{kind}", what, Exit.DONE)
+        for one in dict.fromkeys(one.literal() for one, _ in targets if not one.needs_discovery):
+            its = [answer for about, _, answer in answers if about == one]
+            _check_target(found, one, listed[one.service is not None], its)
         for target in unmatched:
             found.add("target", f"{target} fits no function in task mode; correct or delete it", Exit.DONE)
-    pages = [one for by in answers.values() for one in by.values() if isinstance(one, Page)]
-    _check_records(found, pages)
+    pages = [page for *_, page in answers if isinstance(page, Page)]
+    _check_records(found, [task for page in pages for task in page.tasks])
     skew = max(one.skew_ms for one in clients.values())
     if skew > TRUSTED_SKEW or any(one.moment.skew is None for one in pages):
         what = f"is {skew // 1000}s from the cloud's" if skew else "is unlike any: answers have no Date"
@@ -226,84 +224,68 @@ def _check_cloud(
     return listed, answers
 
 
-def _check_account(found: Diagnosis, cloud: AsyncTaskClient) -> None:
-    try:
-        who = cloud.caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _FIRST)
-    except CloudError as error:
-        return found.refused("account", "whose keys these are is unknown: ", error, Exit.DONE)
-    if found.account in (None, who.account_id):
-        found.account = who.account_id
-        return found.add("account", f"{who.account_id}, {who.kind} {who.arn}")
-    what = f"the keys are of account {who.account_id}, and calls go to {found.account}"
-    remedy = f"write --account {who.account_id}, or take the keys of {found.account} (--profile)"
-    return found.add("account", what, Exit.REFUSED, remedy)
-
-
 def _check_versions(
-    found: Diagnosis, clients: Mapping[Any, AsyncTaskClient], main: str, needed: set[bool], pool: Pool
-) -> dict[str, list[Function] | CloudError]:
-    """What each version lists as functions in task mode; empty if none answers."""
-    answers: dict[str, list[Function] | CloudError] = {}
-    times: list[float] = []
-    silent: dict[str, CloudError] = {}
+    found: Diagnosis, clients: Mapping[Any, AsyncTaskClient], main: str, needed: set[str], pool: Pool
+) -> tuple[_Listed, list[Answer]]:
+    """The functions of both generations, by version *main* those of 2.0; empty if there is no use in more."""
+    listed: _Listed = {}
+    times, said = [], []
     for name, client in clients.items():
-        began, before = SYSTEM_CLOCK.monotonic(), client.calls.total()
+        services, began, answer = name != WITHOUT_SERVICES, SYSTEM_CLOCK.monotonic(), None
         try:
-            services = name != WITHOUT_SERVICES
-            answers[name] = list_functions(client, pool, services=services, until=began + _FIRST)
+            functions = list_functions(client, pool, services=services, until=began + _FIRST)
         except CloudError as error:
-            answers[name] = error
-            silent |= {} if output.lacks_right(error) else {name: error}
-            if error.http_status is None:
-                break
-        times.append((SYSTEM_CLOCK.monotonic() - began) * 1000 / max(1, client.calls.total() - before))
-    if len(silent) == len(answers):
-        found.refused("endpoint", f"{found.endpoint}: ", next(iter(silent.values())))
-        return {}
-    found.add("endpoint", f"{found.endpoint}, {median(times):.0f} ms a call (median)")
-    for name in answers:
-        ours = name in (main, WITHOUT_SERVICES) and (name != WITHOUT_SERVICES) in needed
-        if name in silent:
-            found.refused(f"API {name}", "", silent[name], Exit.UNREACHABLE if ours else Exit.DONE)
-        else:
+            functions, answer = None, error
+        times.append((SYSTEM_CLOCK.monotonic() - began) * 1000 / (client.calls.total() or 1))
+        if answer is None or output.lacks_right(answer):
             found.add(f"API {name}", "answers")
-    return answers
+            if name in (main, WITHOUT_SERVICES):
+                said.append((f"API {name}", (STATEFUL if services else ASYNC_TASK).functions, answer))
+        else:
+            hopeless = name == OPEN and (answer.http_status is None or answer.denied)
+            exit = Exit.UNREACHABLE if hopeless or name in needed else Exit.DONE
+            found.refused(f"API {name}", "", answer, exit)
+            if hopeless:
+                return {}, []
+            functions = [] if answer.error_code == "PathNotSupported" else None
+        if name in (main, WITHOUT_SERVICES):
+            listed[services] = functions
+    found.add("endpoint", f"{found.endpoint}, {median(times):.0f} ms a call (median)")
+    return listed, said
 
 
-def _check_rights(found: Diagnosis, rights: Mapping[str, list[tuple[Any, Any]]]) -> None:
-    """Each action of RAM, with what was answered about what: the platform's own 404 proves it as well."""
-    for action, said in sorted(rights.items()):
-        errors = [(what, one) for what, one in said if isinstance(one, CloudError)]
-        bad = [one for one in errors if one[1].http_status != 404 or one[1].error_code == "UnreadableAnswer"]
-        if not bad:
-            found.add(action, "allowed")
-            continue
-        # A run does without the limits.
-        exit = Exit.DONE if action.endswith(("GetFunction", "InvokeConfig")) else Exit.UNREACHABLE
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        found.refused(action, f"{bad[0][0]}{more}: ", bad[0][1], exit)
+def _check_rights(found: Diagnosis, answers: list[Answer]) -> None:
+    """Each action of RAM, by what was answered: the platform's own 404 proves it as well."""
+    for action in sorted({action for _, action, _ in answers}):
+        errors = {one: its for one, name, its in answers if name == action and isinstance(its, CloudError)}
+        failed = [one for one, its in errors.items() if its.http_status != 404 or its.unclear]
+        if failed:
+            # A run does without the limits.
+            exit = Exit.DONE if action.endswith(("GetFunction", "InvokeConfig")) else Exit.UNREACHABLE
+            more = f" and {len(failed) - 1} more" if failed[1:] else ""
+            found.refused(f"fc:{action}", f"{failed[0]}{more}: ", errors[failed[0]], exit)
+        else:
+            found.add(f"fc:{action}", "allowed")
 
 
-def _check_target(found: Diagnosis, function: Function, listed: _Listed, answers: Answers) -> None:
-    errors = [one for one in answers.values() if isinstance(one, CloudError) and one.missing]
-    absent = [one for one in errors if not one.error_code.endswith(("TaskNotFound", "InvocationNotFound"))]
-    known = listed.get(function.service is not None)
+def _check_target(found: Diagnosis, one: Function, known: list[Function] | None, answers: list[Any]) -> None:
+    # That a task, or a configuration, is not found says nothing about the function.
+    errors = [its for its in answers if isinstance(its, CloudError) and its.missing]
+    absent = [error for error in errors if "Async" not in error.error_code]
     if absent:
-        near = nearest(str(function), list(map(str, known or ())))
+        near = nearest(str(one), list(map(str, known or ())))
         write = f"did you mean {near}?" if near else "correct the target, or delete it"
-        found.add("target", f"{function}: {absent[0].detail}; {write}", Exit.ATTENTION)
-    elif known is not None and function not in known:
-        what = f"{function} is not in task mode, so only what asks for it is a task"
+        found.add("target", f"{one}: {absent[0].detail}; {write}", Exit.ATTENTION)
+    elif known is not None and one not in known:
         write = "set statefulInvocation (FC 3.0: asyncTask) in its asynchronous configuration"
-        found.add("target", f"{what}; {write}", Exit.DONE)
-    elif any(isinstance(one, Page) and not one.tasks for one in answers.values()):
-        what = f"{function} had no task in the kept history"
+        found.add("target", f"{one} is not in task mode; {write}", Exit.DONE)
+    elif any(isinstance(page, Page) and not page.tasks for page in answers):
         write = "write the qualifier by which it is invoked, or @* for all"
-        found.add("target", f"{what}; {write}", Exit.DONE)
+        found.add("target", f"{one} had no task in the kept history; {write}", Exit.DONE)
 
 
-def _check_records(found: Diagnosis, pages: list[Page]) -> None:
-    tasks, known = [task for page in pages for task in page.tasks], {"", *UNFINISHED, *FINISHED}
+def _check_records(found: Diagnosis, tasks: list[Task]) -> None:
+    known = {"", *UNFINISHED, *FINISHED}
     odd = Counter((one.function, one.inconsistency) for one in tasks if one.inconsistency)
     odd.update((one.function, f"unknown status {one.status}") for one in tasks if one.status not in known)
     for (function, why), number in odd.items():

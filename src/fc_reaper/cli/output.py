@@ -153,7 +153,7 @@ def write(stream: TextIO, text: str) -> str | None:
 
 def advice_for(failures: Iterable[CloudError | ListFailed | TaskLine]) -> list[str]:
     """What to check after these failures, one line each, each advice once."""
-    return list(dict.fromkeys(_advice(one.http_status, one.error_code.lower()) for one in failures))
+    return list(dict.fromkeys(map(_advice, failures)))
 
 
 def refusal(failure: CloudError | ListFailed | TaskLine) -> str:
@@ -164,17 +164,18 @@ def refusal(failure: CloudError | ListFailed | TaskLine) -> str:
     return f"{status}, {failure.error_code}: {error[:160]}{request}"
 
 
-def lacks_right(failure: CloudError) -> bool:
+def lacks_right(failure: CloudError | ListFailed | TaskLine) -> bool:
     """Whether the keys are good, and RAM does not allow the call."""
-    words = "denied|permission|forbidden|unauthorized|authorizationfail"
-    return failure.denied and re.search(words, failure.error_code.lower()) is not None
+    words = "denied|permission|forbidden|unauthorized"
+    return failure.http_status in (401, 403) and bool(re.search(words, failure.error_code.lower()))
 
 
-def _advice(http_status: int | None, error_code: str) -> str:
+def _advice(failure: CloudError | ListFailed | TaskLine) -> str:
+    http_status = failure.http_status
     if http_status is None:
         endpoint = "REAPER_ENDPOINT or --endpoint, such as https://ACCOUNT.REGION.fc.aliyuncs.com"
         return f"check the endpoint ({endpoint}), that the region has Function Compute, and the way to it"
-    if http_status in (401, 403) and re.search("denied|permission|forbidden|unauthorized", error_code):
+    if lacks_right(failure):
         return (
             "check that RAM allows fc:ListStatefulAsyncInvocations, fc:GetStatefulAsyncInvocation and "
             "fc:StopStatefulAsyncInvocation (for patterns also fc:ListStatefulAsyncInvocationFunctions; for "
