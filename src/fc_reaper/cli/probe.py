@@ -9,7 +9,6 @@ from typer import Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Account, Api, AsJson, Endpoint, Profile, Region, environment, parse_length
-from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud.api import CLASSIC, OPEN, WITHOUT_SERVICES
@@ -43,7 +42,7 @@ def probe(
       fc-reaper probe --region cn-hangzhou --yes
     """
     if as_json and not yes:
-        raise CommandError("--json leaves no room for a question; add --yes, or leave it out")
+        raise output.CommandError("--json leaves no room for a question; add --yes, or leave it out")
     length = parse_length("--timeout", timeout) / 1000
     output.check_writable(out, force=force)
     env = environment(
@@ -52,7 +51,7 @@ def probe(
     settings, keys, run = read_settings(env, Context()), read_credentials(env, Context()), token_hex(4)
     where, owner = (str(whereabouts(settings)[name] or "") for name in ("region", "account"))
     if not (where and owner):
-        raise CommandError("the account or its region is not known; give --region and --account")
+        raise output.CommandError("the account or its region is not known; give --region and --account")
     served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), dict[str, CallFailed]()
     for version in (WITHOUT_SERVICES, OPEN, CLASSIC):
         its = settings.model_copy(update={"api_version": version})
@@ -63,16 +62,18 @@ def probe(
             served[version], found[version] = True, client
         except CallFailed as error:
             failed[version] = error
-            served[version] = error.missing or (None if error.denied or error.unclear else False)
+            served[version] = error.missing or (
+                None if error.denied or error.unclear or error.retryable else False
+            )
     chosen = env.get("REAPER_API_VERSION") or next(iter(found), "")
     if chosen not in found:
         why = failed.get(chosen) or next((one for one in failed.values() if one.missing), failed[OPEN])
         if not why.missing:
             raise why
-        raise CommandError(f"{where} has no function {SLEEPER}; s deploy -y -t deploy/s-probe.yaml makes it")
+        raise output.CommandError(f"{where} has no {SLEEPER}; s deploy -y -t deploy/s-probe.yaml makes it")
     what = f"Submit {len(TASKS)} tasks to {SLEEPER} in {where}, which sleep, by API {chosen}?"
     if not yes and output.ask(f"{what} [y/N]").lower() not in ("y", "yes"):
-        raise CommandError("nothing was submitted; answer y, or add --yes", Exit.ATTENTION)
+        raise output.CommandError("nothing was submitted; answer y, or add --yes", Exit.ATTENTION)
     found[chosen].until = SYSTEM_CLOCK.monotonic() + length
     # Either signal raises, so that no wait is too long for it; what is left is stopped then.
     with output.progress("Probing", 8) as step, output.on_signals(signal.default_int_handler):
@@ -98,11 +99,8 @@ def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
     """The table: each assumption, what this account does, and the setting that says so."""
     for name, value in learnt.facts:
         setting = f"REAPER_STARTED_TIME={value}" if name == "started_time" and value else "-"
-        yield (
-            (Facts.model_fields[name].description or name).rstrip("."),
-            str(value or "not observed"),
-            setting,
-        )
+        label = (Facts.model_fields[name].description or name).rstrip(".")
+        yield label, str(value or "not observed"), setting
     for version, served in learnt.api_versions.items():
         replaces = version == CLASSIC and served and not learnt.api_versions.get("2021-04-06")
         said = "not observed" if served is None else "served" if served else "not served"

@@ -6,7 +6,6 @@ import json
 import re
 from typing import Any
 
-from fc_reaper.clock import Deadline
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, WITHOUT_SERVICES, Answer, path_of
 from fc_reaper.cloud.errors import CallFailed
@@ -30,7 +29,7 @@ class SleeperClient(AsyncTaskClient):
     request passes, knows no other path.
     """
 
-    until: Deadline | None = None
+    until: float | None = None
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -1,7 +1,7 @@
 """The observation: tasks in all their states, and what Get, List and Stop say about each."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ from fc_reaper.clock import Clock
 from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.errors import CloudError
-from fc_reaper.models import DEQUEUED, FINISHED, LATEST, STOPPED, STOPPING
+from fc_reaper.models import ALIVE, FINISHED, LATEST, STOPPED, STOPPING, UNFINISHED
 from fc_reaper.probing.client import SleeperClient
 
 TASKS: dict[str, tuple[str, dict[str, Any], int]] = {
@@ -26,23 +26,23 @@ Record = dict[str, Any]
 
 
 def rounded(seen: float) -> str:
-    """What was seen to last for more than *seen* seconds, less than 120; below 0 for what was not seen."""
-    return f"{next(length for length in LENGTHS if length > seen)}s"
+    """What was seen to last for more than *seen* seconds, at most two minutes; below 0: it was not seen."""
+    return f"{min((length for length in LENGTHS if length > seen), default=LENGTHS[-1])}s"
 
 
 class Probe:
     """One probe by *client* until its deadline; *step* is called with 1 after each of eight parts.
 
-    `facts` and `observed` fill up meanwhile. `notes` are what prevented an observation, each with the parts
-    that it ended; `left` are the names of the tasks that may still be alive.
+    `notes` are what prevented an observation, each with the parts that it ended; `left` are the names of the
+    tasks that may still be alive.
     """
 
     def __init__(self, client: SleeperClient, clock: Clock, step: Callable[[int], None]) -> None:
         self._client, self._clock, self._now, self._step = client, clock, clock.monotonic, step
-        self._stops, self._fields, self._refused = dict[str, str](), dict[str, Any](), dict[str, str]()
-        self.facts, self.notes, self.left = dict[str, Any](), dict[str, list[str]](), list[str]()
-        self.observed: Record = {"stops": self._stops, "refused": self._refused, "fields": self._fields}
-        self._lag, self._submitted, self._first, self._kept = -1.0, 0.0, 0.0, False
+        self._stops, self._fields = dict[str, str](), dict[str, Any]()
+        self.facts, self.notes, self.left = Record(), dict[str, list[str]](), list[str]()
+        self.observed: Record = {"stops": self._stops, "fields": self._fields}
+        self._seen, self._lag, self._submitted, self._first, self._kept = -1.0, -1.0, 0.0, 0.0, False
 
     def observe(self) -> None:
         """Submit the tasks and observe them; then stop what is left, also after an error or a signal."""
@@ -51,7 +51,6 @@ class Probe:
                 try:
                     getattr(self, f"_{part}")()
                 except CallFailed as error:
-                    self._refused[part] = error.error_code
                     self.notes.setdefault(str(error), []).append(part)
                 self._step(1)
         except CloudError as why:  # that nothing more can be observed
@@ -86,30 +85,26 @@ class Probe:
         query = {key: value for key, value in {"sortOrderByTime": "asc", **query}.items() if value}
         names, page = self._client.names, self._client.ask("List", name, **query).value or {}
         tasks = ({"status": "", names.id_field: "", **task} for task in page.get(names.tasks) or ())
-        return {task[names.id_field].rpartition("-")[2]: task for task in tasks}
+        return {str(task[names.id_field]).rpartition("-")[2]: task for task in tasks}
 
-    def _until(
-        self, read: Callable[[], Record], statuses: Sequence[str], most: int = 120
-    ) -> tuple[Record, float]:
-        """Read until a task has one of *statuses*; the last record, and for how many seconds it had none."""
-        begun, seen, record = self._now(), -1.0, {"status": ""}
+    def _until(self, name: str, *statuses: str, since: float = 0.0, listed: bool = False) -> Record:
+        """Get or List a task until it has one of *statuses*, two minutes; `_seen` is how long it had none."""
+        begun, self._seen, record = since or self._now(), -1.0, {"status": ""}
         for wait in _WAITS:
-            at, record = self._now() - begun, read()
-            if record["status"] in statuses or at >= most:
+            at = self._now() - begun
+            record = self._list().get(name, record) if listed else self._get(name)
+            if record["status"] in statuses:
                 break
-            seen = at
+            self._seen = at
             self._clock.sleep(wait)
-        return record, seen
+        return record
 
-    def _get_until(self, name: str, *statuses: str, most: int = 120) -> Record:
-        return self._until(lambda: self._get(name), statuses, most)[0]
-
-    def _list_until(self, name: str, *statuses: str) -> Record:
-        """List until that shows what Get has shown; keep the longest time that it did not."""
-        record, seen = self._until(lambda: self._list().get(name, {"status": ""}), statuses)
+    def _listed(self, name: str, *statuses: str) -> Record:
+        """A task once a list shows what Get has shown; the longest time that it did not is a fact."""
+        record = self._until(name, *statuses, listed=True)
         if record["status"] not in statuses:
             raise CloudError("a list does not show within two minutes what Get shows")
-        self._lag = max(self._lag, seen)
+        self._lag = max(self._lag, self._seen)
         self.facts["list_lag"] = rounded(self._lag)
         return record
 
@@ -134,13 +129,15 @@ class Probe:
             self._submit(name)
         waiting = self._get("late")
         self._first, self.observed["delayed"] = self._started(waiting), waiting["status"]
-        self._note_fields("delayed", waiting, self._list_until("late", waiting["status"]))
+        self._note_fields("delayed", waiting, self._listed("late", *UNFINISHED, *FINISHED))
 
     def _running(self) -> None:
-        record = self._get_until("long", "Running", "Retrying", *FINISHED, most=60)
+        record = self._until("long", "Running", "Retrying", *FINISHED)
         if record["status"] != "Running":
-            raise CloudError(f"a task of 60 s is {record['status']}; see the function's concurrency and log")
-        listed = self._list_until("long", "Running")
+            raise CloudError(
+                f"a task that should run is {record['status']}; see the function's concurrency and log"
+            )
+        listed = self._listed("long", "Running", *FINISHED)
         self._note_fields("running", record, listed)
         self.facts["events"] = "list" if listed.get("events") else "get" if record.get("events") else "no"
         arn = re.search("([:/])functions/", str(record.get("functionArn")))
@@ -150,6 +147,7 @@ class Probe:
 
     def _stopping(self) -> None:
         self._stops["running"] = answer = self._client.said("Stop", "long")
+        since = self._now()
         self.facts["stop_answer"] = {"200": 200, "204": 204}.get(answer)
         if self._get("long")["status"] == STOPPING:
             again = self._client.said("Stop", "long")
@@ -157,17 +155,15 @@ class Probe:
                 self._stops["stopping"] = again
                 self.facts["stop_stopping"] = 200 if again[0] == "2" else {"412": 412}.get(again[:3])
         self._stops["queued"] = self._client.said("Stop", "queued")
-        record, seen = self._until(lambda: self._get("long"), FINISHED)
-        if record["status"] == STOPPED:
-            self.facts["stopping"] = rounded(seen)
+        status = self._until("long", *FINISHED, since=since)["status"]
+        self.facts["stopping"] = {STOPPING: "never", STOPPED: rounded(self._seen)}.get(status)
+        if status == STOPPED:
             self._stops["stopped"] = self._client.said("Stop", "long")
-        elif record["status"] == STOPPING:
-            self.facts["stopping"] = "never"
         self.observed["queued_becomes"] = self._get("queued")["status"]
 
     def _finished(self) -> None:
-        record = self._get_until("short", *FINISHED)
-        self._note_fields("finished", record, self._list_until("short", *FINISHED))
+        record = self._until("short", *FINISHED)
+        self._note_fields("finished", record, self._listed("short", *FINISHED))
         self._stops["finished"] = answer = self._client.said("Stop", "short")
         self.facts["stop_finished"] = {"400": 400, "412": 412}.get(answer[:3])
         if events := record.get("events"):
@@ -177,47 +173,45 @@ class Probe:
 
     def _retrying(self) -> None:
         self._submit("fails")
-        first, record = self._started(self._get("fails")), self._get_until("fails", "Retrying", *FINISHED)
+        first, record = self._started(self._get("fails")), self._until("fails", "Retrying", *FINISHED)
         if record["status"] == "Retrying":
             self._note_fields("retrying", record, self._list().get("fails", {}))
-        record = self._get_until("fails", *FINISHED)
+        record = self._until("fails", *FINISHED)
         last, retries = self._started(record), record.get("alreadyRetriedTimes")
         self._kept = bool(retries and first and last and abs(first - last) < 1)
         events = [event.get("status") for event in record.get("events") or ()] or None
         self.observed["retry"] = {"events": events, "already_retried_times": retries}
 
     def _delayed(self) -> None:
-        started, first = self._started(self._get_until("late", "Running", *FINISHED)), self._first
+        started, first = self._started(self._until("late", "Running", *FINISHED)), self._first
         early = started - self._submitted < TASKS["late"][2] / 2
-        if started and self.observed["delayed"] in ("Enqueued", DEQUEUED, "Processed"):
+        if started and self._client.skew_ms < 3000 and self.observed["delayed"] in (*ALIVE[:2], "Processed"):
             if not first and not early:
                 self.facts["started_time"] = "execution"
             elif first and early and abs(started - first) < 1 and self._kept:
                 self.facts["started_time"] = "enqueue"  # which also says that no retry changes it
 
     def _lists(self) -> None:
-        def order(**query: str) -> str:
-            times = [read_moment(task.get("startedTime")) or 0 for task in self._list(**query).values()]
-            return "asc" if times == sorted(times) else "desc" if times == sorted(times)[::-1] else "none"
-
+        orders = dict[str, object]()
+        for way in ("asc", "desc", ""):
+            listed = self._list(sortOrderByTime=way).values()
+            times = [read_moment(task.get("startedTime")) or 0 for task in listed]
+            rises, falls = times == sorted(times), times == sorted(times)[::-1]
+            orders[way or "default"] = "asc" if rises else "desc" if falls else "none"
         whole, first = self._list(), self._client.ask("List", limit="2", sortOrderByTime="asc").value or {}
         follows = [*self._list(limit="2", nextToken=first.get("nextToken") or "")] == [*whole][2:4]
-        orders = {way or "default": order(sortOrderByTime=way) for way in ("asc", "desc", "")}
         self.observed["order"] = {**orders, "pages_follow": follows}
         at = read_moment(whole["short"].get("startedTime")) or 0
         near = [str(at + more) for more in (-1, 0, 1)]
         tried = {"startedTimeBegin": near, "startedTimeEnd": near, "status": ["Succeeded", "Failed"]}
-        found = {
-            key: ["short" in self._list(**{key: one}) for one in values] for key, values in tried.items()
-        }
+        found = {key: ["short" in self._list(**{key: one}) for one in tried[key]] for key in tried}
         self.observed["filters"] = {**found, "prefix": [*self._list("short")] == ["short"]}
 
     def _alias(self) -> None:
         alias = TASKS["alias"][0]
         if self._client.said("List", "", alias)[:3] != "404":
             self._submit("alias")
-            shown = str(self._get_until("alias", *FINISHED).get("qualifier"))
-            self.facts["record_qualifier"] = {alias: "asked"}.get(
-                shown, "version" if shown.isdecimal() else None
-            )
+            shown = str(self._until("alias", *FINISHED).get("qualifier"))
+            known = {alias: "asked"} | ({shown: "version"} if shown.isdecimal() else {})
+            self.facts["record_qualifier"] = known.get(shown)
             self.observed["alias"] = {"Get by LATEST": self._client.said("Get", "alias")}

@@ -2,12 +2,11 @@
 
 import json
 from threading import Event
-from typing import Any
 
 _stopped = Event()
 
 
-def handler(event: Any, context: Any = None) -> None:
+def handler(event: bytes, context: object = None) -> None:
     """Sleep as a payload such as `{"sleep_s": 20, "fail": true}` says, for 90 s at most, then fail or not."""
     asked = json.loads(event)
     _stopped.wait(min(float(asked["sleep_s"]), 90.0))
@@ -15,6 +14,6 @@ def handler(event: Any, context: Any = None) -> None:
         raise RuntimeError("it fails as its payload says")
 
 
-def pre_stop(context: Any = None) -> None:
+def pre_stop(context: object = None) -> None:
     """The PreStop hook of the instance: end the sleep at once."""
     _stopped.set()
