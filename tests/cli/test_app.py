@@ -29,7 +29,7 @@ NASTY = "\x1b[2J\u202e\x9b"
 
 COMMANDS = (
     *("demo", "invoke", "plan", "apply", "check", "explain"),
-    *("backtest", "diff", "approve", "doctor", "probe", "schema"),
+    *("backtest", "diff", "approve", "setup", "doctor", "probe", "schema"),
 )
 
 
@@ -66,7 +66,8 @@ def test_the_examples_of_the_help_work_as_typed_in_a_clone(tmp_path: Path) -> No
     """In the order of the commands: an example may use what an earlier one wrote."""
     for name in ("examples", "events"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "policy.yaml", tmp_path)
+    for name in ("policy.yaml", "s.yaml", "s-prod.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     seed = json.loads((ROOT / "examples" / "account.json").read_text("utf-8"))
     with running_emulator(seed={**seed, **sleepers()}) as cloud:
         for command in COMMANDS[1:]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fc_reaper import __version__
+from tests.cli.command import fc_reaper
 from tests.package.conftest import SOURCES, WHEEL, run_with_index
 from tests.project.files import ROOT
 
@@ -32,7 +33,7 @@ def test_building_makes_a_wheel_and_a_source_archive(dist: Path) -> None:
 def test_both_programs_work_in_an_empty_environment(
     dist: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
-    """The demo ends with 0 only if the right tasks were stopped, and no others."""
+    """The demo ends with 0 only if the right tasks were stopped, and no others; `setup` finds its files."""
     environment = tmp_path_factory.mktemp("environment")
     venv.create(environment, with_pip=True)
     programs = environment / "bin"
@@ -43,6 +44,9 @@ def test_both_programs_work_in_an_empty_environment(
     assert (demo.returncode, demo.stderr) == (0, "")
     assert re.search(r"^fc-reaper +\d+ stop requests: \d+ right, 0 wrong", demo.stdout, re.MULTILINE)
     assert not list(tmp_path.iterdir())
+    given = ("setup", "--template", str(ROOT / "s-prod.yaml"), "--policy", str(ROOT / "policy.yaml"))
+    printed = run(programs / "fc-reaper", *given, folder=tmp_path)
+    assert (printed.returncode, printed.stdout, printed.stderr) == (0, fc_reaper(*given).out, "")
 
 
 @pytest.mark.parametrize(
