@@ -266,6 +266,19 @@ def test_whose_the_keys_are_is_asked_first(blind: Emulator, tmp_path: Path) -> N
     assert read_settings(known, Context()).facts == ENQUEUE
 
 
+def test_a_probe_does_not_rely_on_an_earlier_one(tmp_path: Path) -> None:
+    """So that the way out of a refusal is open: to probe where the run is."""
+    seed = {"functions": [{"functionName": "fc-reaper-probe"}]}
+    with running_emulator(seed=seed) as emulator:
+        env = at(emulator, FC_REGION="cn-shanghai", FC_ACCOUNT_ID=ACCOUNT)
+        probe = write_probe(tmp_path)
+        assert fc_reaper("plan", env={**env, "REAPER_PLATFORM": str(probe)}, cwd=tmp_path).code == 2
+        ran = fc_reaper(
+            "probe", "--force", env={**env, "REAPER_PLATFORM": str(probe)}, cwd=tmp_path, stdin=b"n\n"
+        )
+    assert (ran.code, ran.err) == (1, "fc-reaper: nothing was submitted; answer y, or add --yes\n")
+
+
 def test_an_option_wins_over_the_file(blind: Emulator, tmp_path: Path) -> None:
     """As over every setting."""
     ran = commanded(blind, tmp_path, "plan", "--api-version", "2016-08-15", **HERE)

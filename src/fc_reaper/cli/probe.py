@@ -48,6 +48,7 @@ def probe(
     env = environment(
         endpoint=endpoint, api_version=api_version, region=region, account=account, profile=profile
     )
+    env["REAPER_PLATFORM"] = ""  # what was found elsewhere, or before, says nothing here
     settings, keys, run = read_settings(env, Context()), read_credentials(env, Context()), token_hex(4)
     where, owner = (str(whereabouts(settings)[name] or "") for name in ("region", "account"))
     if not (where and owner):
