@@ -77,7 +77,7 @@ def test_an_account_in_order_is_fine_in_80_columns_without_colour(folder: Path) 
 
 
 def test_the_model_is_what_json_prints(folder: Path) -> None:
-    """Limits that nobody has set are null, and so are those that an answer writes in another way."""
+    """What nobody watches is first; a limit that nobody has set, or that is no number, is null."""
     odd = {"functionName": "odd", "asyncConfig": {"maxAsyncEventAgeInSeconds": "1h"}}
     seed = {**SEED, "functions": [*SEED["functions"], odd]}
     with running_emulator(seed=seed) as cloud:
@@ -86,8 +86,8 @@ def test_the_model_is_what_json_prints(folder: Path) -> None:
     assert (code, found.exit, found.uncovered, found.mode) == (0, 0, 1, "dry-run")
     names = ("function", "watched_by", "timeout_s", "event_age_s", "retries", "records")
     assert [tuple(getattr(one, name) for name in names) for one in found.coverage] == [
-        ("transcode", {"runaway": "dry run"}, 600, 3600, 1, 1),
         ("odd", {}, 60, None, None, 0),
+        ("transcode", {"runaway": "dry run"}, 600, 3600, 1, 1),
     ]
 
 
@@ -283,7 +283,7 @@ def test_many_functions_are_listed_all_and_read_in_part(
         assert operations(cloud)["GetFunction"] == 2
     assert (code, found.uncovered) == (0, 3)
     assert "2 of 4 read" in lines(found)["functions"]
-    assert [one.records for one in found.coverage] == [1, 0, None, None]
+    assert [one.records for one in found.coverage] == [0, None, None, 1]
 
 
 BAD_INPUT: dict[str, tuple[dict[str, str], int, str, str]] = {

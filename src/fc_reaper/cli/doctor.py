@@ -115,6 +115,7 @@ def doctor(
             known |= dict(zip(("service", "function", "qualifier"), one, strict=True))
             known |= {"watched_by": by, "uncovered": not (by or is_own(one, settings.ourselves))}
             found.coverage.append(Coverage.model_validate(known))
+        found.coverage.sort(key=lambda one: not one.uncovered)
         nobody = sum(one.uncovered for one in found.coverage)
         found.uncovered = None if None in listed.values() else nobody
         number = f"{output.counted(len(found.coverage), 'function')} in task mode"
@@ -126,19 +127,15 @@ def doctor(
             found.add("coverage", f"nobody watches {nobody} of {number}; name them in targets", exit)
     if as_json:
         output.print_json(found)
-    else:
-        _show(found)
-    return found.exit
-
-
-def _show(found: Diagnosis) -> None:
+        return found.exit
     styles = {"ok": output.GOOD, "warn": output.STRONG, "fail": output.BAD}
     rows: list[tuple[Text | str, str]] = []
-    for one in found.checks:
-        rows.append((Text(one.state, styles[one.state]), f"{one.check}: {one.text}"))
-        rows += [("", f"-> {one.remedy}")] if one.remedy else []
+    for check in found.checks:
+        rows.append((Text(check.state, styles[check.state]), f"{check.check}: {check.text}"))
+        rows += [("", f"-> {check.remedy}")] if check.remedy else []
     output.show(output.table(("", "check"), rows))
     output.show(*(("", coverage_table(found.coverage)) if found.coverage else ()))
+    return found.exit
 
 
 def _check_here(found: Diagnosis, settings: given.Settings) -> tuple[File | None, Mapping[str, str]]:
