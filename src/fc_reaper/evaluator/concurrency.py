@@ -1,7 +1,4 @@
-"""`keep`: of what matches, at most so many may be alive in each concurrency group; the rest is due.
-
-A task counts for a policy when it is alive, matches, and its first enqueueing and its group are known.
-"""
+"""`keep`: of what matches, at most so many may be alive in each concurrency group; the rest is due."""
 
 from __future__ import annotations
 
@@ -16,16 +13,13 @@ from fc_reaper.rules.ages import Reading
 from fc_reaper.rules.expression import Expression, Undecided, ask
 from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
 
-MOST = 50_000
-"""The most tasks of one policy that are counted in one run; beyond it nothing follows from the count."""
-
+MOST = 50_000  # the most tasks of one policy that are counted; beyond it nothing follows from the count
 _INVISIBLE = "\u115f\u1160\u3164\uffa0"  # the letters that show nothing
-Key = tuple[str, str]
-"""Function and invocation id: a task counts once, under whatever qualifiers it was found."""
+Key = tuple[str, str]  # function and invocation id
 
 
 def key_of(task: Task) -> Key:
-    """What identifies a task among the members of its group."""
+    """What identifies a task among the members of its group, under whatever qualifiers it was found."""
     return _name(task.function), task.invocation_id
 
 
@@ -89,10 +83,8 @@ class ConcurrencyGroups:
         self._excluded: set[Key] = set()
 
     def add(self, member: Member, task: Task) -> bool:
-        """Count a task once, however often it was listed; False when there are too many to count.
-
-        Of its records under several qualifiers a spared one counts first, then one in scope.
-        """
+        """Count a task once, however often it was listed; False when there are too many to count."""
+        # Of its records under several qualifiers a spared one counts first, then one in scope.
         key = key_of(task)
         before = self._members.get(key)
         if before is None and len(self._members) >= MOST:
@@ -142,7 +134,7 @@ def by_age(member: Member, task: Task) -> tuple[Millis, str, str]:
 def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = False) -> Verdict:
     """The verdict on a task that is one too many for *policy*; *verdict* is the one it had without that.
 
-    *later* says that *policy* comes after the one that reports the task already: the first report wins.
+    The first report wins: *later* says that *policy* comes after the one that reports the task already.
     """
     reported = verdict.policy if verdict.kind is Kind.REPORTED else None
     if later and reported and not policy.stops:

@@ -1,8 +1,7 @@
 """`evaluate`: the verdict on one task by all policies of its function. Pure: no clock, no cloud, no log.
 
 Order: exempt, then for each policy match and unless. A stop policy wins over a report policy, then the order
-of the file decides. A `keep` policy needs the other tasks: `evaluate` only makes a task a member of its
-concurrency group, and `select` decides.
+of the file. For a `keep` policy `evaluate` only makes a task a member of its group, and `select` decides.
 """
 
 from collections.abc import Sequence
@@ -18,10 +17,7 @@ from fc_reaper.rules.rules import PushDown, Rule, StatusRule, StoppingFor, Targe
 
 
 class CompiledMatcher(NamedTuple):
-    """A matcher compiled for one function: what selects functions and statuses is settled.
-
-    `rule` is its last key, which decides where nothing is measured.
-    """
+    """A matcher compiled for one function and its statuses; `rule` decides where nothing is measured."""
 
     line: int
     statuses: frozenset[str] | None
@@ -36,15 +32,11 @@ class CompiledMatcher(NamedTuple):
         return PushDown(min(bounds, default=None), prefix)
 
 
-_OWN_FUNCTION = CompiledMatcher(0, None, (), "target")
-"""The exemption of all tasks of the reaper's own function."""
+_OWN_FUNCTION = CompiledMatcher(0, None, (), "target")  # exempts all tasks of the reaper's own function
 
 
 class CompiledPolicy(NamedTuple):
-    """One policy compiled for one function.
-
-    `in_scope` is False where the run is about other functions and the tasks of this one are only counted.
-    """
+    """One policy compiled for one function; out of scope its tasks are only counted."""
 
     policy: Policy
     match: CompiledMatcher
@@ -55,9 +47,8 @@ class CompiledPolicy(NamedTuple):
 class FunctionPolicies(NamedTuple):
     """All that the tasks of one function are evaluated by in one run.
 
-    `policies` are those in scope without `keep`, the strongest first, `keeps` the `keep` policies; by `every`
-    one of both a task may become due. `withholding` are policies by which no task of this function is due in
-    this run, but whose tasks count for no `keep` policy.
+    `policies` are those in scope without `keep`, the strongest first; `every` are these and `keeps`, by which
+    a task may become due. By `withholding` ones none is, but what they claim counts for no `keep` policy.
     """
 
     exempt: tuple[CompiledMatcher, ...]
@@ -70,10 +61,7 @@ class FunctionPolicies(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A task with its verdict, and the moment of the verdict (0 for all where only one moment is used).
-
-    `policies` are those by which it was evaluated; a run evaluates a due task by them again.
-    """
+    """A task with its verdict `at` a moment, and the policies by which a run evaluates it again."""
 
     task: Task
     verdict: Verdict
@@ -82,11 +70,8 @@ class Evaluation(NamedTuple):
 
     @property
     def order(self) -> tuple[float, float, str, str]:
-        """Most overdue first, then oldest, then by name, whatever order the tasks were listed in.
-
-        A task that is over no limit of time comes last. Lengths are told by when they began, so that a later
-        reading makes no task older.
-        """
+        """Most overdue first, over no limit of time last; then oldest, then by name."""
+        # Lengths are told by when they began, so that a later reading makes no task older.
         task, by = self.task, self.verdict.by
         begun = task.events[0].at if task.events else task.started_at
         since = begun if by.age is None else self.at - by.age
@@ -94,8 +79,7 @@ class Evaluation(NamedTuple):
         return limit_reached, inf if since is None else since, str(task.function), task.invocation_id
 
 
-Exemption = tuple[CompiledMatcher, RuleResult]
-"""A matcher of `exempt` or `unless` that holds for a task, or whose result is unknown."""
+Exemption = tuple[CompiledMatcher, RuleResult]  # a matcher that holds for a task, or may
 
 
 def compile_policies(
@@ -107,10 +91,7 @@ def compile_policies(
     own_function: bool = False,
     counted: Sequence[Policy] = (),
 ) -> FunctionPolicies:
-    """Compile *policies*, whose targets fit *function*.
-
-    For *counted* (`keep` policies, and those that withhold tasks from them) its tasks only count.
-    """
+    """Compile *policies*, whose targets fit *function*; for those *counted* its tasks only count."""
     compiled: list[CompiledPolicy] = []
     for at, policy in enumerate((*policies, *counted)):
         match = compile_matcher(policy.match, function, as_match=True)
@@ -138,11 +119,7 @@ def _exemptions(matchers: Sequence[Matcher], function: Function) -> tuple[Compil
 
 
 def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> CompiledMatcher | None:
-    """Compile *matcher* for the tasks of *function*; None when it means other functions.
-
-    With *as_match* it is a policy's `match`, which without any word on status means the alive ones:
-    a task that is being stopped already is matched only by a policy that says so.
-    """
+    """Compile *matcher*, with *as_match* a policy's `match`, for *function*; None when it means others."""
     if not all(rule.concerns(function) for rule in matcher.rules):
         return None
     statuses = matcher.match_statuses if as_match else common_statuses(matcher.rules)
@@ -161,8 +138,7 @@ _EXEMPT = RuleResult(TRUE, "exempt")
 def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bool = True) -> Verdict:
     """Evaluate one task at *moment*. Unknown always means that the task is kept.
 
-    *read* says that the record came from reading the task by itself (Get); the verdict on a listed record
-    may be `unread` instead.
+    The verdict on a listed record, which was not *read* by itself, may be `unread`.
     """
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already")
@@ -211,10 +187,7 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
 
 
 def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleResult, Verdict]:
-    """What the `match` of one policy comes to, and the verdict by that policy alone.
-
-    `unless` is evaluated only where `match` is not false.
-    """
+    """What the `match` of one policy comes to, and the verdict by that policy alone."""
     policy, match = compiled.policy, evaluate_matcher(compiled.match, reading)
     if match.holds is FALSE:
         if match.limit is None and match.retries_limit is None:
@@ -240,11 +213,10 @@ _SPARED = RuleResult(FALSE, "unless")
 def membership(
     compiled: CompiledPolicy, reading: Reading, match: RuleResult, alone: Verdict
 ) -> Member | RuleResult:
-    """The task's place in the groups of a `keep` policy; the deciding result where it has none.
+    """The task's place in the groups of a `keep` policy, by its *match* and the verdict *alone*, or why none.
 
-    *match* and *alone* are what `evaluate_policy` answers. A task that `unless` spares, or may spare, has a
-    place and is never selected, as are those of `exempt`, which is not considered here. Of a spared task
-    without a place nothing is unknown.
+    A task that `unless` spares, or may spare, has a place and is never selected. Of a spared one without a
+    place nothing is unknown.
     """
     place = match if match.holds is not TRUE else member_of(compiled.policy, reading)
     if isinstance(place, Member):
@@ -295,8 +267,7 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> E
         result = evaluate_matcher(matcher, reading)
         if result.holds is TRUE:
             return matcher, result
-        if result.holds is UNKNOWN and perhaps is None:
-            perhaps = matcher, result
+        perhaps = perhaps or ((matcher, result) if result.holds is UNKNOWN else None)
     return perhaps
 
 
@@ -322,9 +293,8 @@ def _strongest(alone: Sequence[Verdict]) -> Verdict:
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:
-    matcher, result = exemption
-    why = f"cannot tell whether it is exempt: {result.why}"
-    return Verdict(Kind.UNKNOWN, why, None, matcher.line, result)
+    why = f"cannot tell whether it is exempt: {exemption[1].why}"
+    return Verdict(Kind.UNKNOWN, why, None, exemption[0].line, exemption[1])
 
 
 def _unread(verdict: Verdict, unread: bool) -> Verdict:

@@ -1,12 +1,12 @@
-"""The examples of a policy: tasks as its author imagines them, evaluated as real ones are.
+"""The examples of a policy: tasks as its author imagines them, evaluated by that policy and `exempt` alone.
 
-An example is evaluated by its own policy and `exempt` alone, as if the policy had just been triggered. With
-`keep` it shows only whether a task may be selected: it matches, counts, and is not spared.
+With `keep` an example shows only whether a task may be selected: it matches, counts, and is not spared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from fc_reaper.errors import Issue
 from fc_reaper.evaluator.evaluate import CLAIMS, compile_policies, evaluate, evaluate_policy
@@ -40,9 +40,8 @@ def failing(file: PolicyFile) -> list[Issue]:
 def task_of(policy: Policy, example: Example) -> Task:
     """The task of *example* at `NOW`. What is not given fits the policy's first target and its match.
 
-    The status is the first in which the given clocks can run and `match` can hold. Ages that are not given
-    are as long as the given ones allow; an age that none of them bounds is over every limit. Events that no
-    age dates happen at the same moment.
+    Ages that are not given are as long as the given ones allow; one that none of them bounds is over every
+    limit. Events that no age dates happen at the same moment.
     """
     given, target = example.given, example.given.target or policy.targets[0]
     service = None if target.service is None else _filled(target.service)
@@ -57,14 +56,9 @@ def task_of(policy: Policy, example: Example) -> Task:
     dated += [(latest, name) for name in _LAST_STEPS[status]]
     events = tuple(TaskEvent(at, number, name) for number, (at, name) in enumerate(dated, 1))
     started = latest if present == "running_for" else began
-    record = {
-        "qualifier": function.qualifier,
-        "requestId": "example",
-        "status": status,
-        "startedTime": started,
-        "alreadyRetriedTimes": retries,
-        "events": [{"eventId": number, "status": name, "timestamp": at} for at, number, name in events],
-    }
+    shown = [{"eventId": number, "status": name, "timestamp": at} for at, number, name in events]
+    record: dict[str, Any] = {"qualifier": function.qualifier, "requestId": "example", "status": status}
+    record |= {"startedTime": started, "alreadyRetriedTimes": retries, "events": shown}
     if function.service is None:
         arn = f"acs:fc:::functions/{function.name}/{function.qualifier}"
         record |= {"functionArn": arn, "taskId": invocation_id, "taskPayload": given.payload}

@@ -1,7 +1,6 @@
 """`select`: which of the due tasks a run stops. All that depends on other tasks is decided here.
 
-In this order: `keep`, `holdout`, `halt_over`, the budgets. Memory is bounded, however many tasks are due; a
-`keep` policy counts up to a fixed number of tasks.
+In this order: `keep`, `holdout`, `halt_over`, the budgets. Memory is bounded, however many tasks are due.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from fc_reaper.policy import Policy
 from fc_reaper.rules.result import Kind
 
 Record = tuple[Function, str]  # one task under one qualifier, by its id
+# So many due tasks of a function are remembered however many others are more overdue: those may fail.
 _OF_EACH_FUNCTION = 20
-"""So many due tasks of a function are remembered however many others are more overdue: those may fail."""
 
 
 class Allowance(NamedTuple):
@@ -39,12 +38,11 @@ _NOTHING = Allowance(0)
 class Selection:
     """What happens to the due tasks of one policy.
 
-    `due` counts all due tasks, `held_out` those of them that `holdout` spares. `duplicates` counts tasks that
-    were listed twice; the others are without them. `counted` are due in a `keep` policy, and the run is about
-    others. `first` and `held_out_tasks` are the first *room* of each, most overdue first, and a few of each
-    function. `halted` says why none is selected, None when nothing halts the policy; `allowed` is the budget
-    of this run. `group_order` has, for each due task of a `keep` policy, its group: first the tasks that
-    stay, then those that are stopped, the last one first.
+    `due` counts all, `held_out` those of them that `holdout` spares; `duplicates`, which were listed twice,
+    count in neither. `counted` are due in a `keep` policy, and the run is about others. `first` and
+    `held_out_tasks` are the first *room* of each, most overdue first, and a few of each function. `halted`
+    says why none is selected; `allowed` is the budget of this run. `group_order` has, for each due task of a
+    `keep` policy, its group: first the tasks that stay, then those that are stopped, the last one first.
     """
 
     policy: Policy
@@ -230,9 +228,8 @@ class Budgets:
     """The allowances of one run; called policy by policy, in the order of the file.
 
     *functions* are those of a policy's targets, *stopped* returns their tasks that were stopped within a
-    day, by any caller. What earlier policies of this run were allowed on a shared function counts as well.
-    One of those whose functions cannot be listed shares one with every policy. `left` says how many more
-    tasks each policy with a day's budget may stop.
+    day, by any caller. What earlier policies were allowed on a shared function counts as well; one whose
+    functions cannot be listed shares with every policy. `left` is what remains of each day's budget.
     """
 
     def __init__(
@@ -262,9 +259,7 @@ class Budgets:
             records = self._stopped(policy, functions)
             self._counted |= records
             stopped = len(records)
-            granted = sum(
-                number for its, number in self._granted if its is None or not its.isdisjoint(functions)
-            )
+            granted = sum(most for its, most in self._granted if its is None or its & functions)
             self.left[policy.name] = left = max(0, policy.budget.per_day - stopped - granted)
             if left < policy.budget.per_run:
                 # Counting may end once there are enough.

@@ -13,16 +13,12 @@ from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Settings
 from fc_reaper.sweep.report import Report
 
+# Difference between the local clock and the cloud's up to which (itself included) a run may enforce.
 TRUSTED_SKEW: Millis = 30_000
-"""Difference between the local clock and the cloud's up to which (itself included) a run may enforce: beyond
-it one of the two does not know how old anything is."""
 
 
 class SweepContext(NamedTuple):
-    """One sweep is over by *end*. Once *interrupted* returns True nothing more is begun.
-
-    Without *enforce* nothing is stopped. *pool* has as many threads as calls may be in flight.
-    """
+    """One sweep, over by *end*. Once *interrupted* returns True nothing more is begun."""
 
     cloud: AsyncTaskClient
     pool: Pool

@@ -23,8 +23,6 @@ from fc_reaper.sweep.recheck import Recheck
 from fc_reaper.sweep.report import Outcome
 
 REPLACED = "another task has this invocation id by now"
-"""The detail of a task that was spared because it is not the one that was due."""
-
 _VERIFY_AFTER = 2.0  # seconds between the last accepted stop and the one pass of verification
 _MANY = 100  # failures of one policy after which the order of the rest is left to chance
 _DENIALS = 3  # answers in a row, by 401 or 403, after which the rest of a function is skipped
@@ -60,8 +58,8 @@ class _Queue:
 class Executor:
     """Stops tasks. The groups of `keep` policies are counted again by *policies*, those of each function.
 
-    Of *planned* tasks each is stopped only if the very rule that made it due still does, and stops are
-    verified also after an interruption. *budgets* are those of the day, None where no policy has one.
+    A *planned* task is stopped only if the very rule that made it due still does, and stops are then verified
+    also after an interruption. *budgets* are those of the day, None where no policy has one.
     """
 
     context: SweepContext
@@ -78,10 +76,9 @@ class Executor:
     _denied: dict[_Place, CloudError] = field(default_factory=dict)
 
     def run(self, selections: Sequence[Selection], most: int | None = None) -> dict[str, list[Evaluation]]:
-        """Spend the budgets, most overdue first; return what is left of each policy's known due tasks.
+        """Spend the budgets, most overdue first, *most* together; return what is left of each policy's tasks.
 
-        A place that brought no stop goes to the next task, until the time is up. *most* bounds the stops of
-        all policies together.
+        A place that brought no stop goes to the next task, until the time is up.
         """
         context, report = self.context, self.context.report
         # Keeps time to verify, but never more than a third of what is left.
@@ -139,8 +136,7 @@ class Executor:
     def _stop(self, stop: _Stop, last: Deadline | None = None) -> Outcome:
         """Stop one task if, read again, it is still due by the same policy; with *last* only read it by then.
 
-        Every attempt begins with a fresh reading and evaluation. After any answer but a 2xx the task's own
-        status decides what became of it.
+        After any answer but a 2xx the task's own status decides what became of it.
         """
         clock, jitter = self.context.clock, self.context.random.random
         try:

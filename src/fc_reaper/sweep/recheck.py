@@ -22,10 +22,9 @@ from fc_reaper.models import Function, Task
 from fc_reaper.rules.result import Kind, Member, Verdict
 from fc_reaper.sweep import SweepContext
 
+# Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
+# long as it took where it takes longer than half of that.
 FRESH = 5.0
-"""Seconds, from its beginning, for which a count may be used for further stops of the same group; twice as
-long as it took where it takes longer than half of that."""
-
 Counted = list[tuple[Member, Task]]
 
 

@@ -20,26 +20,22 @@ from fc_reaper.rules.result import Kind, Verdict
 from fc_reaper.settings import Settings
 
 HELD_OUT = "holdout spares its share of the tasks"
-"""The detail of a due task that is spared for good, so that false stops can be measured."""
-
 _COUNTS = (
     "functions", "listed", "kept", "exempt", "unknown", "reported", "due",
     "would_stop", "confirmed", "accepted", "ended", "skipped", "failed", "stuck",
 )  # fmt: skip
 
+# Why a task was skipped, where somebody should know: the run ends with 1.
 _ATTENTION = ("clock", "denied", "unreadable", "interrupted")
-"""Why a task was skipped, where somebody should know: the run ends with 1."""
-
 _MOST_ERRORS = 20
 
 
 class Outcome(NamedTuple):
-    """What became of one due task.
+    """What became of one due task: would_stop, accepted, confirmed, ended, skipped or failed.
 
-    `name` is would_stop, accepted, confirmed, ended, skipped or failed. `due` is the task as last read, with
-    the verdict that made it due. `why` is one constant word for a skipped task, `detail` says more, `error`
-    is the refusal that a failure ended with. `unclear`: nobody knows whether the stop took effect. `spent`:
-    its place in the budget is gone, though it does not count as stopped.
+    `due` is the task as last read, with the verdict that made it due. `why` is a constant word, `error` the
+    refusal that a failure ended with. `unclear`: nobody knows whether the stop took effect. `spent`: its
+    place in the budget is gone, though it does not count as stopped.
     """
 
     name: str
@@ -61,10 +57,8 @@ class Outcome(NamedTuple):
         """What a line says of it beside the task and its verdict."""
         unclear = True if self.unclear and self.name == "failed" else None
         more = {"why": self.why, "detail": self.detail, "unclear": unclear}
-        return {
-            **{name: value for name, value in more.items() if value is not None},
-            **refusal_fields(self.error),
-        }
+        given = {name: value for name, value in more.items() if value is not None}
+        return {**given, **refusal_fields(self.error)}
 
 
 class Report:
@@ -125,11 +119,8 @@ class Report:
             self._policies[verdict.policy][kind] += number
 
     def log_task(self, event: str, one: Evaluation, **more: Any) -> None:
-        """Log a line about a task, unless there are too many.
-
-        A task whose acceptance was not logged gets no later line either: none is left with only its last.
-        """
-        policy, key = one.verdict.policy, (one.task.function, one.task.invocation_id)
+        """Log a line about a task, unless there are too many; none has a later line without `accepted`."""
+        policy, key = one.verdict.policy, one.task[:2]
         if key in self._unlogged or self.log.is_full(event, policy):
             self.log.omit(event, policy)
             if event == "accepted":

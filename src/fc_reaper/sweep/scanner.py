@@ -31,17 +31,16 @@ from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.report import refusal_fields
 
+# A task that moves on while it is listed is listed under both its statuses. Two listings farther apart than
+# so many tasks, and at most twice as many, are counted twice; a due task has one place in any case.
 _REMEMBERED = 10_000
-"""A task that moves on while it is listed is listed under both its statuses. Two listings that are farther
-apart than so many tasks, and at most twice as many, are counted twice; a due task has one place in any case.
-"""
 
 
 def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list[Query]:
     """The queries that show every task of *function* that could be due or stuck at *now*.
 
-    One for each status that some policy is about, and always one for Stopping: stuck tasks are reported in
-    every run. Where policies differ, the weakest filter is used: a task that is due is never filtered out.
+    One for each status that some policy is about, with the weakest filter of all, and always one for
+    Stopping.
     """
     filters = {STOPPING: PushDown()}
     with_payload: set[str] = set()
@@ -58,16 +57,16 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
 _NOT_STUCK = RuleResult(FALSE)
 _CIRCLE = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
 
+# A query, and an answer to it: a page, a task of it that was read by itself, or why there is none.
 Listed = tuple[Query, Page | Snapshot | CloudError, Task | None]
-"""A query, and an answer to it: a page, a task of it that was read by itself, or why there is none."""
 
 
 @dataclass(eq=False, repr=False)
 class Lister:
     """Lists tasks page by page until a deadline, many queries at a time.
 
-    A function that is not found, or whose list is forbidden, is not listed again. What *api_version*
-    does not list is left out without an error.
+    A function that is not found, or forbidden, is not listed again; what *api_version* does not list is left
+    out without an error.
     """
 
     cloud: AsyncTaskClient
@@ -126,10 +125,9 @@ class Lister:
 
 @dataclass(eq=False, repr=False)
 class Scanner:
-    """Evaluates tasks, each once, and reports those that are not due.
+    """Evaluates tasks, each once, and reports those that are not due, unless it is only *counting*.
 
-    With *counting* tasks are only looked at, and enter no count and no line. `stopped` are tasks that were
-    seen to have been stopped within a day, of each function at most as many as a budget of the day allows.
+    `stopped` are tasks seen to have been stopped within a day, of each function no more than a budget allows.
     """
 
     context: SweepContext
@@ -176,8 +174,8 @@ class Scanner:
     ) -> Iterator[Evaluation]:
         """Evaluate one task: count it and log it, and yield it when it is due.
 
-        A member of a concurrency group is yielded uncounted: `settle` it once the others have been seen.
-        For a listed task *read* is called, and nothing else done, where reading the task may settle more.
+        A member of a concurrency group is yielded uncounted, for `settle`. For a listed task *read* is
+        called, and nothing else done, where reading the task may settle more.
         """
         stuck, context = _NOT_STUCK, self.context
         try:

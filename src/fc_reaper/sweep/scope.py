@@ -23,8 +23,7 @@ from fc_reaper.sweep import SweepContext
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 EVERYTHING = Request("command", None, Selector(), "")  # the request of a command line that narrows nothing
-MOST_FUNCTIONS = 20_000
-"""The most functions in task mode that are listed, inclusive: one call a second each, they take hours."""
+MOST_FUNCTIONS = 20_000  # in task mode that are listed, inclusive: one call a second each, they take hours
 
 
 class Area(NamedTuple):
@@ -43,11 +42,11 @@ class Area(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Scope:
-    """Which functions a run is about, and by which policies their tasks are evaluated.
+    """Which functions a run is about (`areas`), and by which policies their tasks are evaluated.
 
-    `watched` are targets of other policies: a timer lists them too, but only for stuck tasks, and an id must
-    not be known there either. `counted` are all targets of the `keep` policies that run: their tasks count,
-    also where an event is about fewer. `beside` are all targets of the other stop policies that run.
+    `watched` are targets of other policies: a timer lists them for stuck tasks, and an id must not be known
+    there either. `counted` are all targets of the `keep` policies that run: their tasks count, also where an
+    event is about fewer. `beside` are all targets of the other stop policies that run.
     """
 
     areas: list[Area] = field(default_factory=list)
@@ -70,8 +69,8 @@ class Scope:
     def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
         """The policies by which the tasks of *function* are evaluated, and those for which they only count.
 
-        These are `keep` policies in whose targets the run is about other functions, and with them the stop
-        policies to which a task may belong, so that it counts for no `keep` policy.
+        With the latter, `keep` policies, are the stop policies to which a task may belong, so that it counts
+        for none of them.
         """
         evaluated, counted, beside = (
             {area.policy for area in areas if area.fits(function)}
@@ -142,8 +141,8 @@ def may_name(selector: Selector, target: Target) -> bool:
 def first_of(number: int, tick: int) -> int:
     """Where the run of a *tick* begins among *number* functions.
 
-    With time for k functions in a run, each has its turn within 2 * ceil(number / k) ticks: multiples of the
-    golden ratio are spread evenly, however many: https://en.wikipedia.org/wiki/Three-gap_theorem
+    With time for k functions a run, each has its turn within 2 * ceil(number / k) ticks: multiples of the
+    golden ratio are spread evenly (https://en.wikipedia.org/wiki/Three-gap_theorem).
     """
     return int(tick * _GOLDEN_RATIO % 1 * number)
 

@@ -22,16 +22,13 @@ from fc_reaper.sweep.scope import Finder, Scope, first_of, is_own
 _BY_INDEX = attrgetter("index")
 
 _FOR_SCANNING = 0.6  # share of the time that scanning may take, so that what was found can still be stopped
+# Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
+# without patterns are scanned all the same.
 _FOR_FINDING = 0.4
-"""Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
-without patterns are scanned all the same."""
-
+# Due tasks of a policy that a run remembers beyond twice its budget: those at the head may all fail.
 _REMEMBERED = 2_000
-"""Due tasks of a policy that a run remembers beyond twice its budget: those at the head may all fail."""
-
+# A task that was stopped within a day began its attempt, of at most 24 hours, within this time.
 _RECENT = 3 * DAY
-"""A task that was stopped within a day began its attempt, of at most 24 hours, within this time."""
-
 _LONGEST_LIFE = 39 * DAY  # at most 30 days in the queue (in FC 2.0), and then nine attempts of 24 hours
 _NEVER_STARTED: Millis = 1_483_228_800_000  # 2017: what started before never started
 
@@ -57,10 +54,8 @@ class Sweep:
     def carry_out(self, planned: Sequence[Evaluation], most: int | None = None) -> None:
         """Stop those of *planned*, and no others, that are still due by the same policy and the same rule.
 
-        *most* bounds the stops of all policies together. An interruption ends it, but stops are verified.
-
-        A budget goes on to the next task as long as there is one. The groups of `keep` policies are scanned
-        again; a task that is not one too many there any more is not due, and not logged.
+        *most* bounds the stops of all policies together. The groups of `keep` policies are scanned again; a
+        task that is not one too many there any more is not due, and not logged.
         """
         compiled: dict[tuple[str, Function], FunctionPolicies] = {}
         tasks = []
@@ -202,10 +197,7 @@ class Sweep:
         return frozenset((*functions, *(one for one in self._functions if policy.watches(one))))
 
     def _stopped_today(self, policy: Policy, functions: frozenset[Function]) -> set[Record]:
-        """The tasks that were stopped within a day, by the platform's own records: nothing is remembered.
-
-        A list lags, so those that this run has seen itself are among them. Counting may end at the budget.
-        """
+        """The tasks that were stopped within a day, by the platform's records or seen so by this run."""
         context, now = self._context, self._context.clock.now()
         until = context.clock.monotonic() + (context.end - context.clock.monotonic()) / 2
         meaning = context.settings.started_time
@@ -225,10 +217,7 @@ class Sweep:
         return found
 
     def _due_in_all(self, policy: Policy, due: Sequence[Evaluation]) -> int | None:
-        """How many tasks are due by *policy* in all its targets, *due* among them; None if that is unknown.
-
-        Tasks that are not among those that the event is about are only counted, and only as far as matters.
-        """
+        """How many tasks are due by *policy* in all its targets, *due* among them; None if unknown."""
         if policy.name in self._whole:
             return len(due)
         try:
@@ -254,10 +243,8 @@ class Sweep:
 
 
 def _stopped_queries(function: Function, now: Millis, started_time: StartedTime) -> Iterator[Query]:
-    """The queries that show every task of *function* that was stopped within a day before *now*.
-
-    A task that never ran may have no `startedTime`, or 0, so that no window of it has the task.
-    """
+    """The queries that show every task of *function* that was stopped within a day before *now*."""
+    # A task that never ran may have no `startedTime`, or 0, so that no window of it has the task.
     recent = now - _RECENT
     yield Query(function, STOPPING)
     yield Query(function, STOPPED, started_after=recent)
