@@ -22,10 +22,7 @@ _ONLY_AT_THE_END = (
 
 
 class Tasks:
-    """Tasks in little memory: some 200 bytes for each, and what its `record` holds.
-
-    A task is packed when it comes, and made anew whenever it is read; its events are then numbered from 1.
-    """
+    """Tasks in little memory: packed when they come, and made anew when read, with events from 1 on."""
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:
         self._packed: list[bytes] = []
@@ -76,10 +73,8 @@ class Tasks:
         return number
 
     def same(self, key: Callable[[Task], Any]) -> Iterator[tuple[int, int]]:
-        """Yield the numbers of tasks of the same *key*, each later one with the first.
-
-        A dict of them all would take as much memory as the tasks: most hashes are alone in their place.
-        """
+        """Yield the numbers of tasks of the same *key*, each later one with the first."""
+        # A dict of them all would take as much memory as the tasks: most hashes are alone in their place.
         hashes, places = array("q", (hash(key(task)) for task in self)), bytearray(8 * len(self))
         twice, first = set[int](), dict[int, int]()
         for one in hashes:
@@ -104,11 +99,9 @@ class BrokenLine:
 class History:
     """The tasks of a history that can be replayed, and what was left out of it.
 
-    What `tasks` did is known from `begin` to `end`; both are 0 without tasks. `undated` counts records
-    without events, or with one that has no date, `contradicting` are those that contradict themselves,
-    `repeated` counts further records about a task, `retried_more_than_told` tasks that were retried more
-    often than their events show. `unmatched` are targets that fit no function. `payloads` says whether the
-    cloud was asked for payloads.
+    What `tasks` did is known from `begin` to `end`, both 0 without tasks. `undated` counts records without
+    events, or with one that has no date, `repeated` further records about a task, `retried_more_than_told`
+    tasks that were retried more often than their events show. `unmatched` are targets that fit no function.
     """
 
     source: str = ""
@@ -132,13 +125,10 @@ class History:
             {"what": what, "error": one.detail, "http_status": one.http_status, "error_code": one.error_code}
             for what, one in self.not_listed.items()
         ]
-        return shown | {
-            "replayed": len(self.tasks),
-            "begin": iso(self.begin) if self.begin else None,
-            "end": iso(self.end) if self.end else None,
-            "contradicting": [{**identity(task), "why": task.inconsistency} for task in self.contradicting],
-            "not_listed": refused,
-        }
+        torn = [{**identity(task), "why": task.inconsistency} for task in self.contradicting]
+        begin, end = (iso(at) if at else None for at in (self.begin, self.end))
+        shown |= {"begin": begin, "end": end, "contradicting": torn, "not_listed": refused}
+        return {**shown, "replayed": len(self.tasks)}
 
 
 def identity(task: Task) -> dict[str, str | None]:
@@ -151,8 +141,8 @@ def identity(task: Task) -> dict[str, str | None]:
 def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> History:
     """Make a history; of several records of one task (function, id, request id) the most complete counts.
 
-    The history ends with the last moment in a consistent record, or when it was *taken* if that is later:
-    tasks without an end were alive then. *known* are other fields of it. It takes over what are `Tasks`.
+    It ends with the last moment in a consistent record, or when it was *taken* if that is later: tasks
+    without an end were alive then. *known* are other fields of it. It takes over what are `Tasks`.
     """
     tasks = tasks if isinstance(tasks, Tasks) else Tasks(tasks)
     history = History(tasks=tasks, records=len(tasks), end=taken, **known)
@@ -213,11 +203,10 @@ def outcome_of(task: Task) -> Outcome:
 
 
 def as_of(task: Task, at: Millis) -> Task | None:
-    """The record of *task* as it was at a moment (epoch milliseconds), events at that moment included.
+    """The record of *task*, whose events are all dated, as it was at a moment; None before its first event.
 
-    None before its first event. *task* must have nothing but dated events. One that shows fewer restarts than
-    it counts is inconsistent before its latest event: nobody knows its status then. One that does not count
-    them, or lacks its beginning, does not tell how many there had been.
+    One that shows fewer restarts than it counts is inconsistent before its latest event: nobody knows its
+    status then. One that does not count them, or lacks its beginning, does not tell how many there had been.
     """
     past = tuple(event for event in task.events if event.at <= at)
     if not past or (len(past) == len(task.events) and task.status in FINISHED):
@@ -227,14 +216,8 @@ def as_of(task: Task, at: Millis) -> Task | None:
     if len(past) < len(task.events) and retries is not None:
         missing = "it shows fewer restarts than it counts" if restarts(task.events) < retries else None
         retries = min(retries, restarts(past)) if task.events[0].status == "Enqueued" else None
-    now = task._replace(
-        status=past[-1].status,
-        started_at=started_at,
-        ended_at=None,
-        retries=retries,
-        events=past,
-        inconsistency=missing,
-    )
+    now = task._replace(status=past[-1].status, started_at=started_at, ended_at=None)
+    now = now._replace(retries=retries, events=past, inconsistency=missing)
     return now if task.record is None else now._replace(record=_record(now, task.record))
 
 
@@ -277,12 +260,8 @@ def running(task: Task, begin: Millis, end: Millis) -> Millis:
 def longest(task: Task, clock: str, end: Millis) -> Millis | None:
     """The most that *clock* reaches in the life of the task, all attempts; None if it never runs.
 
-    An unfinished task lives until *end*. At the very end of a stage the task has its next status, so a rule
-    sees a millisecond less.
+    An unfinished task lives until *end*. A rule sees a millisecond less: then the task has its next status.
     """
-    readings = (
-        (Reading(one, Moment.exactly(at), "unknown", read=True), at) for one, at in _stages(task, end)
-    )
-    begun = ((reading.bounds(clock).latest, until) for reading, until in readings)
-    lengths = (until - began for began, until in begun if began is not None)
-    return max(lengths, default=None)
+    stages = ((Reading(one, Moment.exactly(at), "unknown", read=True), at) for one, at in _stages(task, end))
+    begun = ((reading.bounds(clock).latest, until) for reading, until in stages)
+    return max((until - began for began, until in begun if began is not None), default=None)

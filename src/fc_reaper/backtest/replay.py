@@ -1,10 +1,8 @@
 """What a policy file would have done in a known history: a run at every tick of a timer. Pure.
 
-Every run evaluates the tasks as they were then and selects as a sweep does, by the same `evaluate`, `select`
-and `Budgets`. Ticks are the multiples of the interval since the epoch. All policies that a timer runs are
-evaluated together. A day's budget counts what the replay stopped and what the history shows as Stopped or
-Stopping within 24 hours. A stopped task is gone from that tick on: stopping is not simulated, nor what a stop
-would have changed for others, such as a caller that submits the task again. The lock is not considered.
+Every run evaluates the tasks as they were then and selects as a sweep does. Ticks are the multiples of the
+interval since the epoch. All policies that a timer runs are evaluated together; the lock is not considered. A
+stopped task is gone from that tick on: stopping is not simulated, nor what it would have changed for others.
 
 In truth a stopped task `succeeded` (a false stop) or `failed`, was `censored` (stopped by somebody, so its
 end is unknown), is still `open` when the history ends, or `unknown`. Saved is the time in Running after the
@@ -35,10 +33,9 @@ from fc_reaper.rules.result import Kind, Verdict
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """How a history is replayed.
+    """How a history is replayed: at ticks of an interval from *since* to *until*, both included.
 
-    *interval* is the time between two ticks, milliseconds. Only ticks from *since* to *until*, both included,
-    are replayed. *own_function* says whether a function is the reaper's own, whose tasks are exempt.
+    *own_function* says whether a function is the reaper's own, whose tasks are exempt.
     """
 
     interval: Millis
@@ -76,9 +73,8 @@ class _Replaying:
     Tasks are known by their numbers in the history. `_arrivals` and the heap `_agenda` have ticks, each in
     one integer with the task to evaluate then (`_entry`). `_standing` are the present evaluations that
     `select` needs; `_notes` has, of tasks that have not ended, what each policy made of them so far, and why.
-    `_same` has for each task the first one that is the same under another qualifier; `_gone` are those of
-    them that the replay stopped, and when. `_times_stopped` says from when to when a day's budget counts
-    which task.
+    `_same` has for each task the first one that is the same under another qualifier; `_gone` are those that
+    the replay stopped, and when. `_times_stopped` says from when to when a day's budget counts which task.
     """
 
     def __init__(self, history: History, file: PolicyFile, options: ReplayOptions) -> None:

@@ -37,11 +37,8 @@ from fc_reaper.settings import Settings, connect
 from fc_reaper.sweep.scanner import Lister
 from fc_reaper.sweep.scope import list_functions, resolve
 
-_LONGEST = 86_400.0
-"""Seconds that a listing may take, a Retry-After of the cloud included; a person interrupts it sooner."""
-
-_SAVED_OF_EVENTS = ("eventId", "status", "timestamp")
-"""Not `eventDetail`, which may be what the function put out."""
+_LONGEST = 86_400.0  # seconds that a listing may take, a Retry-After of the cloud included
+_SAVED_OF_EVENTS = ("eventId", "status", "timestamp")  # `eventDetail` may be what the function put out
 
 
 class NotARecord(ReaperError):
@@ -177,9 +174,8 @@ class Listing:
     """A listing of the tasks of *targets*, the unfinished ones first; `keep` receives each.
 
     A task that ends meanwhile comes twice, and none never. *payload* asks for payloads, *read* reads each
-    task that is listed without dated events. `refused` says by what was asked for what the cloud refused.
-    `unmatched` are targets that fit no function. `taken` is the moment at which the first page of unfinished
-    tasks was true, 0 without one. `answered` says whether any page was read, with tasks or without.
+    task that is listed without dated events. `refused` has the refusals by what was asked. `unmatched` are
+    targets that fit no function. `taken` is the moment of the first page of unfinished tasks, 0 without one.
     """
 
     targets: Iterable[Target]
@@ -242,7 +238,7 @@ class Listing:
 
 
 def to_be_saved(record: Mapping[str, Any], *, payload: bool = True) -> dict[str, Any]:
-    """What a saved history holds of *record*: its known fields, and nothing that the function put out.
+    """What a saved history holds of *record*: known fields, and nothing that the function put out.
 
     Reading a task by itself brings its *payload* along, which is left out if nobody asked for it.
     """

@@ -1,7 +1,4 @@
-"""What a replay found, what a change of policy changes, and how long the tasks of each function take.
-
-`--json` prints these objects: by `as_json`, else by their fields.
-"""
+"""What a replay found, what a change of policy changes, and how long the tasks of each function take."""
 
 from __future__ import annotations
 
@@ -20,10 +17,10 @@ from fc_reaper.rules.result import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A task that a policy would have reported or stopped first at `at`, and how it ended in truth.
+    """The task of that `number` that a policy would have reported or stopped first at `at`, and how it ended.
 
-    It is the one of that `number` in `tasks`. Only a stop has `due_since`, when it was due first; `saved` is
-    the time in Running after it (0 if the task succeeded), and `lost` the one before.
+    Only a stop has `due_since`, when it was due first; `saved` is the time in Running after it (0 if the task
+    succeeded), and `lost` the one before.
     """
 
     tasks: Tasks
@@ -57,10 +54,9 @@ def by_outcome(tasks: Iterable[Found]) -> dict[Outcome, int]:
 class PolicyReplay:
     """What one policy would have done. Counts are of tasks, each once, but `halted_runs`.
 
-    `found` are the tasks that it stops or reports, in the order of time. `halted_runs` are the runs that
-    stopped none because too many were due. `counts` has how many were `due`, `reported`, or held back by
-    `budget`, `halted` or `holdout`; `unknown`, by what was missing, how many were unknown in some run and
-    never due.
+    `found` are the tasks that it stops or reports, in the order of time. `counts` has how many were `due`,
+    `reported`, or held back by `budget`, `halted` or `holdout`; `unknown`, by what was missing, how many were
+    unknown in some run and never due.
     """
 
     policy: Policy
@@ -95,9 +91,7 @@ class PolicyReplay:
     def as_json(self) -> dict[str, Any]:
         policy, found = self.policy, self.found
         return {
-            "name": policy.name,
-            "line": policy.line,
-            "does": policy.does,
+            **{name: getattr(policy, name) for name in ("name", "line", "does")},
             "tasks": len(found),
             "outcomes": by_outcome(found),
             "halted_runs": self.halted_runs,
@@ -114,10 +108,7 @@ class PolicyReplay:
 
 @dataclass
 class Replay:
-    """A whole replay, with a run at each of `ticks`.
-
-    `not_replayed` are the policies that no timer runs; `outside` counts tasks outside all replayed targets.
-    """
+    """A whole replay, with a run at each of `ticks`; `outside` counts tasks outside all replayed targets."""
 
     policies: list[PolicyReplay]
     not_replayed: list[Policy]
@@ -158,10 +149,9 @@ class Change:
 
 
 def compare(old: Replay, new: Replay) -> tuple[dict[How, list[Change]], int]:
-    """What changes whether and when a task is stopped, and how many both stop in the same run.
+    """What changes whether and when a task is stopped, whichever policy does, and how many are stopped alike.
 
-    Both have replayed one history. Which policy stops a task makes no difference. Tasks that succeeded in
-    truth come first, then it goes by time.
+    Both have replayed one history. Tasks that succeeded in truth come first, then it goes by time.
     """
     before, after = ({stop.number: stop for stop in one.stops} for one in (old, new))
     every = {**before, **after}
@@ -186,17 +176,16 @@ def _key(found: Found) -> tuple[str, str, str]:
 
 # How long tasks take.
 
+# The longest wait since an enqueueing, the longest attempt, and the whole life from the first enqueueing.
 _MEASURES = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
-"""The longest wait since an enqueueing, the longest attempt, and the whole life from the first enqueueing."""
 
 
 def suggest(tasks: Iterable[Task], targets: Collection[Target] = ()) -> Iterator[dict[str, Any]]:
     """Measure the tasks of each function of *targets* (of all functions without any), in their order.
 
-    Measured are those that ended by themselves, counted by status in `ended`; others are counted as
-    `stopped` by somebody, `alive`, or of `unknown` status. `measures` has for each measure of which there
-    are tasks its percentiles by nearest rank, and the smallest limit in whole units under which no task that
-    succeeded would have been stopped at any interval; None when none succeeded.
+    Measured are those that ended by themselves, counted by status in `ended`; others are `stopped` by
+    somebody, `alive`, or of `unknown` status. `measures` has percentiles by nearest rank, and the smallest
+    limit in whole units under which no task that succeeded would have been stopped; None when none did.
     """
     counts: defaultdict[Function, Counter[str]] = defaultdict(Counter)
     lengths: defaultdict[tuple[Function, str, bool], array[int]] = defaultdict(lambda: array("q"))
@@ -235,18 +224,14 @@ def _spread(measure: str, good: Sequence[Millis], bad: Sequence[Millis]) -> dict
 
 
 def percentile(ordered: Sequence[Millis], share: int) -> Millis:
-    """The nearest rank: the smallest value such that *share* percent of all are not greater.
-
-    *ordered* is ascending and not empty, *share* from 1 to 100.
-    """
+    """The nearest rank: the smallest value of *ordered* such that *share* percent of all are not greater."""
     return ordered[-(-share * len(ordered) // 100) - 1]
 
 
 def smallest_limit(length: Millis) -> tuple[Millis, Millis]:
     """The smallest limit in whole units that a task of that length is never seen over, and the unit.
 
-    The unit is a second up to ten minutes, else a minute. Exactly at a limit is not over it, and in the last
-    millisecond of *length* the task has ended.
+    It is a second up to ten minutes, else a minute. In the last millisecond of *length* the task has ended.
     """
     unit = 1_000 if length <= 600_000 else 60_000
     return max(1, -(-(length - 1) // unit)) * unit, unit
