@@ -77,8 +77,8 @@ def probe(
         raise output.CommandError("nothing was submitted; answer y, or add --yes", Exit.ATTENTION)
     found[chosen].until = SYSTEM_CLOCK.monotonic() + length
     # Either signal raises, so that no wait is too long for it; what is left is stopped then.
-    with output.progress("Probing", 8) as step, output.on_signals(signal.default_int_handler):
-        seen = Probe(found[chosen], SYSTEM_CLOCK, step)
+    with output.progress("Observing the tasks"), output.on_signals(signal.default_int_handler):
+        seen = Probe(found[chosen], SYSTEM_CLOCK)
         seen.observe()
     digest, today = account_digest(where, owner), iso(SYSTEM_CLOCK.now())[:10]
     of: dict[str, Any] = {"version": 1, "region": where, "account": digest, "date": today}

@@ -1,7 +1,6 @@
 """The observation: tasks in all their states, and what Get, List and Stop say about each."""
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -31,14 +30,14 @@ def rounded(seen: float) -> str:
 
 
 class Probe:
-    """One probe by *client* until its deadline; *step* is called with 1 after each of eight parts.
+    """One probe by *client* until its deadline.
 
     `notes` are what prevented an observation, each with the parts that it ended; `left` are the names of the
     tasks that may still be alive.
     """
 
-    def __init__(self, client: SleeperClient, clock: Clock, step: Callable[[int], None]) -> None:
-        self._client, self._clock, self._now, self._step = client, clock, clock.monotonic, step
+    def __init__(self, client: SleeperClient, clock: Clock) -> None:
+        self._client, self._clock, self._now = client, clock, clock.monotonic
         self._stops, self._fields = dict[str, str](), dict[str, Any]()
         self.facts, self.notes, self.left = Record(), dict[str, list[str]](), list[str]()
         self.observed: Record = {"stops": self._stops, "fields": self._fields}
@@ -52,7 +51,6 @@ class Probe:
                     getattr(self, f"_{part}")()
                 except CallFailed as error:
                     self.notes.setdefault(str(error), []).append(part)
-                self._step(1)
         except CloudError as why:  # that nothing more can be observed
             self.notes[why.detail] = []
         except KeyboardInterrupt:
@@ -134,9 +132,7 @@ class Probe:
     def _running(self) -> None:
         record = self._until("long", "Running", "Retrying", *FINISHED)
         if record["status"] != "Running":
-            raise CloudError(
-                f"a task that should run is {record['status']}; see the function's concurrency and log"
-            )
+            raise CloudError(f"a task that should run is {record['status']}; see concurrency and log")
         listed = self._listed("long", "Running", *FINISHED)
         self._note_fields("running", record, listed)
         self.facts["events"] = "list" if listed.get("events") else "get" if record.get("events") else "no"
