@@ -14,8 +14,10 @@ from fc_reaper.cli.doctor import Diagnosis
 from tests.cli.command import Ran, a_policy_file, at, environment, fc_reaper
 from tests.cli.test_app import NASTY
 from tests.emulator_server import Emulator, running_emulator
+from tests.probing.pairs import covering
 from tests.reaping import KEYS
 from tests.run.account import operations, policy, seeded
+from tests.run.test_no_wrong_stops import UNKNOWNS
 
 CONFIG = {"maxAsyncEventAgeInSeconds": 3600, "maxAsyncRetryAttempts": 1}
 TRANSCODE = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
@@ -110,6 +112,10 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
     "tasks may not be listed": (
         policy(), SEED, [fault(LIST)], 3,
         {f"fc:{LIST}": "media/transcode@prod: HTTP 403, AccessDenied: "},
+    ),
+    "whose keys these are is not told": (
+        policy(), SEED, [fault("GetCallerIdentity")], 0,
+        {"account": "whose keys these are is unknown: HTTP 403, AccessDenied: "},
     ),
     "tasks may not be read": (
         policy(), SEED, [fault(GET)], 3, {f"fc:{GET}": f"allow fc:{GET} in RAM, on Resource *"}
@@ -342,3 +348,17 @@ def test_by_construction_nothing_can_be_changed(module: Any) -> None:
     tree = ast.parse(Path(module.__file__).read_text("utf-8"))
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not used & {"stop", "invoke_async", "_do_request"}
+
+
+@pytest.mark.parametrize("switches", list(covering(UNKNOWNS)), ids=lambda row: "-".join(row.values()))
+def test_whatever_the_account_turns_out_to_do_is_not_held_against_it(
+    switches: Mapping[str, str], folder: Path
+) -> None:
+    """Every pair of what is unknown: only lists without events are worth a line."""
+    options = [word for pair in switches.items() for word in pair]
+    with running_emulator(*options, seed=account("resize", status="Stopping", enqueued="-5h")) as cloud:
+        code, found = diagnose(cloud, folder)
+    assert (code, found.uncovered) == (0, 1)
+    said = lines(found)
+    assert ("records" in said) == (switches["--events"] != "list")
+    assert set(said) <= {STOP, "coverage", "records"}

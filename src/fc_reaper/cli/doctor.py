@@ -66,8 +66,9 @@ class Diagnosis(BaseModel):
 
     def refused(self, check: str, what: str, error: CloudError, exit: Exit = Exit.UNREACHABLE) -> None:
         """Add what the cloud refused, or did not answer; *check* may be an action of RAM."""
-        remedy = f"allow {check} in RAM, on Resource *" if output.lacks_right(error) else ""
-        self.add(check, what + output.refusal(error), exit, remedy or output.advice_for([error])[0])
+        denied = output.lacks_right(error) and check.startswith("fc:")
+        remedy = f"allow {check} in RAM, on Resource *" if denied else output.advice_for([error])[0]
+        self.add(check, what + output.refusal(error), exit, remedy)
 
 
 def doctor(
