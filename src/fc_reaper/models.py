@@ -88,14 +88,6 @@ def spellings(function: Function) -> tuple[Function, ...]:
     return (function, Function(service, name, function.qualifier)) if dollar else (function,)
 
 
-class Identity(NamedTuple):
-    """Whose keys they are: `kind` is the platform's word, `Account`, `RAMUser` or `AssumedRoleUser`."""
-
-    account_id: str
-    arn: str
-    kind: str
-
-
 class TaskEvent(NamedTuple):
     """A dated change of a task's status."""
 

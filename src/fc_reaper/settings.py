@@ -210,8 +210,9 @@ def read_credentials(env: Mapping[str, str], context: Context) -> Credentials:
         if keys[0] and keys[1]:
             return Credentials(keys[0], keys[1], keys[2] or "")
     raise SettingsError(
-        "no credentials: give the function a role (`role` in s.yaml), or set "
-        "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+        "no credentials: give the function a role (`role` in s.yaml); for a command run aliyun configure, "
+        "set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, write "
+        "~/.alibabacloud/credentials, or work on an ECS instance that has a role"
     )
 
 

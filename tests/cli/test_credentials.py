@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import shlex
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from alibabacloud_credentials.utils import auth_util
 
 from fc_reaper.cli.app import environment as found_by
 from fc_reaper.cli.output import CommandError
+from fc_reaper.cli.plan import every_timer
 from fc_reaper.errors import CloudError
-from tests.cli.command import environment
+from tests.cli.command import environment, fc_reaper, fc_reaper_process
+from tests.cloud.loopback import answering, http
 from tests.emulator_server import Emulator, running_emulator
+from tests.project.files import ROOT
 from tests.reaping import KEYS
 
 Find = Callable[..., dict[str, str]]
@@ -126,7 +134,9 @@ def test_an_account_that_is_given_is_compared_with_that_of_the_keys(user: Path, 
 def test_an_unknown_profile_names_those_that_exist(user: Path, found: Find) -> None:
     """Of both files."""
     configured(user, AK, {**AK, "name": "prod"})
-    with pytest.raises(CommandError, match=r"--profile pord: there is no such profile .*: default, prod"):
+    with pytest.raises(
+        CommandError, match=r"--profile pord: there is no such profile .*; there are default, prod"
+    ):
         found(profile="pord")
 
 
@@ -149,6 +159,200 @@ def test_nothing_is_looked_for_where_no_cloud_is_needed(user: Path) -> None:
     (user / ".aliyun").mkdir()
     (user / ".aliyun" / "config.json").write_text("this is no JSON")
     with patch.dict("os.environ", person(user), clear=True):
-        assert "FC_ACCOUNT_ID" not in found_by(cloud=False)
+        assert "FC_ACCOUNT_ID" not in found_by(keys=False)
         with pytest.raises(CommandError, match=r"config\.json cannot be read"):
             found_by()
+
+
+# Whole commands
+
+FIRST = ["--region", "cn-hangzhou", "--account", "123456789"]
+INCIDENT = ["--target", "media/transcode@prod", "--running-for", "2h"]
+
+
+def test_a_first_plan_needs_nothing_but_the_keys_that_a_person_has(
+    user: Path, cloud: Emulator, tmp_path: Path
+) -> None:
+    """No variable, no policy, no reason for stops that nobody makes; nothing is changed."""
+    configured(user, AK)
+    env = person(user, REAPER_ENDPOINT=cloud.endpoint)
+    ran = fc_reaper("plan", *FIRST, *INCIDENT, env=env, cwd=tmp_path)
+    assert "5 due of 7 tasks listed in 1 function" in ran.text
+    assert set(cloud.calls()["counts"]) == {
+        "GetCallerIdentity", "ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation",
+    }  # fmt: skip
+
+
+def test_the_advice_for_apply_names_region_account_and_profile(
+    user: Path, cloud: Emulator, tmp_path: Path
+) -> None:
+    """A plan is for one account in one region, and the same options carry it out."""
+    configured(user, AK, {**AK, "name": "prod"})
+    env = person(user, REAPER_ENDPOINT=cloud.endpoint)
+    args = [*FIRST, "--profile", "prod"]
+    whole = [*INCIDENT, "--reason", "stale", "--max", "9", "--out", "plan.json"]
+    ran = fc_reaper("plan", *args, *whole, env=env, cwd=tmp_path)
+    words = shlex.split(ran.out.rpartition(": fc-reaper ")[2])
+    assert words == ["apply", "plan.json", *args, "--enforce"]
+    assert "5 stopped" in fc_reaper(*words, env=env, cwd=tmp_path).text
+    assert (
+        fc_reaper("apply", "plan.json", "--enforce", "--region", "cn-beijing", env=env, cwd=tmp_path).code
+        == 2
+    )
+
+
+ASK_THE_CLOUD = [
+    "plan", "apply plan.json --enforce", "explain media/transcode@prod over-1", "backtest",
+    "diff policy.yaml policy.yaml", "approve --yes", "invoke timer.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ASK_THE_CLOUD)
+def test_every_command_that_asks_the_cloud_compares_the_account_first(
+    command: str, user: Path, cloud: Emulator, folder: Path
+) -> None:
+    """Exit 2 for the account of somebody else, in one line; nothing else is asked."""
+    configured(user, AK, {**AK, "name": "prod"})
+    env = person(user, REAPER_ENDPOINT=cloud.endpoint)
+    (folder / "timer.json").write_bytes(every_timer([]))
+    fc_reaper("plan", "--out", "plan.json", env=env, cwd=folder)
+    cloud.reset()
+    ran = fc_reaper(*command.split(), "--profile", "prod", "--account", "987", env=env, cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.errors == [
+        "fc-reaper: --account is 987, but these keys belong to account 123456789 "
+        "(acs:ram::123456789:user/emulator); leave --account out, or give keys of that account, such as by "
+        "--profile"
+    ]
+    assert cloud.calls()["counts"] == {"GetCallerIdentity": 1}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["check", "backtest --history history.jsonl", "diff policy.yaml policy.yaml --history history.jsonl",
+     "explain --record task.json", "invoke timer.json --explain", "schema"],
+)  # fmt: skip
+def test_a_command_that_asks_no_cloud_looks_for_no_keys(command: str, user: Path, folder: Path) -> None:
+    """Not in a file, though it cannot be read, nor anywhere in the network."""
+    (user / ".aliyun").mkdir()
+    (user / ".aliyun" / "config.json").write_text("this is no JSON")
+    (folder / "timer.json").write_bytes(every_timer([]))
+    for name in ("history.jsonl", "task.json"):
+        shutil.copy(ROOT / "examples" / name, folder)
+    env = person(user, ALIBABA_CLOUD_ECS_METADATA_DISABLED="false")
+    with no_network() as asked:
+        ran = fc_reaper(*command.split(), env=env, cwd=folder)
+    assert (ran.code, ran.err, asked) == (0, "", [])
+
+
+@contextmanager
+def no_network() -> Iterator[list[str]]:
+    """No name is resolved, so that nobody is reached; the hosts that were asked for."""
+    asked: list[str] = []
+
+    def unknown(host: Any, *_args: Any, **_more: Any) -> Any:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with patch.object(socket, "getaddrinfo", unknown):
+        yield asked
+
+
+def test_a_region_that_does_not_exist_is_said(user: Path, folder: Path) -> None:
+    """By the name of its host, which is not known, and how to write one; exit 3."""
+    configured(user, AK)
+    with no_network() as asked:
+        ran = fc_reaper("plan", "--region", "cn-hangzou", env=person(user), cwd=folder)
+    assert (ran.code, ran.out) == (3, "")
+    assert "'sts.cn-hangzou.aliyuncs.com'" in ran.errors[0]
+    assert "that the region has Function Compute" in ran.errors[1]
+    assert set(asked) == {"sts.cn-hangzou.aliyuncs.com"}
+
+
+def test_a_region_without_function_compute_is_said(user: Path, folder: Path) -> None:
+    """STS is there, since the account is known; the host of Function Compute is not."""
+    configured(user, AK)
+    env = person(user, FC_ACCOUNT_ID="123456789")
+    with no_network() as asked:
+        ran = fc_reaper("plan", "--region", "cn-nowhere", env=env, cwd=folder)
+    assert ran.code == 3
+    assert "'123456789.cn-nowhere.fc.aliyuncs.com'" in ran.err
+    assert "that the region has Function Compute" in ran.err
+    assert set(asked) == {"123456789.cn-nowhere.fc.aliyuncs.com"}
+
+
+def test_a_name_that_can_be_no_region_is_not_even_tried(user: Path, folder: Path) -> None:
+    """Exit 2."""
+    configured(user, AK)
+    with no_network() as asked:
+        ran = fc_reaper("plan", "--region", "China (Hangzhou)", env=person(user), cwd=folder)
+    assert (ran.code, asked) == (2, [])
+    assert ran.errors == ["fc-reaper: the region 'China (Hangzhou)' is no region; write one like cn-hangzhou"]
+
+
+def test_without_keys_one_line_says_the_four_ways(
+    user: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The metadata of ECS is asked last, and only where nothing else has keys."""
+    monkeypatch.setattr(auth_util, "environment_ecs_metadata_disabled", "false")  # as of its import
+    with no_network() as asked:
+        env = person(user, ALIBABA_CLOUD_ECS_METADATA_DISABLED="false")
+        ran = fc_reaper("plan", *FIRST, env=env, cwd=folder)
+    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
+    for way in ("aliyun configure", "ALIBABA_CLOUD_ACCESS_KEY_ID", "~/.alibabacloud/credentials", "ECS"):
+        assert way in ran.err
+    assert set(asked) == {"100.100.100.200"}
+
+
+def test_where_another_place_has_keys_or_the_endpoint_is_an_emulator_ecs_is_not_asked(
+    user: Path, cloud: Emulator, folder: Path
+) -> None:
+    """An emulator knows no role of an instance."""
+    env = person(user, ALIBABA_CLOUD_ECS_METADATA_DISABLED="false", REAPER_ENDPOINT="http://127.0.0.1:9")
+    with no_network() as asked:
+        assert fc_reaper("plan", env=env, cwd=folder).code == 2
+        configured(user, AK)
+        fc_reaper("plan", *FIRST, env={**env, "REAPER_ENDPOINT": ""}, cwd=folder)
+    assert set(asked) == {"sts.cn-hangzhou.aliyuncs.com"}
+
+
+def test_keys_that_ran_out_or_have_no_right_are_told_apart(user: Path, cloud: Emulator, folder: Path) -> None:
+    """Exit 3, with what to do."""
+    configured(user, AK)
+    env = person(user, REAPER_ENDPOINT=cloud.endpoint)
+    cloud.faults([{"operation": "GetCallerIdentity", "status": 400, "code": "InvalidSecurityToken.Expired"}])
+    ran = fc_reaper("plan", env=env, cwd=folder)
+    assert (ran.code, ran.out) == (3, "")
+    assert "these keys have run out: get new ones (aliyun configure)" in ran.errors[1]
+    cloud.faults([{"operation": "GetCallerIdentity", "status": 404, "code": "InvalidAccessKeyId.NotFound"}])
+    assert "or --profile" in fc_reaper("plan", env=env, cwd=folder).errors[1]
+    cloud.faults(
+        [{"operation": "ListStatefulAsyncInvocations", "times": 9, "status": 403, "code": "AccessDenied"}]
+    )
+    ran = fc_reaper("plan", env=env, cwd=folder)
+    assert ran.code == 3
+    assert "check that RAM allows fc:ListStatefulAsyncInvocations" in ran.err
+
+
+def test_a_role_that_cannot_be_assumed_is_said_without_the_keys(user: Path, folder: Path) -> None:
+    """The request of the package has keys in its query, and its faults repeat that."""
+    role = {"ram_role_arn": "acs:ram::1:role/reader", "ram_session_name": "me", "sts_region": "cn-hangzhou"}
+    configured(user, {**AK, "mode": "RamRoleArn", "access_key_id": "LTAI-of-a-person", **role})
+    with no_network() as asked:
+        ran = fc_reaper("plan", *FIRST, env=person(user), cwd=folder)
+    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
+    assert "no keys: profile default of" in ran.err
+    assert "LTAI-of-a-person" not in ran.err
+    assert set(asked) == {"sts.cn-hangzhou.aliyuncs.com"}
+
+
+def test_a_credentials_uri_is_asked(user: Path, cloud: Emulator, folder: Path) -> None:
+    """Where it is set, as on the official tools; in a process of its own, as the package reads it once."""
+    keys = {"Code": "Success", "AccessKeyId": "emulator", "AccessKeySecret": SECRET}
+    keys |= {"SecurityToken": "a-token", "Expiration": "2099-01-01T00:00:00Z"}
+    with answering(http(200, keys)) as server:
+        uri = {"ALIBABA_CLOUD_CREDENTIALS_URI": f"{server.endpoint}/keys"}
+        env = person(user, REAPER_ENDPOINT=cloud.endpoint, **uri)
+        ran = fc_reaper_process("plan", env=env, cwd=folder)
+    assert "3 due of 7 tasks" in " ".join(ran.out.split())
+    assert cloud.calls()["counts"]["GetCallerIdentity"] == 1

@@ -143,6 +143,7 @@ def test_a_policy_that_was_edited_in_the_plan_is_refused(change: Any, cloud: Emu
     assert stopped(cloud) == set()
 
 
+OUT = ["--out", "plan.json"]
 ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
 
 
@@ -154,9 +155,9 @@ ALL = ["--alive-for", "10m", "--reason", "bad deploy", "--max", "5"]
             "an incident needs --target and --reason and --max as well; write: fc-reaper plan --target",
         ),
         (["--reason", "x", "--max", "3"], "needs --queued-for or"),
-        ([*TARGET, "--alive-for", "10m"], "an incident needs --reason and --max as well"),
+        ([*TARGET, "--alive-for", "10m", *OUT], "an incident needs --reason and --max as well"),
         (
-            [*TARGET, "--reason", "x", "--max", "3"],
+            TARGET,
             "needs --queued-for or --running-for or --alive-for or --stopping-for or --retries-over as well",
         ),
         (["event.json", *TARGET, *ALL], "cannot stand beside an EVENT: an incident has its own policy"),

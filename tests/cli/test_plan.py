@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from fc_reaper import run
 from fc_reaper.cli.plan import every_timer
 from fc_reaper.events import parse_event
 from fc_reaper.policy import load_policy
+from fc_reaper.sweep import SweepContext
 from tests.cli.command import COMMAND, a_policy_file, at, fc_reaper, shown_on
 from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import POLICY, operations, policy, seeded, stopped
@@ -60,6 +62,20 @@ def test_it_touches_nothing_even_where_the_setting_enforces(cloud: Emulator, fol
     fc_reaper("plan", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert "StopStatefulAsyncInvocation" not in operations(cloud)
     assert stopped(cloud) == set()
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_it_could_not_stop_a_task_even_if_the_run_did_not_know_that_it_is_dry(
+    wrong: bool, cloud: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault is planted, by which every run stops what is due: the client of a plan sends no stop."""
+    always = {"enforce": True}
+    monkeypatch.setattr(run, "SweepContext", lambda *args, **more: SweepContext(*args, **{**more, **always}))
+    mode = {"REAPER_MODE": "enforce"} if wrong else {}
+    ran = fc_reaper(*(["invoke", "-"] if wrong else ["plan"]), env=at(cloud, **mode), cwd=folder)
+    assert ("StopStatefulAsyncInvocation" in operations(cloud)) is wrong
+    assert (stopped(cloud) != set()) is wrong
+    assert wrong or "failed: ReadOnly" in ran.text
 
 
 def test_what_is_stuck_is_shown_though_it_is_not_due(cloud: Emulator, folder: Path) -> None:

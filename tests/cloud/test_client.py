@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,9 @@ from typing import Any
 import fc2
 import pytest
 
-from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
-from fc_reaper.models import Function, Query, Task
+from fc_reaper.models import Credentials, Function, Query, Task
 from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, FastClock, ours
 from tests.cloud.loopback import answering, hang_up, http
 from tests.emulator_server import Emulator, running_emulator
@@ -368,3 +369,40 @@ def test_a_page_with_payloads_is_small(emulator: Emulator, payload: bool, limit:
     with ours(emulator.endpoint) as client:
         client.list_page(Query(TRANSCODE, payload=payload))
     assert f"limit={limit}&" in f"{emulator.calls()['recent'][-1]['query']}&"
+
+
+@in_all_versions
+def test_a_client_that_only_reads_sends_no_change(
+    emulator: Emulator, version: str, function: Function
+) -> None:
+    """A stop and an invocation raise, and the emulator sees neither."""
+    client = ReadOnlyClient(emulator.endpoint, Credentials("emulator", SECRET, ""), api_version=version)
+    with contextlib.closing(client):
+        assert client.get(function, "young-1").task.status == "Running"
+        for change in (lambda: client.stop(function, "young-1"), lambda: client.invoke_async(function, b"")):
+            with pytest.raises(CloudError, match="this client only reads"):
+                change()
+    get = names(function, "GetStatefulAsyncInvocation", "GetAsyncTask")
+    assert client.calls == emulator.calls()["counts"] == {get: 1}
+
+
+def test_the_caller_is_identified_by_sts(emulator: Emulator) -> None:
+    """A user by its keys, a role by its token; on loopback the emulator is asked."""
+    with ours(emulator.endpoint) as client:
+        assert client.caller_identity() == ("123456789", "acs:ram::123456789:user/emulator", "RAMUser")
+    with running_emulator("--security-token", "a-token", "--account-id", "42") as other:
+        with ours(other.endpoint, token="a-token") as client:
+            assert client.caller_identity().arn == "acs:sts::42:assumed-role/emulator/session"
+        with ours(other.endpoint, token="wrong") as client, pytest.raises(CloudError):
+            client.caller_identity()
+        wrong = ours(other.endpoint, token="a-token", access_key_secret="wrong")
+        with wrong as client, pytest.raises(CloudError, match="SignatureNotMatch"):
+            client.caller_identity()
+
+
+def test_an_answer_that_names_no_account_is_not_understood() -> None:
+    """Nor one whose account is no number."""
+    for body in (b"{}", b'{"AccountId": 7}', b'{"AccountId": "seven"}', b"[]"):
+        refused = pytest.raises(CloudError, match="names no account")
+        with answering(http(200, body)) as server, ours(server.endpoint) as client, refused:
+            client.caller_identity()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.cloud import account_endpoint, parse_endpoint
+from fc_reaper.cloud import account_endpoint, parse_endpoint, sts_endpoint
 from fc_reaper.errors import SettingsError
 
 ACCOUNT = "123456789.cn-hangzhou.fc.aliyuncs.com"
@@ -88,3 +88,23 @@ def test_an_impossible_account_or_region_makes_no_endpoint(account: str, region:
     """Both come from the environment; neither may smuggle a host in."""
     with pytest.raises(SettingsError):
         account_endpoint(account, region)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        (f"https://{ACCOUNT}", "https://sts.cn-hangzhou.aliyuncs.com"),
+        ("https://1.cn-beijing-internal.fc.aliyuncs.com", "https://sts-vpc.cn-beijing.aliyuncs.com"),
+        ("https://1.ap-southeast-1.fc.aliyuncs.com", "https://sts.ap-southeast-1.aliyuncs.com"),
+        ("https://fc.example.com", "https://sts.aliyuncs.com"),
+        ("https://sts.cn-hangzhou.aliyuncs.com", "https://sts.cn-hangzhou.aliyuncs.com"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+        ("http://localhost", "http://localhost"),
+        ("http://localhost.example.com", "https://sts.aliyuncs.com"),
+        ("https://sts.example.com", "https://sts.aliyuncs.com"),
+    ],
+)
+def test_whose_keys_they_are_is_asked_in_the_same_region(endpoint: str, asked: str) -> None:
+    """Inside a VPC where the endpoint is; of an emulator itself; no other host gets a request for STS."""
+    assert sts_endpoint(endpoint) == asked

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
+from fc_reaper.cloud import ReadOnlyClient
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, check_names
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, InvalidName, ReaperError
@@ -193,7 +194,7 @@ class Listing:
 
         Raises KeyboardInterrupt: *interrupted* returned True.
         """
-        cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK)
+        cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
         pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted)
         until = SYSTEM_CLOCK.monotonic() + _LONGEST
         lister = Lister(cloud, pool, until=until, api_version=settings.api_version)

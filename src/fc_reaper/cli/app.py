@@ -7,8 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import wraps
 from inspect import Parameter
 from inspect import signature as signature_of
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,25 +42,34 @@ API_VERSIONS = ("2021-04-06", "2016-08-15", "2023-03-30")
 PolicyFile = Annotated[
     str | None, Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml.")
 ]
-Endpoint = Annotated[
-    str | None, Option("--endpoint", metavar="URL", help="Endpoint of the cloud; default REAPER_ENDPOINT.")
-]
-Api = Annotated[
-    str | None,
-    Option("--api-version", metavar="VERSION", help="2021-04-06 (the default), 2016-08-15, 2023-03-30."),
-]
-Region = Annotated[
-    str | None,
-    Option("--region", metavar="REGION", help="Default: FC_REGION or the profile's."),
-]
-Account = Annotated[
-    str | None, Option("--account", metavar="ID", help="Account id; default FC_ACCOUNT_ID, that of the keys.")
-]
-Profile = Annotated[
-    str | None, Option("--profile", metavar="NAME", help="Keys of this profile of the aliyun command line.")
-]
 Enforce = Annotated[bool | None, Option("--enforce/--dry-run", help="Stop what is due, or only show it.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
+
+
+_CLOUD = {
+    "endpoint": ("URL", "Endpoint of the cloud; default REAPER_ENDPOINT."),
+    "api_version": ("VERSION", "2021-04-06 (the default), 2016-08-15, 2023-03-30."),
+    "region": ("REGION", "Such as cn-hangzhou; default FC_REGION."),
+    "account": ("ID", "Id of the account; default FC_ACCOUNT_ID."),
+    "profile": ("NAME", "Keys of this profile of the aliyun command line."),
+}
+Cloud = Any  # the options of _CLOUD as a command with `with_cloud` gets them, for `environment`
+
+
+def with_cloud(command: Callable[..., int]) -> Callable[..., int]:
+    """Give *command* the options that say which cloud is meant and whose keys, in place of its `cloud`."""
+
+    @wraps(command)
+    def run(**given: Any) -> int:
+        return command(cloud={name: given.pop(name) for name in _CLOUD}, **given)
+
+    kind = Parameter.POSITIONAL_OR_KEYWORD
+    texts = {name: Annotated[str | None, Option(metavar=m, help=text)] for name, (m, text) in _CLOUD.items()}
+    options = [Parameter(name, kind, default=None, annotation=one) for name, one in texts.items()]
+    signature = signature_of(command, eval_str=True)
+    parts = [options if one.name == "cloud" else [one] for one in signature.parameters.values()]
+    run.__signature__ = signature.replace(parameters=list(chain(*parts)))  # type: ignore[attr-defined]
+    return run
 
 
 def with_options(command: Callable[..., int], options: Iterable[Parameter]) -> Callable[..., int]:
@@ -78,12 +89,12 @@ def environment(
     region: str | None = None,
     account: str | None = None,
     profile: str | None = None,
-    cloud: bool = True,
+    keys: bool = True,
 ) -> dict[str, str]:
     """The environment of this process, with the options that were given in place of their settings.
 
-    For a command that speaks to the *cloud* it also holds keys, region and account, as far as they can be
-    found (see `cli.credentials`). No option takes the place of anything while a setting is wrong: whoever
+    Unless a command needs no *keys*, it also holds these, region and account, as far as they can be found
+    (see `cli.credentials`). No option takes the place of anything while a setting is wrong: whoever
     reads the settings refuses it.
     """
     options = {"--policy": policy, "--endpoint": endpoint, "--region": region, "--account": account}
@@ -110,7 +121,7 @@ def environment(
     except SettingsError:
         return dict(os.environ)
     env = {**os.environ, **{name: value for name, value in given.items() if value is not None}}
-    return signed_in(env, account=account, profile=profile, ask=region is not None) if cloud else env
+    return signed_in(env, account=account, profile=profile, ask=region is not None) if keys else env
 
 
 def parse_moment(option: str, text: str | None) -> Millis | None:

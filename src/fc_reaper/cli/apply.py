@@ -14,7 +14,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, AsJson, Endpoint, Enforce, PolicyFile, environment, parse_length
+from fc_reaper.cli.app import AsJson, Cloud, Enforce, PolicyFile, environment, parse_length, with_cloud
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted, short
@@ -90,13 +90,13 @@ class Applied(NamedTuple):
             }
 
 
+@with_cloud
 def apply(
     plan_file: Annotated[
         str, Argument(metavar="PLAN", help="File written by plan --out; - reads standard input.")
     ],
     policy: PolicyFile = None,
-    endpoint: Endpoint = None,
-    api_version: Api = None,
+    cloud: Cloud = None,
     enforce: Enforce = None,
     max_age: Annotated[
         str, Option(metavar="TIME", show_default=False, help="Refuse an older plan; 1h.")
@@ -121,7 +121,7 @@ def apply(
         again = output.as_typed("apply", plan_file, "--enforce")
         raise CommandError(f"apply stops tasks, so it needs --enforce: {again}")
     oldest, plan = parse_length("--max-age", max_age), read_plan(plan_file)
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce)
+    env = environment(policy=policy, enforce=enforce, **cloud)
     settings = read_settings(env, Context())
     incident = load_incident("\n".join(plan.policy.text), settings, env) if plan.policy.text else None
     file = incident or read_policy(settings)

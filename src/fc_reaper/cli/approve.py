@@ -12,7 +12,7 @@ from typer import Option
 from fc_reaper.backtest.source import Listing
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
+from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
 from fc_reaper.cli.backtest import overview, summary
 from fc_reaper.cli.history import Past, load_past, with_history_options
 from fc_reaper.cli.output import CommandError, counted
@@ -58,10 +58,10 @@ class Trial(NamedTuple):
 
 
 @with_history_options("history", "read", "interval")
+@with_cloud
 def approve(
     policy: PolicyFile = None,
-    endpoint: Endpoint = None,
-    api_version: Api = None,
+    cloud: Cloud = None,
     only: Annotated[
         list[str] | None, Option(metavar="NAME", help="Only this policy; may be repeated.")
     ] = None,
@@ -81,9 +81,7 @@ def approve(
     Example:
       fc-reaper approve --policy policy.yaml
     """
-    env = environment(
-        policy=policy, endpoint=endpoint, api_version=api_version, cloud=history["history"] is None
-    )
+    env = environment(policy=policy, keys=history["history"] is None, **cloud)
     settings = read_settings(env, Context())
     if "\n" in settings.policy:
         raise CommandError("the policy is text in REAPER_POLICY, and no lock can lie beside it; name a file")

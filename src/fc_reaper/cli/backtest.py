@@ -33,6 +33,7 @@ IN_TRUTH: dict[Outcome, str] = {
 
 
 @with_history_options()
+@app.with_cloud
 def backtest(
     policy: app.PolicyFile = None,
     memory: Annotated[
@@ -44,8 +45,7 @@ def backtest(
     svg: Annotated[_Text, Option(metavar="FILE", help="Draw lengths, limit and false stops.")] = None,
     drawn: Annotated[_Text, Option("--draw", metavar="POLICY", help="Which one; default: the first.")] = None,
     force: Annotated[bool, Option("--force", help="Let --svg overwrite a file.")] = False,
-    endpoint: app.Endpoint = None,
-    api_version: app.Api = None,
+    cloud: app.Cloud = None,
     as_json: app.AsJson = False,
     **options: Any,
 ) -> int:
@@ -60,9 +60,7 @@ def backtest(
       fc-reaper backtest --save history.jsonl
     """
     check_chart(svg, drawn, force=force)
-    env = app.environment(
-        policy=policy, endpoint=endpoint, api_version=api_version, cloud=options["history"] is None
-    )
+    env = app.environment(policy=policy, keys=options["history"] is None, **cloud)
     settings = read_settings(env, Context())
     missing = "\n" not in settings.policy and not (settings.folder / settings.policy).exists()
     needed = not suggested or options["history"] is None or svg is not None or bool(env.get("REAPER_POLICY"))

@@ -53,7 +53,7 @@ def check(
     if policy is not None and policy_option is not None:
         raise CommandError(f"check takes one policy; write: fc-reaper check {policy}")
     settings = read_settings(
-        environment(policy=policy_option if policy is None else policy, cloud=False), Context()
+        environment(policy=policy_option if policy is None else policy, keys=False), Context()
     )
     try:
         file = read_policy(settings)

@@ -1,78 +1,74 @@
-"""Keys, region and account of the person who types a command: as given, else from the official chain.
+"""Keys, region and account of the person who types a command: as given, else by the official chain.
 
-The chain is that of the package `alibabacloud-credentials`, with the ECS role at its end: environment, OIDC,
-`~/.aliyun/config.json`, `~/.alibabacloud/credentials(.ini)`, `ALIBABA_CLOUD_CREDENTIALS_URI`, ECS role.
+It is that of `alibabacloud-credentials`, with the role of ECS at its end: environment, OIDC,
+`~/.aliyun/config.json`, `~/.alibabacloud/credentials.ini` (or `credentials`), credentials URI, ECS.
 https://www.alibabacloud.com/help/en/sdk/developer-reference/v2-manage-python-access-credentials
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from contextlib import closing
+from logging import getLogger
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, sts_endpoint
 from fc_reaper.cloud.endpoint import is_loopback
-from fc_reaper.models import Credentials, Identity, printable
-from fc_reaper.settings import Context, Settings, read_credentials, read_settings
+from fc_reaper.models import printable
+from fc_reaper.settings import Context, read_credentials, read_settings
 
-_PREFIX = "ALIBABA_CLOUD_"
-_ECS = "the role of this ECS instance"
-_SECONDS = 20.0
-"""How long STS is asked at most; the package bounds its own calls to 15 s, those to the metadata to 2 s."""
+_ECS = "the role of this instance (ECS)"
+_SECONDS = (
+    20.0  # in which STS must have answered; the package bounds its calls to 15 s, those about ECS to 4 s
+)
 
 
 class _Profile(BaseModel):
     name: str
-    region_id: str | None = None
+    region_id: str = ""
 
 
 class _Config(BaseModel):
-    """What is read here of `~/.aliyun/config.json`; the package reads the rest."""
+    """What is read here of the file of the official command line; the package reads the rest."""
 
     current: str = ""
     profiles: list[_Profile] = []
 
 
-class _Source(NamedTuple):
-    """A place that may hold keys: *get* answers with the package's credentials, or raises anything."""
-
-    place: str
-    get: Callable[[], Any]
-    region: str | None = None
-
-
 def signed_in(
     env: Mapping[str, str], *, account: str | None, profile: str | None, ask: bool
 ) -> dict[str, str]:
-    """*env* with keys, region and account as far as they can be found; what it has itself stays.
+    """*env* with keys, region and account as far as they can be found.
 
-    The keys are those of *profile*, else its own, else those of the chain; without any, it is left as it is.
-    STS is asked whose they are where *account* is given, or where neither a setting nor the endpoint names
-    the account, and there is no endpoint, or the keys are not its own, or *ask*.
+    The keys are those of *profile*, else its own, else those of the chain. STS is asked whose they are where
+    *account* is given, or where neither a setting nor the endpoint names the account, and there is no
+    endpoint, or the keys are not its own, or *ask*. Without keys nothing is asked.
 
     Raises:
         CommandError: the profile does not exist, a place that names keys yields none, or *account* is not it.
         SettingsError: region or endpoint cannot be used.
         CloudError: STS did not answer, or refused the keys.
     """
-    own = all(env.get(f"{_PREFIX}ACCESS_KEY_{part}") for part in ("ID", "SECRET"))
+    own = all(env.get(f"ALIBABA_CLOUD_ACCESS_KEY_{part}") for part in ("ID", "SECRET"))
     keys = {} if own and profile is None else _keys(env, profile)
     env = {**env, **keys}
     settings = read_settings({**env, "REAPER_PLATFORM": ""}, Context())  # its file needs what is asked here
-    named = settings.account_id or (settings.endpoint and re.match(r"https://[0-9]+\.", settings.endpoint))
-    unknown = not named and (settings.endpoint is None or ask or keys)
-    if not (own or keys) or not (account or unknown) or not (settings.endpoint or settings.region):
+    at = settings.endpoint
+    unknown = not (settings.account_id or re.match(r"https://[0-9]+\.", at or "")) and (not at or ask or keys)
+    if not (own or keys) or not (account or unknown) or not (at or settings.region):
         return env
-    identity = identify(settings, read_credentials(env, Context()))
+    at = sts_endpoint(at or account_endpoint("0", settings.region))
+    given = read_credentials(env, Context())
+    with closing(AsyncTaskClient(at, given, insecure=settings.insecure, clock=SYSTEM_CLOCK)) as sts:
+        identity = sts.caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _SECONDS)
     if account and account != identity.account_id:
         raise CommandError(
             f"--account is {account}, but these keys belong to account {identity.account_id} "
@@ -81,115 +77,66 @@ def signed_in(
     return {**env, "FC_ACCOUNT_ID": identity.account_id}
 
 
-def identify(settings: Settings, credentials: Credentials) -> Identity:
-    """Ask STS whose *credentials* they are; raises as `signed_in`."""
-    endpoint = settings.endpoint or account_endpoint(settings.account_id or "0", settings.region)
-    sts = AsyncTaskClient(sts_endpoint(endpoint), credentials, insecure=settings.insecure, clock=SYSTEM_CLOCK)
-    with closing(sts):
-        return sts.caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _SECONDS)
-
-
 def _keys(env: Mapping[str, str], profile: str | None) -> dict[str, str]:
-    """The keys, and the region, that the first source yields; empty where nothing names keys."""
+    """The keys and the region of the first place that yields keys; empty where nothing names any."""
     faults = []
-    for source in _sources(env, profile):
+    for place, kind, given, region in _places(env, profile):
         try:
-            found = source.get()
-            keys = (found.get_access_key_id(), found.get_access_key_secret(), found.get_security_token())
-        except Exception as error:  # the package and what it uses raise all kinds
-            faults.append(f"{source.place}: {_why(error)}")
-            continue
-        if keys[0] and keys[1]:
-            named = {
-                f"{_PREFIX}{name.upper()}": key or ""
-                for name, key in zip(Credentials._fields, keys, strict=True)
+            from alibabacloud_credentials import provider
+
+            getLogger("credentials").disabled = True  # It writes to standard error, keys included.
+            found = getattr(provider, f"{kind}CredentialsProvider")(**given).get_credentials()
+            return {
+                "ALIBABA_CLOUD_ACCESS_KEY_ID": found.get_access_key_id(),
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET": found.get_access_key_secret(),
+                "ALIBABA_CLOUD_SECURITY_TOKEN": found.get_security_token() or "",
+                "FC_REGION": env.get("FC_REGION") or region,
             }
-            return {**named, "FC_REGION": env.get("FC_REGION") or source.region or ""}
-        faults.append(f"{source.place}: it names no key")
-    if [one for one in faults if not one.startswith(_ECS)]:
+        except Exception as error:  # the package and what it uses raise all kinds
+            # Without the queries of its requests, which hold keys and tokens
+            why = re.sub(r"url: \S+|\?\S+", "", str(error))
+            faults.append(f"{place}: {printable(why, 200) or type(error).__name__}")
+    if any(not fault.startswith(_ECS) for fault in faults):
         raise CommandError(f"no keys: {'; '.join(faults)}")
     return {}
 
 
-def _sources(env: Mapping[str, str], profile: str | None) -> Iterator[_Source]:
-    """The places that are set up here, in their order; of *profile* only that where it is."""
-    variable = {name[len(_PREFIX) :]: value for name, value in env.items() if name.startswith(_PREFIX)}.get
+def _places(env: Mapping[str, str], profile: str | None) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Each place that is set up here, or that of *profile*: its provider and arguments, and its region."""
+
+    def variable(name: str) -> str:
+        return env.get(f"ALIBABA_CLOUD_{name}", "")
+
     user = Path(env.get("HOME") or "~").expanduser()
-    config, ini = user / ".aliyun" / "config.json", _ini_file(user, variable("CREDENTIALS_FILE"))
-    wanted = profile or variable("PROFILE")
-    regions, current = _config(config) if variable("CLI_PROFILE_DISABLED", "").lower() != "true" else ({}, "")
-    sections = _sections(ini)
-    if profile is not None and profile not in {*regions, *sections}:
-        known = ", ".join(sorted({*regions, *sections})) or f"none; run aliyun configure --profile {profile}"
-        raise CommandError(
-            f"--profile {profile}: there is no such profile in {config} or {ini}; profiles: {known}"
-        )
+    config, ini = user / ".aliyun" / "config.json", user / ".alibabacloud" / "credentials"
+    found = next(filter(Path.is_file, [ini.with_suffix(".ini"), ini]), ini)
+    ini = Path(variable("CREDENTIALS_FILE") or found)
+    known, sections, file = _Config(), ConfigParser(interpolation=None), config
     try:
-        from alibabacloud_credentials import provider
-        from alibabacloud_credentials.http import HttpOptions
-    except ImportError as error:
-        raise CommandError(
-            f"no keys: {error}; install fc-reaper[cli], which has what looks for them"
-        ) from None
-
-    oidc = {"role_arn": variable("ROLE_ARN"), "oidc_provider_arn": variable("OIDC_PROVIDER_ARN"),
-            "oidc_token_file_path": variable("OIDC_TOKEN_FILE")}  # fmt: skip
-    if profile is None and all(oidc.values()):
-        session = variable("ROLE_SESSION_NAME")
-        given = provider.OIDCRoleArnCredentialsProvider
-        yield _Source("OIDC", lambda: given(**oidc, role_session_name=session).get_credentials())
-    name = wanted or current
+        if config.is_file() and variable("CLI_PROFILE_DISABLED") != "true":
+            known = _Config.model_validate_json(config.read_bytes())
+        file = ini
+        sections.read(ini, encoding="utf-8")
+    except (OSError, ValueError, IniError) as error:
+        raise CommandError(f"{file} cannot be read ({type(error).__name__}); mend or remove it") from None
+    regions = {one.name: one.region_id or "" for one in known.profiles}
+    if profile is not None and profile not in [*regions, *sections.sections()]:
+        names = ", ".join(dict.fromkeys([*regions, *sections.sections()]))
+        there = f"there are {names}" if names else f"run aliyun configure --profile {profile}"
+        raise CommandError(f"--profile {profile}: there is no such profile in {config} or {ini}; {there}")
+    # What is not given to the package here it takes from the environment by itself.
+    if profile is None and all(map(variable, ("ROLE_ARN", "OIDC_PROVIDER_ARN", "OIDC_TOKEN_FILE"))):
+        yield "OIDC", "OIDCRoleArn", {}, ""
+    name = profile or variable("PROFILE") or known.current
     if name in regions:
-        cli = provider.CLIProfileCredentialsProvider(profile_name=name, profile_file=str(config))
-        yield _Source(f"profile {name} of {config}", cli.get_credentials, regions[name])
-    if profile is None or profile not in regions:
-        section = wanted or "default"
-        if section in sections:
-            in_ini = provider.ProfileCredentialsProvider(profile_name=section, profile_file=str(ini))
-            yield _Source(f"profile {section} of {ini}", in_ini.get_credentials)
+        given = {"profile_name": name, "profile_file": str(config)}
+        yield f"profile {name} of {config}", "CLIProfile", given, regions[name]
+    name = profile or variable("PROFILE") or "default"
+    if name in sections.sections() and profile not in regions:
+        yield f"profile {name} of {ini}", "Profile", {"profile_name": name, "profile_file": str(ini)}, ""
     if profile is None and variable("CREDENTIALS_URI"):
-        uri = variable("CREDENTIALS_URI")
-        yield _Source(
-            "ALIBABA_CLOUD_CREDENTIALS_URI",
-            lambda: provider.URLCredentialsProvider(uri=uri).get_credentials(),
-        )
-    role, disabled = variable("ECS_METADATA"), variable("ECS_METADATA_DISABLED", "").lower() == "true"
-    if profile is None and not disabled and (role or not is_loopback(env.get("REAPER_ENDPOINT"))):
-        once = {
-            "http_options": HttpOptions(connect_timeout=1000, read_timeout=1000),
-            "async_update_enabled": False,
-        }
-        ecs = provider.EcsRamRoleCredentialsProvider
-        yield _Source(_ECS, lambda: ecs(role_name=role, **once).get_credentials())
-
-
-def _config(path: Path) -> tuple[dict[str, str | None], str]:
-    """The region of each profile of the official command line, by name, and which one is the current."""
-    try:
-        config = _Config.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return {}, ""
-    except (OSError, ValidationError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is not as aliyun configure writes it"
-        raise CommandError(f"{path} cannot be read: {what}; mend it, or move it away") from None
-    return {one.name: one.region_id for one in config.profiles}, config.current
-
-
-def _ini_file(user: Path, named: str | None) -> Path:
-    folder = user / ".alibabacloud"
-    places = [Path(named)] if named else [folder / "credentials.ini", folder / "credentials"]
-    return next((one for one in places if one.is_file()), places[-1])
-
-
-def _sections(path: Path) -> list[str]:
-    ini = ConfigParser(interpolation=None)
-    try:
-        ini.read(path, encoding="utf-8")
-    except (OSError, IniError, UnicodeDecodeError):
-        raise CommandError(f"{path} cannot be read as an ini file; mend it, or move it away") from None
-    return ini.sections()
-
-
-def _why(error: Exception) -> str:
-    """What a fault of the package says, without the queries of its requests: they hold keys and tokens."""
-    return printable(re.sub(r"url: \S+|\?\S+", "", str(error)), 200) or type(error).__name__
+        yield "ALIBABA_CLOUD_CREDENTIALS_URI", "URL", {}, ""
+    # An emulator knows no key of an instance.
+    wanted = variable("ECS_METADATA") or not is_loopback(env.get("REAPER_ENDPOINT"))
+    if profile is None and wanted and variable("ECS_METADATA_DISABLED") != "true":
+        yield _ECS, "EcsRamRole", {"async_update_enabled": False}, ""

@@ -24,11 +24,11 @@ Changes = Mapping[How, Sequence[Change]]
 
 
 @with_history_options()
+@app.with_cloud
 def diff(
     old: Annotated[str, Argument(metavar="OLD", help="The policy file as it is.")],
     new: Annotated[str, Argument(metavar="NEW", help="The policy file as it would be.")],
-    endpoint: app.Endpoint = None,
-    api_version: app.Api = None,
+    cloud: app.Cloud = None,
     as_markdown: Annotated[bool, Option("--markdown", help="Print a table for a pull request.")] = False,
     as_json: app.AsJson = False,
     **options: Any,
@@ -45,10 +45,9 @@ def diff(
     """
     if as_json and as_markdown:
         raise CommandError("--json and --markdown exclude each other; choose one")
-    cloud = options["history"] is None
     envs = [
-        app.environment(policy=name, endpoint=endpoint, api_version=api_version, cloud=cloud and name is old)
-        for name in (old, new)
+        app.environment(policy=old, keys=options["history"] is None, **cloud),
+        app.environment(policy=new, keys=False, **cloud),
     ]
     settings = [read_settings(env, Context()) for env in envs]
     files = list(map(read_policy, settings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from statistics import median
@@ -17,11 +18,11 @@ from typer import Option
 from fc_reaper import __version__
 from fc_reaper import settings as given
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Account, Api, AsJson, Endpoint, PolicyFile, Profile, Region, environment
+from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
 from fc_reaper.cli.coverage import Answer, Coverage, coverage_table, inspect
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
-from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.cloud.api import ASYNC_TASK, CLASSIC, OPEN, STATEFUL, WITHOUT_SERVICES
 from fc_reaper.errors import CloudError, PolicyError, SettingsError, nearest
 from fc_reaper.models import FINISHED, UNFINISHED, Exit, Function, Page, Task, spellings
@@ -71,13 +72,10 @@ class Diagnosis(BaseModel):
         self.add(check, what + output.refusal(error), exit, remedy)
 
 
+@with_cloud
 def doctor(
     policy: PolicyFile = None,
-    endpoint: Endpoint = None,
-    api_version: Api = None,
-    region: Region = None,
-    account: Account = None,
-    profile: Profile = None,
+    cloud: Cloud = None,
     fail_uncovered: Annotated[
         bool, Option("--fail-uncovered", help="Exit 1 also if nobody watches a function.")
     ] = False,
@@ -92,8 +90,7 @@ def doctor(
       fc-reaper doctor
       fc-reaper doctor --fail-uncovered --json
     """
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version, region=region,
-                      account=account, profile=profile)  # fmt: skip
+    env = environment(policy=policy, **cloud)
     settings = given.read_settings(env, given.Context())
     found = Diagnosis(mode=settings.mode)
     with output.interruptible() as interrupted:
@@ -179,7 +176,8 @@ def _check_cloud(
         keys = given.read_credentials(env, given.Context())
         versions = (OPEN, CLASSIC, WITHOUT_SERVICES)
         each = {one: settings.model_copy(update={"api_version": one}) for one in versions}
-        clients = {one: given.connect(its, keys, "doctor", clock=SYSTEM_CLOCK) for one, its in each.items()}
+        connect = partial(given.connect, clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
+        clients = {one: connect(its, keys, "doctor") for one, its in each.items()}
     except SettingsError as error:
         found.add("cloud", str(error), Exit.REFUSED)
         return {}, []

@@ -13,10 +13,11 @@ from typer import Argument, Option
 from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.backtest.source import read_records
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment, parse_moment
+from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, parse_moment, with_cloud
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
 from fc_reaper.cli.plan import dry_run, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud import ReadOnlyClient
 from fc_reaper.cloud.api import check_names
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
@@ -44,14 +45,14 @@ _Text = str | None
 _PATIENCE = 60.0  # seconds that reading one task may take, all attempts together
 
 
+@with_cloud
 def explain(
     target: Annotated[_Text, Argument(metavar="TARGET", help="[service/]function[@qualifier]")] = None,
     invocation_id: Annotated[_Text, Argument(metavar="ID", help="Invocation id of the task.")] = None,
     record: Annotated[_Text, Option(metavar="FILE", help="Take the task from a file, not the cloud.")] = None,
     at: Annotated[_Text, Option(metavar="TIME", help="Evaluate as of then: ISO 8601 or epoch ms.")] = None,
     policy: PolicyFile = None,
-    endpoint: Endpoint = None,
-    api_version: Api = None,
+    cloud: Cloud = None,
     as_json: AsJson = False,
 ) -> int:
     """Show the verdict for one task, step by step. Stops nothing.
@@ -65,7 +66,7 @@ def explain(
       fc-reaper explain media/transcode job-7
       fc-reaper explain --record examples/task.json --at 2026-05-01T12:00:00Z
     """
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version, cloud=record is None)
+    env = environment(policy=policy, keys=record is None, **cloud)
     settings = read_settings(env, Context())
     file = read_policy(settings)
     moment = parse_moment("--at", at)
@@ -110,7 +111,7 @@ def explain(
 
 def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Snapshot:
     function, credentials = parse_target(target).literal(), read_credentials(env, Context())
-    cloud = connect(settings, credentials, "explain", clock=SYSTEM_CLOCK)
+    cloud = connect(settings, credentials, "explain", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
     except CloudError as error:

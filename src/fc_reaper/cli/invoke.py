@@ -14,9 +14,10 @@ from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, Endpoint, Enforce, PolicyFile, environment
+from fc_reaper.cli.app import Cloud, Enforce, PolicyFile, environment, with_cloud
 from fc_reaper.cli.output import CommandError, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
@@ -31,11 +32,11 @@ _MOST_BYTES = 1_048_577
 """Bytes of an event that are read at most; an event of that size is refused anyway."""
 
 
+@with_cloud
 def invoke(
     event: Annotated[str, Argument(metavar="EVENT", help="File with the event's bytes; - reads stdin.")],
     policy: PolicyFile = None,
-    endpoint: Endpoint = None,
-    api_version: Api = None,
+    cloud: Cloud = None,
     enforce: Enforce = None,
     timeout: Annotated[
         float, Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600.")
@@ -53,9 +54,7 @@ def invoke(
       fc-reaper invoke events/timer.json --dry-run
       fc-reaper invoke events/alertmanager.json --explain
     """
-    env = environment(
-        policy=policy, endpoint=endpoint, api_version=api_version, enforce=enforce, cloud=not explained
-    )
+    env = environment(policy=policy, enforce=enforce, keys=not explained, **cloud)
     raw = read_event(event)
     if explained:
         return _explain(raw, env, as_json=as_json)
@@ -93,10 +92,12 @@ def run_local(
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
-    The other arguments are those of `Dependencies` and `run`.
+    In the mode dry-run its client cannot stop anything, whatever the run decides. The other arguments are
+    those of `Dependencies` and `run`.
     """
     random = Random()
-    opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random)
+    kind = AsyncTaskClient if env.get("REAPER_MODE") == "enforce" else ReadOnlyClient
+    opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random, kind=kind)
     dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, opened, interrupted, shown, listener)
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))

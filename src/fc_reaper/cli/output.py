@@ -171,21 +171,26 @@ def lacks_right(failure: CloudError | ListFailed | TaskLine) -> bool:
 
 
 def _advice(failure: CloudError | ListFailed | TaskLine) -> str:
-    http_status = failure.http_status
+    http_status, code = failure.http_status, failure.error_code.lower()
     if http_status is None:
         endpoint = "REAPER_ENDPOINT or --endpoint, such as https://ACCOUNT.REGION.fc.aliyuncs.com"
         return f"check the endpoint ({endpoint}), that the region has Function Compute, and the way to it"
+    if "expired" in code:
+        return "these keys have run out: get new ones (aliyun configure), or choose others by --profile"
     if lacks_right(failure):
         return (
             "check that RAM allows fc:ListStatefulAsyncInvocations, fc:GetStatefulAsyncInvocation and "
             "fc:StopStatefulAsyncInvocation (for patterns also fc:ListStatefulAsyncInvocationFunctions; for "
-            "FC 3.0 fc:ListAsyncTasks, fc:GetAsyncTask, fc:StopAsyncTask, fc:ListAsyncInvokeConfigs)"
+            "FC 3.0 fc:ListAsyncTasks, fc:GetAsyncTask, fc:StopAsyncTask, fc:ListAsyncInvokeConfigs); "
+            "docs/real-account.md says what each command needs"
         )
-    if http_status in (401, 403):
+    if http_status in (401, 403) or re.match(
+        "invalid(accesskey|security)|signature", failure.error_code.lower()
+    ):
         return (
             "check ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET (for a role also "
-            "ALIBABA_CLOUD_SECURITY_TOKEN, which runs out), this machine's clock, and that the endpoint is "
-            "that of the keys' account"
+            "ALIBABA_CLOUD_SECURITY_TOKEN, which runs out) or --profile, this machine's clock, and that the "
+            "endpoint is that of the keys' account"
         )
     if http_status == 429 or http_status >= 500:
         return "try again later, or with a lower REAPER_RATE"

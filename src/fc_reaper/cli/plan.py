@@ -11,7 +11,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Api, AsJson, Endpoint, PolicyFile, environment
+from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
@@ -45,13 +45,13 @@ _Texts = list[str] | None
 
 
 @with_match_options
+@with_cloud
 def plan(
     event: Annotated[
         _Text, Argument(metavar="EVENT", help="As for invoke; default: every timer of the policy.")
     ] = None,
     policy: PolicyFile = None,
-    endpoint: Endpoint = None,
-    api_version: Api = None,
+    cloud: Cloud = None,
     as_json: AsJson = False,
     out: Annotated[_Text, Option(metavar="FILE", help="Write the plan for apply; - is stdout.")] = None,
     force: Annotated[bool, Option("--force", help="Let --out overwrite a file.")] = False,
@@ -67,12 +67,14 @@ def plan(
     """Show every task that is due, and why. Stops nothing.
 
     Write the plan to a file with --out, review it, and stop exactly its tasks with apply. With --target and
-    the options below it no policy file is needed: a plan for an incident.
+    the options below it no policy file is needed: a plan for an incident,
+    which needs --reason and --max only with --out.
 
     \b
     Examples:
-      fc-reaper plan
       fc-reaper plan --out plan.json
+      fc-reaper plan --region cn-hangzhou --target media/transcode \\
+        --running-for 2h
       fc-reaper plan --target media/transcode --queued-for 30m \\
         --reason "stale queue" --max 50 --out incident.json
     """
@@ -82,8 +84,10 @@ def plan(
         raise CommandError("--out is empty; give it a file, or - for standard output")
     if out not in (None, "-"):
         output.check_writable(out, force=force)
-    env = environment(policy=policy, endpoint=endpoint, api_version=api_version)
+    env = environment(policy=policy, **cloud)
     settings = read_settings(env, Context())
+    if target and event is None and out is None:  # Nobody can carry it out, so neither is needed.
+        reason, most = reason or "shown only, since no --reason was given", most or ALL
     stated = {**match, "targets": target, "stop": reason, "budget": most and f"{most}/run"}
     incident = make_incident(stated, event, settings, env)
     given = None if event is None else read_event(event)  # before the policy: it may be a policy itself
@@ -103,8 +107,10 @@ def plan(
         else:
             output.write_file(out, dump_plan(made), force=force)
         if out != "-" and not as_json:
-            typed = {"--policy": policy, "--endpoint": endpoint, "--api-version": api_version}
-            options = [word for option, value in typed.items() if value for word in (option, value)]
+            typed = {"policy": policy, **cloud}.items()
+            options = [
+                word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)
+            ]
             apply = output.as_typed("apply", out, *options, "--enforce")
             output.print_line("\n".join(_written(made, out, made.held(file), apply)))
     print_failures(finished, lines)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Account, Api, AsJson, Endpoint, Profile, Region, environment, parse_length
+from fc_reaper.cli.app import AsJson, Cloud, environment, parse_length, with_cloud
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud.api import CLASSIC, OPEN, WITHOUT_SERVICES
@@ -20,12 +20,9 @@ from fc_reaper.probing.observe import TASKS, Probe
 from fc_reaper.settings import Context, connect, read_credentials, read_settings
 
 
+@with_cloud
 def probe(
-    endpoint: Endpoint = None,
-    api_version: Api = None,
-    region: Region = None,
-    account: Account = None,
-    profile: Profile = None,
+    cloud: Cloud = None,
     out: Annotated[str, Option(metavar="FILE", help="The file to write.")] = "probe.json",
     force: Annotated[bool, Option("--force", help="Let --out overwrite a file.")] = False,
     timeout: Annotated[str, Option(metavar="TIME", help="Observe for so long at most.")] = "5m",
@@ -45,10 +42,7 @@ def probe(
         raise output.CommandError("--json leaves no room for a question; add --yes, or leave it out")
     length = parse_length("--timeout", timeout) / 1000
     output.check_writable(out, force=force)
-    env = environment(
-        endpoint=endpoint, api_version=api_version, region=region, account=account, profile=profile
-    )
-    env["REAPER_PLATFORM"] = ""  # what was found elsewhere, or before, says nothing here
+    env = {**environment(**cloud), "REAPER_PLATFORM": ""}  # what was found elsewhere, or before, says nothing
     settings, keys, run = read_settings(env, Context()), read_credentials(env, Context()), token_hex(4)
     where, owner = (str(whereabouts(settings)[name] or "") for name in ("region", "account"))
     if not (where and owner):

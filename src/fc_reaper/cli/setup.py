@@ -71,7 +71,7 @@ def setup(
     if trust:
         output.print_line(json.dumps(_json("deploy/trust.json"), indent=2))
         return Exit.DONE
-    settings = read_settings(environment(policy=policy, cloud=False), Context())
+    settings = read_settings(environment(policy=policy, keys=False), Context())
     file, known = read_policy(settings), _vars(template)
     mode = known.mode if enforce is None else "enforce" if enforce else "dry-run"
     actions = needed_actions(file, stops=mode == "enforce")

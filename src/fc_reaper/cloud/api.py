@@ -37,10 +37,8 @@ OPEN = "2021-04-06"
 WITHOUT_SERVICES = "2023-03-30"
 """Function Compute 3.0."""
 
-_STS = "2015-04-01"
-"""The version of the Security Token Service, whose requests have no path."""
-
-_ACS3 = "ACS3-HMAC-SHA256"
+LARGE = 1 << 18  # bytes, or characters, of an answer
+_ACS3, _STS = "ACS3-HMAC-SHA256", "2015-04-01"  # of the Security Token Service, whose requests have no path
 
 
 class Names(NamedTuple):
@@ -213,10 +211,6 @@ def _fc(request: Request, headers: dict[str, str], credentials: Credentials) -> 
     return {**headers, "authorization": f"FC {credentials.access_key_id}:{signature}"}, signature
 
 
-LARGE = 1 << 18
-"""Bytes above which an answer is large."""
-
-
 class Answer(NamedTuple):
     """A whole answer; no text in it repeats a secret. `headers` are looked up without case, and raw.
 
@@ -252,7 +246,7 @@ class Answer(NamedTuple):
         text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
         try:
             # Small values, many to a byte, would take a hundred times the memory of the text.
-            value = json.loads(text) if len(text) < _SHORT or _values(text) < _MOST_VALUES else None
+            value = json.loads(text) if len(text) < LARGE or _values(text) < _MOST_VALUES else None
         except (ValueError, RecursionError):
             value = None
         date = read_date(headers.get("Date"))
@@ -267,7 +261,6 @@ class Answer(NamedTuple):
         return cls(status, headers, found, said, moment, received if date is None else date, request_id)
 
 
-_SHORT = 1 << 18
 _MOST_VALUES = 200_000
 
 
@@ -283,7 +276,7 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     plain = text
-    if len(text) >= _SHORT:
+    if len(text) >= LARGE:
         return text  # of a page; no text of such a length is shown
     if "%" in text or "&" in text:
         from html import unescape  # hardly any answer needs it

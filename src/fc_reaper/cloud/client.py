@@ -32,24 +32,20 @@ from fc_reaper.cloud.api import (
 )
 from fc_reaper.cloud.endpoint import LOOPBACK, parse_endpoint, sts_endpoint
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
-from fc_reaper.cloud.records import read_function, read_identity, read_items, read_task
+from fc_reaper.cloud.records import Identity, read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, FunctionsPage, Identity, Moment, Page, Query, Snapshot
+from fc_reaper.models import Credentials, Function, FunctionsPage, Moment, Page, Query, Snapshot
 
 WITH_PAYLOAD = 25
 """Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
 
-_SMALLER_PAGES = (5, 1)
-"""Tasks a page where an answer was too large all the same."""
-
+_SMALLER_PAGES = (5, 1)  # tasks a page where an answer was too large all the same
 _CHUNK = 1 << 16
 _LARGEST = 8 << 20
 """Bytes that an answer may have. Answers above `LARGE` are read and parsed one after the other, so that the
 memory of a run does not depend on how many calls are in flight."""
 
-_LONGEST_CALL = 60.0
-"""Seconds that one attempt takes at most, however slowly a server sends."""
-
+_LONGEST_CALL = 60.0  # seconds that one attempt takes at most, however slowly a server sends
 _AS_IT_IS: dict[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
 
 
@@ -228,7 +224,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         if at != self.endpoint:
             with closing(AsyncTaskClient(at, self._credentials, clock=self._clock)) as sts:
                 return sts.caller_identity(deadline=deadline)
-        return read_identity(self._read("GetCallerIdentity", "/", {}, deadline))
+        return Identity.of(self._read("GetCallerIdentity", "/", {}, deadline))
 
     def close(self) -> None:
         """Let the kept connections go. Later calls fail with `Aborted`; one under way is not retried."""
@@ -346,3 +342,12 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise closed()
+
+
+class ReadOnlyClient(AsyncTaskClient):
+    """A client that cannot change anything: of a stop or an invocation not a byte is sent."""
+
+    def _do_request(self, method: str, *given: Any, operation: str, **named: Any) -> Answer:
+        if method != "GET":
+            raise CallFailed(f"{operation} is not sent: this client only reads", error_code="ReadOnly")
+        return super()._do_request(method, *given, operation=operation, **named)

@@ -50,11 +50,13 @@ def account_endpoint(account_id: str | None, region: str | None) -> str:
         SettingsError: one is not known, the account id is no number, or the region is no region's name.
     """
     if not (account_id and region):
-        raise SettingsError("no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION")
+        raise SettingsError(
+            "no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION (--account, --region)"
+        )
     if not re.fullmatch(r"[0-9]+", account_id):
         raise SettingsError(f"{account_id!r} is no account id; set FC_ACCOUNT_ID, or REAPER_ENDPOINT instead")
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):
-        raise SettingsError(f"the region {region!r} is no region; write one like cn-hangzhou in FC_REGION")
+        raise SettingsError(f"the region {region!r} is no region; write one like cn-hangzhou")
     return f"https://{account_id}.{region}.fc.aliyuncs.com"
 
 
@@ -72,5 +74,5 @@ def sts_endpoint(endpoint: str) -> str:
     found = re.fullmatch(r"https://[0-9]+\.([a-z0-9-]+?)(-internal)?\.fc\.aliyuncs\.com", endpoint)
     if found is not None:
         return f"https://sts{'-vpc' if found[2] else ''}.{found[1]}.aliyuncs.com"
-    own = is_loopback(endpoint) or endpoint.startswith("https://sts")
+    own = is_loopback(endpoint) or re.fullmatch(r"https://sts[a-z0-9.-]*\.aliyuncs\.com", endpoint)
     return endpoint if own else "https://sts.aliyuncs.com"

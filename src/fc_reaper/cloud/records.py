@@ -11,24 +11,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, Answer, check_names
 from fc_reaper.cloud.errors import unreadable
 from fc_reaper.errors import InvalidName
-from fc_reaper.models import (
-    INVOCATION_ID,
-    LATEST,
-    UNFINISHED,
-    Function,
-    Identity,
-    Millis,
-    Task,
-    TaskEvent,
-    printable,
-)
+from fc_reaper.models import INVOCATION_ID, LATEST, UNFINISHED, Function, Millis, Task, TaskEvent, printable
 
 # acs:fc:REGION:ACCOUNT:functions/NAME, or with / before functions as some official pages print it; then
 # /QUALIFIER or .QUALIFIER or nothing.
@@ -138,16 +128,20 @@ def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -
     return function
 
 
-def read_identity(answer: Answer) -> Identity:
-    """Read whose keys signed the request of this *answer*.
+class Identity(NamedTuple):
+    """Whose keys they are: `kind` is the platform's word, `Account`, `RAMUser` or `AssumedRoleUser`."""
 
-    Raises:
-        CallFailed: `UnreadableAnswer`, when it names no account.
-    """
-    account, arn, kind = ((answer.value or {}).get(name) for name in ("AccountId", "Arn", "IdentityType"))
-    if not isinstance(account, str) or not re.fullmatch("[0-9]+", account):
-        raise unreadable(answer, "the answer names no account")
-    return Identity(account, printable(str(arn or ""), 300), printable(str(kind or ""), 100))
+    account_id: str
+    arn: str
+    kind: str
+
+    @classmethod
+    def of(cls, answer: Answer) -> Identity:
+        """Read it from an *answer* of STS; CallFailed where that names no account."""
+        account, *others = ((answer.value or {}).get(name) for name in ("AccountId", "Arn", "IdentityType"))
+        if not isinstance(account, str) or not re.fullmatch("[0-9]+", account):
+            raise unreadable(answer, "the answer names no account")
+        return cls(account, *(printable(str(one or ""), 300) for one in others))
 
 
 def function_in_arn(arn: Any) -> tuple[str, str] | None:
