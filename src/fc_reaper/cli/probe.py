@@ -11,7 +11,6 @@ from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, environment, parse_length, with_cloud
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud.api import CLASSIC, OPEN, WITHOUT_SERVICES
 from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.models import Exit, iso
 from fc_reaper.platform import Facts, Platform, account_digest
@@ -48,7 +47,7 @@ def probe(
     if not (where and owner):
         raise output.CommandError("the account or its region is not known; give --region and --account")
     served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), dict[str, CallFailed]()
-    for version in (WITHOUT_SERVICES, OPEN, CLASSIC):
+    for version in ("2023-03-30", "2021-04-06", "2016-08-15"):
         its = settings.model_copy(update={"api_version": version})
         client: Any = connect(its, keys, run, clock=SYSTEM_CLOCK, kind=SleeperClient)
         client.until = SYSTEM_CLOCK.monotonic() + length
@@ -62,7 +61,7 @@ def probe(
             )
     chosen = env.get("REAPER_API_VERSION") or next(iter(found), "")
     if chosen not in found:
-        why = failed.get(chosen) or next((one for one in failed.values() if one.missing), failed[OPEN])
+        why = failed.get(chosen) or next((one for one in failed.values() if one.missing), failed[version])
         if not why.missing:
             raise why
         raise output.CommandError(f"{where} has no {SLEEPER}; s deploy -y -t deploy/s-probe.yaml makes it")
@@ -74,9 +73,9 @@ def probe(
     with output.progress("Observing the tasks"), output.on_signals(signal.default_int_handler):
         seen = Probe(found[chosen], SYSTEM_CLOCK)
         seen.observe()
-    digest, today = account_digest(where, owner), iso(SYSTEM_CLOCK.now())[:10]
-    of: dict[str, Any] = {"version": 1, "region": where, "account": digest, "date": today}
-    learnt = Platform(**of, api_versions=served, facts=Facts(**seen.facts), observed=seen.observed)
+    of: Any = {"version": 1, "date": iso(SYSTEM_CLOCK.now())[:10], "region": where, "observed": seen.observed}
+    of["account"] = account_digest(where, owner)
+    learnt = Platform(**of, api_versions=served, facts=Facts(**seen.facts))
     output.write_file(out, learnt.model_dump_json(indent=1) + "\n", force=force, private=False)
     if as_json:
         output.print_json(learnt)
@@ -97,6 +96,6 @@ def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
         label = (Facts.model_fields[name].description or name).rstrip(".")
         yield label, str(value or "not observed"), setting
     for version, served in learnt.api_versions.items():
-        replaces = version == CLASSIC and served and not learnt.api_versions.get("2021-04-06")
+        replaces = version == "2016-08-15" and served and not learnt.api_versions.get("2021-04-06")
         said = "not observed" if served is None else "served" if served else "not served"
         yield f"API {version}", said, f"REAPER_API_VERSION={version}" if replaces else "-"

@@ -33,20 +33,22 @@ class SleeperClient(AsyncTaskClient):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.version, self._prefix = self._version, f"probe-{more['trace_id']}-"
-        self.names = ASYNC_TASK if self.version == WITHOUT_SERVICES else STATEFUL
+        service, names = (None, ASYNC_TASK) if self._version == WITHOUT_SERVICES else (SLEEPER, STATEFUL)
+        self._service, self.names, self._prefix = service, names, f"probe-{more['trace_id']}-"
 
     def submit(self, name: str, qualifier: str, payload: dict[str, Any], delay: int) -> None:
         """Submit a task that begins *delay* seconds late; it is never sent twice."""
         headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
         headers |= {self.names.id_header: self._prefix + name, "x-fc-async-delay": str(delay)}
-        (path, query), body = self._place(qualifier), json.dumps(payload).encode()
-        self._do_request("POST", f"{path}/invocations", headers, query, body, operation="InvokeFunction")
+        _, path, query = path_of(self._version, Function(self._service, SLEEPER, qualifier))
+        path, body = f"{path}/invocations", json.dumps(payload).encode()
+        self._do_request("POST", path, headers, query, body, operation="InvokeFunction")
 
     def ask(self, verb: str, name: str = "", qualifier: str = LATEST, **filters: str) -> Answer:
         """Get or Stop a task, or List those whose names begin so. A stop is never sent twice."""
-        listed, task = verb == "List", self._prefix + name
-        path, query = self._place(qualifier, **{"id_prefix" if listed else "invocation_id": task})
+        listed = verb == "List"
+        task = {"id_prefix" if listed else "invocation_id": self._prefix + name}
+        _, path, query = path_of(self._version, Function(self._service, SLEEPER, qualifier), **task)
         path += f"/{self.names.collection}" if listed else self.names.stop_suffix if verb == "Stop" else ""
         operation = f"{verb}{self.names.task}{'s' if listed else ''}"
         if verb == "Stop":
@@ -61,10 +63,6 @@ class SleeperClient(AsyncTaskClient):
             if error.unclear or error.retryable:
                 raise
             return f"{error.http_status} {error.error_code}"
-
-    def _place(self, qualifier: str, **task: str) -> tuple[str, dict[str, str]]:
-        service = SLEEPER if self.names is STATEFUL else None
-        return path_of(self.version, Function(service, SLEEPER, qualifier), **task)[1:]
 
     def _do_request(self, method: str, path: str, *args: Any, **more: Any) -> Answer:
         if not _OWN.fullmatch(path):

@@ -21,8 +21,6 @@ TASKS: dict[str, tuple[str, dict[str, Any], int]] = {
 LENGTHS = (0, 1, 2, 3, 5, 10, 15, 30, 60, 90, 120)  # rounded up to, so that an account gives one file
 _WAITS = (0.5,) * 10 + (2.0,) * 5 + (10.0,) * 11 + (0.0,)  # between two readings: tells these lengths apart
 
-Record = dict[str, Any]
-
 
 def rounded(seen: float) -> str:
     """What was seen to last for more than *seen* seconds, at most two minutes; below 0: it was not seen."""
@@ -30,17 +28,13 @@ def rounded(seen: float) -> str:
 
 
 class Probe:
-    """One probe by *client* until its deadline.
-
-    `notes` are what prevented an observation, each with the parts that it ended; `left` are the names of the
-    tasks that may still be alive.
-    """
+    """One probe. `notes` say what prevented which parts of it, `left` which tasks may still be alive."""
 
     def __init__(self, client: SleeperClient, clock: Clock) -> None:
         self._client, self._clock, self._now = client, clock, clock.monotonic
         self._stops, self._fields = dict[str, str](), dict[str, Any]()
-        self.facts, self.notes, self.left = Record(), dict[str, list[str]](), list[str]()
-        self.observed: Record = {"stops": self._stops, "fields": self._fields}
+        self.facts, self.notes, self.left = dict[str, Any](), dict[str, list[str]](), list[str]()
+        self.observed: dict[str, Any] = {"stops": self._stops, "fields": self._fields}
         self._seen, self._lag, self._submitted, self._first, self._kept = -1.0, -1.0, 0.0, 0.0, False
 
     def observe(self) -> None:
@@ -72,20 +66,20 @@ class Probe:
                 self.left.remove(name)
             raise CloudError(f"no task can be submitted: {error}") from None
 
-    def _get(self, name: str) -> Record:
+    def _get(self, name: str) -> dict[str, Any]:
         record = {"status": "", **(self._client.ask("Get", name, TASKS[name][0]).value or {})}
         if record["status"] in FINISHED and name in self.left:
             self.left.remove(name)
         return record
 
-    def _list(self, name: str = "", **query: str) -> dict[str, Record]:
+    def _list(self, name: str = "", **query: str) -> dict[str, dict[str, Any]]:
         """The tasks of a page by their names, in its order."""
         query = {key: value for key, value in {"sortOrderByTime": "asc", **query}.items() if value}
         names, page = self._client.names, self._client.ask("List", name, **query).value or {}
         tasks = ({"status": "", names.id_field: "", **task} for task in page.get(names.tasks) or ())
         return {str(task[names.id_field]).rpartition("-")[2]: task for task in tasks}
 
-    def _until(self, name: str, *statuses: str, since: float = 0.0, listed: bool = False) -> Record:
+    def _until(self, name: str, *statuses: str, since: float = 0.0, listed: bool = False) -> dict[str, Any]:
         """Get or List a task until it has one of *statuses*, two minutes; `_seen` is how long it had none."""
         begun, self._seen, record = since or self._now(), -1.0, {"status": ""}
         for wait in _WAITS:
@@ -97,7 +91,7 @@ class Probe:
             self._clock.sleep(wait)
         return record
 
-    def _listed(self, name: str, *statuses: str) -> Record:
+    def _listed(self, name: str, *statuses: str) -> dict[str, Any]:
         """A task once a list shows what Get has shown; the longest time that it did not is a fact."""
         record = self._until(name, *statuses, listed=True)
         if record["status"] not in statuses:
@@ -106,12 +100,12 @@ class Probe:
         self.facts["list_lag"] = rounded(self._lag)
         return record
 
-    def _note_fields(self, state: str, record: Record, listed: Record) -> None:
+    def _note_fields(self, state: str, record: dict[str, Any], listed: dict[str, Any]) -> None:
         """Which fields of a task in *state* are set, in Get and in List."""
         both = {"Get": record, "List": listed}
         self._fields[state] = {verb: sorted(key for key in one if one[key]) for verb, one in both.items()}
 
-    def _started(self, record: Record) -> float:
+    def _started(self, record: dict[str, Any]) -> float:
         """A `startedTime` on our own clock, so that a skew is the same in each; 0 where there is none."""
         at, now = read_moment(record.get("startedTime")), self._clock.now()
         return 0.0 if at is None else self._now() - (now - at) / 1000
@@ -138,13 +132,11 @@ class Probe:
         self.facts["events"] = "list" if listed.get("events") else "get" if record.get("events") else "no"
         arn = re.search("([:/])functions/", str(record.get("functionArn")))
         self.facts["arn"] = arn and {":": "colon", "/": "slash"}[arn[1]]
-        wrong = {verb: self._client.said(verb, "long", "no-such-qualifier") for verb in ("Get", "Stop")}
-        self.observed["wrong_qualifier"] = wrong
+        self.observed["wrong_qualifier"] = {v: self._client.said(v, "long", "none") for v in ("Get", "Stop")}
 
     def _stopping(self) -> None:
         self._stops["running"] = answer = self._client.said("Stop", "long")
-        since = self._now()
-        self.facts["stop_answer"] = {"200": 200, "204": 204}.get(answer)
+        since, self.facts["stop_answer"] = self._now(), {"200": 200, "204": 204}.get(answer)
         if self._get("long")["status"] == STOPPING:
             again = self._client.said("Stop", "long")
             if self._get("long")["status"] == STOPPING:
@@ -204,10 +196,9 @@ class Probe:
         self.observed["filters"] = {**found, "prefix": [*self._list("short")] == ["short"]}
 
     def _alias(self) -> None:
-        alias = TASKS["alias"][0]
-        if self._client.said("List", "", alias)[:3] != "404":
+        if self._client.said("List", "", TASKS["alias"][0])[:3] != "404":
             self._submit("alias")
             shown = str(self._until("alias", *FINISHED).get("qualifier"))
-            known = {alias: "asked"} | ({shown: "version"} if shown.isdecimal() else {})
+            known = {TASKS["alias"][0]: "asked"} | ({shown: "version"} if shown.isdecimal() else {})
             self.facts["record_qualifier"] = known.get(shown)
             self.observed["alias"] = {"Get by LATEST": self._client.said("Get", "alias")}
