@@ -171,18 +171,18 @@ def _check_cloud(
 ) -> tuple[_Listed, list[Answer]]:
     """The functions in task mode, empty if no call was answered, and what was answered about them."""
     targets = [(target, one.stops) for one in file.policies for target in one.targets] if file else []
+    clients: dict[str, AsyncTaskClient] = {}
     try:
         found.account, found.region, found.endpoint = whereabouts(settings).values()
         keys = given.read_credentials(env, given.Context())
-        versions = (OPEN, CLASSIC, WITHOUT_SERVICES)
-        each = {one: settings.model_copy(update={"api_version": one}) for one in versions}
         connect = partial(given.connect, clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
-        clients = {one: connect(its, keys, "doctor") for one, its in each.items()}
+        for name in (OPEN, CLASSIC, WITHOUT_SERVICES):
+            clients[name] = connect(settings.model_copy(update={"api_version": name}), keys, "doctor")
     except SettingsError as error:
         found.add("cloud", str(error), Exit.REFUSED)
         return {}, []
     main = OPEN if settings.api_version == WITHOUT_SERVICES else settings.api_version
-    needed = {name for one, _ in targets for name in [WITHOUT_SERVICES if one.service is None else main]}
+    needed = {WITHOUT_SERVICES if one.service is None else main for one, _ in targets}
     listed, answers = _check_versions(found, clients, main, needed, pool)
     try:
         who = clients[main].caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _FIRST)
@@ -216,12 +216,12 @@ def _check_cloud(
         what = f"is {skew // 1000}s from the cloud's" if skew else "is unlike any: answers have no Date"
         found.add("clock", f"{what}, so nothing would be stopped; set it by NTP", Exit.ATTENTION)
     elif listed:
-        found.add("clock", f"is {skew / 1000:.1f}s from the cloud's for certain, and may be 30s")
+        found.add("clock", f"differs from the cloud's by {skew / 1000:.1f}s at least; up to 30s are fine")
     return listed, answers
 
 
 def _check_versions(
-    found: Diagnosis, clients: Mapping[Any, AsyncTaskClient], main: str, needed: set[str], pool: Pool
+    found: Diagnosis, clients: Mapping[str, AsyncTaskClient], main: str, needed: set[str], pool: Pool
 ) -> tuple[_Listed, list[Answer]]:
     """The functions of both generations, by version *main* those of 2.0; empty if there is no use in more."""
     listed: _Listed = {}
