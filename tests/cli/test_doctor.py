@@ -70,7 +70,7 @@ def test_an_account_in_order_is_fine_in_80_columns_without_colour(folder: Path) 
         "ok    API 2023-03-30: answers",
         "ok    fc:ListStatefulAsyncInvocationFunctions: allowed",
         "ok    fc:GetStatefulAsyncInvocation: allowed",
-        "warn  fc:StopStatefulAsyncInvocation: unproven: only a stop proves it",
+        "warn  fc:StopStatefulAsyncInvocation: unproven: only a stop is proof",
         "ok    records: 1 record read, all as expected",
         "ok    coverage: 1 function in task mode, and each is watched",
         "media/transcode@prod  runaway (dry run)      10m     1h        1        1",
@@ -164,7 +164,7 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
     ),
     "a target without a task": (
         policy(targets="[media/transcode@prod, idle]"), account("idle"), [], 0,
-        {"target": "idle@LATEST had no task in the kept history; write the qualifier"},
+        {"target": "idle@LATEST had no task in the kept history; is the qualifier right?"},
     ),
     "a target that is not in task mode": (
         policy(targets="[media/transcode@prod, plain]"),

@@ -202,8 +202,7 @@ def _check_cloud(
         _check_rights(found, answers)
         kinds = {(STATEFUL if one.service else ASYNC_TASK).task for one, stops in targets if stops}
         for kind in sorted(kinds):
-            what = "unproven: only a stop proves it; see deploy/policy-enforce.json"
-            found.add(f"fc:Stop{kind}", what, Exit.DONE)
+            found.add(f"fc:Stop{kind}", "unproven: only a stop is proof; see docs/real-account.md", Exit.DONE)
         for one in dict.fromkeys(one.literal() for one, _ in targets if not one.needs_discovery):
             its = [answer for about, _, answer in answers if about == one]
             _check_target(found, one, listed[one.service is not None], its)
@@ -273,11 +272,9 @@ def _check_target(found: Diagnosis, one: Function, known: list[Function] | None,
         write = f"did you mean {near}?" if near else "correct the target, or delete it"
         found.add("target", f"{one}: {absent[0].detail}; {write}", Exit.ATTENTION)
     elif known is not None and one not in known:
-        write = "set statefulInvocation (FC 3.0: asyncTask) in its asynchronous configuration"
-        found.add("target", f"{one} is not in task mode; {write}", Exit.DONE)
+        found.add("target", f"{one} is not in task mode; set statefulInvocation (3.0: asyncTask)", Exit.DONE)
     elif any(isinstance(page, Page) and not page.tasks for page in answers):
-        write = "write the qualifier by which it is invoked, or @* for all"
-        found.add("target", f"{one} had no task in the kept history; {write}", Exit.DONE)
+        found.add("target", f"{one} had no task in the kept history; is the qualifier right?", Exit.DONE)
 
 
 def _check_records(found: Diagnosis, tasks: list[Task]) -> None:
@@ -288,7 +285,6 @@ def _check_records(found: Diagnosis, tasks: list[Task]) -> None:
         what = f"{output.counted(number, 'record')} of {function}: {why}"
         found.add("records", f"{what}; such tasks are kept: see fc-reaper explain", Exit.ATTENTION)
     if tasks and not any(one.events for one in tasks):
-        what = "lists have no events, so a run reads more tasks one by one"
-        found.add("records", f"{what}; nothing is to be done", Exit.DONE)
+        found.add("records", "lists show no events; nothing to mend, a run makes more calls", Exit.DONE)
     elif tasks and not odd:
         found.add("records", f"{output.counted(len(tasks), 'record')} read, all as expected")
