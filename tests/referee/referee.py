@@ -308,7 +308,7 @@ class Referee:
         of which that is certain, else those of which it may be."""
         slack = abs(self.world.skew) + 2_000
         for key, task in self.tasks.items():
-            if certain and key[0] in self.forgotten | self.lied_about:
+            if certain and (key[0] in self.forgotten | self.lied_about or self._replaced_at(key)):
                 continue
             record = self.record(task, self.run.begun - self.lag, listed=True)
             if record["status"] not in ("Stopped", "Stopping"):
@@ -370,13 +370,17 @@ class Referee:
             return same and (place.service, place.qualifier) == (its.service, its.qualifier)
         return actor.action == "forget" and place == its
 
-    def _was_stopped_before_it_was_replaced(self, key: Key) -> bool:
-        """Whether a task was read as Stopped before another got its id, since when its journal is gone."""
-        replaced = [
+    def _replaced_at(self, key: Key) -> list[float]:
+        """When somebody puts another task in the place of this one, of which nothing is left then."""
+        return [
             self.world.start + one.after * 1000
             for one in self.world.actors
             if one.action == "replace" and (Function(*one.place), one.invocation_id) == key
         ]
+
+    def _was_stopped_before_it_was_replaced(self, key: Key) -> bool:
+        """Whether a task was read as Stopped before another got its id, since when its journal is gone."""
+        replaced = self._replaced_at(key)
         return any(
             one.kind == "get" and (Function(*one.place), one.invocation_id) == key and one.fault is None
             and one.served is not None and one.served <= min(replaced) and one.value["status"] == "Stopped"
