@@ -1,7 +1,5 @@
 """The entry point: `handler(event, context)` is what Function Compute calls."""
 
-from __future__ import annotations
-
 import gc
 import json
 import os

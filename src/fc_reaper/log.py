@@ -1,7 +1,5 @@
 """The log: one JSON object a line. What each kind of line holds is in `log_lines`."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re

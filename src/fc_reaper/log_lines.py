@@ -4,8 +4,6 @@ scripts/schemas.py writes docs/log-schema.json from them. The deployed function 
 this module. CONTRIBUTING.md explains how to add a field.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema

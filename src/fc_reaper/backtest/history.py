@@ -1,7 +1,5 @@
 """Histories of tasks: which records can be replayed, and what a record was at an earlier moment."""
 
-from __future__ import annotations
-
 import marshal
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -9,8 +9,6 @@ end is unknown), is still `open` when the history ends, or `unknown`. Saved is t
 stop of tasks that did not succeed, up to their end or the end of the history.
 """
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping

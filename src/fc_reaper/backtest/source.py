@@ -3,8 +3,6 @@
 A line is one record as the cloud writes it, of FC 2.0 or 3.0.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

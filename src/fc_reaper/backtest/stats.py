@@ -1,7 +1,5 @@
 """What a replay found, what a change of policy changes, and how long the tasks of each function take."""
 
-from __future__ import annotations
-
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence

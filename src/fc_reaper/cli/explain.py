@@ -1,7 +1,5 @@
 """`fc-reaper explain`: the verdict for one task, step by step."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """`keep`: of what matches, at most so many may be alive in each concurrency group; the rest is due."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from hashlib import sha256

@@ -3,8 +3,6 @@
 With `keep` an example shows only whether a task may be selected: it matches, counts, and is not spared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

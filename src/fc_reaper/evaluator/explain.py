@@ -3,8 +3,6 @@
 The models are what `explain --json` prints, lengths of time in seconds and moments in epoch milliseconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Annotated, Any, NamedTuple
@@ -64,7 +62,7 @@ class KeyResult(BaseModel):
     reads: list[FieldRead]
 
     @model_serializer(mode="wrap")
-    def _with_result(self, dump: Callable[[KeyResult], dict[str, Any]]) -> dict[str, Any]:
+    def _with_result(self, dump: "Callable[[KeyResult], dict[str, Any]]") -> dict[str, Any]:
         by = self.by
         return {**dump(self), "holds": by.holds.value, "why": by.why or None, **by.fields()}
 
@@ -256,7 +254,7 @@ class Changes(NamedTuple):
     any_time: bool
 
     @classmethod
-    def of(cls, policies: Iterable[Policy], exempt: Sequence[Matcher]) -> Changes:
+    def of(cls, policies: Iterable[Policy], exempt: Sequence[Matcher]) -> "Changes":
         """All that may change a verdict by *policies* and *exempt*."""
         parts: list[Matcher | Policy] = [*exempt, *(policies := list(policies))]
         matchers = [*exempt, *(one for policy in policies for one in (policy.match, *policy.unless))]

@@ -3,8 +3,6 @@
 In this order: `keep`, `holdout`, `halt_over`, the budgets. Memory is bounded, however many tasks are due.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A reader returns the alerts of a notification, or None if another sender wrote i
 follows from each. CONTRIBUTING.md explains how to add a sender.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Read an event layer by layer, the outermost first. Each part is refused by itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -55,13 +53,13 @@ class _Place(NamedTuple):
     kind: str = "command"
     name: str | None = None
 
-    def inside(self, layer: str, key: str = "") -> _Place:
+    def inside(self, layer: str, key: str = "") -> "_Place":
         """The place of what *layer* holds, in an object under *key*."""
         if len(self.layers) >= MOST_LAYERS:
             raise EventRefused(f"it is wrapped more than {MOST_LAYERS} times")
         return self._replace(path=f"{self.path}.{key}" if key else self.path, layers=(*self.layers, layer))
 
-    def element(self, index: int) -> _Place:
+    def element(self, index: int) -> "_Place":
         """The place of an element of the list that stands here."""
         at = f"[{index}]"
         return self._replace(part=self.part + at, path=self.path + at, layers=(*self.layers, "list"))

@@ -3,8 +3,6 @@
 A timer that commands nothing is read here, any other event by `layers`, which a cold start need not import.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64decode
@@ -104,7 +102,7 @@ class JsonObject(dict[str, Any]):
     repeated: frozenset[str] = frozenset()
 
     @classmethod
-    def of_pairs(cls, pairs: list[tuple[str, Any]]) -> JsonObject:
+    def of_pairs(cls, pairs: list[tuple[str, Any]]) -> "JsonObject":
         """The object of *pairs* in the order in which they are written."""
         found = cls(pairs)
         if len(found) < len(pairs):

@@ -1,7 +1,5 @@
 """From the text of a policy file to its model, or to every fault with its line and what to write."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

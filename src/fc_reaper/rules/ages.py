@@ -4,8 +4,6 @@ A record may lack some of its events, and no page says whether `startedTime` is 
 execution.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 

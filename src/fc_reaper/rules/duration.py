@@ -1,7 +1,5 @@
 """Lengths of time as people write them: `90m`, `2h`, `1d12h`, `PT2H`."""
 
-from __future__ import annotations
-
 import re
 from math import inf
 

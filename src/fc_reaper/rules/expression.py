@@ -4,8 +4,6 @@
 https://jmespath.org/specification.html
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field

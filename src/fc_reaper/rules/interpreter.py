@@ -4,8 +4,6 @@ What is absent or null, different types, and failures are undecided, unless the 
 settles it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import warnings

@@ -3,8 +3,6 @@
 All others read `RULES`, so a new key is a new class here. tests/rules/test_rules.py has one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from fnmatch import translate
@@ -29,7 +27,7 @@ class PushDown(NamedTuple):
     started_before: Millis | None = None
     id_prefix: str = ""
 
-    def weaker(self, other: PushDown) -> PushDown:
+    def weaker(self, other: "PushDown") -> "PushDown":
         """A filter that passes whatever either passes."""
         one, two = self.started_before, other.started_before
         bound = None if one is None or two is None else max(one, two)

@@ -1,7 +1,5 @@
 """One run over the cloud, told from top to bottom in `sweep.py`, and what all its parts work with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple

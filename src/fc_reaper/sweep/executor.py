@@ -4,8 +4,6 @@ Each task is read and evaluated again right before its stop. Nothing is called s
 What cannot be read or stopped gives its place in the budget to the next task.
 """
 
-from __future__ import annotations
-
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -4,8 +4,6 @@ Tasks that came since the first count can only make more tasks too many, never f
 many as long as enough of those that stand before it still count.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ listed = kept + exempt + unknown + reported + due
 due = would_stop + confirmed + accepted + ended + skipped + failed
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Scanner: lists the tasks page by page, evaluates each, and yields those that are due."""
 
-from __future__ import annotations
-
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

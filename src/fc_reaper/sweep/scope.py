@@ -3,8 +3,6 @@
 An event can only take away. Whatever it names must already be among the targets.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +54,7 @@ class Scope:
     notes: list[Note] = field(default_factory=list)
 
     @classmethod
-    def of(cls, policies: Iterable[Policy]) -> Scope:
+    def of(cls, policies: Iterable[Policy]) -> "Scope":
         """All targets of *policies*."""
         return cls([Area(EVERYTHING, policy, policy.targets) for policy in policies])
 

@@ -1,7 +1,5 @@
 """One sweep, top to bottom: scope, scan, select, stop and verify, report."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from functools import partial
 from operator import attrgetter
