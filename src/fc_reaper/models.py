@@ -172,6 +172,10 @@ class Query(NamedTuple):
     payload: bool = False
     started_after: Millis | None = None
 
+    def is_refused_by(self, api_version: str) -> bool:
+        """Whether that API version of FC 2.0 does not list the status."""
+        return (api_version, self.status) == (BLIND_API, DEQUEUED)
+
 
 class Page(NamedTuple):
     """One page of a listing; the last one has no `token`."""

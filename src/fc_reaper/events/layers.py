@@ -4,23 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import EventRefused, kind_of
+from fc_reaper.events import Note, OwnAccount, Request, Selector, Trigger
 from fc_reaper.events.alerts import Alert, follow, read_alerts
 from fc_reaper.events.command import check_envelope, meaning, read_command, refuse_repeats, wish_in
 from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of
-from fc_reaper.events.parser import (
-    TIMER_KEYS,
-    JsonObject,
-    Note,
-    NoteEvent,
-    OwnAccount,
-    Reading,
-    Request,
-    Selector,
-    Trigger,
-    json_in,
-    parse,
-    timer_name,
-)
+from fc_reaper.events.parser import TIMER_KEYS, JsonObject, NoteEvent, Reading, json_in, parse, timer_name
 
 # The most elements in all lists of an event, inclusive, which is the largest window of a stream:
 # https://www.alibabacloud.com/help/en/functioncompute/fc/advanced-features-of-triggers

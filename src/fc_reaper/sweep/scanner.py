@@ -10,20 +10,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.select import Record, within_a_day
-from fc_reaper.models import (
-    BLIND_API,
-    DEQUEUED,
-    STOPPED,
-    STOPPING,
-    UNFINISHED,
-    Function,
-    Millis,
-    Moment,
-    Page,
-    Query,
-    Snapshot,
-    Task,
-)
+from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Page, Query, Snapshot, Task
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import SweepContext
@@ -112,8 +99,7 @@ class Lister:
     def _is_unknown(self, query: Query, token: str | None, error: CloudError) -> bool:
         """Whether the API version only does not know the status; note what need not be listed again."""
         refused = error.http_status == 400 and error.error_code == "InvalidArgument"
-        blind = (self.api_version, query.status) == (BLIND_API, DEQUEUED)
-        if refused and blind and token is None and query.function.service:
+        if refused and query.is_refused_by(self.api_version) and token is None and query.function.service:
             self._unknown_statuses.add(query.status)
             return True
         if error.http_status == 403 or error.missing:
@@ -146,7 +132,7 @@ class Scanner:
                 continue
             context.report.answered = True
             if isinstance(answer, Snapshot):
-                yield from self._evaluate(answer.task, its, answer.moment)
+                yield from self._evaluate(answer, its)
                 continue
             if len(self._seen) > 2 * _REMEMBERED:
                 self._seen = dict.fromkeys(list(self._seen)[_REMEMBERED:])
@@ -154,28 +140,25 @@ class Scanner:
                 key = (task.function, task.invocation_id)
                 if key not in self._named and key not in self._seen:
                     self._seen[key] = None
-                    yield from self._evaluate(task, its, answer.moment, partial(lister.read, query, task))
+                    seen, read = Snapshot(task, answer.moment), partial(lister.read, query, task)
+                    yield from self._evaluate(seen, its, read)
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
         """The same for one task that an event names, in whatever listing it is found again."""
         key = (snapshot.task.function, snapshot.task.invocation_id)
         if key not in self._named:
             self._named.add(key)
-            yield from self._evaluate(snapshot.task, policies, snapshot.moment)
+            yield from self._evaluate(snapshot, policies)
 
     def _evaluate(
-        self,
-        task: Task,
-        policies: FunctionPolicies,
-        moment: Moment,
-        read: Callable[[], None] | None = None,
+        self, seen: Snapshot, policies: FunctionPolicies, read: Callable[[], None] | None = None
     ) -> Iterator[Evaluation]:
         """Evaluate one task: count it and log it, and yield it when it is due.
 
         A member of a concurrency group is yielded uncounted, for `settle`. For a listed task *read* is
         called, and nothing else done, where reading the task may settle more.
         """
-        stuck, context = _NOT_STUCK, self.context
+        stuck, context, (task, moment) = _NOT_STUCK, self.context, seen
         try:
             verdict = evaluate(task, policies, moment, read=read is None)
             if task.status == STOPPING:
