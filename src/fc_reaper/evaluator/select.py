@@ -107,13 +107,16 @@ def is_held_out(invocation_id: str, share: int | None) -> bool:
     return number * 10_000 < share * 2**64
 
 
+DueInAll = Callable[[Policy, Sequence[Evaluation]], int | None]
+
+
 def select(
     evaluations: Iterable[Evaluation],
     policies: Sequence[Policy],
     *,
     room: int = 0,
     incomplete: Callable[[Policy], bool] = lambda policy: False,
-    due_in_all: Callable[[Policy, Sequence[Evaluation]], int | None] | None = None,
+    due_in_all: DueInAll | None = None,
     allowance: Callable[[Policy, int], Allowance] | None = None,
     settled: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> list[Selection]:
@@ -128,7 +131,7 @@ def select(
     """
     selections = {one.name: Selection(one, 2 * one.budget.per_run + room) for one in policies if one.stops}
     kept = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
-    index = {one.name: one.index for one in policies}
+    index: dict[str | None, int] = {one.name: one.index for one in policies}
     found: dict[Record, Evaluation] = {}
     for evaluation in evaluations:
         task, verdict = evaluation.task, evaluation.verdict
@@ -137,13 +140,11 @@ def select(
             for groups in kept.values():
                 groups.exclude(task)
         elif verdict.members:
-            record = task.function, task.invocation_id
-            added = [kept[one.policy].add(one, task) for one in verdict.members]
-            final = found.get(record) if any(added) else evaluation
-            if final is not None:
+            added = sum(kept[one.policy].add(one, task) for one in verdict.members) > 0
+            if final := found.get(task[:2]) if added else evaluation:
                 settled(final)
-            if any(added):
-                found[record] = evaluation
+            if added:
+                found[task[:2]] = evaluation
     for groups in kept.values():
         if groups.policy.stops or not (groups.overflowed or incomplete(groups.policy)):
             _take_excess(groups, kept.values(), found, selections, index)
@@ -152,9 +153,10 @@ def select(
     for name, selection in selections.items():
         selection.trim()
         policy, due = selection.policy, selection.due - selection.held_out
-        if due and (policy.keep is not None or policy.halt_over is not None):
-            overflowed = name in kept and kept[name].overflowed
-            selection.halted = _halted(selection, overflowed, incomplete, due_in_all)
+        if due and name in kept and kept[name].overflowed:
+            selection.halted = f"more than {MOST} tasks match, too many to be counted in one run"
+        elif due:
+            selection.halted = _halted(selection, incomplete, due_in_all)
         if due and selection.halted is None:
             selection.allowed = allowance(policy, due) if allowance else Allowance(policy.budget.per_run)
     return list(selections.values())
@@ -165,23 +167,19 @@ def _take_excess(
     every: Collection[ConcurrencyGroups],
     found: dict[Record, Evaluation],
     selections: Mapping[str, Selection],
-    index: Mapping[str, int],
+    index: Mapping[str | None, int],
 ) -> None:
-    """Change the verdicts *found* on what is one too many in *groups*; exclude it from *every* other.
-
-    *index* has the places of the policies in the file.
-    """
+    """Change the verdicts *found* on what is one too many in *groups*; exclude it from *every* other."""
     policy, stops = groups.policy, groups.policy.stops
     for task, member, order in list(groups.excess()):
-        record = task.function, task.invocation_id
         if member.in_scope:
-            before = found[record]
-            later = policy.index > index.get(before.verdict.policy or "", -1)
-            verdict = too_many(policy, member, before.verdict, later=later)
-            found[record] = before._replace(verdict=verdict)
+            before = found[task[:2]]
+            later = policy.index > index.get(before.verdict.policy, -1)
+            now = before._replace(verdict=too_many(policy, member, before.verdict, later=later))
+            found[task[:2]] = now
             if stops:
                 selections[policy.name].group_order[key_of(task)] = order
-                selections[policy.name].add(found[record])
+                selections[policy.name].add(now)
         elif stops and not is_held_out(task.invocation_id, policy.holdout):
             selections[policy.name].counted += 1
         if stops or not policy.approved:
@@ -191,23 +189,20 @@ def _take_excess(
 
 
 def _halted(
-    selection: Selection,
-    overflowed: bool,
-    incomplete: Callable[[Policy], bool],
-    due_in_all: Callable[[Policy, Sequence[Evaluation]], int | None] | None,
+    selection: Selection, incomplete: Callable[[Policy], bool], due_in_all: DueInAll | None
 ) -> str | None:
     """Why a policy stops none of its due tasks, None where nothing halts it."""
     policy, most = selection.policy, selection.policy.halt_over
-    due: int | None = selection.due - selection.held_out + selection.counted
-    if overflowed:
-        return f"more than {MOST} tasks match, too many to be counted in one run"
     if policy.keep is not None and incomplete(policy):
         return "not all of its tasks could be listed, so it is unknown how many are one too many"
-    if most is not None and due is not None and due <= most and policy.keep is None and due_in_all:
+    if most is None:
+        return None
+    due: int | None = selection.due - selection.held_out + selection.counted
+    if due is not None and due <= most and policy.keep is None and due_in_all:
         due = due_in_all(policy, selection.first)
-    if most is not None and due is not None and due > most:
+    if due is not None and due > most:
         return f"{due} tasks are due at once, more than halt_over {most}: is it a mistake?"
-    if most is not None and (due is None or incomplete(policy)):
+    if due is None or incomplete(policy):
         return "not all of its tasks could be listed, so it is unknown how many are due"
     return None
 
