@@ -6,6 +6,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from uuid import UUID
 
+from fc_reaper import settings as config
 from fc_reaper.clock import Clock, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
@@ -14,16 +15,7 @@ from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
 from fc_reaper.models import Credentials, Exit
 from fc_reaper.policy import PolicyFile
-from fc_reaper.settings import (
-    Context,
-    Settings,
-    read_context,
-    read_credentials,
-    read_policy,
-    read_settings,
-    read_unapproved,
-    refuse_targets,
-)
+from fc_reaper.settings import Context, Settings
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep
@@ -31,15 +23,13 @@ from fc_reaper.sweep.sweep import Sweep
 if TYPE_CHECKING:
     from fc_reaper.log_lines import Result
 
-Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]
-"""Makes a client of settings, keys, and the run's id, which is sent as trace id."""
+Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]  # of settings, keys, and the run's id
 
 
 class Dependencies(NamedTuple):
-    """Everything outside that a run touches.
+    """Everything outside that a run touches. *shown* bounds the tasks in the result.
 
-    Log lines are written to *stream* (None: nowhere), and handed to *listener* as values. Once *interrupted*
-    returns True the run comes to its end. *shown* bounds the tasks in the result.
+    Log lines are written to *stream* (None: nowhere), and handed to *listener*. *interrupted* ends the run.
     """
 
     env: Mapping[str, str]
@@ -53,10 +43,7 @@ class Dependencies(NamedTuple):
 
 
 class PlannedRun(NamedTuple):
-    """What a plan is carried out by: its policy, and the tasks that may be stopped; no others are.
-
-    `most` bounds the stops of all policies together; None: their budgets alone do.
-    """
+    """What a plan is carried out by: its policy, and the tasks that alone may be stopped, `most` in all."""
 
     policy: PolicyFile
     planned: Sequence[Evaluation]
@@ -89,15 +76,14 @@ def run(
 ) -> RunResult:
     """Do what *event* asks for, and log it. Never raises for anything an event holds.
 
-    *event* is bytes, text, what JSON can hold, or None; *given* is the platform's context, in any of its
-    shapes, or None. With a *planned_run* the event only starts the run. *approved* takes the place of the
-    policy that the settings name, as if policy.lock approved it.
+    *given* is the platform's context, in any of its shapes, or None. With a *planned_run* the event only
+    starts the run. *approved* takes the place of the policy that the settings name, as if its lock did.
     """
     began = dependencies.clock.monotonic()
-    refused, context, settings = None, Context(), read_settings({}, Context())
+    refused, context, settings = None, Context(), config.read_settings({}, Context())
     try:
-        context = read_context(given)
-        settings = read_settings(dependencies.env, context)
+        context = config.read_context(given)
+        settings = config.read_settings(dependencies.env, context)
     except SettingsError as error:
         refused = error
     trigger = parse_event(event, OwnAccount(settings.region, settings.account_id))
@@ -118,9 +104,9 @@ def run(
         try:
             if refused is not None:
                 raise refused
-            policy = approved or (planned_run.policy if planned_run else read_policy(settings))
-            unapproved = {} if approved else read_unapproved(settings, policy)
-            credentials = read_credentials(dependencies.env, context)
+            policy = approved or (planned_run.policy if planned_run else config.read_policy(settings))
+            unapproved = {} if approved else config.read_unapproved(settings, policy)
+            credentials = config.read_credentials(dependencies.env, context)
             _start(trigger, policy, settings, log)
         finally:
             for note in trigger.notes:
@@ -150,7 +136,7 @@ def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLo
             f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
             f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
         )
-    refuse_targets(settings, policy, enforce=settings.mode == "enforce")
+    config.refuse_targets(settings, policy, enforce=settings.mode == "enforce")
     log(
         "run_started",
         targets=sorted({str(target) for one in policy.policies for target in one.targets}),
@@ -176,28 +162,15 @@ def _sweep(
     planned_run: PlannedRun | None,
     began: float,
 ) -> None:
+    clock, random, interrupted = dependencies.clock, dependencies.random, dependencies.interrupted
     log = report.log
     cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
     report.calls = cloud.calls
+    # The last calls may hang beyond the end: half of the margin is kept for what follows.
+    pool = Pool(settings.concurrency, clock, interrupted, min(1, settings.margin / 2e3))
+    enforce, end = log.bound["mode"] == "enforce", began + settings.timeout - settings.margin / 1000
     sweep = Sweep(
-        SweepContext(
-            cloud,
-            # The last calls may hang beyond the end: half of the margin is kept for what follows.
-            Pool(
-                settings.concurrency,
-                dependencies.clock,
-                dependencies.interrupted,
-                min(1, settings.margin / 2e3),
-            ),
-            report,
-            policy,
-            settings,
-            dependencies.clock,
-            dependencies.random,
-            dependencies.interrupted,
-            enforce=log.bound["mode"] == "enforce",
-            end=began + settings.timeout - settings.margin / 1000,
-        )
+        SweepContext(cloud, pool, report, policy, settings, clock, random, interrupted, enforce, end)
     )
     if planned_run is None:
         sweep.run(trigger.requests)

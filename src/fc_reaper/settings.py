@@ -6,7 +6,7 @@ All is read anew at each invocation, since an instance lives longer than its key
 import os
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path, PurePath
 from random import random
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -62,19 +62,28 @@ def _rate(text: str) -> tuple[int, float]:
     return int(match[1]), 1.0 if match[2] == "s" else 60.0
 
 
-def _flag(text: str, no: str, yes: str) -> bool:
-    if text not in (no, no.lower(), yes, yes.lower()):
-        raise ValueError(f"write {yes} or {no}")
-    return text.lower() == yes.lower()
+def _flag(no: str, yes: str) -> Plain:
+    def read(text: str) -> bool:
+        if text not in (no, no.lower(), yes, yes.lower()):
+            raise ValueError(f"write {yes} or {no}")
+        return text.lower() == yes.lower()
+
+    return Plain(read)
 
 
-def _number(text: str, most: int) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-        raise ValueError(f"write a whole number from 1 to {most}")
-    return int(text)
+def _number(most: int) -> Plain:
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+            raise ValueError(f"write a whole number from 1 to {most}")
+        return int(text)
+
+    return Plain(read)
 
 
+_Version = Literal["2021-04-06", "2016-08-15", "2023-03-30"]
 _Length = Annotated[Millis, Plain(parse_duration)]
+_Calls = Annotated[int, _number(256)]
+_Self = Annotated[Target | None, Plain(lambda text: parse_target(text.partition("@")[0]))]
 
 
 class Settings(BaseModel):
@@ -89,29 +98,19 @@ class Settings(BaseModel):
 
     policy: str = Field("policy.yaml", alias="REAPER_POLICY")
     mode: Literal["dry-run", "enforce"] = Field("dry-run", alias="REAPER_MODE")
-    api_version: Literal["2021-04-06", "2016-08-15", "2023-03-30"] = Field(
-        "2021-04-06", alias="REAPER_API_VERSION"
-    )
-    insecure: Annotated[bool, Plain(partial(_flag, no="false", yes="true"))] = Field(
-        False, alias="REAPER_INSECURE"
-    )
+    api_version: _Version = Field("2021-04-06", alias="REAPER_API_VERSION")
+    insecure: Annotated[bool, _flag("false", "true")] = Field(False, alias="REAPER_INSECURE")
     endpoint: str | None = Field(None, alias="REAPER_ENDPOINT")
     started_time: StartedTime = Field("unknown", alias="REAPER_STARTED_TIME")
     platform: str | None = Field(None, alias="REAPER_PLATFORM")
     rate: Annotated[tuple[int, float], Plain(_rate)] = Field((20, 1.0), alias="REAPER_RATE")
-    concurrency: Annotated[int, Plain(partial(_number, most=256))] = Field(
-        "16", alias="REAPER_CONCURRENCY", validate_default=True
-    )
+    concurrency: _Calls = Field("16", alias="REAPER_CONCURRENCY", validate_default=True)
     margin: _Length = Field(10_000, alias="REAPER_MARGIN")
     stuck_after: _Length = Field(180_000, alias="REAPER_STUCK_AFTER")
     interval: _Length = Field(300_000, alias="REAPER_INTERVAL")
-    ourselves: Annotated[Target | None, Plain(lambda text: parse_target(text.partition("@")[0]))] = Field(
-        None, alias="REAPER_SELF"
-    )
-    verbose: Annotated[bool, Plain(partial(_flag, no="INFO", yes="DEBUG"))] = Field(
-        False, alias="REAPER_LOG_LEVEL"
-    )
-    log_tasks: Annotated[int, Plain(partial(_number, most=1_000_000))] = Field(100, alias="REAPER_LOG_TASKS")
+    ourselves: _Self = Field(None, alias="REAPER_SELF")
+    verbose: Annotated[bool, _flag("INFO", "DEBUG")] = Field(False, alias="REAPER_LOG_LEVEL")
+    log_tasks: Annotated[int, _number(1_000_000)] = Field(100, alias="REAPER_LOG_TASKS")
     account_id: str | None = Field(None, alias="FC_ACCOUNT_ID")
     region: str | None = Field(None, alias="FC_REGION")
     folder: Path = Field(Path(), alias="FC_FUNC_CODE_PATH")

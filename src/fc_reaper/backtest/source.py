@@ -27,13 +27,12 @@ from fc_reaper.models import (
     Millis,
     Page,
     Query,
-    Snapshot,
     Target,
     Task,
 )
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.settings import Settings, connect
-from fc_reaper.sweep.scanner import Lister
+from fc_reaper.sweep.scanner import Answer, Lister
 from fc_reaper.sweep.scope import list_functions, resolve
 
 _LONGEST = 86_400.0  # seconds that a listing may take, a Retry-After of the cloud included
@@ -217,16 +216,14 @@ class Listing:
         if interrupted():
             raise KeyboardInterrupt
 
-    def _take(
-        self, lister: Lister, query: Query, answer: Page | Snapshot | CloudError, task: Task | None
-    ) -> None:
+    def _take(self, lister: Lister, query: Query, answer: Answer, task: Task | None) -> None:
         if isinstance(answer, Page):
             self.answered = True
             if query.status in UNFINISHED:
                 self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
             for one in answer.tasks:
                 lister.read(query, one) if self.read and not one.events else self.keep(one)
-        elif isinstance(answer, Snapshot):
+        elif not isinstance(answer, CloudError):
             self.keep(answer.task)
         elif task is None:
             self.refused.setdefault(str(query.function), answer)

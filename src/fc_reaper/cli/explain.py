@@ -8,6 +8,7 @@ from typing import Annotated
 from rich.text import Text
 from typer import Argument, Option
 
+from fc_reaper import settings as config
 from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.backtest.source import read_records
 from fc_reaper.cli import output
@@ -27,15 +28,7 @@ from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import parse_target
 from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, RuleResult, Verdict
-from fc_reaper.settings import (
-    Context,
-    Settings,
-    connect,
-    read_credentials,
-    read_policy,
-    read_settings,
-    read_unapproved,
-)
+from fc_reaper.settings import Context, Settings
 from fc_reaper.sweep.scope import is_own
 
 _Text = str | None
@@ -65,8 +58,8 @@ def explain(
       fc-reaper explain --record examples/task.json --at 2026-05-01T12:00:00Z
     """
     env = environment(policy=policy, keys=record is None, **cloud)
-    settings = read_settings(env, Context())
-    file = read_policy(settings)
+    settings = config.read_settings(env, Context())
+    file = config.read_policy(settings)
     moment = parse_moment("--at", at)
     if record is not None:
         snapshot = Snapshot(_task_in_file(record, target, invocation_id), Moment.exactly(SYSTEM_CLOCK.now()))
@@ -78,7 +71,7 @@ def explain(
     if moment is not None:
         _refuse_before(snapshot.task, moment)
         snapshot = Snapshot(snapshot.task, Moment.exactly(moment))
-    unapproved = read_unapproved(settings, file)
+    unapproved = config.read_unapproved(settings, file)
     explanation = evaluator.explain(
         snapshot.task,
         file,
@@ -108,8 +101,8 @@ def explain(
 
 
 def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Snapshot:
-    function, credentials = parse_target(target).literal(), read_credentials(env, Context())
-    cloud = connect(settings, credentials, "explain", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
+    function, credentials = parse_target(target).literal(), config.read_credentials(env, Context())
+    cloud = config.connect(settings, credentials, "explain", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
     except CloudError as error:

@@ -53,20 +53,11 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
         raise BadExpression(f"it has {len(text)} characters; write at most {LONGEST}")
     ages: list[tuple[str, Millis]] = []
     paths: list[Path] = []
-    tree = _checked(_parsed(text, example), ages)
-    whole = _read_by(tree, (), paths)
-    paths += [] if whole is None else [whole]
-    if not paths and not ages:
-        raise BadExpression(f"it reads no field, the same for every task; name one, such as {example}")
-    return Expression(text, tree, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(ages)))
-
-
-def _parsed(text: str, example: str) -> Node:
     try:
         with warnings.catch_warnings():
             # `gold` between backticks is deprecated, and read as text although it is no JSON.
             warnings.simplefilter("error", PendingDeprecationWarning)
-            tree: Node = jmespath.compile(text).parsed
+            parsed = jmespath.compile(text).parsed
     except PendingDeprecationWarning:
         what = "what is between backticks is JSON; write text in single quotes, 'gold'"
         raise BadExpression(what) from None
@@ -76,7 +67,12 @@ def _parsed(text: str, example: str) -> Node:
         where = f" near {near!r}" if near else ""
         write = f"write something like {example}, or payload.size > `5`, joined by && and ||"
         raise BadExpression(f"it is no JMESPath{where}; {write}") from None
-    return tree
+    tree = _checked(parsed, ages)
+    whole = _read_by(tree, (), paths)
+    paths += [] if whole is None else [whole]
+    if not paths and not ages:
+        raise BadExpression(f"it reads no field, the same for every task; name one, such as {example}")
+    return Expression(text, tree, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(ages)))
 
 
 def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node:
