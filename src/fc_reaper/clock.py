@@ -44,10 +44,7 @@ class RateLimiter:
         self._next, self._refusals = float("-inf"), 0
 
     def __call__(self, deadline: Deadline | None) -> int:
-        """Wait until one more call may begin; return what `slow_down` is to be given if it is refused.
-
-        Raises CloudError if that would be after *deadline*; nothing was sent.
-        """
+        """Wait for a turn; return what `slow_down` takes. A CloudError if *deadline* comes first."""
         with self._lock:
             now = self._clock.monotonic()
             turn = max(now, self._next)
@@ -81,10 +78,7 @@ class RateLimiter:
 
 
 class Retry(NamedTuple):
-    """Calls again after a passing error, with waits that double from *first* to at most *longest* seconds.
-
-    They have full jitter, a number from 0 up to 1. *check* is called while waiting; it raises to end that.
-    """
+    """Calls again after a passing error; waits double from *first* to *longest* and have full jitter."""
 
     clock: Clock
     jitter: Callable[[], float]

@@ -76,10 +76,7 @@ class JsonLog:
         self._logger.addHandler(handler)
 
     def __call__(self, event: str, *, warns: bool = False, **fields: Any) -> dict[str, Any]:
-        """Log a line for *event*, as a WARNING if it has errors or *warns*; return it, empty if left out.
-
-        What is too long for a record is cut in print only.
-        """
+        """Log a line, a WARNING with errors or if it *warns*; return it, or nothing if it is left out."""
         level = "WARNING" if warns or fields.get("errors") else LEVELS.get(event, "INFO")
         if level == "DEBUG" and not self.verbose:
             return {}

@@ -24,10 +24,7 @@ FINISHED = (STOPPED, "Succeeded", "Failed", "Expired", "Invalid")
 
 
 class Function(NamedTuple):
-    """A function under one qualifier, under which tasks are listed, read and stopped.
-
-    `service` is None for FC 3.0. `qualifier` is the one that was asked with, never one of a record.
-    """
+    """A function, without `service` in FC 3.0, under the qualifier that was asked with, never a record's."""
 
     service: str | None
     name: str

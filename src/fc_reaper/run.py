@@ -27,10 +27,7 @@ Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]  # of settings
 
 
 class Dependencies(NamedTuple):
-    """Everything outside that a run touches. *shown* bounds the tasks in the result.
-
-    Log lines are written to *stream* (None: nowhere), and handed to *listener*. *interrupted* ends the run.
-    """
+    """Everything outside that a run touches; *shown* bounds the tasks in the result."""
 
     env: Mapping[str, str]
     stream: TextIO | None

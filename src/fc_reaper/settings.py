@@ -224,10 +224,7 @@ def connect(
     jitter: Callable[[], float] = random,
     kind: type[AsyncTaskClient] = AsyncTaskClient,
 ) -> AsyncTaskClient:
-    """The client of one run, of that *kind*. *run_id* travels as trace id.
-
-    Raises SettingsError: the endpoint or a key cannot be used.
-    """
+    """The client of one run, of that *kind*, with *run_id* as trace id; else a SettingsError."""
     return kind(
         settings.endpoint or account_endpoint(settings.account_id, settings.region),
         credentials,

@@ -256,10 +256,7 @@ def running(task: Task, begin: Millis, end: Millis) -> Millis:
 
 
 def longest(task: Task, clock: str, end: Millis) -> Millis | None:
-    """The most that *clock* reaches in the life of the task, all attempts; None if it never runs.
-
-    An unfinished task lives until *end*. A rule sees a millisecond less: then the task has its next status.
-    """
+    """The most that *clock* reaches in the life of the task, until *end*; None if it never runs."""
     stages = ((Reading(one, Moment.exactly(at), "unknown", read=True), at) for one, at in _stages(task, end))
     begun = ((reading.bounds(clock).latest, until) for reading, until in stages)
     return max((until - began for began, until in begun if began is not None), default=None)

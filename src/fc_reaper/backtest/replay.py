@@ -147,10 +147,7 @@ class _Replaying:
         return entry
 
     def _entry(self, number: int, moment: Millis) -> int:
-        """To evaluate a task at the first tick at or after *moment*.
-
-        A number beyond all tasks is nobody: the run selects again among the tasks that are due already.
-        """
+        """To evaluate a task at the first tick from *moment* on; a number beyond all only selects again."""
         return -(-moment // self._options.interval) * (len(self._tasks) + 1) + number
 
     def _schedule(self, number: int, moment: Millis) -> None:

@@ -1,7 +1,4 @@
-"""Where a history comes from: a file of JSON lines, or everything that the cloud still knows.
-
-A line is one record as the cloud writes it, of FC 2.0 or 3.0.
-"""
+"""Where a history comes from: a file of records as the cloud writes them, or what the cloud still knows."""
 
 import json
 import sys
@@ -131,10 +128,7 @@ def _parse_record(value: Any, line: int) -> Record:
 
 
 def read_file(name: str, broken: list[BrokenLine]) -> Iterator[Task]:
-    """Read the tasks in a file of records; *broken* receives the lines that are none.
-
-    Raises NotARecord: the file cannot be read, or there is no record in it that names its function.
-    """
+    """Read the tasks in a file, NotARecord without any; *broken* receives the lines that are none."""
     found = False
     for record in read_records(name):
         if isinstance(record, BrokenLine):
@@ -187,10 +181,7 @@ class Listing:
     answered: bool = False
 
     def run(self, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]) -> None:
-        """List the tasks.
-
-        Raises KeyboardInterrupt: *interrupted* returned True.
-        """
+        """List the tasks; a KeyboardInterrupt where *interrupted* returned True."""
         cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
         pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted)
         until = SYSTEM_CLOCK.monotonic() + _LONGEST

@@ -227,9 +227,6 @@ def percentile(ordered: Sequence[Millis], share: int) -> Millis:
 
 
 def smallest_limit(length: Millis) -> tuple[Millis, Millis]:
-    """The smallest limit in whole units that a task of that length is never seen over, and the unit.
-
-    It is a second up to ten minutes, else a minute. In the last millisecond of *length* the task has ended.
-    """
+    """The smallest limit in whole seconds, beyond 10m in minutes, that it is never seen over; the unit."""
     unit = 1_000 if length <= 600_000 else 60_000
     return max(1, -(-(length - 1) // unit)) * unit, unit

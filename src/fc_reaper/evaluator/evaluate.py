@@ -136,10 +136,7 @@ _EXEMPT = RuleResult(TRUE, "exempt")
 
 
 def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bool = True) -> Verdict:
-    """Evaluate one task at *moment*. Unknown always means that the task is kept.
-
-    The verdict on a listed record, which was not *read* by itself, may be `unread`.
-    """
+    """Evaluate one task at *moment*; unknown means keep. Of a listed one, not *read*, it may be `unread`."""
     if task.status in FINISHED and task.inconsistency is None:
         return Verdict(Kind.KEPT, f"it is {task.status} already")
     reading = Reading(task, moment, policies.started_time, read=read)

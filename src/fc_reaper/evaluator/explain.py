@@ -89,10 +89,7 @@ class Place(BaseModel):
 
 
 class Step(BaseModel):
-    """One policy of the file. `match` is None where its targets do not fit, so that it was not evaluated.
-
-    `held_out` is None without a holdout; `not_approved` says why the lock lets a stop policy only report.
-    """
+    """One policy of the file. `match` is None where its targets do not fit, `held_out` without a holdout."""
 
     name: str
     line: int
@@ -141,10 +138,7 @@ def explain(
     own_function: bool = False,
     unapproved: Mapping[str, str] | None = None,
 ) -> Explanation:
-    """Evaluate *task*, read by itself, at *moment* by all policies whose targets fit.
-
-    *own_function*: it is a task of the reaper. *unapproved* says why which stop policies may only report.
-    """
+    """Evaluate *task*, read by itself; *unapproved* says why which stop policies may only report."""
     unapproved = unapproved or {}
     fitting = [one for one in file.report_only(unapproved).policies if one.watches(task.function)]
     in_sweep, named = (

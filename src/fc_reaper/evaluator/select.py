@@ -1,7 +1,4 @@
-"""`select`: which of the due tasks a run stops. All that depends on other tasks is decided here.
-
-In this order: `keep`, `holdout`, `halt_over`, the budgets. Memory is bounded, however many tasks are due.
-"""
+"""`select`: which of the due tasks a run stops, by `keep`, `holdout`, `halt_over` and the budgets."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

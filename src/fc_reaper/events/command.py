@@ -75,10 +75,7 @@ COMMAND_KEYS = tuple(map(to_camel, _Keys.model_fields))
 
 
 def read_command(data: JsonObject) -> Selector | None:
-    """What the command in *data* selects, `{}` everything; None if it has no key of ours.
-
-    Raises EventRefused: a misspelt key, a key written twice, a wrong type, or an impossible name.
-    """
+    """What the command in *data* selects, None without a key of ours; EventRefused for a wrong key."""
     for key in data:
         if (meant := meaning(key)) not in (None, key):
             raise EventRefused(f"{shown(key)} is not a command key; did you mean {meant}?")

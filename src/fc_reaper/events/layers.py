@@ -18,10 +18,7 @@ _LONGEST_PATH = 200
 
 
 def read_layers(text: str, value: Any, own_account: OwnAccount) -> Trigger:
-    """Read the *text* of an event; *value* is its JSON value where it begins like an object or a list.
-
-    Raises EventRefused: it is no JSON, nor anything else that is known.
-    """
+    """Read the *text* of an event, whose JSON *value* may be known; EventRefused if it is nothing known."""
     parser, place = _Parser(own_account), _Place()
     if value is None and (value := decode_text(text)) is not None:
         place = place.inside("text")

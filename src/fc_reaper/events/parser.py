@@ -120,10 +120,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObject.of_pairs) -> Any:
-    """The JSON value of *text*, with objects made by *object_of*.
-
-    Raises EventRefused if it is not JSON, nests deeper than 64 levels, or has NaN or more than 400 digits.
-    """
+    """The JSON value of *text*, objects made by *object_of*; EventRefused if none, or beyond bounds."""
     if nests_too_deep(text):
         raise EventRefused(f"it is nested deeper than {DEEPEST} levels")
     try:
@@ -139,10 +136,7 @@ def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObj
 
 
 def json_in(text: str) -> Any:
-    """The JSON value of *text* if it is that of an object, a list or a text in quotes; None for other words.
-
-    EventRefused if it begins like an object or a list, and `parse` refuses it.
-    """
+    """The JSON value of *text* that begins as an object, a list or a quoted text; None for other words."""
     text = text.strip(BLANKS)
     if text.startswith(BRACKETS):
         return parse(text)

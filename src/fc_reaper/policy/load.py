@@ -77,10 +77,7 @@ def _check_depth(depth: int, at: Any) -> None:
 
 
 class Document:
-    """The values of a file, in which a key or item with nothing behind it is `NOTHING`.
-
-    `issues` are about keys that cannot be read and are left out of `value`.
-    """
+    """The values of a file, `NOTHING` for a key with none; `issues` are about keys that cannot be read."""
 
     def __init__(self, root: Node, source: str, whole: str) -> None:
         self.source, self.whole = source, whole
@@ -149,10 +146,7 @@ def _scalar(node: Node) -> Any:
 
 
 def read_document(text: str, source: str, whole: str) -> Document:
-    """Read the one document in *text*; *whole* is what messages call the file where there is no path.
-
-    Raises PolicyError if it is no YAML, empty, or larger than a policy needs.
-    """
+    """Read the one document in *text*, called *whole*; a PolicyError if it is no YAML, empty or too large."""
     try:
         if len(text) > LARGEST:
             raise _Refused(f"it has {len(text)} characters; write at most {LARGEST}")
@@ -181,10 +175,7 @@ def read_document(text: str, source: str, whole: str) -> Document:
 
 
 def load_policy(text: str, *, source: str) -> PolicyFile:
-    """Read the text of a policy file, which messages call *source*.
-
-    Raises PolicyError with all that could be found wrong in one go, in the order of the file.
-    """
+    """Read a policy file, which messages call *source*; a PolicyError has all faults in their order."""
     document = read_document(text, source, "policy")
     issues = document.issues
     try:

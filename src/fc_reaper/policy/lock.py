@@ -48,10 +48,7 @@ class Lock(Part):
 
 
 def fingerprint(policy: Policy) -> str:
-    """The fingerprint of one policy's meaning, `sha256:` and 64 hexadecimal digits.
-
-    The order of keys and of lists, the spelling of values, and defaults that are written change nothing.
-    """
+    """The fingerprint of one policy's meaning; the order of keys and lists, and spellings, change nothing."""
     plain = policy.model_dump(mode="json", exclude_defaults=True, exclude=set(BESIDE_THE_MEANING))
     # A single timer adds nothing to every timer, and a list of all triggers says no more than none.
     runs_by = {one for one in policy.triggers if one in TRIGGERS or "timer" not in policy.triggers}

@@ -33,10 +33,7 @@ T = TypeVar("T")
 
 
 class Undecided(Exception):
-    """An expression has no answer for this task, though reading it may give one if it was `unread`.
-
-    The text names fields and types, never a value.
-    """
+    """There is no answer for this task; if `unread`, reading it may give one. Shows no value."""
 
     def __init__(self, why: str, *, unread: bool = False) -> None:
         super().__init__(why)

@@ -1,7 +1,4 @@
-"""The single values of the policy language as pydantic types, and the limit that a task carries.
-
-A validator raises ValueError, whose text reads `what is wrong; what to write`.
-"""
+"""The single values of the policy language as pydantic types, and the limit that a task carries."""
 
 import json
 import re

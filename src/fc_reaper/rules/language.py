@@ -102,10 +102,7 @@ class Plain:
 
 
 class Later(Plain):
-    """In an annotation: a mapping whose model is built only when one is read, since a cold start counts.
-
-    *described* answers the model, or the type that a JSON schema describes where *read* is another.
-    """
+    """In an annotation: a mapping of the model that *described* answers, built only when one is read."""
 
     def __init__(self, described: Callable[[], Any], read: Callable[[Any], Any] | None = None) -> None:
         super().__init__(read or (lambda given: described().model_validate(given)), described)

@@ -31,10 +31,7 @@ _Place = tuple[str | None, str]  # service and name of a function
 
 @dataclass
 class _Stop:
-    """One task that is due, and what became of the requests to stop it so far.
-
-    `refused` is the latest answer but a 2xx; `unclear`: a request may have taken effect all the same.
-    """
+    """One task that is due, the latest answer but a 2xx, and whether a request may have taken effect."""
 
     due: Evaluation
     refused: CloudError | None = None

@@ -60,10 +60,7 @@ class Recheck:
         return too_many(policy, member, fresh)
 
     def prepare(self, due: Evaluation, until: Deadline) -> None:
-        """Count the group of *due* again if the last count is not fresh any more.
-
-        Raises CloudError: one of the tasks that stay could not be read.
-        """
+        """Count the group of *due* again if the last count is not fresh; a CloudError if that fails."""
         selection = self.selections[due.verdict.policy or ""]
         with self._lock:
             group = self._groups[selection.policy.name, due.verdict.members[0].group]

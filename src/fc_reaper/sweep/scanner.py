@@ -22,11 +22,7 @@ _REMEMBERED = 10_000
 
 
 def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list[Query]:
-    """The queries that show every task of *function* that could be due or stuck at *now*.
-
-    One for each status that some policy is about, with the weakest filter of all, and always one for
-    Stopping.
-    """
+    """The queries that show every task of *function* that could be due or stuck, with the weakest filters."""
     filters = {STOPPING: PushDown()}
     with_payload: set[str] = set()
     for compiled in policies.every:

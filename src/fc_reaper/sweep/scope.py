@@ -65,11 +65,7 @@ class Scope:
         return list(dict.fromkeys(target for area in areas for target in area.targets))
 
     def policies(self, function: Function) -> tuple[set[Policy], set[Policy]]:
-        """The policies by which the tasks of *function* are evaluated, and those for which they only count.
-
-        With the latter, `keep` policies, are the stop policies to which a task may belong, so that it counts
-        for none of them.
-        """
+        """The policies by which tasks of *function* are evaluated, and those for which they only count."""
         evaluated, counted, beside = (
             {area.policy for area in areas if area.fits(function)}
             for areas in (self.areas, self.counted, self.beside)
@@ -151,10 +147,7 @@ def is_own(function: Function, own: Target | None) -> bool:
 
 
 def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until: Deadline) -> list[Function]:
-    """List all functions in task mode; *services* chooses Function Compute 2.0, else 3.0.
-
-    Raises CloudError: the list failed, did not end in time or has no end; nothing follows from a part of it.
-    """
+    """List all functions in task mode, of 2.0 with *services*, else of 3.0; all, or a CloudError."""
     found: dict[Function, None] = {}
     page_of = partial(cloud.functions_page, services=services, deadline=until)
     jobs: Jobs[None, FunctionsPage] = deque([(None, page_of)])

@@ -185,10 +185,7 @@ class Sweep:
             return Allowance(0, f"{why}: {error.error_code}")
 
     def _functions_of(self, policy: Policy) -> frozenset[Function]:
-        """All functions in the targets of *policy*, whatever the event requested; also those the run met.
-
-        Raises CloudError: they could not be listed.
-        """
+        """All functions in the targets of *policy*, those that the run met too; else a CloudError."""
         functions = self._finder.functions(Scope.of([policy]), self._context.end)
         if not self._finder.is_known(policy.targets):
             raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
