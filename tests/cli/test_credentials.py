@@ -221,8 +221,7 @@ def test_every_command_that_asks_the_cloud_compares_the_account_first(
     assert (ran.code, ran.out) == (2, "")
     assert ran.errors == [
         "fc-reaper: --account is 987, but these keys belong to account 123456789 "
-        "(acs:ram::123456789:user/emulator); leave --account out, or give keys of that account, such as by "
-        "--profile"
+        "(acs:ram::123456789:user/emulator); leave it out, or choose a --profile"
     ]
     assert cloud.calls()["counts"] == {"GetCallerIdentity": 1}
 

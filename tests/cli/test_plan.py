@@ -69,8 +69,8 @@ def test_it_could_not_stop_a_task_even_if_the_run_did_not_know_that_it_is_dry(
     wrong: bool, cloud: Emulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault is planted, by which every run stops what is due: the client of a plan sends no stop."""
-    always = {"enforce": True}
-    monkeypatch.setattr(run, "SweepContext", lambda *args, **more: SweepContext(*args, **{**more, **always}))
+    always = lambda *args, **more: SweepContext(*args, **more)._replace(enforce=True)  # noqa: E731
+    monkeypatch.setattr(run, "SweepContext", always)
     mode = {"REAPER_MODE": "enforce"} if wrong else {}
     ran = fc_reaper(*(["invoke", "-"] if wrong else ["plan"]), env=at(cloud, **mode), cwd=folder)
     assert ("StopStatefulAsyncInvocation" in operations(cloud)) is wrong

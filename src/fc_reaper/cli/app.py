@@ -45,7 +45,6 @@ PolicyFile = Annotated[
 Enforce = Annotated[bool | None, Option("--enforce/--dry-run", help="Stop what is due, or only show it.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object instead of tables.")]
 
-
 _CLOUD = {
     "endpoint": ("URL", "Endpoint of the cloud; default REAPER_ENDPOINT."),
     "api_version": ("VERSION", "2021-04-06 (the default), 2016-08-15, 2023-03-30."),
@@ -83,24 +82,20 @@ def with_options(command: Callable[..., int], options: Iterable[Parameter]) -> C
 def environment(
     *,
     policy: str | None = None,
-    endpoint: str | None = None,
-    api_version: str | None = None,
     enforce: bool | None = None,
-    region: str | None = None,
-    account: str | None = None,
-    profile: str | None = None,
     keys: bool = True,
+    **cloud: str | None,
 ) -> dict[str, str]:
     """The environment of this process, with the options that were given in place of their settings.
 
-    Unless a command needs no *keys*, it also holds these, region and account, as far as they can be found
-    (see `cli.credentials`). No option takes the place of anything while a setting is wrong: whoever
-    reads the settings refuses it.
+    *cloud* are those of `_CLOUD`. Unless a command needs no *keys*, it also has these, region and account, as
+    far as they can be found (see `cli.credentials`). No option takes the place of anything while a setting is
+    wrong: whoever reads the settings refuses it.
     """
-    options = {"--policy": policy, "--endpoint": endpoint, "--region": region, "--account": account}
-    for option, value in {**options, "--profile": profile}.items():
+    for name, value in {"policy": policy, **cloud}.items():
         if value is not None and not value.strip():
-            raise CommandError(f"{option} is empty; give it a value, or leave it out")
+            raise CommandError(f"--{name} is empty; give it a value, or leave it out")
+    endpoint, api_version, region, account, profile = map(cloud.get, _CLOUD)
     if api_version is not None and api_version not in API_VERSIONS:
         raise CommandError(f"--api-version is {api_version!r}; write one of {', '.join(API_VERSIONS)}")
     if policy is not None and "\n" in policy:

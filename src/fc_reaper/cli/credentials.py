@@ -61,19 +61,16 @@ def signed_in(
     keys = {} if own and profile is None else _keys(env, profile)
     env = {**env, **keys}
     settings = read_settings({**env, "REAPER_PLATFORM": ""}, Context())  # its file needs what is asked here
-    at = settings.endpoint
-    unknown = not (settings.account_id or re.match(r"https://[0-9]+\.", at or "")) and (not at or ask or keys)
+    at, named = settings.endpoint, settings.account_id
+    unknown = not (named or re.match(r"https://[0-9]+\.", at or "")) and (not at or ask or keys)
     if not (own or keys) or not (account or unknown) or not (at or settings.region):
         return env
-    at = sts_endpoint(at or account_endpoint("0", settings.region))
-    given = read_credentials(env, Context())
+    at, given = sts_endpoint(at or account_endpoint("0", settings.region)), read_credentials(env, Context())
     with closing(AsyncTaskClient(at, given, insecure=settings.insecure, clock=SYSTEM_CLOCK)) as sts:
         identity = sts.caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _SECONDS)
     if account and account != identity.account_id:
-        raise CommandError(
-            f"--account is {account}, but these keys belong to account {identity.account_id} "
-            f"({identity.arn}); leave --account out, or give keys of that account, such as by --profile"
-        )
+        whose = f"these keys belong to account {identity.account_id} ({identity.arn})"
+        raise CommandError(f"--account is {account}, but {whose}; leave it out, or choose a --profile")
     return {**env, "FC_ACCOUNT_ID": identity.account_id}
 
 

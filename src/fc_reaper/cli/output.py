@@ -179,18 +179,13 @@ def _advice(failure: CloudError | ListFailed | TaskLine) -> str:
         return "these keys have run out: get new ones (aliyun configure), or choose others by --profile"
     if lacks_right(failure):
         return (
-            "check that RAM allows fc:ListStatefulAsyncInvocations, fc:GetStatefulAsyncInvocation and "
-            "fc:StopStatefulAsyncInvocation (for patterns also fc:ListStatefulAsyncInvocationFunctions; for "
-            "FC 3.0 fc:ListAsyncTasks, fc:GetAsyncTask, fc:StopAsyncTask, fc:ListAsyncInvokeConfigs); "
-            "docs/real-account.md says what each command needs"
+            "check that RAM allows fc:ListStatefulAsyncInvocations and what else docs/real-account.md says "
+            "(Get and Stop, for patterns ListStatefulAsyncInvocationFunctions; for FC 3.0 fc:ListAsyncTasks)"
         )
-    if http_status in (401, 403) or re.match(
-        "invalid(accesskey|security)|signature", failure.error_code.lower()
-    ):
+    if http_status in (401, 403) or re.match("invalid(accesskey|security)|signature", code):
         return (
-            "check ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET (for a role also "
-            "ALIBABA_CLOUD_SECURITY_TOKEN, which runs out) or --profile, this machine's clock, and that the "
-            "endpoint is that of the keys' account"
+            "check ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, _SECURITY_TOKEN of a role, or "
+            "--profile; this machine's clock; and that the endpoint is that of the keys' account"
         )
     if http_status == 429 or http_status >= 500:
         return "try again later, or with a lower REAPER_RATE"

@@ -216,10 +216,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         return attempt() if invocation_id is None else self._retry(attempt, deadline)
 
     def caller_identity(self, *, deadline: Deadline | None = None) -> Identity:
-        """Ask the Security Token Service whose keys these are; see `sts_endpoint` for where. Needs no right.
-
-        https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
-        """
+        """Ask the Security Token Service whose keys these are, where `sts_endpoint` says; needs no right."""
         at = sts_endpoint(self.endpoint)
         if at != self.endpoint:
             with closing(AsyncTaskClient(at, self._credentials, clock=self._clock)) as sts:

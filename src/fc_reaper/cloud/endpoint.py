@@ -69,7 +69,7 @@ def sts_endpoint(endpoint: str) -> str:
     """Where the Security Token Service is asked about the keys for *endpoint*: in its region, if it tells.
 
     Loopback serves both, and an endpoint of STS is one already.
-    https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-endpoint
+    https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
     """
     found = re.fullmatch(r"https://[0-9]+\.([a-z0-9-]+?)(-internal)?\.fc\.aliyuncs\.com", endpoint)
     if found is not None:
