@@ -184,8 +184,8 @@ def _advice(failure: CloudError | ListFailed | TaskLine) -> str:
         )
     if http_status in (401, 403) or re.match("invalid(accesskey|security)|signature", code):
         return (
-            "check ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, _SECURITY_TOKEN of a role, or "
-            "--profile; this machine's clock; and that the endpoint is that of the keys' account"
+            "check ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, _SECURITY_TOKEN of a role, "
+            "or --profile; this machine's clock; and that the endpoint is that of the keys' account"
         )
     if http_status == 429 or http_status >= 500:
         return "try again later, or with a lower REAPER_RATE"
