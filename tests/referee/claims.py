@@ -64,6 +64,14 @@ class Policy:
         self.per_run = int(parts.get("run", 20))
         self.per_day = int(parts["day"]) if "day" in parts else None
 
+    @property
+    def statuses(self) -> list[str]:
+        """The statuses in which its match may hold."""
+        match = self.facts["match"]
+        clocks = [RUNS_IN[key] for key in match if key in RUNS_IN]
+        wanted = [*clocks, match["status"]] if "status" in match else clocks
+        return [one for one in (*ALIVE, "Stopping") if all(one in some for some in wanted or [ALIVE])]
+
     def _runs(self, request: Request) -> bool:
         triggers = self.facts.get("triggers")
         if self.keep is not None and request.invocation_id is not None:

@@ -38,6 +38,8 @@ TRUSTED_SKEW = 30_000
 DAY = 86_400_000
 SECRETS = ("emulator-secret", "STS.token", "s3cret")
 """The keys of the account, and what every payload contains."""
+UNREAD = ("it could not be read", "the time was up before it could be read")
+"""Why a listed task is unknown that had to be read by itself."""
 MISREAD = (
     "by the emulator",
     "another task",
@@ -289,15 +291,40 @@ class Referee:
     def _halted(self) -> None:
         """Nothing follows from what was not seen: neither how many are due, nor how many are one too many."""
         unseen = {line_place(line) for line in self.run.logged("list_failed") if line["http_status"] != 404}
-        unread = [line for line in self.run.logged("unknown") if line["reason"] == "it could not be read"]
+        unread = [line for line in self.run.logged("unknown") if line["reason"] in UNREAD]
         unseen |= {line_place(line) for line in unread}
         for policy in self.policies:
-            if self.spent[policy.name] and (policy.keep is not None or policy.halt_over is not None):
-                missing = [place for place in unseen if policy.watches(Function(*place))]
+            chosen = self.spent[policy.name] | {
+                key_of(line) for line in self.run.logged("would_stop") if line["policy"] == policy.name
+            }
+            if chosen and (policy.keep is not None or policy.halt_over is not None):
+                missing: list[object] = [one for one in unseen if policy.watches(Function(*one))]
+                missing += self._unlisted(policy, chosen)
                 if missing:
-                    self.breach(
-                        f"{policy.name} stops {len(self.spent[policy.name])}, and {missing} was not seen"
-                    )
+                    self.breach(f"{policy.name} stops {len(chosen)}, and {missing} was not seen")
+
+    def _unlisted(self, policy: Policy, chosen: set[Key]) -> list[tuple[Function, str]]:
+        """The functions of *policy* of which no listing had ended when the first of *chosen* was stopped,
+        with the status: one in which its tasks may be due, or one too many."""
+        sent = [one.sent for one in self.stops if (Function(*one.place), one.invocation_id) in chosen]
+        first = min(sent, default=self.run.ended)
+        ended = {
+            (one.place, one.query.get("status"))
+            for one in self.run.exchanges
+            if one.kind == "list" and one.answered is not None and one.answered <= first
+            if (one.status == 200 and isinstance(one.value, dict) and not one.value.get("nextToken"))
+            or (one.status is not None and self._is_honest(one))
+        }
+        blind = self.world.env["REAPER_API_VERSION"] == "2021-04-06"
+        places = {key[0] for key in self.tasks} - self.forgotten - self.lied_about
+        return [
+            (place, status)
+            for place in sorted(places, key=str)
+            if policy.watches(place) and self._is_met(policy, place)
+            for status in policy.statuses
+            if (place, status) not in ended
+            if not (blind and status == "Dequeued" and place.service is not None)
+        ]
 
     def _share_a_function(self, one: Policy, other: Policy) -> bool:
         places = (Function(*place) for place in self.world.places)
@@ -447,10 +474,7 @@ class Referee:
             return
         for line in self.run.logged("reported", "exempt", "kept", "unknown"):
             key = key_of(line)
-            if key not in self.tasks or line["reason"] in (
-                "it could not be read",
-                "the time was up before it could be read",
-            ):
+            if key not in self.tasks or line["reason"] in UNREAD:
                 continue
             if any(one.keep is not None and one.requests and one.watches(key[0]) for one in self.policies):
                 continue

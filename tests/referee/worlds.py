@@ -216,7 +216,9 @@ class _Maker:
                 self._faults()
         if not self.is_still and self.chance(0.5):
             self._actors()
-        self._aliases()  # last, so that the rest of a world is what its number has always meant
+        # Last, so that the rest of a world is what its number has always meant.
+        self._aliases()
+        self._unseen()
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
@@ -589,6 +591,21 @@ class _Maker:
             self.world.actors.append(
                 Actor(self.pick([0.0, 0.05, 0.5, 2.0]), "repoint", self.pick(aliases), "")
             )
+
+    def _unseen(self) -> None:
+        """Where numbers decide, some tasks may never be seen: the time is up before all lists were asked for,
+        or a record that has to be read by itself cannot be."""
+        counts = any("keep" in one or "halt_over" in one for one in self.world.tree["policies"])
+        if self.is_calm or not counts or not self.chance(0.35):
+            return
+        if self.chance(0.5):
+            self.world.env["REAPER_RATE"], self.world.timeout = "1/s", self.pick([20.0, 30.0])
+        else:
+            self.world.options["events"] = "get"
+            hit = {"invocationId": self.pick(["job-1*", "vip-*", "*-2"])}
+            why: Facts = self.pick([{"status": 403}, {"status": 403}, {"delay": "70s"}])
+            fault = {"operation": "GetStatefulAsyncInvocation", "match": hit, "times": 50, **why}
+            self.world.faults.insert(0, fault)
 
 
 def written(place: Place) -> str:

@@ -375,3 +375,29 @@ def test_a_count_serves_further_stops_for_five_seconds(
         cloud.faults([{"operation": "StopStatefulAsyncInvocation", "change": ends}])
         reap(cloud.endpoint, text, enforce=True, clock=clock, concurrency="1")
         assert stopped(cloud) == going
+
+
+def test_a_denial_in_one_function_denies_no_other() -> None:
+    """The task that stays cannot be read where it is; what another policy has too many of elsewhere goes."""
+    text = """\
+version: 1
+policies:
+  - {name: few, targets: ['media/*@prod'], match: {status: Running}, keep: {at_most: 1}, stop: x}
+  - {name: queue, targets: [media/one@prod], match: {status: Enqueued}, keep: {at_most: 1}, stop: x}
+"""
+    running = [placed("one", f"x-{n}", f"-{8 - n}h") for n in range(4)]
+    waiting = [{**placed("one", f"q-{n}", f"-{3 - n}h"), "status": "Enqueued"} for n in range(2)]
+    for one in waiting:
+        del one["started"]
+    with running_emulator(seed={"invocations": [placed("two", "y", "-9h"), *running, *waiting]}) as cloud:
+        denied = {
+            "operation": "GetStatefulAsyncInvocation",
+            "times": 99,
+            "status": 403,
+            "code": "AccessDenied",
+        }
+        cloud.faults([{**denied, "match": {"functionName": "two"}}])
+        reaped = run(cloud, text, concurrency="1")
+        assert stopped(cloud) == {"q-1"}
+        assert {line["why"] for line in reaped.logged("skipped")} == {"unreadable"}
+        assert {line["error_code"] for line in reaped.logged("skipped")} == {"AccessDenied"}
