@@ -116,10 +116,7 @@ class Task(NamedTuple):
 
 
 def is_same(one: Task, other: Task) -> bool:
-    """Whether two readings can be of the same task: an id may be used again once its task is forgotten.
-
-    A list and a Get may count in seconds and milliseconds, so dates less than a second apart are the same.
-    """
+    """Whether both can be of one task, though an id may be used again; dates agree to less than a second."""
     if one.request_id and other.request_id and one.request_id != other.request_id:
         return False
     begins = [task.events[0] for task in (one, other) if task.events and task.events[0].status == "Enqueued"]
@@ -216,10 +213,7 @@ def iso(moment: Millis) -> str:
 
 
 def printable(text: str, most: int) -> str:
-    """*text* from outside on one printable line of at most *most* characters.
-
-    Control characters, line breaks, what changes the direction of text, and halves of characters are escaped.
-    """
+    """*text* from outside on one line of at most *most* characters; what is not printable is escaped."""
     line = text[:most]
     if not line.isprintable():
         line = "".join(char if char.isprintable() else f"{char!a}"[1:-1] for char in line)

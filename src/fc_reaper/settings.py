@@ -1,7 +1,4 @@
-"""The settings of a run: the environment, the platform's context, and the policy and lock that they name.
-
-All is read anew at each invocation, since an instance lives longer than its keys, but parsed only once.
-"""
+"""The settings of a run: the environment, the context, and the policy and lock that they name."""
 
 import os
 import re

@@ -106,10 +106,7 @@ def _unwrapped(value: Any) -> list[Any]:
 
 
 def _parse_record(value: Any, line: int) -> Record:
-    """Read the id and the function of a record.
-
-    A function without a service is one of 3.0, whose ARN may name the qualifier; LATEST where nothing does.
-    """
+    """Read the id and the function of a record; without a service it is of 3.0, as its ARN says."""
     if not isinstance(value, dict):
         raise NotARecord("it is not a JSON object")
     texts = {name: text for name, text in value.items() if isinstance(text, str) and text}

@@ -130,10 +130,7 @@ def by_age(member: Member, task: Task) -> tuple[Millis, str, str]:
 
 
 def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = False) -> Verdict:
-    """The verdict on a task that is one too many for *policy*; *verdict* is the one it had without that.
-
-    The first report wins: *later* says that *policy* comes after the one that reports the task already.
-    """
+    """The verdict on a task that is one too many for *policy*; of several reports not the *later* one."""
     reported = verdict.policy if verdict.kind is Kind.REPORTED else None
     if later and reported and not policy.stops:
         return verdict._replace(also=tuple(dict.fromkeys((*verdict.also, policy.name))))

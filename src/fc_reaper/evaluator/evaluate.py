@@ -269,10 +269,7 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> E
 
 
 def _strongest(alone: Sequence[Verdict]) -> Verdict:
-    """Of the verdicts by each policy, the strongest first: the first claim, else unknown, else kept.
-
-    Unread where reading the task may let a stronger policy hold. Kept by `unless` says more than by a limit.
-    """
+    """The strongest of the verdicts: the first claim, else unknown, else kept, by `unless` before a limit."""
     unknown: list[Verdict] = []
     best = _NO_MATCH
     for at, one in enumerate(alone):

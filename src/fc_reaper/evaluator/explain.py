@@ -1,7 +1,4 @@
-"""`explain`: the steps to a verdict, with their numbers, and the time until it changes. Pure.
-
-The models are what `explain --json` prints, lengths of time in seconds and moments in epoch milliseconds.
-"""
+"""`explain`: the steps to a verdict, with their numbers, and the time until it changes. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce

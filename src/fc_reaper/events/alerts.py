@@ -33,10 +33,7 @@ _NOT_GIVEN = (None, "", "null", "-")  # CloudMonitor prints a missing value as t
 
 
 class Alert(NamedTuple):
-    """One alert of a notification: whose it is, its own word for its state, and what may name its functions.
-
-    `names` are labels, dimensions or rows. `ignored` says why nothing follows from it, whatever its state.
-    """
+    """One alert: its sender, its word for its state, what may name its functions, or why it is ignored."""
 
     source: str
     state: Any = None

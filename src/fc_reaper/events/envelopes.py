@@ -82,10 +82,7 @@ def http_request(data: JsonObject) -> tuple[JsonObject, Any] | None:
 
 
 def decode_text(text: str) -> Any:
-    """What *text* is: JSON, plain or in quotes, a form, or base64 of JSON or of a form; None if none of them.
-
-    Raises EventRefused: it begins like an object or a list, in base64 too, and is none.
-    """
+    """What *text* is: JSON, a form, or base64 of one; None if none of them, EventRefused for torn JSON."""
     text = text.strip(BLANKS)
     if text.startswith((*BRACKETS, '"')):
         return json_in(text)

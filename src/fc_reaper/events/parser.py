@@ -155,10 +155,7 @@ def in_base64(text: str) -> str | None:
 
 
 def nests_too_deep(text: str) -> bool:
-    """Whether lists and objects are nested more than 64 deep in *text*, which need not be valid JSON.
-
-    Checked before parsing, since the limit of the parser differs between Pythons.
-    """
+    """Whether *text*, valid JSON or not, nests deeper than 64; the limits of parsers differ."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return False
     depth = 0

@@ -94,10 +94,7 @@ class Document:
         return written, *self._lines[written]
 
     def issue(self, path: Path, sentence: str, *, value: bool = False, missing: bool = False) -> Issue:
-        """An issue of what stands at *path*, at the line of its key or of its *value*.
-
-        *sentence* reads `what is wrong; what to write`. The last key of the path may be *missing*.
-        """
+        """An issue at the line of the key, or *value*, at *path*, whose last key may be *missing*."""
         written, key_line, value_line = self.lines(path)
         name = spelt((*written, path[-1]) if missing else written) or self.whole
         return Issue.of(self.source, value_line if value else key_line, name, sentence)

@@ -79,10 +79,7 @@ def spell_duration(length: Millis) -> str:
 
 
 def format_duration(length: Millis) -> str:
-    """Write a length of time for a table: rounded down to what still matters, at most two units.
-
-    Days come with hours, hours with minutes; ten minutes and more stand alone; less has seconds.
-    """
+    """Write a length of time for a table, rounded down: `1d2h`, `3h5m`, `12m`, `9m30s`."""
     if length < 0:
         return f"-{format_duration(-length)}"
     step = "h" if length >= _UNITS["d"] else "m" if length >= 600_000 else "s"

@@ -76,10 +76,7 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
 
 
 def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node:
-    """*node*, in which each comparison of an age with a number is a node of its own; it is added to *ages*.
-
-    Raises BadExpression if it is too deep, an age stands anywhere else, or it cannot mean what people expect.
-    """
+    """*node*, with each comparison of an age as a node of its own, added to *ages*, if all is in order."""
     if level > DEEPEST:
         raise BadExpression(f"it has more than {DEEPEST} steps within each other; write it in simpler parts")
     kind, children, comparison = node["type"], node["children"], _comparison_of_age(node)

@@ -71,10 +71,7 @@ class Executor:
     _denied: dict[_Place, CloudError] = field(default_factory=dict)
 
     def run(self, selections: Sequence[Selection], most: int | None = None) -> dict[str, list[Evaluation]]:
-        """Spend the budgets, most overdue first, *most* together; return what is left of each policy's tasks.
-
-        A place that brought no stop goes to the next task, until the time is up.
-        """
+        """Spend the budgets, most overdue first, *most* together; return what is left of each policy's."""
         context, report = self.context, self.context.report
         # Keeps time to verify, but never more than a third of what is left.
         now = context.clock.monotonic()
@@ -129,10 +126,7 @@ class Executor:
             self._left[name] -= places
 
     def _stop(self, stop: _Stop, last: Deadline | None = None) -> Outcome:
-        """Stop one task if, read again, it is still due by the same policy; with *last* only read it by then.
-
-        After any answer but a 2xx the task's own status decides what became of it.
-        """
+        """Stop one task if, read again, it is still due by the same policy; with *last* only read it."""
         clock, jitter = self.context.clock, self.context.random.random
         try:
             with suppress(CloudError):

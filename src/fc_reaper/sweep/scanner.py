@@ -43,11 +43,7 @@ Answer = Page | Snapshot | CloudError  # a page, a task that was read by itself,
 
 @dataclass(eq=False, repr=False)
 class Lister:
-    """Lists tasks page by page until a deadline, many queries at a time.
-
-    A function that is not found, or forbidden, is not listed again; what *api_version* does not list is left
-    out without an error.
-    """
+    """Lists tasks page by page until a deadline, many queries at a time; what is gone only once."""
 
     cloud: AsyncTaskClient
     pool: Pool

@@ -18,7 +18,7 @@ from fc_reaper.models import Function, FunctionsPage, Snapshot, Target, spelling
 from fc_reaper.policy import Policy
 from fc_reaper.sweep import SweepContext
 
-_GOLDEN_RATIO = (5**0.5 - 1) / 2
+_GOLDEN_RATIO = (5**0.5 - 1) / 2  # https://en.wikipedia.org/wiki/Three-gap_theorem
 
 EVERYTHING = Request("command", None, Selector(), "")  # the request of a command line that narrows nothing
 MOST_FUNCTIONS = 20_000  # in task mode that are listed, inclusive: one call a second each, they take hours
@@ -133,11 +133,7 @@ def may_name(selector: Selector, target: Target) -> bool:
 
 
 def first_of(number: int, tick: int) -> int:
-    """Where the run of a *tick* begins among *number* functions.
-
-    With time for k functions a run, each has its turn within 2 * ceil(number / k) ticks: multiples of the
-    golden ratio are spread evenly (https://en.wikipedia.org/wiki/Three-gap_theorem).
-    """
+    """Where the run of a *tick* begins among *number* functions: multiples of the ratio are spread evenly."""
     return int(tick * _GOLDEN_RATIO % 1 * number)
 
 
@@ -166,10 +162,7 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
 def resolve(
     targets: Iterable[Target], known: Callable[[bool], Iterable[Function] | None]
 ) -> tuple[list[Function], list[Target]]:
-    """The functions that *targets* mean, literal ones first, and the patterns that fit none.
-
-    *known* lists the functions in task mode, of 2.0 for True, else of 3.0; None where that failed.
-    """
+    """The functions that *targets* mean, among those *known* in 2.0 or 3.0, and patterns that fit none."""
     targets = list(targets)
     found = {target.literal(): None for target in targets if not target.needs_discovery}
     unmatched: list[Target] = []
