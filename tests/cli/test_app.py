@@ -115,6 +115,8 @@ def test_the_schema_is_what_the_loader_publishes() -> None:
         (["plan", "--policy", ""], "--policy is empty"),
         (["plan", "--policy", "version: 1\n"], "--policy takes a file"),
         (["plan", "--endpoint", ""], "--endpoint is empty"),
+        (["plan", "--api-version", ""], "--api-version is empty"),
+        (["plan", "--profile", ""], "--profile is empty"),
         (["plan", "--endpoint", "ftp://example.com"], "neither https nor http"),
         (["plan", "--endpoint", "http://example.com"], "credentials in clear"),
         (["plan", "--endpoint", "127.0.0.1:9851"], "write http://127.0.0.1:9851"),

@@ -19,9 +19,11 @@ from fc_reaper.cli.app import environment as found_by
 from fc_reaper.cli.output import CommandError
 from fc_reaper.cli.plan import every_timer
 from fc_reaper.errors import CloudError
+from fc_reaper.platform import account_digest
 from tests.cli.command import environment, fc_reaper, fc_reaper_process
 from tests.cloud.loopback import answering, http
 from tests.emulator_server import Emulator, running_emulator
+from tests.probe_files import ACCOUNT, REGION, probed
 from tests.project.files import ROOT
 from tests.reaping import KEYS
 
@@ -242,6 +244,18 @@ def test_a_command_that_asks_no_cloud_looks_for_no_keys(command: str, user: Path
     with no_network() as asked:
         ran = fc_reaper(*command.split(), env=env, cwd=folder)
     assert (ran.code, ran.err, asked) == (0, "", [])
+
+
+@pytest.mark.parametrize("command", ["plan", "diff policy.yaml policy.yaml", "backtest"])
+def test_facts_of_the_account_count_once_sts_has_said_whose_keys_they_are(
+    command: str, user: Path, cloud: Emulator, folder: Path
+) -> None:
+    """A file of REAPER_PLATFORM is for one account, which nothing but the keys names here."""
+    configured(user, AK)
+    for account, code in ((ACCOUNT, {0, 1}), ("987", {2})):
+        (folder / "probe.json").write_text(json.dumps(probed(account=account_digest(REGION, account))))
+        env = person(user, REAPER_ENDPOINT=cloud.endpoint, REAPER_PLATFORM="probe.json")
+        assert fc_reaper(*command.split(), env=env, cwd=folder).code in code
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def environment(
     """
     for name, value in {"policy": policy, **cloud}.items():
         if value is not None and not value.strip():
-            raise CommandError(f"--{name} is empty; give it a value, or leave it out")
+            raise CommandError(f"--{name.replace('_', '-')} is empty; give it a value, or leave it out")
     endpoint, api_version, region, account, profile = map(cloud.get, _CLOUD)
     if api_version is not None and api_version not in API_VERSIONS:
         raise CommandError(f"--api-version is {api_version!r}; write one of {', '.join(API_VERSIONS)}")

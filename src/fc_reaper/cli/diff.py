@@ -45,10 +45,9 @@ def diff(
     """
     if as_json and as_markdown:
         raise CommandError("--json and --markdown exclude each other; choose one")
-    envs = [
-        app.environment(policy=old, keys=options["history"] is None, **cloud),
-        app.environment(policy=new, keys=False, **cloud),
-    ]
+    env = app.environment(policy=old, keys=options["history"] is None, **cloud)
+    other = app.environment(policy=new, keys=False, **cloud)
+    envs = [env, {**env, "REAPER_POLICY": other.get("REAPER_POLICY", "")}]
     settings = [read_settings(env, Context()) for env in envs]
     files = list(map(read_policy, settings))
     past = load_past(files, settings[0], envs[0], **options)
