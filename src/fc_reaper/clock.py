@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 from typing import Any, NamedTuple, TypeVar
 
 from fc_reaper.errors import CloudError, InvalidName
@@ -182,8 +182,17 @@ class Pool(NamedTuple):
         return CloudError(why, error_code=code, retryable=True)
 
 
+_mine = local()
+
+
+def untaken() -> int:
+    """How many values wait to be taken from the pool that this thread works for; 0 in all other threads."""
+    return _mine.over.qsize() if hasattr(_mine, "over") else 0
+
+
 def _work(begun: SimpleQueue[Any], over: SimpleQueue[Any]) -> None:
     """One thread: makes the calls that are *begun*, and says when each is *over*."""
+    _mine.over = over
     while (job := begun.get()) is not None:
         number, call = job
         try:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -37,7 +38,6 @@ OPEN = "2021-04-06"
 WITHOUT_SERVICES = "2023-03-30"
 """Function Compute 3.0."""
 
-LARGE = 1 << 18  # bytes, or characters, of an answer
 _ACS3, _STS = "ACS3-HMAC-SHA256", "2015-04-01"  # of the Security Token Service, whose requests have no path
 
 
@@ -214,9 +214,9 @@ def _fc(request: Request, headers: dict[str, str], credentials: Credentials) -> 
 class Answer(NamedTuple):
     """A whole answer; no text in it repeats a secret. `headers` are looked up without case, and raw.
 
-    `value` is the body where it is a JSON object, else None; `text` is the body of an error. `date` is the
-    server's clock, in whole seconds; ours where it sent no readable date. `request_id` is what the platform's
-    support asks for.
+    `value` is the body where it is a JSON object, else None; `too_large` says why it was not read, `text` is
+    the body of an error. `date` is the server's clock, in whole seconds; ours where it sent no readable date.
+    `request_id` is what the platform's support asks for.
     """
 
     status: int
@@ -226,6 +226,7 @@ class Answer(NamedTuple):
     moment: Moment
     date: Millis
     request_id: str
+    too_large: str | None = None
 
     @classmethod
     def of(
@@ -244,9 +245,9 @@ class Answer(NamedTuple):
             # A wrong charset spoils the message of an error, seldom its code.
             text = body.decode("utf-8", "replace") if status >= 300 else ""
         text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
+        too_large = oversized(text)
         try:
-            # Small values, many to a byte, would take a hundred times the memory of the text.
-            value = json.loads(text) if len(text) < LARGE or _values(text) < _MOST_VALUES else None
+            value = json.loads(text) if too_large is None else None
         except (ValueError, RecursionError):
             value = None
         date = read_date(headers.get("Date"))
@@ -256,19 +257,42 @@ class Answer(NamedTuple):
             # The server wrote its date between the two, and cut it to whole seconds.
             skew = max(0, sent - 1000 - date, date - received)
             moment = Moment(min(sent, date), max(received, date + 1000), skew)
-        found = value if isinstance(value, dict) else None
-        said = text if status >= 300 else ""
-        return cls(status, headers, found, said, moment, received if date is None else date, request_id)
+        found, said = value if isinstance(value, dict) else None, text if status >= 300 else ""
+        date = received if date is None else date
+        return cls(status, headers, found, said, moment, date, request_id, too_large)
 
 
-_MOST_VALUES = 200_000
+LARGEST = 8 << 20  # bytes of a body, and of its text in memory, where one character may take four
+LARGE = 1 << 18  # bytes, or characters, above which answers are read and parsed one after the other
+_MOST_VALUES = 25_000  # 300 bytes each at worst; 100 records with 60 events each have fewer
+_BLOCK, _TOO_WIDE = 1 << 16, "the text of the body takes more than 8 MiB of memory"
+_LONG, _ONE_BY_ONE = 1 << 14, Lock()
 
 
-def _values(text: str) -> int:
-    """How many values JSON text holds at most; what is in strings does not count."""
-    # Not one pattern with the escapes in it: it would take a hundred bytes for each of them.
-    bare = re.sub('"[^"]*"', "", text.replace("\\\\", "").replace('\\"', ""))
-    return bare.count(",") + bare.count("[") + bare.count("{")
+def oversized(text: str) -> str | None:
+    """Why JSON *text* would take more memory than an answer may, None if it would not."""
+    if text.__sizeof__() > LARGEST + 100:
+        return _TOO_WIDE
+    if len(text) > LARGEST // 4 or text.count(",") + text.count("[") + text.count("{") > _MOST_VALUES:
+        bare = text.replace("\\\\", "").replace('\\"', "")
+        width = 4 if re.search(r"\\u[dD][89abAB]", bare) else 2 if re.search(r"\\u(?!00)", bare) else 1
+        if width * len(text) > LARGEST:
+            return _TOO_WIDE
+        # Each key and each text has two quotes.
+        if bare.count('"') > 4 * _MOST_VALUES or _values(bare) > _MOST_VALUES:
+            return f"the body holds more than {_MOST_VALUES:,} values"
+    return None
+
+
+def _values(bare: str) -> int:
+    """How many values JSON holds at most; *bare* is its text without what a backslash escapes."""
+    count = inside = 0
+    for start in range(0, len(bare), _BLOCK):  # the pieces of all of it would take far more memory
+        pieces = bare[start : start + _BLOCK].split('"')
+        outside = "".join(pieces[inside::2])
+        count += outside.count(",") + outside.count("[") + outside.count("{")
+        inside ^= len(pieces) % 2 == 0
+    return count
 
 
 def redacted(text: str, secrets: Sequence[str]) -> str:
@@ -281,7 +305,10 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
     if "%" in text or "&" in text:
         from html import unescape  # hardly any answer needs it
 
-        plain = unescape(unquote(unescape(text)))
+        if len(text) > _LONG:
+            return_memory()
+        with _ONE_BY_ONE:  # the pieces take fifty times the memory of the text
+            plain = unescape(unquote(unescape(text)))
     if "\\u00" in plain or "\\/" in plain:
         plain = re.sub(r"\\u00([0-7][0-9a-fA-F])", lambda escape: chr(int(escape[1], 16)), plain)
         plain = plain.replace("\\/", "/")
@@ -304,7 +331,7 @@ def return_memory() -> None:
 
     -3 is M_MMAP_THRESHOLD: https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
-    import ctypes  # only a large answer needs it
+    import ctypes  # only a long text needs it
 
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(-3, LARGE)

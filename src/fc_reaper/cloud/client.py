@@ -18,9 +18,10 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import Timeout, connection_from_url
 
 from fc_reaper import __version__
-from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, RateLimiter, Retry
+from fc_reaper.clock import SYSTEM_CLOCK, Clock, Deadline, RateLimiter, Retry, untaken
 from fc_reaper.cloud.api import (
     LARGE,
+    LARGEST,
     OPEN,
     Answer,
     Request,
@@ -30,22 +31,15 @@ from fc_reaper.cloud.api import (
     return_memory,
     signed_headers,
 )
-from fc_reaper.cloud.endpoint import LOOPBACK, parse_endpoint, sts_endpoint
+from fc_reaper.cloud.endpoint import LOOPBACK, BoundedResponse, parse_endpoint, sts_endpoint
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
 from fc_reaper.cloud.records import Identity, read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
 from fc_reaper.models import Credentials, Function, FunctionsPage, Moment, Page, Query, Snapshot
 
-WITH_PAYLOAD = 25
-"""Tasks a page with payloads, which have up to 128 KB each: such a page is within the bound of an answer."""
-
+WITH_PAYLOAD = 25  # tasks a page with payloads, of up to 128 KB each: within the bound of an answer
 _SMALLER_PAGES = (5, 1)  # tasks a page where an answer was too large all the same
-_CHUNK = 1 << 16
-_LARGEST = 8 << 20
-"""Bytes that an answer may have. Answers above `LARGE` are read and parsed one after the other, so that the
-memory of a run does not depend on how many calls are in flight."""
-
-_LONGEST_CALL = 60.0  # seconds that one attempt takes at most, however slowly a server sends
+_CHUNK, _LONGEST_CALL = 1 << 16, 60.0  # bytes; seconds that one attempt takes, however slow the server is
 _AS_IT_IS: dict[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
 
 
@@ -100,6 +94,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         self._headers["user-agent"] = f"fc-reaper/{__version__} {self.user_agent}"
         tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": DEFAULT_CA_BUNDLE_PATH}
         self._pool = connection_from_url(url, maxsize=pool_size, **(tls if url.startswith("https") else {}))
+        its = {"response_class": BoundedResponse}
+        self._pool.ConnectionCls = type("Connection", (self._pool.ConnectionCls,), its)
         self._timeouts = {"connect": connect_timeout, "read": read_timeout}
         self._clock, self._rate_limiter = clock, rate_limiter
         self._retry = Retry(clock, jitter, self._check_open)
@@ -290,6 +286,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             if error.throttled and self._rate_limiter is not None:
                 self._rate_limiter.slow_down(turn, error.retry_after)
             raise error
+        if answer.too_large is not None:
+            raise TooLarge(answer.too_large, answer.status)
         return answer
 
     def _answer(self, response: Any, sent: int, until: Deadline, secrets: Sequence[str]) -> Answer:
@@ -303,14 +301,16 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                 body += chunk
                 if status >= 300 and len(body) > _CHUNK:
                     break  # of an error no more is shown
-                if len(body) + (response.length_remaining or 0) > _LARGEST:
-                    why = "the body is larger than 8 MiB"
-                    raise TooLarge(why, http_status=status, error_code="UnreadableAnswer", unclear=True)
-                left = until - self._clock.monotonic()
-                if not large and len(body) > LARGE and left > 0:
-                    large = self._one_large.acquire(timeout=left)
+                if len(body) + (response.length_remaining or 0) > LARGEST:
+                    raise TooLarge("the body is larger than 8 MiB", status)
+                while (left := until - self._clock.monotonic()) > 0 and not large and len(body) > LARGE:
                     return_memory()
-                if left <= 0 or (len(body) > LARGE and not large):
+                    # One at a time, once the earlier were taken: memory must not grow with calls in flight.
+                    large = self._one_large.acquire(timeout=left)
+                    if large and untaken():
+                        self._one_large.release()
+                        large = self._closed.wait(0.02) and False
+                if left <= 0:
                     raise TimeoutError
             else:
                 response.release_conn()

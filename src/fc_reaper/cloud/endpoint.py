@@ -1,6 +1,8 @@
-"""Endpoints: the URLs that requests and keys may be sent to."""
+"""Endpoints: the URLs that requests and keys may be sent to, and how much one may say beside bodies."""
 
 import re
+from http.client import HTTPException, HTTPResponse
+from typing import Any
 
 from fc_reaper.errors import SettingsError
 
@@ -8,6 +10,7 @@ _SHAPE = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
 )
 LOOPBACK = re.compile(r"localhost|\[?::1\]?|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
+_LINES = 1 << 16  # bytes of the head of an answer, heads before it, sizes of chunks, a trailer
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _GOOD = "write https://ACCOUNT.REGION.fc.aliyuncs.com"
 
@@ -76,3 +79,26 @@ def sts_endpoint(endpoint: str) -> str:
         return f"https://sts{'-vpc' if found[2] else ''}.{found[1]}.aliyuncs.com"
     own = is_loopback(endpoint) or re.fullmatch(r"https://sts[a-z0-9.-]*\.aliyuncs\.com", endpoint)
     return endpoint if own else "https://sts.aliyuncs.com"
+
+
+class BoundedResponse(HTTPResponse):
+    """An answer whose lines outside the body are bounded together; http.client reads some for ever."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp: Any = _Lines(self.fp)
+
+
+class _Lines:
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._left = stream, _LINES
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._stream.readline(min(limit, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise HTTPException("head, sizes of chunks and trailer are larger than 64 KiB")
+        return line

@@ -29,6 +29,9 @@ class CallFailed(CloudError, FcError):  # type: ignore[misc]  # fc2 has no types
 class TooLarge(CallFailed):
     """An answer that is larger than any that is read."""
 
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why, http_status=status, error_code="UnreadableAnswer", unclear=True)
+
 
 def closed(*, unclear: bool = False) -> CallFailed:
     """The client was closed; *unclear* if that was while a change was under way."""

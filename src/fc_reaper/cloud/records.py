@@ -25,6 +25,7 @@ from fc_reaper.models import INVOCATION_ID, LATEST, UNFINISHED, Function, Millis
 _ARN = r"acs:fc:[^:/]*:[^:/]*[:/]functions/([^/.]+)(?:[/.]([^/.]+))?"
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_2017, _YEAR_10000 = 1_483_228_800_000, 253_402_300_800_000
+_LONGEST_TOKEN = 4096  # it is sent back in an address
 _NUMBER = r"\s*[0-9]{1,19}(?:\.0{1,9})?\s*"
 _ISO = SchemaValidator(core_schema.datetime_schema(tz_constraint="aware"))
 
@@ -100,8 +101,8 @@ def read_items(answer: Answer, key: str, asked: str | None) -> tuple[list[dict[s
     items = [] if items is None else items
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise unreadable(answer, f"{key!r} is not a list of objects")
-    if token is not None and not isinstance(token, str):
-        raise unreadable(answer, "'nextToken' is not text")
+    if token is not None and not (isinstance(token, str) and len(token) <= _LONGEST_TOKEN):
+        raise unreadable(answer, f"'nextToken' is not text of at most {_LONGEST_TOKEN:,} characters")
     if token and token == asked:
         raise unreadable(answer, "'nextToken' leads to the same page again")
     return items, token or None

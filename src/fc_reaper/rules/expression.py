@@ -17,6 +17,7 @@ from fc_reaper.rules.result import UNKNOWN, RuleResult
 
 PAYLOAD, AGES = "payload", "ages"
 RAW_PAYLOADS = ("invocationPayload", "taskPayload")
+_LONGEST_PAYLOAD = 1 << 19  # characters; the platform accepts 128 KB
 
 RECORD_FIELDS = (
     "serviceName", "functionName", "functionArn", "qualifier", "invocationId", "taskId", "requestId",
@@ -96,13 +97,16 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
 
 
 def record_of(reading: Reading) -> Mapping[str, Any]:
-    """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON."""
+    """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON.
+
+    What is longer than the platform accepts is not read: its values would take too much memory.
+    """
     if reading.record is None:
         record = dict(reading.task.record or {})
         record.pop(PAYLOAD, None)  # a field of that name would be taken for ours
         text = next((record[name] for name in RAW_PAYLOADS if record.get(name)), None)
         with suppress(EventRefused, ValueError, RecursionError):  # what is no JSON, or at odds with itself
-            payload = parse(text, unique) if isinstance(text, str) else None
+            payload = parse(text, unique) if isinstance(text, str) and len(text) <= _LONGEST_PAYLOAD else None
             record |= {} if payload is None else {PAYLOAD: payload}
         reading.record = record
     return reading.record
