@@ -81,6 +81,15 @@ def test_a_verdict_explains_itself() -> None:
     assert (verdict.by.age, verdict.by.limit, verdict.by.over) == (8_040_000, 7_200_000, 840_000)
 
 
+@pytest.mark.parametrize(
+    ("rule", "status"), [("alive_for", "Running"), ("running_for", "Running"), ("queued_for", "Enqueued")]
+)
+def test_an_age_says_what_it_was_read_from(rule: str, status: str) -> None:
+    """The dated events of the record, whichever clock it is."""
+    task = a_task(status, *[(name, "3h") for name in dict.fromkeys(("Enqueued", status))])
+    assert evaluate(task, compiled(a_policy(f"{{{rule}: 2h}}")), AT_NOON).by.clock == "events"
+
+
 def test_a_verdict_by_retries_tells_them_and_their_limit() -> None:
     """Where there is no age to tell."""
     verdict = evaluate(running_for("1h", retries=4), compiled(a_policy("{retries_over: 3}")), AT_NOON)

@@ -242,6 +242,7 @@ POLICIES = [
     ({"match": "{alive_for: {from: 2h, at_most: 6h}}"}, 6, "match.alive_for.from", "it is no JMESPath"),
     ({"keep": "{at_most: 1, per: ''}"}, 8, "keep.per", "it is empty"),
     ({"match": "{alive_for: 2h, where: 'payload.名 == `1`'}"}, 6, "match.where", "it is no JMESPath"),
+    ({"match": "{alive_for: 2h, where: payload.tier is null}"}, 6, "match.where", "JMESPath near 'is null'"),
     ({"match": "alive_for:2h"}, 6, "match", "stands where a"),
     ({"match": "{id: 17, alive_for: 2h}"}, 6, "match.id", "a number stands"),
     ({"on": "x"}, 8, "on", "a policy has no"),

@@ -170,3 +170,17 @@ def test_a_reading_that_comes_after_the_time_was_up_stops_nothing(monkeypatch: p
         assert "over-2" not in stopped(cloud)
     (line,) = reaped.logged("skipped")
     assert (line["invocation_id"], line["why"]) == ("over-2", "margin")
+
+
+def test_no_wait_before_the_verification_goes_beyond_the_end(cloud: Emulator) -> None:
+    """With less than the usual two seconds left it is shorter, so that there is time to read."""
+    waits = [0.0]
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        FASTER.sleep(seconds)
+
+    clock = FASTER._replace(sleep=sleep)
+    reap(cloud.endpoint, policy(), enforce=True, timeout=4, margin="2s", clock=clock)
+    assert stopped(cloud)
+    assert max(waits) < 2
