@@ -17,7 +17,7 @@ from fc_reaper.rules.result import UNKNOWN, RuleResult
 
 PAYLOAD, AGES = "payload", "ages"
 RAW_PAYLOADS = ("invocationPayload", "taskPayload")
-_LONGEST_PAYLOAD = 1 << 19  # characters; the platform accepts 128 KB
+_LONGEST_PAYLOAD = 1 << 19  # characters; the platform accepts 128 KB, and the values of more fill the memory
 
 RECORD_FIELDS = (
     "serviceName", "functionName", "functionArn", "qualifier", "invocationId", "taskId", "requestId",
@@ -97,10 +97,7 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
 
 
 def record_of(reading: Reading) -> Mapping[str, Any]:
-    """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON.
-
-    What is longer than the platform accepts is not read: its values would take too much memory.
-    """
+    """The record by its wire names, with `payload`: what the task was invoked with, if that is JSON."""
     if reading.record is None:
         record = dict(reading.task.record or {})
         record.pop(PAYLOAD, None)  # a field of that name would be taken for ours
