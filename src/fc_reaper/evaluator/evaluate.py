@@ -159,17 +159,17 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
 def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
     """Evaluate the rules of *matcher*, joined by and. A flaw of the record leaves unknown what reads it."""
     rules, task = matcher.rules, reading.task
-    binding: RuleResult | None = None
-    unknown: RuleResult | None = None
+    whole, binding, unknown = TRUE, None, None
     if reading.flaw is not None:
         rules = tuple(rule for rule in rules if rule.by_name)
         if matcher.statuses is not None or len(rules) < len(matcher.rules):
-            unknown = RuleResult(UNKNOWN, "status", why=reading.flaw)
+            whole, unknown = UNKNOWN, RuleResult(UNKNOWN, "status", why=reading.flaw)
     elif matcher.statuses is not None and task.status not in matcher.statuses:
         return NOT_IN_STATUS
     for rule in rules:
         result = rule.evaluate(task, reading)
-        if result.holds is FALSE:
+        whole &= result.holds
+        if whole is FALSE:
             return result
         if result.holds is UNKNOWN:
             # If reading the task may settle one of them, it may settle the matcher.
@@ -180,7 +180,7 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
             or (result.over is not None and binding.over is not None and result.over < binding.over)
         ):
             binding = result
-    return unknown or binding or RuleResult(TRUE, matcher.rule)
+    return (unknown if whole is UNKNOWN else binding) or RuleResult(TRUE, matcher.rule)
 
 
 def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleResult, Verdict]:
@@ -259,13 +259,14 @@ def _with_members(
 
 def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> Exemption | None:
     """The first matcher that holds, else the first whose result is unknown; None where all are false."""
-    perhaps = None
+    whole, first = FALSE, None
     for matcher in matchers:
         result = evaluate_matcher(matcher, reading)
-        if result.holds is TRUE:
-            return matcher, result
-        perhaps = perhaps or ((matcher, result) if result.holds is UNKNOWN else None)
-    return perhaps
+        if (joined := whole | result.holds) is not whole:
+            whole, first = joined, (matcher, result)
+        if whole is TRUE:
+            break
+    return first
 
 
 def _strongest(alone: Sequence[Verdict]) -> Verdict:

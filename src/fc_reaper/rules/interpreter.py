@@ -5,9 +5,10 @@ settles it.
 """
 
 import json
+import operator
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor, isfinite
 from typing import Any
 
@@ -20,7 +21,7 @@ from fc_reaper.errors import ReaperError, kind_of, nearest, shown
 from fc_reaper.models import Millis
 from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.expression import AGES, Expression, Node, Path, Undecided
-from fc_reaper.rules.result import TRUE, UNKNOWN
+from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
 LONGEST = 1000  # characters of an expression, itself allowed
 DEEPEST = 60  # levels of the parse tree, itself allowed: a walk of the tree recurses as deep
@@ -204,10 +205,10 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         return not self._truth("!", node["children"][0], value)
 
     def visit_and_expression(self, node: Node, value: Any) -> bool:
-        return self._joined("&&", node, value, settles=False)
+        return self._joined("&&", node, value, operator.and_, FALSE)
 
     def visit_or_expression(self, node: Node, value: Any) -> bool:
-        return self._joined("||", node, value, settles=True)
+        return self._joined("||", node, value, operator.or_, TRUE)
 
     def visit_filter_projection(self, node: Node, value: Any) -> list[Any]:
         _, projected, condition = node["children"]
@@ -234,20 +235,24 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
             raise Undecided(f"{kind.replace('_', ' ')} finds nothing in {kind_of(found)}")
         return [_present(one) for one in (found.values() if isinstance(found, dict) else found)]
 
-    def _joined(self, sign: str, node: Node, value: Any, *, settles: bool) -> bool:
+    def _joined(
+        self, sign: str, node: Node, value: Any, join: Callable[[Truth, Truth], Truth], settles: Truth
+    ) -> bool:
         """Join both sides; one that *settles* it needs no other."""
-        why = ""
+        whole, why = ~settles, ""
         for child in node["children"]:
             try:
-                if self._truth(sign, child, value) is settles:
-                    return settles
+                side = Truth(self._truth(sign, child, value))
             except Exhausted:
                 raise
             except Exception as error:
-                why = why or reason_of(error)
-        if why:
+                side, why = UNKNOWN, why or reason_of(error)
+            whole = join(whole, side)
+            if whole is settles:
+                break
+        if whole is UNKNOWN:
             raise Undecided(why)
-        return not settles
+        return whole is TRUE
 
     def _truth(self, sign: str, node: Node, value: Any) -> bool:
         """Whether *node* holds. Text is neither true nor false, the text `false` least of all."""

@@ -8,11 +8,26 @@ from fc_reaper.rules.duration import format_duration
 
 
 class Truth(Enum):
-    """Whether a condition holds. It is no bool, and a test such as `if truth` raises: write `is TRUE`."""
+    """Whether a condition holds. It is no bool, and a test such as `if truth` raises: write `is TRUE`.
+
+    `&`, `|` and `~` are and, or and not. One false settles an and, one true an or; else one unknown makes the
+    whole unknown.
+    """
 
     TRUE = True
     FALSE = False
     UNKNOWN = None
+
+    def __and__(self, other: "Truth") -> "Truth":
+        if self is FALSE or other is FALSE:
+            return FALSE
+        return TRUE if self is TRUE and other is TRUE else UNKNOWN
+
+    def __or__(self, other: "Truth") -> "Truth":
+        return ~(~self & ~other)
+
+    def __invert__(self) -> "Truth":
+        return UNKNOWN if self is UNKNOWN else FALSE if self is TRUE else TRUE
 
     def __bool__(self) -> bool:
         raise TypeError("a Truth has three values; compare it by `is`")

@@ -107,7 +107,7 @@ class Scanner:
 
     context: SweepContext
     counting: bool = False
-    stopped: defaultdict[Function, set[str]] = field(default_factory=lambda: defaultdict(set))
+    stopped: defaultdict[Function, set[str]] = field(default_factory=partial(defaultdict, set))
     _seen: dict[Record, None] = field(default_factory=dict)
     _named: set[Record] = field(default_factory=set)
 
