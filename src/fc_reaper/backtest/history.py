@@ -4,6 +4,7 @@ import marshal
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count, pairwise
 from typing import Any, Literal, get_args
 
 from fc_reaper.errors import CloudError
@@ -24,7 +25,7 @@ class Tasks:
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:
         self._packed: list[bytes] = []
-        self._names: list[Any] = []
+        self._shapes: list[Any] = []  # function, status and statuses of events: there are few
         self._numbers: dict[Any, int] = {}
         for task in tasks:
             self.append(task)
@@ -39,13 +40,10 @@ class Tasks:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, number: int) -> Task:
-        packed, names = marshal.loads(self._packed[number]), self._names
-        function, invocation_id, status, request_id, retries, begin, lengths, statuses, *others = packed
-        moments: Iterator[Any] = (None if one is None else begin + one for one in lengths)
-        times = (next(moments), next(moments), retries)
-        dated = enumerate(zip(moments, statuses, strict=True), 1)
-        events = tuple([TaskEvent(at, place, names[ord(name)]) for place, (at, name) in dated])
-        return Task(names[function], invocation_id, names[status], request_id, *times, events, *others)
+        shape, invocation_id, others, begin, lengths, rest = marshal.loads(self._packed[number])
+        function, status, statuses = self._shapes[shape]
+        events = tuple(map(TaskEvent, (begin + one for one in lengths), count(1), statuses))
+        return Task._make((function, invocation_id, status, *others, events, *rest))
 
     def __setitem__(self, number: int, task: Task) -> None:
         self._packed[number] = self._pack(task)
@@ -54,31 +52,21 @@ class Tasks:
         del self._packed[numbers]
 
     def _pack(self, task: Task) -> bytes:
-        events, others = task.events, (task.undated, task.inconsistency, task.record)
-        begin = events[0].at if events else 0  # lengths take fewer bytes than moments
-        moments = (task.started_at, task.ended_at, *(event.at for event in events))
-        lengths = tuple([None if at is None else at - begin for at in moments])
-        statuses = "".join([chr(self._number(event.status)) for event in events])
-        named = (self._number(task.function), task.invocation_id, self._number(task.status), task.request_id)
-        whole: Any = (*named, task.retries, begin, lengths, statuses, *others)
-        return marshal.dumps(whole)
-
-    def _number(self, name: Any) -> int:
-        """The number of a function or a status, of which there are few."""
-        number = self._numbers.setdefault(name, len(self._names))
-        if number == len(self._names):
-            self._names.append(name)
-        return number
+        shape = task.function, task.status, tuple(event.status for event in task.events)
+        number = self._numbers.setdefault(shape, len(self._shapes))
+        if number == len(self._shapes):
+            self._shapes.append(shape)
+        begin = task.events[0].at if task.events else 0  # lengths take fewer bytes than moments
+        lengths = tuple([event.at - begin for event in task.events])
+        rest: Any = (task.undated, task.inconsistency, task.record)
+        return marshal.dumps((number, task.invocation_id, tuple(task[3:7]), begin, lengths, rest))
 
     def same(self, key: Callable[[Task], Any]) -> Iterator[tuple[int, int]]:
         """Yield the numbers of tasks of the same *key*, each later one with the first."""
-        # A dict of them all would take as much memory as the tasks: most hashes are alone in their place.
-        hashes, places = array("q", (hash(key(task)) for task in self)), bytearray(8 * len(self))
-        twice, first = set[int](), dict[int, int]()
-        for one in hashes:
-            if places[one % len(places)]:
-                twice.add(one)
-            places[one % len(places)] = True
+        hashes = array("q", (hash(key(task)) for task in self))
+        # A dict of all keys would take more memory than the tasks.
+        twice = {one for one, following in pairwise(sorted(hashes)) if one == following}
+        first = dict[int, int]()
         for number, one in enumerate(hashes):
             before = first.setdefault(one, number) if one in twice else number
             if before != number and key(self[before]) == key(self[number]):

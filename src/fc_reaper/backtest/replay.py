@@ -9,7 +9,6 @@ end is unknown), is still `open` when the history ends, or `unknown`. Saved is t
 stop of tasks that did not succeed, up to their end or the end of the history.
 """
 
-from array import array
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,46 +67,29 @@ def replay(
 class _Replaying:
     """One replay. A task is evaluated at the ticks at which its verdict may have changed.
 
-    Tasks are known by their numbers in the history. `_arrivals` and the heap `_agenda` have ticks, each in
-    one integer with the task to evaluate then (`_entry`). `_standing` are the present evaluations that
-    `select` needs; `_notes` has, of tasks that have not ended, what each policy made of them so far, and why.
-    `_same` has for each task the first one that is the same under another qualifier; `_gone` are those that
-    the replay stopped, and when. `_times_stopped` says from when to when a day's budget counts which task.
+    Tasks are known by their numbers in the history. The heap `_agenda` has ticks, each in one integer with
+    the task to evaluate then; a number beyond all tasks is nobody: the run only selects again. `_standing`
+    are the evaluations that `select` needs; `_notes` has, of tasks that have not ended, what each policy made
+    of them, and why. `_same` has the first task that is the same as one under another qualifier; `_gone` are
+    those that the replay stopped, and when. `_times_stopped` says when a day's budget counts which task.
     """
 
     def __init__(self, history: History, file: PolicyFile, options: ReplayOptions) -> None:
         self._tasks, self._end, self._file, self._options = history.tasks, history.end, file, options
-        self._ticks = options.ticks(history)
+        self._ticks, self._nobody = options.ticks(history), len(history.tasks)
         self._policies = [policy for policy in file.policies if run_by_timer(policy)]
         self._daily = any(policy.budget.per_day is not None for policy in self._policies)
         self._results = {policy.name: PolicyReplay(policy) for policy in self._policies}
         self._compiled: dict[Function, tuple[FunctionPolicies, Changes] | None] = {}
-        self._arrivals, self._agenda = iter(array("Q")), list[int]()
-        self._stop = self._entry(0, self._ticks.stop)
+        self._agenda: list[int] = []
         self._standing: dict[int, Evaluation] = {}
         self._notes: dict[int, dict[str, dict[str, str]]] = {}
         self._numbers: dict[Record, int] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
-        self._same = array("I", range(len(self._tasks)))
+        same = self._tasks.same(lambda task: (key_of(task), task.request_id))
+        self._same = {later: first for first, later in same}
         self._gone: dict[int, Millis] = {}
         self._times_stopped: list[tuple[Millis, Millis, int]] = []
-
-    def _read(self) -> None:
-        """Look at every task once, and schedule those that some policy is about."""
-        arrivals = []
-        for number, task in enumerate(self._tasks):
-            if task.function not in self._compiled:
-                self._compiled[task.function] = self._compile(task.function)
-            if self._compiled[task.function] is not None:
-                arrivals.append(self._entry(number, max(self._ticks.start, task.events[0].at)))
-            if self._daily:
-                self._times_stopped += ((*span, number) for span in _times_stopped(task))
-        self._times_stopped.sort()
-        arrivals.sort()
-        self._arrivals, self._outside = iter(array("Q", arrivals)), len(self._tasks) - len(arrivals)
-        for first, later in self._tasks.same(lambda task: (key_of(task), task.request_id)):
-            self._same[later] = first
-        self._functions = {one.name: frozenset(filter(one.watches, self._compiled)) for one in self._policies}
 
     def _compile(self, function: Function) -> tuple[FunctionPolicies, Changes] | None:
         policies, exempt = [one for one in self._policies if one.watches(function)], self._file.exempt
@@ -119,17 +101,24 @@ class _Replaying:
 
     def run(self, step: Step) -> Replay:
         """Run at every tick at which something may happen."""
-        self._read()
-        before, nobody, arrival = self._ticks.start, len(self._tasks), self._arrive()
+        outside, before = 0, self._ticks.start
+        for number, task in enumerate(self._tasks):
+            if task.function not in self._compiled:
+                self._compiled[task.function] = self._compile(task.function)
+            if self._compiled[task.function] is None:
+                outside += 1
+            else:
+                self._schedule(number, max(before, task.events[0].at))
+            if self._daily:
+                self._times_stopped += ((*span, number) for span in _times_stopped(task))
+        self._times_stopped.sort()
+        self._functions = {one.name: frozenset(filter(one.watches, self._compiled)) for one in self._policies}
         while self._agenda:
-            tick, changed = self._agenda[0] // (nobody + 1), False
+            tick, changed = self._agenda[0] // (self._nobody + 1), False
             now = tick * self._options.interval
-            while self._agenda and self._agenda[0] // (nobody + 1) == tick:
-                entry = heappop(self._agenda)
-                if entry == arrival:
-                    arrival = self._arrive()
-                number = entry % (nobody + 1)
-                changed = number == nobody or self._evaluate(number, now) or changed
+            while self._agenda and self._agenda[0] // (self._nobody + 1) == tick:
+                number = heappop(self._agenda) % (self._nobody + 1)
+                changed = number == self._nobody or self._evaluate(number, now) or changed
             if changed:
                 self._select(now)
             step((now - before) // self._options.interval)
@@ -137,23 +126,13 @@ class _Replaying:
         for number in list(self._notes):
             self._settle(number)
         not_replayed = [policy for policy in self._file.policies if policy.name not in self._results]
-        return Replay(list(self._results.values()), not_replayed, self._ticks, self._outside)
-
-    def _arrive(self) -> int | None:
-        """Put the next arrival on the agenda; all of them together would fill it."""
-        entry = next(self._arrivals, None)
-        if entry is not None and entry < self._stop:
-            heappush(self._agenda, entry)
-        return entry
-
-    def _entry(self, number: int, moment: Millis) -> int:
-        """To evaluate a task at the first tick from *moment* on; a number beyond all only selects again."""
-        return -(-moment // self._options.interval) * (len(self._tasks) + 1) + number
+        return Replay(list(self._results.values()), not_replayed, self._ticks, outside)
 
     def _schedule(self, number: int, moment: Millis) -> None:
-        entry = self._entry(number, moment)
-        if entry < self._stop:
-            heappush(self._agenda, entry)
+        """Evaluate a task at the first tick at or after *moment*."""
+        tick = -(-moment // self._options.interval)
+        if tick * self._options.interval < self._ticks.stop:
+            heappush(self._agenda, tick * (self._nobody + 1) + number)
 
     def _note(self, number: int, name: str, kind: str, why: str = "") -> bool:
         """Note once what a policy makes of a task; return whether it is news."""
@@ -218,7 +197,7 @@ class _Replaying:
         if len(self._gone) > before:
             self._standing = {at: one for at, one in standing.items() if not self._is_gone(at)}
         if self._due_since:
-            self._schedule(len(self._tasks), now + 1)
+            self._schedule(self._nobody, now + 1)
 
     def _number(self, one: Evaluation) -> int:
         return self._numbers[one.task.function, one.task.invocation_id]
@@ -236,7 +215,7 @@ class _Replaying:
             self._due_since[name, number] = due_before.get((name, number), now)
         for number, one in selected.items():
             if not self._is_gone(number):
-                self._gone[self._same[number]] = now
+                self._gone[self._same.get(number, number)] = now
                 if self._daily:
                     insort(self._times_stopped, (now, now + DAY, number))
                 self._found(now, number, one, self._due_since[name, number])
@@ -265,7 +244,7 @@ class _Replaying:
         self._results[verdict.policy or ""].found.append(found)
 
     def _is_gone(self, number: int) -> bool:
-        return self._same[number] in self._gone
+        return self._same.get(number, number) in self._gone
 
     def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> set[Record]:
         """The tasks of *functions* that were stopped within a day before *now*, by the replay or in truth."""
@@ -274,7 +253,7 @@ class _Replaying:
             number
             for begin, end, number in self._times_stopped[first:last]
             # What happened in truth to a task that the replay stopped counts no more.
-            if end > now and self._gone.get(self._same[number], begin) == begin
+            if end > now and self._gone.get(self._same.get(number, number), begin) == begin
         }
         found = ((self._tasks[number].function, str(number)) for number in numbers)
         return {record for record in found if record[0] in functions}

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from fc_reaper.models import (
 )
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.settings import Settings, connect
-from fc_reaper.sweep.scanner import Answer, Lister
+from fc_reaper.sweep.scanner import Lister
 from fc_reaper.sweep.scope import list_functions, resolve
 
 _LONGEST = 86_400.0  # seconds that a listing may take, a Retry-After of the cloud included
@@ -160,7 +160,7 @@ def only(reads: Collection[str], task: Task) -> Task:
 
 @dataclass
 class Listing:
-    """A listing of the tasks of *targets*, the unfinished ones first; `keep` receives each.
+    """A listing of the tasks of *targets*, the unfinished ones first.
 
     A task that ends meanwhile comes twice, and none never. *payload* asks for payloads, *read* reads each
     task that is listed without dated events. `refused` has the refusals by what was asked. `unmatched` are
@@ -168,7 +168,6 @@ class Listing:
     """
 
     targets: Iterable[Target]
-    keep: Callable[[Task], object] = lambda task: None
     statuses: Sequence[Sequence[str]] = (UNFINISHED, FINISHED)
     payload: bool = False
     read: bool = False
@@ -177,8 +176,10 @@ class Listing:
     taken: Millis = 0
     answered: bool = False
 
-    def run(self, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]) -> None:
-        """List the tasks; a KeyboardInterrupt where *interrupted* returned True."""
+    def tasks(
+        self, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]
+    ) -> Iterator[Task]:
+        """List the tasks; raises KeyboardInterrupt when *interrupted* returned True."""
         cloud = connect(settings, credentials, "backtest", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
         pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted)
         until = SYSTEM_CLOCK.monotonic() + _LONGEST
@@ -192,33 +193,31 @@ class Listing:
                 self.refused[f"the functions of FC {'2.0' if services else '3.0'}"] = error
                 return None
 
-        try:
+        with closing(cloud):
             functions, unmatched = resolve(self.targets, known)
             self.unmatched += map(str, unmatched)
             for some in self.statuses:
                 queries = [Query(one, status, payload=self.payload) for one in functions for status in some]
                 for query, answer, task in lister.each(queries):
-                    self._take(lister, query, answer, task)
-        finally:
-            cloud.close()
+                    if isinstance(answer, Page):
+                        self.answered = True
+                        if query.status in UNFINISHED:
+                            self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
+                        for one in answer.tasks:
+                            if self.read and not one.events:
+                                lister.read(query, one)
+                            else:
+                                yield one
+                    elif not isinstance(answer, CloudError):
+                        yield answer.task
+                    elif task is None:
+                        self.refused.setdefault(str(query.function), answer)
+                    else:
+                        yield task  # what the list said of it; that it has no dated events will be counted
+                        if not answer.missing:
+                            self.refused[f"{task.invocation_id} of {task.function}"] = answer
         if interrupted():
             raise KeyboardInterrupt
-
-    def _take(self, lister: Lister, query: Query, answer: Answer, task: Task | None) -> None:
-        if isinstance(answer, Page):
-            self.answered = True
-            if query.status in UNFINISHED:
-                self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
-            for one in answer.tasks:
-                lister.read(query, one) if self.read and not one.events else self.keep(one)
-        elif not isinstance(answer, CloudError):
-            self.keep(answer.task)
-        elif task is None:
-            self.refused.setdefault(str(query.function), answer)
-        else:
-            self.keep(task)  # what the list said of it; that it has no dated events will be counted
-            if not answer.missing:
-                self.refused[f"{task.invocation_id} of {task.function}"] = answer
 
 
 def to_be_saved(record: Mapping[str, Any], *, payload: bool = True) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The frame of the commands: the options that they share, and the exit code with which each ends."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -1,14 +1,11 @@
 """`fc-reaper apply`: stop the tasks of a plan that are still due."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from threading import Event
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from rich.table import Table
 from typer import Argument, Option
@@ -51,45 +48,6 @@ _BECAME: Mapping[str, Became] = {
 """The outcome by the word of a log line; every other word is a failure."""
 
 
-class Applied(NamedTuple):
-    """A plan that was carried out: why which of its tasks were `held`, the run over the others, and its log.
-
-    `finished` is None where a second signal cut the run off; `fault` says why the log could not be written.
-    """
-
-    plan: Plan
-    held: Mapping[TaskKey, str]
-    finished: RunResult | None
-    lines: Lines
-    interrupted: bool
-    fault: str | None
-
-    def outcomes(self) -> Iterator[dict[str, Any]]:
-        """What became of each task, as --json shows it."""
-        complete = self.finished is not None and not self.finished.result.partial
-        unapproved = {one.policy: one.why for one in self.lines.of("not_approved")}
-        last = {line.key: line for line in self.lines if isinstance(line, TaskLine)}
-        for task in self.plan.tasks:
-            line, became, why = last.get(task.key), _BECAME["margin"], WORDS["margin"]
-            if task.key in self.held:
-                became, why = "not_due" if task.fate == "spared" else "waiting", self.held[task.key]
-            elif task.policy in unapproved:
-                became, why = "waiting", f"{task.policy} is not approved: {unapproved[task.policy]}"
-            elif line is not None:
-                became, why = _became(task, line)
-            elif self.finished is None:
-                became, why = "unclear", "interrupted twice: whether a stop was sent is not known"
-            elif task.rule == KEEP and complete:
-                became, why = "not_due", "it is gone, or replaced, or within `keep` by now"
-            yield {
-                **task.model_dump(include=_IDENTITY),
-                "outcome": became,
-                "confirmed": line is not None and line.event == "confirmed" if became == "stopped" else None,
-                "status": line.status if line is not None and became not in _NOT_READ else None,
-                "why": why,
-            }
-
-
 @with_cloud
 def apply(
     plan_file: Annotated[
@@ -130,21 +88,30 @@ def apply(
     planned = [task.evaluation(reasons[task.policy]) for task in plan.tasks if task.key not in held]
     logged_whole = {**env, "REAPER_LOG_TASKS": str(ALL)}
     with output.interruptible() as interrupted:  # also while the outcomes are printed
-        run = _carry_out(PlannedRun(file, planned, most), logged_whole, log, incident, interrupted)
-        applied = Applied(plan, held, *run)
-        outcomes = list(applied.outcomes())
-        _report(outcomes, applied, as_json=as_json)
-    finished, lines = applied.finished, applied.lines
+        run = PlannedRun(file, planned, most)
+        finished, lines, fault = _carry_out(run, logged_whole, log, incident, interrupted.is_set)
+        outcomes = list(_outcomes(plan, held, finished, lines))
+        tables = list(_tables(outcomes, held, lines, interrupted=interrupted.is_set()))
+        try:
+            if as_json:
+                totals = {one: sum(its["outcome"] == one for its in outcomes) for one in get_args(Became)}
+                fields = finished.fields if finished else {}
+                output.print_json({**fields, "outcomes": totals, "tasks": outcomes})
+            elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
+                output.show(*tables)
+        except CommandError:  # standard output cannot be written
+            output.show(*tables, stream=sys.stderr)
+            raise
     if finished is not None:
         # That one task could not be stopped says nothing about the keys.
         unreachable = finished.exit is Exit.UNREACHABLE
         refused = [one for one in lines if unreachable and isinstance(one, TaskLine) and one.error]
         output.print_error(*finished.result.errors, *map(output.refusal, refused[:1]))
         output.print_error(*output.advice_for([*refused, *lines.of("list_failed")]))
-    if applied.fault is not None:
-        output.print_error(f"the log could not be written to its end: {applied.fault}")
+    if fault is not None:
+        output.print_error(f"the log could not be written to its end: {fault}")
     left = any(one["outcome"] in ("waiting", "unclear") for one in outcomes)
-    unsure = left or applied.fault is not None or finished is None
+    unsure = left or fault is not None or finished is None
     return (finished and finished.exit) or (Exit.ATTENTION if unsure else Exit.DONE)
 
 
@@ -153,9 +120,12 @@ def _carry_out(
     env: Mapping[str, str],
     log: str | None,
     incident: File | None,
-    interrupted: Event,
-) -> tuple[RunResult | None, Lines, bool, str | None]:
-    """Stop what is still due, and append the log to the file *log*, which is opened before that."""
+    interrupted: Callable[[], bool],
+) -> tuple[RunResult | None, Lines, str | None]:
+    """Stop what is still due, and append the log to the file *log*, which is opened before that.
+
+    The result is None where a second signal cut the run off; the text says why the log could not be written.
+    """
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         file = open(os.open(log or os.devnull, flags, 0o600), "w", encoding="utf-8")  # noqa: SIM115
@@ -174,10 +144,6 @@ def _carry_out(
             step(line.key not in begun)
             begun.add(line.key)
 
-    def is_over() -> bool:
-        # It is pointless to go on if the cloud has answered for none of so many tasks.
-        return interrupted.is_set() or (len(refused) >= 20 and all(refused))
-
     # The second signal raises: what is known by then is shown.
     with file, output.progress("Stopping", len(planned_run.planned)) as step, suppress(KeyboardInterrupt):
         finished = run_local(
@@ -187,13 +153,42 @@ def _carry_out(
             timeout=86_400.0,  # people interrupt it sooner
             listener=listen,
             shown=ALL,
-            interrupted=is_over,
+            # It is pointless to go on if the cloud has answered for none of so many tasks.
+            interrupted=lambda: interrupted() or (len(refused) >= 20 and all(refused)),
             planned_run=planned_run,
             approved=incident,
         )
     if finished is not None and refused and all(refused):
         finished = finished._replace(exit=Exit.UNREACHABLE)
-    return finished, lines, interrupted.is_set(), stream.fault
+    return finished, lines, stream.fault
+
+
+def _outcomes(
+    plan: Plan, held: Mapping[TaskKey, str], finished: RunResult | None, lines: Lines
+) -> Iterator[dict[str, Any]]:
+    """What became of each task, as --json shows it."""
+    complete = finished is not None and not finished.result.partial
+    unapproved = {one.policy: one.why for one in lines.of("not_approved")}
+    last = {line.key: line for line in lines if isinstance(line, TaskLine)}
+    for task in plan.tasks:
+        line, became, why = last.get(task.key), _BECAME["margin"], WORDS["margin"]
+        if task.key in held:
+            became, why = "not_due" if task.fate == "spared" else "waiting", held[task.key]
+        elif task.policy in unapproved:
+            became, why = "waiting", f"{task.policy} is not approved: {unapproved[task.policy]}"
+        elif line is not None:
+            became, why = _became(task, line)
+        elif finished is None:
+            became, why = "unclear", "interrupted twice: whether a stop was sent is not known"
+        elif task.rule == KEEP and complete:
+            became, why = "not_due", "it is gone, or replaced, or within `keep` by now"
+        yield {
+            **task.model_dump(include=_IDENTITY),
+            "outcome": became,
+            "confirmed": line is not None and line.event == "confirmed" if became == "stopped" else None,
+            "status": line.status if line is not None and became not in _NOT_READ else None,
+            "why": why,
+        }
 
 
 def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:
@@ -210,43 +205,29 @@ def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:
     return _BECAME.get(word, "failed"), said or (f"it is {line.status}" if word in _BECAME else word)
 
 
-def _report(outcomes: Sequence[Mapping[str, Any]], applied: Applied, *, as_json: bool) -> None:
-    """Print what became of the tasks; on standard error where standard output cannot be written."""
-    finished, counts = applied.finished, Counter(one["outcome"] for one in outcomes)
-    tables = list(_tables(outcomes, counts, applied))
-    try:
-        if as_json:
-            totals = {name: counts[name] for name in get_args(Became)}
-            fields = finished.fields if finished else {}
-            output.print_json({**fields, "outcomes": totals, "tasks": outcomes})
-        elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
-            output.show(*tables)
-    except CommandError:
-        output.show(*tables, stream=sys.stderr)
-        raise
-
-
 def _tables(
-    outcomes: Sequence[Mapping[str, Any]], counts: Mapping[str, int], applied: Applied
+    outcomes: Sequence[Mapping[str, Any]], held: Mapping[TaskKey, str], lines: Lines, *, interrupted: bool
 ) -> Iterator[Table | str]:
-    held, lines, words = applied.held, applied.lines, {one: one.replace("_", " ") for one in get_args(Became)}
-    words["would_stop"] = "would be stopped"
+    words = {one: one.replace("_", " ") for one in get_args(Became)}
+    words |= {"would_stop": "would be stopped"}
+    ordered = sorted(outcomes, key=lambda one: list(words).index(one["outcome"]))
+    counts = Counter(one["outcome"] for one in ordered)
     if outcomes:
         rows = [
             (one["invocation_id"], short(one["service"], one["function"], one["qualifier"]),
              words[one["outcome"]], one["why"])
-            for one in sorted(outcomes, key=lambda one: list(words).index(one["outcome"]))
+            for one in ordered
         ]  # fmt: skip
         yield from (output.table(("task", "function", "what became of it", "why"), rows), "")
         words["stopped"] = f"stopped ({len(lines.of('confirmed'))} confirmed)"
-        became = ", ".join(f"{counts[name]} {word}" for name, word in words.items() if counts[name])
+        became = ", ".join(f"{count} {words[name]}" for name, count in counts.items())
         yield f"Of {counted(len(outcomes), 'planned task')}: {became}."
     if len(held) == len(outcomes):
         yield "Nothing was done: no task of the plan may be stopped."
     elif lines and lines[0].mode == "dry-run":
         yield "This was a dry run; nothing was touched."
     yield from notices(lines, budgets=False)
-    if applied.interrupted:
+    if interrupted:
         yield f"Interrupted: {counted(counts['not_begun'], 'task')} not begun."
     if counts["unclear"]:
         yield f"{counted(counts['unclear'], 'task')} may have been stopped all the same."

@@ -1,7 +1,5 @@
 """`fc-reaper approve`: show what the policies would do, ask, and write policy.lock."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
@@ -20,7 +18,7 @@ from fc_reaper.cli.plan import dry_run, every_timer, plan_tables, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines
-from fc_reaper.models import UNFINISHED, Exit, Function, iso
+from fc_reaper.models import UNFINISHED, Exit, iso
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
@@ -177,12 +175,10 @@ def _try(
         return []
     now = [_dry_run(one, env) for one in alone]
     targets = dict.fromkeys(target for one in alone for target in one.policies[0].targets)
-    tasks = set[tuple[Function, str]]()
-    listing = Listing(
-        targets, lambda task: tasks.add((task.function, task.invocation_id)), statuses=[UNFINISHED]
-    )
+    listing, keys = Listing(targets, [UNFINISHED]), read_credentials(env, Context())
     with output.progress("Counting the tasks"), output.interruptible() as interrupted:
-        listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
+        listed = listing.tasks(settings, keys, interrupted.is_set)
+        tasks = {(task.function, task.invocation_id) for task in listed}
     past = load_past(alone, settings, env, **history)
     return [
         Trial(

@@ -1,7 +1,5 @@
 """`fc-reaper backtest`: what a policy would have stopped in the history."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 

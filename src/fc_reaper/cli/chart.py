@@ -1,7 +1,5 @@
 """A chart of a replay as SVG: when each task was enqueued, how long it took, and the limit."""
 
-from __future__ import annotations
-
 import io
 from array import array
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """`fc-reaper check`: what a policy means and what it costs."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any

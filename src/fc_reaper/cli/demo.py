@@ -1,7 +1,5 @@
 """`fc-reaper demo`: a careless cron and fc-reaper on the same small account, and what each did to it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

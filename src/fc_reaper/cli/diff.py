@@ -1,7 +1,5 @@
 """`fc-reaper diff`: what a change of policy would have changed in the history."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 

@@ -1,14 +1,11 @@
 """The history that `backtest`, `diff` and `approve` replay: its source, and what was left out of it."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from inspect import Parameter
-from itertools import islice
 from typing import Annotated, NamedTuple
 
 from typer import Option
@@ -21,7 +18,7 @@ from fc_reaper.cli import output
 from fc_reaper.cli.app import parse_length, parse_moment, with_options
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.errors import CloudError
-from fc_reaper.models import Exit, Millis, Task, iso
+from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import RAW_PAYLOADS
@@ -64,12 +61,12 @@ class Past(NamedTuple):
     def left_out(self, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
         """What was left out, and why; the names of *replays* tell several apart."""
         history = self.history
-        broken = (f"line {one.line}: {one.why}" for one in history.broken_lines)
-        at_odds = (f"{one.invocation_id}: {one.inconsistency}" for one in history.contradicting)
-        found: list[tuple[str, int, Iterable[str]]] = [
-            ("Lines that are no record", len(history.broken_lines), broken),
+        broken = [f"line {one.line}: {one.why}" for one in history.broken_lines]
+        at_odds = [f"{one.invocation_id}: {one.inconsistency}" for one in history.contradicting]
+        found: list[tuple[str, int, Sequence[str]]] = [
+            ("Lines that are no record", len(broken), broken),
             ("Records without dated events, not replayed", history.undated, ["--read asks for each"]),
-            ("Records that contradict themselves, not replayed", len(history.contradicting), at_odds),
+            ("Records that contradict themselves, not replayed", len(at_odds), at_odds),
             ("Records of a task that has a more complete one", history.repeated, ()),
             ("Tasks with more retries than dated events show", history.retried_more_than_told, ()),
             ("Targets that fit no function in task mode", len(history.unmatched), history.unmatched),
@@ -86,8 +83,7 @@ class Past(NamedTuple):
                 who = one.policy.name if name == one.policy.name else f"{one.policy.name}{of}"
                 found.append((f"Tasks that {who} could not decide", one.unknown.total(), whys))
         for what, number, reasons in found:
-            first = list(islice(reasons, _SHOWN + 1)) if number else []
-            why = "; ".join([*first[:_SHOWN], "..."] if len(first) > _SHOWN else first)
+            why = "; ".join([*reasons[:_SHOWN], *(["..."] if len(reasons) > _SHOWN else [])])
             yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
         if history.saved is not None:
             saved, payloads = counted(history.records, "record"), "with" if history.payloads else "without"
@@ -104,7 +100,7 @@ class Past(NamedTuple):
 
 def with_history_options(*names: str) -> Callable[[Command], Command]:
     """Give a command those keywords of `load_past` as options (default: all) for its `**options`."""
-    keywords = inspect.signature(load_past, eval_str=True).parameters.values()
+    keywords = inspect.signature(load_past).parameters.values()
     given = [one for one in keywords if one.kind is Parameter.KEYWORD_ONLY]
     options = [one for one in given if not names or one.name in names]
     return lambda command: with_options(command, options)
@@ -153,7 +149,10 @@ def load_past(
         for file in files:
             refuse_targets(settings, file, enforce=False)
         targets = dict.fromkeys(target for policy in policies for target in policy.targets)
-        past = _from_cloud(Listing(targets, payload=payloads, read=read), reads, save, settings, env)
+        listing = Listing(targets, payload=payloads, read=read)
+        tasks = _from_cloud(listing, reads, save, settings, env)
+        known = {"not_listed": listing.refused, "unmatched": listing.unmatched}
+        past = make_history(tasks, listing.taken, source="the cloud", saved=save, payloads=payloads, **known)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
     if past.tasks and (since or until) and not runs.ticks(past):
@@ -164,36 +163,24 @@ def load_past(
 
 def _from_cloud(
     listing: Listing, reads: Collection[str], save: str | None, settings: Settings, env: Mapping[str, str]
-) -> History:
+) -> Tasks:
     if save is not None and os.path.lexists(save):
         raise CommandError(f"{save}: the file exists, and a history is not overwritten; choose another name")
-    tasks = Tasks()
-
-    def keep(task: Task) -> None:
-        step(1)
-        tasks.append(only(reads, task))
-        if file is not None:
-            saved = to_be_saved(task.record or {}, payload=listing.payload)
-            saved["qualifier"] = task.function.qualifier
-            print(json.dumps(saved, separators=(",", ":")), file=file)
-
-    listing.keep = keep
+    tasks, keys = Tasks(), read_credentials(env, Context())
     with (
         nullcontext() if save is None else output.new_file(save) as file,
         output.progress("Listing the tasks") as step,
         output.interruptible() as interrupted,
     ):
-        listing.run(settings, read_credentials(env, Context()), interrupted.is_set)
+        for task in listing.tasks(settings, keys, interrupted.is_set):
+            step(1)
+            tasks.append(only(reads, task))
+            if file is not None:
+                saved = to_be_saved(task.record or {}, payload=listing.payload)
+                saved["qualifier"] = task.function.qualifier
+                print(json.dumps(saved, separators=(",", ":")), file=file)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
             what, first = next(iter(listing.refused.items()))
             why = f"{what}: {first.detail}"
             raise CloudError(why, http_status=first.http_status, error_code=first.error_code)
-    return make_history(
-        tasks,
-        listing.taken,
-        source="the cloud",
-        saved=save,
-        payloads=listing.payload,
-        not_listed=listing.refused,
-        unmatched=listing.unmatched,
-    )
+    return tasks

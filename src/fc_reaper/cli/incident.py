@@ -3,8 +3,6 @@
 Each matcher key of the registry that `match` may state is an option: `alive_for` is `--alive-for`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter

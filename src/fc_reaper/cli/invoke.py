@@ -1,7 +1,5 @@
 """`fc-reaper invoke`: the handler on an event, as the platform would run it, or how the event is read."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial

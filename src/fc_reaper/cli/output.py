@@ -5,8 +5,6 @@ terminal does not say otherwise, and coloured on a terminal only. Text from outs
 `show`, `table`, `print_line`, `print_error` and `ask` make everything printable, and JSON has escapes.
 """
 
-from __future__ import annotations
-
 import errno
 import io
 import json

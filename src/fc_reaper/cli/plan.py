@@ -1,7 +1,5 @@
 """`fc-reaper plan`: every task that is due now, and why."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any

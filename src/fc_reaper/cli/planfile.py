@@ -5,8 +5,6 @@ may delete tasks. Every other change is refused: each task has a checksum of its
 the tasks, which tells an accident and is no signature. docs/plan.schema.json is the schema.
 """
 
-from __future__ import annotations
-
 from hashlib import sha256
 from typing import Annotated, Any, Literal, get_args
 
@@ -93,7 +91,7 @@ class Plan(BaseModel):
     counts: dict[str, int] = Field(description="The counts of the dry run.")
     tasks: list[PlannedTask]
 
-    def sealed(self) -> Plan:
+    def sealed(self) -> "Plan":
         """The plan with its checksums. Each covers what is above the tasks too, so it fits no other plan."""
         head = self.model_dump_json(exclude={"tasks"}, exclude_unset=True)
         tasks = []

@@ -4,8 +4,6 @@ Each names its operation of RAM or Simple Log Service, as every version of `aliy
 https://www.alibabacloud.com/help/en/cli/migrating-from-older-versions-to-plug-in-versions-of-cli
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterator
