@@ -35,18 +35,18 @@ class Facts(BaseModel):
     """
 
     model_config = _STRICT
-    started_time: Literal["enqueue", "execution"] | None = _fact("The moment that startedTime is.")
-    events: Literal["list", "get", "no"] | None = _fact("Records with events: lists too, single ones, none.")
-    record_qualifier: Literal["asked", "version"] | None = _fact("Which qualifier a record names.")
-    alias_tasks: Literal["alias", "version"] | None = _fact("Where a repointed alias leaves its tasks.")
-    stop_finished: Literal[412, 400] | None = _fact("The response to a stop of a finished task.")
-    stop_stopping: Literal[200, 412] | None = _fact("The response to a stop of a task in Stopping.")
-    stopping: str | None = _fact("How long a task stays in Stopping.", f"^(?:{_SECONDS}|never)$")
-    list_lag: str | None = _fact("How long it takes until lists show a change.", f"^{_SECONDS}$")
-    arn: Literal["colon", "slash"] | None = _fact("What is before functions/ in the resource names of 3.0.")
-    stop_answer: Literal[200, 204] | None = _fact("The response to a stop that is accepted.")
-    empty_list: Literal["key", "omitted"] | None = _fact("An empty listing has an empty list, or none.")
-    event_detail: Literal["empty", "log-tail"] | None = _fact("What eventDetail holds of an attempt.")
+    started_time: Literal["enqueue", "execution"] | None = _fact("The moment that startedTime tells.")
+    events: Literal["list", "get", "no"] | None = _fact("Events are shown by (list: Get too).")
+    record_qualifier: Literal["asked", "version"] | None = _fact("The qualifier that a record names.")
+    alias_tasks: Literal["alias", "version"] | None = _fact("Tasks of a repointed alias stay at.")
+    stop_finished: Literal[412, 400] | None = _fact("A stop of a finished task answers.")
+    stop_stopping: Literal[200, 412] | None = _fact("A stop of a Stopping task answers.")
+    stopping: str | None = _fact("How long Stopping lasts, rounded up.", f"^(?:{_SECONDS}|never)$")
+    list_lag: str | None = _fact("How long lists lag, rounded up.", f"^{_SECONDS}$")
+    arn: Literal["colon", "slash"] | None = _fact("Before functions/ in functionArn is a.")
+    stop_answer: Literal[200, 204] | None = _fact("A stop that is accepted answers.")
+    empty_list: Literal["key", "omitted"] | None = _fact("The key of an empty list is.")
+    event_detail: Literal["empty", "log-tail"] | None = _fact("eventDetail holds.")
 
 
 class Platform(BaseModel):

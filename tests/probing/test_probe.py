@@ -12,11 +12,17 @@ import pytest
 from fc_reaper.models import Exit
 from fc_reaper.platform import Platform, account_digest
 from fc_reaper.probing.client import SLEEPER
-from fc_reaper.probing.observe import LENGTHS, TASKS, rounded
+from fc_reaper.probing.observe import LENGTHS, TASKS, rounded, shape
 from tests.emulator.wire import V2021, V2023, Api, Caller
 from tests.emulator_server import Emulator
 from tests.probing.account import OTHER, SEED, VERSIONS, Probed, alive, emulated, probed, sleepers, virtual
 from tests.run.account import stopped
+
+SAID = (
+    f"fc-reaper: 6 tasks, which sleep, are submitted to {SLEEPER} of account 123456789 in cn-hangzhou"
+    " by API 2023-03-30, observed for 5m at most, and what is left is stopped"
+)
+"""What it is about to do."""
 
 
 @pytest.fixture
@@ -57,11 +63,41 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Usual]:
 
 def test_the_table_has_each_assumption_what_was_found_and_the_setting(usual: Usual) -> None:
     ran = usual.found.ran
-    assert (ran.code, ran.err) == (Exit.DONE, "")
+    assert (ran.code, ran.errors) == (Exit.DONE, [SAID])
     assert ran.text.startswith("assumption this account setting to use")
-    assert "The moment that startedTime is enqueue REAPER_STARTED_TIME=enqueue" in ran.text
-    assert "Where a repointed alias leaves its not observed -" in ran.text
-    assert max(map(len, ran.out.splitlines()[:20])) <= 80
+    assert "The moment that startedTime tells enqueue REAPER_STARTED_TIME=enqueue" in ran.text
+    assert "How long Stopping lasts, rounded up 1s -" in ran.text
+    assert "A - means that there is nothing to set" in ran.text
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_below_it_is_all_else_that_was_seen(usual: Usual) -> None:
+    """Stops, rights, filters, and the times of a task in each status, in Get and in List."""
+    text = usual.found.ran.text
+    for row in (
+        "Stop of a queued task 200",
+        "Stop of an unknown task 404 AsyncTaskNotFound",
+        "Right to Stop yes",
+        "Order of a list: default desc",
+        "Found by startedTimeBegin +1 ms no",
+        "A stopped task that had to wait is Stopped",
+        "Times of a finished task, Get, List Enqueued 0s, Dequeued 0s, Running 0s, Succeeded 2s,",
+    ):
+        assert row in text
+
+
+def test_a_fact_that_was_not_observed_says_what_it_needs(tmp_path: Path) -> None:
+    seed = {"functions": [one for one in sleepers()["functions"] if "serviceName" in one]}
+    with emulated("--events", "no", "--stopping", "0s", seed=seed) as cloud:
+        text = probed(cloud, tmp_path).ran.text
+    for row in (
+        "Tasks of a repointed alias stay at not observed no alias is repointed",
+        "The qualifier that a record names not observed needs the alias probe",
+        "Before functions/ in functionArn is a not observed only in records of 3.0",
+        "eventDetail holds not observed needs events",
+        "A stop of a Stopping task answers not observed no task seen in Stopping",
+    ):
+        assert row in text
 
 
 def test_the_file_is_of_the_published_model_and_holds_no_secret_nor_the_account_s_id(usual: Usual) -> None:
@@ -92,21 +128,58 @@ def test_beside_the_facts_it_notes_what_it_saw(usual: Usual) -> None:
         **dict.fromkeys(("stopped", "finished"), completed),
     }
     assert (observed["delayed"], observed["queued_becomes"]) == ("Enqueued", "Stopped")
-    assert observed["events"] == ["Enqueued", "Dequeued", "Running", "Succeeded"]
-    assert observed["retry"]["events"][:5] == ["Enqueued", "Dequeued", "Running", "Retrying", "Running"]
-    assert observed["retry"]["already_retried_times"] == 3
+    assert observed["rights"] == {"List": True, "Get": True, "Stop": True}
     assert observed["order"] == {"asc": "asc", "desc": "desc", "default": "desc", "pages_follow": True}
     assert observed["filters"] == {
-        "startedTimeBegin": [True, True, False],
-        "startedTimeEnd": [False, True, True],
-        "status": [True, False],
+        "startedTimeBegin -1 ms": True,
+        "startedTimeBegin +0 ms": True,
+        "startedTimeBegin +1 ms": False,
+        "startedTimeEnd -1 ms": False,
+        "startedTimeEnd +0 ms": True,
+        "startedTimeEnd +1 ms": True,
+        "status Succeeded": True,
+        "status Failed": False,
         "prefix": True,
     }
     assert observed["alias"] == {"Get by LATEST": "404 AsyncTaskNotFound"}
-    assert set(observed["fields"]) == {"delayed", "running", "retrying", "finished"}
-    assert "instanceId" in observed["fields"]["running"]["Get"]
-    assert "instanceId" not in observed["fields"]["delayed"]["Get"]
-    assert "endTime" in observed["fields"]["finished"]["List"]
+
+
+def test_it_notes_fields_and_times_of_a_task_in_each_status_in_get_and_in_list(usual: Usual) -> None:
+    """Times from the first of them; a field that is there, and empty, says so."""
+    seen = usual.found.observed["fields"]
+    assert set(seen) == {"delayed", "running", "retrying", "retried", "finished"}
+    assert all(set(verbs) == {"Get", "List"} for verbs in seen.values())
+    assert {"instanceId", "endTime (empty)"} <= set(seen["running"]["Get"]["fields"])
+    assert "instanceId" not in seen["delayed"]["Get"]["fields"]
+    assert "endTime" in seen["finished"]["List"]["fields"]
+    began = ["Enqueued 0s", "Dequeued 0s", "Running 0s"]
+    assert seen["running"]["List"]["times"] == [*began, "startedTime 0s", "durationMs 0s"]
+    assert seen["retrying"]["Get"]["times"][:4] == [*began, "Retrying 2s"]
+    retried = [
+        *began,
+        "Retrying 2s",
+        "Running 5s",
+        "Retrying 5s",
+        "Running 10s",
+        "Retrying 10s",
+        "Running 10s",
+    ]
+    assert seen["retried"]["List"]["times"][:10] == [*retried, "Failed 15s"]
+
+
+@pytest.mark.parametrize(
+    ("record", "fields", "times"),
+    [
+        ({}, [], []),
+        ({"startedTime": None, "endTime": 0, "durationMs": "?"}, ["durationMs", "endTime (empty)",
+          "startedTime (empty)"], []),
+        ({"startedTime": "1700000000", "endTime": 1700000013000}, ["endTime", "startedTime"],
+         ["startedTime 0s", "endTime 15s"]),
+        ({"events": [{}, {"status": "Running", "timestamp": 1700000000000}]}, ["events"], ["Running 0s"]),
+    ],
+)  # fmt: skip
+def test_whatever_a_record_lacks_is_left_out(record: Any, fields: list[str], times: list[str]) -> None:
+    assert shape(record) == {"fields": fields, "times": times}
 
 
 @pytest.mark.parametrize(
@@ -116,8 +189,7 @@ def test_it_asks_first_and_submits_nothing_without_a_yes(
     cloud: Emulator, tmp_path: Path, answer: bytes, code: Exit
 ) -> None:
     ran, file = probed(cloud, tmp_path, asks=True, stdin=answer)
-    question = f"Submit 6 tasks to {SLEEPER} in cn-hangzhou, which sleep, by API 2023-03-30? [y/N]"
-    assert ran.out.startswith(question)
+    assert ran.out.startswith(f"{SAID.removeprefix('fc-reaper: ')}; go on? [y/N]")
     assert ran.code == code
     submitted = cloud.calls()["counts"].get("InvokeFunction", 0)
     assert (file is None, submitted) == ((True, 0) if code else (False, len(TASKS)))
@@ -299,7 +371,7 @@ def test_an_interrupted_probe_stops_its_tasks_and_writes_what_it_has(
             signal.raise_signal(signum)
 
     found = probed(cloud, tmp_path, clock=virtual(cloud, interrupt))
-    assert (found.ran.code, found.ran.errors) == (Exit.ATTENTION, ["fc-reaper: interrupted"])
+    assert (found.ran.code, found.ran.errors) == (Exit.ATTENTION, [SAID, "fc-reaper: interrupted"])
     assert found.facts["list_lag"] == "0s"
     assert found.facts["started_time"] is None
     assert alive(cloud) == set()
@@ -337,3 +409,33 @@ def test_an_answer_that_fails_once_ends_no_part(cloud: Emulator, tmp_path: Path)
     assert found.ran.code == Exit.ATTENTION
     assert "running: HTTP 503" in found.ran.err
     assert alive(cloud) == set()
+
+
+def test_an_endpoint_that_is_not_reached_is_asked_for_no_other_version(
+    cloud: Emulator, tmp_path: Path
+) -> None:
+    cloud.faults([{"operation": "ListAsyncTasks", "drop": "before", "times": 1000}])
+    ran, file = probed(cloud, tmp_path)
+    assert (ran.code, file) == (Exit.UNREACHABLE, None)
+    assert "ListStatefulAsyncInvocations" not in cloud.calls()["counts"]
+
+
+def listed_once(cloud: Emulator, body: dict[str, Any]) -> None:
+    """Let the fifth list be *body*: those before ask for a version of the API, or for no task."""
+    as_usual = {"operation": "ListAsyncTasks", "delay": "0ms", "times": 4}
+    cloud.faults([as_usual, {"operation": "ListAsyncTasks", "status": 200, "body": body}])
+
+
+def test_a_list_that_shows_tasks_of_another_run_is_not_taken_for_its_own(
+    cloud: Emulator, tmp_path: Path
+) -> None:
+    """As where the filter by the prefix is not obeyed: it waits until its own task is listed."""
+    listed_once(cloud, {"tasks": [{"taskId": "probe-of-another-late", "status": "Enqueued"}]})
+    found = probed(cloud, tmp_path)
+    assert (found.ran.code, found.facts["list_lag"]) == (Exit.DONE, "1s")
+
+
+@pytest.mark.parametrize("body", [{}, {"tasks": None}, {"tasks": []}, {"unexpected": 1}], ids=str)
+def test_a_list_without_tasks_is_one_that_lags(cloud: Emulator, tmp_path: Path, body: dict[str, Any]) -> None:
+    listed_once(cloud, body)
+    assert probed(cloud, tmp_path).facts["list_lag"] == "1s"

@@ -18,6 +18,21 @@ from fc_reaper.probing.client import SLEEPER, SleeperClient
 from fc_reaper.probing.observe import TASKS, Probe
 from fc_reaper.settings import Context, connect, read_credentials, read_settings
 
+_NEEDS = {
+    "record_qualifier": "needs the alias probe", "alias_tasks": "no alias is repointed",
+    "arn": "only in records of 3.0", "stop_stopping": "no task seen in Stopping",
+    "event_detail": "needs events",
+}  # fmt: skip
+"""Why a fact is usually not observed; docs/real-account.md has the rest."""
+
+_BESIDES = {
+    "stops": "Stop of a {} task", "rights": "Right to {}", "unknown_task": "{} of an unknown task",
+    "wrong_qualifier": "{} under a wrong qualifier", "order": "Order of a list: {}",
+    "filters": "Found by {}", "alias": "{} of a task of an alias",
+    "delayed": "A delayed task is", "queued_becomes": "A stopped task that had to wait is",
+}  # fmt: skip
+"""What `observed` holds, as the table names it; of `fields` it has the times."""
+
 
 @with_cloud
 def probe(
@@ -30,8 +45,8 @@ def probe(
 ) -> int:
     """Learn what your account does where nothing is documented.
 
-    It submits six tasks to the function fc-reaper-probe, and to no other, observes them and stops them. They
-    sleep. How to deploy the function: docs/real-account.md.
+    It submits six tasks, which sleep, to the function fc-reaper-probe, and to no other, observes them and
+    stops what is left. How to deploy the function: docs/real-account.md.
 
     \b
     Example:
@@ -47,14 +62,17 @@ def probe(
     if not (where and owner):
         raise output.CommandError("the account or its region is not known; give --region and --account")
     served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), dict[str, CallFailed]()
+    until = SYSTEM_CLOCK.monotonic() + length
     for version in ("2023-03-30", "2021-04-06", "2016-08-15"):
         its = settings.model_copy(update={"api_version": version})
         client: Any = connect(its, keys, run, clock=SYSTEM_CLOCK, kind=SleeperClient)
-        client.until = SYSTEM_CLOCK.monotonic() + length
+        client.until = until
         try:
             client.ask("List", limit="1")
             served[version], found[version] = True, client
         except CallFailed as error:
+            if error.http_status is None and not found:
+                raise  # The others are behind the same endpoint.
             failed[version] = error
             served[version] = error.missing or (
                 None if error.denied or error.unclear or error.retryable else False
@@ -65,8 +83,11 @@ def probe(
         if not why.missing:
             raise why
         raise output.CommandError(f"{where} has no {SLEEPER}; s deploy -y -t deploy/s-probe.yaml makes it")
-    what = f"Submit {len(TASKS)} tasks to {SLEEPER} in {where}, which sleep, by API {chosen}?"
-    if not yes and output.ask(f"{what} [y/N]").lower() not in ("y", "yes"):
+    what = f"{len(TASKS)} tasks, which sleep, are submitted to {SLEEPER} of account {owner} in {where}"
+    what += f" by API {chosen}, observed for {timeout} at most, and what is left is stopped"
+    if yes:
+        output.print_error(what)
+    elif output.ask(f"{what}; go on? [y/N]").lower() not in ("y", "yes"):
         raise output.CommandError("nothing was submitted; answer y, or add --yes", Exit.ATTENTION)
     found[chosen].until = SYSTEM_CLOCK.monotonic() + length
     # Either signal raises, so that no wait is too long for it; what is left is stopped then.
@@ -81,6 +102,8 @@ def probe(
         output.print_json(learnt)
     else:
         output.show(output.table(("assumption", "this account", "setting to use"), _rows(learnt)), "")
+        output.show(output.table(("seen besides", "this account"), _seen(learnt.observed)), "")
+        output.show("A - means that there is nothing to set: fc-reaper works with either.")
         output.show(f"Written to {out}, for REAPER_PLATFORM={out} and fc-emulator --like {out}.")
     for problem, parts in seen.notes.items():
         output.print_error(": ".join(filter(None, (", ".join(parts), problem))))
@@ -90,12 +113,23 @@ def probe(
 
 
 def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
-    """The table: each assumption, what this account does, and the setting that says so."""
+    """The table: each assumption, what this account does, and the setting that says so, or what it takes."""
     for name, value in learnt.facts:
-        setting = f"REAPER_STARTED_TIME={value}" if name == "started_time" and value else "-"
-        label = (Facts.model_fields[name].description or name).rstrip(".")
-        yield label, str(value or "not observed"), setting
+        needs = "-" if value else _NEEDS.get(name, "docs/real-account.md")
+        setting = f"REAPER_STARTED_TIME={value or 'unknown'}" if name == "started_time" else needs
+        yield str(Facts.model_fields[name].description).rstrip("."), str(value or "not observed"), setting
     for version, served in learnt.api_versions.items():
         replaces = version == "2016-08-15" and served and not learnt.api_versions.get("2021-04-06")
         said = "not observed" if served is None else "served" if served else "not served"
-        yield f"API {version}", said, f"REAPER_API_VERSION={version}" if replaces else "-"
+        yield f"API {version} is", said, f"REAPER_API_VERSION={version}" if replaces else "-"
+
+
+def _seen(observed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, label in _BESIDES.items():
+        value = observed.get(name, {})
+        for key, one in (value if isinstance(value, dict) else {"": value}).items():
+            yield label.format(key), {True: "yes", False: "no"}.get(one, str(one))
+    for state, answers in observed["fields"].items():
+        texts = {verb: ", ".join(record["times"]) or "none" for verb, record in answers.items()}
+        for text in dict.fromkeys(texts.values()):
+            yield f"Times of a {state} task, {', '.join(verb for verb in texts if texts[verb] == text)}", text

@@ -34,12 +34,12 @@ class SleeperClient(AsyncTaskClient):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         service, names = (None, ASYNC_TASK) if self._version == WITHOUT_SERVICES else (SLEEPER, STATEFUL)
-        self._service, self.names, self._prefix = service, names, f"probe-{more['trace_id']}-"
+        self._service, self.names, self.prefix = service, names, f"probe-{more['trace_id']}-"
 
     def submit(self, name: str, qualifier: str, payload: dict[str, Any], delay: int) -> None:
         """Submit a task that begins *delay* seconds late; it is never sent twice."""
         headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
-        headers |= {self.names.id_header: self._prefix + name, "x-fc-async-delay": str(delay)}
+        headers |= {self.names.id_header: self.prefix + name, "x-fc-async-delay": str(delay)}
         _, path, query = path_of(self._version, Function(self._service, SLEEPER, qualifier))
         path, body = f"{path}/invocations", json.dumps(payload).encode()
         self._do_request("POST", path, headers, query, body, operation="InvokeFunction")
@@ -47,7 +47,7 @@ class SleeperClient(AsyncTaskClient):
     def ask(self, verb: str, name: str = "", qualifier: str = LATEST, **filters: str) -> Answer:
         """Get or Stop a task, or List those whose names begin so. A stop is never sent twice."""
         listed = verb == "List"
-        task = {"id_prefix" if listed else "invocation_id": self._prefix + name}
+        task = {"id_prefix" if listed else "invocation_id": self.prefix + name}
         _, path, query = path_of(self._version, Function(self._service, SLEEPER, qualifier), **task)
         path += f"/{self.names.collection}" if listed else self.names.stop_suffix if verb == "Stop" else ""
         operation = f"{verb}{self.names.task}{'s' if listed else ''}"

@@ -22,6 +22,23 @@ LENGTHS = (0, 1, 2, 3, 5, 10, 15, 30, 60, 90, 120)  # rounded up to, so that an 
 _WAITS = (0.5,) * 10 + (2.0,) * 5 + (10.0,) * 11 + (0.0,)  # between two readings: tells these lengths apart
 
 
+def shape(record: dict[str, Any]) -> dict[str, list[str]]:
+    """Which fields a record has, and its times: about so long after the earliest; `durationMs` as it is."""
+    named = [(one.get("status"), one.get("timestamp")) for one in record.get("events") or ()]
+    named += [(key, record.get(key)) for key in ("startedTime", "endTime")]
+    dated = [(name, moment) for name, at in named if (moment := read_moment(at))]
+    first = min((moment for _, moment in dated), default=0)
+    lengths = [*((name, at - first) for name, at in dated), ("durationMs", record.get("durationMs"))]
+    return {
+        "fields": sorted(key if record[key] else f"{key} (empty)" for key in record),
+        "times": [
+            f"{name} {min(LENGTHS, key=lambda one: abs(one - length / 1000))}s"
+            for name, length in lengths
+            if isinstance(length, int)
+        ],
+    }
+
+
 def rounded(seen: float) -> str:
     """What was seen to last for more than *seen* seconds, at most two minutes; below 0: it was not seen."""
     return f"{min((length for length in LENGTHS if length > seen), default=LENGTHS[-1])}s"
@@ -77,7 +94,8 @@ class Probe:
         query = {key: value for key, value in {"sortOrderByTime": "asc", **query}.items() if value}
         names, page = self._client.names, self._client.ask("List", name, **query).value or {}
         tasks = ({"status": "", names.id_field: "", **task} for task in page.get(names.tasks) or ())
-        return {str(task[names.id_field]).rpartition("-")[2]: task for task in tasks}
+        own, prefix = ((str(task[names.id_field]), task) for task in tasks), self._client.prefix
+        return {key.removeprefix(prefix): task for key, task in own if key.startswith(prefix)}
 
     def _until(self, name: str, *statuses: str, since: float = 0.0, listed: bool = False) -> dict[str, Any]:
         """Get or List a task until it has one of *statuses*, two minutes; `_seen` is how long it had none."""
@@ -101,9 +119,8 @@ class Probe:
         return record
 
     def _note_fields(self, state: str, record: dict[str, Any], listed: dict[str, Any]) -> None:
-        """Which fields of a task in *state* are set, in Get and in List."""
-        both = {"Get": record, "List": listed}
-        self._fields[state] = {verb: sorted(key for key in one if one[key]) for verb, one in both.items()}
+        """Which fields a task in *state* has, in Get and in List."""
+        self._fields[state] = {"Get": shape(record), "List": shape(listed)}
 
     def _started(self, record: dict[str, Any]) -> float:
         """A `startedTime` on our own clock, so that a skew is the same in each; 0 where there is none."""
@@ -113,7 +130,9 @@ class Probe:
     # The parts
 
     def _queue(self) -> None:
-        self.observed["unknown_task"] = {verb: self._client.said(verb, "none") for verb in ("Get", "Stop")}
+        said = {verb: self._client.said(verb, "none") for verb in ("Get", "Stop")}
+        granted = {verb: answer[:3] not in ("401", "403") for verb, answer in said.items()}
+        self.observed |= {"unknown_task": said, "rights": {"List": True, **granted}}
         page = self._client.ask("List", "none").value or {}
         self.facts["empty_list"] = "omitted" if page.get(self._client.names.tasks) is None else "key"
         self._submitted = self._now()
@@ -155,7 +174,6 @@ class Probe:
         self._stops["finished"] = answer = self._client.said("Stop", "short")
         self.facts["stop_finished"] = {"400": 400, "412": 412}.get(answer[:3])
         if events := record.get("events"):
-            self.observed["events"] = [event.get("status") for event in events]
             details = "".join(str(event.get("eventDetail") or "") for event in events)
             self.facts["event_detail"] = "log-tail" if "logTail" in details else None if details else "empty"
 
@@ -163,12 +181,11 @@ class Probe:
         self._submit("fails")
         first, record = self._started(self._get("fails")), self._until("fails", "Retrying", *FINISHED)
         if record["status"] == "Retrying":
-            self._note_fields("retrying", record, self._list().get("fails", {}))
+            self._note_fields("retrying", record, self._until("fails", "Retrying", *FINISHED, listed=True))
         record = self._until("fails", *FINISHED)
         last, retries = self._started(record), record.get("alreadyRetriedTimes")
         self._kept = bool(retries and first and last and abs(first - last) < 1)
-        events = [event.get("status") for event in record.get("events") or ()] or None
-        self.observed["retry"] = {"events": events, "already_retried_times": retries}
+        self._note_fields("retried", record, self._until("fails", *FINISHED, listed=True))
 
     def _delayed(self) -> None:
         started, first = self._started(self._until("late", "Running", *FINISHED)), self._first
@@ -189,10 +206,11 @@ class Probe:
         whole, first = self._list(), self._client.ask("List", limit="2", sortOrderByTime="asc").value or {}
         follows = [*self._list(limit="2", nextToken=first.get("nextToken") or "")] == [*whole][2:4]
         self.observed["order"] = {**orders, "pages_follow": follows}
-        at = read_moment(whole["short"].get("startedTime")) or 0
-        near = [str(at + more) for more in (-1, 0, 1)]
-        tried = {"startedTimeBegin": near, "startedTimeEnd": near, "status": ["Succeeded", "Failed"]}
-        found = {key: ["short" in self._list(**{key: one}) for one in tried[key]] for key in tried}
+        at = read_moment(whole.get("short", {}).get("startedTime")) or 0
+        sides = [(f"startedTime{side}", more) for side in ("Begin", "End") for more in (-1, 0, 1)]
+        tried = {f"{name} {more:+} ms": (name, str(at + more)) for name, more in sides}
+        tried |= {f"status {status}": ("status", status) for status in ("Succeeded", "Failed")}
+        found = {what: "short" in self._list(**dict([one])) for what, one in tried.items()}
         self.observed["filters"] = {**found, "prefix": [*self._list("short")] == ["short"]}
 
     def _alias(self) -> None:
