@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -27,6 +28,7 @@ NO_OTHER_KEYS = {
     "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
 }
 COMMAND = [sys.executable, "-m", "fc_reaper"]
+FULL = Path("/dev/full")
 _SHAPES_OUTPUT = re.compile("REAPER_|FC_|ALIBABA_|COLUMNS|NO_COLOR|FORCE_COLOR|PYTHONIOENCODING")
 
 
@@ -74,8 +76,12 @@ def fc_reaper(
     stdin: bytes = b"",
     cwd: Path | None = None,
     clock: Clock = FASTER,
+    full: str = "",
 ) -> Ran:
-    """Run a command to its end in this process, with its own streams, environment, folder and clock."""
+    """Run a command to its end in this process, with its own streams, environment, folder and clock.
+
+    Of the streams `stdout` and `stderr` one may be on a disk that is *full*.
+    """
     inputs, out, err = (io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8") for raw in (stdin, b"", b""))
     before = Path.cwd()
     with (
@@ -89,6 +95,8 @@ def fc_reaper(
         patch.object(source, "SYSTEM_CLOCK", clock),
         patch.object(credentials, "SYSTEM_CLOCK", clock),
         patch.object(doctor, "SYSTEM_CLOCK", clock),
+        FULL.open("w", encoding="utf-8") if full else nullcontext() as disk,
+        patch.object(sys, full, disk) if full else nullcontext(),
     ):
         os.chdir(cwd or before)
         try:

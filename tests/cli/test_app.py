@@ -17,7 +17,7 @@ import pytest
 
 from fc_reaper import __version__
 from fc_reaper.cli.schema import policy_schema
-from tests.cli.command import COMMAND, Ran, a_policy_file, at, environment, fc_reaper, fc_reaper_process
+from tests.cli.command import COMMAND, FULL, Ran, a_policy_file, at, environment, fc_reaper, fc_reaper_process
 from tests.emulator_server import Emulator, running_emulator
 from tests.probing.account import sleepers, virtual
 from tests.project.files import ROOT
@@ -195,7 +195,6 @@ def test_a_reader_who_goes_away_is_no_trouble(folder: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
-FULL = Path("/dev/full")
 TO_STDOUT = {
     "help": ["--help"],
     "version": ["--version"],
@@ -214,8 +213,10 @@ TO_STDOUT = {
 }
 
 
-def to_a_full_disk(args: list[str], stream: str, cloud: Emulator, folder: Path) -> Ran:
-    """Run a command with one of its streams on a disk that is full."""
+def to_a_full_disk(args: list[str], stream: str, cloud: Emulator, folder: Path, *, here: bool) -> Ran:
+    """Run a command with one of its streams on a disk that is full: *here*, or in a process of its own."""
+    if here:
+        return fc_reaper(*args, env=at(cloud), cwd=folder, stdin=b"{}", full=stream)
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with FULL.open("w") as full:
         ran = subprocess.run(
@@ -227,10 +228,14 @@ def to_a_full_disk(args: list[str], stream: str, cloud: Emulator, folder: Path) 
     return Ran(ran.returncode, ran.stdout or "", ran.stderr or "")
 
 
+BY_ITSELF = ("help", "plan as JSON", "invoke")
+"""The end of a process is the same for all commands; it is tried with one of each way to write."""
+
+
 @pytest.mark.parametrize("case", TO_STDOUT)
 def test_a_full_disk_is_one_line_and_exit_1(case: str, cloud: Emulator, folder: Path) -> None:
     """As in `fc-reaper plan > FILE`."""
-    ran = to_a_full_disk(TO_STDOUT[case], "stdout", cloud, folder)
+    ran = to_a_full_disk(TO_STDOUT[case], "stdout", cloud, folder, here=case not in BY_ITSELF)
     lines = [line for line in ran.errors if not line.startswith("{")]  # the log of invoke
     assert (ran.code, lines) == (1, ["fc-reaper: standard output: No space left on device"])
 
@@ -249,7 +254,7 @@ def test_a_standard_error_that_is_full_changes_nothing_else(
 ) -> None:
     """The exit code says what the lines would have said; a log that is lost is no success."""
     (folder / "event.json").write_text('{"invocationId": "over-1"}')
-    ran = to_a_full_disk(args, "stderr", cloud, folder)
+    ran = to_a_full_disk(args, "stderr", cloud, folder, here=args != ["plan"])
     assert (ran.code, "over-1" in ran.out) == (code, code == 1)
 
 
@@ -259,7 +264,7 @@ def test_what_was_stopped_is_on_standard_error_where_standard_output_is_full(
 ) -> None:
     """The stops cannot be taken back, so their record must not be lost."""
     fc_reaper("plan", "--out", "plan.json", env=at(cloud), cwd=folder)
-    ran = to_a_full_disk(["apply", "plan.json", "--enforce", *args], "stdout", cloud, folder)
+    ran = to_a_full_disk(["apply", "plan.json", "--enforce", *args], "stdout", cloud, folder, here=bool(args))
     assert stopped(cloud) == {"over-1", "over-2", "over-3"}
     assert "Of 3 planned tasks: 3 stopped (3 confirmed)." in ran.err
     assert all(name in ran.err for name in stopped(cloud))

@@ -182,6 +182,7 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
         ) as process:
             while len(stopped(cloud)) < 10:
                 assert process.poll() is None
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             text = " ".join(process.communicate(timeout=60)[0].split())
         first = stopped(cloud)
@@ -209,6 +210,7 @@ def test_no_task_that_was_stopped_is_said_to_have_been_left_alone(signals: int, 
         ) as process:
             while len(stopped(cloud)) < 10:
                 assert process.poll() is None
+                time.sleep(0.01)
             for _ in range(signals):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.02)
