@@ -219,6 +219,7 @@ class _Maker:
         # Last, so that the rest of a world is what its number has always meant.
         self._aliases()
         self._unseen()
+        self._never_ran()
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
@@ -606,6 +607,18 @@ class _Maker:
             why: Facts = self.pick([{"status": 403}, {"status": 403}, {"delay": "70s"}])
             fault = {"operation": "GetStatefulAsyncInvocation", "match": hit, "times": 50, **why}
             self.world.faults.insert(0, fault)
+
+    def _never_ran(self) -> None:
+        """Where a budget of the day counts, those that were stopped may have been so in the queue; 0 is what
+        `startedTime` then may be, in which no window of it is."""
+        days = any("/day" in one.get("budget", "") for one in self.world.tree["policies"])
+        if not days or not self.chance(0.5):
+            return
+        for one in self.world.invocations:
+            peculiar = {"events", "retries", "reenqueued", "startedTime", "cutHead", "cutTail"} & one.keys()
+            if one["status"] == "Stopped" and not peculiar:
+                del one["started"]
+                one["startedTime"] = 0
 
 
 def written(place: Place) -> str:

@@ -241,9 +241,10 @@ def test_a_long_history_is_left_unread() -> None:
     [
         seeded("x-{n}", "Stopping", count=2, enqueued="-5h", started="-3h", stopping="-1m"),
         seeded("x-{n}", "Stopped", count=2, enqueued="-5h", ends="-1h"),
+        seeded("x-{n}", "Stopped", count=2, enqueued="-5h", ends="-1h", startedTime=0),
         seeded("x-{n}", "Stopped", count=2, enqueued="-20d", started="-10d", ends="-1h"),
     ],
-    ids=["they are stopping", "they never ran", "they ran for days"],
+    ids=["they are stopping", "they never ran", "their startedTime is 0", "they ran for days"],
 )
 def test_what_was_stopped_elsewhere_in_the_targets_counts(spent: dict[str, Any], started_time: str) -> None:
     """The event is about another function, whose tasks alone this run lists."""
