@@ -43,7 +43,7 @@ class Facts(BaseModel):
     stop_stopping: Literal[200, 412] | None = _fact("A stop of a Stopping task answers.")
     stopping: str | None = _fact("How long Stopping lasts, rounded up.", f"^(?:{_SECONDS}|never)$")
     list_lag: str | None = _fact("How long lists lag, rounded up.", f"^{_SECONDS}$")
-    arn: Literal["colon", "slash"] | None = _fact("Before functions/ in functionArn is a.")
+    arn: Literal["colon", "slash"] | None = _fact("functionArn: before functions/ is a.")
     stop_answer: Literal[200, 204] | None = _fact("A stop that is accepted answers.")
     empty_list: Literal["key", "omitted"] | None = _fact("The key of an empty list is.")
     event_detail: Literal["empty", "log-tail"] | None = _fact("eventDetail holds.")

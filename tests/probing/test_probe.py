@@ -93,7 +93,7 @@ def test_a_fact_that_was_not_observed_says_what_it_needs(tmp_path: Path) -> None
     for row in (
         "Tasks of a repointed alias stay at not observed no alias is repointed",
         "The qualifier that a record names not observed needs the alias probe",
-        "Before functions/ in functionArn is a not observed only in records of 3.0",
+        "functionArn: before functions/ is a not observed only in records of 3.0",
         "eventDetail holds not observed needs events",
         "A stop of a Stopping task answers not observed no task seen in Stopping",
     ):
@@ -326,6 +326,20 @@ def test_without_the_right_to_stop_the_rest_is_observed_and_the_tasks_end_by_the
     assert alive(cloud) == set()
 
 
+def test_where_no_stop_is_answered_the_rest_is_observed(cloud: Emulator, tmp_path: Path) -> None:
+    cloud.faults([{"operation": "StopAsyncTask", "status": 500, "times": 1000}])
+    found = probed(cloud, tmp_path)
+    assert (found.ran.code, found.ran.errors[1:]) == (
+        Exit.ATTENTION,
+        [
+            "fc-reaper: not wholly observed (unknown, running, stopping, finished): HTTP 500 "
+            "InternalServerError: a fault that was ordered",
+            "fc-reaper: not stopped: queued, long; each ends by itself within seven minutes",
+        ],
+    )
+    assert (found.facts["events"], found.facts["started_time"]) == ("list", "enqueue")
+
+
 def test_without_the_right_to_read_everything_is_stopped(cloud: Emulator, tmp_path: Path) -> None:
     denied(cloud, "GetAsyncTask")
     found = probed(cloud, tmp_path)
@@ -407,7 +421,7 @@ def test_an_answer_that_fails_once_ends_no_part(cloud: Emulator, tmp_path: Path)
     cloud.faults([{"operation": "StopAsyncTask", "status": 503, "match": {"invocationId": "probe-*-long"}}])
     found = probed(cloud, tmp_path)
     assert found.ran.code == Exit.ATTENTION
-    assert "running: HTTP 503" in found.ran.err
+    assert "not wholly observed (running): HTTP 503" in found.ran.err
     assert alive(cloud) == set()
 
 

@@ -106,7 +106,7 @@ def probe(
         output.show("A - means that there is nothing to set: fc-reaper works with either.")
         output.show(f"Written to {out}, for REAPER_PLATFORM={out} and fc-emulator --like {out}.")
     for problem, parts in seen.notes.items():
-        output.print_error(": ".join(filter(None, (", ".join(parts), problem))))
+        output.print_error(f"not wholly observed ({', '.join(parts)}): {problem}" if parts else problem)
     if seen.left:
         output.print_error(f"not stopped: {', '.join(seen.left)}; each ends by itself within seven minutes")
     return Exit.ATTENTION if seen.notes or seen.left else Exit.DONE

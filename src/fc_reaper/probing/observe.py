@@ -18,6 +18,7 @@ TASKS: dict[str, tuple[str, dict[str, Any], int]] = {
 }  # fmt: skip
 """All that is submitted: qualifier, payload, delay in seconds. `alias` only where there is such an alias."""
 
+_PARTS = "unknown", "queue", "running", "stopping", "finished", "retrying", "delayed", "lists", "alias"
 LENGTHS = (0, 1, 2, 3, 5, 10, 15, 30, 60, 90, 120)  # rounded up to, so that an account gives one file
 _WAITS = (0.5,) * 10 + (2.0,) * 5 + (10.0,) * 11 + (0.0,)  # between two readings: tells these lengths apart
 
@@ -29,14 +30,12 @@ def shape(record: dict[str, Any]) -> dict[str, list[str]]:
     dated = [(name, moment) for name, at in named if (moment := read_moment(at))]
     first = min((moment for _, moment in dated), default=0)
     lengths = [*((name, at - first) for name, at in dated), ("durationMs", record.get("durationMs"))]
-    return {
-        "fields": sorted(key if record[key] else f"{key} (empty)" for key in record),
-        "times": [
-            f"{name} {min(LENGTHS, key=lambda one: abs(one - length / 1000))}s"
-            for name, length in lengths
-            if isinstance(length, int)
-        ],
-    }
+    times = [f"{name} {_nearest(length)}s" for name, length in lengths if isinstance(length, int)]
+    return {"fields": sorted(key if record[key] else f"{key} (empty)" for key in record), "times": times}
+
+
+def _nearest(millis: int) -> int:
+    return min(LENGTHS, key=lambda length: abs(length * 1000 - millis))
 
 
 def rounded(seen: float) -> str:
@@ -57,7 +56,7 @@ class Probe:
     def observe(self) -> None:
         """Submit the tasks and observe them; then stop what is left, also after an error or a signal."""
         try:
-            for part in ("queue", "running", "stopping", "finished", "retrying", "delayed", "lists", "alias"):
+            for part in _PARTS:
                 try:
                     getattr(self, f"_{part}")()
                 except CallFailed as error:
@@ -129,12 +128,14 @@ class Probe:
 
     # The parts
 
-    def _queue(self) -> None:
+    def _unknown(self) -> None:
         said = {verb: self._client.said(verb, "none") for verb in ("Get", "Stop")}
         granted = {verb: answer[:3] not in ("401", "403") for verb, answer in said.items()}
         self.observed |= {"unknown_task": said, "rights": {"List": True, **granted}}
         page = self._client.ask("List", "none").value or {}
         self.facts["empty_list"] = "omitted" if page.get(self._client.names.tasks) is None else "key"
+
+    def _queue(self) -> None:
         self._submitted = self._now()
         for name in ("late", "queued", "short", "long"):
             self._submit(name)
