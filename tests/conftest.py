@@ -1,4 +1,4 @@
-"""For all tests: no key in what they print and write, and hypothesis has no stopwatch.
+"""For all tests: no key in what they print and write, hypothesis has no stopwatch, long files come first.
 
 `pytest --hypothesis-profile brief` tries a fifth of the examples, for a second look at another Python,
 `thorough` ten times as many, for after a change of the rules. Laws that need more than the usual hundred
@@ -19,6 +19,29 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("usual")
 
 _KEY = "emulator-secret"
+
+FIRST = (
+    *("package/test_package", "referee/test_worlds", "cloud/test_memory", "backtest/test_laws"),
+    *("reliability/test_faults", "cli/test_apply", "evaluator/test_second_reading"),
+    *("run/test_no_wrong_stops", "package/test_deploy_document", "cli/test_app", "package/test_wheel"),
+    *("project/test_readme", "referee/test_planted", "reliability/test_time", "reliability/test_overlap"),
+    *("backtest/test_memory", "evaluator/test_world_laws", "probing/test_pairs"),
+)
+"""Files that several processes begin with: one of these at the end would run while the others are done.
+
+Packages are built in the first, so that those that need them too do not wait for them.
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep the order of the files; its own is by the number of tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        places = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(FIRST)}
+        items.sort(key=lambda item: places.get(item.path, len(FIRST)))
 
 
 @pytest.hookimpl(wrapper=True)
