@@ -83,7 +83,7 @@ def test_it_is_what_the_plainest_reading_of_every_tick_comes_to(past: Past, inte
     assert reports == plain.reports
     stopping = [one for one in result.policies if one.policy.stops]
     assert {one.policy.name: one.halted_runs for one in stopping} == plain.halted
-    assert {one.policy.name: one.due for one in stopping} == {
+    assert {one.policy.name: one.counts["due"] for one in stopping} == {
         name: len(due) for name, due in plain.due.items()
     }
     assert {one.policy.name: one.held_back for one in stopping} == {
@@ -135,9 +135,9 @@ def test_every_task_is_stopped_once_and_the_counts_add_up(past: History, file: P
     assert len(ids) == len(set(ids))
     for one in result.policies:
         assert sum(by_outcome(one.found).values()) == len(one.found)
-        assert len(one.stops) <= one.due
+        assert len(one.stops) <= one.counts["due"]
         if one.held_back == {"budget": 0, "halted": 0, "holdout": 0}:
-            assert len(one.stops) == one.due
+            assert len(one.stops) == one.counts["due"]
 
 
 @given(lives(), st.integers(-1, 700))

@@ -180,12 +180,12 @@ def test_the_budget_makes_them_wait_most_overdue_first() -> None:
     result = replayed(history(*tasks), "match: {running_for: 2h}, budget: 1/run")
     assert stops(result) == {"job-1": "125m", "job-2": "130m", "job-3": "135m", "job-4": "140m"}
     (one,) = result.policies
-    assert (one.due, one.held_back["budget"]) == (4, 3)
+    assert (one.counts["due"], one.held_back["budget"]) == (4, 3)
     shorter = [task for task in tasks if task.invocation_id != "job-3"]
     ended = lived("job-3", ("Enqueued", "3m"), ("Running", "3m"), ("Failed", "135m"))
     result = replayed(history(*shorter, ended), "match: {running_for: 2h}, budget: 1/run")
     assert stops(result) == {"job-1": "125m", "job-2": "130m", "job-4": "135m"}
-    assert (result.policies[0].due, result.policies[0].held_back["budget"]) == (4, 3)
+    assert (result.policies[0].counts["due"], result.policies[0].held_back["budget"]) == (4, 3)
 
 
 def test_a_days_budget_counts_the_replays_stops_and_those_of_the_history() -> None:
@@ -218,7 +218,7 @@ def test_a_holdout_is_spared_and_counted() -> None:
     """Nearly all of them here."""
     result = replayed(history(SLOW, BROKEN), "match: {running_for: 2h}, holdout: 99.99%")
     assert result.stops == []
-    assert (result.policies[0].due, result.policies[0].held_back["holdout"]) == (2, 2)
+    assert (result.policies[0].counts["due"], result.policies[0].held_back["holdout"]) == (2, 2)
 
 
 def test_keep_counts_who_is_alive_at_each_tick() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_reaper.cli.demo import HERE, Attempt, Score, score_of, show_next
+from fc_reaper.cli.demo import HERE, Attempt, score_of, show_next
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.policy import load_policy
 from tests.cli.command import COMMAND, Ran, a_policy_file, environment, fc_reaper, fc_reaper_process
@@ -149,19 +149,19 @@ DUE, FINE = (
 @pytest.mark.parametrize(
     ("requests", "expected"),
     [
-        pytest.param([], Score(0, 0, 0, 1), id="no request misses one"),
-        pytest.param([("due", "Running", "Stopping")], Score(1, 0, 0, 0), id="the right one"),
+        pytest.param([], (0, 0, 0, 1), id="no request misses one"),
+        pytest.param([("due", "Running", "Stopping")], (1, 0, 0, 0), id="the right one"),
         pytest.param(
             [("due", "Running", "Stopping"), ("due", "Stopping", "Stopping")],
-            Score(1, 0, 1, 0),
+            (1, 0, 1, 0),
             id="a second request is for nothing",
         ),
-        pytest.param([("fine", "Running", "Stopping")], Score(0, 1, 0, 1), id="the wrong one"),
-        pytest.param([("fine", "Succeeded", "Succeeded")], Score(0, 0, 1, 1), id="too late is for nothing"),
+        pytest.param([("fine", "Running", "Stopping")], (0, 1, 0, 1), id="the wrong one"),
+        pytest.param([("fine", "Succeeded", "Succeeded")], (0, 0, 1, 1), id="too late is for nothing"),
     ],
 )
 def test_stops_are_scored_by_what_the_owners_want(
-    requests: list[tuple[str, str, str]], expected: Score
+    requests: list[tuple[str, str, str]], expected: tuple[int, int, int, int]
 ) -> None:
     """Each request is right, wrong, or for nothing."""
     journal = [{"invocationId": name, "from": before, "to": after} for name, before, after in requests]

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fc_reaper.cli import output
-from fc_reaper.cli.output import CommandError, check_writable, interruptible, on_signals, write_file
+from fc_reaper.cli.output import CommandError, check_writable, interruptible, write_file
 from fc_reaper.models import Exit
 
 
@@ -231,7 +231,7 @@ def test_what_must_be_tidied_up_is_ended_by_signals_at_once(how: signal.Signals)
 
 
 def _signalled(how: signal.Signals, left: list[str]) -> None:
-    with on_signals(signal.default_int_handler):
+    with interruptible(at_once=True):
         try:
             signal.raise_signal(how)
         finally:

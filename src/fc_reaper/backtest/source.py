@@ -54,9 +54,6 @@ class Record(NamedTuple):
         return read_task(function, {**self.fields, id_field: self.id})
 
 
-# A file.
-
-
 def read_records(name: str) -> Iterator[Record | BrokenLine]:
     """Read the records in a file, or on standard input for `-`, and the lines that are none.
 
@@ -153,9 +150,6 @@ def only(reads: Collection[str], task: Task) -> Task:
             record["events"], key=lambda event: (read_moment(event["timestamp"]), int(event["eventId"]))
         )
     return task._replace(record=record or None)
-
-
-# The cloud.
 
 
 @dataclass

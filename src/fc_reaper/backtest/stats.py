@@ -68,10 +68,6 @@ class PolicyReplay:
         return self.found if self.policy.stops else []
 
     @property
-    def due(self) -> int:
-        return self.counts["due"]
-
-    @property
     def held_back(self) -> dict[str, int]:
         """How many due tasks were held back, for a while or for good, and by what."""
         return {why: self.counts[why] for why in ("budget", "halted", "holdout")}
@@ -97,7 +93,7 @@ class PolicyReplay:
             "last": iso(found[-1].at) if found else None,
             "false_stops": len(self.false_stops) if policy.stops else None,
             "saved_s": self.saved / 1000,
-            "due": self.due if policy.stops else None,
+            "due": self.counts["due"] if policy.stops else None,
             "held_back": self.held_back,
             "unknown": {"tasks": self.unknown.total(), "why": dict(self.unknown.most_common())},
             "found": found,
@@ -171,8 +167,6 @@ def _key(found: Found) -> tuple[str, str, str]:
     task = found.task
     return str(task.function), task.invocation_id, task.request_id or ""
 
-
-# How long tasks take.
 
 # The longest wait since an enqueueing, the longest attempt, and the whole life from the first enqueueing.
 _MEASURES = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}

@@ -28,6 +28,7 @@ from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.executor import REPLACED
 
 _Text = str | None
+_Number = int | None
 
 _IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
 
@@ -50,18 +51,12 @@ _BECAME: Mapping[str, Became] = {
 
 @with_cloud
 def apply(
-    plan_file: Annotated[
-        str, Argument(metavar="PLAN", help="File written by plan --out; - reads standard input.")
-    ],
+    plan_file: Annotated[str, Argument(metavar="PLAN", help="File written by plan --out; - is stdin.")],
     policy: PolicyFile = None,
     cloud: Cloud = None,
     enforce: Enforce = None,
-    max_age: Annotated[
-        str, Option(metavar="TIME", show_default=False, help="Refuse an older plan; 1h.")
-    ] = "1h",
-    most: Annotated[
-        int | None, Option("--max", metavar="N", min=1, help="Stop at most N tasks; lowers budgets.")
-    ] = None,
+    max_age: Annotated[str, Option(metavar="TIME", help="Refuse an older plan.")] = "1h",
+    most: Annotated[_Number, Option("--max", metavar="N", min=1, help="At most N; lowers budgets.")] = None,
     log: Annotated[_Text, Option(metavar="FILE", help="Append the JSON log lines to this file.")] = None,
     as_json: AsJson = False,
 ) -> int:

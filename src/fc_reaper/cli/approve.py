@@ -60,13 +60,9 @@ class Trial(NamedTuple):
 def approve(
     policy: PolicyFile = None,
     cloud: Cloud = None,
-    only: Annotated[
-        list[str] | None, Option(metavar="NAME", help="Only this policy; may be repeated.")
-    ] = None,
+    only: Annotated[list[str] | None, Option(metavar="NAME", help="Only this; may be repeated.")] = None,
     yes: Annotated[bool, Option("--yes", help="Approve, unasked, what has no objections.")] = False,
-    despite_objections: Annotated[
-        bool, Option("--despite-objections", help="With --yes: approve the others as well.")
-    ] = False,
+    despite: Annotated[bool, Option("--despite-objections", help="With --yes: the others too.")] = False,
     as_json: AsJson = False,
     **history: Any,
 ) -> int:
@@ -105,7 +101,7 @@ def approve(
     ]
     found = {trial.policy.name: trial.objections() for trial in trials}
     objections = {one.name: [*gone, *found.get(one.name, ())] for one in asked}
-    without = [name for name, why in objections.items() if despite_objections or not why]
+    without = [name for name, why in objections.items() if despite or not why]
     chosen = without if yes else list(_ask(objections))
     after = _lock_after(file, before, stops.keys() - changed.keys(), chosen)
     # Approving nothing leaves everything as it is, a missing lock included.
@@ -173,7 +169,13 @@ def _try(
     alone = [file.only(one.model_copy(update={"triggers": ()})) for one in policies if not one.only_named]
     if not alone:
         return []
-    now = [_dry_run(one, env) for one in alone]
+    now = []
+    for one in alone:
+        finished, lines = dry_run(every_timer(one.policies), env, one)
+        if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
+            why = "; ".join([*finished.result.errors, *output.advice_for(lines.of("list_failed"))])
+            raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)
+        now.append((finished, lines))
     targets = dict.fromkeys(target for one in alone for target in one.policies[0].targets)
     listing, keys = Listing(targets, [UNFINISHED]), read_credentials(env, Context())
     with output.progress("Counting the tasks"), output.interruptible() as interrupted:
@@ -190,14 +192,6 @@ def _try(
         )
         for file, run in zip(alone, now, strict=True)
     ]
-
-
-def _dry_run(file: File, env: Mapping[str, str]) -> tuple[RunResult, Lines]:
-    finished, lines = dry_run(every_timer(file.policies), env, file)
-    if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
-        why = "; ".join([*finished.result.errors, *output.advice_for(lines.of("list_failed"))])
-        raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)
-    return finished, lines
 
 
 def _show_trials(trials: Sequence[Trial], policies: Sequence[Policy]) -> None:

@@ -17,6 +17,7 @@ from fc_reaper.rules.duration import format_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
 _Text = str | None
+_Number = int | None
 
 _SHOWN = 5
 
@@ -34,12 +35,8 @@ IN_TRUTH: dict[Outcome, str] = {
 @app.with_cloud
 def backtest(
     policy: app.PolicyFile = None,
-    memory: Annotated[
-        int | None, Option(metavar="MB", min=1, max=1_048_576, help="Function memory; adds GB-seconds.")
-    ] = None,
-    suggested: Annotated[
-        bool, Option("--suggest", help="Also measure the tasks and suggest limits.")
-    ] = False,
+    memory: Annotated[_Number, Option(metavar="MB", min=1, max=1_048_576, help="Adds GB-seconds.")] = None,
+    suggested: Annotated[bool, Option("--suggest", help="Also measure tasks, suggest limits.")] = False,
     svg: Annotated[_Text, Option(metavar="FILE", help="Draw lengths, limit and false stops.")] = None,
     drawn: Annotated[_Text, Option("--draw", metavar="POLICY", help="Which one; default: the first.")] = None,
     force: Annotated[bool, Option("--force", help="Let --svg overwrite a file.")] = False,
@@ -131,30 +128,23 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
         "waited for its budget": held["budget"],
         f"waited while it was halted ({counted(one.halted_runs, 'run')})": held["halted"],
         "were spared by holdout": held["holdout"],
-        "were never stopped": max(0, one.due - len(found) - held["holdout"]) if stops else 0,
+        "were never stopped": max(0, one.counts["due"] - len(found) - held["holdout"]) if stops else 0,
     }
     if any(waited.values()):
         due = ", ".join(f"{tasks} {what}" for what, tasks in waited.items() if tasks)
-        yield f"Of {counted(one.due, 'task')} that would have been due by {name}, {due}."
+        yield f"Of {counted(one.counts['due'], 'task')} that would have been due by {name}, {due}."
     wrong = one.false_stops
     if wrong:
         yield Text(f"False stops of {name}, those that had run longest first:", BAD)
-        heads = ("task", "function", "stopped at", "rule", "age", "limit", "done in")
-        yield table(heads, map(_false_stop, wrong[:_SHOWN]), right=heads[4:])
+        heads, rows = ("task", "function", "stopped at", "rule", "age", "limit", "done in"), []
+        for stop in wrong[:_SHOWN]:
+            task, by = stop.task, stop.verdict.by
+            lengths = (by.age, by.limit, max(0, task.events[-1].at - stop.at))
+            cells = ("-" if length is None else format_duration(length) for length in lengths)
+            rows.append((task.invocation_id, short(*task.function), minute(stop.at), by.rule or "-", *cells))
+        yield table(heads, rows, right=heads[4:])
         if len(wrong) > _SHOWN:
             yield f"... and {len(wrong) - _SHOWN} more; --json names them all"
-
-
-def _false_stop(stop: Found) -> list[str]:
-    task, verdict = stop.task, stop.verdict
-    lengths = (verdict.by.age, verdict.by.limit, max(0, task.events[-1].at - stop.at))
-    return [
-        task.invocation_id,
-        short(*task.function),
-        minute(stop.at),
-        verdict.by.rule or "-",
-        *("-" if length is None else format_duration(length) for length in lengths),
-    ]
 
 
 def _measures(suggestions: Sequence[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
@@ -169,14 +159,11 @@ def _measures(suggestions: Sequence[Mapping[str, Any]]) -> Iterator[str | Text |
         if others:
             yield f"Not measured: {', '.join(others)}."
         if one["measures"]:
-            rows = (
-                (
-                    *(measure, found["clock"], str(found["tasks"])),
-                    *(format_seconds(found[name]) for name in ("p50_s", "p95_s", "p99_s", "max_s")),
-                    found["smallest_limit"] or "none succeeded",
-                )
-                for measure, found in one["measures"].items()
-            )
+            rows = []
+            for measure, its in one["measures"].items():
+                lengths = (format_seconds(its[name]) for name in ("p50_s", "p95_s", "p99_s", "max_s"))
+                limit = its["smallest_limit"] or "none succeeded"
+                rows.append((measure, its["clock"], str(its["tasks"]), *lengths, limit))
             yield table(heads, rows, right=heads[2:])
         yield ""
     if any(one["measures"] for one in suggestions):

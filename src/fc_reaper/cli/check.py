@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
+from rich.table import Table
 from rich.text import Text
 from typer import Argument
 
@@ -34,9 +35,7 @@ _NOW: Millis = 1_700_000_000_000
 
 
 def check(
-    policy: Annotated[
-        str | None, Argument(metavar="POLICY", help="Policy file; default REAPER_POLICY, policy.yaml.")
-    ] = None,
+    policy: Annotated[str | None, Argument(metavar="POLICY", help="As --policy.")] = None,
     policy_option: PolicyFile = None,
     as_json: AsJson = False,
 ) -> int:
@@ -65,7 +64,7 @@ def check(
         with_lint = [{**_issue_json(warning), "lint": warning.lint} for warning in warnings]
         output.print_json({**report, "warnings": with_lint})
     else:
-        _show(report, file, settings)
+        show(*_tables(report, file, settings))
     for warning in warnings:
         output.print_line(f"{warning.text} (a warning)", sys.stderr)
     return Exit.DONE
@@ -86,28 +85,23 @@ def _report(file: File, settings: Settings) -> dict[str, Any]:
         "valid": True,
         "source": file.source,
         "exempt": len(set(file.exempt)),
-        "policies": [{**_meaning(one), "cost": cost_of(one, file, settings)} for one in file.policies],
+        "policies": [
+            {
+                **{key: getattr(one, key) for key in ("name", "line", "does", "reason", "halt_over")},
+                "targets": list(map(str, one.targets)),
+                "triggers": one.triggers or ["all"],
+                "keep": one.keep and one.keep.model_dump(),
+                "budget_per_run": one.budget.per_run if one.stops else None,
+                "budget_per_day": one.budget.per_day if one.stops else None,
+                "holdout_percent": None if one.holdout is None else one.holdout / 100,
+                "examples": len(one.examples),
+                "cost": cost_of(one, file, settings),
+            }
+            for one in file.policies
+        ],
         "discovery": sorted({"FC 3.0" if target.service is None else "FC 2.0" for target in patterns}),
         "idle_calls": sum(len(_queries(function, policies, file, settings)) for function in literal),
         "not_approved": read_unapproved(settings, file),
-    }
-
-
-def _meaning(policy: Policy) -> dict[str, Any]:
-    keep, holdout = policy.keep, policy.holdout
-    return {
-        "name": policy.name,
-        "line": policy.line,
-        "does": policy.does,
-        "reason": policy.reason,
-        "targets": list(map(str, policy.targets)),
-        "triggers": policy.triggers or ["all"],
-        "keep": keep and keep.model_dump(),
-        "budget_per_run": policy.budget.per_run if policy.stops else None,
-        "budget_per_day": policy.budget.per_day if policy.stops else None,
-        "halt_over": policy.halt_over,
-        "holdout_percent": None if holdout is None else holdout / 100,
-        "examples": len(policy.examples),
     }
 
 
@@ -173,20 +167,35 @@ def _whys(policy: Policy, file: File, settings: Settings, *, whole: bool, payloa
         yield f"`{reading}` reads the payload, up to 128 KB{page}. Nothing of it is logged."
 
 
-def _show(report: Mapping[str, Any], file: File, settings: Settings) -> None:
+def _tables(report: Mapping[str, Any], file: File, settings: Settings) -> Iterator[Table | Text | str]:
     exempt = f", {counted(report['exempt'], 'exemption')} above them all" if report["exempt"] else ""
-    title = f"{file.source} is valid: {counted(len(file.policies), 'policy', 'policies')}{exempt}."
+    number = counted(len(file.policies), "policy", "policies")
+    yield from (Text(f"{file.source} is valid: {number}{exempt}.", STRONG), "")
     meaning, listed, whys = [], [], []
     for policy, its in zip(file.policies, report["policies"], strict=True):
         targets = ", ".join(short(*target) for target in policy.targets)
-        triggers = ", ".join(policy.triggers) or "all"
-        meaning.append((policy.name, policy.does, targets, triggers, _bounds(policy)))
+        meaning.append((policy.name, policy.does, targets, ", ".join(its["triggers"]), _bounds(policy)))
         listed.append((policy.name, _lists(policy, its["cost"]), its["cost"]["calls_follow"]))
         whys += [f"{policy.name}: {why}" for why in its["cost"]["why"]]
-    show(Text(title, STRONG), "", table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
-    show(Text("Calls of one run, for each function", STRONG))
-    show(table(("policy", "lists", "calls grow with"), listed), "", *whys)
-    show(*_sentences(report, file, settings))
+    yield from (table(("policy", "does", "targets", "triggers", "at most"), meaning), "")
+    yield Text("Calls of one run, for each function", STRONG)
+    yield table(("policy", "lists", "calls grow with"), listed)
+    yield from ("", *whys)
+    yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
+    if report["idle_calls"]:
+        calls = counted(report["idle_calls"], "call")
+        yield f"While nothing is alive, a run by a timer takes {calls} for the targets without a pattern."
+    if any(unlisted(one, settings.api_version) for one in file.policies if not one.only_named):
+        yield f"API version {BLIND_API} of FC 2.0 does not list {DEQUEUED} tasks: that call is refused."
+    for generation in report["discovery"]:
+        yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."
+    yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, read until Stopped."
+    for name, why in report["not_approved"].items():
+        yield f"{name} only reports: {why}."
+    try:
+        refuse_targets(settings, file, enforce=True)
+    except SettingsError as error:
+        yield f"To enforce from here: {error}."
 
 
 def _bounds(policy: Policy) -> str:
@@ -205,21 +214,3 @@ def _lists(policy: Policy, cost: Mapping[str, Any]) -> str:
     overdue = [f"{status} started {limit} ago" for status, limit in cost["lists_overdue"].items()]
     prefix = f", ids that begin with {cost['id_prefix']}" if cost["id_prefix"] else ""
     return ", ".join([*overdue, *cost["lists_all"]]) + prefix or "nothing but Stopping"
-
-
-def _sentences(report: Mapping[str, Any], file: File, settings: Settings) -> Iterator[str]:
-    yield "Each status is one call for 100 tasks; Stopping is always listed, for what is stuck."
-    if report["idle_calls"]:
-        calls = counted(report["idle_calls"], "call")
-        yield f"While nothing is alive, a run by a timer takes {calls} for the targets without a pattern."
-    if any(unlisted(one, settings.api_version) for one in file.policies if not one.only_named):
-        yield f"API version {BLIND_API} of FC 2.0 does not list {DEQUEUED} tasks: that call is refused."
-    for generation in report["discovery"]:
-        yield f"Patterns: once a run the functions of {generation} in task mode are listed, 100 a call."
-    yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, read until Stopped."
-    for name, why in report["not_approved"].items():
-        yield f"{name} only reports: {why}."
-    try:
-        refuse_targets(settings, file, enforce=True)
-    except SettingsError as error:
-        yield f"To enforce from here: {error}."

@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE, Popen, run
 from typing import Any, NamedTuple
 
 from rich.text import Text
@@ -45,7 +44,7 @@ def demo() -> int:
     """
     show("A small account on this machine: six tasks, and two reapers that stop what is")
     show("older than two hours. One answer gets lost on the way, one task ends meanwhile.", "")
-    with output.on_signals(signal.default_int_handler), _emulator() as endpoint:
+    with output.interruptible(at_once=True), _emulator() as endpoint:
         show("1  A careless cron: as people write them ...")
         cron = _attempt(endpoint, _run_cron)
         show("2  fc-reaper on the same account anew: a dry run first ...")
@@ -63,11 +62,11 @@ def demo() -> int:
     confirmed = [one for one in reaper.log.values() if one.event == "confirmed" and not one.detail]
     for line in confirmed[:1]:
         show("", 'One line of its log answers "why mine?":', *_json_rows(line.fields()))
-    score = score_of(reaper)
-    show("", _total("careless cron", score_of(cron)), _total("fc-reaper", score))
+    _, wrong, _, missed = score_of(reaper)
+    show("", _total("careless cron", cron), _total("fc-reaper", reaper))
     show("Counted from the journal of the emulator.", "")
     show_next()
-    return Exit.ATTENTION if dry_run.requests or score.wrong or score.missed else Exit.DONE
+    return Exit.ATTENTION if dry_run.requests or wrong or missed else Exit.DONE
 
 
 def show_next() -> None:
@@ -82,14 +81,9 @@ def show_next() -> None:
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    switches = ("--port", "0", "--list-lag", "30s", "--stopping", "300ms", "--seed", HERE / "demo_seed.json")
-    with subprocess.Popen(
-        [sys.executable, "-m", "fc_emulator", *switches],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_clean_environment(),
-    ) as process:
+    seed = ("--seed", str(HERE / "demo_seed.json"))
+    command = [sys.executable, "-m", "fc_emulator", "--port", "0", "--list-lag", "30s", "--stopping", "300ms"]
+    with Popen([*command, *seed], stdout=PIPE, stderr=PIPE, text=True, env=_clean_environment()) as process:
         try:
             assert process.stdout is not None
             ready = process.stdout.readline()
@@ -147,7 +141,7 @@ def _run_cron(endpoint: str) -> Log:
     # A default entry in a .netrc would replace fc2's signature.
     settings = {"ENDPOINT": endpoint, "KEY": _KEYS[0], "SECRET": _KEYS[1], "NETRC": os.devnull}
     env = {**_clean_environment(), **settings}
-    subprocess.run([sys.executable, HERE / "careless_cron.py"], env=env, capture_output=True, check=False)
+    run([sys.executable, HERE / "careless_cron.py"], env=env, capture_output=True, check=False)
     return {}
 
 
@@ -169,20 +163,14 @@ def _run_reaper(endpoint: str, mode: str) -> Log:
     return {line.invocation_id: line for line in about_tasks}
 
 
-class Score(NamedTuple):
-    """The stop requests of one reaper, each counted once, and the tasks it failed to stop."""
+def score_of(attempt: Attempt) -> tuple[int, int, int, int]:
+    """How many stop requests were right, wrong, and for nothing, and how many tasks were missed.
 
-    right: int
-    wrong: int
-    for_nothing: int
-    missed: int
-
-
-def score_of(attempt: Attempt) -> Score:
-    """Compare the stops in the journal with what the owner of each task wants."""
+    By the stops in the journal, and what the owner of each task wants.
+    """
     took = Counter((_is_unwanted(task), attempt.stopped(task)) for task in attempt.tasks)
     right, wrong, missed = took[True, True], took[False, True], took[True, False]
-    return Score(right, wrong, len(attempt.requests) - right - wrong, missed)
+    return right, wrong, len(attempt.requests) - right - wrong, missed
 
 
 def _payload(task: Record) -> Any:
@@ -221,8 +209,8 @@ def _reaper_cell(task: Record, reaper: Attempt) -> Text:
     return Text(said.get(line.event, line.event), style)
 
 
-def _total(who: str, score: Score) -> Text:
-    right, wrong, for_nothing, missed = score
+def _total(who: str, attempt: Attempt) -> Text:
+    right, wrong, for_nothing, missed = score_of(attempt)
     requests = counted(right + wrong + for_nothing, "stop request")
     wrongly = f"{wrong} {'WRONG' if wrong else 'wrong'}"
     what = f"{right} right, {wrongly}, {for_nothing} for nothing, {missed} missed"

@@ -93,10 +93,8 @@ def _tables(changes: Changes) -> Iterator[str | Table]:
     yield table(("stopped", *heads), rows, right=heads)
     for how, some in changes.items():
         if some:
-            yield from ("", f"Stopped {how}:")
-            yield table(
-                ("task", "function", "policy", "old, UTC", "new, UTC", "ended"), map(_row, some[:_ROWS])
-            )
+            heads = ["task", "function", "policy", "old, UTC", "new, UTC", "ended"]
+            yield from ("", f"Stopped {how}:", table(heads, map(_row, some[:_ROWS])))
             if len(some) > _ROWS:
                 yield f"... and {len(some) - _ROWS} more; --json names them all"
 

@@ -111,9 +111,7 @@ def load_past(
     settings: Settings,
     env: Mapping[str, str],
     *,
-    history: Annotated[
-        _Text, Option(metavar="FILE", help="Records as JSON; default: from the cloud.")
-    ] = None,
+    history: Annotated[_Text, Option(metavar="FILE", help="JSON records; default: the cloud's.")] = None,
     read: Annotated[bool, Option("--read", help="Read each task that is listed without events.")] = False,
     save: Annotated[_Text, Option(metavar="FILE", help="Write the records to a new file.")] = None,
     interval: Annotated[_Text, Option(metavar="TIME", help="Time between runs; REAPER_INTERVAL, 5m.")] = None,

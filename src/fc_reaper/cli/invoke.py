@@ -1,7 +1,7 @@
 """`fc-reaper invoke`: the handler on an event, as the platform would run it, or how the event is read."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from random import Random
 from types import SimpleNamespace
@@ -20,11 +20,10 @@ from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
-from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
 from fc_reaper.settings import Context, connect, read_policy, read_settings
-from fc_reaper.sweep.scope import Scope, scope_of
+from fc_reaper.sweep.scope import scope_of
 
 _MOST_BYTES = 1_048_577
 """Bytes of an event that are read at most; an event of that size is refused anyway."""
@@ -36,9 +35,7 @@ def invoke(
     policy: PolicyFile = None,
     cloud: Cloud = None,
     enforce: Enforce = None,
-    timeout: Annotated[
-        float, Option(metavar="SECONDS", min=1, max=86_400, show_default=False, help="Function timeout; 600.")
-    ] = 600,
+    timeout: Annotated[float, Option(metavar="SECONDS", min=1, max=86_400, help="Of the function.")] = 600,
     explained: Annotated[bool, Option("--explain", help="Only show how the event is read.")] = False,
     as_json: Annotated[bool, Option("--json", help="With --explain: print one JSON object.")] = False,
 ) -> int:
@@ -121,7 +118,18 @@ def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
     else:
         show(*_tables(trigger, requests))
         show(*(f"{note.event}{note.part and ' '}{note.part}: {note.why}" for note in notes))
-        show(*_sentences(trigger, scope, targets, policies))
+        show(f"Targets of the run: {', '.join(targets) or 'none'}.")
+        watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
+        stuck_only = [target for target in watched if target not in targets]
+        if trigger.kind == "timer" and stuck_only:
+            show(f"Only for tasks that are stuck: {', '.join(stuck_only)}.")
+        if trigger.dry_run:
+            where = trigger.dry_run_asked_at
+            show(f"The event requests a dry run ({where}), so nothing would be stopped whatever the mode.")
+        running = {area.policy.name for area in scope.areas}
+        idle = [policy.name for policy in policies if policy.name not in running]
+        if running and idle:
+            show(f"Policies that do not run: {', '.join(idle)}.")
     refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
     return Exit.REFUSED if refused and not scope.areas else Exit.DONE
 
@@ -131,29 +139,12 @@ def _tables(trigger: Trigger, requests: Iterable[Mapping[str, Any]]) -> Iterator
         (one.part or "whole", " > ".join(one.layers) or "-", one.source, one.state or "-")
         for one in trigger.readings
     ]
+    if parts:
+        yield from (table(("part", "wrapped in", "understood as", "state"), parts), "")
     runs = []
     for one in requests:
         named = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in Selector._fields if one[key])
         kind, its = ":".join(filter(None, (one["kind"], one["name"]))), ", ".join(one["policies"])
         runs.append((one["part"] or "whole", kind, named or "all targets", its or "none"))
-    if parts:
-        yield from (table(("part", "wrapped in", "understood as", "state"), parts), "")
     if runs:
         yield from (table(("part", "trigger", "about", "policies that run"), runs), "")
-
-
-def _sentences(
-    trigger: Trigger, scope: Scope, targets: Sequence[str], policies: Sequence[Policy]
-) -> Iterator[str]:
-    yield f"Targets of the run: {', '.join(targets) or 'none'}."
-    watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
-    stuck_only = [target for target in watched if target not in targets]
-    if trigger.kind == "timer" and stuck_only:
-        yield f"Only for tasks that are stuck: {', '.join(stuck_only)}."
-    if trigger.dry_run:
-        where = trigger.dry_run_asked_at
-        yield f"The event requests a dry run ({where}), so nothing would be stopped whatever the mode."
-    running = {area.policy.name for area in scope.areas}
-    idle = [policy.name for policy in policies if policy.name not in running]
-    if running and idle:
-        yield f"Policies that do not run: {', '.join(idle)}."

@@ -48,9 +48,6 @@ class CommandError(ReaperError):
         self.exit = exit
 
 
-# Lines
-
-
 def print_line(text: str, stream: TextIO | None = None) -> None:
     """Write the lines of *text*, made printable; CommandError if standard output cannot be written."""
     _print("\n".join(map(printable, f"{text}\n".split("\n"))), stream or sys.stdout)
@@ -190,9 +187,6 @@ def _advice(failure: CloudError | ListFailed | TaskLine) -> str:
     return "check the names and the qualifier in the policy, the region of the endpoint, and --api-version"
 
 
-# Tables
-
-
 def console(stream: TextIO, file: TextIO | None = None) -> Console:
     """A console as wide as *stream* or COLUMNS says, else 80 columns; it may write to *file* instead."""
     terminal = stream.isatty() or None
@@ -257,9 +251,6 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
         yield lambda steps: shown.advance(bar, steps)
 
 
-# Files
-
-
 def read_input(name: str, most: int = -1) -> bytes:
     """Read at most *most* bytes of a file, of standard input for `-`; CommandError if that fails."""
     try:
@@ -320,29 +311,22 @@ def new_file(name: str, *, force: bool = False, private: bool = True) -> Iterato
         beside.unlink(missing_ok=True)
 
 
-# Signals
-
-
 @contextmanager
-def interruptible() -> Iterator[Event]:
-    """Within the block the first SIGINT or SIGTERM sets the event; the second raises KeyboardInterrupt."""
+def interruptible(*, at_once: bool = False) -> Iterator[Event]:
+    """Within the block the first SIGINT or SIGTERM sets the event.
+
+    The second, or *at_once* the first, raises KeyboardInterrupt.
+    """
     interrupted = Event()
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if interrupted.is_set():
+        if at_once or interrupted.is_set():
             raise KeyboardInterrupt
         interrupted.set()
 
-    with on_signals(handle):
-        yield interrupted
-
-
-@contextmanager
-def on_signals(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    """Within the block *handler* handles SIGINT and SIGTERM."""
-    before = {signum: signal.signal(signum, handler) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interrupted
     finally:
         for signum, its_handler in before.items():
             signal.signal(signum, its_handler)

@@ -15,7 +15,7 @@ from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.log_lines import Lines, ListFailed, Result, ResultTask, TaskKey, TaskLine, TaskVerdict
+from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
 from fc_reaper.models import Exit
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
@@ -40,26 +40,21 @@ WORDS = {
 
 _Text = str | None
 _Texts = list[str] | None
+_Number = int | None
 
 
 @with_match_options
 @with_cloud
 def plan(
-    event: Annotated[
-        _Text, Argument(metavar="EVENT", help="As for invoke; default: every timer of the policy.")
-    ] = None,
+    event: Annotated[_Text, Argument(metavar="EVENT", help="As for invoke; default: all timers.")] = None,
     policy: PolicyFile = None,
     cloud: Cloud = None,
     as_json: AsJson = False,
     out: Annotated[_Text, Option(metavar="FILE", help="Write the plan for apply; - is stdout.")] = None,
     force: Annotated[bool, Option("--force", help="Let --out overwrite a file.")] = False,
-    target: Annotated[
-        _Texts, Option(metavar="TARGET", help="Without a policy: functions to stop in.")
-    ] = None,
+    target: Annotated[_Texts, Option(metavar="TARGET", help="Functions; needs no policy file.")] = None,
     reason: Annotated[_Text, Option(metavar="TEXT", help="Why, for the log line of every stop.")] = None,
-    most: Annotated[
-        int | None, Option("--max", metavar="N", min=1, help="Stop at most N tasks at each apply.")
-    ] = None,
+    most: Annotated[_Number, Option("--max", metavar="N", min=1, help="At most N at each apply.")] = None,
     **match: Any,
 ) -> int:
     """Show every task that is due, and why. Stops nothing.
@@ -174,7 +169,21 @@ def plan_tables(
     if others:
         yield from ("Not due, for your information:", _table(others[:_SHOWN]))
         yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    yield from _totals(result)
+    counts = result.counts
+    listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
+    rest = _counted({name: getattr(counts, name) for name in ("kept", "exempt", "reported", "unknown")})
+    if counts.due:
+        due = _counted({"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
+                        "held back": counts.skipped, "failed": counts.failed})  # fmt: skip
+        yield f"{counts.due} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
+    else:
+        yield f"Nothing is due: {', '.join(filter(None, (listed, rest)))}."
+    if counts.stuck:
+        yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
+    if result.unmatched:
+        yield f"Targets that fit no function in task mode: {', '.join(result.unmatched)}."
+    if result.partial:
+        yield "The run ended early: not everything was listed."
     yield from notices(lines, budgets=True)
     for line in lines.of("trigger_ignored", "trigger_refused", "trigger_unrecognised"):
         yield f"{line.event}: {line.why}."
@@ -211,24 +220,6 @@ def _fate(task: ResultTask | TaskLine) -> Text:
     name = "spared by holdout" if task.detail == HELD_OUT else task.why or task.event
     word = WORDS.get(name, name.replace("_", " "))
     return Text(word, output.STRONG if task.event == "would_stop" else output.SOFT)
-
-
-def _totals(result: Result) -> Iterator[str]:
-    counts = result.counts
-    listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
-    rest = _counted({name: getattr(counts, name) for name in ("kept", "exempt", "reported", "unknown")})
-    if counts.due:
-        due = _counted({"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
-                        "held back": counts.skipped, "failed": counts.failed})  # fmt: skip
-        yield f"{counts.due} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
-    else:
-        yield f"Nothing is due: {', '.join(filter(None, (listed, rest)))}."
-    if counts.stuck:
-        yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
-    if result.unmatched:
-        yield f"Targets that fit no function in task mode: {', '.join(result.unmatched)}."
-    if result.partial:
-        yield "The run ended early: not everything was listed."
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

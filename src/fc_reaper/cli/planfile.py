@@ -15,7 +15,7 @@ from fc_reaper.cli.output import CommandError, printable_json, read_input
 from fc_reaper.cloud import account_endpoint
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.evaluate import Evaluation
-from fc_reaper.log_lines import Lines, ResultTask, TaskKey, TaskVerdict
+from fc_reaper.log_lines import Lines, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.platform import HOST
 from fc_reaper.policy import PolicyFile
@@ -174,7 +174,18 @@ def make_plan(
     of_incident: dict[str, Any] = {}
     if incident is not None:
         of_incident = {"exempt_from": incident.exempt_from, "text": dump_policy(file).split("\n")}
-    tasks = [_planned(task) for task in result.tasks if (task.why or task.event) in get_args(Fate)]
+    tasks = []
+    for task in result.tasks:
+        fate, first = task.why or task.event, task.first_enqueue_ms
+        if fate in get_args(Fate):
+            known = task.model_dump(include=set(TaskVerdict.model_fields))
+            known |= {"rule": task.rule or "status", "request_id": task.task_request_id, "fate": fate}
+            known |= {"first_enqueue": None if first is None else iso(first)}
+            tasks.append(PlannedTask.model_validate(known))
+    # Most overdue first; to the second, since each was read at another moment.
+    tasks.sort(
+        key=lambda one: (-int(one.over_s or 0), -int(one.age_s or 0), str(one.place), one.invocation_id)
+    )
     return Plan(
         format="fc-reaper plan",
         version=1,
@@ -189,26 +200,8 @@ def make_plan(
         ),
         complete=not result.partial and not lines.of("list_failed"),
         counts=finished.fields["counts"],
-        tasks=sorted(tasks, key=_order),
+        tasks=tasks,
     ).sealed()
-
-
-def _planned(task: ResultTask) -> PlannedTask:
-    known = task.model_dump(include=set(TaskVerdict.model_fields))
-    return PlannedTask.model_validate(
-        {
-            **known,
-            "rule": task.rule or "status",
-            "request_id": task.task_request_id,
-            "first_enqueue": None if task.first_enqueue_ms is None else iso(task.first_enqueue_ms),
-            "fate": task.why or task.event,
-        }
-    )
-
-
-def _order(task: PlannedTask) -> tuple[int, int, str, str]:
-    """Most overdue first; to the second, since each was read at another moment."""
-    return -int(task.over_s or 0), -int(task.age_s or 0), str(task.place), task.invocation_id
 
 
 def _fingerprints(file: PolicyFile) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """`fc-reaper probe`: what this account does where the platform documents nothing."""
 
-import signal
 from collections.abc import Iterator
 from secrets import token_hex
 from typing import Annotated, Any
@@ -91,7 +90,7 @@ def probe(
         raise output.CommandError("nothing was submitted; answer y, or add --yes", Exit.ATTENTION)
     found[chosen].until = SYSTEM_CLOCK.monotonic() + length
     # Either signal raises, so that no wait is too long for it; what is left is stopped then.
-    with output.progress("Observing the tasks"), output.on_signals(signal.default_int_handler):
+    with output.progress("Observing the tasks"), output.interruptible(at_once=True):
         seen = Probe(found[chosen], SYSTEM_CLOCK)
         seen.observe()
     of: Any = {"version": 1, "date": iso(SYSTEM_CLOCK.now())[:10], "region": where, "observed": seen.observed}
