@@ -247,3 +247,14 @@ def test_one_answer_without_a_date_hinders_no_other() -> None:
         cloud.faults([failing(GET, "bad-*", date="nonsense")])
         run(cloud)
         assert stopped(cloud) == GOOD
+
+
+def test_a_stop_of_which_nothing_can_be_read_any_more_says_why(cloud: Emulator) -> None:
+    """The answers to the stops are lost, and so are the readings after them."""
+    get = {"operation": "GetStatefulAsyncInvocation"}
+    lost = {"operation": "StopStatefulAsyncInvocation", "times": 99, "drop": "after"}
+    cloud.faults([lost, {**get, "times": 3}, {**get, "times": 99, "status": 400, "code": "InvalidArgument"}])
+    reaped = reap(cloud.endpoint, policy(), enforce=True)
+    assert {line["unclear"] for line in reaped.logged("stop_failed")} == {True}
+    details = [line["detail"] for line in reaped.logged("stop_failed")]
+    assert all(one.startswith("it could not be read again: HTTP 400") for one in details)

@@ -186,6 +186,7 @@ def test_a_role_that_may_list_but_not_read_is_not_silent() -> None:
         assert reaped.finished.exit is Exit.ATTENTION
         (line,) = reaped.logged("unknown")
         assert (line["error_code"], line["rule"]) == ("AccessDenied", "events")
+        assert reaped.logged("list_failed") == []
         assert "media/transcode@prod" in reaped.finished.result.errors[0]
 
 
