@@ -180,6 +180,7 @@ def test_everything_is_made_by_the_names_of_the_file(tmp_path: Path) -> None:
     }  # fmt: skip
     board = dict(steps)["sls CreateDashboard"]["--body"]
     assert {chart["search"]["logstore"] for chart in board["charts"]} == {"mine"}
+    assert re.findall("pause_s > [0-9]+", json.dumps(board)) == ["pause_s > 1800"]
 
 
 def test_each_document_is_that_of_the_repository() -> None:
@@ -251,6 +252,13 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(case: str, tmp_path: 
     ran = setup("--policy", ROOT / "policy.yaml", cwd=tmp_path)
     assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
     assert message in ran.err
+
+
+def test_a_file_without_an_end_is_refused(tmp_path: Path) -> None:
+    """No more of it is read than a file of Serverless Devs may have."""
+    ran = setup("-t", "/dev/zero", "--policy", ROOT / "policy.yaml", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("fc-reaper: /dev/zero: it is no file of Serverless Devs")
 
 
 def test_a_policy_that_is_wrong_is_refused(tmp_path: Path) -> None:

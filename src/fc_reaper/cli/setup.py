@@ -139,7 +139,9 @@ def _logs(known: Vars) -> Iterator[str]:
     yield step("Its index", "Index", store, _json("docs/monitoring/index.json"), *store)
     body = _json("docs/monitoring/dashboard.json")
     for chart in body["charts"]:
-        chart["search"]["logstore"] = known.store
+        search = chart["search"]
+        query = search["query"].replace("pause_s > 900", f"pause_s > {3 * known.interval // 1000}")
+        search.update(logstore=known.store, query=query)
     named = (*project, "--dashboardName", body["dashboardName"])
     yield step("The dashboard", "Dashboard", named, body, *project)
     for path in sorted((_FILES / "docs/monitoring/alerts").glob("*.json")):
@@ -178,7 +180,7 @@ def _vars(template: str) -> Vars:
 def _extended(path: Path, depth: int = 0) -> dict[str, Any]:
     """The `vars` of a file, over those of the one that it extends."""
     try:
-        tree = yaml.safe_load(output.read_input(str(path)))
+        tree = yaml.safe_load(output.read_input(str(path), 1_000_000))
         base, own = tree.get("extend"), {**(tree.get("vars") or {})}
     except (yaml.YAMLError, AttributeError, TypeError):
         base, own = path, {}
