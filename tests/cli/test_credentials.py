@@ -338,13 +338,138 @@ def test_keys_that_ran_out_or_have_no_right_are_told_apart(user: Path, cloud: Em
     assert (ran.code, ran.out) == (3, "")
     assert "these keys have run out: get new ones (aliyun configure)" in ran.errors[1]
     cloud.faults([{"operation": "GetCallerIdentity", "status": 404, "code": "InvalidAccessKeyId.NotFound"}])
-    assert "or --profile" in fc_reaper("plan", env=env, cwd=folder).errors[1]
+    said = fc_reaper("plan", env=env, cwd=folder).errors[1]
+    assert f"check profile default of {user}/.aliyun/config.json, or choose another --profile" in said
+    cloud.faults([{"operation": "GetCallerIdentity", "status": 400, "code": "InvalidTimeStamp.Expired"}])
+    assert "this machine's clock" in fc_reaper("plan", env=env, cwd=folder).errors[1]
+    cloud.faults([{"operation": "GetCallerIdentity", "times": 9, "status": 400, "code": "Throttling.User"}])
+    assert "try again later" in fc_reaper("plan", env=env, cwd=folder).errors[1]
     cloud.faults(
         [{"operation": "ListStatefulAsyncInvocations", "times": 9, "status": 403, "code": "AccessDenied"}]
     )
     ran = fc_reaper("plan", env=env, cwd=folder)
     assert ran.code == 3
     assert "check that RAM allows fc:ListStatefulAsyncInvocations" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("profile", "env"), [("other", {}), ("other", KEYS), (None, {"ALIBABA_CLOUD_PROFILE": "other"})]
+)
+def test_the_advice_about_wrong_keys_says_where_they_came_from(
+    profile: str | None, env: Mapping[str, str], user: Path, cloud: Emulator, folder: Path
+) -> None:
+    """It is of the command at hand: a profile, or the variables, also where nobody asked STS before."""
+    configured(user, AK, {**AK, "name": "other", "access_key_id": "unknown"})
+    env = person(user, REAPER_ENDPOINT=cloud.endpoint, FC_ACCOUNT_ID="123456789", **env)
+    options = [] if profile is None else ["--profile", profile]
+    for command in ("plan", "backtest", "doctor"):
+        ran = fc_reaper(command, *options, env=env, cwd=folder)
+        assert ran.code == 3
+        said = "".join(f"{ran.out}{ran.err}".split())
+        assert f"checkprofileotherof{user}/.aliyun/config.json,orchooseanother--profile" in said
+    env = person(user, REAPER_ENDPOINT=cloud.endpoint, **{**KEYS, "ALIBABA_CLOUD_ACCESS_KEY_ID": "unknown"})
+    assert "check ALIBABA_CLOUD_ACCESS_KEY_ID, " in fc_reaper("plan", env=env, cwd=folder).err
+
+
+MODES: dict[str, tuple[dict[str, Any], str]] = {
+    "no token": ({"mode": "StsToken"}, "the security token is empty"),
+    "no host of STS": (
+        {"mode": "RamRoleArn", "ram_role_arn": "acs:ram::1:role/a", "ram_session_name": "me"},
+        "Failed to resolve 'sts.aliyuncs.com' (",
+    ),
+    "a length of no session": (
+        {"mode": "RamRoleArn", "ram_role_arn": "acs:ram::1:role/a", "expired_seconds": 60}, "duration",
+    ),
+    "a role from the keys of a profile that is not there": (
+        {"mode": "ChainableRamRoleArn", "source_profile": "gone"}, "unable to get profile with 'gone'",
+    ),
+    "a role from its own keys": ({"mode": "ChainableRamRoleArn", "source_profile": "one"}, "recursion"),
+    "no instance": ({"mode": "EcsRamRole", "ram_role_name": "a"}, "100.100.100.200"),
+    "no file of a token": (
+        {"mode": "OIDC", "ram_role_arn": "acs:ram::1:role/a", "oidc_provider_arn": "acs:ram::1:p/p",
+         "oidc_token_file": "/nowhere"}, "/nowhere",
+    ),
+    "signed out": (
+        {"mode": "CloudSSO", "cloud_sso_sign_in_url": "https://sso.example", "cloud_sso_account_id": "1",
+         "cloud_sso_access_config": "a", "access_token": SECRET, "cloud_sso_access_token_expire": 1},
+        "re-login",
+    ),
+    "a program that fails": ({"mode": "External", "process_command": "false"}, "exit status 1"),
+    "a program that is not there": ({"mode": "External", "process_command": "no-such"}, "'no-such'"),
+    "a mode that the package does not know": ({"mode": "RsaKeyPair"}, "unsupported profile mode 'Rsa"),
+    "no mode": ({"mode": None}, "unsupported profile mode"),
+}  # fmt: skip
+"""What a profile of `aliyun configure` has beside its keys, and words that say why it yields none."""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_profile_that_yields_no_keys_is_one_line(mode: str, user: Path, folder: Path) -> None:
+    """Which one, why, and what to do; exit 2, and no secret."""
+    fields, why = MODES[mode]
+    configured(user, {**AK, "name": "one", **fields})
+    with no_network():
+        env = person(user, ALIBABA_CLOUD_ECS_METADATA_DISABLED="false")
+        ran = fc_reaper("plan", *FIRST, "--profile", "one", env=env, cwd=folder)
+    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
+    assert ran.err.startswith(f"fc-reaper: no keys: profile one of {user}/.aliyun/config.json: ")
+    assert why in ran.err
+    assert ran.err.endswith("; mend it, or choose another --profile\n")
+    assert SECRET not in ran.err
+
+
+def test_a_program_that_prints_keys_is_run(user: Path, found: Find) -> None:
+    """Mode External."""
+    keys = {"mode": "AK", "access_key_id": "emulator", "access_key_secret": SECRET}
+    configured(user, {**AK, "mode": "External", "process_command": f"echo {shlex.quote(json.dumps(keys))}"})
+    assert found() == WHOLE
+
+
+@pytest.mark.parametrize("current", [True, False])
+def test_a_profile_that_is_wanted_and_not_there_is_said(current: bool, user: Path, found: Find) -> None:
+    """By the file itself, or by the variable of the official tools."""
+    configured(user, AK, current="gone" if current else "default")
+    with pytest.raises(CommandError, match=r"no keys: profile gone of .*\.json: .*; mend it, or choose"):
+        found({} if current else {"ALIBABA_CLOUD_PROFILE": "gone"})
+
+
+@pytest.mark.parametrize("text", ["this is no JSON", "[]", '{"profiles": 1}', "", '{"profiles": [{}]}'])
+def test_a_file_that_is_broken_is_one_line(text: str, user: Path, found: Find) -> None:
+    """Its path, and what to do; nothing of what is in it."""
+    (user / ".aliyun").mkdir()
+    (user / ".aliyun" / "config.json").write_text(text)
+    with pytest.raises(CommandError, match=r"\.json cannot be read: it is not as .*; mend or remove it$"):
+        found()
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(found: Find) -> None:
+    """As where HOME is that of another user: the system says why."""
+    with pytest.raises(CommandError, match=r"\.json cannot be read: File name too long; mend or remove"):
+        found({"HOME": "/" + "x" * 5000})
+
+
+def test_no_profile_at_all_is_as_no_file(user: Path, found: Find) -> None:
+    """What the official command line leaves where the last profile was deleted; null is absent."""
+    (user / ".aliyun").mkdir()
+    (user / ".aliyun" / "config.json").write_text('{"current": "", "profiles": null}')
+    assert found() == {}
+
+
+def test_a_secret_that_a_file_or_an_answer_spoils_is_not_repeated(user: Path, folder: Path) -> None:
+    """The package quotes both in what it says."""
+    (user / ".alibabacloud").mkdir()
+    ini = f"[default]\ntype = access_key\naccess_key_id = a\naccess_key_secret = %{SECRET}\n"
+    (user / ".alibabacloud" / "credentials").write_text(ini)
+    ran = fc_reaper("plan", *FIRST, env=person(user), cwd=folder)
+    assert (ran.code, len(ran.errors)) == (2, 1)
+    assert SECRET not in ran.err
+    with answering(http(200, {"AccessKeyId": "LTAI", "AccessKeySecret": SECRET, "Code": "None"})) as server:
+        uri = {"ALIBABA_CLOUD_CREDENTIALS_URI": f"{server.endpoint}/keys"}
+        env = person(user, ALIBABA_CLOUD_CREDENTIALS_FILE="/nowhere", **uri)
+        said = fc_reaper_process("plan", *FIRST, env=env, cwd=folder)
+    assert said.code == 2
+    assert "no keys: ALIBABA_CLOUD_CREDENTIALS_URI: " in said.err
+    assert '"Code": "None"' in said.err
+    assert SECRET not in said.err
 
 
 def test_a_role_that_cannot_be_assumed_is_said_without_the_keys(user: Path, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,49 @@ def test_a_profile_that_does_not_exist_is_one_line(folder: Path) -> None:
     ran = fc_reaper("doctor", "--profile", "nobody", env=environment(**KEYS), cwd=folder)
     assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
     assert "--profile nobody" in ran.err
+
+
+def test_where_nobody_says_whose_keys_these_are_the_rest_is_checked(folder: Path) -> None:
+    """With keys of a person STS is asked first; that it does not answer hides nothing of what is here."""
+    user = folder / "user"
+    (user / ".aliyun").mkdir(parents=True)
+    keys = {"access_key_id": "unknown", "access_key_secret": "quite-wrong"}
+    profile = {"name": "one", "mode": "AK", **keys, "region_id": "cn-hangzhou"}
+    (user / ".aliyun" / "config.json").write_text(json.dumps({"current": "one", "profiles": [profile]}))
+    for endpoint in ("http://127.0.0.1:9", ""):
+        with running_emulator(seed=SEED) as cloud:
+            env = environment(HOME=str(user), REAPER_ENDPOINT=endpoint or cloud.endpoint)
+            env["ALIBABA_CLOUD_CLI_PROFILE_DISABLED"] = ""
+            ran = fc_reaper("doctor", "--json", env=env, cwd=folder)
+        found = Diagnosis.model_validate(ran.json)
+        assert (ran.code, ran.err, found.exit) == (3, "", 3)
+        assert [one.check for one in found.checks] == ["package", "runtime", "policy", "lock", "account"]
+        why = "no answer, ConnectionFailed" if endpoint else "HTTP 403, InvalidAccessKeyID"
+        assert lines(found, "fail")["account"].startswith(f"whose keys these are is unknown: {why}")
+        assert (found.coverage, found.uncovered) == ([], None)
+
+
+def test_without_a_policy_every_function_is_watched_by_nobody(tmp_path: Path) -> None:
+    """The first look at an account; a policy that does not read may watch them, so nothing is said then."""
+    with running_emulator(seed=account("resize")) as cloud:
+        code, found = diagnose(cloud, tmp_path)
+        assert (code, found.uncovered, len(found.coverage)) == (2, 2, 2)
+        assert "there is no such file" in lines(found)["policy"]
+        for text in ("nonsense", policy(match="{alivefor: 2h}")):
+            code, found = diagnose(cloud, tmp_path, REAPER_POLICY=f"{text}\n")
+            assert (code, found.uncovered, found.coverage) == (2, None, [])
+
+
+def test_where_no_function_could_be_listed_nobody_is_told_to_name_them(folder: Path) -> None:
+    """They are not known; the right to list them comes first. Exit 3, and 1 is not enough."""
+    faults = [fault("ListStatefulAsyncInvocationFunctions"), fault(FUNCTIONS)]
+    with running_emulator(seed=SEED) as cloud:
+        cloud.faults([{key: value for key, value in one.items() if value != ""} for one in faults])
+        code, found = diagnose(cloud, folder, "--fail-uncovered")
+    assert (code, found.uncovered) == (3, None)
+    assert lines(found)["coverage"].endswith(
+        "of 0 functions in task mode, and some could not be listed; see above"
+    )
 
 
 def test_texts_of_the_cloud_do_not_steer_a_terminal(folder: Path) -> None:

@@ -101,7 +101,7 @@ def test_every_message_that_is_explained_is_one_of_ours_or_of_the_platform() -> 
     """The words in front of what differs stand in the code, or are codes of errors."""
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "src" / "fc_reaper").rglob("*.py"))
     rows = next(tables(PARTS["What goes wrong"]))[1:]
-    platform = {"AccessDenied", "NoPermission", "InvalidAccessKeyId", "SignatureNotMatch"}
+    platform = {"AccessDenied", "NoPermission", "InvalidAccessKeyId", "SignatureNotMatch", "InvalidTimeStamp"}
     for row in rows:
         first, *_ = (word for word in code(row[0]))
         words = re.split(r"[A-Z]{2,}|\b[AB]\b|'", first)[0].strip().removesuffix(":")

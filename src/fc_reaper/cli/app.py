@@ -78,11 +78,7 @@ def with_options(command: Callable[..., int], options: Iterable[Parameter]) -> C
 
 
 def environment(
-    *,
-    policy: str | None = None,
-    enforce: bool | None = None,
-    keys: bool = True,
-    **cloud: str | None,
+    *, policy: str | None = None, enforce: bool | None = None, keys: bool = True, **cloud: str | None
 ) -> dict[str, str]:
     """The environment of this process, with the options that were given in place of their settings.
 
@@ -180,9 +176,8 @@ def _refused(error: Exception) -> int:
         print_line(message, sys.stderr)
     else:
         raise error
-    if isinstance(error, CommandError):
-        return error.exit
-    return Exit.UNREACHABLE if isinstance(error, CloudError) else Exit.REFUSED
+    exit = Exit.UNREACHABLE if isinstance(error, CloudError) else Exit.REFUSED
+    return error.exit if isinstance(error, CommandError) else exit
 
 
 def _version(wanted: bool) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from fc_reaper.cli import output
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, sts_endpoint
@@ -26,21 +27,22 @@ from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_credentials, read_settings
 
 _ECS = "the role of this instance (ECS)"
-_SECONDS = (
-    20.0  # in which STS must have answered; the package bounds its calls to 15 s, those about ECS to 4 s
+_SECONDS = 20.0  # in which STS must have answered; the package bounds its calls to 15 s, about ECS to 4 s
+# Of what the package says: queries and answers have keys, files may, and the frames hide the cause.
+_UNSAID = (
+    r"(?i)url: \S+|\?\S+|[\"']\w*(secret|token|key_?id)[\"']\s*:\s*[\"'][^\"']*[\"']|, found: .*"
+    r"|.*Caused by \w+\(.*?\): |\"\)+$"
 )
 
 
 class _Profile(BaseModel):
     name: str
-    region_id: str = ""
+    region_id: str | None = None
 
 
-class _Config(BaseModel):
-    """What is read here of the file of the official command line; the package reads the rest."""
-
+class _Config(BaseModel):  # what is read here of the file of the official command line
     current: str = ""
-    profiles: list[_Profile] = []
+    profiles: list[_Profile] | None = None
 
 
 def signed_in(
@@ -58,6 +60,7 @@ def signed_in(
         CloudError: STS did not answer, or refused the keys.
     """
     own = all(env.get(f"ALIBABA_CLOUD_ACCESS_KEY_{part}") for part in ("ID", "SECRET"))
+    output.keys_from.set("ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, _SECURITY_TOKEN")
     keys = {} if own and profile is None else _keys(env, profile)
     env = {**env, **keys}
     settings = read_settings({**env, "REAPER_PLATFORM": ""}, Context())  # its file needs what is asked here
@@ -83,6 +86,7 @@ def _keys(env: Mapping[str, str], profile: str | None) -> dict[str, str]:
 
             getLogger("credentials").disabled = True  # It writes to standard error, keys included.
             found = getattr(provider, f"{kind}CredentialsProvider")(**given).get_credentials()
+            output.keys_from.set(place)
             return {
                 "ALIBABA_CLOUD_ACCESS_KEY_ID": found.get_access_key_id(),
                 "ALIBABA_CLOUD_ACCESS_KEY_SECRET": found.get_access_key_secret(),
@@ -90,11 +94,10 @@ def _keys(env: Mapping[str, str], profile: str | None) -> dict[str, str]:
                 "FC_REGION": env.get("FC_REGION") or region,
             }
         except Exception as error:  # the package and what it uses raise all kinds
-            # Without the queries of its requests, which hold keys and tokens
-            why = re.sub(r"url: \S+|\?\S+", "", str(error))
-            faults.append(f"{place}: {printable(why, 200) or type(error).__name__}")
+            why = printable(re.sub(_UNSAID, "", str(error)), 300)
+            faults.append(f"{place}: {why or type(error).__name__}")
     if any(not fault.startswith(_ECS) for fault in faults):
-        raise CommandError(f"no keys: {'; '.join(faults)}")
+        raise CommandError(f"no keys: {'; '.join(faults)}; mend it, or choose another --profile")
     return {}
 
 
@@ -106,17 +109,17 @@ def _places(env: Mapping[str, str], profile: str | None) -> Iterator[tuple[str, 
 
     user = Path(env.get("HOME") or "~").expanduser()
     config, ini = user / ".aliyun" / "config.json", user / ".alibabacloud" / "credentials"
-    found = next(filter(Path.is_file, [ini.with_suffix(".ini"), ini]), ini)
-    ini = Path(variable("CREDENTIALS_FILE") or found)
     known, sections, file = _Config(), ConfigParser(interpolation=None), config
     try:
         if config.is_file() and variable("CLI_PROFILE_DISABLED") != "true":
             known = _Config.model_validate_json(config.read_bytes())
-        file = ini
+        found = next(filter(Path.is_file, [ini.with_suffix(".ini"), ini]), ini)
+        file = ini = Path(variable("CREDENTIALS_FILE") or found)
         sections.read(ini, encoding="utf-8")
     except (OSError, ValueError, IniError) as error:
-        raise CommandError(f"{file} cannot be read ({type(error).__name__}); mend or remove it") from None
-    regions = {one.name: one.region_id or "" for one in known.profiles}
+        why = getattr(error, "strerror", None) or "it is not as the official tools write it"
+        raise CommandError(f"{file} cannot be read: {why}; mend or remove it") from None
+    regions = {one.name: one.region_id or "" for one in known.profiles or ()}
     if profile is not None and profile not in [*regions, *sections.sections()]:
         names = ", ".join(dict.fromkeys([*regions, *sections.sections()]))
         there = f"there are {names}" if names else f"run aliyun configure --profile {profile}"
@@ -125,9 +128,9 @@ def _places(env: Mapping[str, str], profile: str | None) -> Iterator[tuple[str, 
     if profile is None and all(map(variable, ("ROLE_ARN", "OIDC_PROVIDER_ARN", "OIDC_TOKEN_FILE"))):
         yield "OIDC", "OIDCRoleArn", {}, ""
     name = profile or variable("PROFILE") or known.current
-    if name in regions:
+    if name in regions or (name and name not in sections.sections()):
         given = {"profile_name": name, "profile_file": str(config)}
-        yield f"profile {name} of {config}", "CLIProfile", given, regions[name]
+        yield f"profile {name} of {config}", "CLIProfile", given, regions.get(name, "")
     name = profile or variable("PROFILE") or "default"
     if name in sections.sections() and profile not in regions:
         yield f"profile {name} of {ini}", "Profile", {"profile_name": name, "profile_file": str(ini)}, ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -26,13 +27,14 @@ from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.cloud.api import ASYNC_TASK, CLASSIC, OPEN, STATEFUL, WITHOUT_SERVICES
 from fc_reaper.errors import CloudError, PolicyError, SettingsError, nearest
 from fc_reaper.models import FINISHED, UNFINISHED, Exit, Function, Page, Task, spellings
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import Policy
 from fc_reaper.policy.lint import lint
 from fc_reaper.sweep import TRUSTED_SKEW
 from fc_reaper.sweep.scope import is_own, list_functions, resolve
 
 _MOST = 300  # functions that are read one by one, literal targets first
 _PATIENCE, _FIRST = 300.0, 15.0  # seconds for reading them, and for each call before, its retries included
+_Env = Mapping[str, str] | CloudError  # or why it is not known
 _Listed = dict[bool, list[Function] | None]  # the functions of FC 2.0 for True, 3.0 for False; None: unknown
 
 
@@ -90,39 +92,41 @@ def doctor(
       fc-reaper doctor
       fc-reaper doctor --fail-uncovered --json
     """
-    env = environment(policy=policy, **cloud)
-    settings = given.read_settings(env, given.Context())
+    env: _Env
+    try:
+        here = env = environment(policy=policy, **cloud)
+    except CloudError as error:
+        here, env = {**environment(policy=policy, keys=False, **cloud), "REAPER_PLATFORM": ""}, error
+    settings = given.read_settings(here, given.Context())
     found = Diagnosis(mode=settings.mode)
     with output.interruptible() as interrupted:
         pool = Pool(settings.concurrency, SYSTEM_CLOCK, interrupted.is_set)
-        file, does = _check_here(found, settings)
-        listed, answers = _check_cloud(found, settings, env, pool, file)
+        policies, does = _check_here(found, settings)
+        listed, answers = _check_cloud(found, settings, env, pool, policies or ())
         if interrupted.is_set():
             raise KeyboardInterrupt
-    if file is not None and listed:
+    if policies is not None and listed:
         functions = dict.fromkeys(one for each in listed.values() for one in each or ())
         for one in functions:
             if one.service is None and not functions.keys().isdisjoint(spellings(one)[1:]):
                 continue  # it is listed by its other name too
-            by = {its.name: does[its.name] for its in file.policies if any(map(its.watches, spellings(one)))}
+            by = {its.name: does[its.name] for its in policies if any(map(its.watches, spellings(one)))}
             known: dict[str, Any] = {}
-            for about, _, answer in answers:
-                if about == one:
-                    known |= answer if isinstance(answer, dict) else {}
-                    known |= {"records": len(answer.tasks)} if isinstance(answer, Page) else {}
+            for answer in (answer for about, _, answer in answers if about == one):
+                known |= answer if isinstance(answer, dict) else {}
+                known |= {"records": len(answer.tasks)} if isinstance(answer, Page) else {}
             known |= dict(zip(("service", "function", "qualifier"), one, strict=True))
             known |= {"watched_by": by, "uncovered": not (by or is_own(one, settings.ourselves))}
             found.coverage.append(Coverage.model_validate(known))
         found.coverage.sort(key=lambda one: not one.uncovered)
-        nobody = sum(one.uncovered for one in found.coverage)
-        found.uncovered = None if None in listed.values() else nobody
+        nobody, unknown = sum(one.uncovered for one in found.coverage), None in listed.values()
+        found.uncovered = None if unknown else nobody
+        exit = None if found.uncovered == 0 else Exit.ATTENTION if fail_uncovered else Exit.DONE
+        remedy = "name them in targets of a policy" if nobody else "see above" if unknown else ""
         number = f"{output.counted(len(found.coverage), 'function')} in task mode"
-        if found.uncovered == 0:
-            found.add("coverage", f"{number}, and each is watched")
-        else:
-            exit = Exit.ATTENTION if fail_uncovered else Exit.DONE
-            number += "" if None not in listed.values() else ", and some could not be listed"
-            found.add("coverage", f"nobody watches {nobody} of {number}; name them in targets", exit)
+        number += ", and some could not be listed" if unknown else ""
+        text = f"{number}, and each is watched" if exit is None else f"nobody watches {nobody} of {number}"
+        found.add("coverage", text, exit, remedy)
     if as_json:
         output.print_json(found)
         return found.exit
@@ -136,8 +140,8 @@ def doctor(
     return found.exit
 
 
-def _check_here(found: Diagnosis, settings: given.Settings) -> tuple[File | None, Mapping[str, str]]:
-    """The policy, None if it is wrong, and what each of its policies does with what it finds."""
+def _check_here(found: Diagnosis, settings: given.Settings) -> tuple[Sequence[Policy] | None, dict[str, str]]:
+    """The policies, None if their file is wrong, and what each does with what it finds."""
     extras = {"cli": "rich", "emulator": "uvicorn", "plot": "matplotlib"}
     there = ", ".join(name for name, module in extras.items() if find_spec(module))
     found.add("package", f"fc-reaper {__version__}, aliyun-fc2 {version('aliyun-fc2')}, extras {there}")
@@ -147,7 +151,8 @@ def _check_here(found: Diagnosis, settings: given.Settings) -> tuple[File | None
     except PolicyError as error:
         for issue in error.issues:
             found.add("policy", issue.text, Exit.REFUSED)
-        return None, {}
+        text = "\n" in settings.policy
+        return None if text or os.path.lexists(settings.folder / settings.policy) else (), {}
     number = output.counted(len(file.policies), "policy", "policies")
     found.add("policy", f"{file.source} is valid: {number}; REAPER_MODE is {settings.mode} here")
     for issue in lint(file, settings.api_version):
@@ -163,15 +168,18 @@ def _check_here(found: Diagnosis, settings: given.Settings) -> tuple[File | None
         found.add("lock", f"{name} only reports: {why}", Exit.DONE)
     stops = "enforced" if enforces else "dry run"
     does = {one.name: stops if one.stops else "reports" for one in file.policies}
-    return file, {**does, **dict.fromkeys(unapproved, "not approved")}
+    return file.policies, {**does, **dict.fromkeys(unapproved, "not approved")}
 
 
 def _check_cloud(
-    found: Diagnosis, settings: given.Settings, env: Mapping[str, str], pool: Pool, file: File | None
+    found: Diagnosis, settings: given.Settings, env: _Env, pool: Pool, policies: Sequence[Policy]
 ) -> tuple[_Listed, list[Answer]]:
     """The functions in task mode, empty if no call was answered, and what was answered about them."""
-    targets = [(target, one.stops) for one in file.policies for target in one.targets] if file else []
+    targets = [(target, one.stops) for one in policies for target in one.targets]
     clients: dict[str, AsyncTaskClient] = {}
+    if isinstance(env, CloudError):
+        found.refused("account", "whose keys these are is unknown: ", env)
+        return {}, []
     try:
         found.account, found.region, found.endpoint = whereabouts(settings).values()
         keys = given.read_credentials(env, given.Context())
@@ -200,8 +208,7 @@ def _check_cloud(
         if len(every) > _MOST:
             found.add("functions", f"{_MOST} of {len(every)} read; the others are only listed", Exit.DONE)
         _check_rights(found, answers)
-        kinds = {(STATEFUL if one.service else ASYNC_TASK).task for one, stops in targets if stops}
-        for kind in sorted(kinds):
+        for kind in sorted({(STATEFUL if one.service else ASYNC_TASK).task for one, its in targets if its}):
             found.add(f"fc:Stop{kind}", "unproven: only a stop is proof; see docs/real-account.md", Exit.DONE)
         for one in dict.fromkeys(one.literal() for one, _ in targets if not one.needs_discovery):
             its = [answer for about, _, answer in answers if about == one]
@@ -265,8 +272,7 @@ def _check_rights(found: Diagnosis, answers: list[Answer]) -> None:
 
 def _check_target(found: Diagnosis, one: Function, known: list[Function] | None, answers: list[Any]) -> None:
     # That a task, or a configuration, is not found says nothing about the function.
-    errors = [its for its in answers if isinstance(its, CloudError) and its.missing]
-    absent = [error for error in errors if "Async" not in error.error_code]
+    absent = [e for e in answers if isinstance(e, CloudError) and e.missing and "Async" not in e.error_code]
     if absent:
         near = nearest(str(one), list(map(str, known or ())))
         write = f"did you mean {near}?" if near else "correct the target, or delete it"

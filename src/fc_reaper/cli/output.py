@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -36,7 +37,7 @@ from fc_reaper.models import printable as on_one_line
 from fc_reaper.rules.duration import format_duration
 
 WIDTH = 80
-
+keys_from: ContextVar[str] = ContextVar("keys_from", default="the keys")  # where this command has them from
 GOOD, BAD, SOFT, STRONG = "green", "bold red", "dim", "bold"
 
 
@@ -166,23 +167,19 @@ def lacks_right(failure: CloudError | ListFailed | TaskLine) -> bool:
 
 
 def _advice(failure: CloudError | ListFailed | TaskLine) -> str:
-    http_status, code = failure.http_status, failure.error_code.lower()
+    http_status, code, keys = failure.http_status, failure.error_code.lower(), keys_from.get()
     if http_status is None:
         endpoint = "REAPER_ENDPOINT or --endpoint, such as https://ACCOUNT.REGION.fc.aliyuncs.com"
         return f"check the endpoint ({endpoint}), that the region has Function Compute, and the way to it"
-    if "expired" in code:
-        return "these keys have run out: get new ones (aliyun configure), or choose others by --profile"
+    if "expired" in code and "timestamp" not in code:
+        return f"these keys have run out: get new ones (aliyun configure) for {keys}, or choose a --profile"
     if lacks_right(failure):
-        return (
-            "check that RAM allows fc:ListStatefulAsyncInvocations and what else docs/real-account.md says "
-            "(Get and Stop, for patterns ListStatefulAsyncInvocationFunctions; for FC 3.0 fc:ListAsyncTasks)"
-        )
-    if http_status in (401, 403) or re.match("invalid(accesskey|security)|signature", code):
-        return (
-            "check ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, _SECURITY_TOKEN of a role, "
-            "or --profile; this machine's clock; and that the endpoint is that of the keys' account"
-        )
-    if http_status == 429 or http_status >= 500:
+        rights = "fc:ListStatefulAsyncInvocations (for FC 3.0 fc:ListAsyncTasks)"
+        return f"check that RAM allows {rights} and what else docs/real-account.md says"
+    if http_status in (401, 403) or re.match("invalid(accesskey|security|timestamp)|signature", code):
+        rest = "this machine's clock; and that the endpoint is that of the keys' account"
+        return f"check {keys}, or choose another --profile; {rest}"
+    if http_status == 429 or "throttl" in code or http_status >= 500:
         return "try again later, or with a lower REAPER_RATE"
     return "check the names and the qualifier in the policy, the region of the endpoint, and --api-version"
 

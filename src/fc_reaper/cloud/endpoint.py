@@ -53,9 +53,8 @@ def account_endpoint(account_id: str | None, region: str | None) -> str:
         SettingsError: one is not known, the account id is no number, or the region is no region's name.
     """
     if not (account_id and region):
-        raise SettingsError(
-            "no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION (--account, --region)"
-        )
+        ways = "REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION (--account, --region)"
+        raise SettingsError(f"no endpoint: set {ways}")
     if not re.fullmatch(r"[0-9]+", account_id):
         raise SettingsError(f"{account_id!r} is no account id; set FC_ACCOUNT_ID, or REAPER_ENDPOINT instead")
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):
