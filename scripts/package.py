@@ -37,7 +37,7 @@ MOST_BYTES = 14_000_000
 
 LEFT_OUT = (
     *("bin", "*.dist-info", "**/py.typed"),
-    *("fc_emulator", "fc_reaper/cli", "fc_reaper/backtest", "fc_reaper/probing", "websocket"),
+    *("fc_emulator", "fc_reaper/cli", "fc_reaper/backtest", "fc_reaper/probing", "websocket", "_yaml"),
     *("fc_reaper/evaluator/explain.py", "fc_reaper/policy/lint.py"),
     *("fc_reaper/log_lines.py", "fc_reaper/__main__.py"),
 )

@@ -63,6 +63,13 @@ def test_a_date_is_read_in_the_forms_of_http(text: str) -> None:
     assert read_date(text) == AT
 
 
+@pytest.mark.parametrize(("digits", "read"), [(400, True), (401, False)])
+def test_no_number_is_longer_than_400_digits(digits: int, read: bool) -> None:
+    """Before Python 3.10.7 one of 8 MiB would hold the whole process for minutes."""
+    answer = an_answer(200, b'{"endTime": ' + b"9" * digits + b"}")
+    assert (answer.value is not None) is read
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_date_or_none(text: str) -> None:
     """It never raises."""

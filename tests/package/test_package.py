@@ -100,7 +100,17 @@ def test_what_is_known_about_the_account_goes_with_it(package: Path, policy: Pat
 
 @pytest.mark.parametrize(
     "unwanted",
-    ["fc_emulator*", "**/__pycache__", "**/*.pyc", "*.dist-info", "bin", "tests", "websocket", "websocket/*"],
+    [
+        "fc_emulator*",
+        "**/__pycache__",
+        "**/*.pyc",
+        "*.dist-info",
+        "bin",
+        "tests",
+        "websocket",
+        "websocket/*",
+        "_yaml",
+    ],
 )
 def test_it_holds_nothing_that_the_function_does_not_need(package: Path, unwanted: str) -> None:
     assert not list(package.glob(unwanted))

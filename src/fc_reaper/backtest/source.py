@@ -14,7 +14,8 @@ from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.cloud import ReadOnlyClient
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, check_names
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
-from fc_reaper.errors import CloudError, InvalidName, ReaperError
+from fc_reaper.errors import CloudError, EventRefused, InvalidName, ReaperError
+from fc_reaper.events.parser import integer
 from fc_reaper.models import (
     FINISHED,
     LATEST,
@@ -62,9 +63,9 @@ def read_records(name: str) -> Iterator[Record | BrokenLine]:
     """
     for number, line in enumerate(_pieces(name), 1):
         try:
-            for value in _unwrapped(json.loads(line)) if line else ():
+            for value in _unwrapped(json.loads(line, parse_int=integer)) if line else ():
                 yield _parse_record(value, number)
-        except (NotARecord, InvalidName) as error:
+        except (NotARecord, InvalidName, EventRefused) as error:
             yield BrokenLine(line=number, why=str(error))
         except (ValueError, RecursionError) as error:
             yield BrokenLine(line=number, why=f"it is not JSON: {error}")
@@ -88,8 +89,8 @@ def _pieces(name: str) -> Iterator[bytes]:
 
 def _is_json(text: bytes) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        json.loads(text, parse_int=integer)
+    except (ValueError, RecursionError, EventRefused):
         return False
     return True
 

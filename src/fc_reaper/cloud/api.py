@@ -20,7 +20,8 @@ from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from fc_reaper.errors import InvalidName, SettingsError, shown
+from fc_reaper.errors import EventRefused, InvalidName, SettingsError, shown
+from fc_reaper.events.parser import integer
 from fc_reaper.models import (
     FUNCTION_WITHOUT_SERVICE,
     INVOCATION_ID,
@@ -247,18 +248,17 @@ class Answer(NamedTuple):
         text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
         too_large = oversized(text)
         try:
-            value = json.loads(text) if too_large is None else None
-        except (ValueError, RecursionError):
+            value = json.loads(text, parse_int=integer) if too_large is None else None
+        except (ValueError, RecursionError, EventRefused):
             value = None
         date = read_date(headers.get("Date"))
         if date is None:
-            moment = Moment(sent, received, None)
+            date, moment = received, Moment(sent, received, None)
         else:
             # The server wrote its date between the two, and cut it to whole seconds.
             skew = max(0, sent - 1000 - date, date - received)
             moment = Moment(min(sent, date), max(received, date + 1000), skew)
         found, said = value if isinstance(value, dict) else None, text if status >= 300 else ""
-        date = received if date is None else date
         return cls(status, headers, found, said, moment, date, request_id, too_large)
 
 
