@@ -88,8 +88,8 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
     """Empty *out*, fill it, and write *out*.zip beside it.
 
     Raises:
-        PackageError: a wheel, a pin or the policy is missing, fc-reaper check refuses the policy, the lock is
-            not a file, a probe.json is wrong, or the package is too large.
+        PackageError: a wheel, a pin or the policy is missing, fc-reaper check refuses the policy, the lock
+            cannot be used, a probe.json is wrong, or the package is too large.
     """
     if not policy.is_file():
         raise PackageError(f"no policy at {policy}; write one, or name it with --policy")
@@ -102,6 +102,8 @@ def make_package(out: Path, *, python: str, policy: Path) -> None:
             f"{shown(lock)} is not a file; run fc-reaper approve, or delete it to let every policy stop"
         )
     check(policy)
+    if lock.is_file():
+        check_lock(lock)
     probes = sorted(policy.parent.glob("probe*.json"))
     for probe in probes:
         check_probe(probe)
@@ -134,6 +136,17 @@ def check(policy: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise PackageError(f"fc-reaper check refuses the policy:\n{done.stderr.strip()}")
+
+
+def check_lock(lock: Path) -> None:
+    """Refuse a lock that cannot be read: with it all stop policies of a deployment only report."""
+    from fc_reaper.errors import PolicyError
+    from fc_reaper.policy.lock import load_lock
+
+    try:
+        load_lock(lock.read_bytes().decode("utf-8-sig"), shown(lock))
+    except (PolicyError, OSError, ValueError) as error:
+        raise PackageError(f"the lock cannot be used: {error}") from None
 
 
 def check_probe(probe: Path) -> None:

@@ -279,6 +279,19 @@ def test_it_is_refused_with_a_lock_that_is_no_file(
     assert not (tmp_path / "function").exists()
 
 
+@pytest.mark.parametrize("lock", [b"exempt: [", b"", b"version: 99", b"\xff"])
+def test_it_is_refused_with_a_lock_that_cannot_be_read(
+    lock: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Deployed, no policy would stop anything, and only the log would say why."""
+    (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
+    (tmp_path / "policy.lock").write_bytes(lock)
+    status, err = refused(capsys, "--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "make package: the lock cannot be used: " in err
+    assert not (tmp_path / "function").exists()
+
+
 def test_it_is_refused_with_facts_that_no_run_could_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
