@@ -106,6 +106,18 @@ def test_what_cannot_be_counted_is_taken_for_spent() -> None:
         assert "AccessDenied" in line["why"]
 
 
+def test_a_day_that_time_does_not_allow_to_be_counted_makes_the_run_partial() -> None:
+    """And nothing is stopped."""
+    with running_emulator(seed=ACCOUNT) as cloud:
+        listing = {"operation": "ListStatefulAsyncInvocations", "match": {"status": "Stopped"}}
+        cloud.faults([{**listing, "times": 99, "delay": "9s"}])
+        text = policy(budget="20/run, 100/day")
+        reaped = reap(cloud.endpoint, text, enforce=True, timeout=1.5, margin="1s", concurrency="1")
+        assert (stopped(cloud), reaped.finished.fields["partial"]) == (set(), True)
+        (line,) = reaped.logged("budget_spent")
+        assert "it is not known how many" in line["why"]
+
+
 def test_all_targets_count_whatever_the_event_asks_about() -> None:
     """An event that names one function gets no budget of its own."""
     other = [

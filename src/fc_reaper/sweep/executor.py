@@ -302,8 +302,7 @@ class Executor:
     def _note_time(self, outcome: Outcome, until: Deadline) -> None:
         """The run is partial if the time was up before it was known what became of a stop."""
         if outcome.unclear or outcome.name == "accepted":
-            late = self.context.clock.monotonic() >= until
-            self.context.report.partial = self.context.report.partial or late
+            self.context.report.partial |= self.context.clock.monotonic() >= until
 
     def _check(self) -> None:
         if self.context.interrupted():

@@ -97,6 +97,7 @@ class Report:
     def failed(self, what: object, error: CloudError) -> None:
         """Note that something could not be learnt from the cloud."""
         self._failures[f"{what}: {error}"] = error
+        self.partial |= error.out_of_time
 
     def not_listed(self, function: Function, status: str | None, error: CloudError, what: str = "") -> None:
         """Note that *function* could not be listed to its end; logged once a function."""
