@@ -200,7 +200,14 @@ def parse_event(event: Any, own_account: OwnAccount = OwnAccount()) -> Trigger: 
             raise EventRefused(f"the event has {len(raw)} bytes; at most {MOST_BYTES} are read")
         text = raw.decode("utf-8-sig").strip(BLANKS)
         value = parse(text or "{}") if not text or text.startswith(BRACKETS) else None
-        if isinstance(value, JsonObject) and _says_nothing(value):
+        # `{}`, or a timer's event without a payload
+        if (
+            isinstance(value, JsonObject)
+            and not value.repeated
+            and value.get("payload") in (None, "")
+            and value.keys() <= set(TIMER_KEYS)
+            and value.keys() != {"payload"}
+        ):
             kind, layers = ("timer", ("timer",)) if value else ("command", ())
             request = Request(kind, timer_name(value), Selector(), "")
             return Trigger((request,), None, (), (Reading("", layers, kind),), kind=kind)
@@ -212,12 +219,6 @@ def parse_event(event: Any, own_account: OwnAccount = OwnAccount()) -> Trigger: 
     except EventRefused as refusal:
         why = str(refusal)
     return Trigger((), None, (Note("trigger_refused", why, ""),))
-
-
-def _says_nothing(data: JsonObject) -> bool:
-    """Whether it is `{}`, or a timer's event without a payload."""
-    of_timer = data.keys() <= set(TIMER_KEYS) and data.keys() != {"payload"}
-    return of_timer and not data.repeated and data.get("payload") in (None, "")
 
 
 def timer_name(data: JsonObject) -> str | None:
