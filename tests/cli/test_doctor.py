@@ -301,6 +301,9 @@ BAD_INPUT: dict[str, tuple[dict[str, str], int, str, str]] = {
     "no keys": (
         {"ALIBABA_CLOUD_ACCESS_KEY_ID": ""}, 2, "cloud", "no credentials: give the function a role"
     ),
+    "neither keys nor an endpoint": (
+        {"ALIBABA_CLOUD_ACCESS_KEY_ID": "", "REAPER_ENDPOINT": ""}, 2, "cloud", "no credentials: give the"
+    ),
     "wrong keys": (
         {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "quite-wrong"}, 3, "API 2021-04-06", "; check ALIBABA_CLOUD"
     ),

@@ -62,9 +62,9 @@ class Diagnosis(BaseModel):
     def add(self, check: str, text: str, exit: Exit | None = None, remedy: str = "") -> None:
         """Add what is well, or with an *exit*, 0 for a warning, what is not: `what; what to do`."""
         if exit is not None and not remedy:
-            text, _, remedy = text.rpartition("; ")
+            text, _, remedy = text.rpartition("; ") if "; " in text else (text, "", "")
         state: Literal["ok", "warn", "fail"] = "ok" if exit is None else "fail" if exit else "warn"
-        self.checks.append(Check(check=check, state=state, text=text or remedy, remedy=remedy))
+        self.checks.append(Check(check=check, state=state, text=text, remedy=remedy))
         self.exit = max(self.exit, exit or Exit.DONE)
 
     def refused(self, check: str, what: str, error: CloudError, exit: Exit = Exit.UNREACHABLE) -> None:
@@ -181,8 +181,8 @@ def _check_cloud(
         found.refused("account", "whose keys these are is unknown: ", env)
         return {}, []
     try:
-        found.account, found.region, found.endpoint = whereabouts(settings).values()
         keys = given.read_credentials(env, given.Context())
+        found.account, found.region, found.endpoint = whereabouts(settings).values()
         connect = partial(given.connect, clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
         for name in (OPEN, CLASSIC, WITHOUT_SERVICES):
             clients[name] = connect(settings.model_copy(update={"api_version": name}), keys, "doctor")
