@@ -112,7 +112,7 @@ class _Server:
 
     async def stop(self) -> None:
         """Close the port and every connection, and give up the calls under way."""
-        # A server that closes loses what it has just accepted, half made: so it accepts no more before it does.
+        # A server that closes loses what it has just accepted, half made: it accepts no more before it does.
         asyncio.get_running_loop().remove_reader(self._socket)
         for _ in range(3):
             await asyncio.sleep(0)
