@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from fc_reaper.errors import Issue, SettingsError, shown
+from fc_reaper.errors import Issue, SettingsError
 from fc_reaper.rules.fields import Version
 
 HOST = re.compile(r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?")
@@ -14,13 +14,6 @@ HOST = re.compile(r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.ali
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 _SECONDS = "(?:0|[1-9][0-9]{0,5})s"
-_WRITE = {
-    "version": "1", "region": "a region such as cn-hangzhou", "account": "eight hexadecimal digits",
-    "date": "a day such as 2026-11-27", "list_lag": "whole seconds such as 0s, or null",
-    "stopping": "whole seconds such as 1s, never or null",
-}  # fmt: skip
-_SAID = {"json_invalid": "not JSON", "missing": "missing", "extra_forbidden": "not a key of this file"}
-_ELSEWHERE = "run fc-reaper probe there, or unset REAPER_PLATFORM"
 
 
 def _fact(description: str, pattern: str | None = None) -> Any:
@@ -73,19 +66,15 @@ def read_platform(text: str, source: str) -> Platform:
     """Read the text of a `probe.json`, which messages call *source*.
 
     Raises:
-        SettingsError: it is none; `FILE: path: what is wrong; what to write`, of the first fault.
+        SettingsError: it is none; `FILE: path: what is wrong; what to do`, of the first fault.
     """
     try:
         return Platform.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-    path, kind = [str(step) for step in first["loc"] if step != "[key]"], first["type"]
-    write = first.get("ctx", {}).get("expected", "true, false or null" if path[1:] else "an object")
-    write = _WRITE.get(path[-1] if path else "", write.replace("'", ""))
-    what = f"{shown(first['input'])} cannot be used; write {write}"
-    if kind in _SAID:
-        what = f"it is {_SAID[kind]}; write the file with fc-reaper probe"
-    raise SettingsError(Issue.of(source, None, ".".join(path), what).text)
+        first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(step) for step in first["loc"] if step != "[key]")
+    what = f"{first['msg']}; write the file with fc-reaper probe"
+    raise SettingsError(Issue.of(source, None, path, what).text)
 
 
 def facts_for(text: str, source: str, url: str | None, *here: str | None) -> dict[str, str]:
@@ -100,10 +89,9 @@ def facts_for(text: str, source: str, url: str | None, *here: str | None) -> dic
     account, region = host.groups() if host else here
     if not account or not region:
         what = "account and region of this run are not known; set FC_ACCOUNT_ID and FC_REGION"
-    elif region != platform.region:
-        what = f"it is of region {platform.region}, and this run is in {region}; {_ELSEWHERE}"
-    elif account_digest(region, account) != platform.account:
-        what = f"it is of another account than {account}; {_ELSEWHERE}"
+    elif (region, account_digest(region, account)) != (platform.region, platform.account):
+        what = f"it is not of account {account} in {region}"
+        what += "; run fc-reaper probe there, or unset REAPER_PLATFORM"
     else:
         serves = [version for version in ("2021-04-06", "2016-08-15") if platform.api_versions.get(version)]
         known = {"started_time": platform.facts.started_time, "api_version": "".join(serves[:1])}

@@ -1,13 +1,14 @@
 """`fc-reaper setup`: prints, and never runs, the commands of `aliyun` that prepare an account.
 
-Each names its operation of RAM or Simple Log Service, as every version of `aliyun` takes it:
+They stand in setup.sh, by the names of the operations, which every version of `aliyun` takes:
 https://www.alibabacloud.com/help/en/cli/migrating-from-older-versions-to-plug-in-versions-of-cli
 """
 
 import json
+import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
+from string import Template as Text
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -26,13 +27,6 @@ from fc_reaper.settings import Context, read_policy, read_settings
 _INSTALLED = Path(__file__).with_name("setup_files")
 _FILES = _INSTALLED if _INSTALLED.exists() else Path(__file__).parents[3]  # that of the clone
 _DISCOVERY = ("Functions", "Configs")  # how the actions end that find functions
-_NARROW = "the narrow form, which has no effect by the platform's own pages (docs/permissions.md):"
-_HEAD = """\
-# Makes what fc-reaper needs in an account, for {mode}. Read it, then run it with sh. What exists is left
-# as it is, so it may be run again. What is not proven of these commands: docs/permissions.md
-# By hand, in the console: the action policy `fc-reaper`, which sends the alerts (docs/monitoring.md).
-set -eu
-"""
 
 Name = Annotated[str, Field(strict=True, pattern="^[A-Za-z0-9._:/-]+$")]
 Template = Annotated[str, Option("--template", "-t", metavar="FILE", help="File of Serverless Devs.")]
@@ -67,7 +61,7 @@ def setup(
       fc-reaper setup -t s-prod.yaml --ram-policy
     """
     if trust:
-        output.print_line(json.dumps(_json("deploy/trust.json"), indent=2))
+        output.print_line(_text("deploy/trust.json").rstrip())
         return Exit.DONE
     settings = read_settings(environment(policy=policy, keys=False), Context())
     file, known = read_policy(settings), _vars(template)
@@ -78,10 +72,11 @@ def setup(
     document = _document((actions, "*"))
     if ram_policy:
         output.print_line(json.dumps(document, indent=2))
-        output.print_error(f"{_NARROW} {json.dumps(narrow)}")
+        why = "which has no effect by the platform's own pages (docs/permissions.md)"
+        output.print_error(f"the narrow form, {why}: {json.dumps(narrow)}")
         return Exit.DONE
-    steps = (*_role(role, f"fc-reaper-{mode}", document, narrow), *_logs(known))
-    output.print_line("\n".join((_HEAD.format(mode=mode), *steps)).rstrip())
+    names = {"mode": mode, "role": role, "narrow": json.dumps(narrow), "rights": _word(document)}
+    output.print_line(_script(known, names))
     return Exit.DONE
 
 
@@ -95,7 +90,7 @@ def needed_actions(file: File, *, stops: bool) -> list[str]:
             return stops and any(one.stops for one, _ in ours)
         return any(on.needs_discovery or not action.endswith(_DISCOVERY) for _, on in ours)
 
-    return list(filter(needs, _json("deploy/policy-enforce.json")["Statement"][0]["Action"]))
+    return list(filter(needs, json.loads(_text("deploy/policy-enforce.json"))["Statement"][0]["Action"]))
 
 
 def narrowed(file: File, actions: list[str], place: str) -> dict[str, Any]:
@@ -113,58 +108,37 @@ def _document(*grants: tuple[list[str], Any]) -> dict[str, Any]:
     return {"Version": "1", "Statement": granted}
 
 
-def _role(role: str, policy: str, document: Any, narrow: Any) -> Iterator[str]:
-    to, custom = ("--RoleName", role), ("--PolicyType", "Custom", "--PolicyName", policy)
-    create = ("ram", "CreateRole", *to, "--AssumeRolePolicyDocument", _json("deploy/trust.json"))
-    yield _step("The role, which Function Compute may assume", _aliyun("ram", "GetRole", *to), create)
-    create = ("ram", "CreatePolicy", "--PolicyName", policy, "--PolicyDocument", document)
-    about = f"What the role may do; {_NARROW}\n# {json.dumps(narrow)}"
-    yield _step(about, _aliyun("ram", "GetPolicy", *custom), create)
-    check = f"""{_aliyun("ram", "ListPoliciesForRole", *to)} | grep -F '"{policy}"'"""
-    yield _step("The role gets it", check, ("ram", "AttachPolicyToRole", *custom, *to))
-
-
-def _logs(known: Vars) -> Iterator[str]:
-    project, region = ("--project", known.project), ("--region", known.region)
-    store = (*project, "--logstore", known.store)
-
-    def step(about: str, noun: str, named: tuple[str, ...], body: Any, *within: str) -> str:
-        check = _aliyun("sls", f"Get{noun}", *named, *region)
-        return _step(about, check, ("sls", f"Create{noun}", *within, "--body", body, *region))
-
-    body: Any = {"projectName": known.project, "description": "Logs of fc-reaper"}
-    yield step("The log project", "Project", project, body)
-    body = {"logstoreName": known.store, "ttl": 90, "shardCount": 2, "autoSplit": True, "maxSplitShard": 64}
-    yield step("The logstore, which keeps a line for 90 days", "LogStore", store, body, *project)
-    yield step("Its index", "Index", store, _json("docs/monitoring/index.json"), *store)
-    body = _json("docs/monitoring/dashboard.json")
-    for chart in body["charts"]:
-        search = chart["search"]
-        query = search["query"].replace("pause_s > 900", f"pause_s > {3 * known.interval // 1000}")
-        search.update(logstore=known.store, query=query)
-    named = (*project, "--dashboardName", body["dashboardName"])
-    yield step("The dashboard", "Dashboard", named, body, *project)
+def _script(known: Vars, names: dict[str, str]) -> str:
+    """The steps of setup.sh, the last one for each alert."""
+    *steps, alert = Path(__file__).with_name("setup.sh").read_text("utf-8").rstrip().split("\n\n")
+    names |= {"region": known.region, "project": known.project, "store": known.store}
+    names |= {name: _word(_monitoring(f"{name}.json", known)) for name in ("index", "dashboard")}
+    names["trust"] = _word(json.loads(_text("deploy/trust.json")))
+    filled = [Text(step).substitute(names) for step in steps]
     for path in sorted((_FILES / "docs/monitoring/alerts").glob("*.json")):
-        body = _json(path)
-        del body["type"], body["state"]  # only aliyunlog knows them
-        for query in body["configuration"]["queryList"]:
-            query.update(region=known.region, project=known.project, store=known.store)
-            if path.stem != "error-rate":  # the others look back some intervals, as of five minutes
-                query["start"] = f"{int(query['start'][:-1]) * known.interval // 300_000}s"
-        named = (*project, "--alertName", body["name"])
-        yield step(f"The alert {path.stem}", "Alert", named, body, *project)
+        body = _monitoring(f"alerts/{path.name}", known)
+        filled.append(Text(alert).substitute(names, alert=body["name"], body=_word(body)))
+    return "\n\n".join(filled)
 
 
-def _step(about: str, check: str, create: tuple[Any, ...]) -> str:
-    return f"# {about}\n{check} >/dev/null 2>&1 ||\n  {_aliyun(*create)}\n"
+def _monitoring(name: str, known: Vars) -> dict[str, Any]:
+    """A document of docs/monitoring by the names in the file; what it calls 5 minutes is the interval."""
+    text = _text(f"docs/monitoring/{name}")
+    places = {"region": known.region, "project": known.project, "store": known.store, "logstore": known.store}
+    for key, place in places.items():
+        text = re.sub(f'"{key}": "[^"]*"', f'"{key}": "{place}"', text)
+    lengths = '(?<=pause_s > )900|(?<="start": "-)[69]00(?=s")'
+    text = re.sub(lengths, lambda length: str(int(length[0]) * known.interval // 300_000), text)
+    # Only aliyunlog knows type and state.
+    return {key: part for key, part in json.loads(text).items() if key not in ("type", "state")}
 
 
-def _aliyun(*words: Any) -> str:
-    return shlex.join(["aliyun", *(one if isinstance(one, str) else json.dumps(one) for one in words)])
+def _word(document: Any) -> str:
+    return shlex.quote(json.dumps(document))
 
 
-def _json(path: str | Path) -> Any:
-    return json.loads((_FILES / path).read_bytes())
+def _text(path: str) -> str:
+    return (_FILES / path).read_text("utf-8")
 
 
 def _vars(template: str) -> Vars:
