@@ -10,11 +10,11 @@ from typer import Argument
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, PolicyFile, environment
-from fc_reaper.cli.explain import keep_text
 from fc_reaper.cli.output import STRONG, CommandError, counted, short, show, table
 from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.errors import Issue, PolicyError, SettingsError
 from fc_reaper.evaluator.evaluate import compile_policies
+from fc_reaper.evaluator.explain import keep_text
 from fc_reaper.events import Request, Selector
 from fc_reaper.models import BLIND_API, DEQUEUED, STOPPING, Exit, Function, Millis, Query
 from fc_reaper.policy import Policy

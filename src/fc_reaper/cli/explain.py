@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from rich.text import Text
@@ -20,14 +20,13 @@ from fc_reaper.cloud import ReadOnlyClient
 from fc_reaper.cloud.api import check_names
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
-from fc_reaper.evaluator.explain import Explanation, FieldRead, MatcherResult, Place, Step
+from fc_reaper.evaluator.explain import Explanation
 from fc_reaper.log_lines import TaskLine
 from fc_reaper.models import ALIVE, Exit, Millis, Moment, Snapshot, Task, iso
-from fc_reaper.policy import Keep
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import parse_target
-from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, RuleResult, Verdict
+from fc_reaper.rules.result import KEEP, TRUE, Kind, RuleResult, Verdict
 from fc_reaper.settings import Context, Settings
 from fc_reaper.sweep.scope import is_own
 
@@ -68,36 +67,30 @@ def explain(
             snapshot = _read_task(target, invocation_id, settings, env)
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
-    if moment is not None:
-        _refuse_before(snapshot.task, moment)
-        snapshot = Snapshot(snapshot.task, Moment.exactly(moment))
     unapproved = config.read_unapproved(settings, file)
     explanation = evaluator.explain(
         snapshot.task,
         file,
-        snapshot.moment,
+        snapshot.moment if moment is None else Moment.exactly(moment),
         stuck_after=settings.stuck_after,
         started_time=settings.started_time,
         own_function=is_own(snapshot.task.function, settings.ourselves),
         unapproved=unapproved,
     )
-    in_run, code = None, Exit.DONE
-    if record is None and moment is None and _keepers(explanation):
+    in_run, keeps = None, _keeps(explanation)
+    in_group = bool(keeps) and record is None and moment is None
+    if in_group:
         in_run = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
-        code = Exit.ATTENTION if in_run is None else Exit.DONE
     if in_run is not None:
         explanation.verdict = _in_its_groups(explanation, in_run)
     if as_json:
         output.print_json(explanation)
     else:
-        task, now = snapshot.task, snapshot.moment.earliest
-        title = f"{printable(task.invocation_id)} at {short(*task.function)}, evaluated as of {iso(now)}"
         steps = output.table(("step", "condition", "answer"), _rows(explanation))
-        output.show(Text(title, STRONG), "", steps, "", *_conclusion(explanation, in_run))
-    return code
-
-
-# Reading the task
+        where = f"{printable(explanation.task.invocation_id)} at {short(*explanation.task.function)}"
+        title = Text(f"{where}, evaluated as of {iso(explanation.now)}", STRONG)
+        output.show(title, "", steps, "", *_conclusion(explanation, keeps, in_run))
+    return Exit.ATTENTION if in_group and in_run is None else Exit.DONE
 
 
 def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Snapshot:
@@ -131,31 +124,22 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
         check_names(function)
     named = [one for one in records if invocation_id in (None, one.id)]
     # Its qualifier may be an alias here and a version there, so a target that fits none excludes none.
-    fitting = [one for one in named if function is None or one.function in (None, function)] or named
+    fitting = [one for one in named if function in (None, one.function)] or named
     if len(fitting) != 1:
         ids = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:5])
-        found = f"{len(fitting)} records fit" if fitting else "no record fits"
-        raise CommandError(f"{name}: {found}; name one with TARGET and ID{f': it has {ids}' if ids else ''}")
+        raise CommandError(
+            f"{name}: {len(fitting)} records fit; name one with TARGET and ID; it has {ids or 'none'}"
+        )
     function = function or fitting[0].function
     if function is None:
         raise CommandError(f"{name}: the record names no function; add TARGET, such as media/transcode@prod")
     return fitting[0].task(function)
 
 
-def _refuse_before(task: Task, moment: Millis) -> None:
-    """Refuse a moment before the last change: how the task was then, its record does not show."""
-    changed = max((*(event.at for event in task.events), task.started_at or 0))
-    if changed > moment + 1000:
-        what = f"--at {iso(moment)} is before the record's last change, {iso(changed)}"
-        raise CommandError(f"{what}; write a later moment")
-
-
-# Its concurrency groups
-
-
-def _keepers(explained: Explanation) -> list[Step]:
+def _keeps(explained: Explanation) -> list[str]:
     """The `keep` policies by which the task may be one too many."""
-    return [one for one in explained.steps if one.keep and one.keep.may_be_chosen and not one.held_out]
+    spared = [step.policy for step in explained.steps if step.name == "holdout" and step.holds]
+    return [one.policy for one in explained.verdict.members if one.selectable and one.policy not in spared]
 
 
 def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> TaskLine | None:
@@ -180,21 +164,16 @@ def _in_its_groups(explained: Explanation, line: TaskLine) -> Verdict:
     if line.rule != KEEP:
         return explained.verdict._replace(also=tuple(line.also))
     kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
-    place = next(one.line for one in explained.steps if one.name == line.policy)
+    place = next(step.line for step in explained.steps if step.policy == line.policy)
     by = RuleResult(TRUE, KEEP, round((line.age_s or 0) * 1000), clock=line.clock)
     return Verdict(kind, line.reason, line.policy, place, by, tuple(line.also))
 
 
-# The table
-
 _ANSWERS = {True: Text("yes", STRONG), False: Text("no", SOFT), None: Text("unknown", BAD)}
-_COUNTS = {True: Text("counts", STRONG), False: Text("does not count", SOFT), None: _ANSWERS[None]}
-
-_Row = tuple[str, str, Text | str]
 
 
-def _rows(explained: Explanation) -> Iterator[_Row]:
-    task, now, source = explained.task, explained.now, explained.source
+def _rows(explained: Explanation) -> Iterator[tuple[str, str, Text | str]]:
+    task, now = explained.task, explained.now
     retries = "retries unknown" if task.retries is None else output.counted(task.retries, "retry", "retries")
     yield "record", f"{task.status or 'no status'}, {retries}", ""
     for event in task.events:
@@ -204,77 +183,19 @@ def _rows(explained: Explanation) -> Iterator[_Row]:
         yield "", "no dated events; startedTime", started
     if task.inconsistency is not None:
         yield "", task.inconsistency, _ANSWERS[None]
-    for matcher in explained.exempt:
-        yield from _matcher_rows("exempt", matcher, f"  {source}:{matcher.line}")
-    if not explained.exempt:
-        yield "exempt", "nothing in the file concerns this function", _ANSWERS[False]
     for step in explained.steps:
-        yield from _policy_rows(step, explained)
-    if not explained.steps:
+        name = step.name if step.name in ("exempt", "policy") else f"  {step.name}"
+        where = f"  {explained.source}:{step.line}" if step.name in ("exempt", "policy", "unless") else ""
+        answer = _ANSWERS[step.holds]
+        said = Text.assemble(answer, f": {printable(step.said)}") if step.said else answer
+        yield name, f"{step.condition}{where}", said
+    if all(step.policy is None for step in explained.steps):
         yield "policies", "not evaluated: the steps above decide already", ""
 
 
 def _ago(length: Millis) -> str:
     return f"{format_duration(length)} ago" if length >= 0 else f"in {format_duration(-length)}"
 
-
-def _policy_rows(step: Step, explained: Explanation) -> Iterator[_Row]:
-    source, does = explained.source, step.does if step.not_approved is None else "stop, not approved"
-    triggers = "" if step.triggers == ("all",) else f", only by {' or '.join(step.triggers)}"
-    yield "policy", f"{step.name} ({does}{triggers}), {source}:{step.line}", ""
-    if step.match is None:
-        yield "  targets", ", ".join(step.targets), _ANSWERS[False]
-        return
-    yield from _matcher_rows("  match", step.match)
-    for matcher in step.unless:
-        yield from _matcher_rows("  unless", matcher, f"  {source}:{matcher.line}")
-    if step.keep is not None:
-        place = _place(step.keep, explained.verdict)
-        yield "  keep", keep_text(step.keep), _said(_COUNTS[step.keep.counts], place)
-        yield from _field_rows(step.keep.reads)
-    if step.held_out is not None:
-        spared = "spared by its id" if step.held_out else ""
-        yield "  holdout", f"{step.holdout} of all ids", _said(_ANSWERS[step.held_out], spared)
-    if step.not_approved is not None:
-        yield "  lock", step.not_approved, Text("not approved: only reports", BAD)
-
-
-def _matcher_rows(name: str, matcher: MatcherResult, where: str = "") -> Iterator[_Row]:
-    for key in matcher.keys:
-        unknown = key.by.holds is UNKNOWN
-        said = _said(_ANSWERS[key.by.holds.value], key.by.why if unknown else key.by.measured)
-        yield name, f"{key.key}: {key.wanted}{where}", said
-        yield from _field_rows(key.reads)
-        name = where = ""
-
-
-def _field_rows(fields: Iterable[FieldRead]) -> Iterator[_Row]:
-    for one in fields:
-        kind = Text(f"present: {one.kind}", SOFT) if one.present else Text("absent", BAD)
-        yield "", f"  {one.field}", kind
-
-
-def _said(answer: Text, more: str) -> Text:
-    return Text.assemble(answer, f": {printable(more)}") if more else answer
-
-
-def keep_text(keep: Place | Keep) -> str:
-    """What a `keep` says, in words."""
-    per = "" if keep.per is None else f" for each {keep.per}"
-    return f"at most {keep.at_most}{per}, {keep.stop_first} go first"
-
-
-def _place(keep: Place, verdict: Verdict) -> str:
-    """Why a run counts the task for a `keep` or does not, where other policies matter as well."""
-    if keep.counts is None or keep.age is None:
-        return keep.why or ""
-    if keep.counts:
-        spared = "" if keep.may_be_chosen else ", and is never stopped"
-        return f"first enqueued {format_duration(keep.age)} ago{spared}"
-    return verdict.reason if verdict.kind is Kind.UNKNOWN else f"{verdict.policy} claims it"
-
-
-# The verdict
 
 _WORDS = {
     Kind.KEPT: ("kept", GOOD),
@@ -286,35 +207,31 @@ _WORDS = {
 _CLOCKS = {"events": ", by its dated events", "started_time": ", by its startedTime"}
 
 
-def _conclusion(explained: Explanation, in_run: TaskLine | None) -> Iterator[Text | str]:
+def _conclusion(
+    explained: Explanation, keeps: Sequence[str], in_run: TaskLine | None
+) -> Iterator[Text | str]:
     """The verdict with its reason, and *in_run*, what a run logs that knows the other tasks of its groups."""
-    verdict, named, source = explained.verdict, explained.if_named, explained.source
+    verdict, source = explained.verdict, explained.source
     word, style = _WORDS[verdict.kind]
     yield Text.assemble((word, style), _reason(verdict))
     if verdict.line:
         yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.by.clock or '', '')}"
     if verdict.also:
         yield f"claimed also by {', '.join(verdict.also)}"
-    if named.kind is Kind.DUE and verdict.kind is not Kind.DUE:
-        yield f"due if an event names it, by {named.policy}, {source}:{named.line}"
     if explained.stuck:
         yield "stuck: asked to stop, and still Stopping; every run reports it"
-    keepers = _keepers(explained)
-    for one in keepers:
+    if keeps and (in_run is None or in_run.rule != KEEP):
         too_many = "whether it is one too many depends on the other tasks"
-        if in_run is not None:
-            too_many = "it is one too many" if in_run.policy == one.name else f"{in_run.policy} claims it"
-            too_many = too_many if in_run.rule == KEEP else "it is not one too many"
-        yield f"counts for {one.name} ({source}:{one.line}): {too_many}"
+        yield f"counts for {', '.join(keeps)}: {too_many if in_run is None else 'it is not one too many'}"
     if in_run is not None and in_run.why is not None:
         yield f"a run now would skip it, why: {in_run.why}"
     if explained.due_in is not None:
         yield f"due in {format_duration(explained.due_in)}, if it is {explained.task.status} until then"
-    elif verdict.kind is not Kind.DUE and explained.task.status in ALIVE and not keepers:
+    elif verdict.kind is not Kind.DUE and explained.task.status in ALIVE and not keeps:
         yield "time alone will not make it due"
-    for one in filter(lambda step: step.held_out, explained.steps):
-        share = f"`holdout` spares {one.holdout} of all ids ({source}:{one.line})"
-        yield f"never stopped by {one.name}: {share}"
+    for step in explained.steps:
+        if step.name == "holdout" and step.holds:
+            yield f"never stopped by {step.policy}: `holdout` spares it"
 
 
 def _reason(verdict: Verdict) -> str:
