@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fc_reaper.backtest.history import History, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay
-from fc_reaper.backtest.stats import percentile, smallest_limit, suggest
-from fc_reaper.models import Function, Task, TaskEvent
-from fc_reaper.rules.duration import spell_duration
+from fc_reaper.backtest.stats import suggest
+from fc_reaper.models import Function, Target, Task, TaskEvent
 from tests.backtest.lives import MIDNIGHT, history, lived, policies
 from tests.builders import TRANSCODE
 
@@ -19,30 +20,26 @@ HUNDRED = [
 ]
 
 
-def test_percentiles_are_the_nearest_rank() -> None:
-    """The smallest value such that so many percent are not greater."""
-    assert [percentile(range(1, 101), share) for share in (50, 95, 99, 100)] == [50, 95, 99, 100]
-    assert [percentile([15, 20, 35, 40, 50], share) for share in (5, 30, 40, 50, 100)] == [15, 20, 20, 35, 50]
-    assert percentile([7], 50) == 7
+def suggested(*tasks: Task) -> dict[str, dict[str, Any]]:
+    """What is suggested for TRANSCODE, by clock."""
+    return {one["clock"]: one for one in suggest(tasks, [Target(*TRANSCODE)])}
 
 
-def test_each_measure_of_a_function_has_its_spread() -> None:
-    """A hundred tasks: n seconds of waiting, n minutes of running."""
-    (found,) = suggest(history(*HUNDRED).tasks)
-    assert (found["service"], found["function"], found["qualifier"]) == TRANSCODE
-    assert found["ended"] == {"Succeeded": 100}
-    queue, run, alive = found["measures"].values()
-    assert [one["clock"] for one in (queue, run, alive)] == ["queued_for", "running_for", "alive_for"]
-    assert [queue[name] for name in ("p50_s", "p95_s", "p99_s", "max_s")] == [50, 95, 99, 100]
-    assert [run[name] for name in ("tasks", "p50_s", "max_s")] == [100, 50 * 60, 100 * 60]
-    assert alive["max_s"] == 100 * 60 + 100
-    limit = ("smallest_limit", "smallest_limit_s", "unit_s")
-    assert [run[name] for name in limit] == ["1h40m", 100 * 60, 60]
-    assert [queue[name] for name in limit] == ["1m40s", 100, 1]
+def test_each_clock_of_a_function_has_its_percentiles_and_its_smallest_limit() -> None:
+    """A hundred tasks: n seconds of waiting, n minutes of running. A percentile is the nearest rank."""
+    found = suggested(*history(*HUNDRED).tasks)
+    names = ("tasks", "p50_s", "p95_s", "p99_s", "max_s", "smallest_limit_s")
+    assert {clock: [one[name] for name in names] for clock, one in found.items()} == {
+        "alive_for": [100, 3050, 95 * 61, 99 * 61, 6100, 6100],
+        "queued_for": [100, 50, 95, 99, 100, 100],
+        "running_for": [100, 3000, 5700, 5940, 6000, 6000],
+    }
+    few = [HUNDRED[n - 1] for n in (15, 20, 35, 40, 50)]
+    assert [suggested(*few)["queued_for"][name] for name in names] == [5, 35, 50, 50, 50, 50]
 
 
 def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
-    """The others are counted; how long they would have taken nobody knows."""
+    """How long the others would have taken nobody knows; only a success bounds the limit."""
     tasks = history(
         lived("good", ("Enqueued", "0s"), ("Running", "1m"), ("Succeeded", "2m")),
         lived("bad", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "9h")),
@@ -51,33 +48,25 @@ def test_only_tasks_that_ended_by_themselves_are_measured() -> None:
         lived("asked", ("Enqueued", "0s"), ("Running", "1m"), ("Stopping", "20h")),
         lived("open", ("Enqueued", "0s"), ("Running", "1m")),
     ).tasks
-    (found,) = suggest(tasks)
-    assert found["ended"] == {"Succeeded": 1, "Failed": 1, "Expired": 1}
-    assert (found["stopped"], found["alive"]) == (2, 1)
-    measured = [[one["tasks"], one["max_s"], one["smallest_limit"]] for one in found["measures"].values()]
-    assert measured == [[3, 180 * 60, "1m"], [2, 539 * 60, "1m"], [3, 540 * 60, "2m"]]
+    names = ("tasks", "max_s", "smallest_limit_s")
+    assert {clock: [one[name] for name in names] for clock, one in suggested(*tasks).items()} == {
+        "alive_for": [3, 540 * 60, 120],
+        "queued_for": [3, 180 * 60, 60],
+        "running_for": [2, 539 * 60, 60],
+    }
 
 
 def test_where_nothing_succeeded_no_limit_is_suggested() -> None:
     """Any would do, which says nothing."""
-    (found,) = suggest(history(lived("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "2m"))).tasks)
-    assert [one["smallest_limit"] for one in found["measures"].values()] == [None, None, None]
+    found = suggested(lived("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "2m")))
+    assert {one["smallest_limit_s"] for one in found.values()} == {None}
 
 
 def test_functions_are_measured_apart() -> None:
-    """By name and qualifier."""
-    other = HUNDRED[0]._replace(function=Function("media", "transcode", "LATEST"))
-    assert [one["qualifier"] for one in suggest([*HUNDRED[:2], other])] == ["LATEST", "prod"]
-
-
-def test_limits_are_whole_seconds_up_to_ten_minutes_and_whole_minutes_beyond() -> None:
-    """Exactly at a limit is not over it, and with its last millisecond a task has ended."""
-    assert smallest_limit(1) == (1_000, 1_000)
-    assert smallest_limit(90_000) == (90_000, 1_000)
-    assert smallest_limit(90_001) == (90_000, 1_000)
-    assert smallest_limit(90_002) == (91_000, 1_000)
-    assert smallest_limit(600_000) == (600_000, 1_000)
-    assert smallest_limit(2_400_002) == (2_460_000, 60_000)
+    """By name and qualifier, those of the targets alone."""
+    tasks = [HUNDRED[0]._replace(function=Function("media", "transcode", one)) for one in ("prod", "1", "2")]
+    targets = [Target("media", "*", "prod"), Target("media", "*", "1")]
+    assert [one["qualifier"] for one in suggest(tasks, targets)] == ["1"] * 3 + ["prod"] * 3
 
 
 @st.composite
@@ -102,13 +91,13 @@ def good_histories(draw: st.DrawFn) -> History:
 
 @settings(deadline=None)
 @given(good_histories())
-def test_the_smallest_limit_stops_no_success_and_one_unit_less_does(past: History) -> None:
+def test_the_smallest_limit_stops_no_success_and_one_second_less_does(past: History) -> None:
     """Replayed at every millisecond."""
-    (found,) = suggest(past.tasks)
-    for one in found["measures"].values():
-        exact = policies(f"match: {{{one['clock']}: {one['smallest_limit']}}}, budget: 100/run")
+    for clock, found in suggested(*past.tasks).items():
+        limit = found["smallest_limit_s"]
+        exact, tight = (
+            policies(f"match: {{{clock}: {seconds}s}}, budget: 100/run")
+            for seconds in (limit, max(1, limit - 1))
+        )
         assert replay(past, exact, ReplayOptions(1)).stops == []
-        if one["smallest_limit_s"] > one["unit_s"]:
-            less = spell_duration(round(1000 * (one["smallest_limit_s"] - one["unit_s"])))
-            tight = policies(f"match: {{{one['clock']}: {less}}}, budget: 100/run")
-            assert replay(past, tight, ReplayOptions(1)).stops != []
+        assert limit == 1 or replay(past, tight, ReplayOptions(1)).stops != []

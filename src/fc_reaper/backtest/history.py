@@ -103,10 +103,9 @@ class History:
     not_listed: dict[str, CloudError] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     saved: str | None = None
-    payloads: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        shown = {name: value for name, value in vars(self).items() if name not in ("tasks", "payloads")}
+        shown = {name: value for name, value in vars(self).items() if name != "tasks"}
         refused = [
             {"what": what, "error": one.detail, "http_status": one.http_status, "error_code": one.error_code}
             for what, one in self.not_listed.items()

@@ -2,14 +2,13 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fc_reaper.backtest.history import OUTCOMES, Outcome, Tasks, identity, longest, outcome_of
 from fc_reaper.models import Function, Millis, Target, Task, iso
 from fc_reaper.policy import Policy
-from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.result import Verdict
 
 
@@ -168,59 +167,31 @@ def _key(found: Found) -> tuple[str, str, str]:
     return str(task.function), task.invocation_id, task.request_id or ""
 
 
-# The longest wait since an enqueueing, the longest attempt, and the whole life from the first enqueueing.
-_MEASURES = {"queue": "queued_for", "run": "running_for", "alive": "alive_for"}
+def suggest(tasks: Iterable[Task], targets: Collection[Target]) -> Iterator[dict[str, Any]]:
+    """Measure the tasks of *targets* that ended by themselves: the most that each clock came to.
 
-
-def suggest(tasks: Iterable[Task], targets: Collection[Target] = ()) -> Iterator[dict[str, Any]]:
-    """Measure the tasks of each function of *targets* (of all functions without any), in their order.
-
-    Measured are those that ended by themselves, counted by status in `ended`; others are `stopped` by
-    somebody, `alive`, or of `unknown` status. `measures` has percentiles by nearest rank, and the smallest
-    limit in whole units under which no task that succeeded would have been stopped; None when none did.
+    By function and clock: percentiles by nearest rank, and the smallest limit in whole seconds by which no
+    task that succeeded would have been stopped; None where none succeeded.
     """
-    counts: defaultdict[Function, Counter[str]] = defaultdict(Counter)
-    lengths: defaultdict[tuple[Function, str, bool], array[int]] = defaultdict(lambda: array("q"))
+    lengths: defaultdict[tuple[Function, str], array[int]] = defaultdict(lambda: array("q"))
+    slowest: dict[tuple[Function, str], Millis] = {}
     for task in tasks:
         outcome = outcome_of(task)
-        ended = outcome in ("succeeded", "failed")
-        counts[task.function][task.status if ended else outcome] += 1
-        for measure, clock in _MEASURES.items() if ended else ():
-            length = longest(task, clock, 0)
-            if length is not None:
-                lengths[task.function, measure, outcome == "succeeded"].append(length)
-    for function in sorted(counts, key=str):
-        if targets and not any(target.fits(function) for target in targets):
-            continue
-        count = counts[function]
-        others = {"stopped": "censored", "alive": "open", "unknown": "unknown"}
-        numbers = {name: count.pop(outcome, 0) for name, outcome in others.items()}
-        good, bad = ({one: lengths[function, one, how] for one in _MEASURES} for how in (True, False))
-        measures = {one: _spread(one, good[one], bad[one]) for one in _MEASURES if good[one] or bad[one]}
-        names = dict(zip(("service", "function", "qualifier"), function, strict=True))
-        yield {**names, "ended": count, **numbers, "measures": measures}
-
-
-def _spread(measure: str, good: Sequence[Millis], bad: Sequence[Millis]) -> dict[str, Any]:
-    ordered = sorted((*good, *bad))
-    limit, unit = smallest_limit(max(good)) if good else (None, 1_000)
-    shares = {"p50_s": 50, "p95_s": 95, "p99_s": 99, "max_s": 100}
-    return {
-        "clock": _MEASURES[measure],
-        "tasks": len(ordered),
-        **{name: percentile(ordered, share) / 1000 for name, share in shares.items()},
-        "smallest_limit": None if limit is None else spell_duration(limit),
-        "smallest_limit_s": None if limit is None else limit / 1000,
-        "unit_s": unit / 1000,
-    }
-
-
-def percentile(ordered: Sequence[Millis], share: int) -> Millis:
-    """The nearest rank: the smallest value of *ordered* such that *share* percent of all are not greater."""
-    return ordered[-(-share * len(ordered) // 100) - 1]
-
-
-def smallest_limit(length: Millis) -> tuple[Millis, Millis]:
-    """The smallest limit in whole seconds, beyond 10m in minutes, that it is never seen over; the unit."""
-    unit = 1_000 if length <= 600_000 else 60_000
-    return max(1, -(-(length - 1) // unit)) * unit, unit
+        if outcome in ("succeeded", "failed") and any(target.fits(task.function) for target in targets):
+            for clock in ("queued_for", "running_for", "alive_for"):
+                length, group = longest(task, clock, 0), (task.function, clock)
+                if length is not None:
+                    lengths[group].append(length)
+                    if outcome == "succeeded":
+                        slowest[group] = max(length, slowest.get(group, 0))
+    for function, clock in sorted(lengths, key=lambda group: (str(group[0]), group[1])):
+        ordered, most = sorted(lengths[function, clock]), slowest.get((function, clock))
+        ranks = {f"p{share}_s": -(-share * len(ordered) // 100) - 1 for share in (50, 95, 99)} | {"max_s": -1}
+        yield {
+            **dict(zip(("service", "function", "qualifier"), function, strict=True)),
+            "clock": clock,
+            "tasks": len(ordered),
+            **{name: ordered[rank] / 1000 for name, rank in ranks.items()},
+            # Exactly at a limit is not over it, and at its last millisecond a task has ended.
+            "smallest_limit_s": None if most is None else max(1, -(-(most - 1) // 1000)),
+        }

@@ -12,8 +12,8 @@ from fc_reaper.backtest.stats import Found, PolicyReplay, by_outcome, suggest
 from fc_reaper.cli import app, output
 from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
 from fc_reaper.cli.history import load_past, minute, with_history_options
-from fc_reaper.cli.output import BAD, STRONG, counted, format_seconds, short, show, table
-from fc_reaper.rules.duration import format_duration
+from fc_reaper.cli.output import BAD, counted, format_seconds, short, show, table
+from fc_reaper.rules.duration import format_duration, spell_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
 _Text = str | None
@@ -57,35 +57,29 @@ def backtest(
     check_chart(svg, drawn, force=force)
     env = app.environment(policy=policy, keys=options["history"] is None, **cloud)
     settings = read_settings(env, Context())
-    missing = "\n" not in settings.policy and not (settings.folder / settings.policy).exists()
-    needed = not suggested or options["history"] is None or svg is not None or bool(env.get("REAPER_POLICY"))
-    files = [] if missing and not needed else [read_policy(settings)]
-    to_draw = None if svg is None else drawn_policy(files[0], drawn)
-    past = load_past(files, settings, env, **options)
-    replays = [past.replay(file) for file in files]
+    file = read_policy(settings)
+    to_draw = None if svg is None else drawn_policy(file, drawn)
+    past = load_past([file], settings, env, **options)
+    replayed = past.replay(file)
     if svg is not None and to_draw is not None:
-        write_chart(svg, past.history, replays[0], to_draw, force=force)
-    watched = [target for file in files for one in file.policies for target in one.targets]
+        write_chart(svg, past.history, replayed, to_draw, force=force)
+    watched = [target for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None
     if as_json:
-        shown: dict[str, Any] = {} if suggestions is None else {"suggestions": suggestions}
-        for file, replayed in zip(files, replays, strict=True):
-            policies = [{**one.as_json(), **_costs(one, memory)} for one in replayed.policies]
-            shown |= {"policy": file.source, "replay": replayed, "policies": policies}
-        output.print_json({"history": past.history, **shown})
+        policies = [{**one.as_json(), **_costs(one, memory)} for one in replayed.policies]
+        shown = {} if suggestions is None else {"suggestions": suggestions}
+        output.print_json({"history": past.history, **shown, "replay": replayed, "policies": policies})
         return past.print_refused()
-    show(*past.headline(replays[0] if replays else None))
-    for replayed in replays:
-        if replayed.policies:
-            show("", overview(replayed.policies, memory), "")
-            show(*(line for one in replayed.policies for line in summary(one)))
+    show(*past.headline(replayed))
+    if replayed.policies:
+        show("", overview(replayed.policies, memory), "")
+        show(*(line for one in replayed.policies for line in summary(one)))
     if suggestions is not None:
         show("", *_measures(suggestions))
-    show("", *past.left_out(("", replayed) for replayed in replays))
+    show("", *past.left_out([("", replayed)]))
     if svg is not None:
         show(f"{svg}: written.")
-    if replays:
-        show("Replayed, not run: what a stop would have changed for others is not in it.")
+    show("Replayed, not run: what a stop would have changed for others is not in it.")
     return past.print_refused()
 
 
@@ -147,27 +141,13 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
             yield f"... and {len(wrong) - _SHOWN} more; --json names them all"
 
 
-def _measures(suggestions: Sequence[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
-    words = {"stopped": "stopped by somebody", "alive": "still alive", "unknown": "unknown"}
-    heads = ("", "limit by", "tasks", "p50", "p95", "p99", "max", "smallest limit")
+def _measures(suggestions: Iterable[Mapping[str, Any]]) -> Iterator[str | Table]:
+    heads, rows = ("function", "clock", "tasks", "p50", "p95", "p99", "max", "limit"), []
     for one in suggestions:
-        ended = ", ".join(f"{number} {status}" for status, number in sorted(one["ended"].items()))
-        tasks = counted(sum(one["ended"].values()), "task ended by itself", "tasks ended by themselves")
         function = short(one["service"], one["function"], one["qualifier"])
-        yield Text.assemble((function, STRONG), f": {tasks}{f' ({ended})' if ended else ''}.")
-        others = [f"{one[name]} {what}" for name, what in words.items() if one[name]]
-        if others:
-            yield f"Not measured: {', '.join(others)}."
-        if one["measures"]:
-            rows = []
-            for measure, its in one["measures"].items():
-                lengths = (format_seconds(its[name]) for name in ("p50_s", "p95_s", "p99_s", "max_s"))
-                limit = its["smallest_limit"] or "none succeeded"
-                rows.append((measure, its["clock"], str(its["tasks"]), *lengths, limit))
-            yield table(heads, rows, right=heads[2:])
-        yield ""
-    if any(one["measures"] for one in suggestions):
-        yield (
-            "The smallest limit is the least that spares every task that succeeded; it leaves no room for a "
-            "slower one. Percentiles are by nearest rank; run is the longest attempt."
-        )
+        lengths = (format_seconds(one[name]) for name in ("p50_s", "p95_s", "p99_s", "max_s"))
+        limit = one["smallest_limit_s"]
+        exact = "-" if limit is None else spell_duration(limit * 1000)
+        rows.append((function, one["clock"], str(one["tasks"]), *lengths, exact))
+    yield from ("How long tasks took that ended by themselves:", table(heads, rows))
+    yield "The limit is the smallest that spares every task that succeeded; a slower one it would stop."

@@ -1,7 +1,6 @@
 """A chart of a replay as SVG: when each task was enqueued, how long it took, and the limit."""
 
 import io
-from array import array
 from importlib.util import find_spec
 
 from fc_reaper.backtest.history import History, longest, outcome_of
@@ -12,25 +11,8 @@ from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
 
-_MARKS = {
-    "succeeded": ("succeeded", "b."),
-    "failed": ("failed, expired or invalid", "y^"),
-    "censored": ("stopped by somebody", "ks"),
-    "open": ("still alive", "co"),
-    "unknown": ("in an unknown status", "k+"),
-    "unsure": ("a stop, how it would have ended is unknown", "md"),
-    "right": ("a stop, it failed", "gD"),
-    "false": ("FALSE STOP, it succeeded", "rx"),
-}
-"""Label of each kind of task, its colour and marker; the last ones are drawn above the others."""
-
-_STOPPED = {"succeeded": "false", "failed": "right"}
-
 _TICKS = (1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000)
 """Seconds that have a label."""
-
-_MANY = 3_000
-"""Tasks from which on dots become an image within the SVG, which else would be too large to open."""
 
 
 def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
@@ -61,14 +43,16 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
     """Write the chart of *policy* to a file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator
 
     clock, limit = policy.match.limits[0] if policy.match.limits else ("alive_for", None)
     stopped = {stop.number for stop in replayed.stops if stop.verdict.policy == policy.name}
-    dots = {kind: (array("d"), array("d")) for kind in _MARKS}
+    dots: dict[str, tuple[list[float], list[float]]] = {}
     for number, task in enumerate(history.tasks):
         length, outcome = longest(task, clock, history.end), outcome_of(task)
         if length is not None and policy.watches(task.function):
-            days, seconds = dots[_STOPPED.get(outcome, "unsure") if number in stopped else outcome]
+            stop = "FALSE STOP" if outcome == "succeeded" else f"stop, {outcome}"
+            days, seconds = dots.setdefault(stop if number in stopped else outcome, ([], []))
             days.append(task.events[0].at / 86_400_000)
             seconds.append(max(length, 1000) / 1000)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}):
@@ -80,17 +64,16 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
             yscale="log",
         )
         axes.xaxis_date("UTC")
-        for kind, (label, mark) in _MARKS.items():
-            many = len(dots[kind][0])
-            if many:
-                axes.plot(*dots[kind], mark, label=f"{label}: {many:,}", rasterized=many > _MANY)
+        for kind in sorted(dots, key=lambda kind: "stop" in kind.lower()):  # stops above the others
+            mark, many = "rx" if kind == "FALSE STOP" else "D" if "stop" in kind else ".", len(dots[kind][0])
+            # Many are an image within the SVG, which else would be too large to open.
+            axes.plot(*dots[kind], mark, label=f"{kind}: {many:,}", rasterized=many > 3_000)
         if limit is not None:
             most, what = (limit.at_most, "at most") if isinstance(limit, CarriedLimit) else (limit, "limit")
             label = f"{what} {spell_duration(most)}"
             axes.axhline(most / 1000, color="tab:red", linestyle="--", label=label)
-        seen = axes.get_ylim()
-        axes.set_yticks(_TICKS, labels=[spell_duration(seconds * 1000) for seconds in _TICKS])
-        axes.set_ylim(seen)
+        axes.yaxis.set_major_locator(FixedLocator(_TICKS))
+        axes.yaxis.set_major_formatter(lambda seconds, _: spell_duration(round(seconds * 1000)))
         axes.minorticks_off()
         figure.legend(loc="outside lower center", ncols=3)
         file = io.StringIO()

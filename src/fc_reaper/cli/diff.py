@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
 from fc_reaper.cli import app, output
-from fc_reaper.cli.backtest import IN_TRUTH, count_outcomes
+from fc_reaper.cli.backtest import count_outcomes
 from fc_reaper.cli.history import load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, printable, short, show, table
 from fc_reaper.settings import Context, read_policy, read_settings
@@ -59,13 +58,12 @@ def diff(
             how: {"tasks": len(some), **by_outcome(one.stop for one in some)} for how, some in changes.items()
         },
         "same": same,
-        "saved_s": (after.saved - before.saved) / 1000,
         "changes": [change for some in changes.values() for change in some],
     }
     if as_json:
         output.print_json(shown)
         return past.print_refused()
-    remarks = [*past.headline(after), *past.left_out(((old, before), (new, after)))]
+    remarks = [*past.headline(after), *past.left_out([(old, before), (new, after)])]
     things = [*_tables(changes), "", *_sentences(shown), "", *remarks]
     if as_markdown:
         head = f"### What {_escaped(new)} changes against {_escaped(old)}"
@@ -80,7 +78,6 @@ def _side(name: str, replayed: Replay) -> dict[str, Any]:
         "policy": name,
         "stops": len(replayed.stops),
         "outcomes": by_outcome(replayed.stops),
-        "reported": sum(len(one.found) for one in replayed.policies if not one.policy.stops),
         "unknown": {one.policy.name: one.unknown.total() for one in replayed.policies if one.unknown},
         "saved_s": replayed.saved / 1000,
         "replay": replayed,
@@ -93,35 +90,25 @@ def _tables(changes: Changes) -> Iterator[str | Table]:
     yield table(("stopped", *heads), rows, right=heads)
     for how, some in changes.items():
         if some:
+            cells: list[list[str | Text]] = []
+            for one in some[:_ROWS]:
+                sides, task, truth = [one.old, one.new], one.stop.task, one.stop.outcome
+                by = " > ".join(dict.fromkeys(side.verdict.policy or "" for side in sides if side))
+                times = ("-" if side is None else minute(side.at)[5:] for side in sides)  # without the year
+                ended = Text(truth, BAD if truth == "succeeded" else "")
+                cells.append([task.invocation_id, short(*task.function), by, *times, ended])
             heads = ["task", "function", "policy", "old, UTC", "new, UTC", "ended"]
-            yield from ("", f"Stopped {how}:", table(heads, map(_row, some[:_ROWS])))
+            yield from ("", f"Stopped {how}:", table(heads, cells))
             if len(some) > _ROWS:
                 yield f"... and {len(some) - _ROWS} more; --json names them all"
-
-
-def _row(change: Change) -> list[Text | str]:
-    """A change as the cells of a table; dates without their year."""
-    policies = (stop.verdict.policy or "" for stop in (change.old, change.new) if stop is not None)
-    old, new = ("-" if stop is None else minute(stop.at)[5:] for stop in (change.old, change.new))
-    task, outcome = change.stop.task, change.stop.outcome
-    by = " > ".join(dict.fromkeys(policies))
-    truth = Text(outcome, BAD if outcome == "succeeded" else "")
-    return [task.invocation_id, short(*task.function), by, old, new, truth]
 
 
 def _sentences(shown: Mapping[str, Any]) -> Iterator[str]:
     for side in (shown["old"], shown["new"]):
         stops, wrong = counted(side["stops"], "task"), side["outcomes"]["succeeded"]
-        more = f" and reported {counted(side['reported'], 'task')}" if side["reported"] else ""
-        yield f"{side['policy']} would have stopped {stops}, {wrong} of which succeeded in the end{more}."
+        yield f"{side['policy']} would have stopped {stops}, {wrong} of which succeeded in the end."
+        yield f"{format_seconds(side['saved_s'])} of task time would have been saved by it."
     yield f"Stopped at the same run by both: {counted(shown['same'], 'task')}."
-    saved = shown["saved_s"]
-    if saved:
-        more = "more" if saved > 0 else "less"
-        yield f"{format_seconds(abs(saved))} {more} of task time is saved by the new one."
-    for outcome, words in IN_TRUTH.items():
-        if outcome != "succeeded" and any(count[outcome] for count in shown["counts"].values()):
-            yield f"{outcome}: {words}"
 
 
 def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
@@ -129,16 +116,14 @@ def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
     for thing in things:
         if isinstance(thing, Table):
             heads = [str(column.header) for column in thing.columns]
-            rows = zip(*(map(_cell, column.cells) for column in thing.columns), strict=True)
+            rows = zip(*(column.cells for column in thing.columns), strict=True)
             yield ""
-            yield from (f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
+            for cells in (heads, *rows):
+                yield f"| {' | '.join(_escaped(str(cell)) for cell in cells)} |"
+                if cells is heads:
+                    yield "|---" * len(heads) + "|"
         else:
             yield f"- {_escaped(thing)}" if thing else ""
-
-
-def _cell(cell: RenderableType) -> str:
-    text = _escaped(str(cell))
-    return f"**{text}**" if isinstance(cell, Text) and cell.spans else text  # only false stops have a style
 
 
 def _escaped(text: str) -> str:

@@ -17,7 +17,6 @@ from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli import output
 from fc_reaper.cli.app import parse_length, parse_moment, with_options
 from fc_reaper.cli.output import CommandError, counted
-from fc_reaper.errors import CloudError
 from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
@@ -78,23 +77,19 @@ class Past(NamedTuple):
                 yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
             for one in replayed.policies:
                 whys = [why for why, _ in one.unknown.most_common()]
-                if "payload" in "".join(whys):
-                    whys.append("if payloads were not saved, save them with this policy")
-                who = one.policy.name if name == one.policy.name else f"{one.policy.name}{of}"
-                found.append((f"Tasks that {who} could not decide", one.unknown.total(), whys))
+                what = f"Tasks that {one.policy.name}{of} could not decide"
+                found.append((what, one.unknown.total(), whys))
         for what, number, reasons in found:
             why = "; ".join([*reasons[:_SHOWN], *(["..."] if len(reasons) > _SHOWN else [])])
             yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
         if history.saved is not None:
-            saved, payloads = counted(history.records, "record"), "with" if history.payloads else "without"
-            yield f"{history.saved}: {saved} {payloads} payloads, for --history."
+            yield f"{history.saved}: {counted(history.records, 'record')}, for --history."
 
     def print_refused(self) -> Exit:
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
         refused = self.history.not_listed
         lines = [f"not listed: {what}: {output.refusal(error)}" for what, error in refused.items()]
-        output.print_error(*lines[:20], *([f"and {len(lines) - 20} more"] if len(lines) > 20 else []))
-        output.print_error(*output.advice_for(refused.values()))
+        output.print_error(*lines, *output.advice_for(refused.values()))
         return Exit.ATTENTION if refused or self.history.broken_lines else Exit.DONE
 
 
@@ -149,8 +144,8 @@ def load_past(
         targets = dict.fromkeys(target for policy in policies for target in policy.targets)
         listing = Listing(targets, payload=payloads, read=read)
         tasks = _from_cloud(listing, reads, save, settings, env)
-        known = {"not_listed": listing.refused, "unmatched": listing.unmatched}
-        past = make_history(tasks, listing.taken, source="the cloud", saved=save, payloads=payloads, **known)
+        known = {"saved": save, "not_listed": listing.refused, "unmatched": listing.unmatched}
+        past = make_history(tasks, listing.taken, source="the cloud", **known)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
     if past.tasks and (since or until) and not runs.ticks(past):
@@ -178,7 +173,5 @@ def _from_cloud(
                 saved["qualifier"] = task.function.qualifier
                 print(json.dumps(saved, separators=(",", ":")), file=file)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
-            what, first = next(iter(listing.refused.items()))
-            why = f"{what}: {first.detail}"
-            raise CloudError(why, http_status=first.http_status, error_code=first.error_code)
+            raise next(iter(listing.refused.values()))
     return tasks
