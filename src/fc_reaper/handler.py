@@ -75,7 +75,6 @@ def _http_event(environ: dict[str, Any]) -> Any:
             "headers": {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")},
             "queryParameters": {name: one[0] if len(one) == 1 else one for name, one in query.items()},
             "body": body.decode("utf-8"),
-            "isBase64Encoded": False,
             "requestContext": {"http": {"method": environ["REQUEST_METHOD"]}},
         }
     except Exception:

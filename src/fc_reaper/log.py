@@ -6,12 +6,12 @@ import re
 from codecs import lookup
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
 from fc_reaper.clock import Clock
+from fc_reaper.models import iso
 
 # Bytes that one log record may have: https://alibabacloud.com/help/zh/functioncompute/fc-2-0/product-overview/limits
 LONGEST_LINE = 32 * 1024
@@ -90,9 +90,7 @@ class JsonLog:
                 self.omit(event, policy)
                 return {}
             self._logged[event, policy] += 1
-        now = datetime.fromtimestamp(self._clock.now() / 1000, timezone.utc)
-        timestamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        head = {"timestamp": timestamp, "level": level, "event": event, **self.bound}
+        head = {"timestamp": iso(self._clock.now()), "level": level, "event": event, **self.bound}
         line: dict[str, Any] = encodable({**head, **fields})
         self._logger.log(getattr(logging, level), line)
         if self._listener is not None:

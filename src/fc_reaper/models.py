@@ -44,7 +44,7 @@ QUALIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 INVOCATION_ID = QUALIFIER  # generated ids are UUIDs, so an id may start with a digit
 
 PART = "[A-Za-z0-9_$*?-]+"
-_GLOB = frozenset("*?")
+GLOB = frozenset("*?")
 
 
 class Target(Function):
@@ -53,14 +53,9 @@ class Target(Function):
     __slots__ = ()
 
     @property
-    def names_a_glob(self) -> bool:
-        """Whether service or function is a pattern, so that only discovery can tell which are meant."""
-        return not _GLOB.isdisjoint(f"{self.service}{self.name}")
-
-    @property
     def needs_discovery(self) -> bool:
         """Whether any part is a pattern. A literal target is listed without asking what exists."""
-        return not _GLOB.isdisjoint(f"{self.service}{self.name}{self.qualifier}")
+        return not GLOB.isdisjoint(f"{self.service}{self.name}{self.qualifier}")
 
     def fits(self, function: Function, *, any_qualifier: bool = False) -> bool:
         """Whether *function* is meant, under the qualifier it is found with, or under some other one."""

@@ -15,7 +15,7 @@ from pydantic_core.core_schema import ValidationInfo
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
 from fc_reaper.errors import Issue, PolicyError, SettingsError, nearest
-from fc_reaper.models import Credentials, Millis, Target
+from fc_reaper.models import GLOB, Credentials, Millis, Target
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.rules.ages import StartedTime
 from fc_reaper.rules.duration import parse_duration
@@ -155,30 +155,18 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
         "timeout": context.timeout,
         **{name: value for name, value in env.items() if name.upper().startswith(_PREFIX) and value},
     }
-    settings = _settings(items := tuple((name, value) for name, value in given.items() if value))
-    if settings.platform is None:
-        return settings
     try:
-        text = _text(settings.folder / settings.platform, settings.platform, "REAPER_PLATFORM")
-    except PolicyError as error:
-        raise SettingsError(str(error)) from None
-    return _with_facts(items, text)
-
-
-@lru_cache(maxsize=2)
-def _settings(given: tuple[tuple[str, Any], ...]) -> Settings:
-    try:
-        return Settings.model_validate(dict(given))
+        settings = Settings.model_validate({name: value for name, value in given.items() if value})
+        if (platform := settings.platform) is None:
+            return settings
+        text = _text(settings.folder / platform, platform, "REAPER_PLATFORM")
     except ValidationError as error:
         raise SettingsError("\n".join(map(_fault, error.errors()))) from None
-
-
-@lru_cache(maxsize=2)
-def _with_facts(given: tuple[tuple[str, Any], ...], text: str) -> Settings:
+    except PolicyError as error:
+        raise SettingsError(str(error)) from None
     from fc_reaper.platform import facts_for  # Most runs have no such file.
 
-    settings = _settings(given)
-    known = facts_for(text, str(settings.platform), settings.endpoint, settings.account_id, settings.region)
+    known = facts_for(text, platform, settings.endpoint, settings.account_id, settings.region)
     facts = {name: value for name, value in known.items() if name not in settings.model_fields_set}
     return settings.model_copy(update={**facts, "facts": facts})
 
@@ -248,7 +236,8 @@ def refuse_targets(settings: Settings, policy: PolicyFile, *, enforce: bool) -> 
                     f"target {target} has a service, and REAPER_API_VERSION 2023-03-30 knows none; "
                     "leave the variable out: targets without a service use 2023-03-30 anyway"
                 )
-            if enforce and settings.ourselves is None and one.stops and target.names_a_glob:
+            names_a_glob = not GLOB.isdisjoint(f"{target.service}{target.name}")
+            if enforce and settings.ourselves is None and one.stops and names_a_glob:
                 raise SettingsError(
                     f"target {target} may mean the reaper itself, whose name is unknown here; "
                     "set REAPER_SELF to [service/]function, or write the targets out"
@@ -306,14 +295,12 @@ def read_unapproved(settings: Settings, file: PolicyFile) -> dict[str, str]:
 
 def _text(path: Path, source: str, setting: str = "--policy or REAPER_POLICY") -> str:
     """The text of a file, which messages call *source*, and which *setting* names."""
-    line = None
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
         what = f"byte {error.start} is not UTF-8; save the file as UTF-8"
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         said = "there is no such file" if missing else f"it cannot be read: {error.strerror}"
         what = f"{said}; write the path of a file{f' ({setting})' if missing else ''}"
-    raise PolicyError(Issue.of(source, line, None, what))
+    raise PolicyError(Issue.of(source, None, None, what))

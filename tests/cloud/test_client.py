@@ -183,33 +183,13 @@ def test_a_task_is_submitted_under_its_id(emulator: Emulator, version: str, func
     assert (task["requestId"], caught.value.http_status) == (request_id, 409)
 
 
-@in_all_versions
-def test_a_submission_whose_answer_was_lost_is_not_doubled(
-    emulator: Emulator, version: str, function: Function
-) -> None:
-    """The refusal of the second attempt proves the first."""
-    emulator.faults([{"operation": "InvokeFunction", "drop": "after", "times": 1}])
-    with ours(emulator.endpoint, api_version=version) as client:
-        assert client.invoke_async(function, b"", invocation_id="mine-1") == ""
-    assert emulator.calls()["counts"]["InvokeFunction"] == 2
-
-
-def test_a_submission_without_an_id_is_sent_once() -> None:
-    """Nobody could tell a second task from the first."""
+@pytest.mark.parametrize("invocation_id", [None, "mine-1"])
+def test_a_submission_is_sent_once(invocation_id: str | None) -> None:
+    """Without an id nobody could tell a second task from the first."""
     with answering(hang_up) as server, ours(server.endpoint) as client:
         with pytest.raises(CloudError):
-            client.invoke_async(TRANSCODE, b"")
+            client.invoke_async(TRANSCODE, b"", invocation_id=invocation_id)
         assert len(server.seen) == 1
-
-
-def test_a_refusal_after_a_clear_refusal_is_no_proof() -> None:
-    """Throttled means not accepted: then the id belongs to somebody else's task."""
-    throttled = http(429, {"ErrorCode": "ResourceExhausted"})
-    taken = http(409, {"ErrorCode": "StatefulAsyncInvocationAlreadyExists"})
-    with answering(throttled, taken) as server, ours(server.endpoint) as client:
-        with pytest.raises(CloudError) as caught:
-            client.invoke_async(TRANSCODE, b"", invocation_id="mine-1")
-        assert (caught.value.http_status, len(server.seen)) == (409, 2)
 
 
 @pytest.mark.parametrize("status", [200, 204])

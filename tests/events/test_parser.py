@@ -136,30 +136,6 @@ def test_identical_requests_are_one() -> None:
     assert read([{"functionName": "a"}] * 3).requests == (Request("command", None, a_selector("a"), "[0]"),)
 
 
-def test_an_event_that_was_delivered_twice_counts_once() -> None:
-    """A resent event keeps its source and id, whatever else changed."""
-    trigger = read(
-        [
-            a_cloud_event({"functionName": "a"}, id="1"),
-            a_cloud_event({"functionName": "b"}, id="1"),
-            a_cloud_event({"functionName": "c"}, id="1", source="other"),
-        ]
-    )
-    assert [request.selector.function for request in trigger.requests] == ["a", "c"]
-    assert trigger.notes == (Note("trigger_ignored", "the same event as [0]: same source and id", "[1]"),)
-
-
-@pytest.mark.parametrize("layers", range(3))
-def test_an_event_that_was_refused_may_be_sent_again_corrected(layers: int) -> None:
-    """Under the same id, however deep the fault was."""
-    bad, good = ({"functionName": name} for name in ("", "a"))
-    for layer in range(layers):
-        bad, good = (a_cloud_event(event, id=f"{layer}-{event == good}") for event in (bad, good))
-    trigger = read([a_cloud_event(bad, id="1"), a_cloud_event(good, id="1")])
-    assert [request.part for request in trigger.requests] == ["[1]"]
-    assert noted(trigger) == ["trigger_refused"]
-
-
 def test_a_repeated_event_may_still_request_a_dry_run() -> None:
     """The wish is never lost."""
     twice = [a_cloud_event({"functionName": "a"}), a_cloud_event({"functionName": "a", "dryRun": True})]

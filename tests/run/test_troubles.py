@@ -206,16 +206,6 @@ def test_what_was_made_of_the_event_is_logged_also_when_the_policy_is_wrong(clou
     assert [line["event"] for line in reaped.lines] == ["trigger_refused", "run_finished"]
 
 
-def test_a_refused_element_may_come_again_mended(cloud: Emulator) -> None:
-    """Only what was read makes the next of the same id a duplicate."""
-    envelope = {"specversion": "1.0", "id": "1", "source": "app", "type": "t"}
-    bad, good = {"functonName": "transcode"}, {"functionName": "transcode"}
-    reaped = reap(cloud.endpoint, POLICY, [{**envelope, "data": bad}, {**envelope, "data": good}])
-    assert reaped.counts["due"] == 3
-    again = reap(cloud.endpoint, POLICY, [{**envelope, "data": good}, {**envelope, "data": good}])
-    assert "same source and id" in again.logged("trigger_ignored")[0]["why"]
-
-
 def test_a_pattern_that_stands_for_nothing_is_named(cloud: Emulator) -> None:
     """A typo in a pattern would otherwise watch nothing for ever."""
     reaped = reap(cloud.endpoint, policy(targets="['medai/*@*', 'media/*@*']"))

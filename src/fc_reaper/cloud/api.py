@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
 from functools import cache
-from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -33,11 +32,9 @@ from fc_reaper.models import (
     Moment,
 )
 
-CLASSIC = "2016-08-15"
-"""The only version with the FC signature."""
+CLASSIC = "2016-08-15"  # the only version with the FC signature
 OPEN = "2021-04-06"
-WITHOUT_SERVICES = "2023-03-30"
-"""Function Compute 3.0."""
+WITHOUT_SERVICES = "2023-03-30"  # Function Compute 3.0
 
 _ACS3, _STS = "ACS3-HMAC-SHA256", "2015-04-01"  # of the Security Token Service, whose requests have no path
 
@@ -45,35 +42,23 @@ _ACS3, _STS = "ACS3-HMAC-SHA256", "2015-04-01"  # of the Security Token Service,
 class Names(NamedTuple):
     """What one generation of the API calls its operations, paths and fields.
 
-    The operations on tasks are Stop, Get and List, followed by the name of a `task`.
+    The operations on tasks are Stop, Get and List, followed by the name of a `task`. The defaults are those
+    of FC 2.0, whose functions have a service.
     """
 
-    task: str
-    collection: str
-    stop_suffix: str
-    prefix: str
-    tasks: str
-    id_field: str
-    id_header: str
-    functions: str
-    functions_path: str
-    functions_key: str
+    task: str = "StatefulAsyncInvocation"
+    collection: str = "stateful-async-invocations"
+    stop_suffix: str = ""
+    prefix: str = "invocationIdPrefix"
+    tasks: str = "invocations"
+    id_field: str = "invocationId"
+    id_header: str = "x-fc-stateful-async-invocation-id"
+    functions: str = "ListStatefulAsyncInvocationFunctions"
+    functions_path: str = "stateful-async-invocation-functions"
+    functions_key: str = "data"
 
 
-STATEFUL = Names(
-    task="StatefulAsyncInvocation",
-    collection="stateful-async-invocations",
-    stop_suffix="",
-    prefix="invocationIdPrefix",
-    tasks="invocations",
-    id_field="invocationId",
-    id_header="x-fc-stateful-async-invocation-id",
-    functions="ListStatefulAsyncInvocationFunctions",
-    functions_path="stateful-async-invocation-functions",
-    functions_key="data",
-)
-"""Functions of FC 2.0, which have a service."""
-
+STATEFUL = Names()
 ASYNC_TASK = Names(
     task="AsyncTask",
     collection="async-tasks",
@@ -85,16 +70,11 @@ ASYNC_TASK = Names(
     functions="ListAsyncInvokeConfigs",
     functions_path="async-invoke-configs",
     functions_key="configs",
-)
-"""Functions of FC 3.0."""
+)  # of FC 3.0
 
 
 def check_names(function: Function, invocation_id: str | None = None, id_prefix: str = "") -> None:
-    """Check that a function, and the id of a task or its beginning, may enter a request.
-
-    Raises:
-        InvalidName: the platform could not have given one of them.
-    """
+    """Raise InvalidName for a function, or an id of a task or its beginning, that no request may hold."""
     service, name, qualifier = function
     parts: list[tuple[re.Pattern[str], Any, str]] = [
         (SERVICE, "any" if service is None else service, "the name of a service"),
@@ -105,16 +85,13 @@ def check_names(function: Function, invocation_id: str | None = None, id_prefix:
     ]
     for pattern, text, what in parts:
         if not isinstance(text, str) or pattern.fullmatch(text) is None:
-            also = ", not starting with a digit or -" if what.startswith("the name") else ""
-            rule = f"use at most 128 letters, digits, _ and -{also}"
-            raise InvalidName(f"{shown(text)} cannot be {what}; {rule}")
+            raise InvalidName(f"{shown(text)} cannot be {what}; use at most 128 letters, digits, _ and -")
 
 
 def generation(version: str, *, services: bool) -> tuple[Names, str]:
     """The names for functions with *services* or without, and their API version; *version* is that with.
 
-    Raises:
-        SettingsError: the version knows no services.
+    A SettingsError where the version knows no services.
     """
     if services and version == WITHOUT_SERVICES:
         what = "Function Compute 3.0 has no services; leave the service out of the target"
@@ -127,9 +104,7 @@ def path_of(
 ) -> tuple[Names, str, dict[str, str]]:
     """The names that go with a function, its escaped path or that of one of its tasks, and their query.
 
-    Raises:
-        InvalidName: the platform could not have given one of the names.
-        SettingsError: the version cannot name the function.
+    InvalidName as `check_names` raises it, and a SettingsError where the version cannot name the function.
     """
     check_names(function, invocation_id, id_prefix)
     service, name, qualifier = function
@@ -245,6 +220,7 @@ class Answer(NamedTuple):
         except UnicodeDecodeError:
             # A wrong charset spoils the message of an error, seldom its code.
             text = body.decode("utf-8", "replace") if status >= 300 else ""
+        text = text if status < 300 else text[:_LONGEST_ERROR]
         text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
         too_large = oversized(text)
         try:
@@ -266,7 +242,7 @@ LARGEST = 8 << 20  # bytes of a body, and of its text in memory, where one chara
 LARGE = 1 << 18  # bytes, or characters, above which answers are read and parsed one after the other
 _MOST_VALUES = 25_000  # 300 bytes each at worst; 100 records with 60 events each have fewer
 _BLOCK, _TOO_WIDE = 1 << 16, "the text of the body takes more than 8 MiB of memory"
-_LONG, _ONE_BY_ONE = 1 << 14, Lock()
+_LONGEST_ERROR = 1 << 14  # characters of the body of an error that are read
 
 
 def oversized(text: str) -> str | None:
@@ -302,13 +278,10 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
     plain = text
     if len(text) >= LARGE:
         return text  # of a page; no text of such a length is shown
-    if "%" in text or "&" in text:
-        from html import unescape  # hardly any answer needs it
+    if len(text) <= _LONGEST_ERROR and ("%" in text or "&" in text):
+        from html import unescape  # hardly any answer needs it; its pieces take fifty times the memory
 
-        if len(text) > _LONG:
-            return_memory()
-        with _ONE_BY_ONE:  # the pieces take fifty times the memory of the text
-            plain = unescape(unquote(unescape(text)))
+        plain = unescape(unquote(unescape(text)))
     if "\\u00" in plain or "\\/" in plain:
         plain = re.sub(r"\\u00([0-7][0-9a-fA-F])", lambda escape: chr(int(escape[1], 16)), plain)
         plain = plain.replace("\\/", "/")

@@ -53,13 +53,10 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     for the rate. `calls` counts what was sent by operation.
 
     Reads are retried until *deadline* (see `Retry`). A stop never is. fc2's own methods are not served: they
-    check no names. Every method raises:
-        CallFailed: a `CloudError` and a `fc2.FcError`: refused, not understood, or not answered.
-        InvalidName: a name or id that the platform could not have given; nothing was sent.
-        SettingsError: the API version cannot name the function; nothing was sent.
-
-    Raises:
-        SettingsError: the endpoint, a key, the account or the trace id cannot be used.
+    check no names. Every method raises CallFailed (a `CloudError` and a `fc2.FcError`) where the call was
+    refused, not understood, or not answered; InvalidName and SettingsError where nothing was sent, since the
+    platform cannot have given a name or id, or the API version cannot name the function. A SettingsError also
+    says that the endpoint, a key, the account or the trace id cannot be used.
     """
 
     def __init__(
@@ -177,39 +174,19 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         return FunctionsPage(tuple(one for one in found if one is not None), next_token)
 
     def invoke_async(
-        self,
-        function: Function,
-        payload: bytes,
-        *,
-        invocation_id: str | None = None,
-        deadline: Deadline | None = None,
+        self, function: Function, payload: bytes, *, invocation_id: str | None = None, delay: int = 0
     ) -> str:
-        """Submit a task, and return its request id.
-
-        It is retried only with an *invocation_id*, since the platform refuses a second task of that id. If
-        such a refusal follows an unclear attempt, that attempt had worked, and its request id is unknown: an
-        empty text is returned.
-        """
+        """Submit a task that begins *delay* seconds late, and return its request id; it is sent once."""
         check_names(function, invocation_id)
         names, path, query = path_of(self._version, function)
         headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
         headers |= {} if invocation_id is None else {names.id_header: invocation_id}
-        request, unclear = ("POST", f"{path}/invocations", headers, query, payload), False
-
-        def attempt() -> str:
-            nonlocal unclear
-            try:
-                answer = self._do_request(*request, operation="InvokeFunction", deadline=deadline)
-            except CallFailed as error:
-                if unclear and error.http_status == 409:
-                    return ""
-                unclear = unclear or error.unclear
-                raise
-            if answer.status != 202:
-                raise unreadable(answer, "this is no answer to an asynchronous invocation; it may have run")
-            return answer.request_id
-
-        return attempt() if invocation_id is None else self._retry(attempt, deadline)
+        headers |= {"x-fc-async-delay": str(delay)} if delay else {}
+        path, operation = f"{path}/invocations", "InvokeFunction"
+        answer = self._do_request("POST", path, headers, query, payload, operation=operation)
+        if answer.status != 202:
+            raise unreadable(answer, "this is no answer to an asynchronous invocation; it may have run")
+        return answer.request_id
 
     def caller_identity(self, *, deadline: Deadline | None = None) -> Identity:
         """Ask the Security Token Service whose keys these are, where `sts_endpoint` says; needs no right."""
@@ -253,8 +230,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         turn = waited.pop(0)
         begun = self._clock.monotonic()
         until = begun + _LONGEST_CALL if deadline is None else min(deadline, begun + _LONGEST_CALL)
-        if self._closed.is_set():
-            raise closed()
+        self._check_open()
         if until <= begun:
             raise CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)
         self.calls[operation] += 1

@@ -21,9 +21,7 @@ def parse_endpoint(text: str, *, insecure: bool = False) -> str:
     Without a scheme it is https. Plain http is for loopback (127.0.0.0/8, ::1, localhost), elsewhere only
     with *insecure*: the security token is sent in a header.
     https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/endpoints
-
-    Raises:
-        SettingsError: it is no endpoint, or holds a path, a query, a user or a password.
+    A SettingsError where it is no endpoint, or holds a path, a query, a user or a password.
     """
     # The text is not repeated in these errors: it may hold a password.
     if "@" in text:
@@ -47,14 +45,10 @@ def parse_endpoint(text: str, *, insecure: bool = False) -> str:
 
 
 def account_endpoint(account_id: str | None, region: str | None) -> str:
-    """The public endpoint of one account in one region.
-
-    Raises:
-        SettingsError: one is not known, the account id is no number, or the region is no region's name.
-    """
+    """The public endpoint of one account in one region; a SettingsError for what can be neither."""
     if not (account_id and region):
-        ways = "REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION (--account, --region)"
-        raise SettingsError(f"no endpoint: set {ways}")
+        what = "no endpoint: set REAPER_ENDPOINT, or FC_ACCOUNT_ID and FC_REGION (--account, --region)"
+        raise SettingsError(what)
     if not re.fullmatch(r"[0-9]+", account_id):
         raise SettingsError(f"{account_id!r} is no account id; set FC_ACCOUNT_ID, or REAPER_ENDPOINT instead")
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", region):

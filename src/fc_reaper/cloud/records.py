@@ -88,8 +88,7 @@ def _cleaned(facts: Mapping[str, Any]) -> dict[str, Any]:
 def read_items(answer: Answer, key: str, asked: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """The objects in the list *key* of a page, and the token of the next page; *asked* is that of this one.
 
-    Raises:
-        CallFailed: `UnreadableAnswer`, when the body is no page, or the token leads back.
+    CallFailed (`UnreadableAnswer`) where the body is no page, or the token leads back.
     """
     if answer.value is None:
         raise unreadable(answer, "the body is not a JSON object of sound size")
@@ -111,8 +110,7 @@ def read_items(answer: Answer, key: str, asked: str | None) -> tuple[list[dict[s
 def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -> Function | None:
     """Read one entry of a list of functions; None for a function of FC 3.0 that is not in task mode.
 
-    Raises:
-        CallFailed: `UnreadableAnswer`, when it names no function.
+    CallFailed (`UnreadableAnswer`) where it names no function.
     """
     if services:
         # Without a service a function would be taken for one of FC 3.0.

@@ -74,9 +74,7 @@ def follow(alert: Alert, own: OwnAccount) -> tuple[list[Selector], list[tuple[No
             found[selector] = None
     if not (found or notes):
         return [Selector()], [("trigger_unrecognised", f"the {source} names no function")]
-    # Labels and rows often repeat each other: one that a broader one includes adds nothing.
-    broad = {one: one._replace(qualifier=None) for one in found}
-    return [one for one in found if one == broad[one] or broad[one] not in found], [*notes]
+    return [*found], [*notes]
 
 
 def _given(names: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ select every target. Keys that resemble none of ours belong to somebody else and
 
 import re
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Annotated, Any
@@ -128,12 +129,12 @@ def refuse_repeats(data: JsonObject, keys: Collection[str]) -> None:
 def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
     """The command key that *key* is or was meant to be; None if it resembles none.
 
-    Case, blanks and `_ - .` do not count. Two edits are allowed, for the short `dryRun` and `taskId` one.
+    Case, blanks, `_ - .` and the order of letters do not count, nor does a slip, or two in a long key.
     """
     if key in among:
         return key
     word = re.sub(_ASYNC, "", plain(key))
-    return next((one for one in among if _within(word, one.lower(), 1 if len(one) < 8 else 2)), None)
+    return next((one for one in among if _near(word, one.lower())), None)
 
 
 def plain(key: str) -> str:
@@ -192,17 +193,8 @@ def _spelt_out(text: str) -> list[str]:
     return found
 
 
-def _within(word: str, other: str, edits: int) -> bool:
-    """Whether at most so many *edits* (insert, delete, change, swap neighbours) turn *word* into *other*."""
-    if abs(len(word) - len(other)) > edits:
-        return False
-    while word and other and word[0] == other[0]:
-        word, other = word[1:], other[1:]
-    if not (word and other and edits):
-        return len(word) + len(other) <= edits
-    return (
-        _within(word[1:], other, edits - 1)
-        or _within(word, other[1:], edits - 1)
-        or _within(word[1:], other[1:], edits - 1)
-        or (word[:2] == other[1::-1] and _within(word[2:], other[2:], edits - 1))
-    )
+def _near(word: str, other: str) -> bool:
+    """Whether both have the same letters in any order, but for one other letter, or two more or less."""
+    letters, others = Counter(word[:20]), Counter(other)
+    more, less = (letters - others).total(), (others - letters).total()
+    return more + less <= 2 and (max(more, less) < 2 or len(other) > 8)

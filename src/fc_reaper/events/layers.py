@@ -7,7 +7,7 @@ from fc_reaper.errors import EventRefused, kind_of
 from fc_reaper.events import Note, OwnAccount, Request, Selector, Trigger
 from fc_reaper.events.alerts import Alert, follow, read_alerts
 from fc_reaper.events.command import check_envelope, meaning, read_command, refuse_repeats, wish_in
-from fc_reaper.events.envelopes import CloudEvent, decode_text, http_request, message_of
+from fc_reaper.events.envelopes import CLOUD_EVENT, decode_text, http_request, message_of
 from fc_reaper.events.parser import TIMER_KEYS, JsonObject, NoteEvent, Reading, json_in, parse, timer_name
 
 # The most elements in all lists of an event, inclusive, which is the largest window of a stream:
@@ -60,8 +60,6 @@ class _Parser:
     notes: list[Note] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     http: bool = False
-    identities: dict[tuple[str, str], str] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
     elements: int = 0
 
     def read(self, value: Any, place: _Place) -> None:
@@ -79,7 +77,6 @@ class _Parser:
                 self._unrecognised(value, place)
         except EventRefused as refusal:
             self._hear(value, place)
-            self.refused.add(place.part)
             self.note("trigger_refused", str(refusal), place)
 
     def note(self, event: NoteEvent, why: str, place: _Place) -> None:
@@ -111,7 +108,7 @@ class _Parser:
             self._alerts(data, alerts, place)
         elif len(marks) == 2:
             self._timer(data, place)
-        elif CloudEvent.fits(data):
+        elif "specversion" in data and data.keys() & {"id", "source", "type"}:  # transforms drop some
             self._cloud_event(data, place)
         elif (request := http_request(data)) is not None:
             self._http(data, *request, place)
@@ -150,20 +147,10 @@ class _Parser:
             raise EventRefused(f"{what} as a command of the timer; write the text of a JSON object")
 
     def _cloud_event(self, data: JsonObject, place: _Place) -> None:
-        check_envelope(data, CloudEvent.model_fields, "data")
-        event, content = CloudEvent.model_validate(data), "data" if "data" in data else "data_base64"
-        # An event that is sent again keeps both.
-        identity = (event.source, event.id) if event.source and event.id else None
-        if identity in self.identities:
-            self._hear(data, place)
-            first = self.identities[identity] or "the whole"
-            self.note("trigger_ignored", f"the same event as {first}: same source and id", place)
-            return
+        check_envelope(data, CLOUD_EVENT, "data")
+        content = "data" if "data" in data else "data_base64"
         self._hear(data, place, beside=content)
         self.read(data.get(content), place.inside("cloudevent", content))
-        if identity and place.part not in self.refused:
-            # One that was refused may be sent again, corrected, under the same id.
-            self.identities[identity] = place.part
 
     def _http(self, data: JsonObject, query: JsonObject, body: Any, place: _Place) -> None:
         self.http |= not place.layers

@@ -38,11 +38,8 @@ class SleeperClient(AsyncTaskClient):
 
     def submit(self, name: str, qualifier: str, payload: dict[str, Any], delay: int) -> None:
         """Submit a task that begins *delay* seconds late; it is never sent twice."""
-        headers = {"content-type": "application/octet-stream", "x-fc-invocation-type": "Async"}
-        headers |= {self.names.id_header: self.prefix + name, "x-fc-async-delay": str(delay)}
-        _, path, query = path_of(self._version, Function(self._service, SLEEPER, qualifier))
-        path, body = f"{path}/invocations", json.dumps(payload).encode()
-        self._do_request("POST", path, headers, query, body, operation="InvokeFunction")
+        function, body = Function(self._service, SLEEPER, qualifier), json.dumps(payload).encode()
+        self.invoke_async(function, body, invocation_id=self.prefix + name, delay=delay)
 
     def ask(self, verb: str, name: str = "", qualifier: str = LATEST, **filters: str) -> Answer:
         """Get or Stop a task, or List those whose names begin so. A stop is never sent twice."""
