@@ -179,7 +179,7 @@ def test_the_cost_that_is_told_is_what_a_run_lists(part: str) -> None:
         assert re.search(r"[Ii]dle (\d+) calls?\b", told), told
         assert f"dle {idle_calls(file)} call" in told
     settings = read_settings({}, Context())
-    assert ("payload" in told) == any(cost_of(one, file, settings)["payload"] for one in file.policies)
+    assert ("payload" in told) == any(cost_of(one, file, settings).payload for one in file.policies)
 
 
 def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:

@@ -119,17 +119,9 @@ def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
         show(*_tables(trigger, requests))
         show(*(f"{note.event}{note.part and ' '}{note.part}: {note.why}" for note in notes))
         show(f"Targets of the run: {', '.join(targets) or 'none'}.")
-        watched = dict.fromkeys(str(target) for area in scope.watched for target in area.targets)
-        stuck_only = [target for target in watched if target not in targets]
-        if trigger.kind == "timer" and stuck_only:
-            show(f"Only for tasks that are stuck: {', '.join(stuck_only)}.")
         if trigger.dry_run:
             where = trigger.dry_run_asked_at
             show(f"The event requests a dry run ({where}), so nothing would be stopped whatever the mode.")
-        running = {area.policy.name for area in scope.areas}
-        idle = [policy.name for policy in policies if policy.name not in running]
-        if running and idle:
-            show(f"Policies that do not run: {', '.join(idle)}.")
     refused = trigger.refused or any(note.event == "trigger_refused" for note in scope.notes)
     return Exit.REFUSED if refused and not scope.areas else Exit.DONE
 

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
@@ -26,7 +25,7 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -55,14 +54,11 @@ def print_line(text: str, stream: TextIO | None = None) -> None:
 
 
 def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Write one JSON object on one line to standard output, piece by piece.
+    """Write one JSON object on one line to standard output.
 
     An object in it is shown by `as_json`, as a pydantic model, or by its fields.
     """
-    pieces = json.JSONEncoder(default=_as_json).iterencode(value)
-    while piece := "".join(islice(pieces, 100_000)):
-        _print(piece, sys.stdout)
-    _print("\n", sys.stdout)
+    _print(f"{json.dumps(value, default=_as_json)}\n", sys.stdout)
 
 
 def _as_json(one: Any) -> Any:
@@ -105,9 +101,7 @@ def as_typed(*words: str) -> str:
     started = Path(sys.argv[0])
     program = ["fc-reaper"]
     if started.parts[-2:] == ("fc_reaper", "__main__.py"):
-        near = os.path.relpath(sys.executable)
-        python = near if os.sep in near and len(near) < len(sys.executable) else sys.executable
-        program = [python, "-m", "fc_reaper"]
+        program = [min(os.path.relpath(sys.executable), sys.executable, key=len), "-m", "fc_reaper"]
     elif started.name == "fc-reaper" and shutil.which("fc-reaper") != str(started):
         program = [str(started)]
     return shlex.join([*program, *words])
@@ -240,10 +234,8 @@ def counted(number: int, one: str, many: str = "") -> str:
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error while the block runs, if that is a terminal; yield what advances it."""
-    counts = () if total is None else (MofNCompleteColumn(), TimeRemainingColumn())
-    columns = (TextColumn("{task.description}"), BarColumn(), *counts)
     screen = console(sys.stderr)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown:
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as shown:
         bar = shown.add_task(what, total=total)
         yield lambda steps: shown.advance(bar, steps)
 

@@ -109,14 +109,12 @@ def _above_maximum(file: PolicyFile) -> _Odd:
     for path, matcher, targets, so in _matchers(file):
         for at, clock, length in _lengths(path, matcher):
             most, why = _maximum(clock, targets)
-            # An age may be bounded by the maximum, and is never over it.
+            # A limit may be bounded by the maximum, and is never over it.
             bounds = at[-1] == "at_most"
             if length > most or (length == most and not bounds):
-                so = {"at_most": "it bounds nothing", "else": f"{so} where the task carries none"}.get(
-                    str(at[-1]), so
-                )
-                write = f"write {'at most' if bounds else 'less than'} {spell_duration(int(most))}"
-                yield at, f"no age gets beyond {spell_duration(int(most))} ({why}), so {so}; {write}"
+                what = f"no age gets beyond {spell_duration(int(most))} ({why})"
+                so = so if at[-1] == clock else "it has no effect"
+                yield at, f"{what}, so {so}; write {'at most' if bounds else 'less than'} that"
         if (getattr(matcher, RetriesOver.key, None) or 0) >= MOST_RETRIES:
             what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
             yield (*path, "retries_over"), f"{what}; write {MOST_RETRIES - 1} or less"
@@ -126,13 +124,9 @@ def _spares_nothing(file: PolicyFile) -> _Odd:
     """An exemption of functions, or of qualifiers, that no target means."""
     for path, matcher, targets, _ in _matchers(file):
         for spared in getattr(matcher, TargetRule.key, None) or ():
-            wide = spared._replace(qualifier="*")
-            if any(_meet(spared, target) for target in targets):
-                continue
-            what = f"{spared} meets none of the targets; is it spelt right?"
-            if any(_meet(wide, target) for target in targets):
-                what = f"{spared} spares nothing under the qualifiers of the targets; write {wide}"
-            yield (*path, "target"), what
+            if not any(_meet(spared, target) for target in targets):
+                write = f"name one of them, perhaps {spared._replace(qualifier='*')}"
+                yield (*path, "target"), f"{spared} meets none of the targets; {write}"
 
 
 def _meet(one: Target, other: Target) -> bool:
@@ -154,20 +148,17 @@ def overlap(one: str, other: str) -> bool:
     )
 
 
-def unlisted(policy: Policy, api_version: str) -> Sequence[Target]:
-    """The targets of which what is Dequeued is asked for and not listed."""
-    if api_version != BLIND_API or DEQUEUED not in policy.match.match_statuses:
-        return ()
-    return [target for target in policy.targets if target.service is not None]
+def unlisted(policy: Policy, api_version: str) -> bool:
+    """Whether it asks for what is Dequeued, and the API does not list that."""
+    asked = DEQUEUED in policy.match.match_statuses and not policy.only_named
+    return asked and api_version == BLIND_API and any(one.service is not None for one in policy.targets)
 
 
 def _never_listed(file: PolicyFile, api_version: str) -> _Odd:
     """A policy that asks for Dequeued alone, where only an event could name such a task."""
     for number, policy in enumerate(file.policies):
-        blind = unlisted(policy, api_version)
-        if blind and policy.match.match_statuses == (DEQUEUED,) and not policy.only_named:
-            only = "" if len(blind) == len(policy.targets) else f" at {', '.join(map(str, blind))}"
-            what = f"no run finds such a task{only}: API version {BLIND_API} does not list {DEQUEUED} tasks"
+        if policy.match.match_statuses == (DEQUEUED,) and unlisted(policy, api_version):
+            what = f"no run finds such a task: API version {BLIND_API} does not list {DEQUEUED} tasks"
             write = "add Enqueued, or set REAPER_API_VERSION=2016-08-15"
             yield ("policies", number, "match", "status"), f"{what}; {write}"
 
@@ -191,10 +182,9 @@ def _native_limits(file: PolicyFile) -> _Odd:
     """A stop that does no more than a setting of the function itself does, the same for every caller."""
     for number, policy in enumerate(file.policies):
         spared = file.exempt or policy.unless or policy.keep or policy.holdout
-        by_timer = {trigger.partition(":")[0] for trigger in policy.triggers} <= {"timer"}
-        single_timers = policy.triggers and "timer" not in policy.triggers
+        by_timer = policy.triggers in ((), ("timer",))
         rules = [rule for rule in policy.match.rules if rule.key != "status"]
-        if spared or not policy.stops or not by_timer or single_timers or len(rules) != 1:
+        if spared or not policy.stops or not by_timer or len(rules) != 1:
             continue
         clock, length = rules[0].key, rules[0].wanted
         whole = clock in _NATIVE and set(policy.match.match_statuses) == set(CLOCKS[clock])
