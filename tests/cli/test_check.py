@@ -75,7 +75,7 @@ def test_warnings_have_their_place_and_do_not_spoil_the_exit_code(tmp_path: Path
     a_policy_file(tmp_path, a_file("\n      running_for: 25h"))
     ran = fc_reaper("check", cwd=tmp_path)
     (line,) = ran.errors
-    assert line.startswith("policy.yaml:6: policies[0].match.running_for: no age gets beyond 1d")
+    assert line.startswith("policy.yaml:6: policies[0].match.running_for: the platform lets no")
     assert line.endswith("(a warning)")
     printed = fc_reaper("check", "--json", cwd=tmp_path)
     (warning,) = printed.json["warnings"]

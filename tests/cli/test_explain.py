@@ -29,7 +29,7 @@ PROD = "media/transcode@prod"
         ),
         ("waited-1", ["kept, runaway, running_for 1m", "decided by policy.yaml:4"]),
         ("keep-1", ["exempt", "decided by policy.yaml:2", "time alone will not make it due"]),
-        ("vip-1", ["kept, runaway, unless: spared by unless", "decided by policy.yaml:7"]),
+        ("vip-1", ["kept, runaway: spared by unless", "decided by policy.yaml:7"]),
         ("done-1", ["kept: it is Succeeded already", "not evaluated"]),
         ("stuck-1", ["stuck: asked to stop"]),
     ],

@@ -189,21 +189,14 @@ def test_all_that_is_wrong_with_the_options_is_said_at_once(tmp_path: Path) -> N
     assert flags == {"--target:", "--status:", "--alive-for:", "--where:"}
 
 
-def test_what_is_missing_and_what_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    """Not in two rounds; what was filled in for that is not said."""
-    wrong = ("event.json", "--target", "a/b/c", "--status", "Failed", "--where", "payload.")
-    ran = fc_reaper("plan", *wrong, cwd=tmp_path)
+def test_what_is_missing_is_said_before_what_is_wrong(tmp_path: Path) -> None:
+    """All of it in one line, with an example; an event beside the options is said first."""
+    ran = fc_reaper("plan", "--target", "a/b/c", "--out", "p.json", cwd=tmp_path)
     assert ran.code == 2
-    assert [line.split(" ")[1] for line in ran.errors] == [
-        "--status,",
-        "an",
-        "--target:",
-        "--status:",
-        "--where:",
-    ]
-    assert "--retries-over and --reason and --max as well; write: fc-reaper plan" in ran.errors[1]
-    ran = fc_reaper("plan", "--reason", " ", cwd=tmp_path)
-    assert [line.split(" ")[1] for line in ran.errors] == ["an", "--reason:"]
+    (line,) = ran.errors
+    assert "--retries-over and --reason and --max as well; write: fc-reaper plan" in line
+    ran = fc_reaper("plan", "event.json", "--target", "a/b/c", cwd=tmp_path)
+    assert (ran.code, "cannot stand beside an EVENT" in ran.err) == (2, True)
 
 
 def test_a_number_below_one_is_no_maximum(tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def explain(
     in_group = bool(keeps) and record is None and moment is None
     if in_group:
         in_run = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
-    if in_run is not None:
-        explanation.verdict = _in_its_groups(explanation, in_run)
+    if in_run is not None and in_run.rule == KEEP:
+        explanation.verdict = _one_too_many(explanation, in_run)
     if as_json:
         output.print_json(explanation)
     else:
@@ -159,10 +159,8 @@ def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> Task
     return None
 
 
-def _in_its_groups(explained: Explanation, line: TaskLine) -> Verdict:
-    """The verdict with what the other tasks of its groups make of it."""
-    if line.rule != KEEP:
-        return explained.verdict._replace(also=tuple(line.also))
+def _one_too_many(explained: Explanation, line: TaskLine) -> Verdict:
+    """The verdict on a task that is one too many in its group, as the run logs it."""
     kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
     place = next(step.line for step in explained.steps if step.policy == line.policy)
     by = RuleResult(TRUE, KEEP, round((line.age_s or 0) * 1000), clock=line.clock)
@@ -237,9 +235,6 @@ def _conclusion(
 def _reason(verdict: Verdict) -> str:
     if verdict.policy is None and verdict.members:
         return ""
-    rule, reason = verdict.by.rule or "", verdict.reason
-    # An exemption, and an unknown expression, begins its reason with the rule.
-    said = rule == "status" or reason == rule or reason.startswith(f"{rule}: ")
-    measured = "" if said else f"{rule} {verdict.by.measured}".strip()
-    text = "".join(f", {part}" for part in (verdict.policy, measured) if part)
-    return text if reason == rule else f"{text}: {printable(reason)}"
+    measured = f"{verdict.by.rule} {verdict.by.measured}" if verdict.by.measured else None
+    by = "".join(f", {part}" for part in (verdict.policy, measured) if part)
+    return by if verdict.reason == verdict.kind.value else f"{by}: {printable(verdict.reason)}"

@@ -20,7 +20,6 @@ from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
 NAME = "incident"
 _OTHERS = ("targets", "stop", "budget")
-_USUAL = {"targets": ["any"], "stop": "any", "triggers": ["task"]}
 _EXAMPLE = 'fc-reaper plan --target media/transcode@7 --alive-for 10m --reason "bad deploy" --max 500'
 
 
@@ -65,24 +64,20 @@ def make_incident(
     rest = {key: value for key, value in given.items() if key not in RULES}
     if not given:
         return None
-    faults = []
     if event is not None:
         flags = ", ".join(map(_flag, given))
         what = "an incident has its own policy; leave one of them out"
-        faults.append(f"{flags} cannot stand beside an EVENT: {what}")
+        raise CommandError(f"{flags} cannot stand beside an EVENT: {what}")
     limits = [key for key, rule in RULES.items() if rule.is_limit]
     missing = [] if match.keys() & set(limits) else [" or ".join(map(_flag, limits))]
     missing += [_flag(key) for key in _OTHERS if key not in rest]
     if missing:
-        faults.append(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
-    # What is missing is filled in, so that all that is wrong is said at once.
-    policy = {"name": NAME, **(_USUAL if missing else {}), "match": match or {"id": "*"}, **rest}
+        raise CommandError(f"an incident needs {' and '.join(missing)} as well; write: {_EXAMPLE}")
+    policy = {"name": NAME, "match": match, **rest}
     try:
         file = PolicyFile.model_validate({"version": 1, "policies": [policy]})
     except ValidationError as error:
-        raise CommandError("\n".join([*faults, *_faults(error, match)])) from None
-    if faults:
-        raise CommandError("\n".join(faults))
+        raise CommandError("\n".join(_faults(error, match))) from None
     exempt, exempt_from = _standing(settings, env)
     file = file.model_copy(update={"exempt": exempt})
     refuse_targets(settings, file, enforce=True)

@@ -1,6 +1,7 @@
 """`explain`: the steps to a verdict, with their numbers, and the time until the task is due. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
@@ -30,7 +31,8 @@ def _record(task: Task) -> dict[str, Any]:
     }
 
 
-class Step(BaseModel):
+@dataclass
+class Step:
     """One condition of an exemption or of a *policy*, with its result by itself.
 
     `holds` is None where that is unknown; `said` is why, or what was measured, which `numbers` has as values.
@@ -40,20 +42,14 @@ class Step(BaseModel):
     policy: str | None
     line: int
     condition: str
-    holds: bool | None
-    said: str
     numbers: Annotated[RuleResult, SkipValidation, PlainSerializer(RuleResult.fields)]
+    said: str = ""
+    holds: bool | None = None
 
-    @classmethod
-    def of(
-        cls, name: str, policy: str | None, line: int, condition: str, by: RuleResult, said: str = ""
-    ) -> "Step":
-        """The step of *name* with the result *by*, which says why or what it measured unless *said* does."""
-        said = said or (by.why if by.holds is UNKNOWN else by.measured)
-        holds = by.holds.value
-        return cls(
-            name=name, policy=policy, line=line, condition=condition, holds=holds, said=said, numbers=by
-        )
+    def __post_init__(self) -> None:
+        by = self.numbers
+        self.holds = by.holds.value
+        self.said = self.said or (by.why if by.holds is UNKNOWN else by.measured)
 
 
 class Explanation(BaseModel):
@@ -127,7 +123,7 @@ def _matchers(name: str, policy: str | None, matchers: Iterable[Matcher], readin
             by = RuleResult(UNKNOWN, rule.key, why=reading.flaw or "")
             if reading.flaw is None or rule.by_name:
                 by = rule.evaluate(reading.task, reading)
-            yield Step.of(name, policy, matcher.line, f"{rule.key}: {rule}", by)
+            yield Step(name, policy, matcher.line, f"{rule.key}: {rule}", by)
 
 
 def _policy(
@@ -140,7 +136,7 @@ def _policy(
     watches = Truth(policy.watches(function))
     targets = f"its targets are {', '.join(map(str, policy.targets))}"
     fits = "its targets fit" if watches is TRUE else targets
-    yield Step.of("policy", name, line, f"{name} ({does}{only})", RuleResult(watches), fits)
+    yield Step("policy", name, line, f"{name} ({does}{only})", RuleResult(watches), fits)
     if watches is not TRUE:
         return
     yield from _matchers("match", name, [policy.match], reading)
@@ -154,12 +150,12 @@ def _policy(
             counts = place, place.why or "it does not count"
         else:
             counts = RuleResult(FALSE), "it does not count: another policy decides"
-        yield Step.of("keep", name, line, keep_text(policy.keep), *counts)
+        yield Step("keep", name, line, keep_text(policy.keep), *counts)
     if policy.stops and policy.holdout is not None:
         held_out = RuleResult(Truth(is_held_out(reading.task.invocation_id, policy.holdout)))
-        yield Step.of("holdout", name, line, f"{spell_share(policy.holdout)} of all ids are spared", held_out)
+        yield Step("holdout", name, line, f"{spell_share(policy.holdout)} of all ids are spared", held_out)
     if not_approved is not None:
-        yield Step.of("lock", name, line, "approved", RuleResult(FALSE), not_approved)
+        yield Step("lock", name, line, "approved", RuleResult(FALSE), not_approved)
 
 
 def keep_text(keep: Keep) -> str:

@@ -89,32 +89,25 @@ def _unknown_fields(file: PolicyFile) -> _Odd:
             yield path, f"no record has a field {name}, so {so}; {write}"
 
 
-def _maximum(clock: str, targets: Iterable[Target]) -> tuple[float, str]:
-    """How far *clock* gets in functions of *targets*, and what sets the bound."""
+def _maximum(clock: str, targets: Iterable[Target]) -> float:
+    """How far *clock* gets in functions of *targets*."""
     # A function that was made in FC 2.0 is service$function in FC 3.0.
-    of_2_0 = all(target.service is not None or "$" in target.name for target in targets)
-    queue, attempts = LONGEST_QUEUE[of_2_0], MOST_RETRIES + 1
-    age = f"maxAsyncEventAgeInSeconds is at most {queue // 1000} in FC {'2.0' if of_2_0 else '3.0'}"
-    if clock == "running_for":
-        return LONGEST_ATTEMPT, "a function's timeout, which ends an attempt, is at most 86400 seconds"
-    if clock == "queued_for":
-        return queue, age
-    if clock == "alive_for":
-        return queue + attempts * LONGEST_ATTEMPT, f"{age}, and then come at most {attempts} attempts of 24h"
-    return inf, ""
+    queue = LONGEST_QUEUE[all(target.service is not None or "$" in target.name for target in targets)]
+    alive = queue + (MOST_RETRIES + 1) * LONGEST_ATTEMPT
+    return {"running_for": LONGEST_ATTEMPT, "queued_for": queue, "alive_for": alive}.get(clock, inf)
 
 
 def _above_maximum(file: PolicyFile) -> _Odd:
     """A limit that no task can be over, because the platform ends it before."""
     for path, matcher, targets, so in _matchers(file):
         for at, clock, length in _lengths(path, matcher):
-            most, why = _maximum(clock, targets)
+            most = _maximum(clock, targets)
             # A limit may be bounded by the maximum, and is never over it.
             bounds = at[-1] == "at_most"
             if length > most or (length == most and not bounds):
-                what = f"no age gets beyond {spell_duration(int(most))} ({why})"
                 so = so if at[-1] == clock else "it has no effect"
-                yield at, f"{what}, so {so}; write {'at most' if bounds else 'less than'} that"
+                what = f"the platform lets no {clock} get beyond {spell_duration(int(most))}, so {so}"
+                yield at, f"{what}; write {'at most' if bounds else 'less than'} that"
         if (getattr(matcher, RetriesOver.key, None) or 0) >= MOST_RETRIES:
             what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
             yield (*path, "retries_over"), f"{what}; write {MOST_RETRIES - 1} or less"
@@ -188,7 +181,7 @@ def _native_limits(file: PolicyFile) -> _Odd:
             continue
         clock, length = rules[0].key, rules[0].wanted
         whole = clock in _NATIVE and set(policy.match.match_statuses) == set(CLOCKS[clock])
-        if whole and isinstance(length, int) and length < _maximum(clock, policy.targets)[0]:
+        if whole and isinstance(length, int) and length < _maximum(clock, policy.targets):
             what = f"a native limit would do: {_NATIVE[clock].format(length // 1000)}"
             write = "set it instead, or keep this if some callers need longer"
             yield ("policies", number, "match"), f"{what}; {write}"
