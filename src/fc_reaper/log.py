@@ -18,14 +18,8 @@ LONGEST_LINE = 32 * 1024
 # What ends a line or changes how others are shown: it stays escaped, while all text is UTF-8.
 _NO_TEXT = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 
-LEVELS = {  # of each event that is not INFO
-    **dict.fromkeys(("kept", "exempt"), "DEBUG"),
-    **dict.fromkeys(
-        ("list_failed", "trigger_refused", "unknown", "stuck", "stop_failed", "halted", "budget_spent",
-         "not_approved"),
-        "WARNING",
-    ),
-}  # fmt: skip
+_WARNINGS = "list_failed trigger_refused unknown stuck stop_failed halted budget_spent not_approved"
+LEVELS = {"kept": "DEBUG", "exempt": "DEBUG", **dict.fromkeys(_WARNINGS.split(), "WARNING")}  # others: INFO
 MAY_WARN = ("run_started", "run_finished", "skipped")  # WARNING when they carry what somebody should see
 
 Fields = Mapping[str, Any]  # the fields of a line, as they are printed

@@ -25,7 +25,6 @@ from fc_reaper.models import FUNCTION_WITHOUT_SERVICE, INVOCATION_ID, QUALIFIER,
 DRY_RUN = "dryRun"
 
 _JOINER = r"[_.\-\s]"
-_LONGEST_SHOWN = 40
 
 # A letter before it makes it another word, unless that is of an escape for the end of a line.
 _WORDS = r"(?:(?<![a-z])|(?<=\\[nrt]))dry(?:[\W_]|%[0-9a-f]{2}){0,20}run(?!_asked)"
@@ -79,7 +78,7 @@ def read_command(data: JsonObject) -> Selector | None:
     """What the command in *data* selects, None without a key of ours; EventRefused for a wrong key."""
     for key in data:
         if (meant := meaning(key)) not in (None, key):
-            raise EventRefused(f"{shown(key)} is not a command key; did you mean {meant}?")
+            raise EventRefused(f"{key[:40]!a} is not a command key; did you mean {meant}?")
     if data and data.keys().isdisjoint(COMMAND_KEYS):
         return None
     refuse_repeats(data, COMMAND_KEYS)
@@ -114,7 +113,7 @@ def check_envelope(envelope: JsonObject, keys: Collection[str], inside: str) -> 
     """Raise EventRefused if one of *keys* is written twice, or a command key, even misspelt, is outside."""
     for key in envelope:
         if key not in keys and meaning(key):
-            raise EventRefused(f"{shown(key)} stands beside {inside}; a command belongs inside {inside}")
+            raise EventRefused(f"{key[:40]!a} stands beside {inside}; a command belongs inside {inside}")
     if envelope.repeated:
         refuse_repeats(envelope, keys)
 
@@ -123,7 +122,7 @@ def refuse_repeats(data: JsonObject, keys: Collection[str]) -> None:
     """Raise EventRefused if one of *keys* is written twice: parsers disagree about which one counts."""
     for key in keys:
         if key in data.repeated:
-            raise EventRefused(f"{shown(key)} is written twice; write it once")
+            raise EventRefused(f"{key[:40]!a} is written twice; write it once")
 
 
 def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
@@ -140,11 +139,6 @@ def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
 def plain(key: str) -> str:
     """*key* in lower case, without joiners: `function_name` and `FunctionName` are the same word."""
     return re.sub(_JOINER, "", key).lower()
-
-
-def shown(key: str) -> str:
-    """*key* as a message may show it: in ASCII and not long."""
-    return ascii(key if len(key) <= _LONGEST_SHOWN else key[:_LONGEST_SHOWN] + "...")
 
 
 def wish_in(
@@ -168,7 +162,7 @@ def wish_in(
     named = isinstance(value, JsonObject)
     children: Iterable[tuple[Any, Any]] = enumerate(value) if isinstance(value, list) else ()
     for key, one in value.items() if named else children:
-        at = f".{shown(key)[1:-1]}" if named else f"[{key}]"
+        at = f".{ascii(key[:40])[1:-1]}" if named else f"[{key}]"
         said = one.strip().lower() if isinstance(one, str) else one
         if named and meaning(key, (DRY_RUN,)) and (key in value.repeated or said not in NO):
             return at
