@@ -9,7 +9,6 @@ from functools import wraps
 from inspect import Parameter
 from inspect import signature as signature_of
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -94,8 +93,6 @@ def environment(
         raise CommandError(f"--api-version is {api_version!r}; write one of {', '.join(API_VERSIONS)}")
     if policy is not None and "\n" in policy:
         raise CommandError("--policy takes a file, not its text; put the text into REAPER_POLICY")
-    if policy is not None and os.environ.get("FC_FUNC_CODE_PATH"):
-        policy = str(Path(policy).absolute())  # A relative path would begin beside the deployed code.
     given = {
         "REAPER_POLICY": policy,
         "REAPER_ENDPOINT": endpoint,

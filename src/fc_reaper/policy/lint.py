@@ -106,7 +106,7 @@ def _above_maximum(file: PolicyFile) -> _Odd:
             bounds = at[-1] == "at_most"
             if length > most or (length == most and not bounds):
                 so = so if at[-1] == clock else "it has no effect"
-                what = f"the platform lets no {clock} get beyond {spell_duration(int(most))}, so {so}"
+                what = f"no {clock} gets beyond {spell_duration(int(most))} on the platform, so {so}"
                 yield at, f"{what}; write {'at most' if bounds else 'less than'} that"
         if (getattr(matcher, RetriesOver.key, None) or 0) >= MOST_RETRIES:
             what = f"no task is retried more than {MOST_RETRIES} times (maxAsyncRetryAttempts), so {so}"
