@@ -1,6 +1,5 @@
 """`probe.json`: what `fc-reaper probe` found out about an account. docs/probe.schema.json is its schema."""
 
-import re
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -8,9 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from fc_reaper.errors import Issue, SettingsError
 from fc_reaper.rules.fields import Version
-
-HOST = re.compile(r"https?://([0-9]+)\.([a-z0-9-]+?)(?:-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?")
-"""An endpoint whose host names the account and the region."""
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 _SECONDS = "(?:0|[1-9][0-9]{0,5})s"
@@ -77,16 +73,13 @@ def read_platform(text: str, source: str) -> Platform:
     raise SettingsError(Issue.of(source, None, path, what).text)
 
 
-def facts_for(text: str, source: str, url: str | None, *here: str | None) -> dict[str, str]:
+def facts_for(text: str, source: str, account: str | None, region: str | None) -> dict[str, str]:
     """The settings that a run takes from a `probe.json`, by name; what was not observed sets nothing.
-
-    *here* are the run's account and region, where the host of its endpoint *url* does not say them.
 
     Raises:
         SettingsError: as `read_platform`; or the run's account and region are not the file's, or unknown.
     """
-    platform, host = read_platform(text, source), HOST.fullmatch(url or "")
-    account, region = host.groups() if host else here
+    platform = read_platform(text, source)
     if not account or not region:
         what = "account and region of this run are not known; set FC_ACCOUNT_ID and FC_REGION"
     elif (region, account_digest(region, account)) != (platform.region, platform.account):

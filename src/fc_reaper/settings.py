@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ValidationInfo
 
 from fc_reaper.clock import SYSTEM_CLOCK, Clock, RateLimiter
-from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint
+from fc_reaper.cloud import AsyncTaskClient, account_endpoint, parse_endpoint, place_of
 from fc_reaper.errors import Issue, PolicyError, SettingsError, nearest
 from fc_reaper.models import GLOB, Credentials, Millis, Target
 from fc_reaper.policy import PolicyFile, load_policy
@@ -166,7 +166,8 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
         raise SettingsError(str(error)) from None
     from fc_reaper.platform import facts_for  # Most runs have no such file.
 
-    known = facts_for(text, platform, settings.endpoint, settings.account_id, settings.region)
+    here = place_of(settings.endpoint, settings.account_id, settings.region)
+    known = facts_for(text, platform, *here)
     facts = {name: value for name, value in known.items() if name not in settings.model_fields_set}
     return settings.model_copy(update={**facts, "facts": facts})
 

@@ -48,11 +48,7 @@ def diagnose(cloud: Emulator, folder: Path, *args: str, **env: str) -> tuple[int
 
 def lines(found: Diagnosis, *states: str) -> dict[str, str]:
     """The text and the remedy of each check that is not well, or is in one of *states*."""
-    return {
-        one.check: f"{one.text}; {one.remedy}"
-        for one in found.checks
-        if one.state in (states or ("warn", "fail"))
-    }
+    return {one.check: one.text for one in found.checks if one.state in (states or ("warn", "fail"))}
 
 
 def test_an_account_in_order_is_fine_in_80_columns_without_colour(folder: Path) -> None:
@@ -66,15 +62,14 @@ def test_an_account_in_order_is_fine_in_80_columns_without_colour(folder: Path) 
         "ok    policy: policy.yaml is valid: 1 policy; REAPER_MODE is dry-run here",
         "ok    lock: there is no policy.lock",
         "ok    account: 123456789, RAMUser acs:ram::123456789:user/emulator",
-        "ok    API 2021-04-06: answers",
-        "ok    API 2016-08-15: answers",
-        "ok    API 2023-03-30: answers",
-        "ok    fc:ListStatefulAsyncInvocationFunctions: allowed",
+        "ok    API 2021-04-06: answers, and fc:ListStatefulAsyncInvocationFunctions is",
+        "ok    API 2016-08-15: answers, and fc:ListStatefulAsyncInvocationFunctions is",
+        "ok    API 2023-03-30: answers, and fc:ListAsyncInvokeConfigs is allowed",
         "ok    fc:GetStatefulAsyncInvocation: allowed",
-        "warn  fc:StopStatefulAsyncInvocation: unproven: only a stop is proof",
+        "warn  fc:StopStatefulAsyncInvocation: unproven: only a stop is proof; see",
         "ok    records: 1 record read, all as expected",
-        "ok    coverage: 1 function in task mode, and each is watched",
-        "media/transcode@prod  runaway (dry run)      10m     1h        1        1",
+        "ok    coverage: nobody watches 0 of 1 function in task mode",
+        "media/transcode@prod  runaway (dry run)      10m     1h        1",
     ):
         assert line in ran.out.splitlines()
 
@@ -86,11 +81,11 @@ def test_the_model_is_what_json_prints(folder: Path) -> None:
     with running_emulator(seed=seed) as cloud:
         code, found = diagnose(cloud, folder, FC_REGION="cn-hangzhou")
         assert (found.account, found.region, found.endpoint) == ("123456789", "cn-hangzhou", cloud.endpoint)
-    assert (code, found.exit, found.uncovered, found.mode) == (0, 0, 1, "dry-run")
-    names = ("function", "watched_by", "timeout_s", "event_age_s", "retries", "records")
+    assert (code, found.exit, found.uncovered) == (0, 0, 1)
+    names = ("function", "watched_by", "timeout_s", "event_age_s", "retries")
     assert [tuple(getattr(one, name) for name in names) for one in found.coverage] == [
-        ("odd", {}, 60, None, None, 0),
-        ("transcode", {"runaway": "dry run"}, 600, 3600, 1, 1),
+        ("odd", {}, 60, None, None),
+        ("transcode", {"runaway": "dry run"}, 600, 3600, 1),
     ]
 
 
@@ -129,8 +124,8 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
         {"fc:GetFunctionAsyncInvokeConfig": "allow fc:GetFunctionAsyncInvokeConfig in RAM"},
     ),
     "functions of FC 3.0 may not be listed": (
-        policy(), SEED, [*IN_2, fault(FUNCTIONS)], 3,
-        {"fc:ListAsyncInvokeConfigs": "API 2023-03-30: HTTP 403, AccessDenied",
+        policy(), SEED, [*IN_2, fault(FUNCTIONS)], 0,
+        {"API 2023-03-30": "allow fc:ListAsyncInvokeConfigs in RAM, on Resource *",
          "coverage": "nobody watches 0 of 1 function in task mode, and some could not be listed"},
     ),
     "the API of FC 3.0 is not served, and no target needs it": (
@@ -157,24 +152,20 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
     ),
     "a qualifier that does not exist": (
         policy(targets="[media/transcode@pord]"), SEED, [], 1,
-        {"target": "there is no qualifier 'pord'; did you mean media/transcode@prod?", "coverage": "1 of 1"},
+        {"target": "there is no qualifier 'pord'; correct or delete it", "coverage": "1 of 1"},
     ),
     "a function that does not exist": (
         policy(targets="[media/transcode@prod, quite-another]"), SEED, [], 1,
-        {"target": "quite-another@LATEST: there is no function 'quite-another'; correct the target"},
+        {"target": "quite-another@LATEST: there is no function 'quite-another'; correct or delete it"},
     ),
     "a target without a task": (
         policy(targets="[media/transcode@prod, idle]"), account("idle"), [], 0,
-        {"target": "idle@LATEST had no task in the kept history; is the qualifier right?"},
+        {"target": "idle@LATEST had no task in the kept history; is the qualifier right"},
     ),
     "a target that is not in task mode": (
         policy(targets="[media/transcode@prod, plain]"),
         {**SEED, "functions": [*SEED["functions"], {"functionName": "plain", "taskMode": False}]}, [], 0,
-        {"target": "plain@LATEST is not in task mode; set "},
-    ),
-    "a pattern that fits nothing": (
-        policy(targets="[media/transcode@prod, nothing-*]"), SEED, [], 0,
-        {"target": "nothing-*@LATEST fits no function in task mode; correct or delete it"},
+        {"target": "plain@LATEST had no task in the kept history"},
     ),
     "a policy that does not read": (
         policy(match="{alivefor: 2h}"), SEED, [], 2, {"policy": "did you mean alive_for?"}
@@ -222,7 +213,7 @@ def test_uncovered_functions_are_exit_1_where_that_is_wanted(folder: Path) -> No
         assert (code, found.uncovered, "coverage" in lines(found, "fail")) == (1, 1, True)
         cloud.faults([*IN_2, fault(FUNCTIONS)])
         code, found = diagnose(cloud, folder, "--fail-uncovered")
-    assert (code, found.uncovered) == (3, None)
+    assert (code, found.uncovered) == (1, None)
 
 
 @pytest.mark.parametrize(
@@ -283,20 +274,19 @@ def test_a_function_that_both_apis_list_is_one(folder: Path) -> None:
 def test_many_functions_are_listed_all_and_read_in_part(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Literal targets first; of the others it is known who watches them."""
-    monkeypatch.setattr(doctor, "_MOST", 2)
+    """What is not read in time fails no check: of those it is known who watches them."""
+    monkeypatch.setattr(doctor, "_PATIENCE", 0.0)
     with running_emulator(seed=account("a", "b", "c")) as cloud:
         code, found = diagnose(cloud, folder)
-        assert operations(cloud)["GetFunction"] == 2
-    assert (code, found.uncovered) == (0, 3)
-    assert "2 of 4 read" in lines(found)["functions"]
-    assert [one.records for one in found.coverage] == [0, None, None, 1]
+        assert "GetFunction" not in operations(cloud)
+    assert (code, found.uncovered, set(lines(found))) == (0, 3, {STOP, "coverage"})
+    assert [one.timeout_s for one in found.coverage] == [None] * 4
 
 
 BAD_INPUT: dict[str, tuple[dict[str, str], int, str, str]] = {
     "another account": (
         {"FC_ACCOUNT_ID": "42"}, 2, "account",
-        "calls go to account 42, and the keys are of another; use --account 123456789, or --profile",
+        "user/emulator; calls go to account 42: use --account 123456789, or --profile",
     ),
     "no keys": (
         {"ALIBABA_CLOUD_ACCESS_KEY_ID": ""}, 2, "cloud", "no credentials: give the function a role"
@@ -351,7 +341,7 @@ def test_where_nobody_says_whose_keys_these_are_the_rest_is_checked(folder: Path
             ran = fc_reaper("doctor", "--json", env=env, cwd=folder)
         found = Diagnosis.model_validate(ran.json)
         assert (ran.code, ran.err, found.exit) == (3, "", 3)
-        assert [one.check for one in found.checks] == ["package", "runtime", "policy", "lock", "account"]
+        assert [one.check for one in found.checks] == ["account", "package", "runtime", "policy", "lock"]
         why = "no answer, ConnectionFailed" if endpoint else "HTTP 403, InvalidAccessKeyID"
         assert lines(found, "fail")["account"].startswith(f"whose keys these are is unknown: {why}")
         assert (found.coverage, found.uncovered) == ([], None)
@@ -375,9 +365,7 @@ def test_where_no_function_could_be_listed_nobody_is_told_to_name_them(folder: P
         cloud.faults([{key: value for key, value in one.items() if value != ""} for one in faults])
         code, found = diagnose(cloud, folder, "--fail-uncovered")
     assert (code, found.uncovered) == (3, None)
-    assert lines(found)["coverage"].endswith(
-        "of 0 functions in task mode, and some could not be listed; see above"
-    )
+    assert lines(found)["coverage"].endswith("of 0 functions in task mode, and some could not be listed")
 
 
 def test_texts_of_the_cloud_do_not_steer_a_terminal(folder: Path) -> None:

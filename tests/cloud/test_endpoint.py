@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fc_reaper.cloud import account_endpoint, parse_endpoint, sts_endpoint
+from fc_reaper.cloud import account_endpoint, parse_endpoint
+from fc_reaper.cloud.endpoint import sts_endpoint
 from fc_reaper.errors import SettingsError
 
 ACCOUNT = "123456789.cn-hangzhou.fc.aliyuncs.com"

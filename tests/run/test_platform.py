@@ -81,7 +81,7 @@ def test_an_empty_variable_does_not(tmp_path: Path) -> None:
 def test_no_other_fact_sets_anything(facts: dict[str, Any], versions: dict[str, bool | None]) -> None:
     """Each of them has a safe treatment already, or says nothing about the functions of others."""
     text = json.dumps(probed(facts=facts, api_versions=versions, observed={"filters": ["x"]}))
-    taken = facts_for(text, "probe.json", None, ACCOUNT, REGION)
+    taken = facts_for(text, "probe.json", ACCOUNT, REGION)
     assert taken.get("started_time") == facts.get("started_time")
     assert set(taken) <= {"started_time", "api_version"}
     assert versions.get(taken.get("api_version", ""), True)
@@ -147,10 +147,10 @@ def test_the_endpoint_may_say_what_the_settings_do_not(tmp_path: Path) -> None:
 @given(st.integers(1, 10**16), st.integers(1, 10**16))
 def test_only_the_account_of_the_file_is_taken_for_it(one: int, other: int) -> None:
     text = json.dumps(probed(account=account_digest(REGION, str(one)), facts=ENQUEUE))
-    assert facts_for(text, "probe.json", None, str(one), REGION) == ENQUEUE
+    assert facts_for(text, "probe.json", str(one), REGION) == ENQUEUE
     if account_digest(REGION, str(other)) != account_digest(REGION, str(one)):
         with pytest.raises(SettingsError, match="not of account"):
-            facts_for(text, "probe.json", None, str(other), REGION)
+            facts_for(text, "probe.json", str(other), REGION)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from pydantic import BaseModel
 from fc_reaper.cli import output
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud import AsyncTaskClient, account_endpoint, sts_endpoint
-from fc_reaper.cloud.endpoint import is_loopback
+from fc_reaper.cloud import AsyncTaskClient, account_endpoint, place_of
+from fc_reaper.cloud.endpoint import sts_endpoint
 from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_credentials, read_settings
 
@@ -65,7 +65,7 @@ def signed_in(
     env = {**env, **keys}
     settings = read_settings({**env, "REAPER_PLATFORM": ""}, Context())  # its file needs what is asked here
     at, named = settings.endpoint, settings.account_id
-    unknown = not (named or re.match(r"https://[0-9]+\.", at or "")) and (not at or ask or keys)
+    unknown = not place_of(at, named)[0] and (not at or ask or keys)
     if not (own or keys) or not (account or unknown) or not (at or settings.region):
         return env
     at, given = sts_endpoint(at or account_endpoint("0", settings.region)), read_credentials(env, Context())
@@ -136,7 +136,5 @@ def _places(env: Mapping[str, str], profile: str | None) -> Iterator[tuple[str, 
         yield f"profile {name} of {ini}", "Profile", {"profile_name": name, "profile_file": str(ini)}, ""
     if profile is None and variable("CREDENTIALS_URI"):
         yield "ALIBABA_CLOUD_CREDENTIALS_URI", "URL", {}, ""
-    # An emulator knows no key of an instance.
-    wanted = variable("ECS_METADATA") or not is_loopback(env.get("REAPER_ENDPOINT"))
-    if profile is None and wanted and variable("ECS_METADATA_DISABLED") != "true":
+    if profile is None and variable("ECS_METADATA_DISABLED") != "true":
         yield _ECS, "EcsRamRole", {"async_update_enabled": False}, ""

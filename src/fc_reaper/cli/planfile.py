@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fc_reaper.cli.incident import NAME, Incident
 from fc_reaper.cli.output import CommandError, printable_json, read_input
-from fc_reaper.cloud import account_endpoint
+from fc_reaper.cloud import account_endpoint, place_of
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.log_lines import Lines, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
-from fc_reaper.platform import HOST
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.load import dump_policy, spelt
 from fc_reaper.policy.lock import file_fingerprint, fingerprint
@@ -161,8 +160,7 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Where, *, now: Millis, max_
 def whereabouts(settings: Settings) -> Where:
     """Where calls go: account and region as the endpoint's own host says, else as the settings say."""
     url = settings.endpoint or account_endpoint(settings.account_id, settings.region)
-    host = HOST.fullmatch(url)
-    account, region = host.groups() if host else (settings.account_id, settings.region)
+    account, region = place_of(url, settings.account_id, settings.region)
     return {"account": account, "region": region, "endpoint": url}
 
 

@@ -17,21 +17,6 @@ from fc_reaper.probing.client import SLEEPER, SleeperClient
 from fc_reaper.probing.observe import TASKS, Probe
 from fc_reaper.settings import Context, connect, read_credentials, read_settings
 
-_NEEDS = {
-    "record_qualifier": "needs the alias probe", "alias_tasks": "no alias is repointed",
-    "arn": "only in records of 3.0", "stop_stopping": "no task seen in Stopping",
-    "event_detail": "needs events",
-}  # fmt: skip
-"""Why a fact is usually not observed; docs/real-account.md has the rest."""
-
-_BESIDES = {
-    "stops": "Stop of a {} task", "rights": "Right to {}", "unknown_task": "{} of an unknown task",
-    "wrong_qualifier": "{} under a wrong qualifier", "order": "Order of a list: {}",
-    "filters": "Found by {}", "alias": "{} of a task of an alias",
-    "delayed": "A delayed task is", "queued_becomes": "A stopped task that had to wait is",
-}  # fmt: skip
-"""What `observed` holds, as the table names it; of `fields` it has the times."""
-
 
 @with_cloud
 def probe(
@@ -60,7 +45,7 @@ def probe(
     where, owner = (str(whereabouts(settings)[name] or "") for name in ("region", "account"))
     if not (where and owner):
         raise output.CommandError("the account or its region is not known; give --region and --account")
-    served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), dict[str, CallFailed]()
+    served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), list[CallFailed]()
     until = SYSTEM_CLOCK.monotonic() + length
     for version in ("2023-03-30", "2021-04-06", "2016-08-15"):
         its = settings.model_copy(update={"api_version": version})
@@ -72,15 +57,13 @@ def probe(
         except CallFailed as error:
             if error.http_status is None and not found:
                 raise  # The others are behind the same endpoint.
-            failed[version] = error
-            served[version] = error.missing or (
-                None if error.denied or error.unclear or error.retryable else False
-            )
+            unknown = error.denied or error.unclear or error.retryable
+            served[version] = error.missing or (None if unknown else False)
+            failed.append(error)
     chosen = env.get("REAPER_API_VERSION") or next(iter(found), "")
     if chosen not in found:
-        why = failed.get(chosen) or next((one for one in failed.values() if one.missing), failed[version])
-        if not why.missing:
-            raise why
+        if not any(error.missing for error in failed):
+            raise failed[-1]
         raise output.CommandError(f"{where} has no {SLEEPER}; s deploy -y -t deploy/s-probe.yaml makes it")
     what = f"{len(TASKS)} tasks, which sleep, are submitted to {SLEEPER} of account {owner} in {where}"
     what += f" by API {chosen}, observed for {timeout} at most, and what is left is stopped"
@@ -94,28 +77,26 @@ def probe(
         seen = Probe(found[chosen], SYSTEM_CLOCK)
         seen.observe()
     of: Any = {"version": 1, "date": iso(SYSTEM_CLOCK.now())[:10], "region": where, "observed": seen.observed}
-    of["account"] = account_digest(where, owner)
-    learnt = Platform(**of, api_versions=served, facts=Facts(**seen.facts))
+    of |= {"account": account_digest(where, owner), "api_versions": served, "facts": Facts(**seen.facts)}
+    learnt = Platform(**of)
     output.write_file(out, learnt.model_dump_json(indent=1) + "\n", force=force, private=False)
     if as_json:
         output.print_json(learnt)
     else:
         output.show(output.table(("assumption", "this account", "setting to use"), _rows(learnt)), "")
         output.show(output.table(("seen besides", "this account"), _seen(learnt.observed)), "")
-        output.show("A - means that there is nothing to set: fc-reaper works with either.")
+        output.show("A - means that there is nothing to set; docs/real-account.md has each row.")
         output.show(f"Written to {out}, for REAPER_PLATFORM={out} and fc-emulator --like {out}.")
-    for problem, parts in seen.notes.items():
-        output.print_error(f"not wholly observed ({', '.join(parts)}): {problem}" if parts else problem)
+    output.print_error(*seen.notes)
     if seen.left:
         output.print_error(f"not stopped: {', '.join(seen.left)}; each ends by itself within seven minutes")
     return Exit.ATTENTION if seen.notes or seen.left else Exit.DONE
 
 
 def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
-    """The table: each assumption, what this account does, and the setting that says so, or what it takes."""
+    """Each assumption, what this account does, and the setting that says so."""
     for name, value in learnt.facts:
-        needs = "-" if value else _NEEDS.get(name, "docs/real-account.md")
-        setting = f"REAPER_STARTED_TIME={value or 'unknown'}" if name == "started_time" else needs
+        setting = f"REAPER_STARTED_TIME={value or 'unknown'}" if name == "started_time" else "-"
         yield str(Facts.model_fields[name].description).rstrip("."), str(value or "not observed"), setting
     for version, served in learnt.api_versions.items():
         replaces = version == "2016-08-15" and served and not learnt.api_versions.get("2021-04-06")
@@ -123,12 +104,11 @@ def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
         yield f"API {version} is", said, f"REAPER_API_VERSION={version}" if replaces else "-"
 
 
-def _seen(observed: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, label in _BESIDES.items():
-        value = observed.get(name, {})
-        for key, one in (value if isinstance(value, dict) else {"": value}).items():
-            yield label.format(key), {True: "yes", False: "no"}.get(one, str(one))
-    for state, answers in observed["fields"].items():
-        texts = {verb: ", ".join(record["times"]) or "none" for verb, record in answers.items()}
-        for text in dict.fromkeys(texts.values()):
-            yield f"Times of a {state} task, {', '.join(verb for verb in texts if texts[verb] == text)}", text
+def _seen(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """What else was seen, by its path in the file, in which the fields of each record stand, too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _seen(inner, f"{name} {key}".strip().replace("_", " "))
+    elif not name.endswith(" fields"):
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        yield name, {"True": "yes", "False": "no", "": "none"}.get(text, text)

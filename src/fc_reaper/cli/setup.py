@@ -151,13 +151,12 @@ def _vars(template: str) -> Vars:
     raise output.CommandError(f"{template}: vars.{first['loc'][0]}: {said}; write it as fc-reaper's s.yaml")
 
 
-def _extended(path: Path, depth: int = 0) -> dict[str, Any]:
+def _extended(path: Path) -> dict[str, Any]:
     """The `vars` of a file, over those of the one that it extends."""
     try:
         tree = yaml.safe_load(output.read_input(str(path), 1_000_000))
-        base, own = tree.get("extend"), {**(tree.get("vars") or {})}
-    except (yaml.YAMLError, AttributeError, TypeError):
-        base, own = path, {}
-    if depth > 9 or base == path:
-        raise output.CommandError(f"{path}: it is no file of Serverless Devs; name yours by --template")
-    return {**(_extended(path.parent / str(base), depth + 1) if base else {}), **own}
+        base = tree.get("extend")
+        return {**(_extended(path.parent / base) if base else {}), **(tree.get("vars") or {})}
+    except (yaml.YAMLError, AttributeError, TypeError, RecursionError):
+        fault = f"{path}: it is no file of Serverless Devs; name yours by --template"
+    raise output.CommandError(fault)

@@ -6,10 +6,10 @@ import logging
 import fc2  # noqa: F401
 
 from fc_reaper.cloud.client import AsyncTaskClient, ReadOnlyClient
-from fc_reaper.cloud.endpoint import account_endpoint, parse_endpoint, sts_endpoint
+from fc_reaper.cloud.endpoint import account_endpoint, parse_endpoint, place_of
 
 # The handlers of the root logger print into the log of the function, which has lines of its own.
 for _library in ("fc2", "urllib3"):
     logging.getLogger(_library).propagate = False
 
-__all__ = ["AsyncTaskClient", "ReadOnlyClient", "account_endpoint", "parse_endpoint", "sts_endpoint"]
+__all__ = ["AsyncTaskClient", "ReadOnlyClient", "account_endpoint", "parse_endpoint", "place_of"]

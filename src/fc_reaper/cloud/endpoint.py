@@ -9,6 +9,7 @@ from fc_reaper.errors import SettingsError
 _SHAPE = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>\d+))?/*"
 )
+_HOST = re.compile(r"https?://([0-9]+)\.([a-z0-9-]+?)(-internal|-vpc)?\.fc\.aliyuncs\.com(?::[0-9]+)?")
 LOOPBACK = re.compile(r"localhost|\[?::1\]?|127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}")
 _LINES = 1 << 16  # bytes of the head of an answer, heads before it, sizes of chunks, a trailer
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -56,9 +57,10 @@ def account_endpoint(account_id: str | None, region: str | None) -> str:
     return f"https://{account_id}.{region}.fc.aliyuncs.com"
 
 
-def is_loopback(endpoint: str | None) -> bool:
-    """Whether an endpoint is on this machine."""
-    return LOOPBACK.fullmatch(re.sub(r"^https?://|:\d+/*$|/*$", "", endpoint or "")) is not None
+def place_of(endpoint: str | None, *known: str | None) -> tuple[str | None, ...]:
+    """Account and region, as the host of an endpoint says them, else as they are *known*."""
+    host = _HOST.fullmatch(endpoint or "")
+    return host.group(1, 2) if host else known
 
 
 def sts_endpoint(endpoint: str) -> str:
@@ -67,11 +69,10 @@ def sts_endpoint(endpoint: str) -> str:
     Loopback serves both, and an endpoint of STS is one already.
     https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
     """
-    found = re.fullmatch(r"https://[0-9]+\.([a-z0-9-]+?)(-internal)?\.fc\.aliyuncs\.com", endpoint)
-    if found is not None:
-        return f"https://sts{'-vpc' if found[2] else ''}.{found[1]}.aliyuncs.com"
-    own = is_loopback(endpoint) or re.fullmatch(r"https://sts[a-z0-9.-]*\.aliyuncs\.com", endpoint)
-    return endpoint if own else "https://sts.aliyuncs.com"
+    if found := _HOST.fullmatch(endpoint):
+        return f"https://sts{'-vpc' if found[3] else ''}.{found[2]}.aliyuncs.com"
+    own = rf"https?://(?:{LOOPBACK.pattern})(?::\d+)?|https://sts[a-z0-9.-]*\.aliyuncs\.com"
+    return endpoint if re.fullmatch(own, endpoint) else "https://sts.aliyuncs.com"
 
 
 class BoundedResponse(HTTPResponse):

@@ -44,12 +44,12 @@ def rounded(seen: float) -> str:
 
 
 class Probe:
-    """One probe. `notes` say what prevented which parts of it, `left` which tasks may still be alive."""
+    """One probe. `notes` say what was not observed, and why, `left` which tasks may still be alive."""
 
     def __init__(self, client: SleeperClient, clock: Clock) -> None:
         self._client, self._clock, self._now = client, clock, clock.monotonic
         self._stops, self._fields = dict[str, str](), dict[str, Any]()
-        self.facts, self.notes, self.left = dict[str, Any](), dict[str, list[str]](), list[str]()
+        self.facts, self.notes, self.left = dict[str, Any](), list[str](), list[str]()
         self.observed: dict[str, Any] = {"stops": self._stops, "fields": self._fields}
         self._seen, self._lag, self._submitted, self._first, self._kept = -1.0, -1.0, 0.0, 0.0, False
 
@@ -60,11 +60,11 @@ class Probe:
                 try:
                     getattr(self, f"_{part}")()
                 except CallFailed as error:
-                    self.notes.setdefault(str(error), []).append(part)
+                    self.notes.append(f"not wholly observed ({part}): {error}")
         except CloudError as why:  # that nothing more can be observed
-            self.notes[why.detail] = []
+            self.notes.append(why.detail)
         except KeyboardInterrupt:
-            self.notes["interrupted"] = []
+            self.notes.append("interrupted")
         finally:
             self._client.until = self._now() + 20
             for name in [*self.left]:
