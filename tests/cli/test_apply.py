@@ -434,7 +434,7 @@ def test_an_old_plan_is_carried_out_by_somebody_who_says_so(cloud: Emulator, fol
     wrong = carried_out(cloud, plan, "--max-age", "365")
     assert (wrong.code, wrong.err) == (
         2,
-        "fc-reaper: --max-age: 365 has no unit; if seconds are meant, write 6m5s or 365s\n",
+        "fc-reaper: --max-age: 365 has no unit; if seconds are meant, write 365s\n",
     )
 
 

@@ -84,43 +84,51 @@ def test_an_example_is_evaluated_as_a_real_task_is(keys: dict[str, str], given: 
         (
             {},
             "{alive_for: 90m}, expect: stop",
-            "expected stop, got keep: `match` does not hold, alive_for 1h30m of 2h, 30m left "
+            "expected stop, got keep: `match` does not hold by its alive_for 1h30m of 2h, 30m left "
             "(it is Enqueued); change the policy, or write expect: keep",
         ),
         ({}, "{alive_for: 2h}, expect: stop", "alive_for 2h of 2h"),
-        ({}, "{id: a, alive_for: 3h}, expect: keep", "expected keep, got stop: alive_for 3h of 2h"),
+        (
+            {},
+            "{id: a, alive_for: 3h}, expect: keep",
+            "expected keep, got stop: `match` holds by its alive_for 3h of 2h",
+        ),
         ({}, "{alive_for: 3h}, expect: keep", "; change the policy, or write expect: stop"),
-        ({}, "{status: Stopping}, expect: stop", "`match` does not hold, by its status"),
+        ({}, "{status: Stopping}, expect: stop", "`match` does not hold by its status"),
         (
             {"match": "{id: 'n-*', alive_for: 2h}"},
             "{id: m}, expect: stop",
-            "`match` does not hold, by its id",
+            "`match` does not hold by its id",
         ),
         (
             {"match": "{retries_over: 3}"},
             "{retries: 3}, expect: stop",
-            "got keep: `match` does not hold, retries_over 3 of 3",
+            "got keep: `match` does not hold by its retries_over 3 of 3",
         ),
-        ({"match": "{retries_over: 3}"}, "{retries: 4}, expect: keep", "got stop: retries_over 4 of 3"),
-        ({"unless": "[vip-*]"}, "{id: vip-1}, expect: stop", "got keep: `unless` on line 8 fits it"),
+        (
+            {"match": "{retries_over: 3}"},
+            "{retries: 4}, expect: keep",
+            "got stop: `match` holds by its retries_over 4 of 3",
+        ),
+        ({"unless": "[vip-*]"}, "{id: vip-1}, expect: stop", "got keep: spared by unless, line 8"),
         (
             {"top": "exempt: [keep-*]"},
             "{id: keep-1}, expect: stop",
-            "got keep: the exemption on line 2 fits it",
+            "got keep: exempt, line 2",
         ),
         (
             {"match": "{alive_for: 2h, where: payload.x}"},
             "{id: a}, expect: stop",
-            "unknown, where: payload is absent",
+            "got keep: where: payload is absent, line 4",
         ),
         (
             {"match": "{alive_for: 2h, where: payload.x}"},
             "{payload: {x: false}}, expect: stop",
-            "`match` does not hold, by its where",
+            "`match` does not hold by its where",
         ),
         ({}, "{target: g}, expect: stop", "got keep: no target fits g@LATEST"),
-        (KEEP, "{payload: {}}, expect: stop", "unknown, per: payload.order is absent"),
-        (KEEP, "{payload: {order: 1}}, expect: keep", "it matches and counts, so it may be one too many"),
+        (KEEP, "{payload: {}}, expect: stop", "got keep: per: order is absent"),
+        (KEEP, "{payload: {order: 1}}, expect: keep", "`match` holds by its id"),
     ],
 )
 def test_a_failing_example_says_what_came_out_and_why(keys: dict[str, str], given: str, words: str) -> None:

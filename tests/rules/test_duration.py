@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import inf
 
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 
 from fc_reaper.rules.duration import (
     LONGEST,
-    NotADuration,
     format_duration,
     parse_carried,
     parse_duration,
@@ -50,10 +50,10 @@ def test_a_length_of_time_has_units(text: str, length: int) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("7200", "no unit; if seconds are meant, write 2h or 7200s"),
-        ("90", "no unit; if seconds are meant, write 1m30s or 90s"),
+        ("7200", "no unit; if seconds are meant, write 7200s"),
+        ("90", "no unit; if seconds are meant, write 90s"),
         ("30", "no unit; if seconds are meant, write 30s"),
-        ("010", "no unit; if seconds are meant, write 10s"),
+        ("010", "is not a length of time"),
         ("0", "write a length such as 90m, 2h or 1d12h"),
         ("0s", "zero"),
         ("PT0S", "zero"),
@@ -64,9 +64,8 @@ def test_a_length_of_time_has_units(text: str, length: int) -> None:
 )
 def test_anything_else_is_refused_with_what_to_write(text: str, words: str) -> None:
     """With what to write; a number without a unit may be seconds."""
-    with pytest.raises(NotADuration) as caught:
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
         parse_duration(text)
-    assert words in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
@@ -82,7 +81,7 @@ def test_every_suggestion_can_be_written(text: str) -> None:
     """Whoever follows the advice `write X` is not refused a second time."""
     try:
         parse_duration(text)
-    except NotADuration as error:
+    except ValueError as error:
         advice = str(error).rpartition("write ")[2]
         for suggestion in advice.removeprefix("a length such as ").replace(", ", " or ").split(" or "):
             assert parse_duration(suggestion) > 0

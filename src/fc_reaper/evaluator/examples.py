@@ -12,13 +12,12 @@ from fc_reaper.models import STOPPING, UNFINISHED, Function, Millis, Moment, Tas
 from fc_reaper.policy import Example, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.duration import LONGEST
-from fc_reaper.rules.result import Kind, RuleResult
+from fc_reaper.rules.result import FALSE, Kind
 
 NOW: Millis = 1_800_000_000_000  # the moment of every example; no rule looks at the calendar
 _NOW = Moment.exactly(NOW)
 
 _FOREVER = LONGEST + 1000  # an age that no given one bounds: over every limit that can be written
-_MOST_RETRIES_SHOWN = 100
 
 
 def failing(file: PolicyFile) -> list[Issue]:
@@ -49,7 +48,7 @@ def task_of(policy: Policy, example: Example) -> Task:
     alive = given.ages.get("alive_for") or given.ages.get(present) or _FOREVER
     began, latest = NOW - alive, NOW - (given.ages.get(present) or alive)
     retries, invocation_id = given.retries or 0, given.id or _filled((*policy.match.ids, "example")[0])
-    restarts = ["Running", "Retrying"] * min(retries, _MOST_RETRIES_SHOWN)
+    restarts = ["Running", "Retrying"] * min(retries, 100)  # that are shown
     dated = [(began, name) for name in ("Enqueued", *restarts)]
     dated += [(latest, name) for name in _LAST_STEPS[status]]
     events = tuple(TaskEvent(at, number, name) for number, (at, name) in enumerate(dated, 1))
@@ -95,19 +94,10 @@ def _outcome(file: PolicyFile, policy: Policy, task: Task) -> tuple[str, str]:
         return "keep", f"no target fits {task.function}"
     compiled = compile_policies(task.function, [policy], file.exempt)
     verdict = evaluate(task, compiled, _NOW)
-    if any(member.selectable for member in verdict.members):
-        return policy.does, "it matches and counts, so it may be one too many"
-    if verdict.kind in CLAIMS:
-        return policy.does, _measured(verdict.by)
-    if verdict.kind is Kind.EXEMPT:
-        return "keep", f"the exemption on line {verdict.line} fits it"
-    if verdict.kind is Kind.UNKNOWN:
-        return "keep", f"unknown, {verdict.reason}"
-    if verdict.by.rule == "unless":
-        return "keep", f"`unless` on line {verdict.line} fits it"
     match, _ = evaluate_policy(compiled.every[0], Reading(task, _NOW, "unknown", read=True))
-    return "keep", f"`match` does not hold, {_measured(match)}"
-
-
-def _measured(result: RuleResult) -> str:
-    return f"{result.rule} {result.measured}" if result.measured else f"by its {result.rule}"
+    said = f"by its {match.rule} {match.measured}".rstrip()
+    if verdict.kind in CLAIMS or any(member.selectable for member in verdict.members):
+        return policy.does, f"`match` holds {said}"
+    if match.holds is FALSE and verdict.kind is Kind.KEPT:
+        return "keep", f"`match` does not hold {said}"
+    return "keep", verdict.reason if verdict.line is None else f"{verdict.reason}, line {verdict.line}"

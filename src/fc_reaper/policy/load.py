@@ -82,26 +82,25 @@ class Document:
     def __init__(self, root: Node, source: str, whole: str) -> None:
         self.source, self.whole = source, whole
         self.issues: list[Issue] = []
-        self._lines: dict[Path, tuple[int, int]] = {}
+        self.lines: dict[Path, int] = {}  # of the key, or of the item of a list
         self.value = self._value(root, (), root)
 
-    def lines(self, path: Path) -> tuple[Path, int, int]:
-        """The part of *path* that is written, and the lines of its key and of its value."""
-        written: Path = ()
+    def written(self, path: Path) -> Path:
+        """The part of *path* that is written."""
+        found: Path = ()
         for step in path:
-            if (*written, step) in self._lines:
-                written = (*written, step)
-        return written, *self._lines[written]
+            found = (*found, step) if (*found, step) in self.lines else found
+        return found
 
-    def issue(self, path: Path, sentence: str, *, value: bool = False, missing: bool = False) -> Issue:
-        """An issue at the line of the key, or *value*, at *path*, whose last key may be *missing*."""
-        written, key_line, value_line = self.lines(path)
+    def issue(self, path: Path, sentence: str, *, missing: bool = False) -> Issue:
+        """An issue at the line of the key at *path*, the last of which may be *missing*."""
+        written = self.written(path)
         name = spelt((*written, path[-1]) if missing else written) or self.whole
-        return Issue.of(self.source, value_line if value else key_line, name, sentence)
+        return Issue.of(self.source, self.lines[written], name, sentence)
 
     def _value(self, node: Node, path: Path, key: Node) -> Any:
-        self._lines[path] = _line(key), _line(node)
-        if len(self._lines) > MOST_NODES:
+        self.lines[path] = _line(key)
+        if len(self.lines) > MOST_NODES:
             raise _Refused(f"more than {MOST_NODES} keys and values; split the policy", node)
         _check_depth(len(path) + 1, node)  # an alias may stand within what it names
         if isinstance(node, SequenceNode):
@@ -118,7 +117,7 @@ class Document:
                 continue
             what = "a key is text; quote it if it is meant"
             if isinstance(name, str):
-                what = f"it is written twice, on lines {self._lines[at][0]} and {_line(key)}; keep one"
+                what = f"it is written twice, on lines {self.lines[at]} and {_line(key)}; keep one"
             self.issues.append(Issue.of(self.source, _line(key), spelt(at), what))
         return found
 
@@ -189,7 +188,7 @@ def load_policy(text: str, *, source: str) -> PolicyFile:
 def _place(value: Any, document: Document, path: Path) -> None:
     """Give every part of a loaded file its line."""
     if isinstance(value, Part):
-        value.know(line=document.lines(path)[1])
+        value.know(line=document.lines[document.written(path)])
         for name, field in type(value).model_fields.items():
             _place(getattr(value, name), document, (*path, field.alias or name))
     elif isinstance(value, tuple):
@@ -218,17 +217,17 @@ def _faults(error: ValidationError, document: Document) -> Iterator[Issue]:
         if kind == "value_error":
             cause = one["ctx"]["error"]
             for at, what in getattr(cause, "faults", [((), str(cause))]):
-                yield document.issue((*loc, *at), what, value=not at)
+                yield document.issue((*loc, *at), what)
         elif kind == "extra_forbidden":
             yield document.issue(loc, unknown[loc][1])
         elif kind != "missing":
             example = _example(loc, models)
             if kind == "literal_error":
                 example = f"{loc[-1]}: {one['ctx']['expected'].replace(chr(39), '')}"
-            yield document.issue(loc, f"{_wrong(kind, one['input'])}; write {example}", value=True)
+            yield document.issue(loc, f"{_wrong(kind, one['input'])}; write {example}")
         elif loc not in meant:  # A misspelt key is not also a missing one.
             what = f"it is missing; write {_example(loc, models)}"
-            yield document.issue(loc, what, value=True, missing=True)
+            yield document.issue(loc, what, missing=True)
 
 
 def _flat(error: ValidationError, at: Path) -> Iterator[dict[str, Any]]:

@@ -5,17 +5,16 @@ point at it. The keys of a matcher are the rules that are registered in `rules.r
 """
 
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, create_model, model_validator
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.errors import Issue
-from fc_reaper.models import ALIVE, STOPPING, UNFINISHED, Function, Millis
+from fc_reaper.models import ALIVE, UNFINISHED, Function, Millis
 from fc_reaper.rules import fields
 from fc_reaper.rules.ages import CLOCKS
-from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import Expression
 from fc_reaper.rules.fields import Budget, CarriedLimit
 from fc_reaper.rules.language import DISTINCT, SOME, Fault, Later, Part, Path, key
@@ -27,7 +26,7 @@ TASK = "task"  # the trigger of an event that names one task by its invocation i
 class Matcher(Part):
     """Conditions on a task, joined by and. Its fields are the rules of the registry (`matcher_model`)."""
 
-    @cached_property
+    @property
     def rules(self) -> tuple[Rule, ...]:
         """A rule for each key that is stated, in the order in which they are evaluated."""
         stated = ((rule, getattr(self, key, None)) for key, rule in RULES.items())
@@ -43,7 +42,7 @@ class Matcher(Part):
         """The patterns for the invocation id; empty where none is stated."""
         return getattr(self, IdRule.key, None) or ()
 
-    @cached_property
+    @property
     def expressions(self) -> tuple[Expression, ...]:
         """Every expression that it evaluates."""
         return tuple(expression for rule in self.rules for expression in rule.expressions)
@@ -103,15 +102,10 @@ class Keep(Part):
     model_config = ConfigDict(title="`keep`")
     at_most: fields.Count = key("How many may be alive at once, in each group.", 10)
     stop_first: Literal["newest", "oldest"] = key(
-        "Which of the others are stopped first, by their first enqueueing. Default newest.",
-        "oldest",
-        "newest",
+        "Which are stopped first, by their first enqueueing. Default newest.", "oldest", "newest"
     )
     per: fields.Per | None = key(
-        "The groups: function (under all qualifiers), qualifier, or an expression such as "
-        "payload.order_id. Default one group of all.",
-        "payload.order_id",
-        None,
+        "The groups: function, qualifier, or an expression. Default one of all.", "payload.order_id", None
     )
 
 
@@ -119,13 +113,9 @@ class Given(Part):
     """The task of an example. What is None was not given."""
 
     model_config = ConfigDict(title="`given`")
-    id: fields.InvocationId | None = key(
-        "Its invocation id. Left out: one that the policy's match fits.", "job-17", None
-    )
-    target: fields.FunctionField | None = key(
-        "Its function. Left out: the first target.", "media/transcode@prod", None
-    )
-    status: fields.Status | None = key("Its status. Left out: one in which the rest can be.", "Running", None)
+    id: fields.InvocationId | None = key("Its invocation id. Default one that fits.", "job-17", None)
+    target: fields.FunctionField | None = key("Its function. Default the first target.", "resize@prod", None)
+    status: fields.Status | None = key("Its status. Default one in which the rest can be.", "Running", None)
     queued_for: fields.Duration | None = key("How long ago it was last enqueued.", "3h", None)
     running_for: fields.Duration | None = key("How long its present attempt has been running.", "3h", None)
     alive_for: fields.Duration | None = key("How long ago it was first enqueued.", "3h", None)
@@ -145,10 +135,6 @@ class Given(Part):
         if self.ages and not any(all(one in CLOCKS[clock] for clock in self.ages) for one in statuses):
             stated = [*([] if self.status is None else [f"status {self.status}"]), *self.ages]
             raise ValueError(f"no task can have {' and '.join(stated)} at once; delete one of them")
-        longest = max(self.ages.values(), default=0)
-        if self.alive_for is not None and self.alive_for < longest:
-            what = f"it is less than a part of it; write alive_for: {spell_duration(longest)} or more"
-            raise Fault((("alive_for",), what))
         return self
 
 
@@ -157,9 +143,7 @@ class Example(Part):
 
     model_config = ConfigDict(title="an example")
     given: Given = key("The task. What is left out fits the first target.", {"running_for": "3h"})
-    expect: Literal["stop", "report", "keep"] = key(
-        "What becomes of it by this policy and `exempt` alone.", "stop"
-    )
+    expect: Literal["stop", "report", "keep"] = key("What this policy and `exempt` make of it.", "stop")
 
 
 _Example = Annotated[Example, Later(lambda: Example)]
@@ -178,30 +162,22 @@ class Policy(Part):
     )
     name: fields.Name = key("What logs call it. Unique in the file.", "runaway-transcodes")
     targets: Annotated[tuple[fields.TargetField, ...], SOME, DISTINCT] = key(
-        "The functions it watches: [service/]function[@qualifier], with * and ?. No @ means @LATEST, "
-        "@* every qualifier; without service/ a function of FC 3.0.",
-        ["media/transcode@prod"],
+        "[service/]function[@qualifier], with * and ?. No @ means @LATEST.", ["media/transcode@prod"]
     )
     match: Match = key("Which tasks are due; the keys are joined by and.", {"alive_for": "2h"})
     unless: tuple[Exemption, ...] = key(
         "Any of these spares a task. A bare text is an id pattern.", ["keep-*"], ()
     )
-    stop: fields.Reason | None = key(
-        "Stop what matches, for this reason.", "A task takes 40 minutes at worst.", None
-    )
+    stop: fields.Reason | None = key("Stop what matches, for this reason.", "A task takes 40 minutes.", None)
     report: fields.Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
     triggers: Annotated[tuple[fields.Trigger, ...], SOME, DISTINCT] = key(
-        "What runs it: timer, timer:NAME, alert, command, task (an event that names the task). Default all.",
-        ["timer"],
-        (),
+        "What runs it: timer, timer:NAME, alert, command, task (it is named). Default all.", ["timer"], ()
     )
     keep: Annotated[Keep | None, Later(lambda: Keep)] = key(
         "How many of what matches may be alive at once; those beyond are due.", {"at_most": 10}, None
     )
     budget: fields.BudgetField = key(
-        f"Most stops in one run, and perhaps within 24 hours. Default {Budget()}.",
-        "20/run, 200/day",
-        Budget(),
+        f"Most stops in one run, and within 24 hours. Default {Budget()}.", "20/run, 200/day", Budget()
     )
     halt_over: fields.Count | None = key(
         "More than this many due at once looks like a mistake: stop none of them.", 100, None
@@ -237,11 +213,10 @@ class Policy(Part):
 
     def fits_trigger(self, kind: str, name: str | None = None) -> bool:
         """Whether a trigger of that kind runs this policy; *name* is the timer's, where it has one."""
-        if not self.triggers or kind in self.triggers:
-            return True
-        return name is not None and f"{kind}:{name}" in self.triggers
+        named = name is not None and f"{kind}:{name}" in self.triggers
+        return not self.triggers or kind in self.triggers or named
 
-    @cached_property
+    @property
     def expressions(self) -> tuple[Expression, ...]:
         """Every expression that it evaluates."""
         stated = [one for matcher in (self.match, *self.unless) for one in matcher.expressions]
@@ -256,9 +231,8 @@ class Policy(Part):
         if self.stop is not None and self.report is not None:
             faults.append((("report",), "it stands beside `stop`; keep one of the two"))
         elif self.stop is None and self.report is None:
-            faults.append(
-                ((), "it neither stops nor reports; write `stop:` or `report:` with the reason in words")
-            )
+            write = "write `stop:` or `report:` with the reason in words"
+            faults.append(((), f"it neither stops nor reports; {write}"))
         else:
             write = f"which this policy never does; write expect: {self.does} or keep"
             wrong = [one for one in enumerate(self.examples) if one[1].expect not in (self.does, "keep")]
@@ -273,9 +247,6 @@ class Policy(Part):
             if self.only_named and getattr(self, name) is not None:
                 what = "an event that names one task counts no others"
                 faults.append(((name,), f"{what}; delete `{name}`, or write other triggers"))
-        if self.keep is not None and self.match.match_statuses == (STOPPING,):
-            what = f"a task that is {STOPPING} does not count, and `match` holds for no other"
-            faults.append((("keep",), f"{what}; delete `keep`, or let `match` fit tasks that are alive"))
         if faults:
             raise Fault(*faults)
         return self

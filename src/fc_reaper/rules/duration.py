@@ -34,24 +34,22 @@ _ENDLESS = frozenset(("forever", "unlimited", "infinite", "infinity", "inf", "ne
 LENGTH = "a length such as 90m, 2h or 1d12h"
 
 
-class NotADuration(ValueError):
-    """The text is no length of time that can be used; its message says why and what to write."""
-
-
 def parse_duration(text: str) -> Millis:
     """Read a length of time, in milliseconds: more than zero, at most 366 days (itself allowed).
 
     Units are w d h m s, each at most once, the longest first; or ISO 8601 without years and months. What has
-    another shape, or is zero or too long, is NotADuration.
+    another shape, or is zero or too long, is a ValueError that says what to write.
     """
     match = re.fullmatch(_STRICT[0], text) or re.fullmatch(_STRICT[1], text)
     if match is None:
-        raise NotADuration(_no_duration(text))
+        if re.fullmatch("[1-9][0-9]{0,6}", text):
+            raise ValueError(f"{text} has no unit; if seconds are meant, write {text}s")
+        raise ValueError(f"{shown(text)} is not a length of time; write {LENGTH}")
     length = sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
     if length == 0:
-        raise NotADuration(f"{text} is zero, so every task would be over it; write {LENGTH}")
+        raise ValueError(f"{text} is zero, so every task would be over it; write {LENGTH}")
     if length > LONGEST:
-        raise NotADuration(f"{shown(text)} is longer than 366d; write {LENGTH}")
+        raise ValueError(f"{shown(text)} is longer than 366d; write {LENGTH}")
     return length
 
 
@@ -84,11 +82,3 @@ def format_duration(length: Millis) -> str:
         return f"-{format_duration(-length)}"
     step = "h" if length >= _UNITS["d"] else "m" if length >= 600_000 else "s"
     return spell_duration(length - length % _UNITS[step])
-
-
-def _no_duration(text: str) -> str:
-    seconds = int(text) * 1000 if re.fullmatch("[0-9]{1,12}", text) else 0
-    if 0 < seconds <= LONGEST:
-        choices = dict.fromkeys((spell_duration(seconds), f"{int(text)}s"))
-        return f"{text} has no unit; if seconds are meant, write {' or '.join(choices)}"
-    return f"{shown(text)} is not a length of time; write {LENGTH}"

@@ -28,7 +28,6 @@ RECORD_FIELDS = (
 """The wire names of a record, those of 2.0 and of 3.0:
 https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/api-fc-open-2021-04-06-struct-statefulasyncinvocation"""
 
-Path = tuple[str | int, ...]
 Node = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -49,19 +48,14 @@ class Undecided(Exception):
 class Expression:
     """A compiled expression. Two are equal when their texts are.
 
-    `paths` are the fields that it reads from the record, by its parse tree, without those of a list's
-    elements. `ages` are the clocks that it compares, each with the length beyond which the result changes.
+    `roots` are the first names of what it reads from the record, `@` for the whole. `ages` are the clocks
+    that it compares, each with the length beyond which the result changes.
     """
 
     text: str
     tree: Node = field(compare=False)
-    paths: tuple[Path, ...] = field(compare=False)
+    roots: frozenset[str] = field(compare=False)
     ages: tuple[tuple[str, Millis], ...] = field(compare=False)
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The first names of its fields; `@` stands for the whole record."""
-        return frozenset(str(path[0]) if path else "@" for path in self.paths)
 
     @property
     def needs_payload(self) -> bool:
@@ -81,19 +75,17 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
     """Evaluate *expression*; the answer is a *kind*, else it is Undecided, whatever fails."""
     from fc_reaper.rules.interpreter import Interpreter, reason_of
 
-    record = record_of(reading)
     try:
-        answer = Interpreter(reading).visit(expression.tree, record)
+        answer = Interpreter(reading).visit(expression.tree, record_of(reading))
         if answer is None:
             raise Undecided("it answers nothing")
         if not isinstance(answer, kind):
             raise Undecided(f"it answers {kind_of(answer)}, not {kind_of(kind())}")
         return answer
     except Exception as error:
-        absent = _absent(expression, record)
-        why = reason_of(error) if absent is None else f"{absent} is absent"
         # No name for what is raised: its frames would hold it, and the whole record, until a collection.
-        raise Undecided(why, unread=not reading.read and _may_gain(expression, reading.task)) from None
+        unread = not reading.read and _may_gain(expression, reading.task)
+        raise Undecided(reason_of(error), unread=unread) from None
 
 
 def record_of(reading: Reading) -> Mapping[str, Any]:
@@ -117,27 +109,3 @@ def _may_gain(expression: Expression, task: Task) -> bool:
     may_hold = expression.roots.intersection(RECORD_FIELDS).difference(RAW_PAYLOADS)
     without_field = any(record.get(root) is None for root in may_hold)
     return without_payload or without_field or bool(expression.ages and not task.events)
-
-
-def _absent(expression: Expression, record: Any) -> str | None:
-    """The first field that *expression* reads and *record* does not have, or that is null."""
-    for path in expression.paths:
-        here = record
-        for number, step in enumerate(path, 1):
-            here = step_into(here, step)
-            if here is None:
-                return spelt(path[:number])
-    return None
-
-
-def spelt(path: Path) -> str:
-    """Write a path as an expression does, such as `events[0].status`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
-
-
-def step_into(value: Any, step: str | int) -> Any:
-    """The field or the element *step* of *value*; None where it is absent or null."""
-    if isinstance(step, int):
-        return value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
-    return value.get(step) if isinstance(value, Mapping) else None

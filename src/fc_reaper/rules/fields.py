@@ -57,14 +57,12 @@ def parse_target(text: str, *, default_qualifier: str = LATEST) -> Target:
     """Read `[service/]function[@qualifier]`; InvalidName for what has another shape."""
     match = re.fullmatch(f"(?:({PART})/)?({PART})(?:@({PART}))?", text)
     if match is None:
-        what = f"{shown(text)} is not a target"
-        raise InvalidName(f"{what}; write [service/]function[@qualifier] of letters, digits, _ - and * ?")
+        write = "[service/]function[@qualifier] of letters, digits, _ - and * ?"
+        raise InvalidName(f"{shown(text)} is not a target; write {write}")
     return Target(match[1], match[2], match[3] or default_qualifier)
 
 
 def _target(value: Any, default: str = LATEST) -> Target:
-    if isinstance(value, Target):
-        return value
     return parse_target(text_of(value, "a target such as media/transcode@prod"), default_qualifier=default)
 
 
@@ -112,11 +110,10 @@ def _one_of(what: str, known: tuple[str, ...], schema: Schema, pattern: str = ""
     return Plain(read, schema)
 
 
-_ids = _fitting(_ID, "1 to 128 letters, digits, _ and -, such as job-17")
 _globs = _fitting(ID_GLOB, "letters, digits, _ and -, with * and ?, such as 'nightly-*'")
 _statuses = _one_of("a status of a task that is not over", UNFINISHED, {"enum": list(UNFINISHED)})
 _any_trigger = _like(f"{'|'.join(TRIGGERS)}|{_TIMER}")
-InvocationId = Annotated[str, _ids]
+InvocationId = Annotated[str, _fitting(_ID, "1 to 128 letters, digits, _ and -, such as job-17")]
 IdGlob = TypeAliasType("IdGlob", Annotated[str, _globs])
 Status = TypeAliasType("Status", Annotated[str, _statuses])
 Trigger = Annotated[str, _one_of("a trigger", (*TRIGGERS, "timer:NAME"), _any_trigger, _TIMER)]
@@ -138,8 +135,6 @@ _budgets = _fitting(_BUDGET, "N/run, N/day or both, such as 20/run, 200/day")
 
 
 def _budget(value: Any) -> Budget:
-    if isinstance(value, Budget):
-        return value
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"{value} does not say per what; write {value}/run")
     written = re.findall("([0-9]+)/(run|day)", _budgets.read(value))
@@ -171,8 +166,6 @@ Payload = Annotated[str, Plain(_payload, {}, json.loads)]
 
 
 def _expression(value: Any, example: str) -> Expression:
-    if isinstance(value, Expression):
-        return value
     text = text_of(value, f"an expression such as {example}").strip()
     _printable(re.sub(r"\s", " ", text))
     from fc_reaper.rules.interpreter import parse_expression  # imports jmespath
@@ -193,8 +186,8 @@ def _per(value: Any) -> str | Expression:
     return per
 
 
-_where = Plain(lambda value: _expression(value, "payload.tier == 'gold'"), _TEXT, str)
 _from = Plain(lambda value: _expression(value, "payload.max_run"), _TEXT, str)
+_where = Plain(lambda value: _expression(value, "payload.tier == 'gold'"), _TEXT, str)
 ExpressionField = TypeAliasType("ExpressionField", Annotated[Expression, _where])
 Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT, str)]
 
@@ -208,10 +201,7 @@ class CarriedLimit(Part):
     )
     at_most: Duration = key("Whatever the task carries, its limit is no more than this.", "6h")
     otherwise: Duration | None = key(
-        "The limit of a task that carries none that can be read. Default unknown: kept.",
-        "2h",
-        None,
-        alias="else",
+        "The limit of a task that carries none. Default unknown: kept.", "2h", None, alias="else"
     )
 
     @model_validator(mode="after")

@@ -4,7 +4,6 @@ What is absent or null, different types, and failures are undecided, unless the 
 settles it.
 """
 
-import json
 import operator
 import re
 import warnings
@@ -20,7 +19,7 @@ from jmespath.visitor import TreeInterpreter
 from fc_reaper.errors import ReaperError, kind_of, nearest, shown
 from fc_reaper.models import Millis
 from fc_reaper.rules.ages import CLOCKS, Reading
-from fc_reaper.rules.expression import AGES, Expression, Node, Path, Undecided
+from fc_reaper.rules.expression import AGES, Expression, Node, Undecided
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
 LONGEST = 1000  # characters of an expression, itself allowed
@@ -33,7 +32,6 @@ _FAR = 1e15  # milliseconds that no task lives
 _CHAINS = ("subexpression", "index_expression", "pipe")
 _PROJECTIONS = ("projection", "value_projection", "filter_projection", "flatten")
 _MAKES = ("multi_select_list", "multi_select_dict", "function_expression")
-_MAY_FIND_NOTHING = ("index", "slice", "flatten", "multi_select_list", "multi_select_dict")
 
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,9})?"  # as JSON writes it
 
@@ -45,15 +43,13 @@ class BadExpression(ReaperError, ValueError):
 def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
     """Compile *text*; *example* is one that messages may show.
 
-    Raises BadExpression if it is empty, too long, no JMESPath, calls an unknown function or with a wrong
+    Raises BadExpression if it is too long, no JMESPath, calls an unknown function or with a wrong
     number of arguments, or reads no field at all.
     """
-    if not text.strip():
-        raise BadExpression(f"it is empty; write an expression such as {example}")
     if len(text) > LONGEST:
         raise BadExpression(f"it has {len(text)} characters; write at most {LONGEST}")
     ages: list[tuple[str, Millis]] = []
-    paths: list[Path] = []
+    roots: set[str] = set()
     try:
         with warnings.catch_warnings():
             # `gold` between backticks is deprecated, and read as text although it is no JSON.
@@ -69,11 +65,11 @@ def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expr
         write = f"write something like {example}, or payload.size > `5`, joined by && and ||"
         raise BadExpression(f"it is no JMESPath{where}; {write}") from None
     tree = _checked(parsed, ages)
-    whole = _read_by(tree, (), paths)
-    paths += [] if whole is None else [whole]
-    if not paths and not ages:
+    if _read_by(tree, roots):
+        roots.add("@")
+    if not roots and not ages:
         raise BadExpression(f"it reads no field, the same for every task; name one, such as {example}")
-    return Expression(text, tree, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(ages)))
+    return Expression(text, tree, frozenset(roots), tuple(dict.fromkeys(ages)))
 
 
 def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node:
@@ -93,11 +89,6 @@ def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node
         isinstance(children[0], Mapping) and children[0]["type"] == "not_expression"
     ):
         raise BadExpression("! takes only the next name; write !(payload.vip) instead of !payload.vip")
-    if kind == "literal":
-        try:
-            json.dumps(node["value"], allow_nan=False)
-        except ValueError:
-            raise BadExpression("what is between backticks is JSON, without NaN and Infinity") from None
     parts = []
     for at, one in enumerate(children):
         # A field further in is no age of the task, as in payload.ages.
@@ -137,28 +128,20 @@ def _comparison_of_age(node: Node) -> Node | None:
     return None
 
 
-def _read_by(node: Node, base: Path | None, found: list[Path]) -> Path | None:
-    """Add to *found* what *node* reads from the record itself; return where its own value stands in it.
-
-    *base* is where the value stands that it is evaluated over. None: not in the record as it is.
-    """
+def _read_by(node: Node, found: set[str]) -> bool:
+    """Add to *found* the first names of what *node* reads from the record; True if it is the whole record."""
     kind, children = node["type"], [one for one in node["children"] if isinstance(one, Mapping)]
-    if kind in ("current", "identity") or base is None:
-        return base
-    if kind in ("field", "index"):
-        return (*base, node["value"])
-    if kind in _CHAINS:
-        at: Path | None = base
-        for child in children:
-            at = _read_by(child, at, found)
-        return at
-    if not children:  # a slice, or what comes after a pipe and reads nothing itself
-        found += [base] if base else []
+    if kind in ("current", "identity"):
+        return True
+    if kind == "field":
+        found.add(node["value"])
+    elif kind in _CHAINS:  # each part reads what comes out of the one before it
+        return all(_read_by(child, found) for child in children)
     # The first part of a projection reads the record, the others read what comes out of it.
     for child in children[:1] if kind in _PROJECTIONS else children if kind != "expref" else ():
-        at = _read_by(child, base, found)
-        found += [] if at is None else [at]
-    return None
+        if _read_by(child, found):
+            found.add("@")
+    return False
 
 
 class Exhausted(Undecided):
@@ -179,13 +162,9 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         answer = getattr(self, f"visit_{kind}")(node, value, *args, **kwargs)
         if kind in _MAKES:
             self._charge(answer)
-        if answer is not None:
-            return answer
-        if kind == "field":
-            raise Undecided(f"{node['value']} is absent")
-        if kind in _MAY_FIND_NOTHING:
-            raise Undecided(f"{kind.replace('_', ' ')} finds nothing in {kind_of(value)}")
-        return None
+        if answer is None:
+            raise Undecided(f"{node['value']} is absent" if kind == "field" else f"the {kind} finds nothing")
+        return answer
 
     def visit_age(self, node: Node, value: Any) -> bool:
         clock, limit, negated = node["value"]
@@ -232,7 +211,7 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         """What is projected: of an object its values, for `.*`, else the elements of a list."""
         found, kind = self.visit(node["children"][0], value), node["type"]
         if not isinstance(found, dict if kind == "value_projection" else list):
-            raise Undecided(f"{kind.replace('_', ' ')} finds nothing in {kind_of(found)}")
+            raise Undecided(f"the {kind} finds nothing")
         return [_present(one) for one in (found.values() if isinstance(found, dict) else found)]
 
     def _joined(

@@ -1,7 +1,6 @@
 """The mappings of the policy language, and what pydantic is told of their values."""
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -39,14 +38,6 @@ class Part(BaseModel):
         if given == {}:
             raise ValueError(f"the mapping is empty; write one key or more of {', '.join(keys_of(cls))}")
         return given
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; what is derived from its fields and kept is derived anew."""
-        copy = super().model_copy(update=update, deep=deep)
-        for name in copy.__dict__.keys() - type(self).model_fields.keys():
-            if isinstance(getattr(type(self), name, None), cached_property):
-                del copy.__dict__[name]
-        return copy
 
     def know(self, **known: Any) -> Self:
         """Remember what is no key of the language, such as the line; dumps and `==` leave it out."""

@@ -104,9 +104,7 @@ def register(rule: type[R]) -> type[R]:
 class TargetRule(Rule):
     key = "target"
     field = Annotated[tuple[fields.SparedTarget, ...], SOME, DISTINCT, OneOrMore()]
-    description = (
-        "The function fits this target: [service/]function[@qualifier]; without @ under every qualifier."
-    )
+    description = "The function fits this target, [service/]function[@qualifier]; without @ any qualifier."
     example = "media/transcode@prod"
     by_name = True
     in_match = False
@@ -267,9 +265,7 @@ class RetriesOver(Rule):
 class Where(Rule):
     key = "where"
     field = fields.ExpressionField
-    description = (
-        "This JMESPath over the record, payload and ages answers true; unknown where what it needs is absent."
-    )
+    description = "This JMESPath over the record, payload and ages answers true; unknown without the fields."
     example = "payload.tier == 'gold'"
     timeless = True
 
