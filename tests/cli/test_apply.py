@@ -746,6 +746,6 @@ def test_a_terminal_sees_how_far_it_is(cloud: Emulator, folder: Path) -> None:
         seen = shown_on(ours)
         out, _ = process.communicate(timeout=60)
     assert "Stopping" in seen
-    assert "3/3" in seen
+    assert "100%" in seen
     assert "\x1b" not in out.decode()
     assert "3 stopped (3 confirmed)" in out.decode()
