@@ -138,6 +138,7 @@ class TaskVerdict(_Place):
     status: str = Field(description="The platform's word for the state in which the task was last read.")
     policy: str | None = Field(description="The policy that decided, or could not; null when none did.")
     rule: str | None = Field(description="The key that decided: alive_for, retries_over, where, keep, …")
+    owner: str | None = Field(None, description="Who owns it, by the policy; null if no owner is known.")
     reason: str = Field(description="The policy's own words, or why nothing could be decided.")
     age_s: float | None = Field(
         description="Seconds. The age that the rule compares; the task is at least so old."

@@ -152,6 +152,7 @@ def policies(draw: st.DrawFn, name: str = "a") -> dict[str, Any]:
     }
     optional = {
         "unless": EXEMPTIONS,
+        "owner": REASON | st.fixed_dictionaries({"from": EXPRESSIONS}),
         "triggers": st.lists(TRIGGERS, min_size=1, max_size=3),
         "keep": keeps(),
         "budget": BUDGETS,

@@ -37,6 +37,8 @@ USUAL = {
         {"name": "other"},
         {"stop": "another reason"},
         {"examples": "[{given: {id: b-1}, expect: keep}]"},
+        {"owner": "media-team"},
+        {"owner": "{from: payload.team}"},
         {"without": "examples"},
         {"stop": "forty minutes at worst # and a comment"},
         {"match": "{retries_over: 3, alive_for: 36h, id: [b-*, a-*], status: [Retrying, Running]}"},
@@ -132,6 +134,7 @@ OTHER: dict[str, object] = {
     "status": "Enqueued", "id": "other-*", "target": "other", "queued_for": "7h", "running_for": "7h",
     "alive_for": "7h", "stopping_for": "7h", "retries_over": 7, "where": "payload.other",
     "at_most": "5h", "stop_first": "oldest", "per": "qualifier", "from": "payload.other", "else": "1m",
+    "owner": {"from": "payload.other"},
 }  # fmt: skip
 """Another value for each key of the language; a new key fails below until it has one here."""
 

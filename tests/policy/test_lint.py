@@ -50,6 +50,7 @@ ODD: list[tuple[dict[str, str], str, str]] = [
         "unknown-field",
         "policies[0].keep.per",
     ),
+    ({"owner": "{from: team}"}, "unknown-field", "policies[0].owner"),
     ({"match": "{running_for: 25h}"}, "above-maximum", f"{MATCH}.running_for"),
     ({"match": "{queued_for: 31d}"}, "above-maximum", f"{MATCH}.queued_for"),
     ({"match": "{queued_for: 8d}", "targets": "[resize]"}, "above-maximum", f"{MATCH}.queued_for"),

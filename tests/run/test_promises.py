@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -386,6 +387,26 @@ def test_secrets_never_reach_a_line(cloud: Emulator) -> None:
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
     assert "you sent" in reaped.logged("stop_failed")[0]["error"]
     assert "emulator-secret" not in str(reaped.lines)
+
+
+def test_of_a_payload_nothing_is_logged_but_the_owner() -> None:
+    """Whatever reads it: a condition, a group, a limit; and the owner only where the policy says so."""
+    payload = {"team": "team-seven", "tier": "of-silver", "order": "order-17", "max": "1h47m"}
+    seed = {"invocations": [seeded("over-1", "Running", enqueued="-5h", started="-3h", payload=payload)]}
+    keys = {
+        "match": "{running_for: {from: payload.max, at_most: 2h}, where: \"payload.tier != 'x'\"}",
+        "keep": "{at_most: 1, per: payload.order}",
+        "unless": "[{where: \"payload.tier == 'y'\"}]",
+    }
+    with running_emulator(seed=seed) as cloud:
+        reaped = [reap(cloud.endpoint, policy(**keys), log_level="DEBUG")]
+        del keys["keep"]
+        reaped += [reap(cloud.endpoint, policy(**keys, **owner), log_level="DEBUG")
+                   for owner in ({}, {"owner": "{from: payload.team}"})]  # fmt: skip
+    logged = [json.dumps([one.lines, one.finished.fields]) for one in reaped]
+    assert [[value in text for value in payload.values()] for text in logged] == [
+        [False] * 4, [False] * 4, [True, False, False, False],
+    ]  # fmt: skip
 
 
 def test_somebody_who_interrupts_gets_a_true_summary(cloud: Emulator) -> None:

@@ -38,7 +38,8 @@ class Found:
         if self.due_since is not None:
             stop = {"due_since": iso(self.due_since), "saved_s": self.saved / 1000, "ran_s": self.lost / 1000}
         named = {"policy": self.verdict.policy, "at": iso(self.at), "outcome": self.outcome}
-        return {**identity(self.task), **named, **self.verdict.by.fields(), **stop}
+        owner, by = self.verdict.owner, self.verdict.by
+        return {**identity(self.task), **named, "owner": owner, **by.fields(), **stop}
 
 
 def by_outcome(tasks: Iterable[Found]) -> dict[Outcome, int]:

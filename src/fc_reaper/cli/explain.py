@@ -164,7 +164,7 @@ def _one_too_many(explained: Explanation, line: TaskLine) -> Verdict:
     kind = Kind.REPORTED if line.event == "reported" else Kind.DUE
     place = next(step.line for step in explained.steps if step.policy == line.policy)
     by = RuleResult(TRUE, KEEP, round((line.age_s or 0) * 1000), clock=line.clock)
-    return Verdict(kind, line.reason, line.policy, place, by, tuple(line.also))
+    return Verdict(kind, line.reason, line.policy, place, by, tuple(line.also), owner=line.owner)
 
 
 _ANSWERS = {True: Text("yes", STRONG), False: Text("no", SOFT), None: Text("unknown", BAD)}
@@ -236,5 +236,6 @@ def _reason(verdict: Verdict) -> str:
     if verdict.policy is None and verdict.members:
         return ""
     measured = f"{verdict.by.rule} {verdict.by.measured}" if verdict.by.measured else None
-    by = "".join(f", {part}" for part in (verdict.policy, measured) if part)
+    owner = verdict.owner and f"owner {verdict.owner}"
+    by = "".join(f", {part}" for part in (verdict.policy, owner, measured) if part)
     return by if verdict.reason == verdict.kind.value else f"{by}: {printable(verdict.reason)}"

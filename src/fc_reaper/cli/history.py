@@ -20,7 +20,7 @@ from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
-from fc_reaper.rules.expression import RAW_PAYLOADS
+from fc_reaper.rules.expression import RAW_PAYLOADS, Expression
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_targets
 from fc_reaper.sweep.scope import is_own
 
@@ -131,6 +131,7 @@ def load_past(
     policies = [policy for file in files for policy in file.policies if run_by_timer(policy)]
     expressions = [one for file in files for matcher in file.exempt for one in matcher.expressions]
     expressions += [one for policy in policies for one in policy.expressions]
+    expressions += [policy.owner for policy in policies if isinstance(policy.owner, Expression)]
     payloads = any(one.needs_payload for one in expressions)
     reads = {root for one in expressions for root in (*one.roots, *(RAW_PAYLOADS if payloads else ()))}
     if history is not None:

@@ -212,14 +212,15 @@ def _measures(task: TaskVerdict) -> tuple[str, str, str]:
 
 
 def _fate(task: ResultTask | TaskLine) -> Text:
+    owner = f", owner {task.owner}" if task.owner else ""
     if task.event in _OTHERS:
         reason, style = ("", output.BAD) if task.event == "stuck" else (f": {task.reason}", "")
-        return Text(f"{_OTHERS[task.event]}{reason}", style)
+        return Text(f"{_OTHERS[task.event]}{reason}{owner}", style)
     if task.event == "stop_failed":
         return Text(f"{task.detail or 'failed'}: {task.error_code}", output.BAD)
     name = "spared by holdout" if task.detail == HELD_OUT else task.why or task.event
     word = WORDS.get(name, name.replace("_", " "))
-    return Text(word, output.STRONG if task.event == "would_stop" else output.SOFT)
+    return Text(word + owner, output.STRONG if task.event == "would_stop" else output.SOFT)
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

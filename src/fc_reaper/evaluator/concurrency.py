@@ -8,7 +8,7 @@ from typing import Any
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Policy
 from fc_reaper.rules.ages import Reading
-from fc_reaper.rules.expression import Expression, Undecided, ask
+from fc_reaper.rules.expression import Expression, Undecided, ask, owner_of
 from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
 
 MOST = 50_000  # the most tasks of one policy that are counted; beyond it nothing follows from the count
@@ -45,7 +45,8 @@ def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
             return undecided.result("per")._replace(rule=KEEP)
     digest = sha256(json.dumps(group, sort_keys=True).encode()).hexdigest()
     age = max(0, reading.moment.earliest - since)
-    return Member(policy.name, digest, since, age, source or "", selectable=True, in_scope=True)
+    told = owner_of(policy.owner, reading)
+    return Member(policy.name, digest, since, age, source or "", selectable=True, in_scope=True, owner=told)
 
 
 def _group_key(value: Any) -> Any:
@@ -137,7 +138,7 @@ def too_many(policy: Policy, member: Member, verdict: Verdict, *, later: bool = 
     also = tuple(dict.fromkeys((*([reported] if reported else []), *verdict.also)))
     by = RuleResult(TRUE, KEEP, member.age, clock=member.clock)
     kind = Kind.DUE if policy.stops else Kind.REPORTED
-    return Verdict(kind, policy.reason, policy.name, policy.line, by, also, (member,))
+    return Verdict(kind, policy.reason, policy.name, policy.line, by, also, (member,), member.owner)
 
 
 def still_counted(policy: Policy, due: Member, other: Member, due_task: Task, other_task: Task) -> bool:

@@ -9,9 +9,10 @@ from math import inf
 from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
-from fc_reaper.models import ALIVE, FINISHED, Function, Millis, Moment, Task
+from fc_reaper.models import ALIVE, FINISHED, STOPPING, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Reading, StartedTime
+from fc_reaper.rules.expression import owner_of
 from fc_reaper.rules.result import FALSE, NOT_IN_STATUS, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown, Rule, StatusRule, StoppingFor, TargetRule, common_statuses
 
@@ -186,10 +187,13 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
 def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleResult, Verdict]:
     """What the `match` of one policy comes to, and the verdict by that policy alone."""
     policy, match = compiled.policy, evaluate_matcher(compiled.match, reading)
+    # Nobody is told of the many tasks within their limits, unless one is stuck.
+    told = policy.owner and (match.holds is not FALSE or reading.task.status == STOPPING)
+    owner = owner_of(policy.owner, reading) if told else None
     if match.holds is FALSE:
         if match.limit is None and match.retries_limit is None:
             return match, _NO_MATCH
-        return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match)
+        return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match, owner=owner)
     unless = _first_exemption(compiled.unless, reading)
     if unless is not None and unless[1].holds is TRUE:
         return match, Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED)
@@ -200,7 +204,7 @@ def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleRes
         kind, reason = Kind.UNKNOWN, f"cannot tell whether it is spared: {by.why}"
     elif match.holds is UNKNOWN:
         kind, reason = Kind.UNKNOWN, match.why
-    return match, Verdict(kind, reason, policy.name, policy.line, by)
+    return match, Verdict(kind, reason, policy.name, policy.line, by, owner=owner)
 
 
 _NO_MATCH = Verdict(Kind.KEPT, "no policy matches it")

@@ -18,7 +18,7 @@ from fc_reaper.rules.rules import Clock, StatusRule, carried_limit
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    named = {name: getattr(verdict, name) for name in ("policy", "reason", "line", "also")}
+    named = {name: getattr(verdict, name) for name in ("policy", "owner", "reason", "line", "also")}
     return {"kind": verdict.kind.value, **named, **verdict.by.fields()}
 
 

@@ -80,6 +80,8 @@ def _unknown_fields(file: PolicyFile) -> _Odd:
         if policy.keep is not None and isinstance(policy.keep.per, Expression):
             path: Path = ("policies", number, "keep", "per")
             found.append((path, policy.keep.per, "no task has a group, and none is counted"))
+        if isinstance(policy.owner, Expression):
+            found.append((("policies", number, "owner"), policy.owner, "the owner is never known"))
     for path, expression, so in found:
         for name in expression.unknown_roots[:1]:
             near = nearest(name, (*RECORD_FIELDS, PAYLOAD, AGES))

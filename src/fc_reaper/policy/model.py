@@ -170,6 +170,7 @@ class Policy(Part):
     )
     stop: fields.Reason | None = key("Stop what matches, for this reason.", "A task takes 40 minutes.", None)
     report: fields.Reason | None = key("Only report what matches, for this reason.", "Is that normal?", None)
+    owner: fields.Owner | None = key("Who owns its tasks: text, or {from: EXPRESSION}.", "media-team", None)
     triggers: Annotated[tuple[fields.Trigger, ...], SOME, DISTINCT] = key(
         "What runs it: timer, timer:NAME, alert, command, task (it is named). Default all.", ["timer"], ()
     )
@@ -218,10 +219,12 @@ class Policy(Part):
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
-        """Every expression that it evaluates."""
+        """Every expression for which tasks are listed: also the owner's of those that are only reported."""
         stated = [one for matcher in (self.match, *self.unless) for one in matcher.expressions]
         if self.keep is not None and isinstance(self.keep.per, Expression):
             stated.append(self.keep.per)
+        if not self.stops and isinstance(self.owner, Expression):
+            stated.append(self.owner)
         return tuple(stated)
 
     @model_validator(mode="after")

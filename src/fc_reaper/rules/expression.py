@@ -4,6 +4,7 @@
 https://jmespath.org/specification.html
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 from fc_reaper.errors import EventRefused, kind_of
 from fc_reaper.events.parser import parse, unique
-from fc_reaper.models import Millis, Task
+from fc_reaper.models import Millis, Task, printable
 from fc_reaper.rules.ages import Reading
 from fc_reaper.rules.result import UNKNOWN, RuleResult
 
@@ -86,6 +87,18 @@ def ask(expression: Expression, reading: Reading, kind: type[T]) -> T:
         # No name for what is raised: its frames would hold it, and the whole record, until a collection.
         unread = not reading.read and _may_gain(expression, reading.task)
         raise Undecided(reason_of(error), unread=unread) from None
+
+
+def owner_of(owner: str | Expression | None, reading: Reading) -> str | None:
+    """Who owns the task, on one line of at most 128 characters; None if no text or number says so."""
+    if not isinstance(owner, Expression):
+        return owner
+    with suppress(Undecided, ValueError):
+        answer = ask(owner, reading, object)
+        text = json.dumps(answer, allow_nan=False) if type(answer) in (int, float) else answer
+        if isinstance(text, str) and text.strip():
+            return printable(text.strip(), 128)
+    return None
 
 
 def record_of(reading: Reading) -> Mapping[str, Any]:

@@ -192,6 +192,20 @@ ExpressionField = TypeAliasType("ExpressionField", Annotated[Expression, _where]
 Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT, str)]
 
 
+def _owner(value: Any) -> str | Expression:
+    if not isinstance(value, (dict, Expression)):
+        return _line(value, "who it is", 128)
+    if isinstance(value, dict) and value.keys() != {"from"}:
+        raise ValueError("it has other keys than from; write who it is, or {from: payload.team}")
+    return _expression(value["from"] if isinstance(value, dict) else value, "payload.team")
+
+
+_read = {"from": {**_TEXT, "description": "Where the record names it, such as payload.team."}}
+_FROM = {"type": "object", "properties": _read, "required": ["from"], "additionalProperties": False}
+_own = Plain(_owner, {"anyOf": [_TEXT, _FROM]}, lambda it: it if isinstance(it, str) else {"from": it.text})
+Owner = Annotated[str | Expression, _own]
+
+
 class CarriedLimit(Part):
     """A limit that the task carries itself, at most `at_most`; `else` where none can be read."""
 

@@ -112,6 +112,7 @@ class Member(NamedTuple):
     clock: str
     selectable: bool
     in_scope: bool
+    owner: str | None = None
 
 
 class Verdict(NamedTuple):
@@ -119,7 +120,7 @@ class Verdict(NamedTuple):
 
     `policy` and `line` are what decided, or could not be decided, `by` is the result that did. `also` names
     the other policies for which the task is due. `members` are the concurrency groups in which it counts: the
-    verdict then stands unless `select` finds the task one too many.
+    verdict then stands unless `select` finds the task one too many. `owner` is who the policy says.
     """
 
     kind: Kind
@@ -129,6 +130,7 @@ class Verdict(NamedTuple):
     by: RuleResult = RuleResult(UNKNOWN, "status")
     also: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
+    owner: str | None = None
 
     def later(self, by: Millis) -> "Verdict":
         """The same verdict so much later, while no rule changes its answer."""

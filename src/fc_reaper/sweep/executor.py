@@ -15,6 +15,8 @@ from fc_reaper.errors import CloudError, InvalidName
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate
 from fc_reaper.evaluator.select import Budgets, Selection, within_a_day
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Function, Snapshot, is_same
+from fc_reaper.rules.ages import Reading
+from fc_reaper.rules.expression import Expression, owner_of
 from fc_reaper.rules.result import KEEP, Kind
 from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
 from fc_reaper.sweep.recheck import Recheck
@@ -46,6 +48,7 @@ class _Queue:
     waiting: deque[Evaluation]
     budget: int
     room: int
+    owner: str | Expression | None
     failures: int = 0
 
 
@@ -79,7 +82,7 @@ class Executor:
         self._left = self.budgets.left if self.budgets else {}
         for one in selections:
             room = min(one.allowed.most, len(one.first))
-            self._queues[one.policy.name] = _Queue(deque(one.first), room, room)
+            self._queues[one.policy.name] = _Queue(deque(one.first), room, room, one.policy.owner)
         self._places = sum(queue.room for queue in self._queues.values()) if most is None else most
         if any(one.policy.keep is not None and one.first for one in selections):
             self._recheck = Recheck(context, {one.policy.name: one for one in selections}, self.policies)
@@ -151,6 +154,11 @@ class Executor:
             seen = cloud.get(function, invocation_id, deadline=until, turns=2 if requests else 1)
         except CloudError as error:
             return self._unread(stop, error)
+        owner = self._queues[stop.due.verdict.policy or ""].owner
+        if owner is not None and is_same(stop.due.task, seen.task):
+            reading = Reading(seen.task, seen.moment, self.context.settings.started_time, read=True)
+            named = owner_of(owner, reading) or stop.due.verdict.owner
+            stop.due = stop.due._replace(verdict=stop.due.verdict._replace(owner=named))
         outcome = self._decide(stop, seen, last=last is not None)
         if outcome.name == "skipped" and stop.unclear:
             # Whatever spares the task now, an earlier request may still take effect.

@@ -219,6 +219,7 @@ class Report:
             "status": one.task.status,
             "policy": one.verdict.policy,
             "reason": one.verdict.reason,
+            "owner": one.verdict.owner,
             **one.verdict.by.fields(),
             "also": one.verdict.also,
             "new": over is not None and 0 < over < 2 * self.settings.interval,
