@@ -55,11 +55,8 @@ def _group_key(value: Any) -> Any:
     Raises Undecided: it, or something in it, is empty, or text without letter and digit: strangers never
     share a group.
     """
-    if isinstance(value, str):
-        empty = not any(letter.isalnum() and letter not in _INVISIBLE for letter in value)
-    else:
-        empty = value is None or value in ([], {})
-    if empty:
+    blank = isinstance(value, str) and not any(one.isalnum() and one not in _INVISIBLE for one in value)
+    if blank or value in (None, [], {}):
         raise Undecided("it answers nothing, or something that holds nothing")
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -214,11 +214,8 @@ _SPARED = RuleResult(FALSE, "unless")
 def membership(
     compiled: CompiledPolicy, reading: Reading, match: RuleResult, alone: Verdict
 ) -> Member | RuleResult:
-    """The task's place in the groups of a `keep` policy, by its *match* and the verdict *alone*, or why none.
-
-    A task that `unless` spares, or may spare, has a place and is never selected. Of a spared one without a
-    place nothing is unknown.
-    """
+    """The place of a task in the groups of a `keep`, by its *match* and verdict *alone*, or why none."""
+    # A task that `unless` may spare is never selected. Of a spared one without a place nothing is unknown.
     place = match if match.holds is not TRUE else member_of(compiled.policy, reading)
     if isinstance(place, Member):
         return place._replace(selectable=alone.kind in CLAIMS, in_scope=compiled.in_scope)

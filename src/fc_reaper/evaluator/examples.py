@@ -1,7 +1,4 @@
-"""The examples of a policy: tasks as its author imagines them, evaluated by that policy and `exempt` alone.
-
-With `keep` an example shows only whether a task may be selected: it matches, counts, and is not spared.
-"""
+"""The examples of a policy, evaluated by it and `exempt` alone; with `keep`: may the task be selected."""
 
 from collections.abc import Collection
 from typing import Any

@@ -1,8 +1,4 @@
-"""The policy file as pydantic models: they validate, document, dump, and give the JSON schema.
-
-Lengths of time are milliseconds. `line` is the line of the file where a part stands, so that a verdict can
-point at it. The keys of a matcher are the rules that are registered in `rules.rules`.
-"""
+"""The policy file as pydantic models: their dump, and their JSON schema. Lengths of time are milliseconds."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache

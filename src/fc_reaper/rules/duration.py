@@ -35,10 +35,9 @@ LENGTH = "a length such as 90m, 2h or 1d12h"
 
 
 def parse_duration(text: str) -> Millis:
-    """Read a length of time, in milliseconds: more than zero, at most 366 days (itself allowed).
+    """Read a length of time: more than zero, at most 366 days (itself allowed); else a ValueError.
 
-    Units are w d h m s, each at most once, the longest first; or ISO 8601 without years and months. What has
-    another shape, or is zero or too long, is a ValueError that says what to write.
+    Units are w d h m s, each at most once, the longest first; or ISO 8601 without years and months.
     """
     match = re.fullmatch(_STRICT[0], text) or re.fullmatch(_STRICT[1], text)
     if match is None:

@@ -41,11 +41,7 @@ class BadExpression(ReaperError, ValueError):
 
 
 def parse_expression(text: str, example: str = "payload.tier == 'gold'") -> Expression:
-    """Compile *text*; *example* is one that messages may show.
-
-    Raises BadExpression if it is too long, no JMESPath, calls an unknown function or with a wrong
-    number of arguments, or reads no field at all.
-    """
+    """Compile *text*, or raise BadExpression; *example* is one that messages may show."""
     if len(text) > LONGEST:
         raise BadExpression(f"it has {len(text)} characters; write at most {LONGEST}")
     ages: list[tuple[str, Millis]] = []

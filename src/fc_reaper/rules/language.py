@@ -44,10 +44,6 @@ class Part(BaseModel):
         self.__dict__.update(known)
         return self
 
-    def __eq__(self, other: object) -> bool:
-        fields = type(self).model_fields
-        return type(self) is type(other) and all(getattr(self, one) == getattr(other, one) for one in fields)
-
 
 def key(help: str, example: Any, default: Any = ..., *, alias: str | None = None) -> Any:
     """A field with a line of help and an example for editors; without a default the key is required."""
