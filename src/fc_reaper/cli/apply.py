@@ -4,7 +4,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Annotated, Any, Literal, get_args
 
 from rich.table import Table
@@ -39,7 +38,6 @@ Became = Literal[
 """What may become of a planned task; `unclear`: a stop may have been sent, and may have taken effect."""
 
 _LEFT = ("waiting", "not_begun", "failed", "unclear")
-_NOT_READ = ("replaced", "not_found", "unclear", "waiting", "not_begun")
 
 _BECAME: Mapping[str, Became] = {
     "confirmed": "stopped", "accepted": "stopped", "would_stop": "would_stop", "ended": "ended",
@@ -81,33 +79,29 @@ def apply(
     refuse_unfit(plan, file, whereabouts(settings), now=SYSTEM_CLOCK.now(), max_age=oldest)
     held, reasons = plan.held(file), {policy.name: policy.reason for policy in file.policies}
     planned = [task.evaluation(reasons[task.policy]) for task in plan.tasks if task.key not in held]
-    logged_whole = {**env, "REAPER_LOG_TASKS": str(ALL)}
     with output.interruptible() as interrupted:  # also while the outcomes are printed
         run = PlannedRun(file, planned, most)
-        finished, lines, fault = _carry_out(run, logged_whole, log, incident, interrupted.is_set)
+        finished, lines, fault = _carry_out(run, env, log, incident, interrupted.is_set)
         outcomes = list(_outcomes(plan, held, finished, lines))
         tables = list(_tables(outcomes, held, lines, interrupted=interrupted.is_set()))
         try:
             if as_json:
-                totals = {one: sum(its["outcome"] == one for its in outcomes) for one in get_args(Became)}
-                fields = finished.fields if finished else {}
-                output.print_json({**fields, "outcomes": totals, "tasks": outcomes})
-            elif finished is None or finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
+                totals = Counter(one["outcome"] for one in outcomes)
+                output.print_json({**finished.fields, "outcomes": totals, "tasks": outcomes})
+            elif finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE):
                 output.show(*tables)
         except CommandError:  # standard output cannot be written
             output.show(*tables, stream=sys.stderr)
             raise
-    if finished is not None:
-        # That one task could not be stopped says nothing about the keys.
-        unreachable = finished.exit is Exit.UNREACHABLE
-        refused = [one for one in lines if unreachable and isinstance(one, TaskLine) and one.error]
-        output.print_error(*finished.result.errors, *map(output.refusal, refused[:1]))
-        output.print_error(*output.advice_for([*refused, *lines.of("list_failed")]))
+    # That one task could not be stopped says nothing about the keys.
+    unreachable = finished.exit is Exit.UNREACHABLE
+    refused = [one for one in lines if unreachable and isinstance(one, TaskLine) and one.error]
+    output.print_error(*finished.result.errors, *map(output.refusal, refused[:1]))
+    output.print_error(*output.advice_for([*refused, *lines.of("list_failed")]))
     if fault is not None:
         output.print_error(f"the log could not be written to its end: {fault}")
-    left = any(one["outcome"] in ("waiting", "unclear") for one in outcomes)
-    unsure = left or fault is not None or finished is None
-    return (finished and finished.exit) or (Exit.ATTENTION if unsure else Exit.DONE)
+    left = fault is not None or any(one["outcome"] in ("waiting", "unclear") for one in outcomes)
+    return finished.exit or (Exit.ATTENTION if left else Exit.DONE)
 
 
 def _carry_out(
@@ -116,34 +110,31 @@ def _carry_out(
     log: str | None,
     incident: File | None,
     interrupted: Callable[[], bool],
-) -> tuple[RunResult | None, Lines, str | None]:
+) -> tuple[RunResult, Lines, str | None]:
     """Stop what is still due, and append the log to the file *log*, which is opened before that.
 
-    The result is None where a second signal cut the run off; the text says why the log could not be written.
+    The text says why the log could not be written.
     """
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         file = open(os.open(log or os.devnull, flags, 0o600), "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise CommandError(f"--log {log}: {error.strerror or error}") from None
-    finished, lines, stream = None, Lines(), output.LogStream(file)
-    begun: set[TaskKey] = set()
+    lines, stream = Lines(), output.LogStream(file)
     refused: list[bool] = []
 
     def listen(fields: Fields) -> None:
         lines(fields)
         line = lines[-1]
         if isinstance(line, TaskLine):
+            step(line.event != "accepted")  # another line about it follows
             if line.why not in ("budget", "halted", "margin", "interrupted"):
                 refused.append(bool(line.error) and not line.unclear and line.http_status in (None, 401, 403))
-            step(line.key not in begun)
-            begun.add(line.key)
 
-    # The second signal raises: what is known by then is shown.
-    with file, output.progress("Stopping", len(planned_run.planned)) as step, suppress(KeyboardInterrupt):
+    with file, output.progress("Stopping", len(planned_run.planned)) as step:
         finished = run_local(
             b"{}",
-            env,
+            {**env, "REAPER_LOG_TASKS": str(ALL)},
             stream,
             timeout=86_400.0,  # people interrupt it sooner
             listener=listen,
@@ -153,16 +144,15 @@ def _carry_out(
             planned_run=planned_run,
             approved=incident,
         )
-    if finished is not None and refused and all(refused):
+    if refused and all(refused):
         finished = finished._replace(exit=Exit.UNREACHABLE)
     return finished, lines, stream.fault
 
 
 def _outcomes(
-    plan: Plan, held: Mapping[TaskKey, str], finished: RunResult | None, lines: Lines
+    plan: Plan, held: Mapping[TaskKey, str], finished: RunResult, lines: Lines
 ) -> Iterator[dict[str, Any]]:
     """What became of each task, as --json shows it."""
-    complete = finished is not None and not finished.result.partial
     unapproved = {one.policy: one.why for one in lines.of("not_approved")}
     last = {line.key: line for line in lines if isinstance(line, TaskLine)}
     for task in plan.tasks:
@@ -173,17 +163,10 @@ def _outcomes(
             became, why = "waiting", f"{task.policy} is not approved: {unapproved[task.policy]}"
         elif line is not None:
             became, why = _became(task, line)
-        elif finished is None:
-            became, why = "unclear", "interrupted twice: whether a stop was sent is not known"
-        elif task.rule == KEEP and complete:
+        elif task.rule == KEEP and not finished.result.partial:
             became, why = "not_due", "it is gone, or replaced, or within `keep` by now"
-        yield {
-            **task.model_dump(include=_IDENTITY),
-            "outcome": became,
-            "confirmed": line is not None and line.event == "confirmed" if became == "stopped" else None,
-            "status": line.status if line is not None and became not in _NOT_READ else None,
-            "why": why,
-        }
+        confirmed = line is not None and line.event == "confirmed" if became == "stopped" else None
+        yield {**task.model_dump(include=_IDENTITY), "outcome": became, "confirmed": confirmed, "why": why}
 
 
 def _became(task: PlannedTask, line: TaskLine) -> tuple[Became, str]:

@@ -1,6 +1,7 @@
 """`fc-reaper approve`: show what the policies would do, ask, and write policy.lock."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
 
@@ -81,7 +82,9 @@ def approve(
         raise CommandError("the policy is text in REAPER_POLICY, and no lock can lie beside it; name a file")
     if as_json and not yes:
         raise CommandError("--json leaves no room for questions; add --yes, or leave it out")
-    file, before = read_policy(settings), _read_lock(settings)
+    file, before = read_policy(settings), Lock(version=1, exempt=(), policies=())
+    with suppress(PolicyError):  # a lock that cannot be used approves nothing, and is written anew
+        before = read_lock(settings) or before
     stops = {policy.name: policy for policy in file.policies if policy.stops}
     if not stops:
         raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approval")
@@ -92,7 +95,7 @@ def approve(
     asked = [one for name, one in stops.items() if name in (only or changed)]
     lock_file = str(PurePath(settings.policy).with_name("policy.lock"))
     output.check_writable(str(settings.folder / lock_file), force=True)
-    trials = _try(file, asked or list(stops.values()), settings, env, history)
+    trials = list(_try(file, asked or list(stops.values()), settings, env, history))
     if not as_json:
         _show_trials(trials, asked or list(stops.values()))
     gone = [
@@ -103,32 +106,24 @@ def approve(
     objections = {one.name: [*gone, *found.get(one.name, ())] for one in asked}
     without = [name for name, why in objections.items() if despite or not why]
     chosen = without if yes else list(_ask(objections))
-    after = _lock_after(file, before, stops.keys() - changed.keys(), chosen)
+    # Others leave the lock: else a change of the exemptions could approve them again unseen.
+    still = {one.name: one for one in before.policies if one.name in stops.keys() - changed.keys()}
+    lock = lock_of(file, iso(SYSTEM_CLOCK.now())[:10], only={*still, *chosen})
+    after = lock.model_copy(update={"policies": tuple(still.get(one.name, one) for one in lock.policies)})
     # Approving nothing leaves everything as it is, a missing lock included.
     written = bool(chosen or not asked) and after != before
     if written:
         # It belongs in the repository, as the policy does.
         output.write_file(str(settings.folder / lock_file), dump_lock(after), force=True, private=False)
-    kept = {one.name for one in (after if written else before).policies}
-    dropped = [one.name for one in before.policies if one.name not in kept]
     policies = [{"name": one, "approved": one in chosen, "objections": objections[one]} for one in objections]
-    result = {"lock": lock_file, "written": written, "policies": policies, "dropped": dropped}
+    left = {name: why for name, why in objections.items() if name not in chosen}
     if as_json:
-        output.print_json(result)
-    else:
-        _show_result(result, yes=yes)
-    return Exit.DONE if len(chosen) == len(policies) else Exit.ATTENTION
-
-
-def _show_result(result: Mapping[str, Any], *, yes: bool) -> None:
-    lock_file, policies = result["lock"], result["policies"]
-    left = {one["name"]: one["objections"] for one in policies if not one["approved"]}
-    new = counted(len(policies) - len(left), "policy", "policies")
+        output.print_json({"lock": lock_file, "written": written, "policies": policies})
+        return Exit.ATTENTION if left else Exit.DONE
+    new = counted(len(chosen), "policy", "policies")
     done = f"written, {new} approved by you. Review it, and deploy it with the policy."
-    output.show(f"{lock_file}: {done if result['written'] else 'nothing changed.'}")
-    for name in result["dropped"]:
-        output.show(f"{name} has left {lock_file}: it, or an exemption, was changed or removed since.")
-    if not policies:
+    output.show(f"{lock_file}: {done if written else 'nothing changed.'}")
+    if not asked:
         output.show("Every stop policy is approved as it is.")
     elif left and not yes:
         output.show(f"Not approved by you: {', '.join(left)}.")
@@ -136,26 +131,7 @@ def _show_result(result: Mapping[str, Any], *, yes: bool) -> None:
         output.print_error(*(f"{name}: {one}" for name, why in left.items() for one in why))
         names = ", ".join(left)
         output.print_error(f"not approved: {names}; change the policy, or add --despite-objections")
-
-
-def _read_lock(settings: Settings) -> Lock:
-    """The lock as it is; one that approves nothing where there is none that can be used."""
-    try:
-        found = read_lock(settings)
-    except PolicyError as error:
-        found = None
-        output.print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
-    return found or Lock(version=1, exempt=(), policies=())
-
-
-def _lock_after(file: File, before: Lock, still: Collection[str], chosen: Sequence[str]) -> Lock:
-    """The *chosen* policies as approved today, and those that are *still* approved as they were.
-
-    Others leave the lock: else a change of the exemptions could approve them again unseen.
-    """
-    lock = lock_of(file, iso(SYSTEM_CLOCK.now())[:10], only={*still, *chosen})
-    old = {one.name: one for one in before.policies if one.name in still}
-    return lock.model_copy(update={"policies": tuple(old.get(one.name, one) for one in lock.policies)})
+    return Exit.ATTENTION if left else Exit.DONE
 
 
 def _try(
@@ -164,34 +140,24 @@ def _try(
     settings: Settings,
     env: Mapping[str, str],
     history: Mapping[str, Any],
-) -> list[Trial]:
+) -> Iterator[Trial]:
     """Run each policy dry, and replay the history under it, but for those `only_named`."""
     alone = [file.only(one.model_copy(update={"triggers": ()})) for one in policies if not one.only_named]
     if not alone:
-        return []
-    now = []
-    for one in alone:
-        finished, lines = dry_run(every_timer(one.policies), env, one)
-        if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
-            why = "; ".join([*finished.result.errors, *output.advice_for(lines.of("list_failed"))])
-            raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)
-        now.append((finished, lines))
+        return
     targets = dict.fromkeys(target for one in alone for target in one.policies[0].targets)
     listing, keys = Listing(targets, [UNFINISHED]), read_credentials(env, Context())
     with output.progress("Counting the tasks"), output.interruptible() as interrupted:
         listed = listing.tasks(settings, keys, interrupted.is_set)
         tasks = {(task.function, task.invocation_id) for task in listed}
     past = load_past(alone, settings, env, **history)
-    return [
-        Trial(
-            file.policies[0],
-            *run,
-            past,
-            past.replay(file),
-            sum(file.policies[0].watches(function) for function, _ in tasks),
-        )
-        for file, run in zip(alone, now, strict=True)
-    ]
+    for one in alone:
+        finished, lines = dry_run(every_timer(one.policies), env, one)
+        if finished.exit in (Exit.REFUSED, Exit.UNREACHABLE):
+            why = "; ".join([*finished.result.errors, *output.advice_for(lines.of("list_failed"))])
+            raise CommandError(f"nothing is approved without a dry run, and it failed: {why}", finished.exit)
+        alive = sum(one.policies[0].watches(function) for function, _ in tasks)
+        yield Trial(one.policies[0], finished, lines, past, past.replay(one), alive)
 
 
 def _show_trials(trials: Sequence[Trial], policies: Sequence[Policy]) -> None:

@@ -77,8 +77,8 @@ class Past(NamedTuple):
                 yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
             for one in replayed.policies:
                 whys = [why for why, _ in one.unknown.most_common()]
-                what = f"Tasks that {one.policy.name}{of} could not decide"
-                found.append((what, one.unknown.total(), whys))
+                who = one.policy.name if name == one.policy.name else f"{one.policy.name}{of}"
+                found.append((f"Tasks that {who} could not decide", one.unknown.total(), whys))
         for what, number, reasons in found:
             why = "; ".join([*reasons[:_SHOWN], *(["..."] if len(reasons) > _SHOWN else [])])
             yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
