@@ -17,7 +17,7 @@ from fc_reaper.models import Function, Millis, Task, TaskEvent
 from tests.backtest.lives import MIDNIGHT, MINUTE, as_it_is, shown_restarts
 from tests.builders import NOON
 from tests.evaluator import worlds
-from tests.evaluator.naive import Fate, Key, Tree, budgets, key_of, what_happens
+from tests.evaluator.naive import Key, Tree, budgets, key_of, record_of, what_happens
 
 DAY: Millis = 86_400_000
 ENDS = ("Succeeded", "Failed", "Stopped")
@@ -79,9 +79,6 @@ class NaiveReplay:
         self.reports: dict[tuple[str, Function, str], Millis] = {}
         self.halted = dict.fromkeys(stopping, 0)
         self.due: dict[str, set[object]] = {name: set() for name in stopping}
-        self.held_back: dict[str, dict[str, set[object]]] = {
-            name: {"budget": set(), "halted": set(), "holdout": set()} for name in stopping
-        }
         self._gone: set[Key] = set()
         begin = min(task.events[0].at for task in self.tasks)
         end = max(task.events[-1].at for task in self.tasks)
@@ -105,14 +102,8 @@ class NaiveReplay:
                 if key_of(task) not in self._gone:
                     self.stops.append((name, now, task))
                     self._gone.add(key_of(task))
-            self._note(name, fate, [task for task in waiting[most:] if key_of(task) not in self._gone])
-
-    def _note(self, name: str, fate: Fate, left: list[Task]) -> None:
-        self.halted[name] += fate.halted
-        self.due[name] |= {(task.function, task.invocation_id) for task in fate.due}
-        why = "halted" if fate.halted else "budget"
-        self.held_back[name][why] |= {(task.function, task.invocation_id) for task in left}
-        self.held_back[name]["holdout"] |= {(task.function, task.invocation_id) for task in fate.held}
+            self.halted[name] += fate.halted
+            self.due[name] |= {record_of(task) for task in fate.due}
 
     def _allowed(self, policy: Tree, now: Millis, granted: list[tuple[Tree, int]]) -> int:
         per_run, per_day = budgets(policy)

@@ -30,7 +30,7 @@ def test_a_history_with_known_answers(folder: Path) -> None:
     assert ran.code == 0
     (one,) = ran.json["policies"]
     assert one["outcomes"] == {"succeeded": 1, "failed": 1, "censored": 1, "open": 1, "unknown": 0}
-    assert one["unknown"] == {"tasks": 0, "why": {}}
+    assert ran.json["replay"]["unknown"] == {"tasks": 0, "why": {}}
     assert (one["tasks"], one["false_stops"], one["due"], one["halted_runs"]) == (4, 1, 4, 0)
     assert {found["at"] for found in one["found"]} == {"2026-11-18T02:05:00.000Z"}
     assert (one["first"], one["last"]) == ("2026-11-18T02:05:00.000Z", "2026-11-18T02:05:00.000Z")
@@ -69,6 +69,14 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     assert "Records without dated events, not replayed: 1 (" in ran.text
     assert "Records that contradict themselves, not replayed: 1 (strange: status" in ran.text
     assert "Tasks outside the targets: 1." in ran.text
+
+
+def test_what_is_held_back_is_said(folder: Path) -> None:
+    """Due tasks that are never stopped, and the runs in which the policy would have been halted."""
+    a_policy_file(folder, f"{POLICY}    budget: 1/run\n    halt_over: 2\n")
+    ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
+    assert "runaway would have been halted in 35 runs." in ran.text
+    assert "2 tasks due by runaway in some run would never have been stopped." in ran.text
 
 
 def test_broken_lines_are_counted_and_named(folder: Path) -> None:
@@ -119,9 +127,9 @@ def test_a_history_without_the_payloads_that_a_policy_reads_does_not_look_harmle
     )
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert ran.code == 0
-    assert "Tasks that runaway could not decide: 4 (where: payload is absent)." in ran.text
-    (one,) = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["policies"]
-    assert one["unknown"] == {"tasks": 4, "why": {"where: payload is absent": 4}}
+    assert "Tasks that the policy could not decide: 4 (where: payload is absent)." in ran.text
+    found = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json["replay"]
+    assert found["unknown"] == {"tasks": 4, "why": {"where: payload is absent": 4}}
 
 
 def test_standard_input_is_a_history_too(folder: Path) -> None:

@@ -10,6 +10,7 @@ stop of tasks that did not succeed, up to their end or the end of the history.
 """
 
 from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
 from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import Reading, StartedTime
-from fc_reaper.rules.result import Kind, Verdict
+from fc_reaper.rules.result import Kind
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,10 @@ class _Replaying:
 
     Tasks are known by their numbers in the history. The heap `_agenda` has ticks, each in one integer with
     the task to evaluate then; a number beyond all tasks is nobody: the run only selects again. `_standing`
-    are the evaluations that `select` needs; `_notes` has, of tasks that have not ended, what each policy made
-    of them, and why. `_same` has the first task that is the same as one under another qualifier; `_gone` are
-    those that the replay stopped, and when. `_times_stopped` says when a day's budget counts which task.
+    are the evaluations that `select` needs; `_unknown` says of tasks that have not ended and were not due why
+    a run could not decide. `_same` has the first task that is the same as one under another qualifier;
+    `_gone` are those that the replay stopped, and when. `_times_stopped` says when a day's budget counts
+    which task.
     """
 
     def __init__(self, history: History, file: PolicyFile, options: ReplayOptions) -> None:
@@ -83,7 +85,8 @@ class _Replaying:
         self._compiled: dict[Function, tuple[FunctionPolicies, Changes] | None] = {}
         self._agenda: list[int] = []
         self._standing: dict[int, Evaluation] = {}
-        self._notes: dict[int, dict[str, dict[str, str]]] = {}
+        self._unknown: dict[int, str] = {}
+        self._undecided = Counter[str]()
         self._numbers: dict[Record, int] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
         same = self._tasks.same(lambda task: (key_of(task), task.request_id))
@@ -123,10 +126,9 @@ class _Replaying:
                 self._select(now)
             step((now - before) // self._options.interval)
             before = now
-        for number in list(self._notes):
-            self._settle(number)
+        self._undecided.update(self._unknown.values())
         not_replayed = [policy for policy in self._file.policies if policy.name not in self._results]
-        return Replay(list(self._results.values()), not_replayed, self._ticks, outside)
+        return Replay(list(self._results.values()), not_replayed, self._ticks, outside, self._undecided)
 
     def _schedule(self, number: int, moment: Millis) -> None:
         """Evaluate a task at the first tick at or after *moment*."""
@@ -134,20 +136,13 @@ class _Replaying:
         if tick * self._options.interval < self._ticks.stop:
             heappush(self._agenda, tick * (self._nobody + 1) + number)
 
-    def _note(self, number: int, name: str, kind: str, why: str = "") -> bool:
-        """Note once what a policy makes of a task; return whether it is news."""
-        notes = self._notes.setdefault(number, {}).setdefault(name, {})
-        news = kind not in notes
-        notes.setdefault(kind, why)
-        return news
-
     def _evaluate(self, number: int, now: Millis) -> bool:
         """Evaluate a task; return whether `select` may now come to something else."""
         changed = self._standing.pop(number, None) is not None
         whole = self._tasks[number]
         task, compiled = as_of(whole, now), self._compiled[whole.function]
         if self._is_gone(number) or task is None or task.status in FINISHED or compiled is None:
-            self._settle(number)
+            self._undecided.update([self._unknown.pop(number)] if number in self._unknown else [])
             return changed
         policies, changes = compiled
         verdict = evaluate(task, policies, Moment.exactly(now))
@@ -158,18 +153,9 @@ class _Replaying:
         else:
             self._report(now, number, one)
         if verdict.kind is Kind.UNKNOWN:
-            for name in _undecided(task, verdict, policies, now):
-                self._note(number, name, "unknown", verdict.reason)
+            self._unknown.setdefault(number, verdict.reason)
         self._schedule(number, self._next_change(whole, task, changes, now))
         return changed
-
-    def _settle(self, number: int) -> None:
-        """Count what was noted of a task that is not evaluated again; unknown is only what was never due."""
-        for name, notes in self._notes.pop(number, {}).items():
-            why, result = notes.pop("unknown", None), self._results[name]
-            result.counts.update(notes.keys())
-            if why is not None and not notes.keys() & {"due", "reported"}:
-                result.unknown[why] += 1
 
     def _next_change(self, whole: Task, task: Task, changes: Changes, now: Millis) -> Millis:
         if changes.any_time:
@@ -205,7 +191,7 @@ class _Replaying:
     def _carry_out(
         self, selection: Selection, due_before: Mapping[tuple[str, int], Millis], now: Millis
     ) -> None:
-        """Stop what a policy selects, and count its due tasks and those of them that wait or are spared."""
+        """Stop what a policy selects, and count its due tasks."""
         name, result = selection.policy.name, self._results[selection.policy.name]
         selected, waiting, held_out = (
             {self._number(one): one for one in some}
@@ -221,17 +207,16 @@ class _Replaying:
                 self._found(now, number, one, self._due_since[name, number])
         result.halted_runs += selection.halted is not None
         for number in (*selected, *waiting, *held_out):
-            self._note(number, name, "due")
-        for number in held_out:
-            self._note(number, name, "holdout")
-        for number in waiting:
-            # A record that waits may be of a task that was just stopped under another qualifier.
-            if not self._is_gone(number):
-                self._note(number, name, "budget" if selection.halted is None else "halted")
+            result.due.add(number)
+            self._unknown.pop(number, None)
 
     def _report(self, now: Millis, number: int, one: Evaluation) -> None:
-        if one.verdict.kind is Kind.REPORTED and self._note(number, one.verdict.policy or "", "reported"):
-            self._found(now, number, one)
+        if one.verdict.kind is Kind.REPORTED:
+            due = self._results[one.verdict.policy or ""].due
+            if number not in due:
+                due.add(number)
+                self._unknown.pop(number, None)
+                self._found(now, number, one)
 
     def _found(self, now: Millis, number: int, one: Evaluation, since: Millis | None = None) -> None:
         """Note a task that is reported, or stopped, and then due *since* a moment."""
@@ -264,15 +249,3 @@ def _times_stopped(task: Task) -> Iterator[tuple[Millis, Millis]]:
     for number, event in enumerate(task.events, 1):
         if event.status in (STOPPING, STOPPED):
             yield event.at, min((event.at + DAY, *(later.at for later in task.events[number:])))
-
-
-def _undecided(task: Task, verdict: Verdict, policies: FunctionPolicies, now: Millis) -> list[str]:
-    """The policies that could not be decided for lack of what the verdict says."""
-    if verdict.policy is not None:
-        return [verdict.policy]
-    # Whether it is exempt is unknown: that matters to the policies by which it would be due.
-    beyond = evaluate(task, policies._replace(exempt=()), Moment.exactly(now))
-    if beyond.kind is Kind.UNKNOWN and beyond.policy is None:  # the record itself is
-        return [compiled.policy.name for compiled in policies.every]
-    due = [beyond.policy] if beyond.kind in (Kind.DUE, Kind.REPORTED) and beyond.policy else []
-    return [*due, *(member.policy for member in beyond.members)]

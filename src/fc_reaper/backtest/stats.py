@@ -50,27 +50,20 @@ def by_outcome(tasks: Iterable[Found]) -> dict[Outcome, int]:
 
 @dataclass
 class PolicyReplay:
-    """What one policy would have done. Counts are of tasks, each once, but `halted_runs`.
+    """What one policy would have done.
 
-    `found` are the tasks that it stops or reports, in the order of time. `counts` has how many were `due`,
-    `reported`, or held back by `budget`, `halted` or `holdout`; `unknown`, by what was missing, how many were
-    unknown in some run and never due.
+    `found` are the tasks that it stops or reports, in the order of time; `due` are the numbers of all that
+    were due by it in some run, those included that its budget, a halt or the holdout held back.
     """
 
     policy: Policy
     found: list[Found] = field(default_factory=list)
     halted_runs: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
+    due: set[int] = field(default_factory=set)
 
     @property
     def stops(self) -> list[Found]:
         return self.found if self.policy.stops else []
-
-    @property
-    def held_back(self) -> dict[str, int]:
-        """How many due tasks were held back, for a while or for good, and by what."""
-        return {why: self.counts[why] for why in ("budget", "halted", "holdout")}
 
     @property
     def false_stops(self) -> list[Found]:
@@ -93,21 +86,24 @@ class PolicyReplay:
             "last": iso(found[-1].at) if found else None,
             "false_stops": len(self.false_stops) if policy.stops else None,
             "saved_s": self.saved / 1000,
-            "due": self.counts["due"] if policy.stops else None,
-            "held_back": self.held_back,
-            "unknown": {"tasks": self.unknown.total(), "why": dict(self.unknown.most_common())},
+            "due": len(self.due) if policy.stops else None,
             "found": found,
         }
 
 
 @dataclass
 class Replay:
-    """A whole replay, with a run at each of `ticks`; `outside` counts tasks outside all replayed targets."""
+    """A whole replay, with a run at each of `ticks`.
+
+    `outside` counts tasks outside all replayed targets; `unknown`, by what was missing, those that some run
+    could not decide and that were never due.
+    """
 
     policies: list[PolicyReplay]
     not_replayed: list[Policy]
     ticks: range
     outside: int
+    unknown: Counter[str]
 
     @property
     def stops(self) -> list[Found]:
@@ -122,7 +118,8 @@ class Replay:
         first, last = (iso(ticks[0]), iso(ticks[-1])) if ticks else (None, None)
         runs = {"runs": len(ticks), "first_run": first, "last_run": last, "interval_s": ticks.step / 1000}
         others = [{"name": one.name, "triggers": one.triggers} for one in self.not_replayed]
-        return {**runs, "not_replayed": others, "outside_targets": self.outside}
+        unknown = {"tasks": self.unknown.total(), "why": dict(self.unknown.most_common())}
+        return {**runs, "not_replayed": others, "outside_targets": self.outside, "unknown": unknown}
 
 
 How = Literal["more", "less", "earlier", "later"]

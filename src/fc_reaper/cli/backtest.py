@@ -110,23 +110,18 @@ def overview(replays: Sequence[PolicyReplay], memory: int | None = None) -> Tabl
 
 def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
     """What there is to say of one policy, its worst false stops included."""
-    name, found, held, stops = one.policy.name, one.found, one.held_back, one.policy.stops
-    does = "stopped" if stops else "reported"
+    name, found, never = one.policy.name, one.found, len(one.due) - len(one.found)
+    does = "stopped" if one.policy.stops else "reported"
     if found:
         when = f"from {minute(found[0].at)} to {minute(found[-1].at)} UTC"
         ends = "; ".join(f"{count} {IN_TRUTH[end]}" for end, count in by_outcome(found).items() if count)
         yield f"{name} would have {does} {counted(len(found), 'task')}, {when}: {ends}."
     else:
         yield f"{name} would have {does} nothing."
-    waited = {
-        "waited for its budget": held["budget"],
-        f"waited while it was halted ({counted(one.halted_runs, 'run')})": held["halted"],
-        "were spared by holdout": held["holdout"],
-        "were never stopped": max(0, one.counts["due"] - len(found) - held["holdout"]) if stops else 0,
-    }
-    if any(waited.values()):
-        due = ", ".join(f"{tasks} {what}" for what, tasks in waited.items() if tasks)
-        yield f"Of {counted(one.counts['due'], 'task')} that would have been due by {name}, {due}."
+    if one.halted_runs:
+        yield f"{name} would have been halted in {counted(one.halted_runs, 'run')}."
+    if never:
+        yield f"{counted(never, 'task')} due by {name} in some run would never have been stopped."
     wrong = one.false_stops
     if wrong:
         yield Text(f"False stops of {name}, those that had run longest first:", BAD)

@@ -78,7 +78,6 @@ def _side(name: str, replayed: Replay) -> dict[str, Any]:
         "policy": name,
         "stops": len(replayed.stops),
         "outcomes": by_outcome(replayed.stops),
-        "unknown": {one.policy.name: one.unknown.total() for one in replayed.policies if one.unknown},
         "saved_s": replayed.saved / 1000,
         "replay": replayed,
     }

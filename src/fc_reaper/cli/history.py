@@ -75,10 +75,8 @@ class Past(NamedTuple):
             found.append((f"Tasks outside the targets{of}", replayed.outside, ()))
             for policy in replayed.not_replayed:
                 yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
-            for one in replayed.policies:
-                whys = [why for why, _ in one.unknown.most_common()]
-                who = one.policy.name if name == one.policy.name else f"{one.policy.name}{of}"
-                found.append((f"Tasks that {who} could not decide", one.unknown.total(), whys))
+            whys = [why for why, _ in replayed.unknown.most_common()]
+            found.append((f"Tasks that {name or 'the policy'} could not decide", replayed.unknown.total(), whys))
         for what, number, reasons in found:
             why = "; ".join([*reasons[:_SHOWN], *(["..."] if len(reasons) > _SHOWN else [])])
             yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
