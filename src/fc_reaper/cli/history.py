@@ -76,7 +76,8 @@ class Past(NamedTuple):
             for policy in replayed.not_replayed:
                 yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
             whys = [why for why, _ in replayed.unknown.most_common()]
-            found.append((f"Tasks that {name or 'the policy'} could not decide", replayed.unknown.total(), whys))
+            what = f"Tasks that {name or 'the policy'} could not decide"
+            found.append((what, replayed.unknown.total(), whys))
         for what, number, reasons in found:
             why = "; ".join([*reasons[:_SHOWN], *(["..."] if len(reasons) > _SHOWN else [])])
             yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
