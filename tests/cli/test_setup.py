@@ -116,7 +116,7 @@ def script(*args: str | Path, cwd: Path = ROOT, **env: str) -> str:
 
 CREATED = [
     "ram CreateRole", "ram CreatePolicy", "ram AttachPolicyToRole", "sls CreateProject", "sls CreateLogStore",
-    "sls CreateIndex", "sls CreateDashboard", *["sls CreateAlert"] * 5,
+    "sls CreateIndex", "sls CreateDashboard", *["sls CreateAlert"] * 9,
 ]  # fmt: skip
 
 
@@ -176,7 +176,8 @@ def test_everything_is_made_by_the_names_of_the_file(tmp_path: Path) -> None:
     assert {(query["project"], query["store"]) for query in queries.values()} == {("my-logs", "mine")}
     assert {name.removeprefix("fc-reaper-"): query["start"] for name, query in queries.items()} == {
         "missing-runs": "-1800s", "stuck": "-1200s", "halted": "-1200s", "budget-spent": "-1200s",
-        "error-rate": "-3600s",
+        "error-rate": "-3600s", "stop-failed": "-1200s", "stopped": "-420s", "reported": "-720s",
+        "would-stop": "-86400s",
     }  # fmt: skip
     board = dict(steps)["sls CreateDashboard"]["--body"]
     assert {chart["search"]["logstore"] for chart in board["charts"]} == {"mine"}
@@ -190,9 +191,9 @@ def test_each_document_is_that_of_the_repository() -> None:
     assert steps["sls CreateDashboard"]["--body"] == json.loads(
         (folder / "dashboard.json").read_text("utf-8")
     )
-    stuck = json.loads((folder / "alerts" / "stuck.json").read_text("utf-8"))
+    last = json.loads((folder / "alerts" / "would-stop.json").read_text("utf-8"))
     assert steps["sls CreateAlert"]["--body"] == {
-        key: stuck[key] for key in stuck if key not in ("type", "state")
+        key: last[key] for key in last if key not in ("type", "state")
     }
     trust = json.loads((ROOT / "deploy" / "trust.json").read_text("utf-8"))
     assert steps["ram CreateRole"]["--AssumeRolePolicyDocument"] == trust

@@ -11,7 +11,7 @@ from tests.emulator_server import Emulator, running_emulator
 from tests.monitoring.sls import Record
 from tests.probe_files import CONTEXT, write_probe
 from tests.reaping import Reaped, reap
-from tests.run.account import POLICY, SEED, policy, seeded
+from tests.run.account import SEED, policy, seeded
 
 EVENTS = Path(__file__).parents[2] / "events"
 TIMER = (EVENTS / "timer.json").read_bytes()
@@ -20,6 +20,11 @@ MIDNIGHT = 1_795_046_400
 
 INTERVAL = 300
 """Seconds between two runs, as in s.yaml."""
+
+OWNER = "media `team` <b>"
+"""Of the tasks of these days: a text that would look otherwise as Markdown, and as HTML."""
+
+POLICY = policy(owner=f"'{OWNER}'")
 
 REFUSED: dict[str, Any] = {"times": 9, "status": 403, "code": "AccessDenied"}
 
@@ -75,6 +80,8 @@ def _first_day(history: History, cloud: Emulator) -> None:
         history.add(start + 4000, reap(cloud.endpoint, POLICY, (EVENTS / name).read_bytes()))
     text = policy().replace("    stop:", "    report:")
     history.add(start + 5000, reap(cloud.endpoint, text, TIMER, log_tasks="1"))
+    text = policy(match="{running_for: 2h59m}", owner=f"'{OWNER}'")
+    history.add(start + 5600, reap(cloud.endpoint, text.replace("    stop:", "    report:"), TIMER))
     with TemporaryDirectory() as folder:
         path = Path(folder, "policy.yaml")
         path.write_text(POLICY)
@@ -110,6 +117,8 @@ def _third_day(history: History) -> None:
         cloud.faults([{**REFUSED, "operation": "GetStatefulAsyncInvocation"}])
         history.add(start + 700, reap(cloud.endpoint, POLICY, TIMER, enforce=True))
     with running_emulator(seed=SEED) as cloud:
+        text = policy(match="{stopping_for: 1h}", owner=f"'{OWNER}'")
+        history.add(start + 800, reap(cloud.endpoint, text, TIMER, enforce=True))
         cloud.faults([{"operation": "GetStatefulAsyncInvocation", "times": 99, "delay": "5s"}])
         slow = reap(cloud.endpoint, POLICY, TIMER, enforce=True, timeout=3, margin="1s", concurrency="1")
         history.add(start + 900, slow)

@@ -60,12 +60,14 @@ def test_the_alerts_look_back_over_the_interval_of_s_yaml() -> None:
     assert VARS["interval"] == f"{INTERVAL // 60}m"
     starts = {name: alert_query(alert)["start"] for name, alert in ALERTS.items()}
     assert starts["missing-runs"] == f"-{3 * INTERVAL}s"
-    assert {starts[name] for name in ("stuck", "halted", "budget-spent")} == {f"-{2 * INTERVAL}s"}
+    assert {starts[name] for name in ("stuck", "halted", "budget-spent", "stop-failed")} == {
+        f"-{2 * INTERVAL}s"
+    }
 
 
 def test_every_alert_stands_in_the_documentation() -> None:
     """A row each: the file is named, and how loud it is."""
-    severities = {10: "critical", 8: "high", 6: "medium"}
+    severities = {10: "critical", 8: "high", 6: "medium", 4: "low", 2: "report"}
     text = (DOCS / "monitoring.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([a-z-]+)` \|.*\| (\w+) \|$", text, re.MULTILINE))
     found = {}
@@ -78,8 +80,8 @@ def test_every_alert_stands_in_the_documentation() -> None:
 def fires(name: str, records: list[Record], now: int) -> bool:
     """Whether an alert evaluated at *now* fires: on any row, or on a row of which its condition holds."""
     query = alert_query(ALERTS[name])
-    start = now + int(query["start"].rstrip("s"))
-    rows = answer(query["query"], [record for record in records if start <= record.time < now])
+    start, end = (now + int(query[edge].rstrip("s").replace("now", "0")) for edge in ("start", "end"))
+    rows = answer(query["query"], [record for record in records if start <= record.time < end])
     (severity,) = ALERTS[name]["configuration"]["severityConfigurations"]
     return any(holds(severity["evalCondition"]["condition"], row) for row in rows)
 
@@ -100,6 +102,10 @@ MOMENTS = {
     "stuck": (SECOND_DAY + 300, SECOND_DAY + 3600),
     "halted": (SECOND_DAY + 300, SECOND_DAY + 4600),
     "budget-spent": (SECOND_DAY + 600, SECOND_DAY + 4600),
+    "stop-failed": (SECOND_DAY + 1200, SECOND_DAY + 2400),
+    "stopped": (SECOND_DAY + 4800, SECOND_DAY + 1200),
+    "reported": (SECOND_DAY - 86_400 + 6000, SECOND_DAY + 3600),
+    "would-stop": (SECOND_DAY, SECOND_DAY + 87_000),
     "error-rate": (SECOND_DAY + 1200, SECOND_DAY + 300),
 }
 """For each alert a moment of the history at which it is to fire, and one at which it is not."""
@@ -126,6 +132,17 @@ def test_what_a_notice_says_is_in_the_row(history: History, name: str) -> None:
         note["value"] for note in ALERTS[name]["configuration"]["annotations"] if note["key"] == "desc"
     ]
     assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(row)
+
+
+def test_what_happens_once_is_told_once() -> None:
+    """The windows of these rules meet and do not overlap, and end late enough for a line to be indexed."""
+    units = {"m": 60, "d": 86_400}
+    for name in ("stopped", "reported"):
+        query, every = alert_query(ALERTS[name]), ALERTS[name]["schedule"]["interval"]
+        start, end = (-int(query[edge].rstrip("s")) for edge in ("start", "end"))
+        assert (start - end, end) == (int(every[:-1]) * units[every[-1]], 120)
+    assert alert_query(ALERTS["would-stop"])["start"] == "-86400s"
+    assert ALERTS["would-stop"]["schedule"]["type"] == "Daily"
 
 
 def test_only_the_absence_of_runs_is_an_alert_by_itself() -> None:

@@ -198,6 +198,21 @@ def eventbridge_trigger() -> dict[str, Any]:
     return config
 
 
+@pytest.mark.parametrize("name", FC3)
+def test_the_destinations_can_be_uncommented(name: str) -> None:
+    """The first # of each line removed, they are part of the asynchronous configuration, in both files."""
+    head, block, rest = re.split(r"(?m)^(?=        # destinationConfig:)|^(?=      tags:)", TEXT)
+    uncommented = yaml.safe_load(head + re.sub(r"^        # ", " " * 8, block, flags=re.MULTILINE) + rest)
+    document = filled(yaml.safe_dump(merged(uncommented, yaml.safe_load(source(name)))))
+    asynchronous = document["resources"]["reaper"]["props"]["asyncInvokeConfig"]
+    found = {key: value["destination"] for key, value in asynchronous.pop("destinationConfig").items()}
+    assert {key: re.sub(r"\$\{config\('AccountID'\)\}", "1234", one) for key, one in found.items()} == {
+        "onSuccess": "acs:eventbridge:cn-hangzhou:1234:eventbus/fc-reaper",
+        "onFailure": "acs:mns:cn-hangzhou:1234:/queues/fc-reaper-failed/messages",
+    }
+    assert asynchronous == Deployment(name).asynchronous
+
+
 def test_the_eventbridge_trigger_can_be_uncommented() -> None:
     config = eventbridge_trigger()
     assert config["triggerEnable"] is True
