@@ -13,9 +13,7 @@ from fc_reaper.models import Function
 
 Texts = list[str]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
-EventPart = Annotated[
-    str, Field(description='The part of the event: empty for the whole, "[2]" for the third of a list.')
-]
+EventPart = Annotated[str, Field(description='Empty for the whole event, "[2]" for the third of a list.')]
 
 
 class _Model(BaseModel):
@@ -30,18 +28,13 @@ class _Model(BaseModel):
 class Line(_Model):
     """What every line carries."""
 
-    timestamp: str = Field(
-        description="When the line was written: UTC, ISO 8601, milliseconds.",
-        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
-    )
+    timestamp: str = Field(description="UTC, ISO 8601.", pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
     level: Literal["DEBUG", "INFO", "WARNING"] = Field(description="DEBUG only with REAPER_LOG_LEVEL=DEBUG.")
     event: str
     run_id: str = Field(description="The run; also sent with every call to the cloud, as X-Fc-Trace-Id.")
     request_id: str = Field(description="The platform's id of this invocation; empty outside of it.")
     mode: Literal["dry-run", "enforce"] = Field(description="Whether this run may stop anything.")
-    trigger: Literal["timer", "alert", "command", "task"] = Field(
-        description="What started the run: the broadest kind among the requests of the event."
-    )
+    trigger: Literal["timer", "alert", "command", "task"] = Field(description="The broadest of the event.")
     cut: Texts = Field([], description="Fields that were shortened to fit the line into one log record.")
 
     @classmethod
@@ -69,13 +62,8 @@ class RunStarted(Line):
     targets: Texts = Field(description="Every target of the policy.")
     policies: Texts = Field(description="The names of the policies, in the order of the file.")
     requests: list[RequestFields] = Field(description="The requests of the event.")
-    dry_run_asked: bool = Field(description="Whether the event itself requests a dry run.")
-    dry_run_asked_at: str | None = Field(
-        description="Where the event requests it, as a path; WARNING if the run would have enforced."
-    )
-    platform: dict[str, str] = Field(
-        {}, description="Only with REAPER_PLATFORM: the settings that come from its file, and their values."
-    )
+    dry_run_asked_at: str | None = Field(description="Where in the event a dry run is requested, as a path.")
+    platform: dict[str, str] = Field({}, description="The settings that REAPER_PLATFORM's file makes.")
 
 
 class NotApproved(Line):
@@ -140,16 +128,10 @@ class TaskVerdict(_Place):
     rule: str | None = Field(description="The key that decided: alive_for, retries_over, where, keep, …")
     owner: str | None = Field(None, description="Who owns it, by the policy; null if no owner is known.")
     reason: str = Field(description="The policy's own words, or why nothing could be decided.")
-    age_s: float | None = Field(
-        description="Seconds. The age that the rule compares; the task is at least so old."
-    )
+    age_s: float | None = Field(description="Seconds. A lower bound of the age that the rule compares.")
     limit_s: float | None = Field(description="Seconds. The limit of that age.")
-    over_s: float | None = Field(
-        description="Seconds. age_s less limit_s; negative while there is time left."
-    )
-    limit_from: Literal["policy", "task", "at_most", "else"] | None = Field(
-        description="Where the limit comes from: the policy, or its `from`, `at_most` or `else`."
-    )
+    over_s: float | None = Field(description="Seconds. age_s less limit_s; negative while time is left.")
+    limit_from: Literal["policy", "task", "at_most", "else"] | None = Field(description="What sets limit_s.")
     retries: int | None = Field(description="The retries that `retries_over` compares.")
     retries_limit: int | None = Field(description="The limit of these retries.")
     clock: Literal["events", "started_time"] | None = Field(description="Where the age comes from.")
@@ -271,17 +253,11 @@ LINES: tuple[type[Line], ...] = (
 
 
 class Lines(list[Any]):
-    """A listener that keeps the lines of *events*, or every line."""
-
-    def __init__(self, *events: str) -> None:
-        super().__init__()
-        self._events = events
+    """A listener that keeps every line."""
 
     def __call__(self, fields: Fields) -> None:
-        """Keep the line with these *fields*, if it is one of those wanted."""
-        event = fields["event"]
-        if not self._events or event in self._events:
-            self.append(next(kind for kind in LINES if event in kind.events()).model_validate(fields))
+        """Keep the line with these *fields*."""
+        self.append(next(one for one in LINES if fields["event"] in one.events()).model_validate(fields))
 
     def of(self, *events: str) -> list[Any]:
         """The kept lines of these kinds, in their order."""

@@ -76,7 +76,8 @@ def run(
     *given* is the platform's context, in any of its shapes, or None. With a *planned_run* the event only
     starts the run. *approved* takes the place of the policy that the settings name, as if its lock did.
     """
-    began = dependencies.clock.monotonic()
+    clock, random, interrupted = dependencies.clock, dependencies.random, dependencies.interrupted
+    began = clock.monotonic()
     refused, context, settings = None, Context(), config.read_settings({}, Context())
     try:
         context = config.read_context(given)
@@ -87,11 +88,11 @@ def run(
     enforces = settings.mode == "enforce" and trigger.dry_run_asked_at is None
     log = JsonLog(
         dependencies.stream,
-        dependencies.clock,
+        clock,
         verbose=settings.verbose,
         most=settings.log_tasks,
         listener=dependencies.listener,
-        run_id=str(UUID(int=dependencies.random.getrandbits(128), version=4)),
+        run_id=str(UUID(int=random.getrandbits(128), version=4)),
         request_id=context.request_id or "",
         mode="enforce" if enforces else "dry-run",
         trigger=trigger.kind,
@@ -108,12 +109,27 @@ def run(
         finally:
             for note in trigger.notes:
                 report.note(*note)
-        if unapproved:
-            for name, why in unapproved.items():
-                log("not_approved", policy=name, why=why)
-            policy = policy.report_only(unapproved)
+        for name, why in unapproved.items():
+            log("not_approved", policy=name, why=why)
+        policy = policy.report_only(unapproved)
         if trigger.requests:
-            _sweep(trigger, policy, credentials, settings, dependencies, report, planned_run, began)
+            cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
+            report.calls, end = cloud.calls, began + settings.timeout - settings.margin / 1000
+            # The last calls may hang beyond the end: half of the margin is kept for what follows.
+            pool = Pool(settings.concurrency, clock, interrupted, min(1, settings.margin / 2e3))
+            sweep = Sweep(
+                SweepContext(cloud, pool, report, policy, settings, clock, random, interrupted, enforces, end)
+            )
+            if planned_run is None:
+                sweep.run(trigger.requests)
+            else:
+                sweep.carry_out(planned_run.planned, planned_run.most)
+            report.concluded()
+            if cloud.skew_ms > TRUSTED_SKEW:
+                # Ages are too young by then, so a quiet run would look like one in which nothing is due.
+                apart = f"our clock and the cloud's differ by {cloud.skew_ms // 1000}s"
+                report.errors.append(f"{apart}; beyond {TRUSTED_SKEW // 1000}s nothing is stopped")
+                report.exit = report.exit or Exit.ATTENTION
         else:
             report.exit = Exit.REFUSED if trigger.refused else Exit.DONE
     except (SettingsError, PolicyError) as error:
@@ -122,8 +138,8 @@ def run(
     except Exception as error:
         report.errors.append(_fault(error))
         report.exit = Exit.ATTENTION
-    duration = round((dependencies.clock.monotonic() - began) * 1000)
-    return RunResult(report.finish(duration), report.exit, report.curable, trigger)
+    fields = report.finish(round((clock.monotonic() - began) * 1000))
+    return RunResult(fields, report.exit, report.curable, trigger)
 
 
 def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLog) -> None:
@@ -142,43 +158,10 @@ def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLo
             {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
             for one in trigger.requests
         ],
-        dry_run_asked=trigger.dry_run_asked_at is not None,
         dry_run_asked_at=trigger.dry_run_asked_at,
         **({} if settings.facts is None else {"platform": settings.facts}),
         warns=settings.mode != log.bound["mode"],
     )
-
-
-def _sweep(
-    trigger: Trigger,
-    policy: PolicyFile,
-    credentials: Credentials,
-    settings: Settings,
-    dependencies: Dependencies,
-    report: Report,
-    planned_run: PlannedRun | None,
-    began: float,
-) -> None:
-    clock, random, interrupted = dependencies.clock, dependencies.random, dependencies.interrupted
-    log = report.log
-    cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
-    report.calls = cloud.calls
-    # The last calls may hang beyond the end: half of the margin is kept for what follows.
-    pool = Pool(settings.concurrency, clock, interrupted, min(1, settings.margin / 2e3))
-    enforce, end = log.bound["mode"] == "enforce", began + settings.timeout - settings.margin / 1000
-    sweep = Sweep(
-        SweepContext(cloud, pool, report, policy, settings, clock, random, interrupted, enforce, end)
-    )
-    if planned_run is None:
-        sweep.run(trigger.requests)
-    else:
-        sweep.carry_out(planned_run.planned, planned_run.most)
-    report.concluded()
-    if cloud.skew_ms > TRUSTED_SKEW:
-        # Ages are too young by then, so a quiet run would look like one in which nothing is due.
-        seconds = cloud.skew_ms // 1000
-        report.errors.append(f"our clock and the cloud's differ by {seconds}s; beyond 30s nothing is stopped")
-        report.exit = report.exit or Exit.ATTENTION
 
 
 def _fault(error: Exception) -> str:

@@ -104,7 +104,7 @@ FAULTS = (
     # What an event may do
     Planted("a wish is heard at the top only", "        found = wish_in(one, quoting", "        found = None and wish_in(one, quoting"),
     Planted("triggers are not asked for", "        if not self.triggers or kind in self.triggers:", "        if True:"),
-    Planted("what an event names is not asked for", "return fits and (not any(selector[:3]) or names(selector, function))", "return fits"),
+    Planted("what an event names is not asked for", " and names(self.request.selector, function)\n", "\n"),
     Planted("a lock approves everything", "        if name not in approved:\n", "        continue\n        if name not in approved:\n"),
 )  # fmt: skip
 """In the order of a run."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fc_reaper.clock import Clock
 from fc_reaper.log import LEVELS, LONGEST_LINE, JsonLog
-from fc_reaper.log_lines import LINES, Counts, Lines
+from fc_reaper.log_lines import LINES, Counts
 from tests.emulator_server import Emulator
 from tests.reaping import reap
 from tests.run.account import POLICY
@@ -36,7 +36,7 @@ def logged(event: str, *, verbose: bool = False, **fields: Any) -> list[str]:
 
 def test_a_line_says_when_how_loud_and_what() -> None:
     """UTC with milliseconds; names are constant; what was not given is left out."""
-    fields: dict[str, Any] = {"policies": ["a"], "targets": [], "requests": [], "dry_run_asked": False}
+    fields: dict[str, Any] = {"policies": ["a"], "targets": [], "requests": []}
     (line,) = logged("run_started", **fields)
     when = {"timestamp": "2026-11-18T11:06:40.123Z", "level": "INFO", "event": "run_started"}
     assert json.loads(line) == {**when, **HEAD, **fields}
@@ -121,12 +121,3 @@ def test_a_listener_receives_what_is_printed(cloud: Emulator) -> None:
     reaped = reap(cloud.endpoint, POLICY, enforce=True)
     assert [line.fields() for line in reaped.values] == reaped.lines
     assert {line.invocation_id for line in reaped.values.of("confirmed")} == reaped.ids("confirmed")
-
-
-def test_a_listener_keeps_what_it_was_made_for() -> None:
-    """Lines of other kinds pass by."""
-    lines = Lines("not_approved")
-    log = JsonLog(None, CLOCK, listener=lines, **HEAD)
-    log("stuck", **TASK)
-    log("not_approved", policy="p", why="new")
-    assert [line.policy for line in lines] == ["p"]

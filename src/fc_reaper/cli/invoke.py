@@ -53,12 +53,12 @@ def invoke(
     raw = read_event(event)
     if explained:
         return _explain(raw, env, as_json=as_json)
-    lines, stream = Lines("list_failed"), output.LogStream(sys.stderr)
+    lines, stream = Lines(), output.LogStream(sys.stderr)
     with output.interruptible() as stop:
         finished = run_local(raw, env, stream, timeout=timeout, listener=lines, interrupted=stop.is_set)
     output.print_json(finished.fields)
     if finished.exit is Exit.UNREACHABLE:
-        output.print_error(*output.advice_for(lines))
+        output.print_error(*output.advice_for(lines.of("list_failed")))
     return finished.exit or (Exit.ATTENTION if stream.fault else Exit.DONE)
 
 

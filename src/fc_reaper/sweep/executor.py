@@ -90,15 +90,15 @@ class Executor:
         jobs: Jobs[_Stop, Outcome] = deque()
         self._fill(jobs)
         for stop, answer in context.pool.each(jobs, self._until):
-            outcome = answer if isinstance(answer, Outcome) else self._unanswered(stop, answer)
+            outcome = answer if isinstance(answer, Outcome) else self._unread(stop, answer)
             self._account(outcome)
-            self._note_time(outcome, self._until)
             if outcome.name == "accepted":
                 report.log_task("accepted", outcome.due, **outcome.fields)
             if outcome.name == "accepted" or outcome.unclear:
+                report.partial |= context.clock.monotonic() >= self._until
                 # Not the same object: a thread that was left behind may still change it.
-                lost = outcome.unclear or outcome.detail is not None
-                unverified.append(_Stop(outcome.due, outcome.error, lost, accepted=not outcome.unclear))
+                unclear = outcome.unclear
+                unverified.append(_Stop(outcome.due, outcome.error, unclear, accepted=not unclear))
             else:
                 report.settled(outcome)
             self._fill(jobs)
@@ -134,7 +134,7 @@ class Executor:
         try:
             with suppress(CloudError):
                 if last is None:
-                    retry = Retry(clock, jitter, self._check, first=1.0, longest=8.0, attempts=5)
+                    retry = Retry(clock, jitter, lambda: None, first=1.0, longest=8.0, attempts=5)
                     return retry(partial(self._attempt, stop), self._until)
             return self._attempt(stop, self._until if last is None else last)
         except Exception as error:  # a fault about one task must not hide what became of the others
@@ -184,15 +184,13 @@ class Executor:
         if task.inconsistency is not None or task.status not in (*UNFINISHED, *FINISHED):
             return self._unjudged(stop, task.inconsistency or f"the status '{task.status}' is unknown")
         if task.status == STOPPED and (stop.accepted or stop.unclear):
-            lost = "the answer was lost; confirmed by reading" if stop.unclear else None
-            return Outcome("confirmed", now, detail=lost)
+            return Outcome("confirmed", now)
         if task.status in FINISHED:
             spent = asked and task.status == STOPPED
             return Outcome("ended", now, detail=f"it is {task.status} already", spent=spent)
         stopping = task.status == STOPPING and (stop.accepted or due.task.status != STOPPING)
         if stopping and (stop.accepted or stop.unclear):
-            lost = "the answer was lost; it is stopping" if stop.unclear else None
-            return Outcome("accepted", now, detail=lost)
+            return Outcome("accepted", now)
         if stopping and asked:
             whose = "it is stopping, by this request or another caller's"
             return Outcome("skipped", now, "spared", whose, spent=True)
@@ -229,17 +227,17 @@ class Executor:
 
     def _late(self, due: Evaluation, refused: CloudError | None = None) -> Outcome:
         """Nothing was sent for the task, or it was refused, and there is no time to go on."""
-        if self.context.interrupted():
-            return Outcome("skipped", due, "interrupted", "the run was interrupted", refused)
-        return Outcome("skipped", due, "margin", "the time was up", refused)
+        why = "interrupted" if self.context.interrupted() else "margin"
+        return Outcome("skipped", due, why, None, refused)
 
     def _unread(self, stop: _Stop, error: CloudError) -> Outcome:
-        """The outcome of a task that cannot be read (any more)."""
+        """The outcome of a task that cannot be read (any more), or whose job was not over in time."""
         if stop.accepted or stop.unclear:
             return self._unjudged(stop, f"it could not be read again: {error}")
         if error.missing:
             return Outcome("ended", stop.due, detail="there is no such task any more", error=error)
-        if error.out_of_time or self.context.clock.monotonic() >= self._until:
+        late = error.out_of_time or self.context.clock.monotonic() >= self._until
+        if late or self.context.interrupted():
             return self._late(stop.due, stop.refused or error)
         return self._unjudged(stop, "it could not be read again", error)
 
@@ -248,17 +246,9 @@ class Executor:
         if stop.accepted:
             return Outcome("accepted", stop.due, detail=why)
         if stop.refused is not None or stop.unclear:
-            return Outcome("failed", stop.due, None, why, stop.refused, stop.unclear)
+            ended = "interrupted" if self.context.interrupted() else None
+            return Outcome("failed", stop.due, ended, why, stop.refused, stop.unclear)
         return Outcome("skipped", stop.due, "unreadable", why, error)
-
-    def _unanswered(self, stop: _Stop, error: CloudError) -> Outcome:
-        """The outcome of a task whose job was not over, or not even begun, when the time was up."""
-        if stop.accepted:
-            return Outcome("accepted", stop.due)
-        if not stop.unclear:
-            return self._late(stop.due)
-        why = "interrupted" if error.error_code == "Aborted" else None
-        return Outcome("failed", stop.due, why, error.detail, stop.refused, unclear=True)
 
     def _account(self, outcome: Outcome) -> None:
         """Give back a place that brought no stop, and note what fails."""
@@ -292,26 +282,17 @@ class Executor:
         many = self._queues[due.verdict.policy or ""].failures > _MANY
         return failing, self.context.random.random() if failing and many else 0.0
 
-    def _verify(self, unverified: Sequence[_Stop]) -> None:
+    def _verify(self, stops: Sequence[_Stop]) -> None:
         """Read every stopped task once more; what is not seen Stopped stays `accepted`."""
         context, pool = self.context, self.context.pool
         if self.planned:
             pool = pool._replace(interrupted=lambda: False)
-        if self.planned or not context.interrupted():
+        if not pool.interrupted():
             context.clock.sleep(max(0.0, min(_VERIFY_AFTER, context.end - context.clock.monotonic())))
-        jobs: Jobs[_Stop, Outcome] = deque()
         # What was left behind keeps its own deadline: with a later one it might still request a stop.
-        jobs += ((one, partial(self._stop, one, last=context.end)) for one in unverified)
+        jobs: Jobs[_Stop, Outcome] = deque((one, partial(self._stop, one, last=context.end)) for one in stops)
         for stop, answer in pool.each(jobs, context.end):
-            outcome = answer if isinstance(answer, Outcome) else self._unanswered(stop, answer)
-            self._note_time(outcome, context.end)
+            outcome = answer if isinstance(answer, Outcome) else self._unread(stop, answer)
+            if outcome.unclear or outcome.name == "accepted":
+                context.report.partial |= context.clock.monotonic() >= context.end
             context.report.settled(outcome, logged=stop.accepted)
-
-    def _note_time(self, outcome: Outcome, until: Deadline) -> None:
-        """The run is partial if the time was up before it was known what became of a stop."""
-        if outcome.unclear or outcome.name == "accepted":
-            self.context.report.partial |= self.context.clock.monotonic() >= until
-
-    def _check(self) -> None:
-        if self.context.interrupted():
-            raise CloudError("the run was interrupted", error_code="Aborted")

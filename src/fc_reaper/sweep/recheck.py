@@ -4,7 +4,7 @@ Tasks that came since the first count can only make more tasks too many, never f
 many as long as enough of those that stand before it still count.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,8 +42,7 @@ class Recheck:
     context: SweepContext
     selections: Mapping[str, Selection]
     policies: Mapping[Function, FunctionPolicies]
-    _groups: defaultdict[tuple[str, str], _Group] = field(default_factory=lambda: defaultdict(_Group))
-    _lock: Lock = field(default_factory=Lock)
+    _groups: dict[tuple[str, str], _Group] = field(default_factory=dict)
 
     def verdict(self, due: Evaluation, read: Task, fresh: Verdict) -> Verdict:
         """The verdict on the task of *due* as it was just *read*; *fresh* is the one without its group."""
@@ -62,8 +61,7 @@ class Recheck:
     def prepare(self, due: Evaluation, until: Deadline) -> None:
         """Count the group of *due* again if the last count is not fresh; a CloudError if that fails."""
         selection = self.selections[due.verdict.policy or ""]
-        with self._lock:
-            group = self._groups[selection.policy.name, due.verdict.members[0].group]
+        group = self._groups.setdefault((selection.policy.name, due.verdict.members[0].group), _Group())
         with group.lock:
             begin = self.context.clock.monotonic()
             if begin >= group.until:

@@ -53,10 +53,8 @@ class Outcome(NamedTuple):
     @property
     def fields(self) -> dict[str, Any]:
         """What a line says of it beside the task and its verdict."""
-        unclear = True if self.unclear and self.name == "failed" else None
-        more = {"why": self.why, "detail": self.detail, "unclear": unclear}
-        given = {name: value for name, value in more.items() if value is not None}
-        return {**given, **refusal_fields(self.error)}
+        more = {"why": self.why, "detail": self.detail, "unclear": self.unclear and self.name == "failed"}
+        return {**{name: value for name, value in more.items() if value}, **refusal_fields(self.error)}
 
 
 class Report:
@@ -69,7 +67,7 @@ class Report:
 
     def __init__(self, log: JsonLog, settings: Settings, *, shown: int) -> None:
         self.log, self.settings, self.shown, self.exit = log, settings, shown, Exit.DONE
-        self.served = self.unresolved = self._refused = 0
+        self.served = self.unresolved = 0
         self.partial = self.answered = self._limited = self._troubled = False
         self.counts: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
@@ -84,15 +82,10 @@ class Report:
         self._unlogged: set[tuple[Function, str]] = set()
 
     def note(self, event: str, why: str, part: str) -> None:
-        """Log what becomes of a part of the event that starts nothing."""
+        """Log what becomes of a part of the event that starts nothing, or of one that is not recognised."""
         self.log(event, why=why, part=part)
         if event == "trigger_refused":
             self._refusals.append(why)
-
-    def refuse(self, why: str, part: str) -> None:
-        """Log a request of the event that cannot be followed, whatever the cloud answers."""
-        self._refused += 1
-        self.note("trigger_refused", why, part)
 
     def failed(self, what: object, error: CloudError) -> None:
         """Note that something could not be learnt from the cloud."""
@@ -139,20 +132,21 @@ class Report:
         if len(self.tasks) < self.shown:
             task = outcome.due.task
             first = task.events[0].at if task.events and task.events[0].status == "Enqueued" else None
-            identity = {"task_request_id": task.request_id, "first_enqueue_ms": first}
-            fields = {"event": event, **self._fields(outcome.due), **identity, **outcome.fields}
-            self.tasks.append(encodable(fields))
+            fields = {"event": event, **self._fields(outcome.due), **outcome.fields}
+            self.tasks.append(
+                encodable({**fields, "task_request_id": task.request_id, "first_enqueue_ms": first})
+            )
 
     def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
         """Report the due tasks that were left alone; those *left* are known one by one."""
-        name, halted, allowed = selection.policy.name, selection.halted, selection.allowed.most
+        name, halted = selection.policy.name, selection.halted
         self._skipped(name, selection.held_out_tasks, selection.held_out, "spared", HELD_OUT)
         waiting = selection.due - selection.held_out - (len(selection.first) - len(left))
         if waiting:
             self._limited = True
+            event, (allowed, why) = "budget_spent", selection.allowed
             if halted is not None:
-                allowed = selection.policy.halt_over or 0
-            event, why = ("halted", halted) if halted else ("budget_spent", selection.allowed.why)
+                event, allowed, why = "halted", selection.policy.halt_over or 0, halted
             self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
             self._skipped(name, left, waiting, "halted" if halted else "budget")
 
@@ -178,7 +172,7 @@ class Report:
         trouble = failed or self._troubled or self.counts["stuck"] + self.counts["failed"]
         if failed and not self.answered and not missing:
             self.exit = Exit.UNREACHABLE
-        elif self._refused and not self.served and not self.unresolved:
+        elif self._refusals and not self.served and not self.unresolved:
             self.exit = Exit.REFUSED
         elif trouble or self.partial or self._limited:
             self.exit = Exit.ATTENTION

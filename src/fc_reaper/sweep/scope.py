@@ -33,9 +33,7 @@ class Area(NamedTuple):
 
     def fits(self, function: Function) -> bool:
         """Whether *function* is one of those meant."""
-        selector = self.request.selector
-        fits = any(target.fits(function) for target in self.targets)
-        return fits and (not any(selector[:3]) or names(selector, function))
+        return any(one.fits(function) for one in self.targets) and names(self.request.selector, function)
 
 
 @dataclass(eq=False, repr=False)
@@ -80,9 +78,7 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
         areas, counted, named = [], [], False
         for policy in policies:
             whole = Area(EVERYTHING, policy, policy.targets)
-            targets = policy.targets
-            if any(request.selector[:3]):
-                targets = tuple(one for one in targets if may_name(request.selector, one))
+            targets = tuple(one for one in policy.targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
             runs = policy.fits_trigger(request.kind, request.name) and (
@@ -122,14 +118,12 @@ def may_name(selector: Selector, target: Target) -> bool:
     if not target.needs_discovery:
         return names(selector, target.literal())
     service, function, qualifier, _ = selector
-    if qualifier is not None and not fnmatchcase(qualifier, target.qualifier):
-        return False
     if service is None and function is not None and "$" in function:
         service, _, function = function.partition("$")
     if target.service is None:
-        return service is None or function is None or fnmatchcase(f"{service}${function}", target.name)
-    fits_service = service is None or fnmatchcase(service, target.service)
-    return fits_service and (function is None or fnmatchcase(function, target.name))
+        service, function = None, None if None in (service, function) else f"{service}${function}"
+    parts = zip((service, function, qualifier), target, strict=True)
+    return all(part is None or fnmatchcase(part, pattern or "") for part, pattern in parts)
 
 
 def first_of(number: int, tick: int) -> int:
@@ -185,8 +179,8 @@ class Finder:
     def scope(self, requests: Sequence[Request]) -> Scope:
         """The scope of *requests*; what falls outside the targets is reported."""
         scope, report = scope_of(requests, self.context.policy.policies), self.context.report
-        for event, why, part in scope.notes:
-            (report.refuse if event == "trigger_refused" else partial(report.note, event))(why, part)
+        for note in scope.notes:
+            report.note(*note)
         return scope
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
@@ -246,9 +240,9 @@ class Finder:
         elif snapshots:
             places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
             why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
-            report.refuse(why, part)
+            report.note("trigger_refused", why, part)
         else:
-            report.refuse("no task of this invocation id among the targets", part)
+            report.note("trigger_refused", "no task of this invocation id among the targets", part)
 
     def is_known(self, targets: Iterable[Target]) -> bool:
         """Whether no listing failed of the functions that the patterns among *targets* match."""

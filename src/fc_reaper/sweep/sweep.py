@@ -1,7 +1,8 @@
 """One sweep, top to bottom: scope, scan, select, stop and verify, report."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 
 from fc_reaper.errors import CloudError
@@ -16,8 +17,6 @@ from fc_reaper.rules.result import KEEP, Kind, Verdict
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.scanner import Lister, Scanner
 from fc_reaper.sweep.scope import Finder, Scope, first_of, is_own
-
-_BY_INDEX = attrgetter("index")
 
 _FOR_SCANNING = 0.6  # share of the time that scanning may take, so that what was found can still be stopped
 # Share of that share in which functions are discovered and named tasks are read: if that hangs, the targets
@@ -55,19 +54,21 @@ class Sweep:
         *most* bounds the stops of all policies together. The groups of `keep` policies are scanned again; a
         task that is not one too many there any more is not due, and not logged.
         """
-        compiled: dict[tuple[str, Function], FunctionPolicies] = {}
-        tasks = []
+        policies: dict[str | None, Policy] = {one.name: one for one in self._policy.policies if one.stops}
+        due: list[Evaluation] = []
+        members: list[Evaluation] = []
         for one in planned:
             function, keeps = one.task.function, one.verdict.by.rule == KEEP
-            for policy in self._policy.policies:
-                if policy.name != one.verdict.policy or not policy.stops or not policy.watches(function):
-                    continue
-                # Whether a task is one too many depends on the others, so it is evaluated as in any run.
-                if not keeps and (policy.name, function) not in compiled:
-                    compiled[policy.name, function] = self._compile(function, {policy})
-                if keeps == (policy.keep is not None):
-                    tasks.append(one._replace(policies=compiled.get((policy.name, function))))
-        self._stop_due(self._still_due(tasks), room=len(tasks), planned=True, most=most)
+            policy = policies.get(one.verdict.policy)
+            if policy is not None and policy.watches(function) and keeps == (policy.keep is not None):
+                self._functions.add(function)
+                if keeps:
+                    members.append(one)
+                else:
+                    self._report.evaluated(one.verdict)
+                    due.append(one._replace(policies=self._compile(function, {policy})))
+        tasks = chain(self._members(members) if members else (), due)
+        self._stop_due(tasks, room=len(members) + len(due), planned=True, most=most)
 
     def _stop_due(
         self, due: Iterable[Evaluation], *, room: int, planned: bool = False, most: int | None = None
@@ -98,8 +99,8 @@ class Sweep:
                 report.held_back(one, left[one.policy.name])
         finally:
             self._context.cloud.close()
-            if self._context.interrupted():
-                report.partial = True
+            report.counts["functions"] = len(self._functions)
+            report.partial |= self._context.interrupted()
 
     def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
         """The due tasks that *requests* are about, and the members of concurrency groups."""
@@ -113,7 +114,8 @@ class Sweep:
             fits = [area.fits for area in scope.areas if area.request == request]
             known = any(request.selector[:3]) and self._finder.is_known(scope.targets)
             if known and not any(fit(one) for fit in fits for one in functions):
-                self._report.refuse("no function in task mode fits what it names", request.part)
+                why = "no function in task mode fits what it names"
+                self._report.note("trigger_refused", why, request.part)
             else:
                 self._report.served += 1
         # Where time is short it is not always the same functions that go without.
@@ -121,33 +123,20 @@ class Sweep:
         functions, start = sorted(functions, key=str), first_of(len(functions), tick)
         for one in functions[start:] + functions[:start]:
             self._policies[one] = self._compile(one, *scope.policies(one))
-        self._report.counts["functions"] = len(functions)
         named = [one for one in requests if one.selector.invocation_id is not None]
         self._functions.update(functions)
-        for snapshot, its_scope in self._finder.named(named, soon) if named else ():
+        for snapshot, its_scope in self._finder.named(named, soon):
             function = snapshot.task.function
             self._functions.add(function)
-            self._report.counts["functions"] = len(self._functions)
             pairs = [its.policies(function) for its in (its_scope, scope)]
             policies, counted = (set().union(*sets) for sets in zip(*pairs, strict=True))
             yield from self._scanner.scan_one(snapshot, self._compile(function, policies, counted))
         yield from self._scanner.scan(self._policies, self._until)
 
-    def _still_due(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
-        """The planned tasks; those of `keep` policies only if they are still one too many."""
-        self._functions.update(one.task.function for one in planned)
-        self._report.counts["functions"] = len(self._functions)
-        keeps = {one.verdict.policy for one in planned if one.verdict.by.rule == KEEP}
-        if keeps:
-            yield from self._members(keeps, planned)
-        for one in planned:
-            if one.verdict.by.rule != KEEP:
-                self._report.evaluated(one.verdict)
-                yield one
-
-    def _members(self, keeps: Collection[str | None], planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
-        """All members of the groups of *keeps*; only those *planned* may be selected."""
+    def _members(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
+        """All members of the groups of *planned* tasks, as in any run; only these may be selected."""
         by_key = {key_of(one.task): one.task for one in planned}
+        keeps = {one.verdict.policy for one in planned}
         # A task of another policy counts for none of *keeps*, so all are scanned that need no named task.
         scope = Scope.of(one for one in self._policy.policies if one.name in keeps)
         for function in self._finder.functions(scope, self._until):
@@ -166,13 +155,14 @@ class Sweep:
         self, function: Function, policies: Set[Policy], counted: Set[Policy] = frozenset()
     ) -> FunctionPolicies:
         """Compile the policies of a function, in the order of the file."""
+        by_index = attrgetter("index")
         return compile_policies(
             function,
-            sorted(policies, key=_BY_INDEX),
+            sorted(policies, key=by_index),
             self._policy.exempt,
             started_time=self._context.settings.started_time,
             own_function=is_own(function, self._context.settings.ourselves),
-            counted=sorted(counted - policies, key=_BY_INDEX),
+            counted=sorted(counted - policies, key=by_index),
         )
 
     def _allowance(self, budgets: Budgets, policy: Policy, due: int) -> Allowance:
@@ -240,9 +230,7 @@ class Sweep:
 def _stopped_queries(function: Function, now: Millis, started_time: StartedTime) -> Iterator[Query]:
     """The queries that show every task of *function* that was stopped within a day before *now*."""
     # A task that never ran may have no `startedTime`, or 0, so that no window of it has the task.
-    recent = now - _RECENT
+    longest = _RECENT if started_time == "execution" else DAY + _LONGEST_LIFE
     yield Query(function, STOPPING)
-    yield Query(function, STOPPED, started_after=recent)
+    yield Query(function, STOPPED, started_after=now - longest)
     yield Query(function, STOPPED, started_before=_NEVER_STARTED)
-    if started_time != "execution":
-        yield Query(function, STOPPED, started_before=recent, started_after=now - DAY - _LONGEST_LIFE)
