@@ -32,7 +32,7 @@ def happenings(trial: Trial) -> Iterator[str]:
         yield from _of_run(trial, run)
 
 
-POLICY_KEYS = ("keep", "unless", "halt_over", "holdout", "triggers", "report")
+POLICY_KEYS = ("keep", "unless", "halt_over", "holdout", "triggers", "report", "owner")
 RECORDS = ("reenqueued", "cutHead", "cutTail", "retries", "startedTime", "payloadText", "count")
 
 

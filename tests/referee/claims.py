@@ -119,6 +119,11 @@ def is_own(function: Function) -> bool:
     return any((one.service, one.name) == ("ops", "fc-reaper") for one in names_of(function))
 
 
+def _deciding(policy: Facts) -> Facts:
+    """The keys of which a change un-approves a policy; in these worlds words and names stay."""
+    return {key: value for key, value in policy.items() if key != "owner"}
+
+
 def approvals(tree: Facts, locked: tuple[Facts, list[str]] | None) -> dict[str, bool]:
     """Which policies a lock lets stop: those in it whose meaning is the same, while no exemption is gone.
 
@@ -128,9 +133,13 @@ def approvals(tree: Facts, locked: tuple[Facts, list[str]] | None) -> dict[str, 
     if locked is None:
         return dict.fromkeys(names, True)
     before, approved = locked
-    old = {one["name"]: one for one in before["policies"]}
+    old = {one["name"]: _deciding(one) for one in before["policies"]}
     gone = [one for one in before.get("exempt", []) if one not in tree.get("exempt", [])]
-    changed = [one["name"] for one in tree["policies"] if one["name"] in approved and old[one["name"]] != one]
+    changed = [
+        one["name"]
+        for one in tree["policies"]
+        if one["name"] in approved and old[one["name"]] != _deciding(one)
+    ]
     return {
         one["name"]: one["name"] in approved
         and one["name"] not in changed

@@ -267,6 +267,17 @@ def group_of(record: Record, function: Function, per: str | None) -> tuple[Any, 
     return tuple(json.dumps(value) for value in values)
 
 
+def owner_of(owner: Any, record: Record) -> str | None:
+    """Who owns a task: a text or a number of the payload, where the policy says so."""
+    if not isinstance(owner, dict):
+        return None if owner is None else str(owner)
+    payload = payload_of(record)
+    value = payload.get(owner["from"].removeprefix("payload.")) if isinstance(payload, dict) else None
+    if isinstance(value, str):
+        return value.strip() or None
+    return json.dumps(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
 def _is_blank(value: Any) -> bool:
     if isinstance(value, list):
         return not value or any(_is_blank(one) for one in value)

@@ -27,6 +27,7 @@ from tests.referee.reading import (
     is_over,
     milliseconds,
     moment,
+    owner_of,
     watches,
 )
 from tests.referee.trial import Run, Trial
@@ -101,6 +102,7 @@ class Referee:
         self._outcomes()
         self._skipped()
         self._verdicts()
+        self._owned()
         self._nothing_missed()
         return self.breaches
 
@@ -466,6 +468,21 @@ class Referee:
         return any(
             date is None or abs(date - (one.answered or 0) - self.world.skew) > 28_000 for one, date in dates
         )
+
+    def _owned(self) -> None:
+        """A line names the owner that its policy says; null where no record with a payload was read."""
+        if any(is_misread(one) for one in self.run.exchanges):
+            return
+        owners = {policy["name"]: policy.get("owner") for policy in self.world.tree["policies"]}
+        for line in (one for one in self.run.lines if "invocation_id" in one):
+            key, owner, said = key_of(line), owners.get(line["policy"]), line["owner"]
+            if key not in self.tasks or self._replaced_at(key):
+                continue
+            expected = owner_of(owner, named_as_in_2(self.record(self.tasks[key], self.run.begun)))
+            read = line["event"] in ("would_stop", "accepted", "confirmed", "reported")
+            surely = read or (isinstance(owner, str) and line["event"] != "kept")
+            if said != expected and (said is not None or surely):
+                self.breach(f"the owner of {named(key)} is {expected}, its line says {said}")
 
     def _verdicts(self) -> None:
         """A line about a task that did not change says what it is; and so does DEBUG of those that stay."""

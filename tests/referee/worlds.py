@@ -220,6 +220,7 @@ class _Maker:
         self._aliases()
         self._unseen()
         self._never_ran()
+        self._owners()
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
@@ -619,6 +620,14 @@ class _Maker:
             if one["status"] == "Stopped" and not peculiar:
                 del one["started"]
                 one["startedTime"] = 0
+
+    def _owners(self) -> None:
+        """Who owns the tasks of a policy: a name, or a field of the payload."""
+        for policy in self.world.tree["policies"]:
+            field = self.pick(["tier", "n", "urgent", "order", "gone"])
+            owner = self.pick([None, None, "media-team", {"from": f"payload.{field}"}])
+            if owner is not None:
+                policy["owner"] = owner
 
 
 def written(place: Place) -> str:

@@ -242,7 +242,7 @@ def _with_members(
         match, alone = evaluate_policy(compiled, reading)
         place, unclear = membership(compiled, reading, match, alone), None
         if isinstance(place, RuleResult):
-            unclear = Verdict(Kind.UNKNOWN, place.why, compiled.policy.name, compiled.policy.line, place)
+            unclear = alone._replace(kind=Kind.UNKNOWN, reason=place.why, by=place)
         else:
             members.append(place._replace(selectable=place.selectable and not spared))
             if alone.kind is Kind.UNKNOWN:
