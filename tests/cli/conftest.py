@@ -15,7 +15,7 @@ from tests.run.account import SEED
 @pytest.fixture
 def cloud() -> Iterator[Emulator]:
     """The usual account, some seconds after it was seeded: dates are whole seconds, and 3h must be 3h."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
+    with running_emulator("--stopping", "5ms", seed=SEED) as emulator:
         emulator.advance("5s")
         yield emulator
 

@@ -99,7 +99,7 @@ def test_what_has_changed_since_is_left_alone_and_shown(tmp_path: Path) -> None:
     a_policy_file(tmp_path)
     with running_emulator(seed=then) as cloud:
         plan = a_plan(cloud, tmp_path, **HERE)
-    with running_emulator("--stopping", "50ms", seed=now) as cloud:
+    with running_emulator("--stopping", "5ms", seed=now) as cloud:
         ran = carried_out(cloud, plan, "--json", **HERE)
         table = carried_out(cloud, plan, **HERE)
         assert stopped(cloud) == {"stays"}
@@ -123,7 +123,7 @@ def test_a_budget_goes_on_where_the_last_apply_ended(tmp_path: Path) -> None:
     """Three hundred tasks, fifty at a time: no task is stopped twice, and what is done counts as done."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(budget="500/run"))
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         plan = a_plan(cloud, tmp_path)
         once = carried_out(cloud, plan, "--max", "50")
         assert len(stopped(cloud)) == 50
@@ -174,7 +174,7 @@ def test_interrupted_it_ends_orderly_and_goes_on_the_next_time(tmp_path: Path) -
         ]
     }
     a_policy_file(tmp_path, policy(budget="500/run"))
-    with running_emulator("--stopping", "50ms", "--latency", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", "--latency", "50ms", seed=seed) as cloud:
         plan = a_plan(cloud, tmp_path)
         args = [*COMMAND, "apply", plan.name, "--enforce"]
         with subprocess.Popen(
@@ -201,7 +201,7 @@ def test_no_task_that_was_stopped_is_said_to_have_been_left_alone(tmp_path: Path
     """Not after an interruption, when stops are in flight."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=60, enqueued="-5h", started="-3h")]}
     a_policy_file(tmp_path, policy(budget="500/run"))
-    with running_emulator("--stopping", "50ms", "--latency", "100ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", "--latency", "100ms", seed=seed) as cloud:
         plan = a_plan(cloud, tmp_path)
         args = [*COMMAND, "apply", plan.name, "--enforce", "--json"]
         with subprocess.Popen(
@@ -222,7 +222,7 @@ def test_no_task_that_was_stopped_is_said_to_have_been_left_alone(tmp_path: Path
 
 
 @pytest.mark.parametrize("status", [None, 302, 408, 418, 500])
-@pytest.mark.parametrize("stopping", ["50ms", "never"])
+@pytest.mark.parametrize("stopping", ["5ms", "never"])
 def test_a_stop_whose_answer_is_lost_is_told_by_the_task(
     status: int | None, stopping: str, tmp_path: Path
 ) -> None:
@@ -530,7 +530,7 @@ def test_keep_counts_its_tasks_again(tmp_path: Path) -> None:
         shown = fc_reaper("plan", env=at(cloud), cwd=tmp_path)
         plan = a_plan(cloud, tmp_path, **HERE)
     now = [a_task(n, "Succeeded", ends="-1m") if n < 3 else a_task(n) for n in times]
-    with running_emulator("--stopping", "50ms", seed={"invocations": now}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": now}) as cloud:
         ran = carried_out(cloud, plan, "--json", **HERE)
         assert stopped(cloud) == {"job-5"}
     assert "job-5 media/transcode@prod keep 1h - - would stop" in shown.text
@@ -545,7 +545,7 @@ def test_keep_stops_no_task_that_is_not_in_the_plan(tmp_path: Path) -> None:
     ]
     with running_emulator(seed={"invocations": tasks[:4]}) as cloud:
         plan = edited(a_plan(cloud, tmp_path, **HERE), lambda plan: without(plan, "job-3"))
-    with running_emulator("--stopping", "50ms", seed={"invocations": tasks}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": tasks}) as cloud:
         ran = carried_out(cloud, plan, "--json", **HERE)
         assert stopped(cloud) == {"job-2", "job-4"}
     assert became(ran) == {"job-2": "stopped", "job-4": "stopped"}

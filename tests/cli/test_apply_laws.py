@@ -49,7 +49,7 @@ def test_apply_stops_what_the_plan_would_have_stopped_and_nothing_of_a_halted_po
     account: Account, review: bool
 ) -> None:
     """A task beyond the budget may take a place; what the plan spares or lacks is not stopped."""
-    with TemporaryDirectory() as folder, running_emulator("--stopping", "50ms", seed=account.seed) as cloud:
+    with TemporaryDirectory() as folder, running_emulator("--stopping", "5ms", seed=account.seed) as cloud:
         a_policy_file(Path(folder), json.dumps(account.tree))
         path = a_plan(cloud, Path(folder), REAPER_SELF="ops/fc-reaper")
         planned = json.loads(path.read_text("utf-8"))

@@ -60,7 +60,7 @@ def test_every_request_of_a_whole_run_passes_the_seam(monkeypatch: pytest.Monkey
         return seam(self, *args, operation=operation, **more)
 
     monkeypatch.setattr(AsyncTaskClient, "_do_request", counting)
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         cloud.faults([{"operation": "GetStatefulAsyncInvocation", "status": 503, "times": 1}])
         reaped = reap(cloud.endpoint, policy(targets="['media/*@*']"), enforce=True)
         assert reaped.counts["confirmed"] == 3

@@ -53,7 +53,7 @@ class History:
 def lived_through() -> History:
     """A day of dry run, then two of enforcement with every trouble there is."""
     history = History()
-    with running_emulator("--stopping", "50ms", seed=LATE) as cloud:
+    with running_emulator("--stopping", "5ms", seed=LATE) as cloud:
         _first_day(history, cloud)
         _second_day(history, cloud)
     _third_day(history)

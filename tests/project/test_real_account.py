@@ -38,7 +38,7 @@ def test_the_first_plan_is_printed_so(tmp_path: Path) -> None:
 
 @pytest.fixture
 def cloud() -> Iterator[Emulator]:
-    with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
+    with running_emulator("--stopping", "5ms", seed=SEED) as emulator:
         emulator.advance("5s")
         yield emulator
 

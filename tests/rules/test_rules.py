@@ -78,7 +78,7 @@ def test_explain_shows_it_as_a_step() -> None:
 def test_a_whole_run_stops_by_it_and_spares_by_it() -> None:
     """Each in truth, and the log names the key that decided."""
     text = usual(match="{id_ends_with: '-1'}", unless="[{id_ends_with: p-1}]")
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         reaped = reap(cloud.endpoint, text, enforce=True)
     assert reaped.ids("confirmed") == {"over-1", "waited-1", "young-1", "queue-1"}
     assert {line["rule"] for line in reaped.logged("confirmed")} == {"id_ends_with"}

@@ -13,5 +13,5 @@ from tests.run.account import SEED
 @pytest.fixture
 def cloud() -> Iterator[Emulator]:
     """The usual account as it was seeded, without faults, and with no calls counted."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
+    with running_emulator("--stopping", "5ms", seed=SEED) as emulator:
         yield emulator

@@ -77,7 +77,7 @@ def test_functions_that_cannot_be_listed_do_not_flood_the_log(cloud: Emulator) -
 
 def test_a_story_that_was_begun_is_logged_to_its_end() -> None:
     """Whoever had an `accepted` line gets the `confirmed` one, too."""
-    with running_emulator("--stopping", "50ms", seed=MANY) as cloud:
+    with running_emulator("--stopping", "5ms", seed=MANY) as cloud:
         reaped = reap(cloud.endpoint, policy(budget="50/run"), enforce=True, log_tasks="5")
     assert reaped.ids("accepted") == reaped.ids("confirmed")
     assert len(reaped.ids("accepted")) == 5
@@ -164,7 +164,7 @@ def test_a_reading_that_comes_after_the_time_was_up_stops_nothing(monkeypatch: p
 
     monkeypatch.setattr(AsyncTaskClient, "get", late)
     fast = Clock(SYSTEM_CLOCK.now, lambda: 10 * time.monotonic(), sleep)
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         reaped = reap(cloud.endpoint, policy(), enforce=True, timeout=20, margin="2s", clock=fast)
         assert verifying.is_set()
         assert "over-2" not in stopped(cloud)

@@ -224,7 +224,7 @@ def test_a_share_is_held_out_of_every_run() -> None:
 def test_what_the_run_reads_as_stopped_counts_though_the_list_lags(events: str) -> None:
     """The list says Running for five more seconds; each reading tells otherwise."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=12, enqueued="-5h", started="-3h")]}
-    for stopping in ("50ms", "never"):
+    for stopping in ("5ms", "never"):
         with running_emulator(
             "--list-lag", "30s", "--stopping", stopping, "--events", events, seed=seed
         ) as cloud:
@@ -264,6 +264,6 @@ def test_what_was_stopped_elsewhere_in_the_targets_counts(spent: dict[str, Any],
     text = policy(targets="[media/transcode@prod, media/resize@prod]", budget="20/run, 3/day")
     about = {"serviceName": "media", "functionName": "transcode"}
     seed = {"invocations": [due, {**spent, "functionName": "resize"}]}
-    with running_emulator("--stopping", "50ms", "--started-time", started_time, seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", "--started-time", started_time, seed=seed) as cloud:
         reap(cloud.endpoint, text, about, enforce=True)
         assert len(stopped(cloud)) == 1

@@ -37,7 +37,7 @@ def account(**place: Any) -> dict[str, Any]:
     ids=["2.0", "3.0"],
 )
 def test_functions_on_every_page_are_found(place: dict[str, Any], target: str, operation: str) -> None:
-    with running_emulator("--stopping", "50ms", seed=account(**place)) as cloud:
+    with running_emulator("--stopping", "5ms", seed=account(**place)) as cloud:
         reaped = reap(cloud.endpoint, policy(targets=f"['{target}']"), enforce=True, self="ops-reaper")
         assert stopped(cloud) == {"first", "last"}
         assert operations(cloud)[operation] == 2
@@ -70,7 +70,7 @@ def test_nothing_is_concluded_from_functions_that_could_not_be_listed(
     """A pattern may mean more functions than those that are written out, and their tasks count as well."""
     changes, whole = keys
     text = policy(targets="[media/a-due@prod, media/z-due@prod, 'media/*@prod']", **changes)
-    with running_emulator("--stopping", "50ms", seed=account()) as cloud:
+    with running_emulator("--stopping", "5ms", seed=account()) as cloud:
         cloud.faults([{"operation": DISCOVERY, "times": 99, **fault} for fault in faults])
         reaped = reap(cloud.endpoint, text, enforce=True)
         assert (stopped(cloud), reaped.finished.exit) == (set(), Exit.ATTENTION)

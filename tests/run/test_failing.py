@@ -56,7 +56,7 @@ def test_the_place_of_a_task_of_which_nothing_comes_goes_to_the_next(
     fault: dict[str, Any], event: str, why: str | None, attention: bool
 ) -> None:
     """Each time, however many there are of them before the good ones."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         cloud.faults([fault])
         reaped = run(cloud)
         assert stopped(cloud) == GOOD
@@ -79,7 +79,7 @@ def test_what_cannot_be_shown_is_escaped_once(status: str, shown: str) -> None:
 @pytest.mark.parametrize("change", ["retry", "resubmit"])
 def test_a_task_that_changes_after_a_lost_stop_has_spent_its_place(change: str) -> None:
     """It is not due any more, and yet nobody knows whether the stop took effect."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         place = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
         changed = {"change": change, **place, "invocationId": "bad-1"}
         cloud.faults([{"operation": STOP, **error(500), "change": changed}])
@@ -115,7 +115,7 @@ def test_after_three_denials_in_a_row_the_rest_of_a_function_is_left_alone(
     ]}  # fmt: skip
     text = policy(targets="['media/transcode@*', media/resize@prod]", match="{running_for: 2h, id: 'a-*'}")
     text += "  - {name: q, targets: ['media/*@*'], match: {running_for: 2h}, stop: x}\n"
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         fault = {"operation": operation, "times": 999, "match": {"functionName": "transcode"}}
         cloud.faults([{**fault, **error(status, "AccessDenied")}])
         reaped = run(cloud, text, concurrency="1")
@@ -129,7 +129,7 @@ def test_after_three_denials_in_a_row_the_rest_of_a_function_is_left_alone(
 def test_denials_count_only_in_a_row() -> None:
     """An answer of another kind in between says that the function is not closed."""
     seed = {"invocations": [old("a-{n}", 9 - n) | {"invocationId": f"a-{n}"} for n in range(6)]}
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         ids = "{running_for: 2h}"
         cloud.faults([failing(STOP, f"a-{n}", **error(403, "AccessDenied")) for n in (0, 1, 3, 4)])
         reaped = run(cloud, policy(match=ids), concurrency="1")
@@ -143,7 +143,7 @@ def test_functions_without_failures_go_first_once_a_budget_has_failed() -> None:
         "invocations": [old("a-{n}", 9, count=200), {**old("c-{n}", 3, count=2), "functionName": "resize"}]
     }
     text = policy(targets="[media/transcode@prod, media/resize@prod]", budget="2/run")
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         cloud.faults([failing(STOP, "a-*", **error(412))])
         reaped = run(cloud, text, concurrency="2")
         assert stopped(cloud) == {"c-1", "c-2"}
@@ -153,7 +153,7 @@ def test_functions_without_failures_go_first_once_a_budget_has_failed() -> None:
 def test_however_many_fail_in_one_function_the_rest_of_it_is_not_forgotten() -> None:
     """More than the budget and the log have places for."""
     with running_emulator(
-        "--stopping", "50ms", seed={"invocations": [old("a-{n}", 9, count=300), old("ok", 3)]}
+        "--stopping", "5ms", seed={"invocations": [old("a-{n}", 9, count=300), old("ok", 3)]}
     ) as cloud:
         cloud.faults([failing(STOP, "a-*", **error(412))])
         run(cloud)
@@ -164,7 +164,7 @@ def test_however_many_fail_in_one_function_another_is_not_forgotten() -> None:
     """More than are remembered of one policy."""
     seed = {"invocations": [old("a-{n}", 9, count=3_000), {**old("c-1", 3), "functionName": "resize"}]}
     text = policy(targets="[media/transcode@prod, media/resize@prod]", budget="2/run")
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         cloud.faults([failing(STOP, "a-*", **error(403, "AccessDenied"))])
         run(cloud, text)
         assert stopped(cloud) == {"c-1"}
@@ -243,7 +243,7 @@ def test_a_dry_run_promises_no_stop_that_would_not_be_made(date: str) -> None:
 
 def test_one_answer_without_a_date_hinders_no_other() -> None:
     """Its place goes to the next."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         cloud.faults([failing(GET, "bad-*", date="nonsense")])
         run(cloud)
         assert stopped(cloud) == GOOD

@@ -32,7 +32,7 @@ TARGETS = "['media/transcode@*', media/resize@prod]"
 @pytest.mark.parametrize("shown", ["list", "get"])
 def test_many_small_events_do_not_get_round_it(events: list[Any], shown: str) -> None:
     """Six are due in all; one less than that halts each of the runs."""
-    with running_emulator("--events", shown, "--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--events", shown, "--stopping", "5ms", seed=SEED) as cloud:
         for event in events:
             reaped = reap(cloud.endpoint, policy(targets=TARGETS, halt_over="5"), event, enforce=True)
             assert reaped.logged("halted")[0]["why"].startswith("6 tasks are due")
@@ -44,7 +44,7 @@ def test_many_small_events_do_not_get_round_it(events: list[Any], shown: str) ->
 
 def test_tasks_that_are_only_counted_enter_no_count_and_no_line() -> None:
     """The run is about one task."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         text = policy(targets=TARGETS, halt_over="9")
         reaped = reap(
             cloud.endpoint, text, {"invocationId": "prod-resize-1"}, enforce=True, log_level="debug"
@@ -92,7 +92,7 @@ def test_a_listing_that_ends_with_a_404_on_its_second_page_is_not_complete() -> 
 
 def test_what_is_held_out_does_not_count() -> None:
     """Whoever is spared for good is not stopped by mistake."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         text = policy(targets=TARGETS, halt_over="5", holdout="60%")
         reaped = [reap(cloud.endpoint, text, event, enforce=True) for event in EVENTS["ids"]]
         assert not [line for one in reaped for line in one.logged("halted")]
@@ -104,7 +104,7 @@ def test_what_is_held_out_of_a_group_elsewhere_does_not_count(event: object) -> 
     """One of each group is too many; the share that is spared is the same, wherever the event looks."""
     keys = {"targets": TARGETS, "match": "{status: Running}", "holdout": "80%"}
     keys["keep"] = "{at_most: 1, per: qualifier, stop_first: oldest}"
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         due = len(reap(cloud.endpoint, policy(**keys)).logged("would_stop"))
         assert 0 < due < len(PLACES)
         assert not reap(cloud.endpoint, policy(**keys, halt_over=str(due)), event).logged("halted")
@@ -124,7 +124,7 @@ def test_a_name_that_only_a_pattern_allows_is_not_invented(
     targets: str, event: object, number: int, exit: Exit
 ) -> None:
     """It must be among the functions that exist; to name another is a mistake, and nothing is listed."""
-    with running_emulator("--stopping", "50ms", seed=SEED) as cloud:
+    with running_emulator("--stopping", "5ms", seed=SEED) as cloud:
         reaped = reap(cloud.endpoint, policy(targets=targets), event, enforce=True, self="ops/fc-reaper")
         assert (len(stopped(cloud)), reaped.finished.exit) == (number, exit)
         assert not reaped.logged("list_failed")

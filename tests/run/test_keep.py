@@ -369,7 +369,7 @@ def test_a_count_serves_further_stops_for_five_seconds(
     clock = FASTER._replace(monotonic=lambda: FASTER.monotonic() + passed[0])
     seed = {"invocations": [order("old", "-3h", "a"), order("new", "-2h", "a"), order("newer", "-1h", "a")]}
     text = policy(match="{status: Running}", keep="{at_most: 1, per: payload.order_id, stop_first: newest}")
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         place = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
         ends = {"change": "finish", **place, "invocationId": "old"}
         cloud.faults([{"operation": "StopStatefulAsyncInvocation", "change": ends}])

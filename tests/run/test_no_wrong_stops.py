@@ -156,7 +156,7 @@ def test_no_wrong_stop_and_none_missed(number: int) -> None:
     options = [word for pair in switches.items() for word in pair]
     meaning, events = switches["--started-time"], switches["--events"]
     configured, version = ("unknown", meaning)[number % 2], ("2021-04-06", "2016-08-15")[number // 2 % 2]
-    with running_emulator(*options, "--stopping", "50ms", seed=an_account(number)) as cloud:
+    with running_emulator(*options, "--stopping", "5ms", seed=an_account(number)) as cloud:
         reaped = reap(cloud.endpoint, POLICY, enforce=True, started_time=configured, api_version=version)
         assert wrongly_stopped(cloud) == []
         assert missed(cloud, reaped, known(events, meaning, configured)) == set()
@@ -181,7 +181,7 @@ def test_no_wrong_stop_while_everything_goes_wrong(seed: int) -> None:
         {"date": "+2h"},
     ]
     operations = ["ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation", "StopStatefulAsyncInvocation"]
-    with running_emulator("--stopping", "50ms", seed=an_account(100 + seed)) as cloud:
+    with running_emulator("--stopping", "5ms", seed=an_account(100 + seed)) as cloud:
         cloud.faults([{"operation": dice.choice(operations), **dice.choice(broken)} for _ in range(30)])
         reaped = reap(cloud.endpoint, POLICY, enforce=True, timeout=30)
         assert wrongly_stopped(cloud) == []

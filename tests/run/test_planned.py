@@ -56,7 +56,7 @@ def test_what_its_policy_could_not_have_found_is_not_even_read(other: dict[str, 
     three = {"functionName": "resize", "status": "Running", "enqueued": "-5h", "started": "-3h"}
     over = seeded("over-{n}", "Running", count=3, enqueued="-5h", started="-3h")
     seed = {"invocations": [over, {**over, "qualifier": "canary"}, {**three, "invocationId": "over-2"}]}
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         carried_out(cloud, planned("over-1"), planned("over-2", **other), planned("over-3"))
         assert stopped(cloud) == {"over-1", "over-3"}
         assert operations(cloud)["GetStatefulAsyncInvocation"] == 2 * 2

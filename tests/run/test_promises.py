@@ -127,7 +127,7 @@ def test_an_application_can_cancel_its_own_task(cloud: Emulator) -> None:
 def test_an_id_that_two_functions_know_is_refused() -> None:
     """Only exactly one task may be meant; naming its function settles it."""
     pair = [{**SEED["invocations"][0], "functionName": name, "count": 1} for name in ("transcode", "resize")]
-    with running_emulator("--stopping", "50ms", seed={"invocations": pair}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": pair}) as cloud:
         text = policy(targets="[media/transcode@prod, media/resize@prod]")
         refused = reap(cloud.endpoint, text, {"invocationId": "over-1"}, enforce=True)
         assert "several" in refused.logged("trigger_refused")[0]["why"]
@@ -296,7 +296,7 @@ def test_a_refused_stop_is_a_failure_with_its_reason(cloud: Emulator) -> None:
     assert (reaped.counts["failed"], reaped.finished.exit) == (3, Exit.ATTENTION)
 
 
-@pytest.mark.parametrize(("stopping", "outcome"), [("never", "accepted"), ("50ms", "confirmed")])
+@pytest.mark.parametrize(("stopping", "outcome"), [("never", "accepted"), ("5ms", "confirmed")])
 def test_an_accepted_stop_is_confirmed_only_when_it_was_seen(stopping: str, outcome: str) -> None:
     """A 200 is a promise of the cloud, not a fact."""
     with running_emulator("--stopping", stopping, seed=SEED) as cloud:

@@ -59,7 +59,7 @@ def test_a_cloud_that_answers_about_one_named_task_is_within_reach(cloud: Emulat
 def test_what_the_time_did_not_allow_is_skipped_not_failed() -> None:
     """At twenty calls a second three hundred stops do not fit into a few seconds."""
     seed = {"invocations": [seeded("over-{n}", "Running", count=300, enqueued="-5h", started="-3h")]}
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         text = policy(budget="1000/run")
         reaped = reap(cloud.endpoint, text, enforce=True, timeout=8, margin="2s", rate="20/s")
         assert "failed" not in reaped.counts
@@ -115,7 +115,7 @@ def test_what_cannot_be_stopped_does_not_use_up_the_budget() -> None:
             seeded("real-{n}", "Running", count=3, enqueued="-3h", started="-3h"),
         ]
     }
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         fault = {"operation": "StopStatefulAsyncInvocation", "times": 99, "status": 412, "code": "NoState"}
         cloud.faults([{**fault, "match": {"invocationId": "ghost-*"}}])
         reaped = reap(cloud.endpoint, policy(budget="5/run"), enforce=True)
@@ -173,7 +173,7 @@ def test_an_event_never_makes_a_pattern_wider() -> None:
     entry = {"status": "Running", "enqueued": "-5h", "started": "-3h"}
     names = ("media$a", "media$transcode")
     seed = {"invocations": [{**entry, "functionName": name, "invocationId": name[-1]} for name in names]}
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         reap(cloud.endpoint, policy(targets="['media$?@*']"), {"serviceName": "media"}, enforce=True)
         assert stopped(cloud) == {"a"}
 

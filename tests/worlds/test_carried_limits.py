@@ -101,7 +101,7 @@ def test_a_task_is_stopped_beyond_that_limit(age: str) -> None:
         for number, (_, limit, _) in enumerate(LIMITS)
         if parse_duration(limit) < parse_duration(age)
     }
-    with running_emulator("--stopping", "50ms", seed={"invocations": carrying(age)}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": carrying(age)}) as cloud:
         reap(cloud.endpoint, POLICY, enforce=True)
         assert stopped(cloud) == {*over, "none"}
 
@@ -109,7 +109,7 @@ def test_a_task_is_stopped_beyond_that_limit(age: str) -> None:
 def test_a_limit_that_cannot_be_read_is_unknown_without_another() -> None:
     policy = POLICY.replace(", else: 2h", "")
     unread = {f"t{number}" for number, (_, _, source) in enumerate(LIMITS) if source == "else"}
-    with running_emulator("--stopping", "50ms", seed={"invocations": carrying("7h")}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": carrying("7h")}) as cloud:
         reap(cloud.endpoint, policy, enforce=True)
         assert stopped(cloud) == {f"t{number}" for number in range(len(LIMITS))} - unread
 

@@ -46,7 +46,7 @@ def check(world: World, folder: Path) -> None:
     """Run once for each event, and compare what was stopped."""
     policy = folder / "policy.yaml"
     policy.write_text(json.dumps(world.policy), encoding="utf-8")
-    flags = ["--stopping", "50ms", *world.flags]
+    flags = ["--stopping", "5ms", *world.flags]
     with running_emulator(*flags, seed={"invocations": list(world.tasks)}) as cloud:
         cloud.faults(world.faults)
         last = "no event, no run"
