@@ -127,6 +127,8 @@ class TaskVerdict(_Place):
     policy: str | None = Field(description="The policy that decided, or could not; null when none did.")
     rule: str | None = Field(description="The key that decided: alive_for, retries_over, where, keep, …")
     owner: str | None = Field(None, description="Who owns it, by the policy; null if no owner is known.")
+    until: str | None = Field(None, description="Of a task that an exemption with an end spares: that end.")
+    because: str | None = Field(None, description="Of a task that an exemption spares: why, in its words.")
     reason: str = Field(description="The policy's own words, or why nothing could be decided.")
     age_s: float | None = Field(description="Seconds. A lower bound of the age that the rule compares.")
     limit_s: float | None = Field(description="Seconds. The limit of that age.")

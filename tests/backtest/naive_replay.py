@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from fc_reaper.backtest.history import History
 from fc_reaper.models import Function, Millis, Task, TaskEvent
 from tests.backtest.lives import MIDNIGHT, MINUTE, as_it_is, shown_restarts
-from tests.builders import NOON
 from tests.evaluator import worlds
-from tests.evaluator.naive import Key, Tree, budgets, key_of, record_of, what_happens
+from tests.evaluator.naive import Key, Present, Tree, budgets, key_of, record_of, what_happens
+from tests.evaluator.second_reading import Now
 
 DAY: Millis = 86_400_000
 ENDS = ("Succeeded", "Failed", "Stopped")
@@ -86,8 +86,9 @@ class NaiveReplay:
             self._run(tick)
 
     def _run(self, now: Millis) -> None:
-        shown = [_at_noon(task, now) for task in self.tasks if key_of(task) not in self._gone]
-        outcome = what_happens([one for one in shown if one is not None], self.tree)
+        shown = [_shown(task, now) for task in self.tasks if key_of(task) not in self._gone]
+        present = Present(Now(now, now))
+        outcome = what_happens([one for one in shown if one is not None], self.tree, present)
         for (function, name), kind in outcome.kinds.items():
             if kind == "reported":
                 self.reports.setdefault((outcome.decided_by[function, name], function, name), now)
@@ -127,15 +128,16 @@ def _as_of(task: Task, now: Millis) -> list[TaskEvent]:
     return [event for event in task.events if event.at <= now]
 
 
-def _at_noon(task: Task, now: Millis) -> Task | None:
-    """The task as it was at *now*, as if that had been noon; None where it was not there or had ended."""
+def _shown(task: Task, now: Millis) -> Task | None:
+    """The task as it was at *now*; None where it was not there or had ended."""
     past = _as_of(task, now)
     if not past or past[-1].status in ENDS:
         return None
-    moved = tuple(event._replace(at=event.at + NOON - now) for event in past)
     retries, inconsistency = task.retries, None
     if retries is not None and len(past) < len(task.events):
         # A record that lacks restarts does not tell what was the matter before its latest event.
         inconsistency = "it lacks restarts" if shown_restarts(task.events) < retries else None
         retries = min(shown_restarts(past), retries)
-    return task._replace(status=past[-1].status, events=moved, retries=retries, inconsistency=inconsistency)
+    return task._replace(
+        status=past[-1].status, events=tuple(past), retries=retries, inconsistency=inconsistency
+    )

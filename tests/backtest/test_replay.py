@@ -6,7 +6,7 @@ import pytest
 
 from fc_reaper.backtest.replay import ReplayOptions, replay
 from fc_reaper.backtest.stats import Replay
-from fc_reaper.models import Function, Task
+from fc_reaper.models import Function, Task, iso
 from fc_reaper.rules.ages import Reading
 from fc_reaper.rules.fields import Duration
 from fc_reaper.rules.result import RuleResult, Truth
@@ -63,6 +63,18 @@ def test_one_task_is_stopped_at_the_first_tick_over_its_limit(
     (stop,) = result.stops
     assert stops(result) == {stop.task.invocation_id: stopped}
     assert (stop.outcome, stop.saved) == (outcome, ms(saved))
+
+
+@pytest.mark.parametrize(
+    ("until", "stopped"), [("60m", "125m"), ("125m", "130m"), ("3h", "185m"), ("9h", None)]
+)
+@pytest.mark.parametrize("place", ["exempt", "unless"])
+def test_an_exemption_ends_in_the_past_as_it_did(place: str, until: str, stopped: str | None) -> None:
+    """At a tick exactly at its end it still spares."""
+    entry = f"[{{id: slow, until: {iso(at(until))[:19]}Z, because: it was a migration}}]"
+    lines = ["match: {running_for: 2h}", *([f"unless: {entry}"] if place == "unless" else [])]
+    result = replayed(history(SLOW), ", ".join(lines), exempt=entry if place == "exempt" else "")
+    assert stops(result) == ({} if stopped is None else {"slow": stopped})
 
 
 def test_exactly_at_the_limit_is_not_over_it_also_at_a_tick() -> None:

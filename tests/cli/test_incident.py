@@ -108,6 +108,22 @@ def test_an_exemption_that_only_the_lock_has_holds_and_is_named(cloud: Emulator,
     assert stopped(cloud) == {"over-1", "over-2", "over-3"}
 
 
+def test_an_exemption_that_ends_earlier_than_in_the_lock_holds_as_long_as_there(
+    cloud: Emulator, tmp_path: Path
+) -> None:
+    """One that ends later is spared by the policy, and nothing is to be said."""
+    entry = "[{id: keep-*, until: 2098-01-01T00:00:00Z}]"
+    file = load_policy(policy().replace("[keep-*]", entry), source="policy.yaml")
+    (tmp_path / "policy.lock").write_text(dump_lock(lock_of(file, "2026-11-20")), encoding="utf-8")
+    for year, said in (("2099", []), ("2020", ["keep-* until 2098-01-01T00:00:00Z"])):
+        a_policy_file(tmp_path, policy().replace("[keep-*]", entry.replace("2098", year)))
+        planned = fc_reaper("plan", *BAD_DEPLOY, "--out", f"{year}.json", env=at(cloud), cwd=tmp_path)
+        spares = "fc-reaper: policy.lock spares {}, the policy does not any more; it is spared here"
+        assert planned.errors == [spares.format(one) for one in said]
+        plan = json.loads((tmp_path / f"{year}.json").read_text("utf-8"))
+        assert "keep-1" not in {task["invocation_id"] for task in plan["tasks"]}
+
+
 def test_its_budget_is_its_own_and_an_apply_goes_on_with_the_rest(tmp_path: Path) -> None:
     """--max of the plan is the budget of each apply."""
     seed = {"invocations": [seeded("job-{n}", "Running", count=7, enqueued="-5h")]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -269,6 +270,10 @@ def _part_holds(key: str, value: Any, task: Task, at: Present) -> Answer:
         )
     if key == "target":
         return fnmatchcase(str(task.function), value if "@" in value else f"{value}@*")
+    if key == "because":
+        return True
+    if key == "until":
+        return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1000 >= at.now.earliest
     if task.inconsistency is not None or is_unknown(_record(task), at.now):
         return None
     if key == "status":

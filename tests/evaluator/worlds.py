@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from hypothesis import strategies as st
 
 from fc_reaper.evaluator.evaluate import Evaluation, compile_policies, evaluate
-from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Moment, Task, TaskEvent
+from fc_reaper.models import ALIVE, STOPPING, Function, Millis, Moment, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile, load_policy
 from fc_reaper.rules.result import Kind, Verdict
 from tests.builders import NOON
@@ -148,6 +148,9 @@ EXEMPTIONS: list[Any] = [
     {"target": "media/resize@prod"}, {"target": "media/res*", "id": "*-1*"},
     {"alive_for": "4h", "where": "payload.n == `2`"},
     {"where": "payload.gone == 'x'", "id": "job-1*"},
+    {"id": "*-1*", "until": iso(NOON)[:19] + "Z", "because": "at noon it still holds"},
+    {"where": "payload.n == `2`", "until": iso(NOON - 1000)[:19] + "Z"},
+    {"target": "media/*", "until": iso(NOON - 86_400_000)[:19] + "+00:00", "because": "ended a day ago"},
 ]  # fmt: skip
 BUDGETS = ["1/run", "2/run", "3/run", "9/run", "9/run, 2/day", "1/day"]
 KEEPS = [[False], [True], [False, False], [True, False], [False, True], [True, True], [False, False, False],

@@ -73,8 +73,10 @@ def quiet() -> History:
 def _first_day(history: History, cloud: Emulator) -> None:
     """Dry runs: by the timer, and by other events."""
     start = MIDNIGHT - 86_400
+    ends = "[{id: vip-*, until: 2098-02-01T00:00:00+08:00, because: migration}]"
     for number in range(3):
-        history.add(start + number * INTERVAL, reap(cloud.endpoint, POLICY, TIMER, log_level="DEBUG"))
+        text = policy(owner=f"'{OWNER}'", unless=ends)
+        history.add(start + number * INTERVAL, reap(cloud.endpoint, text, TIMER, log_level="DEBUG"))
     others = ["eventbridge-oss.json", "cloudmonitor-callback-recovered.txt", "refused/misspelt-key.json"]
     for name in others:
         history.add(start + 4000, reap(cloud.endpoint, POLICY, (EVENTS / name).read_bytes()))

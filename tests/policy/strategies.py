@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -118,6 +119,14 @@ def _one_or_list(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return value | st.lists(value, min_size=1, max_size=3)
 
 
+ZONES = st.sampled_from(["Z", "+00:00", "+08:00", "-05:30"])
+MOMENTS = st.builds(
+    lambda moment, zone: moment.isoformat("T", "seconds") + zone,
+    st.datetimes(datetime(2000, 1, 2), datetime(2099, 12, 30)),
+    ZONES,
+)
+
+
 @st.composite
 def matches(draw: st.DrawFn, *, exemption: bool = False) -> dict[str, Any]:
     """A matcher with at most one clock and a status that agrees with it."""
@@ -133,6 +142,9 @@ def matches(draw: st.DrawFn, *, exemption: bool = False) -> dict[str, Any]:
         matcher["where"] = draw(EXPRESSIONS)
     if exemption and draw(st.booleans()):
         matcher["target"] = draw(_one_or_list(targets()))
+    if exemption and draw(st.booleans()):
+        matcher["until"] = draw(MOMENTS)
+        matcher["because"] = draw(REASON)
     return matcher
 
 

@@ -33,6 +33,39 @@ def said(text: str) -> list[tuple[str, str | None]]:
     return [(one.lint, one.path) for one in odd(text)]
 
 
+DAY = 86_400_000
+END = 1_796_054_400_000  # 2026-11-30T16:00:00Z
+ENDS = "it ends on 2026-11-30T16:00:00Z; write a later moment if it is still needed"
+ENDED = "it ended on 2026-11-30T16:00:00Z; delete it"
+
+
+@pytest.mark.parametrize(
+    ("now", "sentence"),
+    [
+        (END - 7 * DAY - 1, None),
+        (END - 7 * DAY, ENDS),
+        (END, ENDS),
+        (END + 1, ENDED),
+        (END + 7 * DAY, ENDED),
+        (END + 365 * DAY, ENDED),
+        (0, None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "path"), [("top", "exempt[0].until"), ("unless", "policies[0].unless[0].until")]
+)
+def test_an_exemption_that_ends_is_told_from_a_week_before(
+    now: int, sentence: str | None, place: str, path: str
+) -> None:
+    """At the moment that is given: nothing here looks at a clock."""
+    entries = "[{id: job-7, until: 2026-12-01T00:00:00+08:00}, {id: vip-*}]"
+    file = load_policy(
+        a_file(**{place: f"exempt: {entries}" if place == "top" else entries}), source="p.yaml"
+    )
+    found = [(one.lint, one.path, f"{one.what}; {one.remedy}") for one in lint(file, now=now)]
+    assert found == ([("exemption-ends", path, sentence)] if sentence else [])
+
+
 def two(first: dict[str, str], second: dict[str, str]) -> str:
     """A file with two policies; each has what it says in place of the usual."""
     one, other = a_file(**{"name": "first", **first}), a_file(**{"name": "second", **second})

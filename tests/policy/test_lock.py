@@ -14,7 +14,8 @@ ENTRY = f"{{name: a, fingerprint: '{FINGERPRINT}', approved: 2026-05-01, budget:
 
 def test_a_lock_is_read_as_it_was_written() -> None:
     """And approves what it was made of."""
-    file = loaded(a_file(top="exempt: [keep-*, {target: f, alive_for: 120m}]"))
+    ends = "{id: a, until: 2026-12-01T00:00:00Z}, {where: payload.x, until: 2026-12-01T00:00:00Z}"
+    file = loaded(a_file(top=f"exempt: [keep-*, {{target: f, alive_for: 120m}}, {ends}]"))
     lock = lock_of(file, "2026-05-01")
     assert load_lock(dump_lock(lock), "policy.lock") == lock
     assert unapproved(file, lock) == {}
@@ -69,3 +70,35 @@ def test_of_two_entries_of_one_name_both_must_fit() -> None:
     for policies in ((*lock.policies, other), (other, *lock.policies)):
         assert set(unapproved(file, lock.model_copy(update={"policies": policies}))) == {"runaway"}
     assert unapproved(file, lock.model_copy(update={"policies": lock.policies * 2})) == {}
+
+
+EARLY, LATE = "until: 2026-12-01T00:00:00+08:00", "until: 2026-12-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "narrower"),
+    [
+        ("{id: a}", "{id: a, because: why}", None),
+        (f"{{id: a, {EARLY}}}", f"{{id: a, {EARLY}, because: why}}", None),
+        (f"{{id: a, {EARLY}}}", f"{{id: a, {LATE}}}", None),
+        (f"{{id: a, {EARLY}}}", "a", None),
+        (f"{{id: [a, b], {EARLY}}}", f"{{id: [b, a, c], {LATE}}}", None),
+        (f"{{id: [a, b], {EARLY}}}", f"a, {{id: b, {LATE}}}", None),
+        (f"{{target: f, {EARLY}}}", "{target: f}", None),
+        (f"{{where: \"a == ' until x'\", {EARLY}}}", f"{{where: \"a == ' until x'\", {LATE}}}", None),
+        ("a", f"{{id: a, {LATE}}}", "a"),
+        (f"{{id: a, {LATE}}}", f"{{id: a, {EARLY}}}", "a until 2026-12-01T00:00:00Z"),
+        (f"{{id: a, {LATE}}}", f"{{id: b, {LATE}}}", "a until 2026-12-01T00:00:00Z"),
+        ("{target: f}", f"{{target: f, {LATE}}}", '{"target": "f@*"}'),
+        (f"{{target: f, {LATE}}}", f"{{target: g, {LATE}}}", '{"target": "f@*"} until 2026-12-01T00:00:00Z'),
+    ],
+)
+def test_an_exemption_that_holds_for_longer_needs_no_approval(
+    before: str, after: str, narrower: str | None
+) -> None:
+    """One that ends earlier, or has an end now, un-approves all; `because` decides nothing."""
+    lock = lock_of(loaded(a_file(top=f"exempt: [{before}]")), "2026-05-01")
+    found = unapproved(loaded(a_file(top=f"exempt: [{after}]")), lock)
+    what = f"the exemption {narrower} is gone, or ends earlier, since it was approved; "
+    again = "look at the change, then run fc-reaper approve"
+    assert found == ({} if narrower is None else {"runaway": what + again})

@@ -368,6 +368,49 @@ def test_faults_of_one_policy(keys: dict[str, str], line: int, path: str, word: 
     assert found.remedy
 
 
+MATCH_ONLY = "`match` has no such key; it stands only in entries of `exempt` and `unless`"
+ALONE = "it says when or why, and not which tasks; write another key beside it, such as id: job-7"
+ENDS = [
+    ({"unless": "[{until: 2026-12-01T00:00:00Z}]"}, 8, "unless[0]", ALONE),
+    ({"unless": "[{because: why}]"}, 8, "unless[0]", ALONE),
+    ({"unless": "[{until: 2026-12-01T00:00:00Z, because: why}]"}, 8, "unless[0]", ALONE),
+    ({"match": "{alive_for: 2h, until: 2026-12-01T00:00:00Z}"}, 6, "match.until", MATCH_ONLY),
+    ({"match": "{alive_for: 2h, because: why}"}, 6, "match.because", MATCH_ONLY),
+    ({"unless": "[{id: a, untill: 2026-12-01T00:00:00Z}]"}, 8, "unless[0].untill", "did you mean until?"),
+    ({"unless": "[{id: a, because: ''}]"}, 8, "unless[0].because", "it is empty; write the reason in words"),
+    *(
+        ({"unless": f"[{{id: a, until: {written}}}]"}, 8, "unless[0].until", said)
+        for written, said in {
+            "2026-12-01T00:00:00": "2026-12-01T00:00:00 has no zone: by UTC it is 2026-12-01T00:00:00Z, by "
+            "+08:00 2026-11-30T16:00:00Z; write 2026-12-01T00:00:00Z or 2026-12-01T00:00:00+08:00",
+            "2026-12-01 06:30": "by UTC it is 2026-12-01T06:30:00Z, by +08:00 2026-11-30T22:30:00Z; "
+            "write 2026-12-01T06:30Z or 2026-12-01T06:30+08:00",
+            "2026-12-01": "2026-12-01 has no zone: by UTC it is 2026-12-01T23:59:59Z, by +08:00 "
+            "2026-12-01T15:59:59Z; write 2026-12-01T23:59:59Z or 2026-12-01T23:59:59+08:00",
+            "2026-13-01T00:00:00Z": "is no moment; write it as in 2026-12-01T00:00:00+08:00",
+            "1926-12-01T00:00:00Z": "is no moment",
+            "2026-12-01T00:00:00 CST": "is no moment",
+            "2026-12-01T00:00:00+8": "is no moment",
+            "2026-12-01T24:00:00Z": "is no moment",
+            "2026-12-01Z": "is no moment",
+            "friday": "is no moment",
+            "7d": "is no moment",
+            "1796054400": "a number stands where text belongs",
+            "[2026-12-01T00:00:00Z]": "a list stands where text belongs",
+            "": "it has no value",
+        }.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "line", "path", "said"), ENDS)
+def test_faults_of_an_end_and_a_reason(keys: dict[str, str], line: int, path: str, said: str) -> None:
+    """A date without a zone is two moments; which one is meant is not for a machine to say."""
+    (found,) = issues(a_file(**keys))
+    assert (found.line, found.path) == (line, f"policies[0].{path}")
+    assert said in f"{found.what}; {found.remedy}"
+
+
 @pytest.mark.parametrize("clock", ["queued_for", "running_for", "alive_for", "stopping_for"])
 @pytest.mark.parametrize(("carried", "path", "word"), LIMITS)
 def test_faults_of_a_limit_that_the_task_carries(carried: str, path: str, word: str, clock: str) -> None:

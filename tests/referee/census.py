@@ -21,6 +21,7 @@ def happenings(trial: Trial) -> Iterator[str]:
         yield from ["policy N/day"] if "day" in policy.get("budget", "") else []
         yield from [f"keep per {policy['keep'].get('per')}"] if "keep" in policy else []
         yield from (f"match {key}" for key in policy["match"])
+        yield from ["an exemption with an end" for one in policy.get("unless", ()) if "until" in one]
         yield from ["carried limit" for value in policy["match"].values() if isinstance(value, dict)]
     keeps = sum("keep" in policy for policy in world.tree["policies"])
     yield from ["several keep policies"] if keeps > 1 else []
@@ -59,6 +60,7 @@ def _of_run(trial: Trial, run: Run) -> Iterator[str]:
     yield from ["an event that narrows"] if any(any(one[2:5]) for one in referee.asked.requests) else []
     for line in run.lines:
         yield f"line {line['event']}"
+        yield from [f"{line['event']} with an end"] if "until" in line else []
         yield from [f"skipped: {line['why']}"] if line["event"] == "skipped" else []
         yield from ["stop_failed, unclear"] if line.get("unclear") else []
         yield from ["due by keep"] if line["event"] in OUTCOMES and line["rule"] == "keep" else []

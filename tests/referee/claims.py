@@ -20,6 +20,7 @@ from tests.referee.reading import (
     began,
     both,
     group_of,
+    holds_as_long,
     is_held_out,
     is_trusted,
     limit_of,
@@ -125,7 +126,8 @@ def _deciding(policy: Facts) -> Facts:
 
 
 def approvals(tree: Facts, locked: tuple[Facts, list[str]] | None) -> dict[str, bool]:
-    """Which policies a lock lets stop: those in it whose meaning is the same, while no exemption is gone.
+    """Which policies a lock lets stop: those in it whose meaning is the same, while no exemption is gone, or
+    ends earlier.
 
     If an approved policy changes, every `keep` policy loses its approval too.
     """
@@ -134,7 +136,8 @@ def approvals(tree: Facts, locked: tuple[Facts, list[str]] | None) -> dict[str, 
         return dict.fromkeys(names, True)
     before, approved = locked
     old = {one["name"]: _deciding(one) for one in before["policies"]}
-    gone = [one for one in before.get("exempt", []) if one not in tree.get("exempt", [])]
+    exempt = tree.get("exempt", [])
+    gone = [one for one in before.get("exempt", []) if not any(holds_as_long(its, one) for its in exempt)]
     changed = [
         one["name"]
         for one in tree["policies"]

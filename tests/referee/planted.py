@@ -45,6 +45,9 @@ FAULTS = (
     Planted("the first Running event counts, not the latest", "for event in reversed(events) if event.status == name", "for event in events if event.status == name"),
     Planted("exempt tasks are stopped", "if exemption is not None and exemption[1].holds is TRUE:", "if False:"),
     Planted("a task that may be exempt is stopped", "        if exemption is not None and verdict.kind in CLAIMS:\n            verdict =", "        if False:\n            verdict ="),
+    Planted("an exemption is void by the later clock", "Truth(reading.moment.earliest <= self.wanted)", "Truth(reading.moment.latest <= self.wanted)"),
+    Planted("an exemption never ends", "Truth(reading.moment.earliest <= self.wanted)", "Truth(True)"),
+    Planted("an exemption that ends earlier needs no approval", "if until > ends.get(rest, \"\")]", "if rest not in ends]"),
     Planted("unless is not evaluated", "    unless = _first_exemption(compiled.unless, reading)\n", "    unless = None\n"),
     Planted("a task that unless may spare is stopped", "kind, reason = Kind.UNKNOWN, f\"cannot tell whether it is spared", "kind, reason = kind, f\"cannot tell whether it is spared"),
     Planted("one key of a matcher suffices", "        whole &= result.holds\n        if whole is FALSE:\n            return result\n", "        if result.holds is not FALSE:\n            whole &= result.holds\n"),
@@ -57,7 +60,7 @@ FAULTS = (
     Planted("one too few in a group of keep", "more = len(group) - keep.at_most\n", "more = len(group) - keep.at_most - 1\n"),
     Planted("keep stops the other end of a group", "group.sort(key=lambda one: by_age(*one), reverse=keep.stop_first == \"newest\")", "group.sort(key=lambda one: by_age(*one), reverse=keep.stop_first == \"oldest\")"),
     Planted("keep chooses spared tasks", "going = [one for one in group if one[0].selectable][:more]", "going = group[:more]"),
-    Planted("strangers share a group", "    if empty:\n        raise Undecided", "    if False:\n        raise Undecided"),
+    Planted("strangers share a group", "    if blank or value in (None, [], {}):\n        raise Undecided", "    if False:\n        raise Undecided"),
     Planted("holdout spares nobody", "number * 10_000 < share * 2**64", "False"),
     Planted("halt_over halts one too late", "    if due is not None and due > most:", "    if due is not None and due > most + 1:"),
     Planted("halt_over counts only what an event names", "        if policy.name in self._whole:\n            return len(due)", "        if True:\n            return len(due)"),
@@ -103,7 +106,7 @@ FAULTS = (
     Planted("seconds are milliseconds", "if millis is not None and millis < _SECONDS_BELOW:", "if False:"),
     # What an event may do
     Planted("a wish is heard at the top only", "        found = wish_in(one, quoting", "        found = None and wish_in(one, quoting"),
-    Planted("triggers are not asked for", "        if not self.triggers or kind in self.triggers:", "        if True:"),
+    Planted("triggers are not asked for", "return not self.triggers or kind in self.triggers or named", "return True"),
     Planted("what an event names is not asked for", " and names(self.request.selector, function)\n", "\n"),
     Planted("a lock approves everything", "        if name not in approved:\n", "        continue\n        if name not in approved:\n"),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -353,6 +354,10 @@ def _key(key: str, value: Any, record: Record, function: Function, present: Pres
         return any(fnmatchcase(record["invocationId"], glob) for glob in one_or_more)
     if key == "target":
         return any(watches(one_or_more, name, every_qualifier=True) for name in names_of(function))
+    if key == "because":
+        return True
+    if key == "until":
+        return present.now.earliest <= end_of(value)
     if not is_trusted(record, present.now):
         return None
     if key == "status":
@@ -366,6 +371,20 @@ def _key(key: str, value: Any, record: Record, function: Function, present: Pres
         return False
     limit = limit_of(value, record)
     return None if limit is None else is_over(record, key, limit, present)
+
+
+def end_of(until: str) -> int:
+    """The moment until which an exemption holds, itself included, by the earliest now."""
+    return int(datetime.fromisoformat(until.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def holds_as_long(now: Any, before: Any) -> bool:
+    """Whether an exemption spares what another one did, and ends no earlier; the reason decides nothing."""
+    both_plain = [{"id": one} if isinstance(one, str) else dict(one) for one in (now, before)]
+    for one in both_plain:
+        one.pop("because", None)
+    ends, ended = (end_of(one.pop("until", "9999-01-01T00:00:00Z")) for one in both_plain)
+    return both_plain[0] == both_plain[1] and ends >= ended
 
 
 def is_held_out(invocation_id: str, holdout: str | None) -> bool:

@@ -22,6 +22,7 @@ from tests.referee.reading import (
     Function,
     Now,
     Present,
+    end_of,
     events_of,
     is_held_out,
     is_over,
@@ -502,6 +503,9 @@ class Referee:
             kinds = {"kept" if one.kind == "finished" else one.kind for view in views for one in view}
             if line["event"] not in kinds | self._kinds_seen(key) and all(len(view) == 1 for view in views):
                 self.breach(f"{named(key)} is {kinds}, its line says {line['event']}: {line['reason']}")
+        for line in self.run.logged("exempt", "kept", "skipped"):
+            if "until" in line and end_of(line["until"]) < self.present(self.run.begun).now.earliest:
+                self.breach(f"{named(key_of(line))} is spared until {line['until']}, which is over")
         limit = milliseconds(self.world.env.get("REAPER_STUCK_AFTER", "3m"))
         stuck = {key_of(line) for line in self.run.logged("stuck")}
         for key, task in self.tasks.items():

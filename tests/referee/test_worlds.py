@@ -60,6 +60,7 @@ LEAST = {
     "policy keep": 80, "several keep policies": 15, "policy unless": 60, "policy halt_over": 30,
     "policy holdout": 25, "policy triggers": 60, "policy report": 25, "policy N/day": 50,
     "policy owner": 80,
+    "an exemption with an end": 30, "exempt with an end": 3,
     "carried limit": 15, "keep per None": 20, "keep per function": 5, "keep per qualifier": 5,
     "keep per payload.order": 5, "match running_for": 50, "match alive_for": 50, "match queued_for": 20,
     "match stopping_for": 8, "match retries_over": 20, "match where": 30, "match id": 20,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any, NamedTuple
 
@@ -80,6 +81,11 @@ SKEWS = (-1_000, 2_000, -5_000, 9_000, -20_000, 26_000, 28_000, 33_000, -40_000,
 
 OPERATIONS = (*["ListStatefulAsyncInvocations"] * 2, *["GetStatefulAsyncInvocation"] * 3,
               *["StopStatefulAsyncInvocation"] * 9, "*", "ListStatefulAsyncInvocationFunctions")
+
+ENDS = (-300_000, -3600, -60, 0, 0, 1, 1, 2, 5, 20, 60, 400, 3600, 90_000, 10_000_000)
+"""Seconds from the beginning of a world to the end of an exemption."""
+
+ZONES = (timezone.utc, timezone(timedelta(hours=8)), timezone(-timedelta(hours=3, minutes=30)))
 
 FAULTS: tuple[Facts, ...] = (
     {"status": 500}, {"status": 502, "foreign": "<html>"}, {"status": 503, "retryAfter": 1}, {"status": 504},
@@ -221,6 +227,7 @@ class _Maker:
         self._unseen()
         self._never_ran()
         self._owners()
+        self._ends()
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
@@ -628,6 +635,28 @@ class _Maker:
             owner = self.pick([None, None, "media-team", {"from": f"payload.{field}"}])
             if owner is not None:
                 policy["owner"] = owner
+
+    def _ends(self) -> None:
+        """Some exemptions have a reason or an end: long ago, soon, or while a run goes on. A lock may have
+        seen another end."""
+        tree, before = self.world.tree, (self.world.locked or ({},))[0]
+        lists = [(tree.get("exempt", []), before.get("exempt", []))]
+        for at, one in enumerate(tree["policies"]):
+            seen = before["policies"][at] if before else {}
+            lists.append((one.get("unless", []), seen.get("unless", [])))
+        for number, (entries, theirs) in enumerate(lists):
+            for at, entry in enumerate(entries):
+                if not self.chance(0.4):
+                    continue
+                plain = {"id": entry} if isinstance(entry, str) else entry
+                ended = self._ending(plain)
+                entries[at] = {**ended, "because": "it migrates"} if self.chance(0.5) else ended
+                if at < len(theirs) and theirs[at] == entry:
+                    theirs[at] = entries[at] if number or self.chance(0.6) else self._ending(plain)
+
+    def _ending(self, plain: Facts) -> Facts:
+        ends = datetime.fromtimestamp(self.world.start // 1000 + self.pick(ENDS), self.pick(ZONES))
+        return {**plain, "until": ends.isoformat()} if self.chance(0.9) else plain
 
 
 def written(place: Place) -> str:

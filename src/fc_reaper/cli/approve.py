@@ -22,7 +22,7 @@ from fc_reaper.log_lines import Lines
 from fc_reaper.models import UNFINISHED, Exit, iso
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
-from fc_reaper.policy.lock import Lock, dump_lock, exemptions, lock_of, unapproved
+from fc_reaper.policy.lock import Lock, dump_lock, exemptions, gone, lock_of, unapproved
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, Settings, read_credentials, read_lock, read_policy, read_settings
 
@@ -98,12 +98,12 @@ def approve(
     trials = list(_try(file, asked or list(stops.values()), settings, env, history))
     if not as_json:
         _show_trials(trials, asked or list(stops.values()))
-    gone = [
-        f"the exemption {one} is gone since the lock was written; put it back, or be sure"
-        for one in sorted(set(before.exempt) - set(exemptions(file)))
+    narrower = [
+        f"the exemption {one} is gone, or ends earlier, since the lock was written; put it back, or be sure"
+        for one in gone(exemptions(file), before)
     ]
     found = {trial.policy.name: trial.objections() for trial in trials}
-    objections = {one.name: [*gone, *found.get(one.name, ())] for one in asked}
+    objections = {one.name: [*narrower, *found.get(one.name, ())] for one in asked}
     without = [name for name, why in objections.items() if despite or not why]
     chosen = without if yes else list(_ask(objections))
     # Others leave the lock: else a change of the exemptions could approve them again unseen.

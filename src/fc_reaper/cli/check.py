@@ -12,6 +12,7 @@ from typer import Argument
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, PolicyFile, environment
 from fc_reaper.cli.output import STRONG, CommandError, counted, short, show, table
+from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud.client import WITH_PAYLOAD
 from fc_reaper.errors import Issue, PolicyError
 from fc_reaper.evaluator.evaluate import compile_policies
@@ -67,7 +68,7 @@ def check(
         if as_json:
             output.print_json({"valid": False, "findings": list(map(_issue, error.issues))})
         raise
-    warnings, idle = lint(file, settings.api_version), _idle_calls(file, settings)
+    warnings, idle = lint(file, settings.api_version, SYSTEM_CLOCK.now()), _idle_calls(file, settings)
     costs = {one.name: cost_of(one, file, settings) for one in file.policies}
     not_approved = read_unapproved(settings, file)
     if as_json:

@@ -121,7 +121,7 @@ def _check_here(found: Diagnosis, settings: given.Settings) -> Watching | None:
         return None if text or os.path.lexists(settings.folder / settings.policy) else {}
     number = output.counted(len(file.policies), "policy", "policies")
     found.add("policy", f"{file.source} is valid: {number}; REAPER_MODE is {settings.mode} here")
-    for issue in lint(file, settings.api_version):
+    for issue in lint(file, settings.api_version, SYSTEM_CLOCK.now()):
         found.add("policy", issue.text, Exit.DONE)
     enforces, unapproved = settings.mode == "enforce", given.read_unapproved(settings, file)
     try:

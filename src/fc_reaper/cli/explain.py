@@ -236,6 +236,6 @@ def _reason(verdict: Verdict) -> str:
     if verdict.policy is None and verdict.members:
         return ""
     measured = f"{verdict.by.rule} {verdict.by.measured}" if verdict.by.measured else None
-    owner = verdict.owner and f"owner {verdict.owner}"
-    by = "".join(f", {part}" for part in (verdict.policy, owner, measured) if part)
+    owner, given = verdict.owner and f"owner {verdict.owner}", map(" ".join, verdict.spared_by.items())
+    by = "".join(f", {part}" for part in (verdict.policy, owner, measured, *given) if part)
     return by if verdict.reason == verdict.kind.value else f"{by}: {printable(verdict.reason)}"

@@ -14,7 +14,7 @@ from typer import Option
 from fc_reaper.cli.app import with_options
 from fc_reaper.cli.output import CommandError, print_error
 from fc_reaper.policy import Matcher, PolicyFile, load_policy
-from fc_reaper.policy.lock import exemptions, spared_by
+from fc_reaper.policy.lock import exemptions, gone, spared_by
 from fc_reaper.rules.rules import RULES
 from fc_reaper.settings import Settings, read_lock, read_policy, refuse_targets
 
@@ -112,7 +112,7 @@ def _standing(settings: Settings, env: Mapping[str, str]) -> tuple[tuple[Matcher
         exempt, known, source = file.exempt, exemptions(file), file.source
     lock = read_lock(settings)
     for spelling, matcher in () if lock is None else zip(lock.exempt, spared_by(lock), strict=True):
-        if spelling not in known:
+        if lock is not None and spelling in gone(known, lock):
             print_error(f"policy.lock spares {spelling}, the policy does not any more; it is spared here")
             exempt = (*exempt, matcher)
     return exempt, source

@@ -50,11 +50,7 @@ def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
 
 
 def _group_key(value: Any) -> Any:
-    """*value* as what makes a group, where 1.0 is 1: JSON has one kind of number.
-
-    Raises Undecided: it, or something in it, is empty, or text without letter and digit: strangers never
-    share a group.
-    """
+    """*value* as what makes a group, where 1.0 is 1; Undecided if something in it is empty, or blank text."""
     blank = isinstance(value, str) and not any(one.isalnum() and one not in _INVISIBLE for one in value)
     if blank or value in (None, [], {}):
         raise Undecided("it answers nothing, or something that holds nothing")

@@ -4,7 +4,7 @@ Order: exempt, then for each policy match and unless. A stop policy wins over a 
 of the file. For a `keep` policy `evaluate` only makes a task a member of its group, and `select` decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ class CompiledMatcher(NamedTuple):
     statuses: frozenset[str] | None
     rules: tuple[Rule, ...]
     rule: str
+    spared_by: Mapping[str, str] = {}
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         """The strongest filter of a listing that no task passes by for which all of the rules hold."""
@@ -129,6 +130,7 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
         None if statuses is None else frozenset(statuses),
         tuple(rule for rule in matcher.rules if not isinstance(rule, (TargetRule, StatusRule))),
         matcher.rules[-1].key,
+        matcher.model_dump(include={"until", "because"}, exclude_none=True),
     )
 
 
@@ -145,7 +147,8 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
     if exemption is not None and exemption[0] is _OWN_FUNCTION:
         verdict = Verdict(Kind.EXEMPT, "the reaper never stops itself", by=_EXEMPT)
     elif exemption is not None and exemption[1].holds is TRUE:
-        verdict = Verdict(Kind.EXEMPT, "exempt", line=exemption[0].line, by=_EXEMPT)
+        its = exemption[0]
+        verdict = Verdict(Kind.EXEMPT, "exempt", None, its.line, _EXEMPT, spared_by=its.spared_by)
     elif reading.flaw is not None:
         verdict = Verdict(Kind.UNKNOWN, reading.flaw)
     else:
@@ -196,7 +199,8 @@ def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleRes
         return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match, owner=owner)
     unless = _first_exemption(compiled.unless, reading)
     if unless is not None and unless[1].holds is TRUE:
-        return match, Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED)
+        spared = Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED)
+        return match, spared._replace(spared_by=unless[0].spared_by)
     by, kind, reason = match, Kind.DUE if policy.stops else Kind.REPORTED, policy.reason
     if unless is not None:
         # Reading the task may let the policy hold only if it may settle both.

@@ -11,7 +11,7 @@ from fc_reaper.rules.ages import CLOCKS, Reading
 from fc_reaper.rules.duration import LONGEST
 from fc_reaper.rules.result import FALSE, Kind
 
-NOW: Millis = 1_800_000_000_000  # the moment of every example; no rule looks at the calendar
+NOW: Millis = 1_530_000_000_000  # the moment of every example, in 2018: no exemption has ended
 _NOW = Moment.exactly(NOW)
 
 _FOREVER = LONGEST + 1000  # an age that no given one bounds: over every limit that can be written

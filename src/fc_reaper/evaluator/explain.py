@@ -11,15 +11,15 @@ from fc_reaper.evaluator.evaluate import FunctionPolicies, compile_policies, eva
 from fc_reaper.evaluator.select import is_held_out
 from fc_reaper.models import FINISHED, Millis, Moment, Task
 from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
-from fc_reaper.rules.ages import Reading, StartedTime
+from fc_reaper.rules.ages import Bounds, Reading, StartedTime
 from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, Member, RuleResult, Truth, Verdict
-from fc_reaper.rules.rules import Clock, StatusRule, carried_limit
+from fc_reaper.rules.rules import Clock, StatusRule, Until, carried_limit
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     named = {name: getattr(verdict, name) for name in ("policy", "owner", "reason", "line", "also")}
-    return {"kind": verdict.kind.value, **named, **verdict.by.fields()}
+    return {"kind": verdict.kind.value, **named, **verdict.spared_by, **verdict.by.fields()}
 
 
 def _record(task: Task) -> dict[str, Any]:
@@ -177,14 +177,15 @@ class Changes(NamedTuple):
         limits = [limit for matcher in matchers for limit in matcher.limits]
         parts: list[Matcher | Policy] = [*exempt, *policies]
         limits += [age for part in parts for one in part.expressions for age in one.ages]
-        rules = (rule for matcher in matchers for rule in matcher.rules)
+        rules = [rule for matcher in matchers for rule in matcher.rules]
         any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
+        limits += [(rule.key, rule.wanted) for rule in rules if isinstance(rule, Until)]
         return cls(tuple(dict.fromkeys(limits)), any_time)
 
     def after(self, reading: Reading) -> Iterator[Millis]:
         """How much later the verdict may change if nothing happens to the task, in no order."""
         for clock, limit in self.limits:
-            began = reading.bounds(clock)
+            began = Bounds(0, 0) if clock == Until.key else reading.bounds(clock)  # since 1970
             if isinstance(limit, CarriedLimit):
                 carried = carried_limit(limit, reading)
                 if isinstance(carried, RuleResult):

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
@@ -75,8 +74,11 @@ class Selection:
     def trim(self) -> None:
         """Put the tasks in order, each once, and forget all but the first."""
         keep = self.policy.keep
-        order = attrgetter("order") if keep is None else _oldest
         newest = keep is not None and keep.stop_first == "newest"
+
+        def order(one: Evaluation) -> Any:
+            return one.order if keep is None else by_age(one.verdict.members[0], one.task)
+
         for tasks in (self.first, self.held_out_tasks):
             once = {(one.task.function, one.task.invocation_id): one for one in tasks}
             doubled = len(tasks) - len(once)
@@ -90,10 +92,6 @@ class Selection:
                 if len(tasks) < self.room or number[one.task.function] <= _OF_EACH_FUNCTION:
                     tasks.append(one)
         self._bound = 2 * (len(self.first) + len(self.held_out_tasks)) + 64
-
-
-def _oldest(evaluation: Evaluation) -> tuple[Any, ...]:
-    return by_age(evaluation.verdict.members[0], evaluation.task)
 
 
 def is_held_out(invocation_id: str, share: int | None) -> bool:
@@ -217,9 +215,8 @@ def within_a_day(task: Task, now: Millis) -> bool:
 class Budgets:
     """The allowances of one run; called policy by policy, in the order of the file.
 
-    *functions* are those of a policy's targets, *stopped* returns their tasks that were stopped within a
-    day, by any caller. What earlier policies were allowed on a shared function counts as well; one whose
-    functions cannot be listed shares with every policy. `left` is what remains of each day's budget.
+    What earlier policies were allowed on a shared function counts, too; one whose functions cannot be listed
+    shares with every policy. `left` is what remains of each day's budget.
     """
 
     def __init__(

@@ -18,9 +18,9 @@ from fc_reaper.policy.model import Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.duration import parse_duration, spell_duration
 from fc_reaper.rules.expression import AGES, PAYLOAD, RECORD_FIELDS, Expression
-from fc_reaper.rules.fields import CarriedLimit
+from fc_reaper.rules.fields import CarriedLimit, spell_moment
 from fc_reaper.rules.language import Path
-from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule
+from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule, Until
 
 LONGEST_ATTEMPT = parse_duration("24h")
 MOST_RETRIES = 8
@@ -31,8 +31,8 @@ LONGEST_DELAY = parse_duration("1h")  # the most that `x-fc-async-delay` can be
 _Odd = Iterator[tuple[Path, str]]  # paths, each with a sentence that reads `what is odd; what to write`
 
 
-def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
-    """Everything odd in *file*, in the order of its lines; *api_version* is the one for FC 2.0."""
+def lint(file: PolicyFile, api_version: str = BLIND_API, now: Millis = 0) -> list[Issue]:
+    """Everything odd in *file* at *now*, in the order of its lines; *api_version* is the one for FC 2.0."""
     odd = {
         "unknown-field": _unknown_fields(file),
         "above-maximum": _above_maximum(file),
@@ -41,6 +41,7 @@ def lint(file: PolicyFile, api_version: str = BLIND_API) -> list[Issue]:
         "waits-on-purpose": _waits_on_purpose(file),
         "native-limit": _native_limits(file),
         "always-beaten": _always_beaten(file),
+        "exemption-ends": _exemption_ends(file, now),
     }
     issues = [file.issue(*one)._replace(lint=name) for name, found in odd.items() for one in found]
     return sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0)
@@ -208,3 +209,12 @@ def _beats(one: Policy, other: Policy) -> bool:
         return False
     runs = not one.triggers or (bool(other.triggers) and set(other.triggers) <= set(one.triggers))
     return runs and all(matcher in other.unless for matcher in one.unless)
+
+
+def _exemption_ends(file: PolicyFile, now: Millis) -> _Odd:
+    """An exemption that has ended, or ends within a week."""
+    for path, matcher, _, _ in _matchers(file):
+        end = getattr(matcher, Until.key, None)
+        if end is not None and end - now <= parse_duration("7d"):
+            ends = f"it ends on {spell_moment(end)}; write a later moment if it is still needed"
+            yield (*path, Until.key), ends if now <= end else f"it ended on {spell_moment(end)}; delete it"

@@ -256,6 +256,8 @@ def _unknown(loc: Path, models: Models) -> tuple[str | None, str]:
     names = keys_of(model := _model_of(loc[:-1], models))
     near = nearest(str(loc[-1]), names)
     write = f"the keys are {', '.join(names)}" if near is None else f"did you mean {near}?"
+    if loc[-1] in keys_of(exemption_model()) and model is match_model():
+        write = "it stands only in entries of `exempt` and `unless`"
     return near, f"{model.model_config.get('title')} has no such key; {write}"
 
 

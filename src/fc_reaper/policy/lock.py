@@ -3,7 +3,6 @@
 import json
 from collections.abc import Collection, Iterable
 from hashlib import sha256
-from itertools import chain
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
@@ -14,10 +13,11 @@ from fc_reaper.policy.model import Matcher, Policy, PolicyFile, exemption_model
 from fc_reaper.rules.fields import TRIGGERS, Version
 from fc_reaper.rules.language import Part
 
-# The keys of a policy that decide nothing: changing one does not un-approve it.
-BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples"))
+# The keys of a policy and its exemptions that decide nothing: changing one does not un-approve it.
+BESIDE_THE_MEANING = frozenset(("name", "stop", "report", "owner", "examples", "because"))
 # Counts up whenever a key, or leaving one out, comes to mean something else: then nothing stays approved.
 SEMANTICS = 3
+_UNTIL, _NO_END = " until ", "~"
 _AGAIN = "write the file anew with fc-reaper approve"
 _REVIEW = "look at the change, then run fc-reaper approve"
 _HEAD = """\
@@ -68,9 +68,26 @@ def exemptions(file: PolicyFile) -> tuple[str, ...]:
 
 def _texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:
     """Matchers as sorted texts: a list of patterns for ids spares what each of them does."""
-    plain = ((one.ids, one.model_dump(mode="json", exclude_defaults=True)) for one in matchers)
-    texts = (ids if its.keys() == {"id"} else [_json(_sorted(its))] for ids, its in plain)
-    return tuple(sorted(set(chain(*texts))))
+    texts: set[str] = set()
+    for one in matchers:
+        plain = one.model_dump(mode="json", exclude_defaults=True, exclude=set(BESIDE_THE_MEANING))
+        end = f"{_UNTIL}{plain.pop('until')}" if "until" in plain else ""
+        texts |= {each + end for each in (one.ids if plain.keys() == {"id"} else [_json(_sorted(plain))])}
+    return tuple(sorted(texts))
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """An exemption without its end, and the end; such texts sort as time does, and that of no end is last."""
+    rest, _, until = text.rpartition(_UNTIL)
+    return (rest, until) if until.endswith("Z") else (text, _NO_END)
+
+
+def gone(present: Iterable[str], lock: Lock) -> list[str]:
+    """The exemptions of *lock* that are not *present*, or end earlier now."""
+    ends: dict[str, str] = {}
+    for rest, until in map(_apart, present):
+        ends[rest] = max(until, ends.get(rest, ""))
+    return [one for one in lock.exempt for rest, until in [_apart(one)] if until > ends.get(rest, "")]
 
 
 def _sorted(plain: Any) -> Any:
@@ -100,8 +117,7 @@ def lock_of(file: PolicyFile, today: str, *, only: Collection[str] | None = None
 
 def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
     """Answer which stop policies of *file* may only report, by name, and why."""
-    present = exemptions(file)
-    gone = [exemption for exemption in lock.exempt if exemption not in present]
+    narrower = gone(exemptions(file), lock)
     stops = {policy.name: policy for policy in file.policies if policy.stops}
     meanings = {name: (fingerprint(policy), str(policy.budget)) for name, policy in stops.items()}
     approved = {one.name: one for one in lock.policies}
@@ -112,8 +128,9 @@ def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
             found[name] = f"it is not in {lock.source}; look at it, then run fc-reaper approve"
         elif name in changed:
             found[name] = f"it was changed since it was approved on {approved[name].approved}; {_REVIEW}"
-        elif gone:
-            found[name] = f"the exemption {gone[0][:200]} is gone since it was approved; {_REVIEW}"
+        elif narrower:
+            what = f"the exemption {narrower[0][:200]} is gone, or ends earlier, since it was approved"
+            found[name] = f"{what}; {_REVIEW}"
         elif changed and policy.keep is not None:
             # Which tasks the other took is not known any more, and for this one they would count.
             what = f"{changed[0]} is not as it was approved, and what it took may count here"
@@ -124,7 +141,10 @@ def unapproved(file: PolicyFile, lock: Lock) -> dict[str, str]:
 def spared_by(lock: Lock) -> tuple[Matcher, ...]:
     """The exemptions of *lock*; a PolicyError if one of them cannot be read."""
     try:
-        spelt = [json.loads(one) if one.startswith("{") else {"id": one} for one in lock.exempt]
+        spelt = []
+        for rest, until in map(_apart, lock.exempt):
+            plain = json.loads(rest) if rest.startswith("{") else {"id": rest}
+            spelt.append(plain if until == _NO_END else {**plain, "until": until})
         return tuple(map(exemption_model().model_validate, spelt))
     except (ValueError, RecursionError):
         what = f"an exemption of it cannot be read; {_AGAIN}"

@@ -14,7 +14,7 @@ from fc_reaper.rules.ages import CLOCKS
 from fc_reaper.rules.expression import Expression
 from fc_reaper.rules.fields import Budget, CarriedLimit
 from fc_reaper.rules.language import DISTINCT, SOME, Fault, Later, Part, Path, key
-from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, common_statuses
+from fc_reaper.rules.rules import RULES, Clock, IdRule, Rule, Until, common_statuses
 
 TASK = "task"  # the trigger of an event that names one task by its invocation id
 
@@ -51,6 +51,9 @@ class Matcher(Part):
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
+        if all(isinstance(rule, Until) for rule in self.rules):
+            what = "it says when or why, and not which tasks"
+            raise ValueError(f"{what}; write another key beside it, such as id: job-7")
         if common_statuses(self.rules) == ():
             stated = [f"{rule.key} ({', '.join(rule.statuses)})" for rule in self.rules if rule.statuses]
             what = f"no task can fit {' and '.join(stated)} at once"
@@ -73,6 +76,8 @@ def _matcher_model(name: str, title: str, rules: Sequence[type[Rule]]) -> type[M
     keys: dict[str, Any] = {
         rule.key: (rule.field | None, key(rule.description, rule.example, None)) for rule in rules
     }
+    because = key("Why these tasks are spared, in words; it decides nothing.", "migration", None)
+    keys |= {} if name == "Match" else {"because": (fields.Reason | None, because)}
     return create_model(name, __base__=Matcher, __cls_kwargs__={"title": title}, **keys)
 
 
@@ -89,11 +94,7 @@ Exemption = TypeAliasType(
 
 
 class Keep(Part):
-    """How many of what matches may be alive at once, and which of the others are stopped first.
-
-    `per` makes groups, each with its own `at_most`: by function (under all qualifiers), by function and
-    qualifier, or by what an expression answers; None is one group of all that the policy watches.
-    """
+    """How many of what matches may be alive at once, in each group of `per`; None is one group of all."""
 
     model_config = ConfigDict(title="`keep`")
     at_most: fields.Count = key("How many may be alive at once, in each group.", 10)

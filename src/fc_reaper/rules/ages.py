@@ -63,10 +63,10 @@ def flaw(task: Task, latest: Millis) -> str | None:
 
 
 class Reading:
-    """One reading of a task: when, and what its `startedTime` means; by it all policies are evaluated.
+    """One reading of a task, by which all policies are evaluated.
 
-    `read` is true if the task was read by itself (Get), so that what its record lacks does not exist. `flaw`
-    says why the record cannot be trusted. `record` is what expressions are evaluated over, never logged.
+    `read`: it was read by itself (Get), so that what its record lacks does not exist. `flaw` says why the
+    record cannot be trusted. `record` is what expressions are evaluated over, never logged.
     """
 
     __slots__ = ("_bounds", "flaw", "moment", "read", "record", "started_time", "task")

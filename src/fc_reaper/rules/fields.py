@@ -2,13 +2,14 @@
 
 import json
 import re
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import Self, TypeAliasType
 
 from fc_reaper.errors import InvalidName, nearest, shown
-from fc_reaper.models import LATEST, PART, UNFINISHED, Millis, Target
+from fc_reaper.models import LATEST, PART, UNFINISHED, Millis, Target, iso
 from fc_reaper.rules.duration import LENGTH, PATTERN, parse_duration, spell_duration
 from fc_reaper.rules.expression import Expression
 from fc_reaper.rules.language import Fault, Later, Part, Plain, Schema, key, text_of
@@ -187,6 +188,34 @@ def _per(value: Any) -> str | Expression:
 
 
 _from = Plain(lambda value: _expression(value, "payload.max_run"), _TEXT, str)
+
+_SUCH, _EAST = "2026-12-01T00:00:00+08:00", 28_800_000
+
+
+def _until(value: Any) -> Millis:
+    """A moment of this century with its zone; what has no zone is an error that names two readings."""
+    text = value.isoformat() if isinstance(value, date) else text_of(value, f"a moment such as {_SUCH}")
+    found = re.fullmatch(r"(?a)(20\d\d-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?", text)
+    day, time, zone = found.groups() if found else ("", None, None)
+    bare = f"{day}T{time or '23:59:59'}"
+    try:
+        read = datetime.fromisoformat(bare + (zone or "Z").replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError(f"{shown(text)} is no moment; write it as in {_SUCH}") from None
+    moment = int(read.timestamp()) * 1000
+    if zone is None:
+        readings = f"by UTC it is {spell_moment(moment)}, by +08:00 {spell_moment(moment - _EAST)}"
+        raise ValueError(f"{text} has no zone: {readings}; write {bare}Z or {bare}+08:00")
+    return moment
+
+
+def spell_moment(moment: Millis) -> str:
+    """Write a moment in UTC, to the second: such texts sort as moments do."""
+    return f"{iso(moment)[:19]}Z"
+
+
+Until = Annotated[Millis, Plain(_until, {"type": "string", "format": "date-time"}, spell_moment)]
+
 _where = Plain(lambda value: _expression(value, "payload.tier == 'gold'"), _TEXT, str)
 ExpressionField = TypeAliasType("ExpressionField", Annotated[Expression, _where])
 Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT, str)]

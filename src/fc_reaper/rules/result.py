@@ -1,5 +1,6 @@
 """What conditions come to: three values, the result of a rule with its measure, the verdict on a task."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -121,6 +122,7 @@ class Verdict(NamedTuple):
     `policy` and `line` are what decided, or could not be decided, `by` is the result that did. `also` names
     the other policies for which the task is due. `members` are the concurrency groups in which it counts: the
     verdict then stands unless `select` finds the task one too many. `owner` is who the policy says.
+    `spared_by` has `until` and `because` of the exemption that spares the task, where it has them.
     """
 
     kind: Kind
@@ -131,6 +133,7 @@ class Verdict(NamedTuple):
     also: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
     owner: str | None = None
+    spared_by: Mapping[str, str] = {}
 
     def later(self, by: Millis) -> "Verdict":
         """The same verdict so much later, while no rule changes its answer."""

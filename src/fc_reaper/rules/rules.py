@@ -119,6 +119,23 @@ class TargetRule(Rule):
 
 
 @register
+class Until(Rule):
+    key = "until"
+    field = fields.Until
+    description = "The exemption holds until this moment, which has a zone; it stands beside another key."
+    example = "2026-12-01T00:00:00+08:00"
+    by_name = True
+    in_match = False
+    timeless = True  # `Changes` knows the moment
+
+    def __str__(self) -> str:
+        return fields.spell_moment(self.wanted)
+
+    def evaluate(self, task: Task, reading: Reading) -> RuleResult:
+        return RuleResult(Truth(reading.moment.earliest <= self.wanted), self.key)
+
+
+@register
 class StatusRule(Rule):
     key = "status"
     field = Annotated[tuple[fields.Status, ...], SOME, DISTINCT, OneOrMore()]

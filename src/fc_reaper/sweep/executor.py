@@ -208,7 +208,8 @@ class Executor:
         verdict = evaluate(task, due.policies, seen.moment)
         if self._recheck is not None and due.verdict.by.rule == KEEP:
             verdict = self._recheck.verdict(due, task, verdict)
-        before, now = Evaluation(task, due.verdict), Evaluation(task, verdict)
+        spared = due.verdict._replace(spared_by=verdict.spared_by)
+        before, now = Evaluation(task, spared), Evaluation(task, verdict)
         if verdict.kind is Kind.UNKNOWN:
             return Outcome("skipped", before, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:

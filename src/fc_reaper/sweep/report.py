@@ -215,6 +215,7 @@ class Report:
             "reason": one.verdict.reason,
             "owner": one.verdict.owner,
             **one.verdict.by.fields(),
+            **one.verdict.spared_by,
             "also": one.verdict.also,
             "new": over is not None and 0 < over < 2 * self.settings.interval,
         }
