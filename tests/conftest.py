@@ -21,11 +21,13 @@ settings.load_profile("usual")
 _KEY = "emulator-secret"
 
 FIRST = (
-    *("package/test_package", "referee/test_worlds", "cloud/test_memory", "backtest/test_laws"),
-    *("reliability/test_faults", "cli/test_apply", "evaluator/test_second_reading"),
-    *("run/test_no_wrong_stops", "package/test_deploy_document", "cli/test_app", "package/test_wheel"),
-    *("project/test_readme", "referee/test_planted", "reliability/test_time", "reliability/test_overlap"),
-    *("backtest/test_memory", "evaluator/test_world_laws", "probing/test_pairs"),
+    *("package/test_package", "referee/test_worlds", "cli/test_apply", "reliability/test_faults"),
+    *("cloud/test_memory", "package/test_wheel", "worlds/test_budgets", "policy/test_laws", "cli/test_app"),
+    *("project/test_readme", "package/test_deploy_document", "run/test_no_wrong_stops"),
+    *("backtest/test_laws", "evaluator/test_world_laws", "events/test_laws", "reliability/test_time"),
+    *("evaluator/test_second_reading", "cloud/test_rate", "run/test_failing", "worlds/test_three_values"),
+    *("backtest/test_memory", "probing/test_pairs", "probing/test_probe", "reliability/test_overlap"),
+    *("referee/test_planted", "run/test_keep", "run/test_promises", "run/test_events", "cli/test_demo"),
 )
 """Files that several processes begin with: one of these at the end would run while the others are done.
 
@@ -48,6 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Search what the test printed, and the files in its folder, for the key of the emulated account."""
     report = yield
+    if report.when != "call" or not report.passed:
+        return report
     folder = getattr(item, "funcargs", {}).get("tmp_path")
     # The sources and documents of a copied project name the emulator's key.
     paths = folder.rglob("*") if isinstance(folder, Path) else ()
@@ -55,6 +59,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     shown = [str(path) for path in files if _KEY.encode() in path.read_bytes()]
     if _KEY in report.capstdout + report.capstderr + report.caplog:
         shown.append("what it printed")
-    if shown and report.when == "call" and report.passed:
+    if shown:
         report.outcome, report.longrepr = "failed", f"the key of the account is in {', '.join(shown)}"
     return report

@@ -20,7 +20,7 @@ def never() -> bool:
 
 
 def pool(threads: int = 4, interrupted: Callable[[], bool] = never) -> Pool:
-    return Pool(threads, SYSTEM_CLOCK, interrupted)
+    return Pool(threads, SYSTEM_CLOCK, interrupted, grace=0.1)
 
 
 def soon(seconds: float = 30.0) -> float:

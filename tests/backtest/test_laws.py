@@ -66,7 +66,6 @@ files = st.builds(
 )
 
 
-@settings(max_examples=2 * settings().max_examples)
 @given(pasts(), st.sampled_from([5 * MINUTE, 7 * MINUTE, 20 * MINUTE]))
 def test_it_is_what_the_plainest_reading_of_every_tick_comes_to(past: Past, interval: int) -> None:
     """Same stops and reports at the same ticks, same halts, same counts."""

@@ -135,11 +135,11 @@ def test_the_client_reports_a_refusal_for_the_rate(refusal: bytes) -> None:
 def test_every_due_task_is_stopped_though_the_account_allows_a_fraction_of_our_rate() -> None:
     """Reads before each stop and their retries share one rate, so that they do not multiply the load."""
     task = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod", "status": "Running"}
-    due = {**task, "invocationId": "r-{n}", "count": 14, "enqueued": "-9h", "started": "-9h"}
+    due = {**task, "invocationId": "r-{n}", "count": 10, "enqueued": "-9h", "started": "-9h"}
     with running_emulator("--rate", "20/s", "--stopping", "5ms", seed={"invocations": [due]}) as cloud:
         text = policy(budget="100/run")
         reaped = reap(cloud.endpoint, text, enforce=True, clock=SYSTEM_CLOCK, rate="500/s", margin="1s")
         stopped = {entry["invocationId"] for entry in cloud.journal() if entry["cause"] == "stop"}
         made = sum(cloud.calls()["counts"].values())
-    assert len(stopped) == reaped.counts["confirmed"] == 14
-    assert made < 3 * 42
+    assert len(stopped) == reaped.counts["confirmed"] == 10
+    assert made < 3 * 30

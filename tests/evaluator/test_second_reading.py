@@ -113,7 +113,7 @@ def decided(case: Case, match: str, **keys: str) -> bool | None:
     return {Kind.DUE: True, Kind.KEPT: False, Kind.UNKNOWN: None}[kind]
 
 
-@settings(max_examples=8 * settings().max_examples)
+@settings(max_examples=5 * settings().max_examples)
 @given(st.data(), cases())
 def test_a_clock_is_over_within_or_unknown_as_the_table_says(data: st.DataObject, case: Case) -> None:
     limit = data.draw(limits(case))
@@ -122,7 +122,7 @@ def test_a_clock_is_over_within_or_unknown_as_the_table_says(data: st.DataObject
     assert found is expected or (found is None and may_contradict(case.record))
 
 
-@settings(max_examples=3 * settings().max_examples)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.data(), cases())
 def test_an_exemption_is_false_by_the_upper_bound_alone(data: st.DataObject, case: Case) -> None:
     """In `unless`: over spares, within does not, and unknown keeps."""
@@ -138,7 +138,7 @@ def test_every_row_of_the_table_is_tried() -> None:
     """A law about what never happens proves nothing."""
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=1500, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(max_examples=800, derandomize=True, database=None, phases=[Phase.generate])
     @given(cases())
     def count(case: Case) -> None:
         source = "events" if case.record.get("events") else f"started_time {case.meaning}"

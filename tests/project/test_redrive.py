@@ -56,7 +56,7 @@ def test_a_stopped_task_is_submitted_once_under_a_new_id(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With its payload and its qualifier; not before it is Stopped, and not a second time."""
-    with running_emulator("--stopping", "50ms", seed={"invocations": [seed]}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": [seed]}) as cloud:
         with pytest.raises(SystemExit, match="job-7 is Running, payload kept: True; nothing was submitted"):
             redrive(cloud, monkeypatch, text, place)
         reap(cloud.endpoint, policy(targets="[media/transcode@prod, resize]"), enforce=True)

@@ -39,7 +39,7 @@ def ceil(number: int, of: int) -> int:
 
 
 @given(st.data(), st.integers(1, 400), st.integers(0, 10_000_000))
-@settings(max_examples=settings().max_examples * 3)
+@settings(max_examples=settings().max_examples * 2)
 def test_with_time_for_k_of_n_targets_each_has_its_turn_within_two_rounds(
     data: st.DataObject, number: int, tick: int
 ) -> None:

@@ -70,7 +70,7 @@ ANSWERS: dict[str, tuple[Any, str | None]] = {
 def test_a_payload_names_the_owner_by_text_or_a_number(enforce: bool) -> None:
     """Cut, on one line; whatever else it answers is null, and never keeps a task alive."""
     seed = {"invocations": [running(name, payload) for name, (payload, _) in ANSWERS.items()]}
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         found = owners(reap(cloud.endpoint, policy(owner=FROM_PAYLOAD), enforce=enforce))
     for event in ("accepted", "confirmed") if enforce else ("would_stop",):
         assert {name: found[event, name] for name in ANSWERS} == {
@@ -130,7 +130,7 @@ def test_a_task_that_is_one_too_many_has_its_owner(does: str) -> None:
         ]
     }
     text = policy(match="{status: Running}", keep="{at_most: 1}", owner=FROM_PAYLOAD)
-    with running_emulator("--stopping", "50ms", seed=seed) as cloud:
+    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
         found = owners(reap(cloud.endpoint, text.replace("stop:", f"{does}:"), enforce=True))
     events = ("accepted", "confirmed") if does == "stop" else ("reported",)
     assert found == {(event, f"t-{n}"): f"team-{n}" for event in events for n in (1, 2)}

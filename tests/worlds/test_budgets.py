@@ -274,16 +274,12 @@ def test_budgets(world: World, tmp_path: Path) -> None:
 def _rates() -> list[World]:
     kind = "the rate is learnt"
     eight = several("r", 8)
-    three = several("r", 4, place="resize")
     throttled = {"operation": "*", "times": 6, "status": 429, "code": "ResourceExhausted"}
     return [
         World(kind, "of an account below ours", eight, stops(OVER), [one["invocationId"] for one in eight],
               flags=("--rate", "30/s"), env={"REAPER_MARGIN": "1s"}, clock=SYSTEM_CLOCK),
         World(kind, "of an account far below ours, one call in flight", several("r", 3), stops(OVER),
               [f"r-{n}" for n in range(3)], flags=("--rate", "10/s"), env=IN_TURN, clock=SYSTEM_CLOCK),
-        World(kind, "of an account of 3.0", three, stops(OVER, "resize"),
-              [one["invocationId"] for one in three],
-              flags=("--rate", "20/s"), clock=SYSTEM_CLOCK),
         World(kind, "six calls in a row are refused", eight, stops(OVER),
               [one["invocationId"] for one in eight], faults=[throttled]),
         World(kind, "three calls are refused, and say for how long", several("r", 3), stops(OVER),
