@@ -53,6 +53,7 @@ class RequestFields(_Model):
     function: str | None
     qualifier: str | None
     invocation_id: str | None
+    shard: str | None = Field(None, description="The share of the functions: 2/8 is the second of eight.")
 
 
 class RunStarted(Line):
@@ -62,6 +63,7 @@ class RunStarted(Line):
     targets: Texts = Field(description="Every target of the policy.")
     policies: Texts = Field(description="The names of the policies, in the order of the file.")
     requests: list[RequestFields] = Field(description="The requests of the event.")
+    shard: str | None = Field(None, description="The shard of the requests, or several, if any asks for one.")
     dry_run_asked_at: str | None = Field(description="Where in the event a dry run is requested, as a path.")
     platform: dict[str, str] = Field({}, description="The settings that REAPER_PLATFORM's file makes.")
 

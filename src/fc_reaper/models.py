@@ -174,13 +174,6 @@ class Page(NamedTuple):
     moment: Moment
 
 
-class FunctionsPage(NamedTuple):
-    """One page of the functions in task mode; the last one has no `token`."""
-
-    functions: tuple[Function, ...]
-    token: str | None
-
-
 class Credentials(NamedTuple):
     """Keys of an account, which never show in a repr. `security_token` is empty for lasting keys."""
 

@@ -150,6 +150,7 @@ def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLo
             f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
         )
     config.refuse_targets(settings, policy, enforce=settings.mode == "enforce")
+    shard = ", ".join(sorted({one.selector.shard for one in trigger.requests if one.selector.shard}))
     log(
         "run_started",
         targets=sorted({str(target) for one in policy.policies for target in one.targets}),
@@ -158,6 +159,7 @@ def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLo
             {"kind": one.kind, "name": one.name, "part": one.part, **one.selector._asdict()}
             for one in trigger.requests
         ],
+        **({"shard": shard} if shard else {}),
         dry_run_asked_at=trigger.dry_run_asked_at,
         **({} if settings.facts is None else {"platform": settings.facts}),
         warns=settings.mode != log.bound["mode"],

@@ -169,7 +169,7 @@ def test_functions_in_task_mode_are_listed(emulator: Emulator, version: str, fun
     """Each generation by itself."""
     with ours(emulator.endpoint, api_version=version) as client:
         page = client.functions_page(services=function.service is not None)
-    assert page == ((function,), None)
+    assert page == ([function], None)
 
 
 @in_all_versions

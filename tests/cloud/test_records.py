@@ -13,7 +13,7 @@ from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.api import Answer
 from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
-from fc_reaper.models import Function, FunctionsPage, Page, Query, Task, TaskEvent, is_same
+from fc_reaper.models import Function, Page, Query, Task, TaskEvent, is_same
 from tests.cloud.clients import AT, RESIZE, TRANSCODE, an_answer, ours
 
 ARN = "acs:fc:cn-hangzhou:123456789:functions/resize"
@@ -32,9 +32,8 @@ def read_page(function: Function, answer: Answer, token: str | None) -> Page:
     return page
 
 
-def read_functions_page(answer: Answer, token: str | None, *, services: bool) -> FunctionsPage:
-    page: FunctionsPage = answered(answer, lambda one: one.functions_page(services=services, token=token))
-    return page
+def read_functions_page(answer: Answer, token: str | None, *, services: bool) -> Any:
+    return answered(answer, lambda client: client.functions_page(services=services, token=token))
 
 
 def a_record(**changes: Any) -> dict[str, Any]:
@@ -351,7 +350,7 @@ def test_functions_with_a_service_are_listed_with_their_qualifier() -> None:
         "nextToken": "t",
     }
     page = read_functions_page(an_answer(200, body), None, services=True)
-    assert page == ((TRANSCODE, Function("media", "transcode", "LATEST")), "t")
+    assert page == ([TRANSCODE, Function("media", "transcode", "LATEST")], "t")
 
 
 def test_functions_without_a_service_are_those_configured_for_tasks() -> None:
@@ -365,7 +364,7 @@ def test_functions_without_a_service_are_those_configured_for_tasks() -> None:
         ]
     }
     page = read_functions_page(an_answer(200, body), None, services=False)
-    assert page == ((Function(None, "resize", "prod"), RESIZE), None)
+    assert page == ([Function(None, "resize", "prod"), RESIZE], None)
 
 
 @pytest.mark.parametrize(

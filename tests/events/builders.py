@@ -41,5 +41,6 @@ def a_selector(
     service: str | None = None,
     qualifier: str | None = None,
     invocation_id: str | None = None,
+    shard: str | None = None,
 ) -> Selector:
-    return Selector(service, function, qualifier, invocation_id)
+    return Selector(service, function, qualifier, invocation_id, shard)

@@ -42,6 +42,8 @@ def test_an_empty_event_selects_everything(raw: bytes) -> None:
         ),
         pytest.param({"functionName": "f" * 128}, a_selector("f" * 128), id="the longest name"),
         pytest.param({"functionName": "f", "reason": "night"}, a_selector("f"), id="foreign key"),
+        pytest.param({"shard": "2/8"}, a_selector(shard="2/8"), id="a share of the functions"),
+        pytest.param({"shard": "100/100"}, a_selector(shard="100/100"), id="the largest number of shares"),
         pytest.param({"functionName": "f", "dryRun": False}, a_selector("f"), id="dryRun false"),
     ],
 )
@@ -117,6 +119,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"invocationId": "job-*"}, "invocationId can be no name"),
     ({"invocationId": "a/b"}, "invocationId can be no name"),
     ({"invocationId": "${data.id}"}, "invocationId can be no name"),
+    *(
+        ({"shard": bad}, 'shard is no share of the functions; write the second of eight as "2/8"')
+        for bad in (
+            *("0/8", "9/8", "2/0", "0/0", "2", "a/b", "1000/1000", "1/101", "", " ", " 2/8", "2/8\n", "02/8"),
+            *("-2/8", "2/8/8", "2/-8", "2.0/8", "2:8", "/8", "2/", "\u0662/8"),
+        )
+    ),
+    ({"shard": None}, "shard is null; write it as text"),
+    ({"shard": 2}, "shard is a number; write it as text"),
+    ({"shard": [2, 8]}, "shard is a list; write it as text"),
+    ({"shard": "2/8", "invocationId": "job-1"}, "shard is a share of the functions, and a task is named"),
     ({"dryRun": "true"}, "dryRun is text; write true or false without quotes"),
     ({"dryRun": 1}, "dryRun is a number"),
     ({"dryRun": None}, "dryRun is null"),
@@ -160,6 +173,9 @@ NEAR = [
     ("dryrn", "dryRun"),
     ("dyrRun", "dryRun"),
     ("dryRun ", "dryRun"),
+    ("Shard", "shard"),
+    ("shards", "shard"),
+    ("shrad", "shard"),
     ("task_id", "taskId"),
     ("TaskID", "taskId"),
     ("asyncTaskId", "taskId"),
@@ -182,7 +198,7 @@ def test_a_near_miss_of_a_key_refuses_the_command(key: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "key",
     ["function", "service", "functionArn", "functionId", "serviceId", "requestId", "instanceName", "ruleName",
-     "dry", "run", "async", "asyncId", "ecsTaskId", "quality",
+     "dry", "run", "async", "asyncId", "ecsTaskId", "quality", "shardId",
      "alias", "id", "task", "tasks", "time", "", "名", "x" * 100_000],
 )  # fmt: skip
 def test_a_key_that_resembles_none_of_ours_is_ignored(key: str) -> None:

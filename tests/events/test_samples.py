@@ -45,6 +45,7 @@ PARSED: dict[str, tuple[list[tuple[str, Selector]], list[str]]] = {
     "smq-topic-stream.json": ([("command", BY_NAME)], []),
     "smq-topic.json": ([("command", BY_NAME)], []),
     "timer-with-command.json": ([("timer", LATEST)], []),
+    "timer-shard.json": ([("timer", a_selector(shard="1/8"))], []),
     "timer.json": ([("timer", EVERYTHING)], []),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,7 +90,8 @@ def _first_day(history: History, cloud: Emulator) -> None:
         path.write_text(POLICY)
         Path(folder, "policy.lock").write_text(dump_lock(Lock(version=1, exempt=(), policies=())))
         probe = str(write_probe(Path(folder), api_versions={"2021-04-06": True}))
-        history.add(start + 6000, reap(cloud.endpoint, path, TIMER, context=CONTEXT, platform=probe))
+        timer = {**json.loads(TIMER), "payload": '{"shard": "1/1"}'}
+        history.add(start + 6000, reap(cloud.endpoint, path, timer, context=CONTEXT, platform=probe))
 
 
 def _second_day(history: History, cloud: Emulator) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from fc_reaper.events import parse_event
+from fc_reaper.events import Selector, parse_event
 from fc_reaper.rules.duration import parse_duration
+from fc_reaper.settings import Context, read_settings
+from fc_reaper.sweep.sweep import _FOR_SCANNING
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "s.yaml").read_text("utf-8")
@@ -250,3 +252,42 @@ def test_the_role_of_a_dry_run_can_do_the_same_except_stop() -> None:
 def test_function_compute_may_take_the_role() -> None:
     (statement,) = json.loads(source("deploy/trust.json"))["Statement"]
     assert statement["Principal"] == {"Service": ["fc.aliyuncs.com"]}
+
+
+def test_the_eight_timers_of_the_guide_share_the_functions_out() -> None:
+    """docs/scale.md: each share once, all at the same time, and nothing else differs from s.yaml."""
+    (snippet,) = re.findall(r"```yaml\n(# s-eight\.yaml\n.*?)```", source("docs/scale.md"), re.DOTALL)
+    shared, single = filled(snippet), filled(source("s.yaml"))
+    props, plain = (one["resources"]["reaper"]["props"] for one in (shared, single))
+    timers, (timer,) = props.pop("triggers"), plain.pop("triggers")
+    names = [one["triggerName"] for one in timers]
+    assert timer["triggerName"] in names  # else that timer would stay, and look at everything
+    assert len(set(names)) == 8
+    assert all(re.fullmatch("[a-zA-Z_][a-zA-Z0-9_-]*", name) for name in names)
+    for number, one in enumerate(timers, 1):
+        config = one["triggerConfig"]
+        assert {**one, "triggerConfig": {**config, "payload": None}} == {
+            "triggerName": names[number - 1],
+            "triggerType": "timer",
+            "triggerConfig": {**timer["triggerConfig"], "payload": None},
+        }
+        event = {"triggerTime": "t", "triggerName": names[number - 1], "payload": config["payload"]}
+        (request,) = parse_event(json.dumps(event)).requests
+        assert (request.kind, request.selector) == ("timer", Selector(shard=f"{number}/8"))
+    assert props.pop("concurrencyConfig") == {"reservedConcurrency": 8}
+    del plain["concurrencyConfig"], shared["extend"]
+    assert shared == single
+
+
+def test_the_reach_of_one_function_is_what_s_yaml_and_the_settings_come_to() -> None:
+    """The table of docs/scale.md, at the default rate and at a hundred calls a second."""
+    rows = dict(re.findall(r"^\| ([a-z][^|]*) \| ([^|]*) \|", source("docs/scale.md"), re.MULTILINE))
+    settings = read_settings({}, Context())
+    time = filled(TEXT)["resources"]["reaper"]["props"]["timeout"] - settings.margin // 1000
+    rate, lists = settings.rate[0], round(time * _FOR_SCANNING)
+    assert rows["calls in a run"] == f"{time} s × {rate} = {time * rate:,}"
+    assert rows["of these for lists"] == f"{lists} s × {rate} = {lists * rate:,}"
+    assert rows["functions watched by `running_for` (2 calls each)"] == f"{lists * rate // 2:,}"
+    assert rows["functions watched by `alive_for` (4 calls each)"] == f"{lists * rate // 4:,}"
+    assert rows["tasks listed of one function"] == f"{lists * rate * 100:,}"
+    assert rows["tasks stopped in a second"] == f"{rate} ÷ 3 = {rate * 10 // 3 / 10}"

@@ -58,6 +58,7 @@ def _of_run(trial: Trial, run: Run) -> Iterator[str]:
     wish = "enforces" if referee.enforces else "is a dry run by wish" if run.enforce else "is a dry run"
     yield f"a run that {wish}"
     yield from ["an event that narrows"] if any(any(one[2:5]) for one in referee.asked.requests) else []
+    yield from ["an event of a shard"] if any(one.shard for one in referee.asked.requests) else []
     for line in run.lines:
         yield f"line {line['event']}"
         yield from [f"{line['event']} with an end"] if "until" in line else []

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from tests.referee.reading import (
@@ -53,8 +56,8 @@ class Member(NamedTuple):
 class Policy:
     """One policy of the file, and what a run makes of it."""
 
-    def __init__(self, index: int, facts: Facts, approved: bool, asked: Asked) -> None:
-        self.index, self.facts, self.name = index, facts, facts["name"]
+    def __init__(self, index: int, facts: Facts, approved: bool, asked: Asked, tree: Facts) -> None:
+        self.index, self.facts, self.name, self.tree = index, facts, facts["name"], tree
         self.approved, self.stops = approved, "stop" in facts and approved
         self.withholds = "stop" in facts and "keep" not in facts
         self.keep: dict[str, Any] | None = facts.get("keep")
@@ -86,8 +89,13 @@ class Policy:
     def covers(self, function: Function, invocation_id: str) -> bool:
         """Whether the run is about this task, as far as this policy goes."""
         return self.watches(function) and any(
-            selects(one, function) and one.invocation_id in (None, invocation_id) for one in self.requests
+            self.selects(one, function) and one.invocation_id in (None, invocation_id)
+            for one in self.requests
         )
+
+    def selects(self, request: Request, function: Function) -> bool:
+        """Whether a request names a function, and looks at its shard."""
+        return selects(request, function) and shares(request, function, self.tree)
 
     def is_due(self, record: Facts, function: Function, present: Present) -> bool | None:
         """Whether `match` holds and `unless` does not."""
@@ -113,6 +121,40 @@ def selects(request: Request, function: Function) -> bool:
         all(part in (None, given) for part, given in zip(wanted, name, strict=True))
         for name in names_of(function)
     )
+
+
+def shares(request: Request, function: Function, tree: Facts) -> bool:
+    """Whether a function is in the shard of a request: by a hash of its name, or of that of the last of the
+    policies with `keep` or `halt_over` that must stay together, if one of these may watch it."""
+    if request.shard is None:
+        return True
+    name = str(names_of(function)[-1].name if function.service else function.name)
+    groups: list[dict[str, list[str]]] = []
+    for policy in tree["policies"]:
+        if "keep" in policy or "halt_over" in policy:
+            globs = [one.partition("@")[0].replace("/", "$") for one in policy["targets"]]
+            met = [group for group in groups if any(_may_meet(globs, its) for its in group.values())]
+            joined = {its: theirs for group in met for its, theirs in group.items()}
+            groups = [group for group in groups if group not in met] + [{**joined, policy["name"]: globs}]
+    service, plain, qualifier = function
+    text = f"{service}/{plain}@{qualifier}" if service else f"{plain}@{qualifier}"
+    for group in groups:
+        if any(fnmatchcase(name, glob) for globs in group.values() for glob in globs):
+            text = list(group)[-1]
+    number, of = map(int, request.shard.split("/"))
+    return int(sha256(text.encode()).hexdigest()[:16], 16) % of + 1 == number
+
+
+def _may_meet(some: list[str], others: list[str]) -> bool:
+    """Whether some name may fit both, by what stands before the first pattern of each."""
+    pairs = [[(glob, re.split("[*?]", glob)[0]) for glob in globs] for globs in (some, others)]
+    return any(
+        one == other if one == start and other == its
+        else other.startswith(start) if other == its
+        else one.startswith(its) if one == start
+        else start.startswith(its) or its.startswith(start)
+        for one, start in pairs[0] for other, its in pairs[1]
+    )  # fmt: skip
 
 
 def is_own(function: Function) -> bool:
@@ -158,7 +200,8 @@ class Claims:
     def __init__(self, tree: Facts, locked: tuple[Facts, list[str]] | None, asked: Asked) -> None:
         approved = approvals(tree, locked)
         self.policies = [
-            Policy(index, one, approved[one["name"]], asked) for index, one in enumerate(tree["policies"])
+            Policy(index, one, approved[one["name"]], asked, tree)
+            for index, one in enumerate(tree["policies"])
         ]
         self.by_name = {one.name: one for one in self.policies}
         self.exempt: list[Any] = tree.get("exempt", [])

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 
 from fc_emulator.api_versions import task_record
 from fc_emulator.tasks import Task
-from tests.referee.claims import Claims, Facts, Fate, Key, Policy, Verdict, fates, is_own, selects
+from tests.referee.claims import Claims, Facts, Fate, Key, Policy, Verdict, fates, is_own
 from tests.referee.reading import (
     Function,
     Now,
@@ -282,7 +282,7 @@ class Referee:
         or from a target without a pattern, of the policy or of another one that the run is about."""
         if Function(None, "", "LATEST") not in self.lied_about:
             return True
-        about = [one for one in self.policies if any(selects(its, function) for its in one.requests)]
+        about = [one for one in self.policies if any(one.selects(its, function) for its in one.requests)]
         targets = [target for one in (policy, *about) for target in one.facts["targets"]]
         return watches([one for one in targets if "*" not in one and "?" not in one], function)
 

@@ -47,9 +47,9 @@ LEAST = {
     "a run": 220, "a quiet run": 50, "a policy known to the last stop": 23,
     "a group known to the last stop": 3, "several runs": 25, "a run that enforces": 120,
     "a run that is a dry run": 10, "a run that is a dry run by wish": 10, "a run that is partial": 5,
-    "an event that narrows": 50, "a lock": 10, "trigger timer": 50, "trigger command": 40,
-    "trigger alert": 20, "trigger task": 15, "line trigger_ignored": 5, "line trigger_refused": 5,
-    "line trigger_unrecognised": 3,
+    "an event that narrows": 50, "an event of a shard": 20, "a lock": 10, "trigger timer": 50,
+    "trigger command": 40, "trigger alert": 20, "trigger task": 15, "line trigger_ignored": 5,
+    "line trigger_refused": 5, "line trigger_unrecognised": 3,
     # accounts
     "record reenqueued": 200, "record cutHead": 150, "record cutTail": 100, "record retries": 800,
     "record startedTime": 80, "record payloadText": 80, "record count": 20, "record undated": 50,

@@ -107,7 +107,7 @@ WIRE = ("refused", "no connection", "reset before", "reset after", "truncated", 
 
 
 class Request(NamedTuple):
-    """What an event asks for: its kind, the timer's name, and the function and the task that it names."""
+    """What an event asks for: its kind, the timer's name, the function and the task it names, a shard."""
 
     kind: str
     name: str | None = None
@@ -115,6 +115,7 @@ class Request(NamedTuple):
     function: str | None = None
     qualifier: str | None = None
     invocation_id: str | None = None
+    shard: str | None = None
 
 
 class Asked(NamedTuple):
@@ -228,6 +229,8 @@ class _Maker:
         self._never_ran()
         self._owners()
         self._ends()
+        if self.chance(0.25):
+            self._shards()
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
@@ -525,6 +528,19 @@ class _Maker:
             event |= {key: hit[key] for key in keys if key in hit and "$" not in hit[key]}
         service, name, qualifier = (event.get(key) for key in ("serviceName", "functionName", "qualifier"))
         return event, (Request("task", None, service, name, qualifier, event["invocationId"]),)
+
+    def _shards(self) -> None:
+        """Timers, and commands without a key, that look at one share of the functions."""
+        for at, ((event, mode), asked) in enumerate(zip(self.world.events, self.world.asked, strict=True)):
+            shard = self.pick(["1/2", "1/2", "2/2", "2/2", "1/3", "2/3", "3/3", "2/8", "1/1"])
+            (request, *more) = asked.requests or (None,)
+            if asked.wish or more or request is None or any(request[2:]) or request.kind == "alert":
+                continue
+            facts = json.loads(event or b"{}")
+            command: Facts = {"shard": shard}
+            facts = {**facts, "payload": json.dumps(command)} if facts else command
+            self.world.events[at] = json.dumps(facts).encode(), mode
+            self.world.asked[at] = Asked((request._replace(shard=shard),))
 
     def _with_wish(self, event: Any) -> Any:
         """The same event with a wish for a dry run, in one of many places."""

@@ -10,7 +10,7 @@ import pytest
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.errors import CloudError
 from fc_reaper.events import Request, Selector
-from fc_reaper.models import Function, FunctionsPage
+from fc_reaper.models import Function
 from fc_reaper.policy import load_policy
 from fc_reaper.rules.fields import parse_target
 from fc_reaper.sweep.scope import is_own, list_functions, resolve, scope_of
@@ -128,9 +128,9 @@ def test_a_list_of_functions_that_has_no_end_is_an_error() -> None:
     class Endless:
         numbers = count()
 
-        def functions_page(self, **_asked: Any) -> FunctionsPage:
-            found = tuple(Function("media", f"f{next(self.numbers)}", "LATEST") for _ in range(4000))
-            return FunctionsPage(found, f"after-{found[-1].name}")
+        def functions_page(self, **_asked: Any) -> tuple[list[Function], str]:
+            found = [Function("media", f"f{next(self.numbers)}", "LATEST") for _ in range(4000)]
+            return found, f"after-{found[-1].name}"
 
     cloud: Any = Endless()
     pool, until = Pool(1, SYSTEM_CLOCK, lambda: False), SYSTEM_CLOCK.monotonic() + 60

@@ -166,6 +166,8 @@ def _tables(file: File, costs: Mapping[str, Cost], idle: int) -> Iterator[Table 
     yield f"While nothing is alive, a run by a timer takes {calls}."
     if any(target.needs_discovery for one in file.policies for target in one.targets):
         yield "Patterns: once a run the functions in task mode are listed, 100 a call."
+    if whole := [one.name for one in file.policies if one.keep is not None or one.halt_over is not None]:
+        yield f"With shards one of them looks at every function of {', '.join(whole)}."
     yield "Each due task is read again (1 call); stopping it takes 3: read again, stop, read until Stopped."
 
 

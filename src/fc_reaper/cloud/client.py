@@ -35,7 +35,7 @@ from fc_reaper.cloud.endpoint import LOOPBACK, BoundedResponse, parse_endpoint, 
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
 from fc_reaper.cloud.records import Identity, read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, FunctionsPage, Moment, Page, Query, Snapshot
+from fc_reaper.models import Credentials, Function, Moment, Page, Query, Snapshot
 
 WITH_PAYLOAD = 25  # tasks a page with payloads, of up to 128 KB each: within the bound of an answer
 _SMALLER_PAGES = (5, 1)  # tasks a page where an answer was too large all the same
@@ -164,14 +164,14 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
     def functions_page(
         self, *, services: bool, token: str | None = None, deadline: Deadline | None = None
-    ) -> FunctionsPage:
-        """List one page of the functions in task mode; of FC 3.0 it is one of asynchronous configurations."""
+    ) -> tuple[list[Function], str | None]:
+        """One page of the functions in task mode (in FC 3.0 of asynchronous configurations), and a token."""
         names, version = generation(self._version, services=services)
         query = {"limit": "100", **({"nextToken": token} if token else {})}
         answer = self._read(names.functions, f"/{version}/{names.functions_path}", query, deadline)
         items, next_token = read_items(answer, names.functions_key, token)
         found = [read_function(answer, item, services=services) for item in items]
-        return FunctionsPage(tuple(one for one in found if one is not None), next_token)
+        return [one for one in found if one is not None], next_token
 
     def invoke_async(
         self, function: Function, payload: bytes, *, invocation_id: str | None = None, delay: int = 0

@@ -18,10 +18,10 @@ Key = tuple[str, str]  # function and invocation id
 
 def key_of(task: Task) -> Key:
     """What identifies a task among the members of its group, under whatever qualifiers it was found."""
-    return _name(task.function), task.invocation_id
+    return name_of(task.function), task.invocation_id
 
 
-def _name(function: Function) -> str:
+def name_of(function: Function) -> str:
     """The same for both spellings of a function: `media/transcode` and `media$transcode`."""
     return function.name if function.service is None else f"{function.service}${function.name}"
 
@@ -35,7 +35,7 @@ def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
         unread = not task.events and not reading.read
         why = "its events were not listed" if unread else "its record does not fix its first enqueueing"
         return RuleResult(UNKNOWN, KEEP, why=why, unread=unread)
-    group: Any = per and [_name(task.function)]
+    group: Any = per and [name_of(task.function)]
     if per == "qualifier":
         group.append(task.function.qualifier)
     if isinstance(per, Expression):

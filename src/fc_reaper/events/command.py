@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from fc_reaper.errors import EventRefused, kind_of
@@ -52,6 +52,13 @@ def _name(shape: re.Pattern[str], wanted: str, *, or_empty: bool = False) -> Bef
     return BeforeValidator(read)
 
 
+def _share(text: str) -> str:
+    numbers = re.fullmatch("([1-9][0-9]?|100)/([1-9][0-9]?|100)", text)
+    if numbers is None or int(numbers[1]) > int(numbers[2]):
+        raise ValueError('is no share of the functions; write the second of eight as "2/8", 100 at most')
+    return text
+
+
 class _Keys(BaseModel):
     """The keys of a command; absent ones select all, as do an empty serviceName and qualifier (CloudMonitor).
 
@@ -68,6 +75,7 @@ class _Keys(BaseModel):
     qualifier: Annotated[str | None, _name(QUALIFIER, "one plain version or alias", or_empty=True)] = None
     invocation_id: Annotated[str | None, _name(INVOCATION_ID, "one whole invocation id")] = None
     task_id: Annotated[str | None, _name(INVOCATION_ID, "one whole task id")] = None
+    shard: Annotated[str, AfterValidator(_share)] = ""
     dry_run: bool = False
 
 
@@ -106,7 +114,9 @@ def check_command(keys: dict[str, Any]) -> Selector:
         if service or task not in (None, found.task_id):
             raise EventRefused("taskId is the word of 3.0, without serviceName; write invocationId alone")
         task = found.task_id
-    return Selector(service, function, found.qualifier, task)
+    if task is not None and found.shard:
+        raise EventRefused("shard is a share of the functions, and a task is named; write one of them")
+    return Selector(service, function, found.qualifier, task, found.shard or None)
 
 
 def check_envelope(envelope: JsonObject, keys: Collection[str], inside: str) -> None:

@@ -31,6 +31,7 @@ class Selector(NamedTuple):
     function: str | None = None
     qualifier: str | None = None
     invocation_id: str | None = None
+    shard: str | None = None  # `k/n`, the k-th of n shares of the functions: 1 <= k <= n <= 100
 
 
 class Request(NamedTuple):

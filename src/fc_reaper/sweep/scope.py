@@ -3,18 +3,21 @@
 An event can only take away. Whatever it names must already be among the targets.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from hashlib import sha256
 from typing import NamedTuple
 
 from fc_reaper.clock import Deadline, Jobs, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
+from fc_reaper.evaluator.concurrency import name_of
 from fc_reaper.events import Note, Request, Selector
-from fc_reaper.models import Function, FunctionsPage, Snapshot, Target, spellings
+from fc_reaper.models import Function, Snapshot, Target, spellings
 from fc_reaper.policy import Policy
 from fc_reaper.sweep import SweepContext
 
@@ -24,16 +27,57 @@ EVERYTHING = Request("command", None, Selector(), "")  # the request of a comman
 MOST_FUNCTIONS = 20_000  # in task mode that are listed, inclusive: one call a second each, they take hours
 
 
+class Share:
+    """The functions of one *shard*, `k/n`, by their names and qualifiers as found.
+
+    Those of a policy with `keep` or `halt_over`, under any qualifier, stay together, as do those of all such
+    *policies* that may watch one function; they go by the name of the last one. So each task is evaluated and
+    counted as without shards, and in one shard only.
+    """
+
+    def __init__(self, shard: str, policies: Iterable[Policy]) -> None:
+        self._number, self._shards = map(int, shard.split("/"))
+        self._whole: dict[Policy, list[str]] = {}
+        self._leaders: dict[str, str] = {}
+        for policy in (one for one in policies if one.keep is not None or one.halt_over is not None):
+            names, last = [name_of(target) for target in policy.targets], policy.name
+            near = {self._leaders[one.name] for one, its in self._whole.items() if _may_meet(names, its)}
+            self._leaders |= {name: last for name, leader in self._leaders.items() if leader in near}
+            self._leaders[last], self._whole[policy] = last, names
+
+    def holds(self, function: Function) -> bool:
+        """Whether *function* is in this shard."""
+        name, whole = name_of(function), self._whole.items()
+        found = (policy for policy, names in whole if any(fnmatchcase(name, one) for one in names))
+        policy = next(found, None)
+        return self._has(str(function)) if policy is None else self.owns(policy)
+
+    def owns(self, policy: Policy) -> bool:
+        """Whether all functions of a *policy* with `keep` or `halt_over` are in this shard."""
+        return self._has(self._leaders.get(policy.name, policy.name))
+
+    def _has(self, text: str) -> bool:
+        return int.from_bytes(sha256(text.encode()).digest()[:8], "big") % self._shards == self._number - 1
+
+
+def _may_meet(some: Iterable[str], others: Sequence[str]) -> bool:
+    """Whether one name may fit in both: what stands before their first patterns does not exclude it."""
+    starts = [[re.split("[*?]", f"{name}\0")[0] for name in names] for names in (some, others)]
+    return any(one.startswith(other) or other.startswith(one) for one in starts[0] for other in starts[1])
+
+
 class Area(NamedTuple):
     """What one request is about: the functions that its selector names among the targets of one policy."""
 
     request: Request
     policy: Policy
     targets: tuple[Target, ...]
+    share: Share | None = None
 
     def fits(self, function: Function) -> bool:
         """Whether *function* is one of those meant."""
-        return any(one.fits(function) for one in self.targets) and names(self.request.selector, function)
+        fits = any(one.fits(function) for one in self.targets) and names(self.request.selector, function)
+        return fits and (self.share is None or self.share.holds(function))
 
 
 @dataclass(eq=False, repr=False)
@@ -75,9 +119,11 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
     """Narrow the targets of *policies* by each of *requests*; a note says what falls outside."""
     scope = Scope()
     for request in requests:
-        areas, counted, named = [], [], False
+        areas, counted, named, share = [], [], False, None
+        if request.selector.shard is not None:
+            share = Share(request.selector.shard, policies)
         for policy in policies:
-            whole = Area(EVERYTHING, policy, policy.targets)
+            whole = Area(EVERYTHING, policy, policy.targets, share)
             targets = tuple(one for one in policy.targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
@@ -89,9 +135,9 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
             if runs and policy.keep is not None:
                 counted.append(whole)
             if runs and targets:
-                areas.append(Area(request, policy, targets))
+                areas.append(Area(request, policy, targets, share))
             elif targets and (request.kind == "task" or (request.kind == "timer" and policy.stops)):
-                scope.watched.append(Area(request, policy, targets))
+                scope.watched.append(Area(request, policy, targets, share))
         scope.areas += areas
         # A task that is one too many for one `keep` policy counts for no later one: count all, or none.
         if any(one.policy.keep is not None for one in areas):
@@ -117,7 +163,7 @@ def may_name(selector: Selector, target: Target) -> bool:
     """Whether *selector* may name a function of *target*; of a pattern only discovery is certain."""
     if not target.needs_discovery:
         return names(selector, target.literal())
-    service, function, qualifier, _ = selector
+    service, function, qualifier = selector[:3]
     if service is None and function is not None and "$" in function:
         service, _, function = function.partition("$")
     if target.service is None:
@@ -140,16 +186,17 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
     """List all functions in task mode, of 2.0 with *services*, else of 3.0; all, or a CloudError."""
     found: dict[Function, None] = {}
     page_of = partial(cloud.functions_page, services=services, deadline=until)
-    jobs: Jobs[None, FunctionsPage] = deque([(None, page_of)])
+    jobs: Jobs[None, tuple[list[Function], str | None]] = deque([(None, page_of)])
     for _, page in pool.each(jobs, until):
         if isinstance(page, CloudError):
             raise page
-        found.update(dict.fromkeys(page.functions))
+        functions, token = page
+        found.update(dict.fromkeys(functions))
         if len(found) > MOST_FUNCTIONS:
             why = f"there are more than {MOST_FUNCTIONS} functions"
             raise CloudError(why, error_code="UnreadableAnswer")
-        if page.token is not None:
-            jobs.append((None, partial(page_of, token=page.token)))
+        if token is not None:
+            jobs.append((None, partial(page_of, token=token)))
     return list(found)
 
 

@@ -109,10 +109,13 @@ class Sweep:
         scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
         functions = self._finder.functions(scope, soon)
         self._requests = requests
-        self._whole = {area.policy.name for area in scope.areas if not any(area.request.selector[:3])}
+        every = [area for area in scope.areas if not any(area.request.selector[:3])]
+        self._whole = {its.policy.name for its in every if its.share is None or its.share.owns(its.policy)}
         for request in dict.fromkeys(area.request for area in scope.areas):
             fits = [area.fits for area in scope.areas if area.request == request]
-            known = any(request.selector[:3]) and self._finder.is_known(scope.targets)
+            # What it names may be in another shard.
+            names = any(request.selector[:3]) and request.selector.shard is None
+            known = names and self._finder.is_known(scope.targets)
             if known and not any(fit(one) for fit in fits for one in functions):
                 why = "no function in task mode fits what it names"
                 self._report.note("trigger_refused", why, request.part)
