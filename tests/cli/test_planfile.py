@@ -25,6 +25,7 @@ from fc_reaper.models import UNFINISHED, TaskEvent
 from fc_reaper.policy import load_policy
 from fc_reaper.settings import Context, read_settings
 from tests.builders import NOON, ms
+from tests.policy.strategies import FEWER
 from tests.run.account import POLICY
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -144,6 +145,7 @@ _plans = st.fixed_dictionaries(
 )
 
 
+@FEWER
 @given(_plans)
 def test_what_is_read_is_written_again(whole: dict[str, Any]) -> None:
     """Law: reading the text of a plan and writing it changes nothing, and the schema allows it."""
@@ -154,6 +156,7 @@ def test_what_is_read_is_written_again(whole: dict[str, Any]) -> None:
     jsonschema.validate(whole, SCHEMA)
 
 
+@FEWER
 @given(_plans, st.data())
 def test_any_change_but_a_deletion_is_told_by_a_checksum(whole: dict[str, Any], data: st.DataObject) -> None:
     """Law: a plan with another value anywhere fits its checksums no more; one that lacks tasks does."""

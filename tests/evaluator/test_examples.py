@@ -213,6 +213,7 @@ def test_the_record_of_an_example_has_the_names_of_the_wire() -> None:
     assert [event["status"] for event in two["events"]] == ["Enqueued", "Enqueued"]
 
 
+@strategies.FEWER
 @given(strategies.trees())
 def test_the_task_of_any_example_is_sound_and_as_old_as_is_said(tree: dict[str, object]) -> None:
     """Its record does not contradict itself, and each given age is what the evaluator reads."""
@@ -226,6 +227,7 @@ def test_the_task_of_any_example_is_sound_and_as_old_as_is_said(tree: dict[str, 
                 assert began[:2] == (NOW - length, NOW - length)
 
 
+@strategies.FEWER
 @given(strategies.good_files)
 def test_any_example_comes_out_or_is_told(text: str) -> None:
     """Evaluating the examples of a file that loads never fails otherwise."""

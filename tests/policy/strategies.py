@@ -7,10 +7,14 @@ import re
 from datetime import datetime
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from fc_reaper.policy.load import write_yaml
 from fc_reaper.rules.duration import LONGEST, spell_duration
+
+FEWER = settings(max_examples=settings().max_examples // 2)
+"""For laws about whole files: each takes as long to make as many small values."""
 
 WORD = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=8)
 GLOB = st.text(alphabet="abcXYZ019_-*?", min_size=1, max_size=8)

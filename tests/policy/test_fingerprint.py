@@ -235,6 +235,7 @@ def test_the_fingerprint_of_a_file_knows_names_order_and_exemptions() -> None:
     assert file_fingerprint(loaded(one)) == file_fingerprint(loaded(one.replace("forty", "fifty")))
 
 
+@strategies.FEWER
 @given(strategies.trees(), st.randoms(use_true_random=False))
 def test_the_order_of_keys_and_of_lists_decides_nothing(tree: dict[str, object], random: object) -> None:
     """Of any policy."""

@@ -44,6 +44,7 @@ def test_any_text_gives_a_policy_or_issues(text: str) -> None:
             assert found.isprintable()
 
 
+@strategies.FEWER
 @given(st.one_of(strategies.mangled_files(), strategies.doubtful_files))
 def test_what_is_accepted_says_what_yaml_says(text: str) -> None:
     """A text that stock YAML refuses is refused; one that is accepted means what stock YAML reads."""
@@ -58,6 +59,7 @@ def test_what_is_accepted_says_what_yaml_says(text: str) -> None:
         ]
 
 
+@strategies.FEWER
 @given(strategies.good_files)
 def test_a_policy_that_stops_has_a_limit_or_a_named_task(text: str) -> None:
     """Whatever else a file says."""
@@ -77,6 +79,7 @@ def places(part: object, key: str = "") -> Iterator[dict[str, object]]:
             yield from places(item)
 
 
+@strategies.FEWER
 @given(strategies.trees(), st.text(alphabet="abcdefghijk_", min_size=1, max_size=9), st.data())
 def test_no_unknown_key_is_ever_ignored(tree: dict[str, object], key: str, data: st.DataObject) -> None:
     """At whatever place it stands."""
@@ -88,6 +91,7 @@ def test_no_unknown_key_is_ever_ignored(tree: dict[str, object], key: str, data:
         load_policy(strategies.as_json(tree), source="policy.yaml")
 
 
+@strategies.FEWER
 @given(strategies.trees())
 def test_block_style_and_json_mean_the_same(tree: dict[str, object]) -> None:
     """The way a file is written decides nothing but its lines."""
@@ -96,6 +100,7 @@ def test_block_style_and_json_mean_the_same(tree: dict[str, object]) -> None:
     assert block == flow
 
 
+@strategies.FEWER
 @given(strategies.good_files)
 def test_loading_the_dump_of_a_policy_gives_the_policy(text: str) -> None:
     """Nothing but comments, places and spellings is lost."""
@@ -103,6 +108,7 @@ def test_loading_the_dump_of_a_policy_gives_the_policy(text: str) -> None:
     assert load_policy(dump_policy(file), source="x") == file
 
 
+@strategies.FEWER
 @given(strategies.good_files)
 def test_a_dump_is_written_in_one_way(text: str) -> None:
     """So that two dumps can be compared line by line."""

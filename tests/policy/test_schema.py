@@ -24,6 +24,7 @@ def test_the_schema_is_a_schema() -> None:
     assert len(str(policy_schema())) < 16_000
 
 
+@strategies.FEWER
 @given(strategies.good_files)
 def test_whatever_the_loader_accepts_the_schema_accepts(text: str) -> None:
     """Of files that use every key in every form."""
@@ -31,6 +32,7 @@ def test_whatever_the_loader_accepts_the_schema_accepts(text: str) -> None:
     VALIDATOR.validate(yaml.safe_load(text))
 
 
+@strategies.FEWER
 @given(strategies.doubtful_files)
 def test_no_red_line_under_what_the_loader_takes(text: str) -> None:
     """Of files in which values stand where others belong."""
