@@ -130,7 +130,7 @@ def compile_matcher(matcher: Matcher, function: Function, *, as_match: bool) -> 
         None if statuses is None else frozenset(statuses),
         tuple(rule for rule in matcher.rules if not isinstance(rule, (TargetRule, StatusRule))),
         matcher.rules[-1].key,
-        matcher.model_dump(include={"until", "because"}, exclude_none=True),
+        matcher.spared_by,
     )
 
 

@@ -1,7 +1,7 @@
 """The policy file as pydantic models: their dump, and their JSON schema. Lengths of time are milliseconds."""
 
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, create_model, model_validator
@@ -22,11 +22,16 @@ TASK = "task"  # the trigger of an event that names one task by its invocation i
 class Matcher(Part):
     """Conditions on a task, joined by and. Its fields are the rules of the registry (`matcher_model`)."""
 
-    @property
+    @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """A rule for each key that is stated, in the order in which they are evaluated."""
         stated = ((rule, getattr(self, key, None)) for key, rule in RULES.items())
         return tuple(rule(value) for rule, value in stated if value is not None)
+
+    @cached_property
+    def spared_by(self) -> dict[str, str]:
+        """`until` and `because` of an exemption, as lines show them."""
+        return self.model_dump(include={"until", "because"}, exclude_none=True)
 
     @property
     def limits(self) -> tuple[tuple[str, Millis | CarriedLimit], ...]:
@@ -143,9 +148,6 @@ class Example(Part):
     expect: Literal["stop", "report", "keep"] = key("What this policy and `exempt` make of it.", "stop")
 
 
-_Example = Annotated[Example, Later(lambda: Example)]
-
-
 class Policy(Part):
     """One entry of `policies`: which tasks it watches, when one is due, and what then happens."""
 
@@ -183,7 +185,7 @@ class Policy(Part):
     holdout: fields.Holdout | None = key(
         "Spare this share of what is due, so that wrong stops can be counted.", "2%", None
     )
-    examples: Annotated[tuple[_Example, ...], SOME] = key(
+    examples: Annotated[tuple[Annotated[Example, Later(lambda: Example)], ...], SOME] = key(
         "Tasks, and what becomes of them. A file whose examples fail is refused.",
         [{"given": {"running_for": "3h"}, "expect": "stop"}],
         (),
