@@ -311,10 +311,14 @@ def test_without_keys_one_line_says_the_four_ways(
     with no_network() as asked:
         env = person(user, ALIBABA_CLOUD_ECS_METADATA_DISABLED="false")
         ran = fc_reaper("plan", *FIRST, env=env, cwd=folder)
+        assert set(asked) == {"100.100.100.200"}
+        env["REAPER_ENDPOINT"] = "http://127.0.0.1:9851"  # an emulator's, where nobody has such a role
+        asked.clear()
+        at_once = fc_reaper("plan", env=env, cwd=folder)
+    assert (at_once.code, at_once.err, asked) == (2, ran.err, [])
     assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
     for way in ("aliyun configure", "ALIBABA_CLOUD_ACCESS_KEY_ID", "~/.alibabacloud/credentials", "ECS"):
         assert way in ran.err
-    assert set(asked) == {"100.100.100.200"}
 
 
 def test_where_another_place_has_keys_ecs_is_not_asked(user: Path, folder: Path) -> None:

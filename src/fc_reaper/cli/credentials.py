@@ -22,7 +22,7 @@ from fc_reaper.cli import output
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud import AsyncTaskClient, account_endpoint, place_of
-from fc_reaper.cloud.endpoint import sts_endpoint
+from fc_reaper.cloud.endpoint import LOOPBACK, sts_endpoint
 from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_credentials, read_settings
 
@@ -136,5 +136,6 @@ def _places(env: Mapping[str, str], profile: str | None) -> Iterator[tuple[str, 
         yield f"profile {name} of {ini}", "Profile", {"profile_name": name, "profile_file": str(ini)}, ""
     if profile is None and variable("CREDENTIALS_URI"):
         yield "ALIBABA_CLOUD_CREDENTIALS_URI", "URL", {}, ""
-    if profile is None and variable("ECS_METADATA_DISABLED") != "true":
+    emulated = re.match(f"https?://(?:{LOOPBACK.pattern})", env.get("REAPER_ENDPOINT", ""))
+    if profile is None and not emulated and variable("ECS_METADATA_DISABLED") != "true":
         yield _ECS, "EcsRamRole", {"async_update_enabled": False}, ""
