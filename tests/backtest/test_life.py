@@ -74,18 +74,6 @@ def test_the_end_is_the_record_itself() -> None:
     assert as_of(WHOLE, at("40m")) is WHOLE
 
 
-def test_events_that_cannot_be_matched_are_written_anew() -> None:
-    """A record whose list of events says something else than what was read from it."""
-    strange = WHOLE._replace(record={"events": "none"})
-    task = as_of(strange, at("4m"))
-    assert task is not None
-    assert task.record is not None
-    assert task.record["events"] == [
-        {"eventId": 1, "status": "Enqueued", "timestamp": at("0s")},
-        {"eventId": 2, "status": "Dequeued", "timestamp": at("4m")},
-    ]
-
-
 @pytest.mark.parametrize(
     ("clock", "length"),
     [("queued_for", "10m"), ("running_for", "15m"), ("alive_for", "40m"), ("stopping_for", None)],

@@ -407,7 +407,7 @@ def test_what_its_policy_could_not_have_found_is_left_alone(
     assert (stopped(cloud), ran.code) == ({"over-2", "over-3"}, 1)
 
 
-def test_a_changed_policy_is_refused_by_name(cloud: Emulator, folder: Path) -> None:
+def test_a_changed_policy_is_refused(cloud: Emulator, folder: Path) -> None:
     """Changed, gone or new; comments and words are no change."""
     plan = a_plan(cloud, folder)
     a_policy_file(folder, policy(match="{running_for: 1h}"))
@@ -417,9 +417,7 @@ def test_a_changed_policy_is_refused_by_name(cloud: Emulator, folder: Path) -> N
     a_policy_file(folder, policy().replace("[keep-*]", "[keep-1]"))
     less_exempt = carried_out(cloud, plan)
     assert [changed.code, renamed.code, less_exempt.code] == [2, 2, 2]
-    assert "the plan was made of another policy.yaml, changed: runaway;" in changed.err
-    assert "changed: runaway, other;" in renamed.err
-    assert "changed: exempt, or the order;" in less_exempt.err
+    assert "the plan was made of another policy.yaml; make a new plan" in changed.err
     assert stopped(cloud) == set()
     a_policy_file(folder, policy(stop="In other words.") + "# and a comment\n")
     assert carried_out(cloud, plan).code == 0

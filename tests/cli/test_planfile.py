@@ -62,7 +62,6 @@ PLAN: dict[str, Any] = {
     "policy": {
         "source": "policy.yaml",
         "fingerprint": "sha256:00",
-        "policies": {"runaway": "sha256:01"},
         "halted": [],
     },
     "complete": True,
@@ -119,7 +118,6 @@ _tasks = st.fixed_dictionaries(
 _basis = {
     "source": _names,
     "fingerprint": _names,
-    "policies": st.just({"one": "sha256:01", "zwei: 2": "sha256:02"}),
     "halted": st.lists(st.sampled_from(["one", "zwei: 2"]), unique=True),
 }
 _incident = {"exempt_from": st.none() | _names, "text": st.lists(st.text(st.characters(codec="utf-8")))}

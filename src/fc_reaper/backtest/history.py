@@ -207,18 +207,14 @@ def as_of(task: Task, at: Millis) -> Task | None:
 
 
 def _record(task: Task, final: Mapping[str, Any]) -> dict[str, Any]:
-    """*final* without what came later; its events as the cloud wrote them, if they are those of the task."""
+    """*final* without what came later; its events as the cloud wrote them."""
     record = {name: value for name, value in final.items() if name not in _ONLY_AT_THE_END}
-    statuses, listed = [event.status for event in task.events], final.get("events")
     if task.started_at is None:
         record.pop("startedTime", None)
-    if "Running" not in statuses:
+    if all(event.status != "Running" for event in task.events):
         record.pop("instanceId", None)
-    events = listed[: len(statuses)] if isinstance(listed, list) else []
-    if [one.get("status") for one in events if isinstance(one, Mapping)] != statuses:
-        events = [{"eventId": one.id, "status": one.status, "timestamp": one.at} for one in task.events]
     if "events" in record:
-        record["events"] = events
+        record["events"] = record["events"][: len(task.events)]
     if task.retries is not None:
         record["alreadyRetriedTimes"] = task.retries
     return {**record, "status": task.status}

@@ -55,13 +55,18 @@ def demo() -> int:
         show("3  fc-reaper, enforcing: it reads again before and after each stop ...")
         reaper = _attempt(endpoint, lambda endpoint: _run_reaper(endpoint, "enforce"))
     rows = [
-        (task["invocationId"], _payload(task)["story"], _cron_cell(task, cron), _reaper_cell(task, reaper))
+        (
+            task["invocationId"],
+            json.loads(task["invocationPayload"])["story"],
+            _cron_cell(task, cron),
+            _reaper_cell(task, reaper),
+        )
         for task in cron.tasks
     ]
     show("", table(("task", "truth", "careless cron", "fc-reaper"), rows))
-    confirmed = [one for one in reaper.log.values() if one.event == "confirmed" and not one.detail]
+    confirmed = [one for one in reaper.log.values() if one.event == "confirmed"]
     for line in confirmed[:1]:
-        show("", 'One line of its log answers "why mine?":', *_json_rows(line.fields()))
+        show("", 'One line of its log answers "why mine?":', json.dumps(line.fields()))
     _, wrong, _, missed = score_of(reaper)
     show("", _total("careless cron", cron), _total("fc-reaper", reaper))
     show("Counted from the journal of the emulator.", "")
@@ -173,13 +178,9 @@ def score_of(attempt: Attempt) -> tuple[int, int, int, int]:
     return right, wrong, len(attempt.requests) - right - wrong, missed
 
 
-def _payload(task: Record) -> Any:
-    """What the owner of the task wants, and its story; neither reaper reads it."""
-    return json.loads(task["invocationPayload"])
-
-
 def _is_unwanted(task: Record) -> bool:
-    return bool(_payload(task)["owner"] == "stop")
+    """What the owner of the task wants; neither reaper reads it."""
+    return bool(json.loads(task["invocationPayload"])["owner"] == "stop")
 
 
 def _cron_cell(task: Record, cron: Attempt) -> Text:
@@ -199,7 +200,7 @@ def _reaper_cell(task: Record, reaper: Attempt) -> Text:
         return Text("STOPPED wrong" if stopped else "kept, which is wrong", BAD)
     over, limit = map(output.format_seconds, (line.over_s, line.limit_s))
     said = {
-        "confirmed": f"stopped, confirmed{' by reading' if line.detail else f'; {over} over'}",
+        "confirmed": f"stopped, confirmed; {over} over",
         "kept": f"kept: {line.rule} {int(line.age_s or 0) // 60}m of {limit}",
         "exempt": "kept: exempt, policy.yaml:2",
         "ended": "ended: not an error",
@@ -215,14 +216,3 @@ def _total(who: str, attempt: Attempt) -> Text:
     wrongly = f"{wrong} {'WRONG' if wrong else 'wrong'}"
     what = f"{right} right, {wrongly}, {for_nothing} for nothing, {missed} missed"
     return Text.assemble(f"{who:<15}{requests}: ", (what, BAD if wrong else GOOD))
-
-
-def _json_rows(line: Record) -> list[str]:
-    """*line* as JSON in rows as wide as a screen, broken only between its fields."""
-    rows = ["{"]
-    for key, value in line.items():
-        field = f"{json.dumps(key)}: {json.dumps(value)}, "
-        if len(rows[-1] + field) > output.WIDTH:
-            rows.append(" ")
-        rows[-1] += field
-    return [*rows[:-1], f"{rows[-1].removesuffix(', ')}}}"]

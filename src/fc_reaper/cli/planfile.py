@@ -19,7 +19,7 @@ from fc_reaper.log_lines import Lines, TaskKey, TaskVerdict
 from fc_reaper.models import Millis, Task, TaskEvent, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.load import dump_policy, spelt
-from fc_reaper.policy.lock import file_fingerprint, fingerprint
+from fc_reaper.policy.lock import file_fingerprint
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.result import TRUE, Kind, RuleResult, Verdict
 from fc_reaper.run import RunResult
@@ -68,7 +68,6 @@ class Basis(BaseModel):
 
     source: str
     fingerprint: str = Field(description="Of the whole file.")
-    policies: dict[str, str] = Field(description="The fingerprint of each policy by its name.")
     halted: list[str] = Field(description="The policies that stop nothing: too many of their tasks were due.")
     exempt_from: str | None = Field(None, description="The policy file whose exemptions are in an incident.")
     text: list[str] = Field([], description="The policy of an incident, line by line.")
@@ -147,11 +146,8 @@ def refuse_unfit(plan: Plan, file: PolicyFile, here: Where, *, now: Millis, max_
     why = f"was made at {there}, and calls would go to {ours}, which may be another account"
     unsure = any(None in place for place in places)
     faults.append((unsure and there != ours, f"{why}; set the same endpoint"))
-    before, after = plan.policy.policies, _fingerprints(file)
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    why = f"was made of another {file.source}, changed: {', '.join(changed) or 'exempt, or the order'}"
     same = bool(plan.policy.text) or file_fingerprint(file) == plan.policy.fingerprint
-    faults.append((not same, f"{why}; make a new plan"))
+    faults.append((not same, f"was made of another {file.source}; make a new plan"))
     for is_so, why in faults:
         if is_so:
             raise CommandError(f"the plan {why}")
@@ -192,7 +188,6 @@ def make_plan(
         policy=Basis(
             source=file.source if incident is None else NAME,
             fingerprint=file_fingerprint(file),
-            policies=_fingerprints(file),
             halted=[line.policy for line in lines.of("halted")],
             **of_incident,
         ),
@@ -200,10 +195,6 @@ def make_plan(
         counts=finished.fields["counts"],
         tasks=tasks,
     ).sealed()
-
-
-def _fingerprints(file: PolicyFile) -> dict[str, str]:
-    return {policy.name: fingerprint(policy) for policy in file.policies}
 
 
 def dump_plan(plan: Plan) -> str:
