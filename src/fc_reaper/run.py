@@ -13,10 +13,10 @@ from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
-from fc_reaper.models import Credentials, Exit
+from fc_reaper.models import Credentials, Exit, Millis
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Context, Settings
-from fc_reaper.sweep import TRUSTED_SKEW, SweepContext
+from fc_reaper.sweep import TRUSTED_SKEW, Foresee, SweepContext
 from fc_reaper.sweep.report import Report
 from fc_reaper.sweep.sweep import Sweep
 
@@ -27,7 +27,10 @@ Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]  # of settings
 
 
 class Dependencies(NamedTuple):
-    """Everything outside that a run touches; *shown* bounds the tasks in the result."""
+    """Everything outside that a run touches; *shown* bounds the tasks in the result.
+
+    *ahead* and *foresee* are those of a `SweepContext`.
+    """
 
     env: Mapping[str, str]
     stream: TextIO | None
@@ -37,6 +40,8 @@ class Dependencies(NamedTuple):
     interrupted: Callable[[], bool] = Event().is_set
     shown: int = 100
     listener: Listener | None = None
+    ahead: Millis = 0
+    foresee: Foresee | None = None
 
 
 class PlannedRun(NamedTuple):
@@ -111,15 +116,14 @@ def run(
                 report.note(*note)
         for name, why in unapproved.items():
             log("not_approved", policy=name, why=why)
-        policy = policy.report_only(unapproved) if unapproved else policy
+        policy = policy.report_only(unapproved)
         if trigger.requests:
             cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
             report.calls, end = cloud.calls, began + settings.timeout - settings.margin / 1000
             # The last calls may hang beyond the end: half of the margin is kept for what follows.
             pool = Pool(settings.concurrency, clock, interrupted, min(1, settings.margin / 2e3))
-            sweep = Sweep(
-                SweepContext(cloud, pool, report, policy, settings, clock, random, interrupted, enforces, end)
-            )
+            seen = (interrupted, enforces, end, dependencies.ahead, dependencies.foresee)
+            sweep = Sweep(SweepContext(cloud, pool, report, policy, settings, clock, random, *seen))
             if planned_run is None:
                 sweep.run(trigger.requests)
             else:

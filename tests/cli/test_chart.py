@@ -6,14 +6,13 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
 
 from fc_reaper.backtest.history import History
 from fc_reaper.backtest.replay import ReplayOptions, replay
-from fc_reaper.cli.chart import drawn_policy, write_chart
+from fc_reaper.cli.chart import draw_chart, drawn_policy
 from fc_reaper.cli.output import CommandError
 from fc_reaper.policy import PolicyFile
 from tests.backtest.lives import history, lived, policies
@@ -36,11 +35,7 @@ HISTORY = history(
 def drawn(file: PolicyFile, *, of: History = HISTORY, source: str = "h.jsonl") -> str:
     """All that is written in the chart, which must be XML."""
     of = replace(of, source=source)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "chart.svg")
-        policy = drawn_policy(file, None)
-        write_chart(str(path), of, replay(of, file, ReplayOptions(ms("5m"))), policy, force=False)
-        svg = path.read_text("utf-8")
+    svg = draw_chart(of, replay(of, file, ReplayOptions(ms("5m"))), drawn_policy(file, None))
     return "\n".join("".join(one.itertext()) for one in ElementTree.fromstring(svg).iter())
 
 

@@ -10,9 +10,10 @@ from typer import Option
 from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import Found, PolicyReplay, by_outcome, suggest
 from fc_reaper.cli import app, output
-from fc_reaper.cli.chart import check_chart, drawn_policy, write_chart
+from fc_reaper.cli.chart import check_chart, check_page, draw_chart, drawn_policy
 from fc_reaper.cli.history import load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, counted, format_seconds, short, show, table
+from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.rules.duration import format_duration, spell_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
@@ -20,6 +21,8 @@ _Text = str | None
 _Number = int | None
 
 _SHOWN = 5
+
+_STEPS = {"plan": "Show what is due now", "approve": "Approve the policy"}
 
 IN_TRUTH: dict[Outcome, str] = {
     "succeeded": "succeeded in the end",
@@ -39,7 +42,8 @@ def backtest(
     suggested: Annotated[bool, Option("--suggest", help="Also measure tasks, suggest limits.")] = False,
     svg: Annotated[_Text, Option(metavar="FILE", help="Draw lengths, limit and false stops.")] = None,
     drawn: Annotated[_Text, Option("--draw", metavar="POLICY", help="Which one; default: the first.")] = None,
-    force: Annotated[bool, Option("--force", help="Let --svg overwrite a file.")] = False,
+    html: Annotated[_Text, Option(metavar="FILE", help="Write a page to look at.")] = None,
+    force: Annotated[bool, Option("--force", help="Let --svg and --html overwrite a file.")] = False,
     cloud: app.Cloud = None,
     as_json: app.AsJson = False,
     **options: Any,
@@ -54,7 +58,8 @@ def backtest(
       fc-reaper backtest --history examples/history.jsonl --suggest
       fc-reaper backtest --save history.jsonl
     """
-    check_chart(svg, drawn, force=force)
+    check_chart(svg, drawn, force=force and html is None)
+    check_page(html, force=force)
     env = app.environment(policy=policy, keys=options["history"] is None, **cloud)
     settings = read_settings(env, Context())
     file = read_policy(settings)
@@ -62,7 +67,16 @@ def backtest(
     past = load_past([file], settings, env, **options)
     replayed = past.replay(file)
     if svg is not None and to_draw is not None:
-        write_chart(svg, past.history, replayed, to_draw, force=force)
+        output.write_file(svg, draw_chart(past.history, replayed, to_draw), force=force)
+    if html is not None:
+        from fc_reaper.cli.page import backtest_page
+
+        where = {"region": settings.region, "account": settings.account_id, "endpoint": settings.endpoint}
+        typed = {"policy": policy, **cloud}.items()
+        given = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)]
+        steps = [(what, output.as_typed(name, *given)) for name, what in _STEPS.items()]
+        page = backtest_page(past, file, replayed, where, SYSTEM_CLOCK.now(), steps)
+        output.write_file(html, page, force=force)
     watched = [target for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None
     if as_json:
@@ -77,8 +91,8 @@ def backtest(
     if suggestions is not None:
         show("", *_measures(suggestions))
     show("", *past.left_out([("", replayed)]))
-    if svg is not None:
-        show(f"{svg}: written.")
+    for name in filter(None, (svg, html)):
+        show(f"{name}: written.")
     show("Replayed, not run: what a stop would have changed for others is not in it.")
     return past.print_refused()
 

@@ -2,17 +2,24 @@
 
 import io
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from fc_reaper.backtest.history import History, longest, outcome_of
 from fc_reaper.backtest.replay import run_by_timer
 from fc_reaper.backtest.stats import Replay
-from fc_reaper.cli.output import CommandError, check_writable, printable, write_file
+from fc_reaper.cli.output import CommandError, check_writable, printable
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _TICKS = (1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000)
 """Seconds that have a label."""
+
+AS_TEXT: Any = {"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}
+"""Settings of matplotlib: a text is text, and the names of what is drawn are not random."""
 
 
 def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
@@ -24,6 +31,15 @@ def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
     elif drawn is not None or force:
         option = "--force" if drawn is None else "--draw"
         raise CommandError(f"{option} is about the chart; add --svg FILE, or leave it out")
+
+
+def check_page(html: str | None, *, force: bool) -> None:
+    """Refuse early a page that cannot be made or written, with a CommandError."""
+    if html is not None:
+        check_writable(html, force=force)
+        if missing := [one for one in ("jinja2", "matplotlib") if find_spec(one) is None]:
+            what = " and ".join(missing)
+            raise CommandError(f"--html needs {what}; install it: pip install 'fc-reaper[plot]'")
 
 
 def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
@@ -39,8 +55,8 @@ def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
     return next((policy for policy in named if policy.stops), named[0])
 
 
-def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *, force: bool) -> None:
-    """Write the chart of *policy* to a file."""
+def draw_chart(history: History, replayed: Replay, policy: Policy) -> str:
+    """Draw the chart of *policy*."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator
@@ -55,7 +71,7 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
             days, seconds = dots.setdefault(stop if number in stopped else outcome, ([], []))
             days.append(task.events[0].at / 86_400_000)
             seconds.append(max(length, 1000) / 1000)
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}):
+    with rc_context(AS_TEXT):
         figure = Figure(figsize=(10, 6), layout="constrained")
         axes = figure.add_subplot(
             title=printable(f"{policy.name}: {clock} of {', '.join(map(str, policy.targets))}"),
@@ -76,6 +92,11 @@ def write_chart(svg: str, history: History, replayed: Replay, policy: Policy, *,
         axes.yaxis.set_major_formatter(lambda seconds, _: spell_duration(round(seconds * 1000)))
         axes.minorticks_off()
         figure.legend(loc="outside lower center", ncols=3)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
-    write_file(svg, file.getvalue(), force=force)
+        return to_svg(figure)
+
+
+def to_svg(figure: "Figure") -> str:
+    """The figure as text, the same for the same figure."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
+    return file.getvalue()

@@ -19,10 +19,11 @@ from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
-from fc_reaper.models import Exit
+from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
 from fc_reaper.settings import Context, connect, read_policy, read_settings
+from fc_reaper.sweep import Foresee
 from fc_reaper.sweep.scope import scope_of
 
 _MOST_BYTES = 1_048_577
@@ -84,6 +85,7 @@ def run_local(
     interrupted: Callable[[], bool] = lambda: False,
     planned_run: PlannedRun | None = None,
     approved: File | None = None,
+    foresight: tuple[Millis, Foresee] | tuple[()] = (),
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
@@ -93,7 +95,8 @@ def run_local(
     random = Random()
     kind = AsyncTaskClient if env.get("REAPER_MODE") == "enforce" else ReadOnlyClient
     opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random, kind=kind)
-    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, opened, interrupted, shown, listener)
+    seams = (opened, interrupted, shown, listener, *foresight)
+    dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, *seams)
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))
     return run(event, context, dependencies, planned_run, approved=approved)

@@ -1,7 +1,7 @@
 """`fc-reaper plan`: every task that is due now, and why."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from rich.table import Table
@@ -10,10 +10,12 @@ from typer import Argument, Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
+from fc_reaper.cli.chart import check_page
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
+from fc_reaper.cli.upcoming import AHEAD, Upcoming
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
 from fc_reaper.models import Exit
@@ -51,7 +53,8 @@ def plan(
     cloud: Cloud = None,
     as_json: AsJson = False,
     out: Annotated[_Text, Option(metavar="FILE", help="Write the plan for apply; - is stdout.")] = None,
-    force: Annotated[bool, Option("--force", help="Let --out overwrite a file.")] = False,
+    html: Annotated[_Text, Option(metavar="FILE", help="Write a page to look at.")] = None,
+    force: Annotated[bool, Option("--force", help="Let --out and --html overwrite a file.")] = False,
     target: Annotated[_Texts, Option(metavar="TARGET", help="Functions; needs no policy file.")] = None,
     reason: Annotated[_Text, Option(metavar="TEXT", help="Why, for the log line of every stop.")] = None,
     most: Annotated[_Number, Option("--max", metavar="N", min=1, help="At most N at each apply.")] = None,
@@ -65,7 +68,7 @@ def plan(
 
     \b
     Examples:
-      fc-reaper plan --out plan.json
+      fc-reaper plan --out plan.json --html plan.html
       fc-reaper plan --region cn-hangzhou --target media/transcode \\
         --running-for 2h
       fc-reaper plan --target media/transcode --queued-for 30m \\
@@ -77,6 +80,7 @@ def plan(
         raise CommandError("--out is empty; give it a file, or - for standard output")
     if out not in (None, "-"):
         output.check_writable(out, force=force)
+    check_page(html, force=force)
     env = environment(policy=policy, **cloud)
     settings = read_settings(env, Context())
     if target and event is None and out is None:  # Nobody can carry it out, so neither is needed.
@@ -87,31 +91,44 @@ def plan(
     file = read_policy(settings) if incident is None else incident.file
     raw = every_timer(file.policies) if given is None else given
     began = SYSTEM_CLOCK.now()
-    finished, lines = dry_run(raw, env, None if incident is None else file, whole=out is not None)
+    upcoming, whole = Upcoming(file), (out or html) is not None
+    finished, lines = dry_run(raw, env, None if incident is None else file, upcoming, whole=whole)
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
-        output.print_json(finished.fields)
+        output.print_json({**finished.fields, "next": upcoming.tasks, "next_total": upcoming.number})
     elif listed and out != "-":
-        output.show(*plan_tables(finished, lines, file.policies))
-    if listed and out is not None:
+        output.show(*plan_tables(finished, lines, file.policies), *upcoming.tables())
+    if listed and whole:
         made = make_plan(began, whereabouts(settings), finished, lines, file, incident)
+        typed = {"policy": policy, **cloud}.items()
+        options = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)]
+        said: list[str] = []
         if out == "-":
             output.print_line(dump_plan(made).removesuffix("\n"))
-        else:
+        elif out is not None:
             output.write_file(out, dump_plan(made), force=force)
-        if out != "-" and not as_json:
-            typed = {"policy": policy, **cloud}.items()
-            options = [
-                word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)
-            ]
             apply = output.as_typed("apply", out, *options, "--enforce")
-            output.print_line("\n".join(_written(made, out, made.held(file), apply)))
+            said += _written(made, out, made.held(file), apply)
+        if html is not None:
+            from fc_reaper.cli.page import plan_page
+
+            steps = _steps(finished, upcoming, options, out) if incident is None else []
+            page = plan_page(made, finished, lines, file, upcoming, steps)
+            output.write_file(html, page, force=force)
+            said.append(f"{html}: written.")
+        if out != "-" and not as_json:
+            output.print_line("\n".join(said))
     print_failures(finished, lines)
     return finished.exit
 
 
 def dry_run(
-    event: bytes, env: Mapping[str, str], approved: File | None = None, *, whole: bool = True
+    event: bytes,
+    env: Mapping[str, str],
+    approved: File | None = None,
+    upcoming: Upcoming | None = None,
+    *,
+    whole: bool = True,
 ) -> tuple[RunResult, Lines]:
     """Run dry for *event*, by *approved* or the policy of *env*; answer with the result and the log.
 
@@ -128,6 +145,7 @@ def dry_run(
             shown=ALL,
             interrupted=interrupted.is_set,
             approved=approved,
+            foresight=() if upcoming is None else (AHEAD, upcoming),
         )
         if whole and interrupted.is_set():
             raise KeyboardInterrupt
@@ -155,6 +173,18 @@ def _written(made: Plan, name: str, held: Mapping[TaskKey, str], apply: str) -> 
         yield f"Review it, then within an hour: {apply}"
 
 
+def _steps(
+    finished: RunResult, upcoming: Upcoming, options: Sequence[str], out: str | None
+) -> Iterator[tuple[str, str]]:
+    for task in [*finished.result.tasks, *upcoming.tasks][:1]:
+        named = (output.short(*task.place), task.invocation_id)
+        yield "Ask why, of any task", output.as_typed("explain", *options, "--", *named)
+    if out in (None, "-"):
+        yield "Write a plan to review", output.as_typed("plan", *options, "--out", "plan.json")
+    else:
+        yield "Stop the tasks of the plan", output.as_typed("apply", out, *options, "--enforce")
+
+
 def plan_tables(
     finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
 ) -> Iterator[Table | Text | str]:
@@ -169,7 +199,13 @@ def plan_tables(
     if others:
         yield from ("Not due, for your information:", _table(others[:_SHOWN]))
         yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    counts = result.counts
+    yield from plan_notes(finished, lines, policies)
+    yield "This was a dry run; nothing was touched."
+
+
+def plan_notes(finished: RunResult, lines: Lines, policies: Iterable[Policy]) -> Iterator[str]:
+    """The counts, what should be known of the run, and those of *policies* that did not run."""
+    result, counts = finished.result, finished.result.counts
     listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
     rest = _counted({name: getattr(counts, name) for name in ("kept", "exempt", "reported", "unknown")})
     if counts.due:
@@ -190,19 +226,18 @@ def plan_tables(
     for one in policies:
         if not any(one.fits_trigger(request.kind, request.name) for request in finished.trigger.requests):
             yield f"{one.name} was not evaluated: it has triggers: [{', '.join(one.triggers)}]."
-    yield "This was a dry run; nothing was touched."
 
 
 def _table(tasks: Iterable[ResultTask | TaskLine]) -> Table:
     heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
     rows = [
-        (task.invocation_id, output.short(*task.place), task.rule or "-", *_measures(task), _fate(task))
+        (task.invocation_id, output.short(*task.place), task.rule or "-", *measures(task), fate(task))
         for task in tasks
     ]
     return output.table(heads, rows, right=heads[3:6])
 
 
-def _measures(task: TaskVerdict) -> tuple[str, str, str]:
+def measures(task: TaskVerdict) -> tuple[str, str, str]:
     """Age, limit with its origin unless that is the policy, and excess; or the same in retries."""
     if task.retries is not None and task.retries_limit is not None:
         over = task.retries - task.retries_limit
@@ -211,7 +246,8 @@ def _measures(task: TaskVerdict) -> tuple[str, str, str]:
     return age, limit if task.limit_from in (None, "policy") else f"{limit} ({task.limit_from})", over_limit
 
 
-def _fate(task: ResultTask | TaskLine) -> Text:
+def fate(task: ResultTask | TaskLine) -> Text:
+    """What the run did with the task, or why it is shown, and its owner."""
     owner = f", owner {task.owner}" if task.owner else ""
     if task.event in _OTHERS:
         reason, style = ("", output.BAD) if task.event == "stuck" else (f": {task.reason}", "")
@@ -242,7 +278,11 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
 
 def print_failures(finished: RunResult, lines: Lines) -> None:
     """Write to standard error what could not be listed, or what else went wrong, and what to check."""
-    failures: list[ListFailed] = lines.of("list_failed")
-    for one in failures:
-        output.print_error(f"not listed: {output.short(*one.place)}: {output.refusal(one)}")
-    output.print_error(*([] if failures else finished.result.errors), *output.advice_for(failures))
+    output.print_error(*failures(finished, lines), *output.advice_for(lines.of("list_failed")))
+
+
+def failures(finished: RunResult, lines: Lines) -> list[str]:
+    """What could not be listed, or what else went wrong."""
+    failed: list[ListFailed] = lines.of("list_failed")
+    named = [f"not listed: {output.short(*one.place)}: {output.refusal(one)}" for one in failed]
+    return named or finished.result.errors

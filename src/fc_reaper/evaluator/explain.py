@@ -105,7 +105,7 @@ def explain(
         task=task if task.status in FINISHED else task._replace(inconsistency=reading.flaw),
         steps=steps,
         verdict=verdict,
-        due_in=_due_in(reading, compiled, Changes.of(policies, file.exempt)),
+        due_in=due_in(reading, compiled, Changes.of(policies, file.exempt)),
         stuck=evaluator.stopping_too_long(task, stuck_after, moment).holds is TRUE,
     )
 
@@ -196,7 +196,7 @@ class Changes(NamedTuple):
                     yield start + limit + 1 - now
 
 
-def _due_in(reading: Reading, policies: FunctionPolicies, changes: Changes) -> Millis | None:
+def due_in(reading: Reading, policies: FunctionPolicies, changes: Changes) -> Millis | None:
     """The time until `evaluate` says due for the first time; None when it does now, or never."""
     for wait in (0, *sorted(set(changes.after(reading)))):
         if evaluate(reading.task, policies, reading.moment.later(wait)).kind is Kind.DUE:

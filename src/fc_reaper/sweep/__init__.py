@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from fc_reaper.clock import Clock, Deadline, Pool
 from fc_reaper.cloud import AsyncTaskClient
-from fc_reaper.models import Millis
+from fc_reaper.evaluator.evaluate import FunctionPolicies
+from fc_reaper.models import Millis, Snapshot
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Settings
 from fc_reaper.sweep.report import Report
@@ -14,9 +15,14 @@ from fc_reaper.sweep.report import Report
 # Difference between the local clock and the cloud's up to which (itself included) a run may enforce.
 TRUSTED_SKEW: Millis = 30_000
 
+Foresee = Callable[[Snapshot, FunctionPolicies], None]
+
 
 class SweepContext(NamedTuple):
-    """One sweep, over by *end*. Once *interrupted* returns True nothing more is begun."""
+    """One sweep, over by *end*. Once *interrupted* returns True nothing more is begun.
+
+    Each listed task that is not due is passed to *foresee*, and tasks that are due within *ahead* are listed.
+    """
 
     cloud: AsyncTaskClient
     pool: Pool
@@ -28,3 +34,5 @@ class SweepContext(NamedTuple):
     interrupted: Callable[[], bool]
     enforce: bool
     end: Deadline
+    ahead: Millis = 0
+    foresee: Foresee | None = None

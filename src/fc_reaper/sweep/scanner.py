@@ -114,6 +114,7 @@ class Scanner:
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
         """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
         context, now = self.context, self.context.clock.now()
+        now += 0 if self.counting else context.ahead
         lister = Lister(context.cloud, context.pool, until, context.settings.api_version)
         wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
         for query, answer, listed in lister.each(wanted):
@@ -164,6 +165,8 @@ class Scanner:
         if read is not None and (verdict.by.unread or stuck.unread):
             read()
             return
+        if context.foresee is not None and not self.counting and verdict.kind in (Kind.KEPT, Kind.REPORTED):
+            context.foresee(seen, policies)
         if stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, by=stuck)
         # The record may hold a payload: it must not be kept.

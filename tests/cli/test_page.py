@@ -1,0 +1,336 @@
+"""The pages of `plan --html` and `backtest --html`, in a real browser.
+
+Without Chromium or Chrome these tests are skipped, unless REQUIRE_BROWSER is set, as `.ci/run` does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from fc_reaper.cli.output import printable
+from fc_reaper.cli.page import plan_page
+from fc_reaper.cli.planfile import Where, make_plan
+from fc_reaper.cli.upcoming import NextTask, Upcoming
+from fc_reaper.events.parser import Trigger
+from fc_reaper.log_lines import Counts, Lines
+from fc_reaper.models import Exit
+from fc_reaper.policy import load_policy
+from fc_reaper.run import RunResult
+from tests.cli.command import a_policy_file, at, fc_reaper
+from tests.cli.histories import a_history, record
+from tests.emulator_server import running_emulator
+from tests.project.files import ROOT
+from tests.run.account import policy, seeded
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+HOSTILE = (
+    "<script>document.ran = 1</script>",
+    '"><img src="https://a.example/x" onerror="document.ran = 2">',
+    "'-->]]></style></svg></title><svg onload=document.ran=3>",
+    "\u202egnp.exe\u2066\x1b[31m\x9b",
+    "{{ 7 * 7 }}{% include 'x' %}$x^2$",
+    "&lt;b&gt;&#x3c;i&#x3e;",
+    "long-" + "x" * 995,
+)
+"""Ids, owners, reasons, names of policies and errors. No cloud has such ids; a page does not rely on that."""
+
+POLICY = f"""\
+version: 1
+policies:
+  - name: {HOSTILE[1]!r}
+    targets: [media/transcode@prod]
+    match: {{running_for: 2h}}
+    stop: {HOSTILE[0]!r}
+  - name: watch
+    targets: [media/transcode@prod]
+    match: {{alive_for: 1h}}
+    report: "Slow\\u202E, says {HOSTILE[2]}."
+"""
+
+
+def a_plan(ids: tuple[str, ...]) -> str:
+    """The page of a plan by which the tasks with these *ids* are due, and others are next, or reported."""
+    file, lines = load_policy(POLICY, source=HOSTILE[1]), Lines()
+    upcoming, tasks = Upcoming(file), []
+    place = {"service": "media", "function": "transcode", "qualifier": "prod", "status": "Running"}
+    verdict = {"policy": HOSTILE[1], "rule": "running_for", "reason": HOSTILE[0], "owner": HOSTILE[2]}
+    measure = {
+        "limit_s": 7200.0,
+        "limit_from": "task",
+        "retries": None,
+        "retries_limit": None,
+        "clock": "events",
+    }
+    run = {"run_id": "r", "request_id": "", "mode": "dry-run", "trigger": "timer", "level": "INFO"}
+    run["timestamp"] = "2026-11-27T10:00:00.000Z"
+    for number, one in enumerate(ids):
+        over = 60.0 * (len(ids) - number)
+        its = {**place, **verdict, **measure, "invocation_id": one, "age_s": 7200 + over, "over_s": over}
+        told = {**its, "event": "would_stop", "also": [], "new": False}
+        tasks.append({**told, "task_request_id": None, "first_enqueue_ms": None})
+        lines({**run, **told, "event": "reported"})
+        left = {"due_at": "2026-11-27T10:30:00.000Z", "due_in_s": over, "age_s": 7200 - over, "over_s": -over}
+        upcoming.add(NextTask.model_validate({**its, **left}), -number)
+    counts = dict.fromkeys(Counts.model_fields, 0) | dict.fromkeys(("due", "would_stop", "listed"), len(ids))
+    result = {**run, "event": "run_finished", "counts": counts, "policies": {}, "calls": {}, "duration_ms": 1}
+    result |= {"partial": False, "unmatched": list(ids[:7]), "errors": list(ids[:7]), "tasks": tasks}
+    finished = RunResult(result, Exit.DONE, False, Trigger((), None, ()))
+    where: Where = {"account": "1", "region": "cn-hangzhou", "endpoint": "http://127.0.0.1"}
+    plan, steps = make_plan(0, where, finished, lines, file, None), [("Ask why", f"fc-reaper {HOSTILE[0]!r}")]
+    return plan_page(plan, finished, lines, file, upcoming, steps)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Pages by name: plans of 0, 1, 30 and 5,000 tasks and of hostile text, and a replay."""
+    folder = tmp_path_factory.mktemp("pages")
+    found = {"replay": folder / "replay.html"}
+    numbers = {f"plan{number}": tuple(f"job-{at:05}" for at in range(number)) for number in (0, 1, 30, 5_000)}
+    for name, ids in {**numbers, "hostile": HOSTILE}.items():
+        found[name] = folder / f"{name}.html"
+        found[name].write_text(a_plan(ids), "utf-8")
+    a_policy_file(folder, POLICY)
+    lives = [("Enqueued", "0s"), ("Running", "1m")]
+    ends = {"wrong": [("Succeeded", "5h")], "right": [("Failed", "6h")]}
+    a_history(folder, [record(one, *lives, *ends.get(one, ())) for one in (*ends, "alive", *HOSTILE)])
+    args = ("--history", "history.jsonl", "--html", "replay.html", "--region", "cn-hangzhou")
+    assert fc_reaper("backtest", *args, cwd=folder).code == 0
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    path = next(filter(None, map(shutil.which, (*BROWSERS, ON_A_MAC))), None)
+    if path is None and not os.environ.get("REQUIRE_BROWSER"):
+        pytest.skip("no browser is installed; install Chromium (Debian: apt-get install chromium) or Chrome")
+    assert path is not None, "REQUIRE_BROWSER is set, and there is no Chromium or Chrome"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield found
+        found.close()
+
+
+@contextmanager
+def opened(browser: Browser, file: Path, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """The page in a browser that reaches nobody, and what it asks for beyond itself, or reports."""
+    faults: list[str] = []
+    usual = {"offline": True, "viewport": {"width": 1440, "height": 900}}
+    with browser.new_context(**{**usual, **options}) as context:
+        page = context.new_page()
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("request", lambda request: faults.append(request.url))
+        page.goto(file.as_uri())
+        assert faults.pop(0) == file.as_uri()
+        yield page, faults
+
+
+OUTLINE = """() => {
+  const every = [...document.querySelectorAll("*")], ids = every.map(one => one.id).filter(Boolean);
+  const all = (selector, holds) => [...document.querySelectorAll(selector)].every(holds);
+  const link = one => one.hasAttribute("src") || !(one.getAttribute("href") ?? "#").startsWith("#");
+  return {
+    ran: document.ran ?? null,
+    tags: [...new Set(every.map(one => one.localName))],
+    headings: [...document.querySelectorAll("h1, h2, h3")].map(one => one.localName).join(" "),
+    bad: {
+      handlers: every.filter(one => [...one.attributes].some(at => /^on|^style$/.test(at.name))).length,
+      links: every.filter(link).length,
+      repeated: ids.length - new Set(ids).size,
+    },
+    good: [
+      all("[aria-labelledby]", one => document.getElementById(one.getAttribute("aria-labelledby"))),
+      all("table", one => one.caption && [...one.querySelectorAll("th")].every(th => th.scope)),
+      all("svg", one => one.ariaLabel && one.role === "img"),
+      document.documentElement.lang === "en" && document.scripts.length === 2,
+    ],
+  };
+}"""
+ELEMENTS = {
+    "html", "head", "meta", "title", "style", "body", "header", "main", "section", "h1", "h2", "p",
+    "ul", "li", "b", "dl", "div", "dt", "dd", "code", "figure", "figcaption", "table", "caption",
+    "thead", "tbody", "tr", "th", "td", "time", "strong", "script", "svg", "g", "path", "text",
+    "use", "defs", "clipPath", "rect",
+}  # fmt: skip
+"""All that a page has; its script adds buttons."""
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"), [("hostile", HOSTILE), ("replay", HOSTILE[:5])], ids=["plan", "replay"]
+)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_text_from_outside_is_text_and_the_page_asks_nobody(
+    name: str, texts: tuple[str, ...], scripts: bool, browser: Browser, files: dict[str, Path]
+) -> None:
+    """No request, and no message of the console; all is there without JavaScript, too.
+
+    Each text is there with its control characters shown, and the page has headings, captions and labels.
+    """
+    with opened(browser, files[name], java_script_enabled=scripts) as (page, faults):
+        seen, text = page.evaluate(OUTLINE), page.text_content("main") or ""
+    assert (faults, seen["ran"], seen["bad"]) == ([], None, dict.fromkeys(seen["bad"], 0))
+    assert set(seen["tags"]) <= ELEMENTS | ({"button"} if scripts else set())
+    assert set(seen["headings"].removeprefix("h1 ").split()) == {"h2"}
+    assert all(seen["good"]), seen["good"]
+    for one in texts:
+        assert printable(one) in text
+
+
+def test_it_allows_only_its_own_style_and_scripts(browser: Browser, files: dict[str, Path]) -> None:
+    """What somebody adds, or a fault of ours lets through, does not run, and asks nobody."""
+    changed, text = files["plan1"].with_name("changed.html"), files["plan1"].read_text("utf-8")
+    for added in (
+        "<script>document.ran = 1</script>",
+        "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' onload='document.ran = 2'>",
+        "<p style='color: red'>",
+        "<iframe src='https://a.example/'></iframe>",
+    ):
+        changed.write_text(text.replace("<main>", f"<main>{added}"), "utf-8")
+        with opened(browser, changed) as (page, faults):
+            assert page.evaluate("document.ran ?? null") is None
+        assert "Content Security Policy" in "".join(faults)
+
+
+def test_it_fits_a_phone_and_a_wide_screen(browser: Browser, files: dict[str, Path]) -> None:
+    """What is wider scrolls within its own frame, which a keyboard reaches."""
+    for name, file in files.items():
+        with opened(browser, file) as (page, _):
+            for width in (360, 1440):
+                page.set_viewport_size({"width": width, "height": 800})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            assert page.evaluate("[...document.querySelectorAll('.scroll')].every(one => one.tabIndex === 0)")
+
+
+def test_a_keyboard_alone_sorts(browser: Browser, files: dict[str, Path]) -> None:
+    """Tab reaches the headers, Enter and the space bar sort, and the header says in which order."""
+    due = "#due ~ .scroll"
+    ages = f"[...document.querySelectorAll('{due} tbody td:nth-child(6)')].map(one => +one.dataset.sort)"
+    once = "document.addEventListener('sort-end', () => done(), {once: true})"
+    focused = "(one => one.textContent + one.closest('table')?.caption.textContent)(document.activeElement)"
+    with opened(browser, files["plan30"]) as (page, _):
+        for _ in range(100):
+            page.keyboard.press("Tab")
+            if page.evaluate(focused).startswith("ageDue"):
+                break
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        for key, order, sign in (("Enter", "ascending", "<"), ("Space", "descending", ">")):
+            page.evaluate(f"void (window.sorted = new Promise(done => {once}))")
+            page.keyboard.press(key)
+            page.evaluate("window.sorted")
+            assert page.evaluate(f"{ages}.every((one, at, all) => !at || all[at - 1] {sign} one)")
+            assert page.evaluate("document.activeElement.closest('th').ariaSort") == order
+        assert len(page.evaluate(ages)) == 30
+        assert page.evaluate(f"document.querySelectorAll('{due} [aria-sort]').length") == 1
+
+
+CONTRAST = """() => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const light = colour => colour.slice(0, 3).map(one => one / 255)
+    .map(one => one <= .03928 ? one / 12.92 : ((one + .055) / 1.055) ** 2.4)
+    .reduce((sum, one, at) => sum + one * [.2126, .7152, .0722][at], 0);
+  const behind = one => {
+    for (; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const worst = [99, ""];
+  for (const one of document.querySelectorAll("body :not(script)")) {
+    if (![...one.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
+    const style = getComputedStyle(one), colour = one.localName === "text" ? style.fill : style.color;
+    const [more, less] = [light(parse(colour)), light(behind(one))].sort((a, b) => b - a);
+    const ratio = (more + .05) / (less + .05);
+    if (ratio < worst[0]) worst.splice(0, 2, ratio, one.outerHTML.slice(0, 200));
+  }
+  return worst;
+}"""
+
+
+@pytest.mark.parametrize("name", ["plan30", "replay"])
+def test_all_text_can_be_read_in_the_dark_and_on_paper(
+    name: str, browser: Browser, files: dict[str, Path]
+) -> None:
+    """Contrast of at least 4.5 to 1 (WCAG 2, 1.4.3); paper is white also where the screen is dark."""
+    with opened(browser, files[name]) as (page, _):
+        for scheme, media, ground in (
+            ("light", "screen", 255),
+            ("dark", "screen", 13),
+            ("dark", "print", 255),
+        ):
+            page.emulate_media(color_scheme=scheme, media=media)  # type: ignore[arg-type]
+            contrast, where = page.evaluate(CONTRAST)
+            assert contrast >= 4.5, (scheme, media, where)
+            colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert colour.startswith(f"rgb({ground}, ")
+
+
+def test_it_is_bounded_and_says_what_it_leaves_out(files: dict[str, Path]) -> None:
+    """500 rows of a table and 40 bars of a chart; and the same plan gives the same page."""
+    text = files["plan5000"].read_text("utf-8")
+    assert len(text) < 1_500_000
+    assert "The first 500 of 5,000 rows are shown" in text
+    assert "Drawn are the first 40" in text
+    assert a_plan(HOSTILE) == files["hostile"].read_text("utf-8")
+
+
+def test_the_library_is_the_published_file() -> None:
+    """sortable-tablesort 4.1.7 from npm, dist/standalone/sortable.js; NOTICE has its licence."""
+    library = ROOT / "src/fc_reaper/cli/page_files/sortable.js"
+    digest = "0b2d084fcfa5fad5d0e8c2282cca7466b170b30e54e289efdd69c7454b44d14f"
+    assert sha256(library.read_bytes()).hexdigest() == digest
+    assert "sortable-tablesort 4.1.7" in (ROOT / "NOTICE").read_text("utf-8")
+
+
+def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
+    """A new file, only for its owner; over another one with --force only. What is spared is not next."""
+    warn = "  - {name: warn, targets: [media/transcode@prod], match: {running_for: 90m}, report: Soon.}\n"
+    a_policy_file(tmp_path, policy(owner="team-a") + warn)
+    started = {"over-1": "-3h", "soon-1": "-100m", "soon-2": "-70m", "vip-1": "-100m", "young-1": "-50m"}
+    seed = [seeded(one, "Running", enqueued="-5h", started=ago) for one, ago in started.items()]
+    with running_emulator(seed={"invocations": seed}) as cloud:
+        cloud.advance("5s")
+        env = at(cloud, FC_REGION="cn-hangzhou")
+        args = ("plan", "--html", "plan.html")
+        first = fc_reaper(*args, "--out", "plan.json", env=env, cwd=tmp_path)
+        again = fc_reaper(*args, env=env, cwd=tmp_path)
+        forced = fc_reaper(*args, "--force", "--json", env=env, cwd=tmp_path)
+    assert (first.code, again.code, forced.code) == (0, 2, 0)
+    assert "2 tasks will be due within an hour" in first.text
+    assert "soon-1 media/transcode@prod runaway running_for 1h40m 2h 19m" in first.text
+    soon = [(one["invocation_id"], one["policy"], one["owner"]) for one in forced.json["next"]]
+    assert soon == [("soon-1", "runaway", "team-a"), ("soon-2", "runaway", "team-a")]
+    assert 1100 < forced.json["next"][0]["due_in_s"] < 1200
+    page = (tmp_path / "plan.html").read_text("utf-8")
+    assert (tmp_path / "plan.html").stat().st_mode & 0o777 == 0o600
+    for shown in ("<h1>1 task due</h1>", "cn-hangzhou", "sha256:", "soon-2", "fc-reaper explain"):
+        assert shown in page
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+@pytest.mark.parametrize("command", ["plan", "backtest"])
+def test_without_the_extra_it_says_how_to_install_it(missing: str, command: str, tmp_path: Path) -> None:
+    """Exit 2, before anything is asked or replayed."""
+    with patch.dict(sys.modules, {missing: None}):
+        ran = fc_reaper(command, "--html", "page.html", cwd=tmp_path)
+    why = f"--html needs {missing}; install it: pip install 'fc-reaper[plot]'"
+    assert (ran.code, ran.out, ran.errors) == (2, "", [f"fc-reaper: {why}"])
