@@ -116,7 +116,7 @@ def run(
                 report.note(*note)
         for name, why in unapproved.items():
             log("not_approved", policy=name, why=why)
-        policy = policy.report_only(unapproved)
+        policy = policy.report_only(unapproved) if unapproved else policy
         if trigger.requests:
             cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
             report.calls, end = cloud.calls, began + settings.timeout - settings.margin / 1000

@@ -155,13 +155,11 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
         "timeout": context.timeout,
         **{name: value for name, value in env.items() if name.upper().startswith(_PREFIX) and value},
     }
+    settings = _settings(tuple((name, value) for name, value in given.items() if value))
+    if (platform := settings.platform) is None:
+        return settings
     try:
-        settings = Settings.model_validate({name: value for name, value in given.items() if value})
-        if (platform := settings.platform) is None:
-            return settings
         text = _text(settings.folder / platform, platform, "REAPER_PLATFORM")
-    except ValidationError as error:
-        raise SettingsError("\n".join(map(_fault, error.errors()))) from None
     except PolicyError as error:
         raise SettingsError(str(error)) from None
     from fc_reaper.platform import facts_for  # Most runs have no such file.
@@ -170,6 +168,14 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
     known = facts_for(text, platform, *here)
     facts = {name: value for name, value in known.items() if name not in settings.model_fields_set}
     return settings.model_copy(update={**facts, "facts": facts})
+
+
+@lru_cache(maxsize=2)
+def _settings(given: tuple[tuple[str, Any], ...]) -> Settings:
+    try:
+        return Settings.model_validate(dict(given))
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_fault, error.errors()))) from None
 
 
 def _fault(error: ErrorDetails) -> str:

@@ -107,7 +107,7 @@ FAULTS = (
     # What an event may do
     Planted("a wish is heard at the top only", "        found = wish_in(one, quoting", "        found = None and wish_in(one, quoting"),
     Planted("triggers are not asked for", "return not self.triggers or kind in self.triggers or named", "return True"),
-    Planted("what an event names is not asked for", " and names(self.request.selector, function)\n", "\n"),
+    Planted("what an event names is not asked for", "fits = fits and (not any(self.request.selector[:3]) or names(self.request.selector, function))", "fits = fits"),
     Planted("a function is in no shard", "% self._shards == self._number - 1", "% (self._shards + 1) == self._number - 1"),
     Planted("keep and halt_over are counted by share", "return self._has(str(function)) if policy is None else self.owns(policy)", "return self._has(str(function))"),
     Planted("a lock approves everything", "        if name not in approved:\n", "        continue\n        if name not in approved:\n"),

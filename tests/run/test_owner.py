@@ -88,6 +88,8 @@ def test_every_line_of_a_task_that_names_the_policy_names_the_owner(cloud: Emula
     assert set(found.values()) == {"media-team"}
     stuck = policy(owner="media-team", match="{stopping_for: 1h}")
     assert owners(reap(cloud.endpoint, stuck))["stuck", "stuck-1"] == "media-team"
+    spared = policy(owner="media-team", match="{stopping_for: 3m}", unless="[stuck-*]")
+    assert owners(reap(cloud.endpoint, spared))["stuck", "stuck-1"] == "media-team"
     seed = {"invocations": [running(f"over-{n}", team(n)) for n in range(3)]}
     ended = {**running("gone", team("gone")), "ends": "-1s"}
     seed["invocations"].append(ended)

@@ -128,7 +128,7 @@ def test_shards_stop_together_what_one_run_stops() -> None:
     """In whatever order they come, and each lists only its own functions."""
     found = []
     for events in ([a_timer()], [*reversed(shards(3))]):
-        with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
+        with running_emulator("--stopping", "5ms", seed=SEED) as emulator:
             runs = [reap(emulator.endpoint, BOTH, event, enforce=True) for event in events]
             lists = sum(run.finished.fields["calls"].get("ListAsyncTasks", 0) for run in runs)
             found.append((stopped(emulator), counts(runs)["functions"], lists))
@@ -177,7 +177,7 @@ def test_no_choice_of_shards_gets_round_halt_over(account: Emulator) -> None:
 def test_the_budget_of_a_run_is_that_of_each_shard_and_the_days_is_one() -> None:
     """The day is counted from the platform's own records, over all targets, whichever shard stopped them."""
     for budget, most in (("1/run", 3), ("1/run, 2/day", 2)):
-        with running_emulator("--stopping", "50ms", seed=SEED) as emulator:
+        with running_emulator("--stopping", "5ms", seed=SEED) as emulator:
             text = policy(targets="['*/*@*', '*@*']", budget=budget)
             for event in shards(3):
                 reap(emulator.endpoint, text, event, enforce=True)

@@ -230,7 +230,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         turn = waited.pop(0)
         begun = self._clock.monotonic()
         until = begun + _LONGEST_CALL if deadline is None else min(deadline, begun + _LONGEST_CALL)
-        self._check_open()
+        if self._closed.is_set():
+            raise closed()
         if until <= begun:
             raise CallFailed(f"no time was left for {operation}", error_code="OutOfTime", retryable=True)
         self.calls[operation] += 1

@@ -199,7 +199,7 @@ def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleRes
         return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match, owner=owner)
     unless = _first_exemption(compiled.unless, reading)
     if unless is not None and unless[1].holds is TRUE:
-        spared = Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED)
+        spared = Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED, owner=owner)
         return match, spared._replace(spared_by=unless[0].spared_by)
     by, kind, reason = match, Kind.DUE if policy.stops else Kind.REPORTED, policy.reason
     if unless is not None:

@@ -43,12 +43,12 @@ class Matcher(Part):
         """The patterns for the invocation id; empty where none is stated."""
         return getattr(self, IdRule.key, None) or ()
 
-    @property
+    @cached_property
     def expressions(self) -> tuple[Expression, ...]:
         """Every expression that it evaluates."""
         return tuple(expression for rule in self.rules for expression in rule.expressions)
 
-    @property
+    @cached_property
     def match_statuses(self) -> tuple[str, ...]:
         """The statuses in which this can hold as a `match`; one without status or clock means alive tasks."""
         stated = common_statuses(self.rules)
@@ -216,7 +216,7 @@ class Policy(Part):
         named = name is not None and f"{kind}:{name}" in self.triggers
         return not self.triggers or kind in self.triggers or named
 
-    @property
+    @cached_property
     def expressions(self) -> tuple[Expression, ...]:
         """Every expression for which tasks are listed: also the owner's of those that are only reported."""
         stated = [one for matcher in (self.match, *self.unless) for one in matcher.expressions]

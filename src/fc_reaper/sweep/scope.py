@@ -76,7 +76,8 @@ class Area(NamedTuple):
 
     def fits(self, function: Function) -> bool:
         """Whether *function* is one of those meant."""
-        fits = any(one.fits(function) for one in self.targets) and names(self.request.selector, function)
+        fits = any(one.fits(function) for one in self.targets)
+        fits = fits and (not any(self.request.selector[:3]) or names(self.request.selector, function))
         return fits and (self.share is None or self.share.holds(function))
 
 
@@ -124,7 +125,9 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
             share = Share(request.selector.shard, policies)
         for policy in policies:
             whole = Area(EVERYTHING, policy, policy.targets, share)
-            targets = tuple(one for one in policy.targets if may_name(request.selector, one))
+            targets = policy.targets
+            if any(request.selector[:3]):
+                targets = tuple(one for one in targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
             runs = policy.fits_trigger(request.kind, request.name) and (

@@ -128,7 +128,7 @@ class Sweep:
             self._policies[one] = self._compile(one, *scope.policies(one))
         named = [one for one in requests if one.selector.invocation_id is not None]
         self._functions.update(functions)
-        for snapshot, its_scope in self._finder.named(named, soon):
+        for snapshot, its_scope in self._finder.named(named, soon) if named else ():
             function = snapshot.task.function
             self._functions.add(function)
             pairs = [its.policies(function) for its in (its_scope, scope)]
