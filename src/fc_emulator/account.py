@@ -33,7 +33,7 @@ class FunctionState:
     task_mode: bool = False
     starts: bool = True
     async_config: dict[str, Any] | None = None
-    timeout: int = 60
+    shown: dict[str, Any] = field(default_factory=lambda: {"timeout": 60})
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Account:
         self.seeded_at = self.clock()
         for entry in self.seed.functions:
             state = self._state(entry.function)
-            state.starts, state.timeout = entry.starts, entry.timeout
+            state.starts, state.shown = entry.starts, {"timeout": entry.timeout, **entry.resources}
             if entry.async_config is not None:
                 self.put_async_config(entry.function, entry.async_config, entry.task_mode)
         for function, task_mode in self.seed.all_functions():

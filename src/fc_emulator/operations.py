@@ -233,7 +233,7 @@ def list_services(call: Call) -> Response:
 
 def get_function(call: Call) -> Response:
     state = call.account.functions.get(call.account.existing(call.function))
-    return json_response({"functionName": call.function.name, "timeout": state.timeout if state else 60})
+    return json_response({"functionName": call.function.name, **(state.shown if state else {"timeout": 60})})
 
 
 def list_functions(call: Call) -> Response:

@@ -53,11 +53,12 @@ class SeededFunction(Model):
 
 
 class FunctionEntry(SeededFunction):
-    """A function that need not have tasks. Without `starts`, what is invoked stays Enqueued."""
+    """A function that need not have tasks. Without `starts` none runs; GetFunction shows `resources` too."""
 
     task_mode: bool = True
     starts: bool = True
     timeout: Annotated[int, Field(ge=1, le=86_400)] = 60
+    resources: dict[str, Any] = Field({})
     async_config: dict[str, Any] | None = None
 
 

@@ -194,6 +194,16 @@ class LinesOmitted(Line):
     allowed: Count = Field(description="Lines there are.")
 
 
+class Saved(_Model):
+    """What stops save at most; the sums are over `tasks` less `unknown`, null where all are unknown."""
+
+    tasks: Count = Field(description="Stops that were accepted; in a plan those that it would make.")
+    unknown: Count = Field(description="Those of them of which not all is known; they are in no sum.")
+    vcpu_s: float | None = Field(description="vCPU-seconds.")
+    gb_s: float | None = Field(description="GB-seconds of memory.")
+    gpu_gb_s: float | None = Field(description="GB-seconds of GPU memory.")
+
+
 class PolicyCounts(_Model):
     """The counts of one policy; what it left out is zero."""
 
@@ -223,12 +233,19 @@ class Counts(PolicyCounts):
     stuck: Count = Field(description="Stopping for longer than REAPER_STUCK_AFTER.")
 
 
+class PolicyTotals(PolicyCounts):
+    """The counts of one policy, and what its stops save."""
+
+    saved: Saved
+
+
 class RunFinished(Line):
     """The last line of every run, also of one that fails."""
 
     event: Literal["run_finished"]
     counts: Counts
-    policies: dict[str, PolicyCounts] = Field(description="By name, each policy by which a task was decided.")
+    policies: dict[str, PolicyTotals] = Field(description="By name, each policy by which a task was decided.")
+    saved: Saved
     calls: dict[str, Count] = Field(description="Calls to the cloud by operation, retries included.")
     duration_ms: Count
     partial: bool = Field(description="Whether the time was up before everything was done.")

@@ -38,7 +38,7 @@ def test_what_is_planned_and_still_due_is_stopped_and_shown(cloud: Emulator, fol
 
 
 def test_a_stop_takes_three_calls(cloud: Emulator, folder: Path) -> None:
-    """It is read again, stopped, and read as a proof; nothing is listed."""
+    """It is read again, stopped, and read as a proof; nothing is listed. Once the function is read."""
     plan = a_plan(cloud, folder)
     before = operations(cloud)
     carried_out(cloud, plan)
@@ -46,6 +46,7 @@ def test_a_stop_takes_three_calls(cloud: Emulator, folder: Path) -> None:
     assert {name: number for name, number in calls.items() if number} == {
         "GetStatefulAsyncInvocation": 6,
         "StopStatefulAsyncInvocation": 3,
+        "GetFunction": 1,
     }
 
 

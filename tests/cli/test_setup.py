@@ -280,7 +280,8 @@ TWO = ["fc:ListStatefulAsyncInvocations", "fc:GetStatefulAsyncInvocation"]
 THREE = ["fc:ListAsyncTasks", "fc:GetAsyncTask"]
 FIND_TWO = ["fc:ListStatefulAsyncInvocationFunctions"]
 FIND_THREE = ["fc:ListAsyncInvokeConfigs", "fc:ListFunctionAsyncInvokeConfigs"]
-STOP_TWO, STOP_THREE = ["fc:StopStatefulAsyncInvocation"], ["fc:StopAsyncTask"]
+SAVED = "fc:GetFunction"
+STOP_TWO, STOP_THREE = ["fc:StopStatefulAsyncInvocation", SAVED], ["fc:StopAsyncTask", SAVED]
 
 NEEDED: list[tuple[str, bool, list[str]]] = [
     (policy("a/b"), False, TWO),

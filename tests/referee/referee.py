@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from fc_emulator.api_versions import task_record
 from fc_emulator.tasks import Task
@@ -125,9 +126,10 @@ class Referee:
             self.breach(f"due does not add up: {counts}")
         by_policy = Counter[str]()
         for its in finished["policies"].values():
-            by_policy.update(its)
+            by_policy.update({name: number for name, number in its.items() if name != "saved"})
         if any(by_policy[kind] != counts[kind] for kind in (*names, "due", "reported")):
             self.breach(f"the counts of the policies {dict(by_policy)} are not those of the run {counts}")
+        self._savings(finished)
         said = json.dumps(self.run.lines, ensure_ascii=False)
         if "a fault in fc-reaper itself" in said:
             self.breach(f"a fault of its own: {finished['errors']}")
@@ -161,6 +163,24 @@ class Referee:
         mode = "enforce" if self.enforces else "dry-run"
         if any(line["mode"] != mode for line in self.run.lines):
             self.breach(f"the mode of some line is not {mode}")
+
+    def _savings(self, finished: dict[str, Any]) -> None:
+        """GetFunction is called at most once a function, after a stop of its tasks; each stop is counted."""
+        saved, parts = finished["saved"], ("tasks", "unknown", "vcpu_s", "gb_s", "gpu_gb_s")
+        stopped = self.counts["accepted"] + self.counts["confirmed"]
+        if tuple(saved) != parts or saved["tasks"] != stopped or not 0 <= saved["unknown"] <= stopped:
+            self.breach(f"{stopped} were stopped, and what they save is {saved}")
+        if any((saved[name] is None) != (0 < stopped == saved["unknown"]) for name in parts[2:]):
+            self.breach(f"a sum is null where something is known, or none where nothing is: {saved}")
+        if any(its["saved"]["tasks"] != its.get("accepted", 0) + its.get("confirmed", 0)
+               for its in finished["policies"].values()):  # fmt: skip
+            self.breach(f"what each policy saves is not of its stops: {finished['policies']}")
+        asked = [one for one in self.run.exchanges if one.operation == "GetFunction"]
+        if len({one.place for one in asked}) != len(asked):
+            self.breach("the configuration of a function was asked for twice")
+        stops = {one.place: one.sent for one in reversed(self.stops)}
+        if any(one.sent < stops.get(one.place, one.sent + 1) for one in asked):
+            self.breach("the configuration of a function was asked for without a stop of its tasks")
 
     # Nothing wrong
 

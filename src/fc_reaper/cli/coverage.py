@@ -68,8 +68,8 @@ def inspect(cloud: AsyncTaskClient, pool: Pool, functions: Sequence[Function], u
         calls: dict[str, Callable[..., Any]] = {
             f"List{names.task}s": partial(cloud.list_page, Query(one)),
             f"Get{names.task}": partial(cloud.get, one, _NO_TASK),
-            "GetFunction": partial(_read, cloud, one, "GetFunction", ""),
-            config: partial(_read, cloud, one, config, "/async-invoke-config"),
+            "GetFunction": partial(cloud.get_function, one),
+            config: partial(_read_config, cloud, one, config),
         }
         jobs += [((one, name), partial(call, deadline=until)) for name, call in calls.items()]
     answers = Answers()
@@ -81,9 +81,9 @@ def inspect(cloud: AsyncTaskClient, pool: Pool, functions: Sequence[Function], u
     return answers
 
 
-def _read(cloud: AsyncTaskClient, one: Function, operation: str, suffix: str, *, deadline: Deadline) -> Any:
+def _read_config(cloud: AsyncTaskClient, one: Function, operation: str, *, deadline: Deadline) -> Any:
     _, path, query = path_of(cloud._version, one)
-    return cloud._read(operation, path + suffix, query, deadline).value
+    return cloud._read(operation, f"{path}/async-invoke-config", query, deadline).value
 
 
 def coverage_table(rows: Iterable[Coverage]) -> Table:

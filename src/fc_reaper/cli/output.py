@@ -226,6 +226,17 @@ def format_seconds(seconds: float | None) -> str:
     return "-" if seconds is None else format_duration(round(seconds * 1000))
 
 
+def saved_text(saved: Mapping[str, Any]) -> str:
+    """What stops save, in one sentence that takes no sum of some tasks for the whole."""
+    tasks, unknown = saved["tasks"], saved["unknown"]
+    if unknown == tasks:
+        return f"What the stops save is unknown for all of {counted(tasks, 'task')}; see docs/cost.md."
+    parts = (("vcpu_s", "vCPU-seconds"), ("gb_s", "GB-seconds"), ("gpu_gb_s", "GB-seconds of GPU memory"))
+    sums = ", ".join(f"{saved[name]:,.0f} {unit}" for name, unit in parts)
+    rest = f"; unknown for {unknown} of {counted(tasks, 'task')}" if unknown else ""
+    return f"The stops save at most {sums}{rest}."
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {one if number == 1 else many or one + 's'}"

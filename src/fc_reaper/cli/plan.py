@@ -214,6 +214,8 @@ def plan_notes(finished: RunResult, lines: Lines, policies: Iterable[Policy]) ->
         yield f"{counts.due} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
     else:
         yield f"Nothing is due: {', '.join(filter(None, (listed, rest)))}."
+    if result.saved.tasks:
+        yield output.saved_text(result.saved.fields())
     if counts.stuck:
         yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
     if result.unmatched:

@@ -84,9 +84,10 @@ def needed_actions(file: File, *, stops: bool) -> list[str]:
     """The RAM actions that runs of *file* need; those to stop only where such runs may stop."""
 
     def needs(action: str) -> bool:
-        two = "Stateful" in action  # the actions of 2.0; a target with a service is one of 2.0
-        ours = [(one, on) for one in file.policies for on in one.targets if (on.service is not None) == two]
-        if action.startswith("fc:Stop"):
+        two, both = "Stateful" in action, action == "fc:GetFunction"  # a target with a service is one of 2.0
+        every = [(one, on) for one in file.policies for on in one.targets]
+        ours = [(one, on) for one, on in every if both or (on.service is not None) == two]
+        if both or action.startswith("fc:Stop"):
             return stops and any(one.stops for one, _ in ours)
         return any(on.needs_discovery or not action.endswith(_DISCOVERY) for _, on in ours)
 

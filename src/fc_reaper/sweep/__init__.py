@@ -21,7 +21,8 @@ Foresee = Callable[[Snapshot, FunctionPolicies], None]
 class SweepContext(NamedTuple):
     """One sweep, over by *end*. Once *interrupted* returns True nothing more is begun.
 
-    Each listed task that is not due is passed to *foresee*, and tasks that are due within *ahead* are listed.
+    Each listed task that is not due is passed to *foresee*, and tasks that are due within *ahead* are listed;
+    such a dry run says, too, what its stops would save.
     """
 
     cloud: AsyncTaskClient

@@ -57,13 +57,15 @@ class Executor:
     """Stops tasks. The groups of `keep` policies are counted again by *policies*, those of each function.
 
     A *planned* task is stopped only if the very rule that made it due still does, and stops are then verified
-    also after an interruption. *budgets* are those of the day, None where no policy has one.
+    also after an interruption. *budgets* are those of the day, None where no policy has one. `stopped` are
+    the tasks as they were right before a stop that was accepted, in a dry run those that it would stop.
     """
 
     context: SweepContext
     policies: Mapping[Function, FunctionPolicies]
     budgets: Budgets | None
     planned: bool
+    stopped: list[Evaluation] = field(default_factory=list)
     _queues: dict[str, _Queue] = field(default_factory=dict)
     _left: dict[str, int] = field(default_factory=dict)
     _places: int = 0
@@ -100,6 +102,8 @@ class Executor:
                 unclear = outcome.unclear
                 unverified.append(_Stop(outcome.due, outcome.error, unclear, accepted=not unclear))
             else:
+                if outcome.is_stop:
+                    self.stopped.append(outcome.due if outcome.name == "would_stop" else stop.due)
                 report.settled(outcome)
             self._fill(jobs)
         if unverified:
@@ -209,7 +213,7 @@ class Executor:
         if self._recheck is not None and due.verdict.by.rule == KEEP:
             verdict = self._recheck.verdict(due, task, verdict)
         spared = due.verdict._replace(spared_by=verdict.spared_by)
-        before, now = Evaluation(task, spared), Evaluation(task, verdict)
+        before, now = Evaluation(task, spared), Evaluation(task, verdict, seen.moment.earliest)
         if verdict.kind is Kind.UNKNOWN:
             return Outcome("skipped", before, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
@@ -296,4 +300,5 @@ class Executor:
             outcome = answer if isinstance(answer, Outcome) else self._unread(stop, answer)
             if outcome.unclear or outcome.name == "accepted":
                 context.report.partial |= context.clock.monotonic() >= context.end
+            self.stopped += [stop.due] if outcome.is_stop else []
             context.report.settled(outcome, logged=stop.accepted)

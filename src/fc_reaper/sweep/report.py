@@ -28,6 +28,17 @@ _ATTENTION = ("clock", "denied", "unreadable", "interrupted")
 _MOST_ERRORS = 20
 
 
+Amounts = tuple[float, float, float]  # vCPU-seconds, GB-seconds, GB-seconds of GPU memory
+
+
+def total(amounts: Sequence[Amounts | None]) -> dict[str, Any]:
+    """The sums over the tasks of which all is known, None if only others are; `unknown` counts these."""
+    known = [one for one in amounts if one is not None]
+    sums = [round(sum(part), 3) for part in zip(*known, strict=True)] or [None if amounts else 0.0] * 3
+    counts = {"tasks": len(amounts), "unknown": len(amounts) - len(known)}
+    return {**counts, **dict(zip(("vcpu_s", "gb_s", "gpu_gb_s"), sums, strict=True))}
+
+
 class Outcome(NamedTuple):
     """What became of one due task: would_stop, accepted, confirmed, ended, skipped or failed.
 
@@ -45,10 +56,14 @@ class Outcome(NamedTuple):
     spent: bool = False
 
     @property
+    def is_stop(self) -> bool:
+        """Whether it was stopped, for all that is known, or would be in a dry run."""
+        return self.name in ("would_stop", "accepted", "confirmed")
+
+    @property
     def is_spent(self) -> bool:
         """Whether its place in the budget goes to no other task."""
-        stops = self.name in ("would_stop", "accepted", "confirmed")
-        return stops or self.unclear or self.spent or self.why in ("margin", "interrupted")
+        return self.is_stop or self.unclear or self.spent or self.why in ("margin", "interrupted")
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -74,6 +89,7 @@ class Report:
         self.errors: list[str] = []
         self.tasks: list[dict[str, Any]] = []
         self.unmatched: list[str] = []
+        self.savings: defaultdict[str, list[Amounts | None]] = defaultdict(list)
         self.incomplete: set[Function] = set()
         self.unlisted: set[Function] = set()
         self._policies: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -196,7 +212,11 @@ class Report:
             "run_finished",
             warns=self._troubled,
             counts={name: self.counts[name] for name in _COUNTS},
-            policies={name: dict(counts) for name, counts in self._policies.items()},
+            policies={
+                name: {**counts, "saved": total(self.savings[name])}
+                for name, counts in self._policies.items()
+            },
+            saved=total([one for some in self.savings.values() for one in some]),
             calls=dict(sorted(self.calls.items())),
             duration_ms=duration,
             partial=self.partial,

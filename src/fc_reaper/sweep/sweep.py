@@ -94,9 +94,14 @@ class Sweep:
                 return
             from fc_reaper.sweep.executor import Executor  # most runs find nothing to stop
 
-            left = Executor(self._context, self._policies, budgets, planned).run(selections, most)
+            executor = Executor(self._context, self._policies, budgets, planned)
+            left = executor.run(selections, most)
             for one in selections:
                 report.held_back(one, left[one.policy.name])
+            if executor.stopped and (self._context.enforce or self._context.foresee is not None):
+                from fc_reaper.sweep.savings import report_savings
+
+                report_savings(self._context, executor.stopped)
         finally:
             self._context.cloud.close()
             report.counts["functions"] = len(self._functions)

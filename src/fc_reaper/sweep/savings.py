@@ -1,0 +1,87 @@
+"""What stops save: the resources of a function for the time that an attempt has left, as an upper bound.
+
+docs/cost.md has the formula, and what is not in it. A GB has 1024 MB, of memory as of GPU memory:
+https://help.aliyun.com/en/functioncompute/fc-2-0/product-overview/pay-as-you-go-billing-method
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+from math import isfinite
+from typing import Any, NamedTuple
+
+from fc_reaper.clock import Deadline, Jobs, Pool
+from fc_reaper.cloud import AsyncTaskClient
+from fc_reaper.evaluator.evaluate import Evaluation
+from fc_reaper.models import Function, Moment
+from fc_reaper.rules.ages import Reading, StartedTime
+from fc_reaper.sweep import SweepContext
+from fc_reaper.sweep.report import Amounts
+
+_PATIENCE = 5.0  # seconds that a run waits for configurations, once its stops are verified
+_WITHOUT_GPU = ("e1", "c1")  # the values of `instanceType` in FC 2.0 that are no GPU instance
+
+
+class Resources(NamedTuple):
+    """What GetFunction says of a function: seconds, vCPUs and GB; None where it does not say it.
+
+    https://www.alibabacloud.com/help/en/functioncompute/api-fc-open-2021-04-06-getfunction
+    https://www.alibabacloud.com/help/en/functioncompute/api-fc-2023-03-30-struct-function
+    """
+
+    timeout: float | None = None
+    vcpu: float | None = None
+    gb: float | None = None
+    gpu_gb: float | None = None
+
+    @classmethod
+    def of(cls, function: Function, answer: object) -> "Resources":
+        """Read them from an *answer* about *function*, which may be anything, also an error."""
+        facts: dict[str, Any] = answer if isinstance(answer, dict) else {}
+        timeout, vcpu, mb = (_number(facts.get(name)) or None for name in ("timeout", "cpu", "memorySize"))
+        config = facts if function.service is not None else facts.get("gpuConfig")
+        gpu = _number(config.get("gpuMemorySize")) if isinstance(config, dict) else None
+        # A function has a GPU by its `gpuConfig` in FC 3.0, by its `instanceType` in FC 2.0.
+        none = (
+            mb and config is None if function.service is None else facts.get("instanceType") in _WITHOUT_GPU
+        )
+        gpu = 0.0 if gpu is None and none else gpu
+        return cls(timeout, vcpu, None if mb is None else mb / 1024, None if gpu is None else gpu / 1024)
+
+    def times(self, seconds: float | None) -> Amounts | None:
+        """What so many *seconds* take; None unless all of it is known."""
+        if seconds is None or self.vcpu is None or self.gb is None or self.gpu_gb is None:
+            return None
+        return self.vcpu * seconds, self.gb * seconds, self.gpu_gb * seconds
+
+    def saved_by(self, stop: Evaluation, started_time: StartedTime) -> Amounts | None:
+        """What a stop saves at most: the present attempt until its timeout, or all of one to come."""
+        reading = Reading(stop.task, Moment.exactly(stop.at), started_time, read=True)
+        began = reading.bounds("running_for").latest
+        ran = 0.0 if began is None else (stop.at - began) / 1000
+        return self.times(None if self.timeout is None else max(0.0, self.timeout - max(0.0, ran)))
+
+
+def _number(value: Any) -> float | None:
+    fits = type(value) in (int, float) and 0 <= value < 1e9 and isfinite(value)
+    return float(value) if fits else None
+
+
+def read_resources(
+    cloud: AsyncTaskClient, pool: Pool, functions: Iterable[Function], until: Deadline
+) -> dict[Function, Resources]:
+    """Ask for each of *functions* once; what is not answered by *until* is unknown."""
+    calls = {one: partial(cloud.get_function, one, deadline=until) for one in functions}
+    jobs: Jobs[Function, Any] = deque(calls.items())
+    return {one: Resources.of(one, answer) for one, answer in pool.each(jobs, until)}
+
+
+def report_savings(context: SweepContext, stops: Sequence[Evaluation]) -> None:
+    """Tell the report what *stops* save, also by policy. What fails makes it unknown, and nothing else."""
+    cloud, now, skew = context.cloud, context.clock.monotonic(), context.cloud.skew_ms
+    functions = dict.fromkeys(one.task.function for one in stops)
+    found = read_resources(cloud, context.pool, functions, min(context.end, now + _PATIENCE))
+    cloud.skew_ms = skew  # nothing depends on these answers
+    for one in stops:
+        amounts = found[one.task.function].saved_by(one, context.settings.started_time)
+        context.report.savings[one.verdict.policy or ""].append(amounts)
