@@ -1,6 +1,7 @@
 """The mappings of the policy language, and what pydantic is told of their values."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -38,6 +39,15 @@ class Part(BaseModel):
         if given == {}:
             raise ValueError(f"the mapping is empty; write one key or more of {', '.join(keys_of(cls))}")
         return given
+
+    def model_copy(self, **given: Any) -> Self:
+        """A copy; what is derived from its fields and kept is derived anew."""
+        copy = super().model_copy(**given)
+        for name in [
+            one for one in vars(copy) if isinstance(getattr(type(self), one, None), cached_property)
+        ]:
+            del vars(copy)[name]
+        return copy
 
     def know(self, **known: Any) -> Self:
         """Remember what is no key of the language, such as the line; dumps and `==` leave it out."""
