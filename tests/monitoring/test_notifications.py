@@ -16,8 +16,9 @@ from tests.monitoring.documents import ALERTS, alert_query
 from tests.monitoring.history import LATE, OWNER, POLICY, TIMER, History
 from tests.monitoring.published import DOCS
 from tests.monitoring.sls import answer
+from tests.project.markdown import fences, sections
 from tests.reaping import reap
-from tests.run.account import SEED, policy, seeded
+from tests.run.account import SEED, policy, seeded, stopped
 
 Row = dict[str, str]
 TEXT = (DOCS / "notifications.md").read_text("utf-8")
@@ -227,3 +228,26 @@ def test_a_full_result_may_be_too_large_for_an_event(reason: str, fits: bool) ->
         result = reap(cloud.endpoint, text, TIMER).finished.fields
     assert len(result["tasks"]) == 100
     assert (len(json.dumps(event_of(result)["data"])) < 64 * 1024) is fits
+
+
+def test_the_owner_is_told_before_the_stop_and_the_answer_spares_the_task() -> None:
+    """The recipe of the cookbook: reported while there is time, exempt for a while, stopped otherwise."""
+    recipe = sections((DOCS / "cookbook.md").read_text("utf-8"))["17. Warn the owner before the stop"]
+    (text,) = (fence.text.replace("until: 2026", "until: 2099") for fence in fences(recipe, "yaml"))
+    ages = {"soon-1": "-91m", "late-1": "-121m", "catalogue-7": "-121m", "young-1": "-80m"}
+    tasks = [
+        seeded(name, "Running", enqueued=age, started=age, payload={"team": "media"})
+        for name, age in ages.items()
+    ]
+    told = History()
+    with running_emulator("--stopping", "50ms", seed={"invocations": tasks}) as cloud:
+        told.add(0, reap(cloud.endpoint, text, TIMER, enforce=True))
+        assert {one["invocation_id"] for one in told.lines("confirmed")} == stopped(cloud) == {"late-1"}
+    (warning,), (stop,) = alerts_of("reported", told), alerts_of("stopped", told)
+    for alert, task, reason in (
+        (warning, "soon-1", "It will be stopped when it is two hours old."),
+        (stop, "late-1", "Its owner was told half an hour ago."),
+    ):
+        message = rendered(TEMPLATES["lark"]["content"], alert)
+        assert alert["labels"] == {"function_name": "media/transcode@prod", "owner": "media"}
+        assert [word for word in (task, reason, "(owner media)") if word not in message] == []
