@@ -115,7 +115,9 @@ def other_matches(match: Matcher) -> Iterator[Matcher]:
     """A `match` with one condition that is a little different, or gone."""
     for rule in match.rules:
         for other in other_values(rule):
-            yield match.model_copy(update={rule.key: other})
+            changed = match.model_copy(update={rule.key: other})
+            changed.__dict__.pop("rules", None)  # those that were made of the other
+            yield changed
 
 
 def other_values(rule: Rule) -> Iterator[object]:

@@ -31,6 +31,7 @@ def test_the_first_plan_is_printed_so(tmp_path: Path) -> None:
     seed = json.loads((ROOT / "examples" / "account.json").read_text("utf-8"))
     words = command.removeprefix("$ fc-reaper ").split()
     with running_emulator(seed=seed) as cloud:
+        cloud.advance("2s")  # the cloud's Date is cut to whole seconds
         ran = fc_reaper(*words, env=at(cloud), cwd=tmp_path)
     assert missing(expected, ran.err + ran.out) == []
     assert cloud.endpoint
