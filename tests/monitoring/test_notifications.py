@@ -240,7 +240,7 @@ def test_the_owner_is_told_before_the_stop_and_the_answer_spares_the_task() -> N
         for name, age in ages.items()
     ]
     told = History()
-    with running_emulator("--stopping", "50ms", seed={"invocations": tasks}) as cloud:
+    with running_emulator("--stopping", "5ms", seed={"invocations": tasks}) as cloud:
         told.add(0, reap(cloud.endpoint, text, TIMER, enforce=True))
         assert {one["invocation_id"] for one in told.lines("confirmed")} == stopped(cloud) == {"late-1"}
     (warning,), (stop,) = alerts_of("reported", told), alerts_of("stopped", told)
