@@ -95,10 +95,12 @@ def test_every_line_of_a_task_that_names_the_policy_names_the_owner(cloud: Emula
     seed["invocations"].append(ended)
     with running_emulator("--list-lag", "30s", seed=seed) as lagging:
         found = owners(reap(lagging.endpoint, policy(owner=FROM_PAYLOAD, budget="2/run"), enforce=True))
-        spared = owners(reap(lagging.endpoint, policy(owner=FROM_PAYLOAD, halt_over="1"), enforce=True))
+        waiting = owners(reap(lagging.endpoint, policy(owner=FROM_PAYLOAD, halt_over="1"), enforce=True))
     assert found["ended", "gone"] == "gone"
     assert [owner for (event, _), owner in found.items() if event == "skipped"] == [None]
-    assert {owner for (event, _), owner in spared.items() if event == "skipped"} == {None}, "never read again"
+    assert {owner for (event, _), owner in waiting.items() if event == "skipped"} == {None}, (
+        "never read again"
+    )
 
 
 @pytest.mark.parametrize("events", ["list", "no"])
