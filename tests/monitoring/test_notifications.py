@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,7 +138,7 @@ def test_a_webhook_gets_json(history: History, status: str) -> None:
     assert text.endswith("Resolved.") is (status == "resolved")
 
 
-def test_the_command_of_a_message_works_as_typed(history: History, tmp_path: Any) -> None:
+def test_the_command_of_a_message_works_as_typed(history: History, tmp_path: Path) -> None:
     """By a shell's reading, for a function of either generation."""
     a_policy_file(tmp_path, POLICY)
     (alert,) = [one for one in alerts_of("stopped", history) if one["labels"]["owner"] == SHOWN]
@@ -230,8 +231,8 @@ def test_a_full_result_may_be_too_large_for_an_event(reason: str, fits: bool) ->
     assert (len(json.dumps(event_of(result)["data"])) < 64 * 1024) is fits
 
 
-def test_the_owner_is_told_before_the_stop_and_the_answer_spares_the_task() -> None:
-    """The recipe of the cookbook: reported while there is time, exempt for a while, stopped otherwise."""
+def test_the_owner_is_told_before_the_stop_and_the_answer_spares_the_task(tmp_path: Path) -> None:
+    """The recipe of the cookbook: shown and reported while there is time, exempt for a while, or stopped."""
     recipe = sections((DOCS / "cookbook.md").read_text("utf-8"))["17. Warn the owner before the stop"]
     (text,) = (fence.text.replace("until: 2026", "until: 2099") for fence in fences(recipe, "yaml"))
     ages = {"soon-1": "-91m", "late-1": "-121m", "catalogue-7": "-121m", "young-1": "-80m"}
@@ -241,6 +242,15 @@ def test_the_owner_is_told_before_the_stop_and_the_answer_spares_the_task() -> N
     ]
     told = History()
     with running_emulator("--stopping", "5ms", seed={"invocations": tasks}) as cloud:
+        a_policy_file(tmp_path, text)
+        soon = fc_reaper("plan", "--json", env=at(cloud), cwd=tmp_path).json["next"]
+        assert [(one["invocation_id"], one["owner"]) for one in soon] == [
+            ("soon-1", "media"),
+            ("young-1", "media"),
+        ]
+        assert (
+            "only reported, owner media" in fc_reaper("plan", env=at(cloud, COLUMNS="120"), cwd=tmp_path).text
+        )
         told.add(0, reap(cloud.endpoint, text, TIMER, enforce=True))
         assert {one["invocation_id"] for one in told.lines("confirmed")} == stopped(cloud) == {"late-1"}
     (warning,), (stop,) = alerts_of("reported", told), alerts_of("stopped", told)

@@ -253,7 +253,7 @@ def fate(task: ResultTask | TaskLine) -> Text:
     owner = f", owner {task.owner}" if task.owner else ""
     if task.event in _OTHERS:
         reason, style = ("", output.BAD) if task.event == "stuck" else (f": {task.reason}", "")
-        return Text(f"{_OTHERS[task.event]}{reason}{owner}", style)
+        return Text(f"{_OTHERS[task.event]}{owner}{reason}", style)
     if task.event == "stop_failed":
         return Text(f"{task.detail or 'failed'}: {task.error_code}", output.BAD)
     name = "spared by holdout" if task.detail == HELD_OUT else task.why or task.event
