@@ -15,10 +15,12 @@ PY     ?= 3.10
 WORKERS ?= 3
 # Arguments for pytest: make test ARGS="-k budget -x"
 ARGS   ?=
-# The tests of make quick: all modules that need no network, and whole runs against the emulator
+# The tests of make quick: all modules that need no network, and whole runs against the emulator; not those
+# that measure memory, in processes of their own
 QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evaluator tests/backtest tests/cloud \
           tests/sweep tests/run/test_promises.py tests/cli/test_check.py tests/project/test_imports.py \
-          tests/project/test_documents.py
+          tests/project/test_documents.py \
+          --ignore=tests/cloud/test_memory.py --ignore=tests/backtest/test_memory.py
 
 # What provides the commands: the environment for development where it is made, else a smaller one
 COMMANDS := $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)

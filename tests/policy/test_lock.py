@@ -86,6 +86,8 @@ EARLY, LATE = "until: 2026-12-01T00:00:00+08:00", "until: 2026-12-01T00:00:00Z"
         (f"{{id: [a, b], {EARLY}}}", f"a, {{id: b, {LATE}}}", None),
         (f"{{target: f, {EARLY}}}", "{target: f}", None),
         (f"{{where: \"a == ' until x'\", {EARLY}}}", f"{{where: \"a == ' until x'\", {LATE}}}", None),
+        (f"{{id: a, {LATE}}}", f"a, {{id: a, {EARLY}}}", None),
+        (f"{{id: a, {LATE}}}", f"{{id: a, {LATE}}}, {{id: [b, a], {EARLY}}}", None),
         ("a", f"{{id: a, {LATE}}}", "a"),
         (f"{{id: a, {LATE}}}", f"{{id: a, {EARLY}}}", "a until 2026-12-01T00:00:00Z"),
         (f"{{id: a, {LATE}}}", f"{{id: b, {LATE}}}", "a until 2026-12-01T00:00:00Z"),
