@@ -13,7 +13,7 @@ from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.events import OwnAccount, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
-from fc_reaper.models import Credentials, Exit, Millis
+from fc_reaper.models import Credentials, Exit
 from fc_reaper.policy import PolicyFile
 from fc_reaper.settings import Context, Settings
 from fc_reaper.sweep import TRUSTED_SKEW, Foresee, SweepContext
@@ -27,10 +27,7 @@ Connect = Callable[[Settings, Credentials, str], AsyncTaskClient]  # of settings
 
 
 class Dependencies(NamedTuple):
-    """Everything outside that a run touches; *shown* bounds the tasks in the result.
-
-    *ahead* and *foresee* are those of a `SweepContext`.
-    """
+    """Everything outside that a run touches; *shown* bounds the tasks in the result."""
 
     env: Mapping[str, str]
     stream: TextIO | None
@@ -40,7 +37,6 @@ class Dependencies(NamedTuple):
     interrupted: Callable[[], bool] = Event().is_set
     shown: int = 100
     listener: Listener | None = None
-    ahead: Millis = 0
     foresee: Foresee | None = None
 
 
@@ -122,7 +118,7 @@ def run(
             report.calls, end = cloud.calls, began + settings.timeout - settings.margin / 1000
             # The last calls may hang beyond the end: half of the margin is kept for what follows.
             pool = Pool(settings.concurrency, clock, interrupted, min(1, settings.margin / 2e3))
-            seen = (interrupted, enforces, end, dependencies.ahead, dependencies.foresee)
+            seen = (interrupted, enforces, end, dependencies.foresee)
             sweep = Sweep(SweepContext(cloud, pool, report, policy, settings, clock, random, *seen))
             if planned_run is None:
                 sweep.run(trigger.requests)

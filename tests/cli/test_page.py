@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from fc_reaper.cli.output import printable
+from fc_reaper.cli.output import as_typed, printable
 from fc_reaper.cli.page import plan_page
 from fc_reaper.cli.planfile import Where, make_plan
 from fc_reaper.cli.upcoming import NextTask, Upcoming
 from fc_reaper.events.parser import Trigger
-from fc_reaper.log_lines import Counts, Lines
+from fc_reaper.log_lines import Counts, Lines, Saved
 from fc_reaper.models import Exit
 from fc_reaper.policy import load_policy
 from fc_reaper.run import RunResult
@@ -87,14 +88,15 @@ def a_plan(ids: tuple[str, ...]) -> str:
         tasks.append({**told, "task_request_id": None, "first_enqueue_ms": None})
         lines({**run, **told, "event": "reported"})
         left = {"due_at": "2026-11-27T10:30:00.000Z", "due_in_s": over, "age_s": 7200 - over, "over_s": -over}
-        upcoming.add(NextTask.model_validate({**its, **left}), -number)
+        upcoming.add(NextTask.model_validate({**its, **left}))
     counts = dict.fromkeys(Counts.model_fields, 0) | dict.fromkeys(("due", "would_stop", "listed"), len(ids))
     result = {**run, "event": "run_finished", "counts": counts, "policies": {}, "calls": {}, "duration_ms": 1}
     result |= {"partial": False, "unmatched": list(ids[:7]), "errors": list(ids[:7]), "tasks": tasks}
+    result["saved"] = dict.fromkeys(Saved.model_fields, 0)
     finished = RunResult(result, Exit.DONE, False, Trigger((), None, ()))
     where: Where = {"account": "1", "region": "cn-hangzhou", "endpoint": "http://127.0.0.1"}
-    plan, steps = make_plan(0, where, finished, lines, file, None), [("Ask why", f"fc-reaper {HOSTILE[0]!r}")]
-    return plan_page(plan, finished, lines, file, upcoming, steps)
+    plan = make_plan(0, where, finished, lines, file, None)
+    return plan_page(plan, HOSTILE[4], finished, lines, file, upcoming, partial(as_typed, region=HOSTILE[0]))
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,7 @@ def opened(browser: Browser, file: Path, **options: Any) -> Iterator[tuple[Page,
 OUTLINE = """() => {
   const every = [...document.querySelectorAll("*")], ids = every.map(one => one.id).filter(Boolean);
   const all = (selector, holds) => [...document.querySelectorAll(selector)].every(holds);
+  const label = one => document.getElementById(one.getAttribute("aria-labelledby"));
   const link = one => one.hasAttribute("src") || !(one.getAttribute("href") ?? "#").startsWith("#");
   return {
     ran: document.ran ?? null,
@@ -158,9 +161,9 @@ OUTLINE = """() => {
       repeated: ids.length - new Set(ids).size,
     },
     good: [
-      all("[aria-labelledby]", one => document.getElementById(one.getAttribute("aria-labelledby"))),
+      all("[aria-labelledby]", one => label(one)?.textContent.trim()),
       all("table", one => one.caption && [...one.querySelectorAll("th")].every(th => th.scope)),
-      all("svg", one => one.ariaLabel && one.role === "img"),
+      all("svg", one => one.hasAttribute("aria-labelledby") && one.role === "img"),
       document.documentElement.lang === "en" && document.scripts.length === 2,
     ],
   };
@@ -309,14 +312,14 @@ def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
     seed = [seeded(one, "Running", enqueued="-5h", started=ago) for one, ago in started.items()]
     with running_emulator(seed={"invocations": seed}) as cloud:
         cloud.advance("5s")
-        env = at(cloud, FC_REGION="cn-hangzhou")
+        env = at(cloud, FC_REGION="cn-hangzhou", COLUMNS="120")
         args = ("plan", "--html", "plan.html")
         first = fc_reaper(*args, "--out", "plan.json", env=env, cwd=tmp_path)
         again = fc_reaper(*args, env=env, cwd=tmp_path)
         forced = fc_reaper(*args, "--force", "--json", env=env, cwd=tmp_path)
     assert (first.code, again.code, forced.code) == (0, 2, 0)
-    assert "2 tasks will be due within an hour" in first.text
-    assert "soon-1 media/transcode@prod runaway running_for 1h40m 2h 19m" in first.text
+    assert "2 tasks will be due within an hour; the first:" in first.text
+    assert "soon-1 media/transcode@prod running_for 1h40m 2h - due in 19m, owner" in first.text
     soon = [(one["invocation_id"], one["policy"], one["owner"]) for one in forced.json["next"]]
     assert soon == [("soon-1", "runaway", "team-a"), ("soon-2", "runaway", "team-a")]
     assert 1100 < forced.json["next"][0]["due_in_s"] < 1200

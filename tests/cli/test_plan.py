@@ -228,7 +228,7 @@ def test_the_advice_for_apply_has_the_options_that_it_needs_as_well(cloud: Emula
     ran = fc_reaper("plan", *args, "--out", "plan.json", env=at(cloud), cwd=tmp_path)
     line = next(line for line in ran.out.splitlines() if line.startswith("Review it"))
     words = shlex.split(line.partition(": fc-reaper ")[2])
-    assert words == ["apply", "plan.json", *args, "--enforce"]
+    assert words == ["apply", *args, "plan.json", "--enforce"]
     assert fc_reaper(*words, env=at(cloud), cwd=tmp_path).code == 0
 
 

@@ -1,6 +1,7 @@
 """`fc-reaper backtest`: what a policy would have stopped in the history."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from rich.table import Table
@@ -10,7 +11,7 @@ from typer import Option
 from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import Found, PolicyReplay, by_outcome, suggest
 from fc_reaper.cli import app, output
-from fc_reaper.cli.chart import check_chart, check_page, draw_chart, drawn_policy
+from fc_reaper.cli.chart import check_chart, check_drawn, draw_chart, drawn_policy
 from fc_reaper.cli.history import load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, counted, format_seconds, short, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
@@ -21,8 +22,6 @@ _Text = str | None
 _Number = int | None
 
 _SHOWN = 5
-
-_STEPS = {"plan": "Show what is due now", "approve": "Approve the policy"}
 
 IN_TRUTH: dict[Outcome, str] = {
     "succeeded": "succeeded in the end",
@@ -59,7 +58,7 @@ def backtest(
       fc-reaper backtest --save history.jsonl
     """
     check_chart(svg, drawn, force=force and html is None)
-    check_page(html, force=force)
+    check_drawn("--html", html, "jinja2", "matplotlib", force=force)
     env = app.environment(policy=policy, keys=options["history"] is None, **cloud)
     settings = read_settings(env, Context())
     file = read_policy(settings)
@@ -71,11 +70,8 @@ def backtest(
     if html is not None:
         from fc_reaper.cli.page import backtest_page
 
-        where = {"region": settings.region, "account": settings.account_id, "endpoint": settings.endpoint}
-        typed = {"policy": policy, **cloud}.items()
-        given = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)]
-        steps = [(what, output.as_typed(name, *given)) for name, what in _STEPS.items()]
-        page = backtest_page(past, file, replayed, where, SYSTEM_CLOCK.now(), steps)
+        typed = partial(output.as_typed, policy=policy, **cloud)
+        page = backtest_page(past, file, replayed, settings, SYSTEM_CLOCK.now(), typed)
         output.write_file(html, page, force=force)
     watched = [target for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None

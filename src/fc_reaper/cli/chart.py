@@ -22,24 +22,21 @@ AS_TEXT: Any = {"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse
 """Settings of matplotlib: a text is text, and the names of what is drawn are not random."""
 
 
+def check_drawn(option: str, name: str | None, *packages: str, force: bool) -> None:
+    """Refuse early, by a CommandError, a file of *option* that cannot be made or written."""
+    if name is not None:
+        check_writable(name, force=force)
+        for package in packages:
+            if find_spec(package) is None:
+                raise CommandError(f"{option} needs {package}; install it: pip install 'fc-reaper[plot]'")
+
+
 def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
-    """Refuse early a chart that cannot be drawn or written, and options about none, with a CommandError."""
-    if svg is not None:
-        check_writable(svg, force=force)
-        if find_spec("matplotlib") is None:
-            raise CommandError("--svg needs matplotlib; install it: pip install 'fc-reaper[plot]'")
-    elif drawn is not None or force:
+    """Refuse early the same of a chart, and options about one where there is none."""
+    check_drawn("--svg", svg, "matplotlib", force=force)
+    if svg is None and (drawn is not None or force):
         option = "--force" if drawn is None else "--draw"
         raise CommandError(f"{option} is about the chart; add --svg FILE, or leave it out")
-
-
-def check_page(html: str | None, *, force: bool) -> None:
-    """Refuse early a page that cannot be made or written, with a CommandError."""
-    if html is not None:
-        check_writable(html, force=force)
-        if missing := [one for one in ("jinja2", "matplotlib") if find_spec(one) is None]:
-            what = " and ".join(missing)
-            raise CommandError(f"--html needs {what}; install it: pip install 'fc-reaper[plot]'")
 
 
 def drawn_policy(file: PolicyFile, name: str | None) -> Policy:

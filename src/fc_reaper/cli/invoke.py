@@ -19,7 +19,7 @@ from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
-from fc_reaper.models import Exit, Millis
+from fc_reaper.models import Exit
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
 from fc_reaper.settings import Context, connect, read_policy, read_settings
@@ -85,7 +85,7 @@ def run_local(
     interrupted: Callable[[], bool] = lambda: False,
     planned_run: PlannedRun | None = None,
     approved: File | None = None,
-    foresight: tuple[Millis, Foresee] | tuple[()] = (),
+    foresee: Foresee | None = None,
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
 
@@ -95,7 +95,7 @@ def run_local(
     random = Random()
     kind = AsyncTaskClient if env.get("REAPER_MODE") == "enforce" else ReadOnlyClient
     opened = partial(connect, clock=SYSTEM_CLOCK, jitter=random.random, kind=kind)
-    seams = (opened, interrupted, shown, listener, *foresight)
+    seams = (opened, interrupted, shown, listener, foresee)
     dependencies = Dependencies(env, stream, SYSTEM_CLOCK, random, *seams)
     request_id = str(UUID(int=random.getrandbits(128), version=4))
     context = SimpleNamespace(request_id=request_id, function=SimpleNamespace(timeout=timeout))

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
@@ -96,15 +97,16 @@ def printable_json(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
 
 
-def as_typed(*words: str) -> str:
-    """The command line of fc-reaper with these words, as it works where this process was started."""
+def as_typed(command: str, *words: str, **options: str | None) -> str:
+    """The command line with these words, and those *options* that are given, as it works from here."""
+    named = [(f"--{name.replace('_', '-')}", value) for name, value in options.items() if value]
     started = Path(sys.argv[0])
     program = ["fc-reaper"]
     if started.parts[-2:] == ("fc_reaper", "__main__.py"):
         program = [min(os.path.relpath(sys.executable), sys.executable, key=len), "-m", "fc_reaper"]
     elif started.name == "fc-reaper" and shutil.which("fc-reaper") != str(started):
         program = [str(started)]
-    return shlex.join([*program, *words])
+    return shlex.join([*program, command, *chain(*named), *words])
 
 
 class LogStream(io.StringIO):

@@ -4,9 +4,9 @@ jinja2 escapes each text, after `printable` has made it so. The content security
 the scripts of `page_files` by their hashes, and nothing else, so charts are freed of the styles they carry.
 """
 
-import base64
+from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from re import sub
@@ -22,19 +22,19 @@ from fc_reaper.backtest.stats import Replay, by_outcome
 from fc_reaper.cli.backtest import IN_TRUTH
 from fc_reaper.cli.chart import AS_TEXT, draw_chart, to_svg
 from fc_reaper.cli.history import Past, minute
-from fc_reaper.cli.output import counted, format_seconds, printable, short
-from fc_reaper.cli.plan import failures, fate, measures, plan_notes
-from fc_reaper.cli.planfile import Plan, Where
+from fc_reaper.cli.output import format_seconds, printable, short
+from fc_reaper.cli.plan import fate, measures, plan_tables
+from fc_reaper.cli.planfile import Plan
 from fc_reaper.cli.upcoming import Upcoming
 from fc_reaper.log_lines import Lines, TaskVerdict
-from fc_reaper.models import Millis, iso
+from fc_reaper.models import Function, Millis, iso
 from fc_reaper.models import printable as cut
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint
 from fc_reaper.run import RunResult
+from fc_reaper.settings import Settings
 
-Drawn = tuple[str, str]  # an SVG, and what it shows in words
-Steps = Iterable[tuple[str, str]]  # what a person may do next, and the command for it
+Typed = Callable[..., str]  # the command line of these words, with the options of this command
 
 _ROWS, _CHARTS, _BARS = 500, 8, 40
 """The most rows of a table, charts of a page, and bars of a chart."""
@@ -46,118 +46,97 @@ _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
 def plan_page(
-    plan: Plan, finished: RunResult, lines: Lines, file: PolicyFile, upcoming: Upcoming, steps: Steps
+    plan: Plan, out: str, run: RunResult, lines: Lines, file: PolicyFile, upcoming: Upcoming, typed: Typed
 ) -> str:
-    """The page of a dry run and of the *plan* made of it."""
-    result, soon = finished.result, upcoming.tasks
+    """The page of a dry run and of the *plan* made of it, which is in the file *out* unless that is empty."""
+    result, soon, reported = run.result, upcoming.tasks, lines.of("reported")
     due = sorted(result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
-    reported = lines.of("reported")
-    functions: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for task in due:
-        functions[short(*task.place)].update(("due", task.event))
-    for one in soon:
-        functions[short(*one.place)]["next"] += 1
-    where: Where = {"account": plan.account, "region": plan.region, "endpoint": plan.endpoint}
-    complete = "yes" if plan.complete else "no: not everything could be listed"
-    return _render(
-        "plan",
-        plan.time,
-        f"{counted(result.counts.due, 'task')} due" if due else "Nothing is due",
-        [*_facts(where, file), ("Complete", complete), ("Run", result.run_id), ("Trigger", result.trigger)],
-        list(_timelines([*due, *reported, *soon], plan.time)),
-        steps,
-        [*failures(finished, lines), *plan_notes(finished, lines, file.policies)],
-        due=due,
-        next=upcoming,
-        others=[*lines.of("stuck", "unknown"), *reported],
-        functions=functions,
-        counts=result.counts,
-        of_policy=result.policies,
-        policies=file.policies,
-        fate=lambda task: fate(task).plain,
-        measures=measures,
-    )
+    happens = [(one.place, what) for one in due for what in ("due", one.event)]
+    functions = _by_function([*happens, *((one.place, "next") for one in soon)])
+    # Of what the command prints, the sentences.
+    said = [one for one in plan_tables(run, lines, file.policies) if isinstance(one, str)]
+    notes = [*result.errors, *(one for one in said if one.endswith("."))]
+    charts = _timelines([*due, *reported, *soon], plan.time)
+    tables = {"due": due, "next": upcoming, "others": [*lines.of("stuck", "unknown"), *reported]}
+    given = {"plan": plan, "file": file, "run": result, "typed": typed, "out": out, "functions": functions}
+    words = {"time": plan.time, "measures": measures, "fate": lambda task: fate(task).plain}
+    return _render("plan", charts, notes, {**tables, **given, **words})
 
 
 def backtest_page(
-    past: Past, file: PolicyFile, replayed: Replay, where: Where, now: Millis, steps: Steps
+    past: Past, file: PolicyFile, replayed: Replay, settings: Settings, now: Millis, typed: Typed
 ) -> str:
     """The page of a replay of *file* that was made *now*."""
-    every = [one for policy in replayed.policies for one in policy.found]
     wrong = {id(one) for policy in replayed.policies for one in policy.false_stops}
-    functions: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for one in every:
-        what = "reported" if one.due_since is None else "stopped"
-        functions[short(*one.task.function)].update((what, "wrong") if id(one) in wrong else (what,))
-    charts = [
-        (
-            draw_chart(past.history, replayed, one.policy),
-            f"{one.policy.name}: {len(one.found)} found, {len(one.false_stops)} false stops. "
-            "Each mark is a task; the dashed line is the limit.",
-        )
-        for one in replayed.policies[:_CHARTS]
-    ]
-    return _render(
-        "backtest",
-        iso(now),
-        f"{counted(len(replayed.stops), 'stop')}, {len(wrong)} of them false",
-        [*_facts(where, file), ("History", past.history.source)],
-        charts,
-        steps,
-        [*past.headline(replayed), *past.left_out([("", replayed)])],
-        replayed=replayed,
-        history=past.history,
-        functions=functions,
-        wrong=wrong,
-        # False stops first, those that had run longest before the others: a table may be cut.
-        found=sorted(every, key=lambda one: (0, -one.lost) if id(one) in wrong else (1, one.at)),
-        in_truth=IN_TRUTH,
-        by_outcome=by_outcome,
-        id=id,
-    )
+    found = [one for policy in replayed.policies for one in policy.found]
+    # False stops first, those that had run longest before the others: a table may be cut.
+    found.sort(key=lambda one: (0, -one.lost) if id(one) in wrong else (1, one.at))
+    happens = [(one.task.function, "reported" if one.due_since is None else "stopped") for one in found]
+    happens += [(one.task.function, "wrong") for one in found if id(one) in wrong]
+    charts = ((draw_chart(past.history, replayed, one.policy), one) for one in replayed.policies[:_CHARTS])
+    notes = [*past.headline(replayed), *past.left_out([("", replayed)])]
+    tables = {"found": found, "wrong": wrong, "functions": _by_function(happens), "history": past.history}
+    given = {"replayed": replayed, "file": file, "settings": settings, "typed": typed, "id": id}
+    words = {"in_truth": IN_TRUTH, "by_outcome": by_outcome, "fingerprint": file_fingerprint(file)}
+    return _render("backtest", charts, notes, {**tables, **given, **words, "time": iso(now)})
 
 
-def _facts(where: Where, file: PolicyFile) -> list[tuple[str, str | None]]:
-    places = [(name.capitalize(), where[name]) for name in ("region", "account", "endpoint")]
-    return [*places, ("Policy", file.source), ("Fingerprint of the policy", file_fingerprint(file))]
+def _by_function(happens: Iterable[tuple[Function, str]]) -> dict[str, Counter[str]]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for function, what in happens:
+        counts[short(*function)][what] += 1
+    return counts
 
 
-def _timelines(tasks: Sequence[TaskVerdict], time: str) -> Iterator[Drawn]:
-    """Draw for each policy how old its *tasks* are, in their order, and when they reach their limits."""
+def _timelines(tasks: Sequence[TaskVerdict], time: str) -> Iterator[tuple[str, list[TaskVerdict]]]:
+    """For each policy how old its *tasks* are, and when they reach their limits; and these tasks."""
     measured = [one for one in tasks if one.age_s is not None and one.limit_s is not None]
     for policy in list(dict.fromkeys(one.policy for one in measured))[:_CHARTS]:
         its = [one for one in measured if one.policy == policy]
-        over = sum((one.over_s or 0) > 0 for one in its)
-        more = f" Drawn are the first {_BARS}." if len(its) > _BARS else ""
-        said = f"{policy}: {over} over the limit, {len(its) - over} soon.{more}"
-        yield _timeline(its[:_BARS], time), said
+        yield _timeline(its[:_BARS], time), its
 
 
 def _timeline(tasks: Sequence[TaskVerdict], time: str) -> str:
-    spans = [(one.age_s or 0, one.limit_s or 0) for one in tasks]
-    unit, word = next((one for one in _UNITS if max(map(max, spans)) >= 2 * one[0]), _UNITS[-1])
-    kinds = {"within the limit": "C0", "over the limit": "C3", "time left": "C7"}
+    longest = max(max(one.age_s or 0, one.limit_s or 0) for one in tasks)
+    unit, word = next((one for one in _UNITS if longest >= 2 * one[0]), _UNITS[-1])
+    spans = [((one.age_s or 0) / unit, (one.limit_s or 0) / unit) for one in tasks]
     with rc_context(AS_TEXT):
         figure = Figure(figsize=(9, 1.6 + 0.24 * len(tasks)), layout="constrained")
         axes = figure.add_subplot(xlabel=f"{word} from now, {time[:16].replace('T', ' ')} UTC")
         for at, (age, limit) in enumerate(spans):
-            left = limit - age
-            pieces = ((-age, min(0, left)), (max(-age, left), 0), (0, left))
-            for (begin, end), (what, colour) in zip(pieces, kinds.items(), strict=True):
-                if end > begin:
-                    label = f"_{what}" if what in axes.get_legend_handles_labels()[1] else what
-                    axes.barh(at, (end - begin) / unit, 0.6, begin / unit, color=colour, label=label)
-        limits = [(limit - age) / unit for age, limit in spans]
-        axes.plot(limits, range(len(tasks)), "k|", markersize=10, markeredgewidth=2, label="limit")
+            pieces = [(-age, min(age, limit)), (min(limit - age, 0), abs(limit - age))]
+            axes.broken_barh(pieces, (at - 0.3, 0.6), facecolors=["C0", "C3" if limit < age else "C7"])
+        limits = [limit - age for age, limit in spans]
+        axes.plot(limits, range(len(tasks)), "k|", markersize=10, markeredgewidth=2)
         axes.set_yticks(range(len(tasks)), [cut(one.invocation_id, 28) for one in tasks])
-        axes.invert_yaxis()
+        axes.set_ylim(len(tasks) - 0.5, -0.5)
         axes.axvline(0, color="k", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside lower center", ncols=4)
         return to_svg(figure)
 
 
-def _inlined(number: int, svg: str, said: str) -> Markup:
+def _render(kind: str, charts: Iterable[tuple[str, Any]], notes: Sequence[str], shown: dict[str, Any]) -> str:
+    """The text of the page of that *kind*, with *charts* as SVG and what each is of."""
+    files = {name: (_FILES / name).read_text("utf-8") for name in ("page.css", "headers.js", "sortable.js")}
+    digests = (sha256(text.encode()).digest() for text in files.values())
+    style, *scripts = (f"'sha256-{b64encode(one).decode()}'" for one in digests)
+    drawn = [(_inlined(number, svg), of) for number, (svg, of) in enumerate(charts, 1)]
+    allowed = f"default-src 'none'; style-src {style}; script-src {' '.join(scripts)}"
+    allowed += "; img-src data:" * any("<image" in svg for svg, _ in drawn)
+    loader = FileSystemLoader(_FILES)
+    environment = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined)
+    environment.filters |= {"seconds": format_seconds, "place": lambda place: short(*place)}
+    environment.filters |= {"minute": minute, "iso": iso}
+    page = {"kind": kind, "allowed": allowed, "charts": drawn, "notes": notes, "rows": _ROWS, "bars": _BARS}
+    page["files"] = {name: Markup(text) for name, text in files.items()}
+    return environment.get_template(f"{kind}.html.j2").render(shown, **page)
+
+
+def _shown(value: Any) -> Any:
+    return printable(value) if type(value) is str else value  # Markup is another type
+
+
+def _inlined(number: int, svg: str) -> Markup:
     """A chart of matplotlib as part of a page, where its *number* makes ids unique.
 
     Its styles become attributes, and its colours those of the page; what it says of itself is left out.
@@ -179,46 +158,6 @@ def _inlined(number: int, svg: str, said: str) -> Markup:
             one.set("id", f"c{number}-{one.attrib['id']}")
     for name in ("width", "height", "version"):
         del root.attrib[name]
-    root.attrib |= {"role": "img", "aria-label": printable(said), "stroke-linejoin": "round"}
+    root.attrib |= {"role": "img", "aria-labelledby": f"chart{number}", "stroke-linejoin": "round"}
     ElementTree.register_namespace("", _SVG[1:-1])
     return Markup(ElementTree.tostring(root, "unicode"))
-
-
-def _render(
-    kind: str,
-    time: str,
-    headline: str,
-    facts: Iterable[tuple[str, str | None]],
-    charts: Sequence[Drawn],
-    steps: Steps,
-    notes: Sequence[str],
-    **shown: Any,
-) -> str:
-    parts = {name: (_FILES / name).read_text("utf-8") for name in ("page.css", "headers.js", "sortable.js")}
-    digests = (base64.b64encode(sha256(text.encode()).digest()).decode() for text in parts.values())
-    style, *scripts = (f"'sha256-{one}'" for one in digests)
-    drawn = [(_inlined(number, *one), one[1]) for number, one in enumerate(charts, 1)]
-    images = "; img-src data:" if any("<image" in svg for svg, _ in drawn) else ""
-    environment = Environment(
-        loader=FileSystemLoader(_FILES),
-        autoescape=True,
-        finalize=lambda one: printable(one) if type(one) is str else one,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"seconds": format_seconds, "place": lambda place: short(*place), "iso": iso}
-    environment.filters |= {"minute": minute}
-    return environment.get_template(f"{kind}.html.j2").render(
-        shown,
-        allowed=f"default-src 'none'; style-src {style}; script-src {' '.join(scripts)}{images}",
-        files={name: Markup(text) for name, text in parts.items()},
-        kind=kind,
-        time=time,
-        headline=headline,
-        facts=facts,
-        charts=drawn,
-        steps=steps,
-        notes=notes,
-        rows=_ROWS,
-    )

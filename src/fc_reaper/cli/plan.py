@@ -1,7 +1,8 @@
 """`fc-reaper plan`: every task that is due now, and why."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from rich.table import Table
@@ -10,12 +11,12 @@ from typer import Argument, Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
-from fc_reaper.cli.chart import check_page
+from fc_reaper.cli.chart import check_drawn
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
-from fc_reaper.cli.upcoming import AHEAD, Upcoming
+from fc_reaper.cli.upcoming import NextTask, Upcoming
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
 from fc_reaper.models import Exit
@@ -28,7 +29,7 @@ from fc_reaper.sweep.report import HELD_OUT
 ALL = 1_000_000
 """Tasks that a result holds and log lines of one policy: more than any account has."""
 
-_SHOWN = 20
+_SHOWN, _SOON = 20, 5
 """Tasks that are shown although they are not due; the rest is counted."""
 
 _OTHERS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
@@ -80,7 +81,7 @@ def plan(
         raise CommandError("--out is empty; give it a file, or - for standard output")
     if out not in (None, "-"):
         output.check_writable(out, force=force)
-    check_page(html, force=force)
+    check_drawn("--html", html, "jinja2", "matplotlib", force=force)
     env = environment(policy=policy, **cloud)
     settings = read_settings(env, Context())
     if target and event is None and out is None:  # Nobody can carry it out, so neither is needed.
@@ -97,23 +98,20 @@ def plan(
     if as_json:
         output.print_json({**finished.fields, "next": upcoming.tasks, "next_total": upcoming.number})
     elif listed and out != "-":
-        output.show(*plan_tables(finished, lines, file.policies), *upcoming.tables())
+        output.show(*plan_tables(finished, lines, file.policies, upcoming))
     if listed and whole:
         made = make_plan(began, whereabouts(settings), finished, lines, file, incident)
-        typed = {"policy": policy, **cloud}.items()
-        options = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)]
+        typed: Callable[..., str] = partial(output.as_typed, policy=policy, **cloud)
         said: list[str] = []
         if out == "-":
             output.print_line(dump_plan(made).removesuffix("\n"))
         elif out is not None:
             output.write_file(out, dump_plan(made), force=force)
-            apply = output.as_typed("apply", out, *options, "--enforce")
-            said += _written(made, out, made.held(file), apply)
+            said += _written(made, out, made.held(file), typed("apply", out, "--enforce"))
         if html is not None:
             from fc_reaper.cli.page import plan_page
 
-            steps = _steps(finished, upcoming, options, out) if incident is None else []
-            page = plan_page(made, finished, lines, file, upcoming, steps)
+            page = plan_page(made, (out or "").strip("-"), finished, lines, file, upcoming, typed)
             output.write_file(html, page, force=force)
             said.append(f"{html}: written.")
         if out != "-" and not as_json:
@@ -145,7 +143,7 @@ def dry_run(
             shown=ALL,
             interrupted=interrupted.is_set,
             approved=approved,
-            foresight=() if upcoming is None else (AHEAD, upcoming),
+            foresee=upcoming,
         )
         if whole and interrupted.is_set():
             raise KeyboardInterrupt
@@ -173,20 +171,8 @@ def _written(made: Plan, name: str, held: Mapping[TaskKey, str], apply: str) -> 
         yield f"Review it, then within an hour: {apply}"
 
 
-def _steps(
-    finished: RunResult, upcoming: Upcoming, options: Sequence[str], out: str | None
-) -> Iterator[tuple[str, str]]:
-    for task in [*finished.result.tasks, *upcoming.tasks][:1]:
-        named = (output.short(*task.place), task.invocation_id)
-        yield "Ask why, of any task", output.as_typed("explain", *options, "--", *named)
-    if out in (None, "-"):
-        yield "Write a plan to review", output.as_typed("plan", *options, "--out", "plan.json")
-    else:
-        yield "Stop the tasks of the plan", output.as_typed("apply", out, *options, "--enforce")
-
-
 def plan_tables(
-    finished: RunResult, lines: Lines, policies: Iterable[Policy] = ()
+    finished: RunResult, lines: Lines, policies: Iterable[Policy] = (), upcoming: Upcoming | None = None
 ) -> Iterator[Table | Text | str]:
     """The due tasks by policy, others of note, the counts, and those of *policies* that did not run."""
     result = finished.result
@@ -199,13 +185,10 @@ def plan_tables(
     if others:
         yield from ("Not due, for your information:", _table(others[:_SHOWN]))
         yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    yield from plan_notes(finished, lines, policies)
-    yield "This was a dry run; nothing was touched."
-
-
-def plan_notes(finished: RunResult, lines: Lines, policies: Iterable[Policy]) -> Iterator[str]:
-    """The counts, what should be known of the run, and those of *policies* that did not run."""
-    result, counts = finished.result, finished.result.counts
+    if upcoming and upcoming.number:
+        yield f"{counted(upcoming.number, 'task')} will be due within an hour; the first:"
+        yield from (_table(upcoming.tasks[:_SOON]), "")
+    counts = result.counts
     listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
     rest = _counted({name: getattr(counts, name) for name in ("kept", "exempt", "reported", "unknown")})
     if counts.due:
@@ -228,9 +211,10 @@ def plan_notes(finished: RunResult, lines: Lines, policies: Iterable[Policy]) ->
     for one in policies:
         if not any(one.fits_trigger(request.kind, request.name) for request in finished.trigger.requests):
             yield f"{one.name} was not evaluated: it has triggers: [{', '.join(one.triggers)}]."
+    yield "This was a dry run; nothing was touched."
 
 
-def _table(tasks: Iterable[ResultTask | TaskLine]) -> Table:
+def _table(tasks: Iterable[ResultTask | TaskLine | NextTask]) -> Table:
     heads = ("task", "function", "rule", "age", "limit", "over", "what happens")
     rows = [
         (task.invocation_id, output.short(*task.place), task.rule or "-", *measures(task), fate(task))
@@ -244,13 +228,16 @@ def measures(task: TaskVerdict) -> tuple[str, str, str]:
     if task.retries is not None and task.retries_limit is not None:
         over = task.retries - task.retries_limit
         return counted(task.retries, "retry", "retries"), str(task.retries_limit), str(over)
-    age, limit, over_limit = map(output.format_seconds, (task.age_s, task.limit_s, task.over_s))
+    over_s = task.over_s if (task.over_s or 0) >= 0 else None
+    age, limit, over_limit = map(output.format_seconds, (task.age_s, task.limit_s, over_s))
     return age, limit if task.limit_from in (None, "policy") else f"{limit} ({task.limit_from})", over_limit
 
 
-def fate(task: ResultTask | TaskLine) -> Text:
-    """What the run did with the task, or why it is shown, and its owner."""
+def fate(task: ResultTask | TaskLine | NextTask) -> Text:
+    """What happens to the task, or why it is shown, and its owner."""
     owner = f", owner {task.owner}" if task.owner else ""
+    if isinstance(task, NextTask):
+        return Text(f"due in {output.format_seconds(task.due_in_s)}{owner}")
     if task.event in _OTHERS:
         reason, style = ("", output.BAD) if task.event == "stuck" else (f": {task.reason}", "")
         return Text(f"{_OTHERS[task.event]}{owner}{reason}", style)
@@ -280,11 +267,7 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
 
 def print_failures(finished: RunResult, lines: Lines) -> None:
     """Write to standard error what could not be listed, or what else went wrong, and what to check."""
-    output.print_error(*failures(finished, lines), *output.advice_for(lines.of("list_failed")))
-
-
-def failures(finished: RunResult, lines: Lines) -> list[str]:
-    """What could not be listed, or what else went wrong."""
-    failed: list[ListFailed] = lines.of("list_failed")
-    named = [f"not listed: {output.short(*one.place)}: {output.refusal(one)}" for one in failed]
-    return named or finished.result.errors
+    failures: list[ListFailed] = lines.of("list_failed")
+    for one in failures:
+        output.print_error(f"not listed: {output.short(*one.place)}: {output.refusal(one)}")
+    output.print_error(*([] if failures else finished.result.errors), *output.advice_for(failures))

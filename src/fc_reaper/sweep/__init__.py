@@ -15,13 +15,14 @@ from fc_reaper.sweep.report import Report
 # Difference between the local clock and the cloud's up to which (itself included) a run may enforce.
 TRUSTED_SKEW: Millis = 30_000
 
+AHEAD: Millis = 3_600_000
 Foresee = Callable[[Snapshot, FunctionPolicies], None]
 
 
 class SweepContext(NamedTuple):
     """One sweep, over by *end*. Once *interrupted* returns True nothing more is begun.
 
-    Each listed task that is not due is passed to *foresee*, and tasks that are due within *ahead* are listed;
+    With *foresee* tasks that are due within `AHEAD` are listed too, and it gets each one that is not due;
     such a dry run says, too, what its stops would save.
     """
 
@@ -35,5 +36,4 @@ class SweepContext(NamedTuple):
     interrupted: Callable[[], bool]
     enforce: bool
     end: Deadline
-    ahead: Millis = 0
     foresee: Foresee | None = None

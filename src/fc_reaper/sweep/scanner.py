@@ -13,7 +13,7 @@ from fc_reaper.evaluator.select import Record, within_a_day
 from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Page, Query, Snapshot, Task
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
-from fc_reaper.sweep import SweepContext
+from fc_reaper.sweep import AHEAD, SweepContext
 from fc_reaper.sweep.report import refusal_fields
 
 # A task that moves on while it is listed is listed under both its statuses. Two listings farther apart than
@@ -114,7 +114,7 @@ class Scanner:
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
         """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
         context, now = self.context, self.context.clock.now()
-        now += 0 if self.counting else context.ahead
+        now += AHEAD if context.foresee and not self.counting else 0
         lister = Lister(context.cloud, context.pool, until, context.settings.api_version)
         wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
         for query, answer, listed in lister.each(wanted):
