@@ -352,3 +352,47 @@ def test_the_emulator_is_not_touched(cloud: Emulator, folder: Path) -> None:
     ran = fc_reaper("backtest", env=at(cloud, REAPER_MODE="enforce"), cwd=folder)
     assert ran.code == 0
     assert not any(name.startswith("Stop") for name in operations(cloud))
+
+
+RESOURCES = {"timeout": 7200, "cpu": 2, "memorySize": 4096, "instanceType": "e1"}
+
+
+def test_what_stops_would_have_saved_needs_the_configuration_of_their_functions(folder: Path) -> None:
+    """Exactly: until the task really ended. A line of the history has it; without one it is unknown."""
+    words = ("backtest", "--history", "history.jsonl")
+    nothing = {"vcpu_s": None, "gb_s": None, "gpu_gb_s": None}
+    assert fc_reaper(*words, "--json", cwd=folder).json["policies"][0]["saved"] == {
+        "tasks": 4, "unknown": 4, **nothing
+    }  # fmt: skip
+    assert "What 4 stops would have saved is unknown" in fc_reaper(*words, cwd=folder).out
+    place = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
+    with (folder / "history.jsonl").open("a") as file:
+        print(json.dumps({**place, **RESOURCES}), file=file)
+    ran = fc_reaper(*words, "--json", cwd=folder)
+    seconds = (235 + 115 + 415) * 60
+    assert ran.json["policies"][0]["saved"] == {
+        "tasks": 4, "unknown": 0, "vcpu_s": 2 * seconds, "gb_s": 4 * seconds, "gpu_gb_s": 0
+    }  # fmt: skip
+    assert (ran.code, ran.json["history"]["records"]) == (0, 9)
+    said = " ".join(fc_reaper(*words, cwd=folder).out.split())
+    assert "The stops would have saved 91,800 vCPU-s, 183,600 GB-s, 0 GB-s of GPU memory." in said
+    both = fc_reaper("diff", "policy.yaml", "policy.yaml", "--history", "history.jsonl", "--json", cwd=folder)
+    assert both.json["old"]["saved"] == both.json["new"]["saved"] == ran.json["policies"][0]["saved"]
+
+
+def test_a_history_from_the_cloud_brings_the_configurations_along(tmp_path: Path) -> None:
+    """One call for each function that has tasks; `--save` writes them for a later replay."""
+    a_policy_file(tmp_path, POLICY)
+    running = seeded("over-1", "Running", enqueued="-5h", started="-3h")
+    place = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod", "timeout": 86_400}
+    seed = {"functions": [{**place, "resources": RESOURCES}], "invocations": [running]}
+    with running_emulator(seed=seed) as cloud:
+        words = ("backtest", "--json", "--save", "kept.jsonl")
+        ran = fc_reaper(*words, env=at(cloud), cwd=tmp_path)
+        assert operations(cloud)["GetFunction"] == 1
+    saved = ran.json["policies"][0]["saved"]
+    assert (saved["tasks"], saved["unknown"]) == (1, 0)
+    assert saved["vcpu_s"] == pytest.approx(2 * ran.json["policies"][0]["saved_s"], abs=0.01)
+    again = fc_reaper("backtest", "--json", "--history", "kept.jsonl", cwd=tmp_path)
+    assert again.json["policies"][0]["saved"].keys() == saved.keys()
+    assert again.json["policies"][0]["saved"]["unknown"] == 0

@@ -91,6 +91,7 @@ def a_plan(ids: tuple[str, ...]) -> str:
         upcoming.add(NextTask.model_validate({**its, **left}))
     counts = dict.fromkeys(Counts.model_fields, 0) | dict.fromkeys(("due", "would_stop", "listed"), len(ids))
     result = {**run, "event": "run_finished", "counts": counts, "policies": {}, "calls": {}, "duration_ms": 1}
+    result["saved"] = {"tasks": 0, "unknown": 0, "vcpu_s": 0, "gb_s": 0, "gpu_gb_s": 0}
     result |= {"partial": False, "unmatched": list(ids[:7]), "errors": list(ids[:7]), "tasks": tasks}
     result["saved"] = dict.fromkeys(Saved.model_fields, 0)
     finished = RunResult(result, Exit.DONE, False, Trigger((), None, ()))

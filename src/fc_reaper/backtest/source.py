@@ -30,6 +30,7 @@ from fc_reaper.models import (
 )
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.settings import Settings, connect
+from fc_reaper.sweep.savings import read_configurations
 from fc_reaper.sweep.scanner import Lister
 from fc_reaper.sweep.scope import list_functions, resolve
 
@@ -55,8 +56,13 @@ class Record(NamedTuple):
         return read_task(function, {**self.fields, id_field: self.id})
 
 
-def read_records(name: str) -> Iterator[Record | BrokenLine]:
+Configurations = dict[Function, dict[str, Any]]  # what GetFunction says of each function, those fields alone
+
+
+def read_records(name: str, known: Configurations | None = None) -> Iterator[Record | BrokenLine]:
     """Read the records in a file, or on standard input for `-`, and the lines that are none.
+
+    *known* receives the configurations of functions, which have no id.
 
     A line holds a record or several: a list, an answer of List, what an SDK makes of one. So does a file that
     is one JSON value over several lines. Blank lines are skipped. Raises NotARecord: the file cannot be read.
@@ -64,7 +70,11 @@ def read_records(name: str) -> Iterator[Record | BrokenLine]:
     for number, line in enumerate(_pieces(name), 1):
         try:
             for value in _unwrapped(json.loads(line, parse_int=integer)) if line else ():
-                yield _parse_record(value, number)
+                record = _parse_record(value, number)
+                if record.id:
+                    yield record
+                elif known is not None and record.function is not None:
+                    known[record.function] = record.fields
         except (NotARecord, InvalidName, EventRefused) as error:
             yield BrokenLine(line=number, why=str(error))
         except (ValueError, RecursionError) as error:
@@ -109,8 +119,9 @@ def _parse_record(value: Any, line: int) -> Record:
         raise NotARecord("it is not a JSON object")
     texts = {name: text for name, text in value.items() if isinstance(text, str) and text}
     found = texts.get("invocationId") or texts.get("taskId")
-    if found is None:
+    if found is None and "memorySize" not in value:
         raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
+    found = found or ""
     service, name, qualifier = map(texts.get, ("serviceName", "functionName", "qualifier"))
     in_arn = function_in_arn(value.get("functionArn")) if service is None else None
     if in_arn is not None:
@@ -122,10 +133,10 @@ def _parse_record(value: Any, line: int) -> Record:
     return Record(line, found, function, value)
 
 
-def read_file(name: str, broken: list[BrokenLine]) -> Iterator[Task]:
+def read_file(name: str, broken: list[BrokenLine], known: Configurations | None = None) -> Iterator[Task]:
     """Read the tasks in a file, NotARecord without any; *broken* receives the lines that are none."""
     found = False
-    for record in read_records(name):
+    for record in read_records(name, known):
         if isinstance(record, BrokenLine):
             broken.append(record)
         elif record.function is None:
@@ -160,6 +171,7 @@ class Listing:
     A task that ends meanwhile comes twice, and none never. *payload* asks for payloads, *read* reads each
     task that is listed without dated events. `refused` has the refusals by what was asked. `unmatched` are
     targets that fit no function. `taken` is the moment of the first page of unfinished tasks, 0 without one.
+    *known* receives the configuration of each function that has tasks.
     """
 
     targets: Iterable[Target]
@@ -170,6 +182,7 @@ class Listing:
     unmatched: list[str] = field(default_factory=list)
     taken: Millis = 0
     answered: bool = False
+    known: Configurations | None = None
 
     def tasks(
         self, settings: Settings, credentials: Credentials, interrupted: Callable[[], bool]
@@ -191,11 +204,13 @@ class Listing:
         with closing(cloud):
             functions, unmatched = resolve(self.targets, known)
             self.unmatched += map(str, unmatched)
+            having: dict[Function, None] = {}
             for some in self.statuses:
                 queries = [Query(one, status, payload=self.payload) for one in functions for status in some]
                 for query, answer, task in lister.each(queries):
                     if isinstance(answer, Page):
                         self.answered = True
+                        having |= {query.function: None} if answer.tasks else {}
                         if query.status in UNFINISHED:
                             self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
                         for one in answer.tasks:
@@ -211,6 +226,8 @@ class Listing:
                         yield task  # what the list said of it; that it has no dated events will be counted
                         if not answer.missing:
                             self.refused[f"{task.invocation_id} of {task.function}"] = answer
+            if self.known is not None:
+                self.known |= read_configurations(cloud, pool, having, until)
         if interrupted():
             raise KeyboardInterrupt
 

@@ -76,7 +76,10 @@ def backtest(
     watched = [target for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None
     if as_json:
-        policies = [{**one.as_json(), **_costs(one, memory)} for one in replayed.policies]
+        policies = [
+            {**one.as_json(), "saved": past.saved(one.stops), **_costs(one, memory)}
+            for one in replayed.policies
+        ]
         shown = {} if suggestions is None else {"suggestions": suggestions}
         output.print_json({"history": past.history, **shown, "replay": replayed, "policies": policies})
         return past.print_refused()
@@ -84,6 +87,7 @@ def backtest(
     if replayed.policies:
         show("", overview(replayed.policies, memory), "")
         show(*(line for one in replayed.policies for line in summary(one)))
+        show(*output.saved_text(past.saved(replayed.stops), "would have saved"))
     if suggestions is not None:
         show("", *_measures(suggestions))
     show("", *past.left_out([("", replayed)]))

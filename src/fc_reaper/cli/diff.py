@@ -10,7 +10,7 @@ from typer import Argument, Option
 from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
 from fc_reaper.cli import app, output
 from fc_reaper.cli.backtest import count_outcomes
-from fc_reaper.cli.history import load_past, minute, with_history_options
+from fc_reaper.cli.history import Past, load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, printable, short, show, table
 from fc_reaper.settings import Context, read_policy, read_settings
 
@@ -52,8 +52,8 @@ def diff(
     changes, same = compare(before, after)
     shown = {
         "history": past.history,
-        "old": _side(old, before),
-        "new": _side(new, after),
+        "old": _side(old, before, past),
+        "new": _side(new, after, past),
         "counts": {
             how: {"tasks": len(some), **by_outcome(one.stop for one in some)} for how, some in changes.items()
         },
@@ -73,12 +73,13 @@ def diff(
     return past.print_refused()
 
 
-def _side(name: str, replayed: Replay) -> dict[str, Any]:
+def _side(name: str, replayed: Replay, past: Past) -> dict[str, Any]:
     return {
         "policy": name,
         "stops": len(replayed.stops),
         "outcomes": by_outcome(replayed.stops),
         "saved_s": replayed.saved / 1000,
+        "saved": past.saved(replayed.stops),
         "replay": replayed,
     }
 
@@ -107,6 +108,7 @@ def _sentences(shown: Mapping[str, Any]) -> Iterator[str]:
         stops, wrong = counted(side["stops"], "task"), side["outcomes"]["succeeded"]
         yield f"{side['policy']} would have stopped {stops}, {wrong} of which succeeded in the end."
         yield f"{format_seconds(side['saved_s'])} of task time would have been saved by it."
+        yield from output.saved_text(side["saved"], "would have saved")
     yield f"Stopped at the same run by both: {counted(shown['same'], 'task')}."
 
 

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from inspect import Parameter
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from typer import Option
 
 from fc_reaper.backtest.history import BrokenLine, History, Tasks, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
-from fc_reaper.backtest.source import Listing, only, read_file, to_be_saved
-from fc_reaper.backtest.stats import Replay
+from fc_reaper.backtest.source import Configurations, Listing, only, read_file, to_be_saved
+from fc_reaper.backtest.stats import Found, Replay
 from fc_reaper.cli import output
 from fc_reaper.cli.app import parse_length, parse_moment, with_options
 from fc_reaper.cli.output import CommandError, counted
@@ -22,6 +22,8 @@ from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import RAW_PAYLOADS, Expression
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_targets
+from fc_reaper.sweep.report import total
+from fc_reaper.sweep.savings import Resources
 from fc_reaper.sweep.scope import is_own
 
 Command = Callable[..., int]
@@ -56,6 +58,12 @@ class Past(NamedTuple):
         if replayed is not None and replayed.ticks:
             every, times = spell_duration(replayed.ticks.step), counted(len(replayed.ticks), "time")
             yield f"A timer every {every} would have run {times}."
+
+    def saved(self, stops: Sequence[Found]) -> dict[str, Any]:
+        """The sums of what *stops* would have saved; of one that succeeded, nothing."""
+        found = self.history.configurations
+        each = ((Resources.of(on, found.get(on, {})), one) for one in stops for on in (one.task.function,))
+        return total([resources.times(one.saved / 1000) for resources, one in each])
 
     def left_out(self, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
         """What was left out, and why; the names of *replays* tell several apart."""
@@ -133,19 +141,20 @@ def load_past(
     expressions += [policy.owner for policy in policies if isinstance(policy.owner, Expression)]
     payloads = any(one.needs_payload for one in expressions)
     reads = {root for one in expressions for root in (*one.roots, *(RAW_PAYLOADS if payloads else ()))}
+    configurations: Configurations = {}
     if history is not None:
         source, broken = "standard input" if history == "-" else history, list[BrokenLine]()
         with output.progress("Reading the history"):
-            tasks = Tasks(only(reads, task) for task in read_file(history, broken))
-        past = make_history(tasks, source=source, broken_lines=broken)
+            tasks = Tasks(only(reads, task) for task in read_file(history, broken, configurations))
+        past = make_history(tasks, source=source, broken_lines=broken, configurations=configurations)
     elif policies:
         for file in files:
             refuse_targets(settings, file, enforce=False)
         targets = dict.fromkeys(target for policy in policies for target in policy.targets)
-        listing = Listing(targets, payload=payloads, read=read)
+        listing = Listing(targets, payload=payloads, read=read, known=configurations)
         tasks = _from_cloud(listing, reads, save, settings, env)
         known = {"saved": save, "not_listed": listing.refused, "unmatched": listing.unmatched}
-        past = make_history(tasks, listing.taken, source="the cloud", **known)
+        past = make_history(tasks, listing.taken, source="the cloud", configurations=configurations, **known)
     else:
         raise CommandError("no timer runs any of these policies, so there is nothing to replay")
     if past.tasks and (since or until) and not runs.ticks(past):
@@ -172,6 +181,10 @@ def _from_cloud(
                 saved = to_be_saved(task.record or {}, payload=listing.payload)
                 saved["qualifier"] = task.function.qualifier
                 print(json.dumps(saved, separators=(",", ":")), file=file)
+        for function, facts in (listing.known or {}).items():
+            if file is not None and "memorySize" in facts:
+                named = dict(zip(("serviceName", "functionName", "qualifier"), function, strict=True))
+                print(json.dumps({**named, **facts}, separators=(",", ":")), file=file)
         if listing.refused and not listing.answered:  # then there is nothing to save, either
             raise next(iter(listing.refused.values()))
     return tasks

@@ -228,15 +228,15 @@ def format_seconds(seconds: float | None) -> str:
     return "-" if seconds is None else format_duration(round(seconds * 1000))
 
 
-def saved_text(saved: Mapping[str, Any]) -> str:
-    """What stops save, in one sentence that takes no sum of some tasks for the whole."""
-    tasks, unknown = saved["tasks"], saved["unknown"]
-    if unknown == tasks:
-        return f"What the stops save is unknown for all of {counted(tasks, 'task')}; see docs/cost.md."
-    parts = (("vcpu_s", "vCPU-seconds"), ("gb_s", "GB-seconds"), ("gpu_gb_s", "GB-seconds of GPU memory"))
-    sums = ", ".join(f"{saved[name]:,.0f} {unit}" for name, unit in parts)
-    rest = f"; unknown for {unknown} of {counted(tasks, 'task')}" if unknown else ""
-    return f"The stops save at most {sums}{rest}."
+def saved_text(saved: Mapping[str, Any], verb: str) -> Iterator[str]:
+    """What stops save, in one sentence that takes no sum of some tasks for the whole; none without stops."""
+    tasks, unknown = counted(saved["tasks"], "stop"), saved["unknown"]
+    if unknown < saved["tasks"]:
+        units = {"vcpu_s": "vCPU-s", "gb_s": "GB-s", "gpu_gb_s": "GB-s of GPU memory"}
+        sums = ", ".join(f"{saved[name]:,.0f} {unit}" for name, unit in units.items())
+        yield f"The stops {verb} {sums}{f'; unknown for {unknown} of {tasks}' if unknown else ''}."
+    elif unknown:
+        yield f"What {tasks} {verb} is unknown (docs/cost.md says why)."
 
 
 def counted(number: int, one: str, many: str = "") -> str:

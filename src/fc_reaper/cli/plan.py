@@ -197,8 +197,7 @@ def plan_tables(
         yield f"{counts.due} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
     else:
         yield f"Nothing is due: {', '.join(filter(None, (listed, rest)))}."
-    if result.saved.tasks:
-        yield output.saved_text(result.saved.fields())
+    yield from output.saved_text(result.saved.fields(), "would save at most")
     if counts.stuck:
         yield f"{counted(counts.stuck, 'task')} asked to stop long ago, and still Stopping."
     if result.unmatched:

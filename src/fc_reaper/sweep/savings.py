@@ -5,7 +5,7 @@ https://help.aliyun.com/en/functioncompute/fc-2-0/product-overview/pay-as-you-go
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.report import Amounts
 
 _PATIENCE = 5.0  # seconds that a run waits for configurations, once its stops are verified
+_FIELDS = ("timeout", "cpu", "memorySize", "gpuMemorySize", "instanceType", "gpuConfig")
 _WITHOUT_GPU = ("e1", "c1")  # the values of `instanceType` in FC 2.0 that are no GPU instance
 
 
@@ -35,9 +36,8 @@ class Resources(NamedTuple):
     gpu_gb: float | None = None
 
     @classmethod
-    def of(cls, function: Function, answer: object) -> "Resources":
-        """Read them from an *answer* about *function*, which may be anything, also an error."""
-        facts: dict[str, Any] = answer if isinstance(answer, dict) else {}
+    def of(cls, function: Function, facts: Mapping[str, Any]) -> "Resources":
+        """Read them from what GetFunction, or a history, says of *function*: any JSON."""
         timeout, vcpu, mb = (_number(facts.get(name)) or None for name in ("timeout", "cpu", "memorySize"))
         config = facts if function.service is not None else facts.get("gpuConfig")
         gpu = _number(config.get("gpuMemorySize")) if isinstance(config, dict) else None
@@ -67,21 +67,23 @@ def _number(value: Any) -> float | None:
     return float(value) if fits else None
 
 
-def read_resources(
+def read_configurations(
     cloud: AsyncTaskClient, pool: Pool, functions: Iterable[Function], until: Deadline
-) -> dict[Function, Resources]:
-    """Ask for each of *functions* once; what is not answered by *until* is unknown."""
+) -> dict[Function, dict[str, Any]]:
+    """Ask for each of *functions* once; what is not answered by *until*, or not by an object, is empty."""
     calls = {one: partial(cloud.get_function, one, deadline=until) for one in functions}
     jobs: Jobs[Function, Any] = deque(calls.items())
-    return {one: Resources.of(one, answer) for one, answer in pool.each(jobs, until)}
+    answers = ((one, found if isinstance(found, dict) else {}) for one, found in pool.each(jobs, until))
+    return {one: {name: found[name] for name in _FIELDS if name in found} for one, found in answers}
 
 
 def report_savings(context: SweepContext, stops: Sequence[Evaluation]) -> None:
     """Tell the report what *stops* save, also by policy. What fails makes it unknown, and nothing else."""
     cloud, now, skew = context.cloud, context.clock.monotonic(), context.cloud.skew_ms
     functions = dict.fromkeys(one.task.function for one in stops)
-    found = read_resources(cloud, context.pool, functions, min(context.end, now + _PATIENCE))
+    found = read_configurations(cloud, context.pool, functions, min(context.end, now + _PATIENCE))
     cloud.skew_ms = skew  # nothing depends on these answers
     for one in stops:
-        amounts = found[one.task.function].saved_by(one, context.settings.started_time)
+        resources = Resources.of(one.task.function, found[one.task.function])
+        amounts = resources.saved_by(one, context.settings.started_time)
         context.report.savings[one.verdict.policy or ""].append(amounts)
