@@ -61,8 +61,7 @@ def account_digest(region: str, account: str) -> str:
 def read_platform(text: str, source: str) -> Platform:
     """Read the text of a `probe.json`, which messages call *source*.
 
-    Raises:
-        SettingsError: it is none; `FILE: path: what is wrong; what to do`, of the first fault.
+    SettingsError if it is none: `FILE: path: what is wrong; what to do`, of the first fault.
     """
     try:
         return Platform.model_validate_json(text)
@@ -76,8 +75,7 @@ def read_platform(text: str, source: str) -> Platform:
 def facts_for(text: str, source: str, account: str | None, region: str | None) -> dict[str, str]:
     """The settings that a run takes from a `probe.json`, by name; what was not observed sets nothing.
 
-    Raises:
-        SettingsError: as `read_platform`; or the run's account and region are not the file's, or unknown.
+    SettingsError as of `read_platform`, or where account or region of the run is not the file's, or unknown.
     """
     platform = read_platform(text, source)
     if not account or not region:

@@ -223,7 +223,7 @@ def test_every_command_that_asks_the_cloud_compares_the_account_first(
     assert (ran.code, ran.out) == (2, "")
     assert ran.errors == [
         "fc-reaper: --account is 987, but these keys belong to account 123456789 "
-        "(acs:ram::123456789:user/emulator); leave it out, or choose a --profile"
+        "(RAMUser acs:ram::123456789:user/emulator); leave it out, or choose a --profile"
     ]
     assert cloud.calls()["counts"] == {"GetCallerIdentity": 1}
 

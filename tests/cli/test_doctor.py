@@ -85,7 +85,7 @@ def test_the_model_is_what_json_prints(folder: Path) -> None:
     names = ("function", "watched_by", "timeout_s", "event_age_s", "retries")
     assert [tuple(getattr(one, name) for name in names) for one in found.coverage] == [
         ("odd", {}, 60, None, None),
-        ("transcode", {"runaway": "dry run"}, 600, 3600, 1),
+        ("media/transcode@prod", {"runaway": "dry run"}, 600, 3600, 1),
     ]
 
 
@@ -268,7 +268,7 @@ def test_a_function_that_both_apis_list_is_one(folder: Path) -> None:
     both = {"functionName": "media$transcode", "qualifier": "prod"}
     with running_emulator(seed={**SEED, "functions": [*SEED["functions"], both]}) as cloud:
         code, found = diagnose(cloud, folder, "--fail-uncovered")
-    assert (code, [(one.service, one.function) for one in found.coverage]) == (0, [("media", "transcode")])
+    assert (code, [one.function for one in found.coverage]) == (0, ["media/transcode@prod"])
 
 
 def test_many_functions_are_listed_all_and_read_in_part(

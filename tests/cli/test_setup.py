@@ -232,15 +232,15 @@ def test_no_target_of_a_policy_means_anything_to_a_shell(account: Account, tmp_p
 
 WRONG: dict[str, tuple[str | None, str]] = {
     "no file": (None, "s.yaml: it cannot be read: No such file or directory"),
-    "no YAML": ("a: b: c", "s.yaml: it is no file of Serverless Devs; name yours by --template"),
-    "a list": ("[]", "s.yaml: it is no file of Serverless Devs; name yours by --template"),
+    "no YAML": ("a: b: c", "s.yaml: it, or what it extends, is no file of Serverless Devs; name"),
+    "a list": ("[]", "it extends, is no file of Serverless Devs; name yours by --template"),
     "no vars": ("edition: 3.0.0", "s.yaml: vars.region: it is missing; write it as fc-reaper's s.yaml"),
-    "vars are no object": ("vars: 5", "s.yaml: it is no file of Serverless Devs"),
+    "vars are no object": ("vars: 5", "s.yaml: it, or what it extends, is no file of Serverless Devs"),
     "a mode": ("vars: {region: r, role: x, logProject: p, logstore: l, mode: yes}",
         "s.yaml: vars.mode: True cannot be used"),
     "an interval": ("vars: {region: r, role: x, logProject: p, logstore: l, interval: 5}",
         "s.yaml: vars.interval: 5 cannot be used"),
-    "it extends itself": ("extend: s.yaml", "s.yaml: it is no file of Serverless Devs"),
+    "it extends itself": ("extend: s.yaml", "s.yaml: it, or what it extends, is no file of Serverless Devs"),
     "it extends nothing": ("extend: none.yaml", "none.yaml: it cannot be read"),
 }  # fmt: skip
 
@@ -259,7 +259,7 @@ def test_a_file_without_an_end_is_refused(tmp_path: Path) -> None:
     """No more of it is read than a file of Serverless Devs may have."""
     ran = setup("-t", "/dev/zero", "--policy", ROOT / "policy.yaml", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("fc-reaper: /dev/zero: it is no file of Serverless Devs")
+    assert ran.err.startswith("fc-reaper: /dev/zero: it, or what it extends, is no file of Serverless Devs")
 
 
 def test_a_policy_that_is_wrong_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import fc2
 import pytest
 
-from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
+from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient, caller_identity
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
 from fc_reaper.models import Credentials, Function, Query, Task
 from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, FastClock, ours
@@ -368,21 +369,23 @@ def test_a_client_that_only_reads_sends_no_change(
 
 def test_the_caller_is_identified_by_sts(emulator: Emulator) -> None:
     """A user by its keys, a role by its token; on loopback the emulator is asked."""
-    with ours(emulator.endpoint) as client:
-        assert client.caller_identity() == ("123456789", "acs:ram::123456789:user/emulator", "RAMUser")
+
+    def whose(at: str, token: str = "", secret: str = SECRET) -> tuple[str, str]:
+        return caller_identity(at, Credentials("emulator", secret, token), SYSTEM_CLOCK, 9)
+
+    assert whose(emulator.endpoint) == ("123456789", "RAMUser acs:ram::123456789:user/emulator")
     with running_emulator("--security-token", "a-token", "--account-id", "42") as other:
-        with ours(other.endpoint, token="a-token") as client:
-            assert client.caller_identity().arn == "acs:sts::42:assumed-role/emulator/session"
-        with ours(other.endpoint, token="wrong") as client, pytest.raises(CloudError):
-            client.caller_identity()
-        wrong = ours(other.endpoint, token="a-token", access_key_secret="wrong")
-        with wrong as client, pytest.raises(CloudError, match="SignatureNotMatch"):
-            client.caller_identity()
+        role = "AssumedRoleUser acs:sts::42:assumed-role/emulator/session"
+        assert whose(other.endpoint, "a-token") == ("42", role)
+        with pytest.raises(CloudError):
+            whose(other.endpoint, "wrong")
+        with pytest.raises(CloudError, match="SignatureNotMatch"):
+            whose(other.endpoint, "a-token", "wrong")
 
 
 def test_an_answer_that_names_no_account_is_not_understood() -> None:
     """Nor one whose account is no number."""
     for body in (b"{}", b'{"AccountId": 7}', b'{"AccountId": "seven"}', b"[]"):
         refused = pytest.raises(CloudError, match="names no account")
-        with answering(http(200, body)) as server, ours(server.endpoint) as client, refused:
-            client.caller_identity()
+        with answering(http(200, body)) as server, refused:
+            caller_identity(server.endpoint, Credentials("emulator", SECRET, ""), SYSTEM_CLOCK, 9)

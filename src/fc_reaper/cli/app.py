@@ -4,7 +4,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter
 from inspect import signature as signature_of
@@ -49,30 +49,28 @@ _CLOUD = {
     "account": ("ID", "Id of the account; default FC_ACCOUNT_ID."),
     "profile": ("NAME", "Keys of this profile of the aliyun command line."),
 }
+Command = Callable[..., int]
 Cloud = Any  # the options of _CLOUD as a command with `with_cloud` gets them, for `environment`
 
 
-def with_cloud(command: Callable[..., int]) -> Callable[..., int]:
+def with_cloud(command: Command) -> Command:
     """Give *command* the options that say which cloud is meant and whose keys, in place of its `cloud`."""
 
     @wraps(command)
     def run(**given: Any) -> int:
         return command(cloud={name: given.pop(name) for name in _CLOUD}, **given)
 
-    kind = Parameter.POSITIONAL_OR_KEYWORD
     texts = {name: Annotated[str | None, Option(metavar=m, help=text)] for name, (m, text) in _CLOUD.items()}
+    kind = Parameter.POSITIONAL_OR_KEYWORD
     options = [Parameter(name, kind, default=None, annotation=one) for name, one in texts.items()]
-    signature = signature_of(command, eval_str=True)
-    parts = [options if one.name == "cloud" else [one] for one in signature.parameters.values()]
-    run.__signature__ = signature.replace(parameters=list(chain(*parts)))  # type: ignore[attr-defined]
-    return run
+    return with_options(run, options, "cloud")
 
 
-def with_options(command: Callable[..., int], options: Iterable[Parameter]) -> Callable[..., int]:
-    """Give *command* these *options* in place of its `**keywords`."""
+def with_options(command: Command, options: list[Parameter], place: Any = Parameter.VAR_KEYWORD) -> Command:
+    """Give *command* these *options* in place of the parameter of this name, or of its `**keywords`."""
     signature = signature_of(command, eval_str=True)
-    fixed = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-    command.__signature__ = signature.replace(parameters=[*fixed, *options])  # type: ignore[attr-defined]
+    parts = [options if place in (one.name, one.kind) else [one] for one in signature.parameters.values()]
+    command.__signature__ = signature.replace(parameters=list(chain(*parts)))  # type: ignore[attr-defined]
     return command
 
 

@@ -1,7 +1,5 @@
 """Keys, region and account of the person who types a command: as given, else by the official chain.
 
-It is that of `alibabacloud-credentials`, with the role of ECS at its end: environment, OIDC,
-`~/.aliyun/config.json`, `~/.alibabacloud/credentials.ini` (or `credentials`), credentials URI, ECS.
 https://www.alibabacloud.com/help/en/sdk/developer-reference/v2-manage-python-access-credentials
 """
 
@@ -11,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
-from contextlib import closing
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -21,8 +18,8 @@ from pydantic import BaseModel
 from fc_reaper.cli import output
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud import AsyncTaskClient, account_endpoint, place_of
-from fc_reaper.cloud.endpoint import LOOPBACK, sts_endpoint
+from fc_reaper.cloud import account_endpoint, caller_identity, place_of
+from fc_reaper.cloud.endpoint import LOOPBACK
 from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_credentials, read_settings
 
@@ -35,14 +32,9 @@ _UNSAID = (
 )
 
 
-class _Profile(BaseModel):
-    name: str
-    region_id: str | None = None
-
-
 class _Config(BaseModel):  # what is read here of the file of the official command line
     current: str = ""
-    profiles: list[_Profile] | None = None
+    profiles: list[dict[str, Any]] | None = None
 
 
 def signed_in(
@@ -54,10 +46,8 @@ def signed_in(
     *account* is given, or where neither a setting nor the endpoint names the account, and there is no
     endpoint, or the keys are not its own, or *ask*. Without keys nothing is asked.
 
-    Raises:
-        CommandError: the profile does not exist, a place that names keys yields none, or *account* is not it.
-        SettingsError: region or endpoint cannot be used.
-        CloudError: STS did not answer, or refused the keys.
+    CommandError if the profile does not exist, a place that names keys yields none, or *account* is not it;
+    SettingsError for an impossible region or endpoint; CloudError if STS refused the keys, or did not answer.
     """
     own = all(env.get(f"ALIBABA_CLOUD_ACCESS_KEY_{part}") for part in ("ID", "SECRET"))
     output.keys_from.set("ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, _SECURITY_TOKEN")
@@ -68,13 +58,12 @@ def signed_in(
     unknown = not place_of(at, named)[0] and (not at or ask or keys)
     if not (own or keys) or not (account or unknown) or not (at or settings.region):
         return env
-    at, given = sts_endpoint(at or account_endpoint("0", settings.region)), read_credentials(env, Context())
-    with closing(AsyncTaskClient(at, given, insecure=settings.insecure, clock=SYSTEM_CLOCK)) as sts:
-        identity = sts.caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _SECONDS)
-    if account and account != identity.account_id:
-        whose = f"these keys belong to account {identity.account_id} ({identity.arn})"
+    at, given = at or account_endpoint("0", settings.region), read_credentials(env, Context())
+    owner, who = caller_identity(at, given, SYSTEM_CLOCK, _SECONDS)
+    if account and account != owner:
+        whose = f"these keys belong to account {owner} ({who})"
         raise CommandError(f"--account is {account}, but {whose}; leave it out, or choose a --profile")
-    return {**env, "FC_ACCOUNT_ID": identity.account_id}
+    return {**env, "FC_ACCOUNT_ID": owner}
 
 
 def _keys(env: Mapping[str, str], profile: str | None) -> dict[str, str]:
@@ -113,13 +102,13 @@ def _places(env: Mapping[str, str], profile: str | None) -> Iterator[tuple[str, 
     try:
         if config.is_file() and variable("CLI_PROFILE_DISABLED") != "true":
             known = _Config.model_validate_json(config.read_bytes())
+        regions = {str(one["name"]): str(one.get("region_id") or "") for one in known.profiles or ()}
         found = next(filter(Path.is_file, [ini.with_suffix(".ini"), ini]), ini)
         file = ini = Path(variable("CREDENTIALS_FILE") or found)
         sections.read(ini, encoding="utf-8")
-    except (OSError, ValueError, IniError) as error:
+    except (OSError, ValueError, KeyError, IniError) as error:
         why = getattr(error, "strerror", None) or "it is not as the official tools write it"
         raise CommandError(f"{file} cannot be read: {why}; mend or remove it") from None
-    regions = {one.name: one.region_id or "" for one in known.profiles or ()}
     if profile is not None and profile not in [*regions, *sections.sections()]:
         names = ", ".join(dict.fromkeys([*regions, *sections.sections()]))
         there = f"there are {names}" if names else f"run aliyun configure --profile {profile}"

@@ -20,7 +20,7 @@ from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
 from fc_reaper.cli.coverage import Answers, Coverage, Listed, Watching, cover, coverage_table, inspect
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
-from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient, caller_identity
 from fc_reaper.cloud.api import ASYNC_TASK, CLASSIC, OPEN, STATEFUL, WITHOUT_SERVICES
 from fc_reaper.errors import CloudError, PolicyError, SettingsError
 from fc_reaper.models import FINISHED, UNFINISHED, Exit, Function, Page, Task
@@ -157,11 +157,11 @@ def _check_cloud(
     pool = Pool(settings.concurrency, SYSTEM_CLOCK, lambda: False)
     listed, answers = _check_versions(found, clients, main, needed, pool), Answers()
     try:
-        who = clients[main].caller_identity(deadline=SYSTEM_CLOCK.monotonic() + _FIRST)
-        text, ours = f"{who.account_id}, {who.kind} {who.arn}", found.account in (None, who.account_id)
-        other = f"; calls go to account {found.account}: use --account {who.account_id}, or --profile"
+        owner, who = caller_identity(clients[main].endpoint, keys, SYSTEM_CLOCK, _FIRST)
+        text, found.account = f"{owner}, {who}", found.account or owner
+        other = f"; calls go to account {found.account}: use --account {owner}, or --profile"
+        ours = found.account == owner
         found.add("account", text if ours else text + other, None if ours else Exit.REFUSED)
-        found.account = found.account or who.account_id
     except CloudError as error:
         found.refused("account", error, Exit.DONE, "whose keys these are is unknown: ")
     if listed:
@@ -172,8 +172,8 @@ def _check_cloud(
         for kind in sorted({(STATEFUL if one.service else ASYNC_TASK).task for one, its in targets if its}):
             found.add(f"fc:Stop{kind}", "unproven: only a stop is proof; see docs/real-account.md", Exit.DONE)
         for one in meant:
-            _check_target(found, one, [answer for (about, _), answer in answers.items() if about == one])
-    pages = [page for page in answers.values() if isinstance(page, Page)]
+            _check_target(found, one, [its[one] for its in answers.values() if one in its])
+    pages = [page for its in answers.values() for page in its.values() if isinstance(page, Page)]
     _check_records(found, [task for page in pages for task in page.tasks])
     skew = max(one.skew_ms for one in clients.values())
     if skew > TRUSTED_SKEW or any(one.moment.skew is None for one in pages):
@@ -213,16 +213,14 @@ def _check_versions(
 
 def _check_rights(found: Diagnosis, answers: Answers) -> None:
     """Each action of RAM, by what was answered: the platform's own 404 proves it as well."""
-    for action in sorted({action for _, action in answers}):
-        errors = {
-            one: its for (one, name), its in answers.items() if name == action and isinstance(its, CloudError)
-        }
-        failed = [one for one, its in errors.items() if its.http_status != 404 or its.unclear]
-        if failed:
+    for action, its in sorted(answers.items()):
+        errors = [(one, error) for one, error in its.items() if isinstance(error, CloudError)]
+        failed = [(one, error) for one, error in errors if error.http_status != 404 or error.unclear]
+        for one, error in failed[:1]:
             # A run does without the limits.
             exit = Exit.DONE if action.endswith(("GetFunction", "InvokeConfig")) else Exit.UNREACHABLE
-            found.refused(f"fc:{action}", errors[failed[0]], exit, f"{failed[0]}: ", action)
-        else:
+            found.refused(f"fc:{action}", error, exit, f"{one}: ", action)
+        if not failed:
             found.add(f"fc:{action}", "allowed")
 
 

@@ -15,7 +15,7 @@ from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
 from fc_reaper.backtest.source import Configurations, Listing, only, read_file, to_be_saved
 from fc_reaper.backtest.stats import Found, Replay
 from fc_reaper.cli import output
-from fc_reaper.cli.app import parse_length, parse_moment, with_options
+from fc_reaper.cli.app import Command, parse_length, parse_moment, with_options
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.models import Exit, Millis, iso
 from fc_reaper.policy import PolicyFile
@@ -25,8 +25,6 @@ from fc_reaper.settings import Context, Settings, read_credentials, refuse_targe
 from fc_reaper.sweep.report import total
 from fc_reaper.sweep.savings import Resources
 from fc_reaper.sweep.scope import is_own
-
-Command = Callable[..., int]
 
 _Text = str | None
 

@@ -1,8 +1,4 @@
-"""`fc-reaper setup`: prints, and never runs, the commands of `aliyun` that prepare an account.
-
-They stand in setup.sh, by the names of the operations, which every version of `aliyun` takes:
-https://www.alibabacloud.com/help/en/cli/migrating-from-older-versions-to-plug-in-versions-of-cli
-"""
+"""`fc-reaper setup`: prints, and never runs, the commands of `aliyun` in setup.sh that prepare an account."""
 
 import json
 import re
@@ -75,8 +71,21 @@ def setup(
         why = "which has no effect by the platform's own pages (docs/permissions.md)"
         output.print_error(f"the narrow form, {why}: {json.dumps(narrow)}")
         return Exit.DONE
-    names = {"mode": mode, "role": role, "narrow": json.dumps(narrow), "rights": _word(document)}
-    output.print_line(_script(known, names))
+    *steps, alert = Path(__file__).with_name("setup.sh").read_text("utf-8").rstrip().split("\n\n")
+    names = {
+        "region": known.region,
+        "project": known.project,
+        "store": known.store,
+        "role": role,
+        "mode": mode,
+    }
+    names |= {name: _word(_monitoring(f"{name}.json", known)) for name in ("index", "dashboard")}
+    names |= {"rights": _word(document), "trust": _word(json.loads(_text("deploy/trust.json")))}
+    filled = [Text(step).substitute(names, narrow=json.dumps(narrow)) for step in steps]
+    for path in sorted((_FILES / "docs/monitoring/alerts").glob("*.json")):
+        body = _monitoring(f"alerts/{path.name}", known)
+        filled.append(Text(alert).substitute(names, alert=body["name"], body=_word(body)))
+    output.print_line("\n\n".join(filled))
     return Exit.DONE
 
 
@@ -109,19 +118,6 @@ def _document(*grants: tuple[list[str], Any]) -> dict[str, Any]:
     return {"Version": "1", "Statement": granted}
 
 
-def _script(known: Vars, names: dict[str, str]) -> str:
-    """The steps of setup.sh, the last one for each alert."""
-    *steps, alert = Path(__file__).with_name("setup.sh").read_text("utf-8").rstrip().split("\n\n")
-    names |= {"region": known.region, "project": known.project, "store": known.store}
-    names |= {name: _word(_monitoring(f"{name}.json", known)) for name in ("index", "dashboard")}
-    names["trust"] = _word(json.loads(_text("deploy/trust.json")))
-    filled = [Text(step).substitute(names) for step in steps]
-    for path in sorted((_FILES / "docs/monitoring/alerts").glob("*.json")):
-        body = _monitoring(f"alerts/{path.name}", known)
-        filled.append(Text(alert).substitute(names, alert=body["name"], body=_word(body)))
-    return "\n\n".join(filled)
-
-
 def _monitoring(name: str, known: Vars) -> dict[str, Any]:
     """A document of docs/monitoring by the names in the file; what it calls 5 minutes is the interval."""
     text = _text(f"docs/monitoring/{name}")
@@ -148,16 +144,15 @@ def _vars(template: str) -> Vars:
         return Vars.model_validate(_extended(Path(template)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    said = "it is missing" if first["type"] == "missing" else f"{shown(first['input'])} cannot be used"
-    raise output.CommandError(f"{template}: vars.{first['loc'][0]}: {said}; write it as fc-reaper's s.yaml")
+        said = "it is missing" if first["type"] == "missing" else f"{shown(first['input'])} cannot be used"
+        what = f"vars.{first['loc'][0]}: {said}; write it as fc-reaper's s.yaml"
+    except (yaml.YAMLError, AttributeError, TypeError, RecursionError):
+        what = "it, or what it extends, is no file of Serverless Devs; name yours by --template"
+    raise output.CommandError(f"{template}: {what}")
 
 
 def _extended(path: Path) -> dict[str, Any]:
     """The `vars` of a file, over those of the one that it extends."""
-    try:
-        tree = yaml.safe_load(output.read_input(str(path), 1_000_000))
-        base = tree.get("extend")
-        return {**(_extended(path.parent / base) if base else {}), **(tree.get("vars") or {})}
-    except (yaml.YAMLError, AttributeError, TypeError, RecursionError):
-        fault = f"{path}: it is no file of Serverless Devs; name yours by --template"
-    raise output.CommandError(fault)
+    tree = yaml.safe_load(output.read_input(str(path), 1_000_000))
+    base = tree.get("extend")
+    return {**(_extended(path.parent / base) if base else {}), **(tree.get("vars") or {})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import threading
 import uuid
@@ -33,9 +34,9 @@ from fc_reaper.cloud.api import (
 )
 from fc_reaper.cloud.endpoint import LOOPBACK, BoundedResponse, parse_endpoint, sts_endpoint
 from fc_reaper.cloud.errors import CallFailed, TooLarge, closed, no_answer, refusal, unreadable
-from fc_reaper.cloud.records import Identity, read_function, read_items, read_task
+from fc_reaper.cloud.records import read_function, read_items, read_task
 from fc_reaper.errors import SettingsError
-from fc_reaper.models import Credentials, Function, Moment, Page, Query, Snapshot
+from fc_reaper.models import Credentials, Function, Moment, Page, Query, Snapshot, printable
 
 WITH_PAYLOAD = 25  # tasks a page with payloads, of up to 128 KB each: within the bound of an answer
 _SMALLER_PAGES = (5, 1)  # tasks a page where an answer was too large all the same
@@ -193,14 +194,6 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             raise unreadable(answer, "this is no answer to an asynchronous invocation; it may have run")
         return answer.request_id
 
-    def caller_identity(self, *, deadline: Deadline | None = None) -> Identity:
-        """Ask the Security Token Service whose keys these are, where `sts_endpoint` says; needs no right."""
-        at = sts_endpoint(self.endpoint)
-        if at != self.endpoint:
-            with closing(AsyncTaskClient(at, self._credentials, clock=self._clock)) as sts:
-                return sts.caller_identity(deadline=deadline)
-        return Identity.of(self._read("GetCallerIdentity", "/", {}, deadline))
-
     def close(self) -> None:
         """Let the kept connections go. Later calls fail with `Aborted`; one under way is not retried."""
         self._closed.set()
@@ -321,6 +314,16 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise closed()
+
+
+def caller_identity(endpoint: str, keys: Credentials, clock: Clock, seconds: float) -> tuple[str, str]:
+    """Ask STS, as `sts_endpoint` says, whose *keys* these are: account, kind and ARN. It needs no right."""
+    with closing(AsyncTaskClient(sts_endpoint(endpoint), keys, clock=clock)) as sts:
+        answer = sts._read("GetCallerIdentity", "/", {}, clock.monotonic() + seconds)
+    account, *who = ((answer.value or {}).get(name) for name in ("AccountId", "IdentityType", "Arn"))
+    if not isinstance(account, str) or not re.fullmatch("[0-9]+", account):
+        raise unreadable(answer, "the answer names no account")
+    return account, printable(" ".join(map(str, who)), 300)
 
 
 class ReadOnlyClient(AsyncTaskClient):

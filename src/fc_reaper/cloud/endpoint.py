@@ -66,13 +66,13 @@ def place_of(endpoint: str | None, *known: str | None) -> tuple[str | None, ...]
 def sts_endpoint(endpoint: str) -> str:
     """Where the Security Token Service is asked about the keys for *endpoint*: in its region, if it tells.
 
-    Loopback serves both, and an endpoint of STS is one already.
+    Loopback serves both.
     https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
     """
     if found := _HOST.fullmatch(endpoint):
         return f"https://sts{'-vpc' if found[3] else ''}.{found[2]}.aliyuncs.com"
-    own = rf"https?://(?:{LOOPBACK.pattern})(?::\d+)?|https://sts[a-z0-9.-]*\.aliyuncs\.com"
-    return endpoint if re.fullmatch(own, endpoint) else "https://sts.aliyuncs.com"
+    own = re.fullmatch(rf"https?://(?:{LOOPBACK.pattern})(?::\d+)?", endpoint)
+    return endpoint if own else "https://sts.aliyuncs.com"
 
 
 class BoundedResponse(HTTPResponse):

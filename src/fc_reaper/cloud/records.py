@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
@@ -125,22 +125,6 @@ def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -
     except InvalidName as error:
         raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
     return function
-
-
-class Identity(NamedTuple):
-    """Whose keys they are: `kind` is the platform's word, `Account`, `RAMUser` or `AssumedRoleUser`."""
-
-    account_id: str
-    arn: str
-    kind: str
-
-    @classmethod
-    def of(cls, answer: Answer) -> Identity:
-        """Read it from an *answer* of STS; CallFailed where that names no account."""
-        account, *others = ((answer.value or {}).get(name) for name in ("AccountId", "Arn", "IdentityType"))
-        if not isinstance(account, str) or not re.fullmatch("[0-9]+", account):
-            raise unreadable(answer, "the answer names no account")
-        return cls(account, *(printable(str(one or ""), 300) for one in others))
 
 
 def function_in_arn(arn: Any) -> tuple[str, str] | None:

@@ -30,12 +30,8 @@ def shape(record: dict[str, Any]) -> dict[str, list[str]]:
     dated = [(name, moment) for name, at in named if (moment := read_moment(at))]
     first = min((moment for _, moment in dated), default=0)
     lengths = [*((name, at - first) for name, at in dated), ("durationMs", record.get("durationMs"))]
-    times = [f"{name} {_nearest(length)}s" for name, length in lengths if isinstance(length, int)]
+    times = [f"{name} {rounded(length / 1000 - 0.5)}" for name, length in lengths if isinstance(length, int)]
     return {"fields": sorted(key if record[key] else f"{key} (empty)" for key in record), "times": times}
-
-
-def _nearest(millis: int) -> int:
-    return min(LENGTHS, key=lambda length: abs(length * 1000 - millis))
 
 
 def rounded(seen: float) -> str:
@@ -61,10 +57,8 @@ class Probe:
                     getattr(self, f"_{part}")()
                 except CallFailed as error:
                     self.notes.append(f"not wholly observed ({part}): {error}")
-        except CloudError as why:  # that nothing more can be observed
-            self.notes.append(why.detail)
-        except KeyboardInterrupt:
-            self.notes.append("interrupted")
+        except (CloudError, KeyboardInterrupt) as why:  # that nothing more can be observed
+            self.notes.append(getattr(why, "detail", "interrupted"))
         finally:
             self._client.until = self._now() + 20
             for name in [*self.left]:
