@@ -181,7 +181,7 @@ def test_a_first_plan_needs_nothing_but_the_keys_that_a_person_has(
     ran = fc_reaper("plan", *FIRST, *INCIDENT, env=env, cwd=tmp_path)
     assert "5 due of 7 tasks listed in 1 function" in ran.text
     assert set(cloud.calls()["counts"]) == {
-        "GetCallerIdentity", "ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation",
+        "GetCallerIdentity", "ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation", "GetFunction",
     }  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def test_the_advice_for_apply_names_region_account_and_profile(
     whole = [*INCIDENT, "--reason", "stale", "--max", "9", "--out", "plan.json"]
     ran = fc_reaper("plan", *args, *whole, env=env, cwd=tmp_path)
     words = shlex.split(ran.out.rpartition(": fc-reaper ")[2])
-    assert words == ["apply", "plan.json", *args, "--enforce"]
+    assert words == ["apply", *args, "plan.json", "--enforce"]
     assert "5 stopped" in fc_reaper(*words, env=env, cwd=tmp_path).text
     assert (
         fc_reaper("apply", "plan.json", "--enforce", "--region", "cn-beijing", env=env, cwd=tmp_path).code
