@@ -127,7 +127,7 @@ def test_no_time_is_waited_for_a_configuration_that_does_not_come() -> None:
     """The run ends within its margin, and nothing else is different."""
     with running_emulator("--stopping", "5ms", seed=seed(E1)) as cloud:
         cloud.faults([{"operation": "GetFunction", "times": 9, "delay": "30s"}])
-        reaped = run(cloud, timeout=14)
+        reaped = run(cloud, timeout=11)
         assert reaped.finished.fields["saved"] == {"tasks": 1, "unknown": 1, **NOTHING}
         assert (reaped.counts["confirmed"], reaped.finished.exit) == (1, Exit.DONE)
         assert not reaped.finished.fields["partial"]

@@ -24,42 +24,41 @@ _WITHOUT_GPU = ("e1", "c1")  # the values of `instanceType` in FC 2.0 that are n
 
 
 class Resources(NamedTuple):
-    """What GetFunction says of a function: seconds, vCPUs and GB; None where it does not say it.
+    """A function's timeout in seconds, and vCPUs and GB by the second; None where not all of it is known.
 
     https://www.alibabacloud.com/help/en/functioncompute/api-fc-open-2021-04-06-getfunction
     https://www.alibabacloud.com/help/en/functioncompute/api-fc-2023-03-30-struct-function
     """
 
-    timeout: float | None = None
-    vcpu: float | None = None
-    gb: float | None = None
-    gpu_gb: float | None = None
+    timeout: float | None
+    by_second: Amounts | None
 
     @classmethod
     def of(cls, function: Function, facts: Mapping[str, Any]) -> "Resources":
         """Read them from what GetFunction, or a history, says of *function*: any JSON."""
         timeout, vcpu, mb = (_number(facts.get(name)) or None for name in ("timeout", "cpu", "memorySize"))
-        config = facts if function.service is not None else facts.get("gpuConfig")
-        gpu = _number(config.get("gpuMemorySize")) if isinstance(config, dict) else None
         # A function has a GPU by its `gpuConfig` in FC 3.0, by its `instanceType` in FC 2.0.
-        none = (
-            mb and config is None if function.service is None else facts.get("instanceType") in _WITHOUT_GPU
-        )
-        gpu = 0.0 if gpu is None and none else gpu
-        return cls(timeout, vcpu, None if mb is None else mb / 1024, None if gpu is None else gpu / 1024)
+        config = facts.get("gpuConfig") if function.service is None else facts
+        gpu = _number(config.get("gpuMemorySize")) if isinstance(config, dict) else None
+        if gpu is None and (
+            config is None or (config is facts and facts.get("instanceType") in _WITHOUT_GPU)
+        ):
+            gpu = 0.0
+        if vcpu is None or mb is None or gpu is None:
+            return cls(timeout, None)
+        return cls(timeout, (vcpu, mb / 1024, gpu / 1024))
 
-    def times(self, seconds: float | None) -> Amounts | None:
-        """What so many *seconds* take; None unless all of it is known."""
-        if seconds is None or self.vcpu is None or self.gb is None or self.gpu_gb is None:
-            return None
-        return self.vcpu * seconds, self.gb * seconds, self.gpu_gb * seconds
+    def times(self, seconds: float) -> Amounts | None:
+        """What so many *seconds* take."""
+        vcpu, gb, gpu = self.by_second or (None, 0, 0)
+        return None if vcpu is None else (vcpu * seconds, gb * seconds, gpu * seconds)
 
     def saved_by(self, stop: Evaluation, started_time: StartedTime) -> Amounts | None:
         """What a stop saves at most: the present attempt until its timeout, or all of one to come."""
         reading = Reading(stop.task, Moment.exactly(stop.at), started_time, read=True)
         began = reading.bounds("running_for").latest
         ran = 0.0 if began is None else (stop.at - began) / 1000
-        return self.times(None if self.timeout is None else max(0.0, self.timeout - max(0.0, ran)))
+        return None if self.timeout is None else self.times(max(0.0, self.timeout - max(0.0, ran)))
 
 
 def _number(value: Any) -> float | None:
