@@ -308,10 +308,11 @@ def test_nothing_is_approved_that_could_not_be_tried(cloud: Emulator, tmp_path: 
 
 
 def test_a_broken_lock_is_written_anew(cloud: Emulator, tmp_path: Path) -> None:
-    """It approved nothing, so nothing of it stays."""
+    """It approved nothing, so nothing of it stays; which exemptions were in it nobody can compare."""
     (tmp_path / "policy.lock").write_text("policies: [", "utf-8")
     ran = approve(cloud, tmp_path, "--yes", "--only", "runaway")
     assert (ran.code, approved(tmp_path)) == (0, ["runaway"])
+    assert ran.errors[0].startswith("fc-reaper: the lock cannot be used, and is written anew: policy.lock:")
 
 
 def test_a_lock_that_cannot_be_written_is_an_error(cloud: Emulator, tmp_path: Path) -> None:

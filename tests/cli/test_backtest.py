@@ -319,6 +319,11 @@ def test_what_cannot_be_listed_is_named_and_the_rest_is_replayed(tmp_path: Path)
     assert ran.code == 1
     assert "not listed: media/nobody@LATEST: HTTP 404, FunctionNotFound" in ran.err
     assert "runaway would have stopped" in ran.text
+    many = ", ".join(["media/transcode@prod", *(f"media/nobody-{number}" for number in range(30))])
+    a_policy_file(tmp_path, POLICY.replace("media/transcode@prod", many))
+    with running_emulator(seed=SEED) as cloud:
+        ran = fc_reaper("backtest", env=at(cloud), cwd=tmp_path)
+    assert (ran.err.count("not listed: media/nobody-"), "and 10 more" in ran.err) == (20, True)
     nobody = fc_reaper("backtest", "--save", "h.jsonl", env=at(cloud), cwd=tmp_path)
     assert (nobody.code, nobody.out) == (3, "")
     assert not (tmp_path / "h.jsonl").exists()

@@ -169,6 +169,16 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.parametrize("text", SPELLINGS)
+@pytest.mark.parametrize("before", [16_370, 32_755, 200_000])
+def test_no_record_of_a_long_page_repeats_a_secret_in_any_spelling(text: str, before: int) -> None:
+    """Wherever it stands in the page."""
+    records = [{"invocationId": "a", "invocationPayload": "x" * before}, {"invocationId": "b", "status": "@"}]
+    body = json.dumps({"invocations": records}).replace("@", text).encode()
+    answer = an_answer(200, body, secrets=("to/ken+=",))
+    assert "ken+" not in repr(answer.value).replace("%2B", "+")
+
+
 @pytest.mark.parametrize("status", [200, 403])
 @pytest.mark.parametrize("text", SPELLINGS)
 @pytest.mark.parametrize("form", ["{}", '{{"Message": "{}", "requestId": "{}"}}', "<p>{}</p>"])

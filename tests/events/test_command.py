@@ -174,7 +174,6 @@ NEAR = [
     ("dyrRun", "dryRun"),
     ("dryRun ", "dryRun"),
     ("Shard", "shard"),
-    ("shards", "shard"),
     ("shrad", "shard"),
     ("task_id", "taskId"),
     ("TaskID", "taskId"),
@@ -198,7 +197,7 @@ def test_a_near_miss_of_a_key_refuses_the_command(key: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "key",
     ["function", "service", "functionArn", "functionId", "serviceId", "requestId", "instanceName", "ruleName",
-     "dry", "run", "async", "asyncId", "ecsTaskId", "quality", "shardId",
+     "dry", "run", "async", "asyncId", "ecsTaskId", "quality", "shardId", "shared", "share", "hard",
      "alias", "id", "task", "tasks", "time", "", "名", "x" * 100_000],
 )  # fmt: skip
 def test_a_key_that_resembles_none_of_ours_is_ignored(key: str) -> None:

@@ -225,7 +225,7 @@ def test_a_wish_for_a_dry_run_is_never_lost(value: Any, key: str) -> None:
 @settings(deadline=None)
 @given(st.sampled_from(COMMAND_KEYS), st.data())
 def test_one_slip_is_always_a_near_miss(key: str, data: st.DataObject) -> None:
-    """A letter more, less, other, or two swapped, and any case and joiner besides."""
+    """A letter more, less, other, or two swapped, and any case and joiner besides; `shard` is too short."""
     at = data.draw(st.integers(0, len(key) - 2))
     letter = data.draw(st.sampled_from("abcxyz"))
     slipped = data.draw(
@@ -239,7 +239,8 @@ def test_one_slip_is_always_a_near_miss(key: str, data: st.DataObject) -> None:
         )
     )
     dressed = data.draw(st.sampled_from([slipped, slipped.upper(), slipped.lower(), "_".join(slipped)]))
-    assert meaning(dressed) == key
+    near = key != "shard" or sorted(slipped) == sorted(key)
+    assert meaning(dressed) == (key if near else None)
 
 
 @st.composite
@@ -257,7 +258,7 @@ def nearly_keys(draw: st.DrawFn) -> str:
 def test_what_is_within_one_edit_is_a_near_miss(key: str, meant: str) -> None:
     """As the textbook counts them; what has three other letters is none."""
     plain, meant_as = re.sub(r"[_.\-\s]+", "", key).lower(), meaning(key, (meant,))
-    if slips(plain, meant.lower()) < 2:
+    if slips(plain, meant.lower()) < (2 if len(meant) > 5 else 1):
         assert meant_as == meant
     if len([letter for letter in {*plain} if letter not in meant.lower()]) > 2:
         assert meant_as is None

@@ -1,7 +1,6 @@
 """`fc-reaper approve`: show what the policies would do, ask, and write policy.lock."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
 
@@ -83,8 +82,10 @@ def approve(
     if as_json and not yes:
         raise CommandError("--json leaves no room for questions; add --yes, or leave it out")
     file, before = read_policy(settings), Lock(version=1, exempt=(), policies=())
-    with suppress(PolicyError):  # a lock that cannot be used approves nothing, and is written anew
+    try:
         before = read_lock(settings) or before
+    except PolicyError as error:  # it approves nothing, and which exemptions are gone is not known
+        output.print_error(f"the lock cannot be used, and is written anew: {error.issues[0].text}")
     stops = {policy.name: policy for policy in file.policies if policy.stops}
     if not stops:
         raise CommandError(f"{file.source} stops nothing: it has only `report`, which needs no approval")

@@ -94,6 +94,7 @@ class Past(NamedTuple):
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
         refused = self.history.not_listed
         lines = [f"not listed: {what}: {output.refusal(error)}" for what, error in refused.items()]
+        lines[20:] = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []
         output.print_error(*lines, *output.advice_for(refused.values()))
         return Exit.ATTENTION if refused or self.history.broken_lines else Exit.DONE
 

@@ -85,7 +85,8 @@ def check_names(function: Function, invocation_id: str | None = None, id_prefix:
     ]
     for pattern, text, what in parts:
         if not isinstance(text, str) or pattern.fullmatch(text) is None:
-            raise InvalidName(f"{shown(text)} cannot be {what}; use at most 128 letters, digits, _ and -")
+            rule = "at most 128 letters, digits, _ and - (the first of a name is a letter or _)"
+            raise InvalidName(f"{shown(text)} cannot be {what}; use {rule}")
 
 
 def generation(version: str, *, services: bool) -> tuple[Names, str]:
@@ -278,10 +279,12 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
     plain = text
     if len(text) >= LARGE:
         return text  # of a page; no text of such a length is shown
-    if len(text) <= _LONGEST_ERROR and ("%" in text or "&" in text):
-        from html import unescape  # hardly any answer needs it; its pieces take fifty times the memory
+    if "%" in text or "&" in text:
+        from html import unescape  # hardly any answer needs it
 
-        plain = unescape(unquote(unescape(text)))
+        # Piece by piece, each with the next one: what unescaping makes takes fifty times the memory.
+        pieces = (text[at : at + 2 * _LONGEST_ERROR] for at in range(0, len(text), _LONGEST_ERROR))
+        plain = "".join(unescape(unquote(unescape(piece))) for piece in pieces)
     if "\\u00" in plain or "\\/" in plain:
         plain = re.sub(r"\\u00([0-7][0-9a-fA-F])", lambda escape: chr(int(escape[1], 16)), plain)
         plain = plain.replace("\\/", "/")

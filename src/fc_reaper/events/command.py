@@ -138,7 +138,8 @@ def refuse_repeats(data: JsonObject, keys: Collection[str]) -> None:
 def meaning(key: str, among: Collection[str] = COMMAND_KEYS) -> str | None:
     """The command key that *key* is or was meant to be; None if it resembles none.
 
-    Case, blanks, `_ - .` and the order of letters do not count, nor does a slip, or two in a long key.
+    Case, blanks, `_ - .` and the order of letters do not count, nor do two slips in a long key, and one in
+    any but `shard`, which is a slip away from words that events have, such as `shared`.
     """
     if key in among:
         return key
@@ -198,7 +199,7 @@ def _spelt_out(text: str) -> list[str]:
 
 
 def _near(word: str, other: str) -> bool:
-    """Whether both have the same letters in any order, but for one other letter, or two more or less."""
+    """Whether both have the same letters in any order, but for as many slips as `meaning` allows."""
     letters, others = Counter(word[:20]), Counter(other)
     more, less = (letters - others).total(), (others - letters).total()
-    return more + less <= 2 and (max(more, less) < 2 or len(other) > 8)
+    return more + less <= 2 and max(more, less) <= (len(other) > 5) + (len(other) > 8)
