@@ -293,7 +293,7 @@ def test_it_is_bounded_and_says_what_it_leaves_out(files: dict[str, Path]) -> No
     text = files["plan5000"].read_text("utf-8")
     assert len(text) < 1_500_000
     assert "The first 500 of 5,000 rows are shown" in text
-    assert "Drawn are the first 40" in text
+    assert "Only 40 tasks are drawn" in text
     assert a_plan(HOSTILE) == files["hostile"].read_text("utf-8")
 
 

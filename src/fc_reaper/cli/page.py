@@ -36,8 +36,8 @@ from fc_reaper.settings import Settings
 
 Typed = Callable[..., str]  # the command line of these words, with the options of this command
 
-_ROWS, _CHARTS, _BARS = 500, 8, 40
-"""The most rows of a table, charts of a page, and bars of a chart."""
+_ROWS, _CHARTS, _BARS, _BARS_OF_NEXT = 500, 8, 40, 10
+"""The most rows of a table, charts of a page, bars of a chart, and those of them for who is next."""
 
 _FILES = Path(__file__).with_name("page_files")
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
@@ -52,13 +52,22 @@ def plan_page(
     result, soon, reported = run.result, upcoming.tasks, lines.of("reported")
     due = sorted(result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     happens = [(one.place, what) for one in due for what in ("due", one.event)]
-    functions = _by_function([*happens, *((one.place, "next") for one in soon)])
+    functions = _by_function([*happens, *((place, "next") for _, place in upcoming.counts.elements())])
+    of_next = Counter(policy for policy, _ in upcoming.counts.elements())
     # Of what the command prints, the sentences.
     said = [one for one in plan_tables(run, lines, file.policies) if isinstance(one, str)]
     notes = [*result.errors, *(one for one in said if one.endswith("."))]
     charts = _timelines([*due, *reported, *soon], plan.time)
     tables = {"due": due, "next": upcoming, "others": [*lines.of("stuck", "unknown"), *reported]}
-    given = {"plan": plan, "file": file, "run": result, "typed": typed, "out": out, "functions": functions}
+    given = {
+        "plan": plan,
+        "file": file,
+        "run": result,
+        "typed": typed,
+        "out": out,
+        "functions": functions,
+        "of_next": of_next,
+    }
     words = {"time": plan.time, "measures": measures, "fate": lambda task: fate(task).plain}
     return _render("plan", charts, notes, {**tables, **given, **words})
 
@@ -93,7 +102,9 @@ def _timelines(tasks: Sequence[TaskVerdict], time: str) -> Iterator[tuple[str, l
     measured = [one for one in tasks if one.age_s is not None and one.limit_s is not None]
     for policy in list(dict.fromkeys(one.policy for one in measured))[:_CHARTS]:
         its = [one for one in measured if one.policy == policy]
-        yield _timeline(its[:_BARS], time), its
+        over, soon = ([one for one in its if ((one.over_s or 0) > 0) is late] for late in (True, False))
+        kept = soon[:_BARS_OF_NEXT]
+        yield _timeline([*over[: _BARS - len(kept)], *kept], time), its
 
 
 def _timeline(tasks: Sequence[TaskVerdict], time: str) -> str:

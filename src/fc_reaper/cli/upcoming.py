@@ -1,6 +1,7 @@
 """Who is next: the listed tasks that will be due soon if nothing else happens to them."""
 
 from bisect import insort
+from collections import Counter
 
 from pydantic import Field
 
@@ -25,12 +26,17 @@ class NextTask(TaskVerdict):
 class Upcoming:
     """Collects the tasks that are due within `AHEAD`, itself included: the first hundred, soonest first.
 
-    `number` counts all. A task whose record does not say when, or whose group decides, is none of them.
+    `counts` has all, by policy and function. None is a task whose record does not say when, or whose group
+    decides.
     """
 
     def __init__(self, file: PolicyFile) -> None:
         self._exempt, self._changes = file.exempt, dict[Function, Changes]()
-        self.tasks, self.number = list[NextTask](), 0
+        self.tasks, self.counts = list[NextTask](), Counter[tuple[str, Function]]()
+
+    @property
+    def number(self) -> int:
+        return self.counts.total()
 
     def __call__(self, seen: Snapshot, policies: FunctionPolicies) -> None:
         """Note a listed task that is not due."""
@@ -49,6 +55,6 @@ class Upcoming:
 
     def add(self, task: NextTask) -> None:
         """Keep the task if it is among the first."""
-        self.number += 1
+        self.counts[task.policy or "", task.place] += 1
         insort(self.tasks, task, key=lambda one: one.due_at)
         del self.tasks[_KEPT:]
