@@ -81,8 +81,7 @@ def facts_for(text: str, source: str, account: str | None, region: str | None) -
     if not account or not region:
         what = "account and region of this run are not known; set FC_ACCOUNT_ID and FC_REGION"
     elif (region, account_digest(region, account)) != (platform.region, platform.account):
-        what = f"it is not of account {account} in {region}"
-        what += "; run fc-reaper probe there, or unset REAPER_PLATFORM"
+        what = f"not of account {account} in {region}; run fc-reaper probe there, or unset REAPER_PLATFORM"
     else:
         serves = [version for version in ("2021-04-06", "2016-08-15") if platform.api_versions.get(version)]
         known = {"started_time": platform.facts.started_time, "api_version": "".join(serves[:1])}

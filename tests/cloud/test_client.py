@@ -12,7 +12,8 @@ import fc2
 import pytest
 
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient, caller_identity
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
+from fc_reaper.cloud.client import caller_identity
 from fc_reaper.errors import CloudError, InvalidName, SettingsError
 from fc_reaper.models import Credentials, Function, Query, Task
 from tests.cloud.clients import RESIZE, SECRET, TRANSCODE, FastClock, ours

@@ -68,22 +68,8 @@ def test_the_table_has_each_assumption_what_was_found_and_the_setting(usual: Usu
     assert "The moment that startedTime tells enqueue REAPER_STARTED_TIME=enqueue" in ran.text
     assert "How long Stopping lasts, rounded up 1s -" in ran.text
     assert "A - means that there is nothing to set" in ran.text
+    assert "probe.json has what else was seen" in ran.text
     assert max(map(len, ran.out.splitlines())) <= 80
-
-
-def test_below_it_is_all_else_that_was_seen(usual: Usual) -> None:
-    """Stops, rights, filters, and the times of a task in each status, in Get and in List."""
-    text = usual.found.ran.text
-    for row in (
-        "stops queued 200",
-        "unknown task Stop 404 AsyncTaskNotFound",
-        "rights Stop yes",
-        "order default desc",
-        "filters startedTimeBegin +1 ms no",
-        "queued becomes Stopped",
-        "fields finished List times Enqueued 0s, Dequeued 0s, Running 0s, Succeeded 2s,",
-    ):
-        assert row in text
 
 
 def test_a_fact_that_was_not_observed_says_so(tmp_path: Path) -> None:

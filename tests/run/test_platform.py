@@ -111,15 +111,15 @@ def test_a_change_of_the_file_is_seen_by_a_warm_instance(tmp_path: Path) -> None
 ELSEWHERE = "; run fc-reaper probe there, or unset REAPER_PLATFORM"
 REFUSED = {
     "another region": ({"FC_REGION": "cn-shanghai"},
-        f"it is not of account {ACCOUNT} in cn-shanghai{ELSEWHERE}"),
+        f"not of account {ACCOUNT} in cn-shanghai{ELSEWHERE}"),
     "another account": ({"FC_ACCOUNT_ID": "987654321"},
-        f"it is not of account 987654321 in {REGION}{ELSEWHERE}"),
+        f"not of account 987654321 in {REGION}{ELSEWHERE}"),
     "an endpoint in another region": (
         {"REAPER_ENDPOINT": f"https://{ACCOUNT}.cn-shanghai-internal.fc.aliyuncs.com"},
-        f"it is not of account {ACCOUNT} in cn-shanghai{ELSEWHERE}"),
+        f"not of account {ACCOUNT} in cn-shanghai{ELSEWHERE}"),
     "an endpoint of another account": (
         {"REAPER_ENDPOINT": f"https://987654321.{REGION}.fc.aliyuncs.com"},
-        f"it is not of account 987654321 in {REGION}{ELSEWHERE}"),
+        f"not of account 987654321 in {REGION}{ELSEWHERE}"),
     "no region": ({"FC_REGION": ""},
         "account and region of this run are not known; set FC_ACCOUNT_ID and FC_REGION"),
     "no account": ({"FC_ACCOUNT_ID": ""},

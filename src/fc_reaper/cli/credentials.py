@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from fc_reaper.cli import output
 from fc_reaper.cli.output import CommandError
 from fc_reaper.clock import SYSTEM_CLOCK
-from fc_reaper.cloud import account_endpoint, caller_identity, place_of
+from fc_reaper.cloud import account_endpoint, place_of
+from fc_reaper.cloud.client import caller_identity
 from fc_reaper.cloud.endpoint import LOOPBACK
 from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_credentials, read_settings
@@ -42,9 +43,8 @@ def signed_in(
 ) -> dict[str, str]:
     """*env* with keys, region and account as far as they can be found.
 
-    The keys are those of *profile*, else its own, else those of the chain. STS is asked whose they are where
-    *account* is given, or where neither a setting nor the endpoint names the account, and there is no
-    endpoint, or the keys are not its own, or *ask*. Without keys nothing is asked.
+    The keys are those of *profile*, else its own, else those of the chain. STS is asked for their account if
+    one is given, or none is known and there is no endpoint, or the keys are not its own, or *ask*.
 
     CommandError if the profile does not exist, a place that names keys yields none, or *account* is not it;
     SettingsError for an impossible region or endpoint; CloudError if STS refused the keys, or did not answer.

@@ -20,8 +20,9 @@ from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
 from fc_reaper.cli.coverage import Answers, Coverage, Listed, Watching, cover, coverage_table, inspect
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
-from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient, caller_identity
+from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.cloud.api import ASYNC_TASK, CLASSIC, OPEN, STATEFUL, WITHOUT_SERVICES
+from fc_reaper.cloud.client import caller_identity
 from fc_reaper.errors import CloudError, PolicyError, SettingsError
 from fc_reaper.models import FINISHED, UNFINISHED, Exit, Function, Page, Task
 from fc_reaper.policy.lint import lint

@@ -84,9 +84,8 @@ def probe(
         output.print_json(learnt)
     else:
         output.show(output.table(("assumption", "this account", "setting to use"), _rows(learnt)), "")
-        output.show(output.table(("seen besides", "this account"), _seen(learnt.observed)), "")
         output.show("A - means that there is nothing to set; docs/real-account.md has each row.")
-        output.show(f"Written to {out}, for REAPER_PLATFORM={out} and fc-emulator --like {out}.")
+        output.show(f"{out} has what else was seen; it is for REAPER_PLATFORM and fc-emulator --like.")
     output.print_error(*seen.notes)
     if seen.left:
         output.print_error(f"not stopped: {', '.join(seen.left)}; each ends by itself within seven minutes")
@@ -102,13 +101,3 @@ def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:
         replaces = version == "2016-08-15" and served and not learnt.api_versions.get("2021-04-06")
         said = "not observed" if served is None else "served" if served else "not served"
         yield f"API {version} is", said, f"REAPER_API_VERSION={version}" if replaces else "-"
-
-
-def _seen(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """What else was seen, by its path in the file, in which the fields of each record stand, too."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _seen(inner, f"{name} {key}".strip().replace("_", " "))
-    elif not name.endswith(" fields"):
-        text = ", ".join(value) if isinstance(value, list) else str(value)
-        yield name, {"True": "yes", "False": "no", "": "none"}.get(text, text)

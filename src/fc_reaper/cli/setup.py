@@ -13,7 +13,6 @@ from typer import Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Enforce, PolicyFile, environment
-from fc_reaper.errors import shown
 from fc_reaper.models import Exit, Millis
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import parse_duration
@@ -72,16 +71,10 @@ def setup(
         output.print_error(f"the narrow form, {why}: {json.dumps(narrow)}")
         return Exit.DONE
     *steps, alert = Path(__file__).with_name("setup.sh").read_text("utf-8").rstrip().split("\n\n")
-    names = {
-        "region": known.region,
-        "project": known.project,
-        "store": known.store,
-        "role": role,
-        "mode": mode,
-    }
+    names = {**known.model_dump(), "role": role, "mode": mode, "narrow": json.dumps(narrow)}
     names |= {name: _word(_monitoring(f"{name}.json", known)) for name in ("index", "dashboard")}
     names |= {"rights": _word(document), "trust": _word(json.loads(_text("deploy/trust.json")))}
-    filled = [Text(step).substitute(names, narrow=json.dumps(narrow)) for step in steps]
+    filled = [Text(step).substitute(names) for step in steps]
     for path in sorted((_FILES / "docs/monitoring/alerts").glob("*.json")):
         body = _monitoring(f"alerts/{path.name}", known)
         filled.append(Text(alert).substitute(names, alert=body["name"], body=_word(body)))
@@ -143,9 +136,8 @@ def _vars(template: str) -> Vars:
     try:
         return Vars.model_validate(_extended(Path(template)))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        said = "it is missing" if first["type"] == "missing" else f"{shown(first['input'])} cannot be used"
-        what = f"vars.{first['loc'][0]}: {said}; write it as fc-reaper's s.yaml"
+        first = error.errors(include_url=False, include_input=False)[0]
+        what = f"vars.{first['loc'][0]}: {first['msg']}; write it as fc-reaper's s.yaml"
     except (yaml.YAMLError, AttributeError, TypeError, RecursionError):
         what = "it, or what it extends, is no file of Serverless Devs; name yours by --template"
     raise output.CommandError(f"{template}: {what}")

@@ -15,11 +15,8 @@ from fc_reaper.models import LATEST, Function
 SLEEPER = "fc-reaper-probe"
 """The name of the function, and in FC 2.0 that of its service too. Nothing sets another one."""
 
-_OWN = re.compile(
-    rf"/(?:2023-03-30|20(?:21-04-06|16-08-15)/services/{SLEEPER}(?:\.[\w-]+)?)/functions/{SLEEPER}"
-    r"/(?:invocations|(?:async-tasks|stateful-async-invocations)(?:/probe-[\w-]+(?:/stop)?)?)",
-    re.ASCII,
-)
+_PLACE = rf"/[0-9-]+/(?:services/{SLEEPER}(?:\.[\w-]+)?/)?functions/{SLEEPER}"
+_OWN = re.compile(rf"{_PLACE}/(?:invocations|[a-z]+-[a-z-]+(?:/probe-[\w-]+(?:/stop)?)?)", re.ASCII)
 
 
 class SleeperClient(AsyncTaskClient):
