@@ -198,19 +198,6 @@ def test_the_targets_that_are_shown_are_targets() -> None:
         assert loaded(a_policy(f"targets: [{code(target)[0]}]")).policies
 
 
-def headings(name: str) -> set[str]:
-    """What a link may name behind its #, as GitHub spells it."""
-    titles = re.findall(r"^#+ (.*)$", (ROOT / "docs" / name).read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
-@pytest.mark.parametrize("name", ["policy.md", "cookbook.md"])
-def test_links_to_a_section_lead_to_one(name: str) -> None:
-    links = re.findall(r"\]\(([\w.-]*)#([^)]+)\)", (ROOT / "docs" / name).read_text("utf-8"))
-    assert links
-    assert not [(page, part) for page, part in links if part not in headings(page or name)]
-
-
 @pytest.mark.parametrize("command", commands_in(TEXT))
 def test_the_commands_that_are_shown_exist_with_their_options(command: str) -> None:
     assert refusal_of(command) is None
