@@ -60,9 +60,19 @@ def test_both_programs_work_in_an_empty_environment(
 @pytest.mark.parametrize(
     "path",
     [
-        *("LICENSE", "README.md", "CHANGELOG.md", "policy.yaml", "s.yaml", "s-prod.yaml", "Makefile"),
+        *(
+            "LICENSE",
+            "NOTICE",
+            "README.md",
+            "CHANGELOG.md",
+            "policy.yaml",
+            "s.yaml",
+            "s-prod.yaml",
+            "Makefile",
+        ),
         *("constraints/function.txt", "scripts/package.py", "deploy/trust.json", "events/timer.json"),
         *("examples/account.json", "docs/deploy.md", "tests/conftest.py", "src/fc_reaper/py.typed"),
+        "src/fc_reaper/cli/page_files/page.css",
     ],
 )
 def test_the_source_archive_holds_what_a_deployment_needs(path: str, dist: Path) -> None:

@@ -22,7 +22,7 @@ from fc_reaper.backtest.stats import Replay, by_outcome
 from fc_reaper.cli.backtest import IN_TRUTH
 from fc_reaper.cli.chart import AS_TEXT, draw_chart, to_svg
 from fc_reaper.cli.history import Past, minute
-from fc_reaper.cli.output import format_seconds, printable, short
+from fc_reaper.cli.output import format_seconds, printable, saved_text, short
 from fc_reaper.cli.plan import fate, measures, plan_tables
 from fc_reaper.cli.planfile import Plan
 from fc_reaper.cli.upcoming import Upcoming
@@ -83,7 +83,8 @@ def backtest_page(
     happens = [(one.task.function, "reported" if one.due_since is None else "stopped") for one in found]
     happens += [(one.task.function, "wrong") for one in found if id(one) in wrong]
     charts = ((draw_chart(past.history, replayed, one.policy), one) for one in replayed.policies[:_CHARTS])
-    notes = [*past.headline(replayed), *past.left_out([("", replayed)])]
+    saved = saved_text(past.saved(replayed.stops), "would have saved")
+    notes = [*past.headline(replayed), *saved, *past.left_out([("", replayed)])]
     tables = {"found": found, "wrong": wrong, "functions": _by_function(happens), "history": past.history}
     given = {"replayed": replayed, "file": file, "settings": settings, "typed": typed, "id": id}
     words = {"in_truth": IN_TRUTH, "by_outcome": by_outcome, "fingerprint": file_fingerprint(file)}
@@ -136,8 +137,8 @@ def _render(kind: str, charts: Iterable[tuple[str, Any]], notes: Sequence[str], 
     allowed += "; img-src data:" * any("<image" in svg for svg, _ in drawn)
     loader = FileSystemLoader(_FILES)
     environment = Environment(loader=loader, autoescape=True, finalize=_shown, undefined=StrictUndefined)
-    environment.filters |= {"seconds": format_seconds, "place": lambda place: short(*place)}
-    environment.filters |= {"minute": minute, "iso": iso}
+    environment.globals["short"] = short
+    environment.filters |= {"seconds": format_seconds, "minute": minute, "iso": iso}
     page = {"kind": kind, "allowed": allowed, "charts": drawn, "notes": notes, "rows": _ROWS, "bars": _BARS}
     page["files"] = {name: Markup(text) for name, text in files.items()}
     return environment.get_template(f"{kind}.html.j2").render(shown, **page)
