@@ -17,7 +17,8 @@ def test_a_lock_is_read_as_it_was_written() -> None:
     ends = "{id: a, until: 2026-12-01T00:00:00Z}, {where: payload.x, until: 2026-12-01T00:00:00Z}"
     file = loaded(a_file(top=f"exempt: [keep-*, {{target: f, alive_for: 120m}}, {ends}]"))
     lock = lock_of(file, "2026-05-01")
-    assert load_lock(dump_lock(lock), "policy.lock") == lock
+    assert load_lock(text := dump_lock(lock), "policy.lock") == lock
+    assert load_lock(text, "policy.lock") is load_lock(text, "policy.lock")  # a warm instance reads it once
     assert unapproved(file, lock) == {}
     assert set(spared_by(lock)) == set(file.exempt)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar
 
@@ -156,6 +157,7 @@ def dump_lock(lock: Lock) -> str:
     return _HEAD + write_yaml(lock.model_dump(mode="json"), width=10**6)
 
 
+@lru_cache(maxsize=2)
 def load_lock(text: str, source: str) -> Lock:
     """Read the text of a lock, which messages call *source*; a PolicyError if anything is wrong with it."""
     document = read_document(text, source, "lock")

@@ -1,7 +1,7 @@
 """One sweep, top to bottom: scope, scan, select, stop and verify, report."""
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
 
@@ -57,6 +57,7 @@ class Sweep:
         policies: dict[str | None, Policy] = {one.name: one for one in self._policy.policies if one.stops}
         due: list[Evaluation] = []
         members: list[Evaluation] = []
+        compiled = cache(lambda function, name: self._compile(function, {policies[name]}))
         for one in planned:
             function, keeps = one.task.function, one.verdict.by.rule == KEEP
             policy = policies.get(one.verdict.policy)
@@ -66,7 +67,7 @@ class Sweep:
                     members.append(one)
                 else:
                     self._report.evaluated(one.verdict)
-                    due.append(one._replace(policies=self._compile(function, {policy})))
+                    due.append(one._replace(policies=compiled(function, policy.name)))
         tasks = chain(self._members(members) if members else (), due)
         self._stop_due(tasks, room=len(members) + len(due), planned=True, most=most)
 
