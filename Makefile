@@ -36,7 +36,7 @@ help:
 	@echo "make faults    faults planted in the product, each to be caught by the referee of those worlds"
 	@echo "make check     lint, types, imports, then the whole test suite"
 	@echo "make mutants   small changes of the product, a random sample, each to be caught by some test"
-	@echo "make lint      check with ruff"
+	@echo "make lint      check with ruff, and the workflows with zizmor and the schemas of their services"
 	@echo "make format    format with ruff, and fix what it can fix"
 	@echo "make types     check with mypy, strict"
 	@echo "make imports   check that imports go down the layers of pyproject.toml"
@@ -78,6 +78,10 @@ mutants: $(VENV)/made
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-actions action.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.gitlab-ci deploy/gitlab/*.yml
+	@$(BIN)/zizmor --quiet --offline --no-progress .github/workflows action.yml deploy/github
 
 format: $(VENV)/installed-dev
 	@$(BIN)/ruff check --fix .

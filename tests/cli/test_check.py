@@ -49,6 +49,77 @@ def test_every_finding_has_its_own_line(tmp_path: Path) -> None:
     }
 
 
+def commands(lines: list[str]) -> list[tuple[str, dict[str, str], str]]:
+    """Workflow commands as GitHub's runner reads them: the name, the properties, the message.
+
+    https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+    """
+
+    def decoded(text: str, escapes: str = "%0D %0A") -> str:
+        for escape in [*escapes.split(), "%25"]:
+            text = text.replace(escape, chr(int(escape[1:], 16)))
+        return text
+
+    found = []
+    for line in lines:
+        assert line.startswith("::")
+        head, _, message = line[2:].partition("::")
+        name, _, properties = head.partition(" ")
+        pairs = (one.partition("=") for one in properties.split(",") if one)
+        found.append(
+            (name, {key: decoded(value, "%0D %0A %3A %2C") for key, _, value in pairs}, decoded(message))
+        )
+    return found
+
+
+def test_for_github_every_finding_is_an_annotation_at_its_line(tmp_path: Path) -> None:
+    """Whatever the names in it; the exit code is 2 as ever, and standard error is empty."""
+    wrong = (
+        "version: 1\npolicies:\n  - name: x\n    targets: [a]\n    match: {'a%0A::b,c': 2h}\n    stopp: n\n"
+    )
+    name = "pol%2C,icy:.yaml"
+    (tmp_path / name).write_text(wrong, encoding="utf-8")
+    ran = fc_reaper("check", name, "--format", "github", cwd=tmp_path)
+    assert (ran.code, ran.err) == (2, "")
+    shown = fc_reaper("check", name, "--json", cwd=tmp_path).json["findings"]
+    assert len(shown) >= 2
+    assert commands(ran.out.splitlines()) == [
+        ("error", {"file": name, "line": str(one["line"]), "title": one["path"]}, one["text"])
+        for one in shown
+    ]
+    missing = fc_reaper("check", "nope.yaml", "--format", "github", cwd=tmp_path)
+    ((kind, place, text),) = commands(missing.out.splitlines())
+    assert (missing.code, kind, place) == (2, "error", {"file": "nope.yaml"})
+    assert text.startswith("nope.yaml: there is no such file")
+
+
+def test_for_github_warnings_are_annotations_and_no_name_is_a_command(tmp_path: Path) -> None:
+    """The tables stand between stop-commands and its token, which differs from run to run."""
+    text = a_file("\n      running_for: 25h").replace("name: one", 'name: "::error::x ##[add-mask]y"')
+    a_policy_file(tmp_path, text)
+    tokens = set()
+    for _ in range(2):
+        ran = fc_reaper("check", "--format", "github", cwd=tmp_path)
+        assert (ran.code, ran.err) == (0, "")
+        first, *lines = ran.out.splitlines()
+        token = first.removeprefix("::stop-commands::")
+        end = lines.index(f"::{token}::")
+        assert "policy.yaml is valid: 1 policy." in lines[:end]
+        assert any("##[add-mask]y" in line for line in lines[:end])
+        ((kind, place, message),) = commands(lines[end + 1 :])
+        assert (kind, place) == ("warning", {"file": "policy.yaml", "line": "6", "title": "above-maximum"})
+        assert message.startswith("policy.yaml:6: policies[0].match.running_for: ")
+        tokens.add(token)
+    assert len(tokens) == 2
+    assert all(len(token) == 32 for token in tokens)
+
+
+def test_one_form_of_output_is_chosen(folder: Path) -> None:
+    ran = fc_reaper("check", "--json", "--format", "github", cwd=folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert "exclude each other; choose one" in ran.err
+
+
 def test_a_file_that_is_not_there_has_no_line(tmp_path: Path) -> None:
     """Nor has one of which no word could be read."""
     for name in ("missing.yaml", "bytes.yaml"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
+from fc_reaper.models import printable
 from tests.cli.command import at, fc_reaper
 from tests.cli.histories import POLICY, RECORDS, a_history, record
 from tests.emulator_server import running_emulator
@@ -71,8 +76,8 @@ def test_a_table_for_a_pull_request_has_at_most_twenty_rows(tmp_path: Path) -> N
     rows = [line for line in ran.out.splitlines() if line.startswith("| over-")]
     assert ran.code == 0
     assert len(rows) == 20
-    assert rows[0].startswith("| over-0 | media/transcode@prod |")
-    assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
+    assert rows[0].startswith("| over-0 | <code>media/transcode&#64;prod</code> | x&#124;&#96;y&#96; |")
+    assert all(row.count("|") == 7 for row in rows)
     assert "... and 5 more" in ran.out
     assert "| more | 25 | 0 | 25 | 0 | 0 |" in ran.out
 
@@ -148,3 +153,59 @@ def test_the_cloud_is_asked_once_for_the_targets_of_both(tmp_path: Path) -> None
     assert ran.code == 0
     assert [change["invocation_id"] for change in ran.json["changes"]] == ["b"]
     assert (ran.json["same"], ran.json["history"]["records"]) == (1, 2)
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>", "a|b", r"a\|b", "`x`", "``x`|`", "@org/team", "a@org.example", "#1", "!2",
+    "GH-3", "~4", "https://evil.example", "www.evil.example", "[x](javascript:alert(1))", "![x](y)", "~~x~~",
+    "_x_", "**x**", "$x$", "&lt;b&gt;", "<!-- x", "-->", "</code><b>", "x # y\\n", "\u202ex", "::error::x",
+    "|" * 100,
+]  # fmt: skip
+"""What Markdown, HTML, GitHub or GitLab would make something of."""
+
+
+class Rendered(HTMLParser):
+    """The tags of a comment, the cells of its tables, and its text outside of code."""
+
+    def __init__(self, markdown: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.cells: list[str] = []
+        self.loose = ""
+        self._in_code = False
+        self.feed(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert all(name == "style" for name, _ in attrs), attrs
+        self.tags.add(tag)
+        self._in_code = self._in_code or tag == "code"
+        self.cells += [""] if tag == "td" else []
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_code = self._in_code and tag != "code"
+
+    def handle_data(self, data: str) -> None:
+        self.loose += "" if self._in_code else data
+        if self.cells:
+            self.cells[-1] += data
+
+
+def test_of_hostile_texts_a_comment_makes_nothing(tmp_path: Path) -> None:
+    """Names of policies, and ids where they are reported: each is shown as it is."""
+    done = record("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "6h"))
+    (tmp_path / "old.yaml").write_text(POLICY.replace("2h", "9h"), encoding="utf-8")
+    for some in (HOSTILE[:14], HOSTILE[14:]):  # a table has at most twenty rows
+        ids = [f"job-{number}" for number in range(len(some))]
+        a_history(tmp_path, [{**done, "invocationId": one, "requestId": one} for one in [*ids, *some]])
+        named = zip(ids, some, strict=True)
+        policies = [{"name": name, "targets": ["media/transcode@prod"], "stop": "why", "budget": "99/run",
+                     "match": {"id": one, "alive_for": "2h"}} for one, name in named]  # fmt: skip
+        (tmp_path / "new.yaml").write_text(json.dumps({"version": 1, "policies": policies}), "utf-8")
+        ran = fc_reaper(
+            "diff", "old.yaml", "new.yaml", "--history", "history.jsonl", "--markdown", cwd=tmp_path
+        )
+        assert ran.code in (0, 1), ran.err
+        page = Rendered(ran.out)
+        assert page.tags <= {"h3", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code"}
+        assert not re.search(r"[@#!~%$&]|//|www\.|GH-", page.loose)
+        assert {printable(one, 300) for one in some} <= {cell.strip() for cell in page.cells}

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from secrets import token_hex
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
-from typer import Argument
+from typer import Argument, Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, PolicyFile, environment
@@ -48,6 +49,9 @@ class Cost(BaseModel):
 def check(
     policy: Annotated[str | None, Argument(metavar="POLICY", help="As --policy.")] = None,
     policy_option: PolicyFile = None,
+    as_format: Annotated[
+        Literal["text", "github"], Option("--format", help="github: findings at the lines of a pull request.")
+    ] = "text",
     as_json: AsJson = False,
 ) -> int:
     """Validate a policy; show what it means and what it costs.
@@ -60,29 +64,53 @@ def check(
     """
     if policy is not None and policy_option is not None:
         raise CommandError(f"check takes one policy; write: fc-reaper check {policy}")
+    for_github = as_format == "github"
+    if as_json and for_github:
+        raise CommandError("--json and --format github exclude each other; choose one")
     env = environment(policy=policy_option if policy is None else policy, keys=False)
     settings = read_settings(env, Context())
     try:
         file = read_policy(settings)
+        not_approved = read_unapproved(settings, file)
     except PolicyError as error:
         if as_json:
             output.print_json({"valid": False, "findings": list(map(_issue, error.issues))})
+        if for_github:
+            output.print_line("\n".join(_annotations("error", error.issues)))
+            return Exit.REFUSED
         raise
     warnings, idle = lint(file, settings.api_version, SYSTEM_CLOCK.now()), _idle_calls(file, settings)
     costs = {one.name: cost_of(one, file, settings) for one in file.policies}
-    not_approved = read_unapproved(settings, file)
     if as_json:
         policies = [{"name": name, "cost": cost} for name, cost in costs.items()]
         report = {"valid": True, "source": file.source, "policies": policies, "idle_calls": idle}
         output.print_json({**report, "not_approved": not_approved, "warnings": list(map(_issue, warnings))})
     else:
+        # Names are text from outside: until this token comes again, GitHub obeys no command.
+        token = token_hex(16)
+        if for_github:
+            output.print_line(f"::stop-commands::{token}")
         show(*_tables(file, costs, idle))
         if any(unlisted(one, settings.api_version) for one in file.policies):
             show(f"API version {BLIND_API} of FC 2.0 does not list {DEQUEUED} tasks: that call is refused.")
         show(*(f"{name} only reports: {why}." for name, why in not_approved.items()))
+        if for_github:
+            output.print_line("\n".join([f"::{token}::", *_annotations("warning", warnings)]))
+            return Exit.DONE
     for warning in warnings:
         output.print_line(f"{warning.text} (a warning)", sys.stderr)
     return Exit.DONE
+
+
+def _annotations(level: str, issues: Sequence[Issue]) -> Iterator[str]:
+    """A workflow command for each of *issues*, as
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions describes them."""
+    in_text = {ord(char): f"%{ord(char):02X}" for char in "%\r\n"}
+    in_property = {**in_text, ord(":"): "%3A", ord(","): "%2C"}
+    for issue in issues:
+        place = {"file": issue.source, "line": issue.line, "title": issue.lint or issue.path}
+        known = (f"{name}={str(one).translate(in_property)}" for name, one in place.items() if one)
+        yield f"::{level} {','.join(known)}::{issue.text.translate(in_text)}"
 
 
 def _issue(issue: Issue) -> dict[str, Any]:

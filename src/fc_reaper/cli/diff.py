@@ -1,5 +1,6 @@
 """`fc-reaper diff`: what a change of policy would have changed in the history."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -11,11 +12,17 @@ from fc_reaper.backtest.stats import Change, How, Replay, by_outcome, compare
 from fc_reaper.cli import app, output
 from fc_reaper.cli.backtest import count_outcomes
 from fc_reaper.cli.history import Past, load_past, minute, with_history_options
-from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, printable, short, show, table
+from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, short, show, table
+from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_policy, read_settings
 
 _ROWS = 20
 """Tasks in a table; the rest is counted."""
+
+_HEADINGS: Mapping[How, str] = {
+    "more": "Stopped by the new policy alone", "less": "Spared: stopped by the old policy alone",
+    "earlier": "Stopped earlier", "later": "Stopped later",
+}  # fmt: skip
 
 Changes = Mapping[How, Sequence[Change]]
 
@@ -67,7 +74,7 @@ def diff(
     things = [*_tables(changes), "", *_sentences(shown), "", *remarks]
     if as_markdown:
         head = f"### What {_escaped(new)} changes against {_escaped(old)}"
-        output.print_line("\n".join((head, "", *_markdown(things))))
+        output.print_line("\n".join((head, *_markdown(things))))
     else:
         show(*things)
     return past.print_refused()
@@ -98,7 +105,7 @@ def _tables(changes: Changes) -> Iterator[str | Table]:
                 ended = Text(truth, BAD if truth == "succeeded" else "")
                 cells.append([task.invocation_id, short(*task.function), by, *times, ended])
             heads = ["task", "function", "policy", "old, UTC", "new, UTC", "ended"]
-            yield from ("", f"Stopped {how}:", table(heads, cells))
+            yield from ("", f"{_HEADINGS[how]}:", table(heads, cells))
             if len(some) > _ROWS:
                 yield f"... and {len(some) - _ROWS} more; --json names them all"
 
@@ -128,4 +135,10 @@ def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in printable(text))
+    """At most 300 characters of *text*, of which comes no Markdown, HTML, link, mention or reference.
+
+    Entities make no structure, and GitHub and GitLab look for names and addresses outside of code only.
+    """
+    line = printable(text, 300)
+    inert = re.sub(r"(?i)(?<=www)\.|[^\w\s:.,;()/…'-]|_|:(?=/)", lambda one: f"&#{ord(one[0])};", line)
+    return f"<code>{inert}</code>" if re.search(r"(?i)[@#!~%$&]|//|www\.|gh-", line) else inert
