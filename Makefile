@@ -26,7 +26,7 @@ QUICK  := tests/test_names.py tests/rules tests/policy tests/events tests/evalua
 COMMANDS := $(if $(wildcard $(VENV)/installed-dev),$(VENV)/installed-dev,$(VENV)/installed-demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick nightly faults mutants lint format types imports schemas readme check matrix package pins audit clean FORCE
+.PHONY: help demo test quick nightly faults mutants lint format types imports schemas readme check matrix package template pins audit clean FORCE
 
 help:
 	@echo "make demo      a careless cron job and fc-reaper on the same emulated account, compared"
@@ -44,6 +44,7 @@ help:
 	@echo "make readme    check that the commands of the README print what it shows"
 	@echo "make matrix    the tests on the other Pythons of this machine, 3.10 and 3.12"
 	@echo "make package   fill build/function for the deployment (PY=3.12 for that runtime)"
+	@echo "make template  fill build/template, an application template for s init"
 	@echo "make pins      write the hashes of the deployed packages into constraints/function.txt"
 	@echo "make audit     ask the advisory databases about the deployed packages"
 	@echo "make clean     delete everything that make has made"
@@ -107,6 +108,10 @@ matrix:
 # It checks the policy, so it needs the commands.
 package: $(COMMANDS)
 	@$(BIN)/python scripts/package.py --python $(PY)
+
+# `s init` moves it away.
+template: $(VENV)/made
+	@$(BIN)/python scripts/template.py
 
 pins: $(VENV)/installed-dev
 	@$(BIN)/python -m scripts.pins
