@@ -9,7 +9,6 @@ from fc_reaper.errors import Issue, SettingsError
 from fc_reaper.rules.fields import Version
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
-_SECONDS = "(?:0|[1-9][0-9]{0,5})s"
 
 
 def _fact(description: str, pattern: str | None = None) -> Any:
@@ -30,8 +29,8 @@ class Facts(BaseModel):
     alias_tasks: Literal["alias", "version"] | None = _fact("Tasks of a repointed alias stay at.")
     stop_finished: Literal[412, 400] | None = _fact("A stop of a finished task answers.")
     stop_stopping: Literal[200, 412] | None = _fact("A stop of a Stopping task answers.")
-    stopping: str | None = _fact("How long Stopping lasts, rounded up.", f"^(?:{_SECONDS}|never)$")
-    list_lag: str | None = _fact("How long lists lag, rounded up.", f"^{_SECONDS}$")
+    stopping: str | None = _fact("How long Stopping lasts, rounded up.", "^(?:(?:0|[1-9][0-9]{0,5})s|never)$")
+    list_lag: str | None = _fact("How long lists lag, rounded up.", "^(?:0|[1-9][0-9]{0,5})s$")
     arn: Literal["colon", "slash"] | None = _fact("functionArn: before functions/ is a.")
     stop_answer: Literal[200, 204] | None = _fact("A stop that is accepted answers.")
     empty_list: Literal["key", "omitted"] | None = _fact("The key of an empty list is.")

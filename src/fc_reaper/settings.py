@@ -164,8 +164,7 @@ def read_settings(env: Mapping[str, str], context: Context) -> Settings:
         raise SettingsError(str(error)) from None
     from fc_reaper.platform import facts_for  # Most runs have no such file.
 
-    here = place_of(settings.endpoint, settings.account_id, settings.region)
-    known = facts_for(text, platform, *here)
+    known = facts_for(text, platform, *place_of(settings.endpoint, settings.account_id, settings.region))
     facts = {name: value for name, value in known.items() if name not in settings.model_fields_set}
     return settings.model_copy(update={**facts, "facts": facts})
 

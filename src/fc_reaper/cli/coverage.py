@@ -14,7 +14,7 @@ from rich.text import Text
 from fc_reaper.cli import output
 from fc_reaper.clock import Deadline, Jobs, Pool
 from fc_reaper.cloud import AsyncTaskClient
-from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, path_of
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
 from fc_reaper.errors import CloudError
 from fc_reaper.models import Function, Query, Target, spellings
 from fc_reaper.policy import Policy
@@ -64,7 +64,7 @@ def inspect(cloud: AsyncTaskClient, pool: Pool, functions: Sequence[Function], u
             f"List{names.task}s": partial(cloud.list_page, Query(one)),
             f"Get{names.task}": partial(cloud.get, one, _NO_TASK),
             "GetFunction": partial(cloud.get_function, one),
-            config: partial(_read_config, cloud, one, config),
+            config: partial(cloud.get_function, one, "/async-invoke-config", config),
         }
         jobs += [((name, one), partial(call, deadline=until)) for name, call in calls.items()]
     answers = Answers()
@@ -74,11 +74,6 @@ def inspect(cloud: AsyncTaskClient, pool: Pool, functions: Sequence[Function], u
             if not (isinstance(answer, CloudError) and answer.out_of_time):  # else it is only listed
                 answers.setdefault(name, {})[one] = answer
     return answers
-
-
-def _read_config(cloud: AsyncTaskClient, one: Function, operation: str, *, deadline: Deadline) -> Any:
-    _, path, query = path_of(cloud._version, one)
-    return cloud._read(operation, f"{path}/async-invoke-config", query, deadline).value
 
 
 def coverage_table(rows: Iterable[Coverage]) -> Table:

@@ -25,7 +25,6 @@ from fc_reaper.models import printable
 from fc_reaper.settings import Context, read_credentials, read_settings
 
 _ECS = "the role of this instance (ECS)"
-_SECONDS = 20.0  # in which STS must have answered; the package bounds its calls to 15 s, about ECS to 4 s
 # Of what the package says: queries and answers have keys, files may, and the frames hide the cause.
 _UNSAID = (
     r"(?i)url: \S+|\?\S+|[\"']\w*(secret|token|key_?id)[\"']\s*:\s*[\"'][^\"']*[\"']|, found: .*"
@@ -59,7 +58,7 @@ def signed_in(
     if not (own or keys) or not (account or unknown) or not (at or settings.region):
         return env
     at, given = at or account_endpoint("0", settings.region), read_credentials(env, Context())
-    owner, who = caller_identity(at, given, SYSTEM_CLOCK, _SECONDS)
+    owner, who = caller_identity(at, given, SYSTEM_CLOCK, 20.0)  # The package bounds its own calls to 15 s.
     if account and account != owner:
         whose = f"these keys belong to account {owner} ({who})"
         raise CommandError(f"--account is {account}, but {whose}; leave it out, or choose a --profile")

@@ -160,9 +160,8 @@ def _check_cloud(
     try:
         owner, who = caller_identity(clients[main].endpoint, keys, SYSTEM_CLOCK, _FIRST)
         text, found.account = f"{owner}, {who}", found.account or owner
-        other = f"; calls go to account {found.account}: use --account {owner}, or --profile"
-        ours = found.account == owner
-        found.add("account", text if ours else text + other, None if ours else Exit.REFUSED)
+        ours, other = found.account == owner, f"; calls go to account {found.account}: use --account {owner}"
+        found.add("account", text if ours else f"{text}{other}, or --profile", None if ours else Exit.REFUSED)
     except CloudError as error:
         found.refused("account", error, Exit.DONE, "whose keys these are is unknown: ")
     if listed:

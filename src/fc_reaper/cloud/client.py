@@ -163,10 +163,12 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             raise unreadable(answer, "a record in the page has no id")
         return Page(tasks, next_token, answer.moment)
 
-    def get_function(self, function: Function, *, deadline: Deadline | None = None) -> dict[str, Any] | None:
-        """Ask once for the configuration of a function; None where the answer is no object."""
+    def get_function(
+        self, function: Function, part: str = "", operation: str = "GetFunction", *, deadline: Deadline
+    ) -> dict[str, Any] | None:
+        """Ask once for the configuration of a function, or a *part*; None where the answer is no object."""
         _, path, query = path_of(self._version, function)
-        return self._do_request("GET", path, {}, query, operation="GetFunction", deadline=deadline).value
+        return self._do_request("GET", path + part, {}, query, operation=operation, deadline=deadline).value
 
     def functions_page(
         self, *, services: bool, token: str | None = None, deadline: Deadline | None = None

@@ -64,9 +64,8 @@ def place_of(endpoint: str | None, *known: str | None) -> tuple[str | None, ...]
 
 
 def sts_endpoint(endpoint: str) -> str:
-    """Where the Security Token Service is asked about the keys for *endpoint*: in its region, if it tells.
+    """Where STS is asked about the keys for *endpoint*: in its region, if it tells; loopback serves both.
 
-    Loopback serves both.
     https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-getcalleridentity
     """
     if found := _HOST.fullmatch(endpoint):

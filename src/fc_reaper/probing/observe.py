@@ -44,7 +44,7 @@ class Probe:
 
     def __init__(self, client: SleeperClient, clock: Clock) -> None:
         self._client, self._clock, self._now = client, clock, clock.monotonic
-        self._stops, self._records = dict[str, str](), dict[str, tuple[dict[str, Any], dict[str, Any]]]()
+        self._stops, self._pairs = dict[str, str](), dict[str, tuple[dict[str, Any], dict[str, Any]]]()
         self.facts, self.notes, self.left = dict[str, Any](), list[str](), list[str]()
         self.observed: dict[str, Any] = {"stops": self._stops}
         self._seen, self._lag, self._submitted, self._first, self._kept = -1.0, -1.0, 0.0, 0.0, False
@@ -60,7 +60,7 @@ class Probe:
         except (CloudError, KeyboardInterrupt) as why:  # that nothing more can be observed
             self.notes.append(getattr(why, "detail", "interrupted"))
         finally:
-            pairs = self._records.items()
+            pairs = self._pairs.items()
             self.observed["fields"] = {of: {"Get": shape(a), "List": shape(b)} for of, (a, b) in pairs}
             self._client.until = self._now() + 20
             for name in [*self.left]:
@@ -133,14 +133,14 @@ class Probe:
             self._submit(name)
         waiting = self._get("late")
         self._first, self.observed["delayed"] = self._started(waiting), waiting["status"]
-        self._records["delayed"] = waiting, self._listed("late", *UNFINISHED, *FINISHED)
+        self._pairs["delayed"] = waiting, self._listed("late", *UNFINISHED, *FINISHED)
 
     def _running(self) -> None:
         record = self._until("long", "Running", "Retrying", *FINISHED)
         if record["status"] != "Running":
             raise CloudError(f"a task that should run is {record['status']}; see concurrency and log")
         listed = self._listed("long", "Running", *FINISHED)
-        self._records["running"] = record, listed
+        self._pairs["running"] = record, listed
         self.facts["events"] = "list" if listed.get("events") else "get" if record.get("events") else "no"
         arn = re.search("([:/])functions/", str(record.get("functionArn")))
         self.facts["arn"] = arn and {":": "colon", "/": "slash"}[arn[1]]
@@ -163,7 +163,7 @@ class Probe:
 
     def _finished(self) -> None:
         record = self._until("short", *FINISHED)
-        self._records["finished"] = record, self._listed("short", *FINISHED)
+        self._pairs["finished"] = record, self._listed("short", *FINISHED)
         self._stops["finished"] = answer = self._client.said("Stop", "short")
         self.facts["stop_finished"] = {"400": 400, "412": 412}.get(answer[:3])
         if events := record.get("events"):
@@ -174,11 +174,11 @@ class Probe:
         self._submit("fails")
         first, record = self._started(self._get("fails")), self._until("fails", "Retrying", *FINISHED)
         if record["status"] == "Retrying":
-            self._records["retrying"] = record, self._until("fails", "Retrying", *FINISHED, listed=True)
+            self._pairs["retrying"] = record, self._until("fails", "Retrying", *FINISHED, listed=True)
         record = self._until("fails", *FINISHED)
         last, retries = self._started(record), record.get("alreadyRetriedTimes")
         self._kept = bool(retries and first and last and abs(first - last) < 1)
-        self._records["retried"] = record, self._until("fails", *FINISHED, listed=True)
+        self._pairs["retried"] = record, self._until("fails", *FINISHED, listed=True)
 
     def _delayed(self) -> None:
         started, first = self._started(self._until("late", "Running", *FINISHED)), self._first
