@@ -51,7 +51,7 @@ def test_the_seam_is_called_as_fc2_calls_its_own() -> None:
 
 
 def test_every_request_of_a_whole_run_passes_the_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Discovery, listing, reading, stopping and proving, with a retry among them."""
+    """Discovery, listing, reading, stopping, proving and what it saved, with a retry among them."""
     passed: list[str] = []
     seam = AsyncTaskClient._do_request
 
@@ -65,7 +65,7 @@ def test_every_request_of_a_whole_run_passes_the_seam(monkeypatch: pytest.Monkey
         reaped = reap(cloud.endpoint, policy(targets="['media/*@*']"), enforce=True)
         assert reaped.counts["confirmed"] == 3
         assert Counter(passed) == cloud.calls()["counts"]
-    assert len(set(passed)) == 4
+    assert len(set(passed)) == 5
 
 
 def test_the_methods_of_fc2_are_not_served() -> None:

@@ -63,8 +63,8 @@ def inspect(cloud: AsyncTaskClient, pool: Pool, functions: Sequence[Function], u
         calls: dict[str, Callable[..., Any]] = {
             f"List{names.task}s": partial(cloud.list_page, Query(one)),
             f"Get{names.task}": partial(cloud.get, one, _NO_TASK),
-            "GetFunction": partial(cloud.get_function, one),
-            config: partial(cloud.get_function, one, "/async-invoke-config", config),
+            "GetFunction": partial(cloud.get_configuration, one),
+            config: partial(cloud.get_configuration, one, "/async-invoke-config", config),
         }
         jobs += [((name, one), partial(call, deadline=until)) for name, call in calls.items()]
     answers = Answers()

@@ -163,7 +163,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             raise unreadable(answer, "a record in the page has no id")
         return Page(tasks, next_token, answer.moment)
 
-    def get_function(
+    def get_configuration(
         self, function: Function, part: str = "", operation: str = "GetFunction", *, deadline: Deadline
     ) -> dict[str, Any] | None:
         """Ask once for the configuration of a function, or a *part*; None where the answer is no object."""

@@ -70,7 +70,7 @@ def read_configurations(
     cloud: AsyncTaskClient, pool: Pool, functions: Iterable[Function], until: Deadline
 ) -> dict[Function, dict[str, Any]]:
     """Ask for each of *functions* once; what is not answered by *until*, or not by an object, is empty."""
-    calls = {one: partial(cloud.get_function, one, deadline=until) for one in functions}
+    calls = {one: partial(cloud.get_configuration, one, deadline=until) for one in functions}
     jobs: Jobs[Function, Any] = deque(calls.items())
     answers = ((one, found if isinstance(found, dict) else {}) for one, found in pool.each(jobs, until))
     return {one: {name: found[name] for name in _FIELDS if name in found} for one, found in answers}
