@@ -98,6 +98,14 @@ def test_every_kind_of_task_is_in_the_legend_with_its_number() -> None:
         assert label in text
 
 
+@pytest.mark.parametrize(("lengths", "label"), [(("95m", "3h"), "3h"), (("26h", "27h"), "1d")])
+def test_lengths_that_are_nearly_the_same_have_a_label_too(lengths: tuple[str, str], label: str) -> None:
+    """Else nobody could read from the chart how long the tasks took."""
+    began = (("Enqueued", "0s"), ("Running", "0s"))
+    alike = history(*(lived(f"job-{length}", *began, ("Succeeded", length)) for length in lengths))
+    assert f"\n{label}\n" in drawn(policies(f"match: {{running_for: {lengths[0]}}}"), of=alike)
+
+
 @pytest.mark.parametrize(
     ("entry", "label"),
     [

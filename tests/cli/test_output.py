@@ -107,6 +107,13 @@ def test_what_cannot_be_a_file_is_refused_in_one_line(name: str, said: str, tmp_
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("name", ["", "-"])
+def test_a_file_without_a_name_is_refused(name: str) -> None:
+    """`-` is no standard output here: a file of that name would surprise."""
+    with pytest.raises(CommandError, match=f"^'{name}' names no file; write one, such as ./"):
+        check_writable(name, force=True)
+
+
 def test_what_is_written_is_its_owner_s_alone(tmp_path: Path) -> None:
     """But for what belongs in the repository; a file that exists keeps its permissions."""
     mask = os.umask(0o022)

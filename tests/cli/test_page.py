@@ -289,12 +289,14 @@ def test_all_text_can_be_read_in_the_dark_and_on_paper(
 
 
 def test_it_is_bounded_and_says_what_it_leaves_out(files: dict[str, Path]) -> None:
-    """500 rows of a table and 40 bars of a chart; and the same plan gives the same page."""
+    """500 rows of a table, 40 bars of a chart, long ids by both ends; and the same plan gives the same page."""
     text = files["plan5000"].read_text("utf-8")
     assert len(text) < 1_500_000
     assert "The first 500 of 5,000 rows are shown" in text
     assert "Only 40 tasks are drawn" in text
     assert a_plan(HOSTILE) == files["hostile"].read_text("utf-8")
+    alike = a_plan(tuple(f"{'x' * 100}-{number:05}" for number in (1, 2)))
+    assert [f"{'x' * 13}…{'x' * 8}-0000{number}" in alike for number in (1, 2)] == [True, True]
 
 
 def test_the_library_is_the_published_file() -> None:

@@ -15,8 +15,8 @@ from fc_reaper.rules.fields import CarriedLimit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TICKS = (1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000)
-"""Seconds that have a label."""
+_TICKS = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 259_200, 864_000)
+"""Seconds that have a label; each is less than four times the one before."""
 
 AS_TEXT: Any = {"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}
 """Settings of matplotlib: a text is text, and the names of what is drawn are not random."""
@@ -87,6 +87,8 @@ def draw_chart(history: History, replayed: Replay, policy: Policy) -> str:
             most, what = (limit.at_most, "at most") if isinstance(limit, CarriedLimit) else (limit, "limit")
             label = f"{what} {spell_duration(most)}"
             axes.axhline(most / 1000, color="tab:red", linestyle="--", label=label)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom / 2, top * 2)  # four times at least, so that there is a label
         axes.yaxis.set_major_locator(FixedLocator(_TICKS))
         axes.yaxis.set_major_formatter(lambda seconds, _: spell_duration(round(seconds * 1000)))
         axes.minorticks_off()

@@ -267,6 +267,8 @@ def read_input(name: str, most: int = -1) -> bytes:
 
 def check_writable(name: str, *, force: bool = False) -> None:
     """Refuse early what `new_file` refuses: the file exists and *force* is False, or there can be none."""
+    if name in ("", "-"):
+        raise CommandError(f"{name!r} names no file; write one, such as ./{name or 'FILE'}")
     if os.path.exists(name) and not os.path.isfile(name):
         raise CommandError(f"{name}: it cannot be written: this is not a regular file")
     if not force and os.path.lexists(name):

@@ -28,7 +28,6 @@ from fc_reaper.cli.planfile import Plan
 from fc_reaper.cli.upcoming import Upcoming
 from fc_reaper.log_lines import Lines, TaskVerdict
 from fc_reaper.models import Function, Millis, iso
-from fc_reaper.models import printable as cut
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint
 from fc_reaper.run import RunResult
@@ -111,6 +110,8 @@ def _timelines(tasks: Sequence[TaskVerdict], time: str) -> Iterator[tuple[str, l
 def _timeline(tasks: Sequence[TaskVerdict], time: str) -> str:
     longest = max(max(one.age_s or 0, one.limit_s or 0) for one in tasks)
     unit, word = next((one for one in _UNITS if longest >= 2 * one[0]), _UNITS[-1])
+    # Ids often differ in their last characters alone, so a long one is cut in its middle.
+    ids = [sub("^(.{13}).{2,}(.{14})$", r"\1…\2", printable(one.invocation_id)) for one in tasks]
     spans = [((one.age_s or 0) / unit, (one.limit_s or 0) / unit) for one in tasks]
     with rc_context(AS_TEXT):
         figure = Figure(figsize=(9, 1.6 + 0.24 * len(tasks)), layout="constrained")
@@ -120,7 +121,7 @@ def _timeline(tasks: Sequence[TaskVerdict], time: str) -> str:
             axes.broken_barh(pieces, (at - 0.3, 0.6), facecolors=["C0", "C3" if limit < age else "C7"])
         limits = [limit - age for age, limit in spans]
         axes.plot(limits, range(len(tasks)), "k|", markersize=10, markeredgewidth=2)
-        axes.set_yticks(range(len(tasks)), [cut(one.invocation_id, 28) for one in tasks])
+        axes.set_yticks(range(len(tasks)), ids)
         axes.set_ylim(len(tasks) - 0.5, -0.5)
         axes.axvline(0, color="k", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
