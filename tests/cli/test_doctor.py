@@ -91,9 +91,10 @@ def test_the_model_is_what_json_prints(folder: Path) -> None:
 
 def fault(operation: str, status: int = 403, code: str = "AccessDenied", **more: Any) -> dict[str, Any]:
     """Every call of *operation* is answered so."""
-    return {"operation": operation, "times": 1000, "status": status, "code": code, **more}
+    return {"operation": operation, "times": 1000, "status": status, "code": code} | more
 
 
+CONFIGURATION = "GetFunctionAsyncInvokeConfig"
 LIST, GET = "ListStatefulAsyncInvocations", "GetStatefulAsyncInvocation"
 STOP = "fc:StopStatefulAsyncInvocation"
 FUNCTIONS = "ListAsyncInvokeConfigs"
@@ -119,8 +120,12 @@ ACCOUNTS: dict[str, tuple[str, Mapping[str, Any], list[dict[str, Any]], int, dic
     "functions may not be read, which no run needs": (
         policy(), SEED, [fault("GetFunction")], 0, {"fc:GetFunction": "allow fc:GetFunction in RAM"}
     ),
+    "functions that are read at the second try": (
+        policy(), SEED,
+        [fault(name, 503, "ServiceUnavailable", times=1) for name in ("GetFunction", CONFIGURATION)], 0, {},
+    ),
     "configurations may not be read, which no run needs": (
-        policy(), SEED, [fault("GetFunctionAsyncInvokeConfig")], 0,
+        policy(), SEED, [fault(CONFIGURATION)], 0,
         {"fc:GetFunctionAsyncInvokeConfig": "allow fc:GetFunctionAsyncInvokeConfig in RAM"},
     ),
     "functions of FC 3.0 may not be listed": (

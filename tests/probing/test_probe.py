@@ -274,7 +274,7 @@ def test_without_the_right_to_submit_the_file_has_what_is_left(cloud: Emulator, 
     denied(cloud, "InvokeFunction")
     found = probed(cloud, tmp_path)
     assert found.ran.code == Exit.ATTENTION
-    assert "no task can be submitted: HTTP 403 AccessDenied" in found.ran.err
+    assert "no task can be submitted, by fc:InvokeFunction: HTTP 403 AccessDenied" in found.ran.err
     assert {name for name, value in found.facts.items() if value is not None} == {"empty_list"}
 
 
@@ -282,9 +282,8 @@ def test_a_function_that_is_not_in_task_mode_is_told(tmp_path: Path) -> None:
     with emulated(seed=sleepers(taskMode=False)) as cloud:
         ran, _ = probed(cloud, tmp_path)
         assert ran.code == Exit.ATTENTION
-        assert (
-            "no task can be submitted: HTTP 400 InvalidArgument: fc-reaper-probe@LATEST is not in" in ran.err
-        )
+        said = "by fc:InvokeFunction: HTTP 400 InvalidArgument: fc-reaper-probe@LATEST is not in"
+        assert f"no task can be submitted, {said}" in ran.err
 
 
 def test_without_the_right_to_stop_the_rest_is_observed_and_the_tasks_end_by_themselves(
@@ -347,7 +346,7 @@ def test_a_task_whose_submission_was_not_answered_is_stopped(
     )
     found = probed(cloud, tmp_path)
     assert found.ran.code == Exit.ATTENTION
-    assert "no task can be submitted: ConnectionFailed" in found.ran.err
+    assert "no task can be submitted, by fc:InvokeFunction: ConnectionFailed" in found.ran.err
     assert alive(cloud) == set()
     assert any(one.endswith(f"-{task}") for one in stopped(cloud))
 

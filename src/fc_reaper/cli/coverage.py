@@ -60,11 +60,12 @@ def inspect(cloud: AsyncTaskClient, pool: Pool, functions: Sequence[Function], u
     for one in functions:
         names = ASYNC_TASK if one.service is None else STATEFUL
         config = "GetAsyncInvokeConfig" if one.service is None else "GetFunctionAsyncInvokeConfig"
+        read = partial(cloud.get_configuration, one, deadline=until)
         calls: dict[str, Callable[..., Any]] = {
             f"List{names.task}s": partial(cloud.list_page, Query(one)),
             f"Get{names.task}": partial(cloud.get, one, _NO_TASK),
-            "GetFunction": partial(cloud.get_configuration, one),
-            config: partial(cloud.get_configuration, one, "/async-invoke-config", config),
+            "GetFunction": partial(cloud._retry.__call__, read),
+            config: partial(cloud._retry.__call__, partial(read, "/async-invoke-config", config)),
         }
         jobs += [((name, one), partial(call, deadline=until)) for name, call in calls.items()]
     answers = Answers()

@@ -76,7 +76,7 @@ class Probe:
         except CallFailed as error:
             if not error.unclear:
                 self.left.remove(name)
-            raise CloudError(f"no task can be submitted: {error}") from None
+            raise CloudError(f"no task can be submitted, by fc:InvokeFunction: {error}") from None
 
     def _get(self, name: str) -> dict[str, Any]:
         record = {"status": "", **(self._client.ask("Get", name, TASKS[name][0]).value or {})}
