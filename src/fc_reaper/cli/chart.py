@@ -77,9 +77,7 @@ def draw_chart(history: History, replayed: Replay, policy: Policy) -> str:
             yscale="log",
         )
         axes.xaxis_date("UTC")
-        for kind in sorted(
-            dots, key=lambda kind: (kind == "FALSE STOP", "stop" in kind)
-        ):  # stops above the others
+        for kind in sorted(dots, key=lambda kind: (kind == "FALSE STOP", "stop" in kind)):  # these on top
             mark, many = "rx" if kind == "FALSE STOP" else "D" if "stop" in kind else ".", len(dots[kind][0])
             # Many are an image within the SVG, which else would be too large to open.
             axes.plot(*dots[kind], mark, label=f"{kind}: {many:,}", rasterized=many > 3_000)

@@ -1,7 +1,7 @@
 """`fc-reaper plan`: every task that is due now, and why."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
-from fc_reaper.cli.upcoming import NextTask, Upcoming
+from fc_reaper.cli.upcoming import NextTask, foresee
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
 from fc_reaper.models import Exit
@@ -24,6 +24,7 @@ from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
+from fc_reaper.sweep import Foresee
 from fc_reaper.sweep.report import HELD_OUT
 
 ALL = 1_000_000
@@ -92,13 +93,14 @@ def plan(
     file = read_policy(settings) if incident is None else incident.file
     raw = every_timer(file.policies) if given is None else given
     began = SYSTEM_CLOCK.now()
-    upcoming, whole = Upcoming(file), (out or html) is not None
-    finished, lines = dry_run(raw, env, None if incident is None else file, upcoming, whole=whole)
+    soon, whole = list[NextTask](), (out or html) is not None
+    finished, lines = dry_run(raw, env, incident and file, foresee(file, soon), whole=whole)
+    soon.sort(key=lambda one: one.due_at)
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
-        output.print_json({**finished.fields, "next": upcoming.tasks, "next_total": upcoming.number})
+        output.print_json({**finished.fields, "next": soon})
     elif listed and out != "-":
-        output.show(*plan_tables(finished, lines, file.policies, upcoming))
+        output.show(*plan_tables(finished, lines, file.policies, soon))
     if listed and whole:
         made = make_plan(began, whereabouts(settings), finished, lines, file, incident)
         typed: Callable[..., str] = partial(output.as_typed, policy=policy, **cloud)
@@ -111,7 +113,7 @@ def plan(
         if html is not None:
             from fc_reaper.cli.page import plan_page
 
-            page = plan_page(made, (out or "").strip("-"), finished, lines, file, upcoming, typed)
+            page = plan_page(made, (out or "").strip("-"), finished, lines, file, soon, typed)
             output.write_file(html, page, force=force)
             said.append(f"{html}: written.")
         if out != "-" and not as_json:
@@ -124,7 +126,7 @@ def dry_run(
     event: bytes,
     env: Mapping[str, str],
     approved: File | None = None,
-    upcoming: Upcoming | None = None,
+    foreseen: Foresee | None = None,
     *,
     whole: bool = True,
 ) -> tuple[RunResult, Lines]:
@@ -143,7 +145,7 @@ def dry_run(
             shown=ALL,
             interrupted=interrupted.is_set,
             approved=approved,
-            foresee=upcoming,
+            foresee=foreseen,
         )
         if whole and interrupted.is_set():
             raise KeyboardInterrupt
@@ -172,7 +174,7 @@ def _written(made: Plan, name: str, held: Mapping[TaskKey, str], apply: str) -> 
 
 
 def plan_tables(
-    finished: RunResult, lines: Lines, policies: Iterable[Policy] = (), upcoming: Upcoming | None = None
+    finished: RunResult, lines: Lines, policies: Iterable[Policy] = (), soon: Sequence[NextTask] = ()
 ) -> Iterator[Table | Text | str]:
     """The due tasks by policy, others of note, the counts, and those of *policies* that did not run."""
     result = finished.result
@@ -185,9 +187,9 @@ def plan_tables(
     if others:
         yield from ("Not due, for your information:", _table(others[:_SHOWN]))
         yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    if upcoming and upcoming.number:
-        yield f"{counted(upcoming.number, 'task')} will be due within an hour; the first:"
-        yield from (_table(upcoming.tasks[:_SOON]), "")
+    if soon:
+        yield f"{counted(len(soon), 'task')} will be due within an hour; the first:"
+        yield from (_table(soon[:_SOON]), "")
     counts = result.counts
     listed = f"{counted(counts.listed, 'task')} listed in {counted(counts.functions, 'function')}"
     rest = _counted({name: getattr(counts, name) for name in ("kept", "exempt", "reported", "unknown")})

@@ -1,8 +1,5 @@
 """Who is next: the listed tasks that will be due soon if nothing else happens to them."""
 
-from bisect import insort
-from collections import Counter
-
 from pydantic import Field
 
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
@@ -11,9 +8,7 @@ from fc_reaper.log_lines import TaskVerdict
 from fc_reaper.models import Function, Snapshot, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.ages import Reading
-from fc_reaper.sweep import AHEAD
-
-_KEPT = 100
+from fc_reaper.sweep import AHEAD, Foresee
 
 
 class NextTask(TaskVerdict):
@@ -23,38 +18,25 @@ class NextTask(TaskVerdict):
     due_in_s: float = Field(description="Seconds until then, from when it was listed.")
 
 
-class Upcoming:
-    """Collects the tasks that are due within `AHEAD`, itself included: the first hundred, soonest first.
+def foresee(file: PolicyFile, tasks: list[NextTask]) -> Foresee:
+    """A function that adds to *tasks* each listed one that is due within `AHEAD`, itself included.
 
-    `counts` has all, by policy and function. None is a task whose record does not say when, or whose group
-    decides.
+    None is a task whose record does not say when, or whose group decides.
     """
+    changes: dict[Function, Changes] = {}
 
-    def __init__(self, file: PolicyFile) -> None:
-        self._exempt, self._changes = file.exempt, dict[Function, Changes]()
-        self.tasks, self.counts = list[NextTask](), Counter[tuple[str, Function]]()
-
-    @property
-    def number(self) -> int:
-        return self.counts.total()
-
-    def __call__(self, seen: Snapshot, policies: FunctionPolicies) -> None:
-        """Note a listed task that is not due."""
+    def note(seen: Snapshot, policies: FunctionPolicies) -> None:
         task, moment = seen
-        if task.function not in self._changes:
-            self._changes[task.function] = Changes.of([one.policy for one in policies.every], self._exempt)
+        if task.function not in changes:
+            changes[task.function] = Changes.of([one.policy for one in policies.every], file.exempt)
         reading = Reading(task, moment, policies.started_time, read=True)
-        wait = due_in(reading, policies, self._changes[task.function])
+        wait = due_in(reading, policies, changes[task.function])
         if wait is not None and wait <= AHEAD:
             verdict = evaluate(task, policies, moment.later(wait)).later(-wait)
-            names = dict(zip(("service", "function", "qualifier"), task.function, strict=True))
-            known = {**names, "invocation_id": task.invocation_id, "status": task.status}
+            known = dict(zip(("service", "function", "qualifier"), task.function, strict=True))
+            known |= {name: getattr(task, name) for name in ("invocation_id", "status")}
             known |= {name: getattr(verdict, name) for name in ("policy", "owner", "reason")}
             when = {"due_at": iso(moment.earliest + wait), "due_in_s": wait / 1000}
-            self.add(NextTask.model_validate({**known, **verdict.by.fields(), **when}))
+            tasks.append(NextTask.model_validate({**known, **verdict.by.fields(), **when}))
 
-    def add(self, task: NextTask) -> None:
-        """Keep the task if it is among the first."""
-        self.counts[task.policy or "", task.place] += 1
-        insort(self.tasks, task, key=lambda one: one.due_at)
-        del self.tasks[_KEPT:]
+    return note
