@@ -64,6 +64,7 @@ def test_both_programs_work_in_an_empty_environment(
             "LICENSE",
             "NOTICE",
             "README.md",
+            "README.zh-CN.md",
             "CHANGELOG.md",
             "policy.yaml",
             "s.yaml",
