@@ -146,9 +146,6 @@ SPARED = r"Spared: stopped by the old policy alone:\n\n.*\n.*\n\| slow-1 \|.*\| 
 def test_a_pull_request_that_loosens_a_limit_shows_who_is_spared(project: Project, history: Path) -> None:
     """In the summary of the run, and as the output that the job `comment` takes."""
     shutil.copy(history, project.folder)
-    check = project.run(ACTION["Check"]["run"], POLICY="policy.yaml")
-    assert check.code == 0, check.printed
-    assert check.printed.startswith("::stop-commands::")
     done = project.compare()
     assert done.code == 0, done.printed
     assert "### What after.yaml changes against before.yaml" in done.summary
@@ -218,12 +215,33 @@ def test_the_comment_is_written_once_and_then_replaced(project: Project) -> None
     assert (project.temporary / "comment.md").read_text().endswith("-->\na\n`$(date)`\n")
 
 
+@pytest.mark.parametrize(("runs", "calls"), [("7", ["run list", "run download"]), ("", ["run list"])])
+def test_the_history_is_that_of_the_last_run_of_the_job_with_keys(
+    runs: str, calls: list[str], project: Project
+) -> None:
+    """Where there was none, the review goes on without."""
+    (step,) = [one for one in REVIEW["review"]["steps"] if one.get("name") == "Fetch the history"]
+    project.program("gh", '#!/bin/sh\necho "$*" >> "$RUNNER_TEMP/calls"\n[ "$2" != list ] || echo "$RUNS"\n')
+    done = project.run(step["run"], GITHUB_REPOSITORY="a/b", BRANCH="main", RUNS=runs)
+    made = (project.temporary / "calls").read_text().splitlines()
+    assert (done.code, [" ".join(call.split()[:2]) for call in made]) == (0, calls)
+    assert made[0].startswith(
+        "run list --repo a/b --workflow policy-history.yml --branch main --status success "
+    )
+    artifact = (
+        f"run download 7 --repo a/b --name {HISTORY['steps'][-1]['with']['name']} --dir {project.temporary}"
+    )
+    assert (made[1:] == [artifact]) is bool(runs)
+    assert ("::notice::" in done.printed) is not bool(runs)
+
+
 def test_a_merge_request_of_gitlab_shows_the_same(project: Project, history: Path) -> None:
     """By the script of the job, with the history from the artifact of the other one."""
     job = GITLAB["fc-reaper-review"]
+    assert job["script"][0] == 'fc-reaper check "$POLICY"'  # as in the step of GitHub
     project.program("curl", f'#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncp "{history}" "$2"\n')
     given = {**GITLAB[".fc-reaper"]["variables"], "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD^1"}
-    done = project.run("\n".join(job["script"]), ("sh", "-e"), **given)
+    done = project.run("\n".join(job["script"][1:]), ("sh", "-e"), **given)
     assert done.code == 0, done.printed
     assert re.search(SPARED, (project.folder / job["artifacts"]["paths"][0]).read_text("utf-8"))
     saves = GITLAB["fc-reaper-history"]["script"][-1].removeprefix("fc-reaper")
