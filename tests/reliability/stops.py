@@ -88,7 +88,7 @@ MEANWHILE = [
          [of(STOP, 1, change=change("repoint", version="7"))], VERSION_ONLY, env=IN_TURN),
     Case("the function is deleted between the list and the reads", [of(GET, 1, change=change("delete"))],
          env=IN_TURN),
-    Case("the function is deleted between two pages", seed=PAGES,
+    Case("the function is deleted between two pages", seed=PAGES, env=IN_TURN,
          faults=[of(LIST, 1, match=RUNNING), of(LIST, 1, match=RUNNING, change=change("delete"))]),
     Case("the function is deleted between discovery and the list", policy=policy(targets="['media/*@*']"),
          seed={"invocations": [*ACCOUNT["invocations"], GONE]},

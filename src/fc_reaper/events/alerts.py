@@ -74,7 +74,8 @@ def follow(alert: Alert, own: OwnAccount) -> tuple[list[Selector], list[tuple[No
             found[selector] = None
     if not (found or notes):
         return [Selector()], [("trigger_unrecognised", f"the {source} names no function")]
-    return [*found], [*notes]
+    # A label and a row often name one function: under its qualifier alone it might be refused as no target.
+    return [one for one in found if not one.qualifier or one._replace(qualifier=None) not in found], [*notes]
 
 
 def _given(names: Mapping[str, Any]) -> dict[str, Any]:
