@@ -17,11 +17,12 @@ from tests.project.test_book import anchors, links
 
 CHINESE = {
     Path("README.md"): Path("README.zh-CN.md"),
+    **{Path("docs") / page: Path("docs/zh-CN") / page for page in ("real-account.md",)},
 }
 """The Chinese page of each English one that has one."""
 
 QUOTING = {"message", "`check` warns"}
-"""Columns, by their English header, whose cells begin with what is printed, and so with the same words."""
+"""Columns of tables of what is written, whose cells begin with what is printed, and so with the same words."""
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
@@ -86,7 +87,7 @@ def quoted(english: str, chinese: str) -> Iterator[str]:
     """Messages of English tables that the same cell in Chinese does not begin with."""
     for ours, theirs in zip(tables(english), tables(chinese), strict=True):
         for column, header in enumerate(ours[0]):
-            if header in QUOTING:
+            if header in QUOTING and ours[0][0] == "written":
                 pairs = zip(ours[1:], theirs[1:], strict=True)
                 yield from (row[column] for row, other in pairs if not other[column].startswith(row[column]))
 
