@@ -22,7 +22,7 @@ CHINESE = {
 """The Chinese page of each English one that has one."""
 
 QUOTING = {"message", "`check` warns"}
-"""Columns of tables of what is written, whose cells begin with what is printed, and so with the same words."""
+"""Columns beside what is written, whose cells begin with what is printed, and so with the same words."""
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
