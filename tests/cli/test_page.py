@@ -340,7 +340,8 @@ def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
         args = ("plan", "--html", "plan.html")
         first = fc_reaper(*args, "--out", "plan.json", env=env, cwd=tmp_path)
         again = fc_reaper(*args, env=env, cwd=tmp_path)
-        forced = fc_reaper(*args, "--force", "--json", env=env, cwd=tmp_path)
+        (tmp_path / "event.json").write_text('{"serviceName": "media", "shard": "1/1"}')
+        forced = fc_reaper(*args, "event.json", "--force", "--json", env=env, cwd=tmp_path)
     assert (first.code, again.code, forced.code) == (0, 2, 0)
     assert "2 tasks will be due within an hour; the first:" in first.text
     assert "soon-1 media/transcode@prod running_for 1h40m 2h - due in 19m, owner" in first.text
@@ -351,6 +352,7 @@ def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
     assert (tmp_path / "plan.html").stat().st_mode & 0o777 == 0o600
     for shown in ("<h1>1 task due</h1>", "cn-hangzhou", "sha256:", "soon-2", "fc-reaper explain"):
         assert shown in page
+    assert "fc-reaper plan event.json --out plan.json" in page  # what it shows, and no other run
 
 
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])

@@ -41,15 +41,22 @@ _FILES = Path(__file__).with_name("page_files")
 
 
 def plan_page(
-    plan: Plan, out: str, run: RunResult, lines: Lines, file: PolicyFile, soon: list[NextTask], typed: Typed
+    plan: Plan,
+    out: str,
+    run: RunResult,
+    lines: Lines,
+    file: PolicyFile,
+    soon: list[NextTask],
+    typed: Typed,
+    event: str | None = None,
 ) -> str:
-    """The page of a dry run and of the *plan* made of it, which is in the file *out* unless that is empty."""
+    """The page of a dry run for *event* and of its *plan*, in the file *out* unless that is empty."""
     result, reported = run.result, lines.of("reported")
     due = sorted(result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     # Of what the command prints, the sentences.
     said = [one for one in plan_tables(run, lines, file.policies) if isinstance(one, str) and one[-1:] == "."]
     shown = {"plan": plan, "file": file, "run": result, "typed": typed, "out": out, "time": plan.time}
-    shown |= {"due": due, "next": soon, "others": [*lines.of("stuck", "unknown"), *reported]}
+    shown |= {"event": event, "due": due, "next": soon, "others": [*lines.of("stuck", "unknown"), *reported]}
     shown |= {"functions": _by_function((one.place, one) for one in [*due, *soon])}
     charts = _timelines([*due, *reported, *soon], plan.time)
     return _render("plan", charts, [*result.errors, *said], **shown, measures=measures, fate=fate)

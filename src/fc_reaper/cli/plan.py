@@ -113,7 +113,7 @@ def plan(
         if html is not None:
             from fc_reaper.cli.page import plan_page
 
-            page = plan_page(made, (out or "").strip("-"), finished, lines, file, soon, typed)
+            page = plan_page(made, (out or "").strip("-"), finished, lines, file, soon, typed, event)
             output.write_file(html, page, force=force)
             said.append(f"{html}: written.")
         if out != "-" and not as_json:
