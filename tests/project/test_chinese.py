@@ -17,7 +17,7 @@ from tests.project.test_book import anchors, links
 
 CHINESE = {
     Path("README.md"): Path("README.zh-CN.md"),
-    **{Path("docs") / page: Path("docs/zh-CN") / page for page in ("real-account.md",)},
+    **{Path("docs") / page: Path("docs/zh-CN") / page for page in ("deploy.md", "real-account.md")},
 }
 """The Chinese page of each English one that has one."""
 
