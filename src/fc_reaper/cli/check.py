@@ -50,7 +50,7 @@ def check(
     policy: Annotated[str | None, Argument(metavar="POLICY", help="As --policy.")] = None,
     policy_option: PolicyFile = None,
     as_format: Annotated[
-        Literal["text", "github"], Option("--format", help="github: findings at the lines of a pull request.")
+        Literal["text", "github"], Option("--format", help="github: findings at their lines.")
     ] = "text",
     as_json: AsJson = False,
 ) -> int:
