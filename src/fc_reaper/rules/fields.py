@@ -201,7 +201,7 @@ def _until(value: Any) -> Millis:
     try:
         read = datetime.fromisoformat(bare + (zone or "Z").replace("Z", "+00:00"))
     except ValueError:
-        raise ValueError(f"{shown(text)} is no moment; write it as in {_SUCH}") from None
+        raise ValueError(f"{shown(text)} is no moment from 2000 to 2099; write it as in {_SUCH}") from None
     moment = int(read.timestamp()) * 1000
     if zone is None:
         readings = f"by UTC it is {spell_moment(moment)}, by +08:00 {spell_moment(moment - _EAST)}"
