@@ -98,7 +98,8 @@ def a_plan(ids: tuple[str, ...]) -> str:
     finished = RunResult(result, Exit.DONE, False, Trigger((), None, ()))
     where: Where = {"account": "1", "region": "cn-hangzhou", "endpoint": "http://127.0.0.1"}
     plan = make_plan(0, where, finished, lines, file, None)
-    return plan_page(plan, HOSTILE[4], finished, lines, file, soon, partial(as_typed, region=HOSTILE[0]))
+    steps = {"out": HOSTILE[4], "event": HOSTILE[5], "typed": partial(as_typed, region=HOSTILE[0])}
+    return plan_page(plan, finished, lines, file, soon, **steps)
 
 
 @pytest.fixture(scope="module")

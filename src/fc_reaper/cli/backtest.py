@@ -71,7 +71,7 @@ def backtest(
         from fc_reaper.cli.page import backtest_page
 
         typed = partial(output.as_typed, policy=policy, **cloud)
-        page = backtest_page(past, file, replayed, settings, SYSTEM_CLOCK.now(), typed)
+        page = backtest_page(past, file, replayed, settings, SYSTEM_CLOCK.now(), typed=typed)
         output.write_file(html, page, force=force)
     watched = [target for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None

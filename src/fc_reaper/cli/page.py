@@ -6,7 +6,7 @@ the scripts of `page_files` by their hashes, charts as images within the page, a
 
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from re import sub
@@ -32,8 +32,6 @@ from fc_reaper.policy.lock import file_fingerprint
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings
 
-Typed = Callable[..., str]  # the command line of these words, with the options of this command
-
 _ROWS, _CHARTS, _BARS = 500, 8, (30, 10)
 """The most rows of a table, charts of a page, and bars of a chart: over the limit, and not yet."""
 
@@ -41,37 +39,30 @@ _FILES = Path(__file__).with_name("page_files")
 
 
 def plan_page(
-    plan: Plan,
-    out: str,
-    run: RunResult,
-    lines: Lines,
-    file: PolicyFile,
-    soon: list[NextTask],
-    typed: Typed,
-    event: str | None = None,
+    plan: Plan, run: RunResult, lines: Lines, file: PolicyFile, soon: list[NextTask], **steps: Any
 ) -> str:
-    """The page of a dry run for *event* and of its *plan*, in the file *out* unless that is empty."""
+    """The page of a dry run and of its *plan*; *steps* are its file `out` or "", its `event`, and `typed`."""
     result, reported = run.result, lines.of("reported")
     due = sorted(result.tasks, key=lambda task: (-(task.over_s or 0), task.invocation_id))
     # Of what the command prints, the sentences.
     said = [one for one in plan_tables(run, lines, file.policies) if isinstance(one, str) and one[-1:] == "."]
-    shown = {"plan": plan, "file": file, "run": result, "typed": typed, "out": out, "time": plan.time}
-    shown |= {"event": event, "due": due, "next": soon, "others": [*lines.of("stuck", "unknown"), *reported]}
+    shown = {"plan": plan, "file": file, "run": result, "time": plan.time, **steps}
+    shown |= {"due": due, "next": soon, "others": [*lines.of("stuck", "unknown"), *reported]}
     shown |= {"functions": _by_function((one.place, one) for one in [*due, *soon])}
     charts = _timelines([*due, *reported, *soon], plan.time)
     return _render("plan", charts, [*result.errors, *said], **shown, measures=measures, fate=fate)
 
 
 def backtest_page(
-    past: Past, file: PolicyFile, replayed: Replay, settings: Settings, now: Millis, typed: Typed
+    past: Past, file: PolicyFile, replayed: Replay, settings: Settings, now: Millis, **steps: Any
 ) -> str:
-    """The page of a replay of *file* that was made *now*."""
+    """The page of a replay of *file* that was made *now*; `typed` of *steps* gives commands as typed here."""
     wrong = [one for policy in replayed.policies for one in policy.false_stops]
     ids = set(map(id, wrong))
     # A table may be cut, so false stops stand first, those that had run longest before the others.
     found = wrong + [one for policy in replayed.policies for one in policy.found if id(one) not in ids]
     notes = [*past.headline(replayed), *saved_text(past.saved(replayed.stops), "would have saved")]
-    shown = {"replayed": replayed, "file": file, "settings": settings, "typed": typed, "time": iso(now)}
+    shown = {"replayed": replayed, "file": file, "settings": settings, "time": iso(now), **steps}
     shown |= {"found": found, "wrong": wrong, "history": past.history, "in_truth": IN_TRUTH}
     shown |= {"functions": _by_function((one.task.function, one) for one in found)}
     charts = ((draw_chart(past.history, replayed, one.policy), one) for one in replayed.policies[:_CHARTS])

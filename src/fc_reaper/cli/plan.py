@@ -113,7 +113,8 @@ def plan(
         if html is not None:
             from fc_reaper.cli.page import plan_page
 
-            page = plan_page(made, (out or "").strip("-"), finished, lines, file, soon, typed, event)
+            steps = {"out": (out or "").strip("-"), "event": event, "typed": typed}
+            page = plan_page(made, finished, lines, file, soon, **steps)
             output.write_file(html, page, force=force)
             said.append(f"{html}: written.")
         if out != "-" and not as_json:
