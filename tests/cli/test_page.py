@@ -356,6 +356,23 @@ def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
     assert "fc-reaper plan event.json --out plan.json" in page  # what it shows, and no other run
 
 
+@pytest.mark.parametrize(
+    ("end", "headline"),
+    [
+        (("Succeeded", "5h"), "1 stop, 1 of them false"),
+        (("Failed", "5h"), "1 stop, none known to be false"),
+        (("Failed", "1h"), "No stops"),
+    ],
+    ids=["false", "right", "none"],
+)
+def test_a_replay_claims_no_more_than_it_knows(end: tuple[str, str], headline: str, tmp_path: Path) -> None:
+    """A task that is still alive, or that somebody stopped, might have succeeded."""
+    a_policy_file(tmp_path, policy())
+    a_history(tmp_path, [record("job-1", ("Enqueued", "0s"), ("Running", "1m"), end)])
+    assert fc_reaper("backtest", "--history", "history.jsonl", "--html", "p.html", cwd=tmp_path).code == 0
+    assert f"<h1>{headline}</h1>" in (tmp_path / "p.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
 @pytest.mark.parametrize("command", ["plan", "backtest"])
 def test_without_the_extra_it_says_how_to_install_it(missing: str, command: str, tmp_path: Path) -> None:
