@@ -5,7 +5,7 @@ what it prints. One shell runs all commands of a document, in order, in a copy o
 that is shown must be printed, in order; hexadecimal ids may differ, and numbers but those of lines of a
 policy; lines may be left out, and of a line that ends in … only the beginning is compared. A command must
 end with status 0 unless `$ echo $?` follows.
-A fence of the kind `sh` is not run: it is for what needs an account or another machine.
+A fence of the kind `sh` has commands without output: test_blocks.py runs ours, and says why not the others.
 """
 
 from __future__ import annotations
