@@ -17,7 +17,10 @@ from tests.project.test_book import anchors, links
 
 CHINESE = {
     Path("README.md"): Path("README.zh-CN.md"),
-    **{Path("docs") / page: Path("docs/zh-CN") / page for page in ("deploy.md", "real-account.md")},
+    **{
+        Path("docs") / page: Path("docs/zh-CN") / page
+        for page in ("policy.md", "deploy.md", "real-account.md")
+    },
 }
 """The Chinese page of each English one that has one."""
 
@@ -173,10 +176,21 @@ def test_nothing_is_left_in_english(english: Path) -> None:
     left = [
         f"{CHINESE[english]}, “{section.title}”: {piece.strip()[:80]}"
         for section in sections(CHINESE[english])
-        for piece in re.split(r"\n|\|", f"{section.title}\n{words(section.text)}")
+        for piece in re.split(r"\n|(?<!\\)\|", f"{section.title}\n{words(section.text)}")
         if re.search(r"(?:\b[A-Za-z']{2,}[ ,]+){3}[A-Za-z']{2,}", piece) and not _HAN.search(piece)
     ]
     assert not left, "\n" + "\n".join(left)
+
+
+@PAGES
+def test_punctuation_beside_chinese_is_chinese(english: Path) -> None:
+    """Full-width, as its readers expect; and no line ends within a paragraph, where a blank would show."""
+    text = "\n".join(words(section.text) for section in sections(CHINESE[english]))
+    found = re.findall(r".{,20}(?:[\u4e00-\u9fff][,:;?!()]|[,:;?!()][\u4e00-\u9fff]).{,20}", text)
+    assert not found, f"{CHINESE[english]}: {found}"
+    unwrapped = _FENCE.sub("\n", (ROOT / CHINESE[english]).read_text("utf-8"))
+    wrapped = re.findall(r"^[^\n|#].*\n(?![-\n|#]|\d+\.).{1,20}", unwrapped, re.MULTILINE)
+    assert not wrapped, f"{CHINESE[english]}: {wrapped}"
 
 
 @PAGES
