@@ -22,7 +22,10 @@ CHINESE = {
         for page in ("policy.md", "deploy.md", "real-account.md")
     },
 }
-"""The Chinese page of each English one that has one."""
+"""The Chinese page of each English one that is compared."""
+TEMPLATE = Path("deploy/s-template")
+LINKED = {**CHINESE, TEMPLATE / "readme_en.md": TEMPLATE / "readme.md"}
+"""Where a link leads in Chinese; the template has pages of its own, as Serverless Devs wants them."""
 
 QUOTING = {"message", "`check` warns"}
 """Columns beside what is written, whose cells begin with what is printed, and so with the same words."""
@@ -99,7 +102,7 @@ def leads(english: Path, text: str) -> Counter[str]:
     """Where the links of an English page lead in Chinese: to the same section of a page that is there."""
     found: Counter[str] = Counter(re.findall(r"\]\((\w+://[^)\s]+)\)", _FENCE.sub("", text)))
     for page, part in links(english, _FENCE.sub("", text)):
-        chinese = CHINESE.get(page)
+        chinese = LINKED.get(page)
         if chinese is not None and part:
             titles = [slug(one.title) for one in sections(page)]
             part = slug(sections(chinese)[titles.index(part)].title)
