@@ -17,8 +17,8 @@ OUT = ROOT / "build" / "template"
 
 INCLUDED = (
     *("src", "scripts", "constraints", "deploy", "docs", "events", "examples"),
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "Makefile", "README.md", "SECURITY.md"),
-    *("pyproject.toml", "s.yaml", "s-prod.yaml", ".gitignore"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "Makefile", "README.md", "README.zh-CN.md"),
+    *("SECURITY.md", "pyproject.toml", "s.yaml", "s-prod.yaml", ".gitignore"),
 )
 """What `make package`, `make demo` and `s deploy` need, and the documents."""
 
