@@ -390,3 +390,10 @@ def test_an_answer_that_names_no_account_is_not_understood() -> None:
         refused = pytest.raises(CloudError, match="names no account")
         with answering(http(200, body)) as server, refused:
             caller_identity(server.endpoint, Credentials("emulator", SECRET, ""), SYSTEM_CLOCK, 9)
+
+
+def test_an_identity_without_kind_and_arn_is_an_account_alone() -> None:
+    """What is absent is not called None."""
+    with answering(http(200, {"AccountId": "42"})) as server:
+        found = caller_identity(server.endpoint, Credentials("emulator", SECRET, ""), SYSTEM_CLOCK, 9)
+    assert found == ("42", "")

@@ -319,13 +319,13 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
 
 
 def caller_identity(endpoint: str, keys: Credentials, clock: Clock, seconds: float) -> tuple[str, str]:
-    """Ask STS, as `sts_endpoint` says, whose *keys* these are: account, kind and ARN. It needs no right."""
+    """Ask STS, as `sts_endpoint` says, whose *keys* these are: account, kind with ARN. It needs no right."""
     with closing(AsyncTaskClient(sts_endpoint(endpoint), keys, clock=clock)) as sts:
         answer = sts._read("GetCallerIdentity", "/", {}, clock.monotonic() + seconds)
     account, *who = ((answer.value or {}).get(name) for name in ("AccountId", "IdentityType", "Arn"))
     if not isinstance(account, str) or not re.fullmatch("[0-9]+", account):
         raise unreadable(answer, "the answer names no account")
-    return account, printable(" ".join(map(str, who)), 300)
+    return account, printable(" ".join(str(one) for one in who if one), 300)
 
 
 class ReadOnlyClient(AsyncTaskClient):
