@@ -15,12 +15,10 @@ from tests.project.files import ROOT
 from tests.project.markdown import Fence, code, fences, tables
 from tests.project.test_book import anchors, links
 
+TRANSLATED = (*(ROOT / "docs").glob("policy*.md"), ROOT / "docs/deploy.md", ROOT / "docs/real-account.md")
 CHINESE = {
     Path("README.md"): Path("README.zh-CN.md"),
-    **{
-        Path("docs") / page: Path("docs/zh-CN") / page
-        for page in ("policy.md", "deploy.md", "real-account.md")
-    },
+    **{page.relative_to(ROOT): Path("docs/zh-CN") / page.name for page in sorted(TRANSLATED)},
 }
 """The Chinese page of each English one that is compared."""
 TEMPLATE = Path("deploy/s-template")

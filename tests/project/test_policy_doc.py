@@ -1,4 +1,4 @@
-"""docs/policy.md is enough to write a policy by: no key is missing, and whatever it shows is true."""
+"""docs/policy*.md are enough to write a policy by: each key is there, and what they show is true."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from tests.project.commands import commands_in, refusal_of
 from tests.project.files import ROOT
 from tests.project.markdown import code, fences, plain, sections, tables
 
-TEXT = (ROOT / "docs" / "policy.md").read_text("utf-8")
-PARTS = sections(TEXT)
+PAGES = [page.read_text("utf-8") for page in sorted((ROOT / "docs").glob("policy*.md"))]
+TEXT = "\n".join(PAGES)
+PARTS = {re.findall("^# (.*)$", page, re.MULTILINE)[0]: page for page in PAGES} | sections(TEXT)
+"""By the title of a page, or of one of its sections."""
 
 Wrapper = Callable[[str], str]
 
@@ -109,7 +111,7 @@ def test_every_key_is_explained(what: str) -> None:
 
 @pytest.mark.parametrize("what", sorted(keys()))
 def test_what_is_shown_for_a_key_is_accepted(what: str) -> None:
-    """And each key is shown at least once as it is written; that of `policies` is the whole page."""
+    """And each key is shown at least once as it is written; that of `policies` is the block at the top."""
     section, wrapped = EXPLAINED[what]
     for key in keys()[what]:
         shown = [one for cell in rows(section)[key][2:3] for one in code(cell) if ":" in one]

@@ -1,4 +1,4 @@
-"""What a run must do, by docs/policy.md and docs/triggers.md: which policies run, which tasks are due.
+"""What a run must do, by docs/policy*.md and docs/triggers.md: which policies run, which tasks are due.
 
 `reading.py` reads one record; this is about many of them, and about the file and the event as a whole.
 """

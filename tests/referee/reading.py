@@ -1,4 +1,4 @@
-"""docs/policy.md in plain code: whether one record, at one moment, is exempt, matched, spared, or unknown.
+"""docs/policy*.md in plain code: whether one record, at one moment, is exempt, matched, spared, or unknown.
 
 Written from the documents alone and without any help of the product, so that a mistake there has no brother
 here. It is slow, and knows no more of the language than `worlds.py` writes. An answer is True, False, or
