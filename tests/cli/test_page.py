@@ -351,7 +351,14 @@ def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
     assert 1100 < forced.json["next"][0]["due_in_s"] < 1200
     page = (tmp_path / "plan.html").read_text("utf-8")
     assert (tmp_path / "plan.html").stat().st_mode & 0o777 == 0o600
-    for shown in ("<h1>1 task due</h1>", "cn-hangzhou", "sha256:", "soon-2", "fc-reaper explain"):
+    for shown in (
+        "<h1>1 task due</h1>",
+        "cn-hangzhou",
+        "sha256:",
+        "soon-2",
+        "fc-reaper explain",
+        "</time>, owner team-a",
+    ):
         assert shown in page
     assert "fc-reaper plan event.json --out plan.json" in page  # what it shows, and no other run
 
@@ -367,10 +374,12 @@ def test_plan_writes_it_and_says_who_is_next(tmp_path: Path) -> None:
 )
 def test_a_replay_claims_no_more_than_it_knows(end: tuple[str, str], headline: str, tmp_path: Path) -> None:
     """A task that is still alive, or that somebody stopped, might have succeeded."""
-    a_policy_file(tmp_path, policy())
+    a_policy_file(tmp_path, policy(owner="team-a"))
     a_history(tmp_path, [record("job-1", ("Enqueued", "0s"), ("Running", "1m"), end)])
     assert fc_reaper("backtest", "--history", "history.jsonl", "--html", "p.html", cwd=tmp_path).code == 0
-    assert f"<h1>{headline}</h1>" in (tmp_path / "p.html").read_text("utf-8")
+    page = (tmp_path / "p.html").read_text("utf-8")
+    assert f"<h1>{headline}</h1>" in page
+    assert ("runaway, owner team-a" in page) is (headline != "No stops")
 
 
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])

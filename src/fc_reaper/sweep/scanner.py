@@ -150,11 +150,14 @@ class Scanner:
         A member of a concurrency group is yielded uncounted, for `settle`. For a listed task *read* is
         called, and nothing else done, where reading the task may settle more.
         """
-        stuck, context, (task, moment) = _NOT_STUCK, self.context, seen
+        stuck, unread, context, (task, moment) = _NOT_STUCK, False, self.context, seen
         try:
             verdict = evaluate(task, policies, moment, read=read is None)
             if task.status == STOPPING:
                 stuck = stopping_too_long(task, context.settings.stuck_after, moment, read=read is None)
+            unread = verdict.by.unread or stuck.unread
+            if context.foresee and not (self.counting or (read and unread) or verdict.kind is Kind.DUE):
+                context.foresee(seen, policies)
         except Exception as error:  # a fault of ours about one task must not hide the others
             verdict = Verdict(Kind.UNKNOWN, f"a fault in fc-reaper itself: {type(error).__name__}")
         if task.status in (STOPPING, STOPPED) and within_a_day(task, moment.earliest):
@@ -162,11 +165,9 @@ class Scanner:
             most, stopped = max(one.budget.per_day or 0 for one in context.policy.policies), self.stopped
             if len(stopped[task.function]) < most:
                 stopped[task.function].add(task.invocation_id)
-        if read is not None and (verdict.by.unread or stuck.unread):
+        if read is not None and unread:
             read()
             return
-        if context.foresee is not None and not self.counting and verdict.kind in (Kind.KEPT, Kind.REPORTED):
-            context.foresee(seen, policies)
         if stuck.holds is UNKNOWN and verdict.kind is Kind.KEPT:
             verdict = Verdict(Kind.UNKNOWN, stuck.why, by=stuck)
         # The record may hold a payload: it must not be kept.

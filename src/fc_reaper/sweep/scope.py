@@ -196,8 +196,7 @@ def list_functions(cloud: AsyncTaskClient, pool: Pool, *, services: bool, until:
         functions, token = page
         found.update(dict.fromkeys(functions))
         if len(found) > MOST_FUNCTIONS:
-            why = f"there are more than {MOST_FUNCTIONS} functions"
-            raise CloudError(why, error_code="UnreadableAnswer")
+            raise CloudError(f"there are more than {MOST_FUNCTIONS} functions", error_code="UnreadableAnswer")
         if token is not None:
             jobs.append((None, partial(page_of, token=token)))
     return list(found)
