@@ -1,4 +1,4 @@
-"""What docs/deploy.md shows as output is what its commands print, and what it says of files is true."""
+"""docs/deploy.md shows what its commands print, and what the pages about deploying say of files is true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from tests.package.test_package import tree
 from tests.project.console import run_document
 from tests.project.files import ROOT, copy_of_the_project
 
-TEXT = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+TEXT, VARIANTS, TROUBLE = (
+    (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    for page in ("deploy", "deploy-variants", "troubleshooting")
+)
 # It prepares an environment first; the tests run in one.
 REPLACED = {"make package": "python scripts/package.py"}
 
@@ -33,9 +36,9 @@ def test_the_document_shows_what_its_commands_print(packages: Packages, tmp_path
 
 def test_the_figures_are_for_the_function_that_is_deployed() -> None:
     props = yaml.safe_load((ROOT / "s.yaml").read_text("utf-8"))["resources"]["reaper"]["props"]
-    assert f"at {props['cpu']} vCPU" in TEXT
-    assert f"Why {props['memorySize']} MB" in TEXT
-    assert f"{props['timeout']} s fit into" in TEXT
+    assert f"at {props['cpu']} vCPU" in VARIANTS
+    assert f"Why {props['memorySize']} MB" in VARIANTS
+    assert f"{props['timeout']} s fit into" in VARIANTS
 
 
 def test_names_of_the_log_are_those_of_s_yaml() -> None:
@@ -49,4 +52,4 @@ def test_every_reason_for_skipping_is_explained() -> None:
     """The values of `why`, as the published schema of the log lines lists them."""
     schema = json.loads((ROOT / "docs" / "log-schema.json").read_text("utf-8"))
     reasons = schema["$defs"]["TaskLine"]["properties"]["why"]["enum"]
-    assert not [why for why in reasons if why and f"`{why}`" not in TEXT]
+    assert not [why for why in reasons if why and f"`{why}`" not in TROUBLE]

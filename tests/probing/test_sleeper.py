@@ -19,7 +19,7 @@ from tests.project.files import ROOT
 DEPLOYED = yaml.safe_load((ROOT / "deploy" / "s-probe.yaml").read_text("utf-8"))["resources"]["sleeper"][
     "props"
 ]
-DOCUMENT = (ROOT / "docs" / "real-account.md").read_text("utf-8")
+DOCUMENT = (ROOT / "docs" / "probe.md").read_text("utf-8")
 
 
 @pytest.fixture(autouse=True)

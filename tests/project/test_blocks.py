@@ -44,6 +44,7 @@ NOT_RUN = {
 OUTPUTS = {
     "README.md": "tests/project/test_readme.py",
     "docs/deploy.md": "tests/package/test_deploy_document.py; the page says what was seen at the real tool",
+    "docs/deploy-variants.md": "it takes minutes, and its numbers are those of one machine",
     "docs/emulator.md": "test_the_first_lines_about_the_emulator_are_printed",
     "docs/real-account.md": "tests/project/test_real_account.py",
     "docs/notifications.md": "tests/monitoring/test_notifications.py",

@@ -15,10 +15,14 @@ from tests.project.files import ROOT
 from tests.project.markdown import Fence, code, fences, tables
 from tests.project.test_book import anchors, links
 
-TRANSLATED = (*(ROOT / "docs").glob("policy*.md"), ROOT / "docs/deploy.md", ROOT / "docs/real-account.md")
+TRANSLATED = ("deploy*.md", "doctor.md", "policy*.md", "probe.md", "real-account.md", "troubleshooting.md")
 CHINESE = {
     Path("README.md"): Path("README.zh-CN.md"),
-    **{page.relative_to(ROOT): Path("docs/zh-CN") / page.name for page in sorted(TRANSLATED)},
+    **{
+        page.relative_to(ROOT): Path("docs/zh-CN") / page.name
+        for pattern in TRANSLATED
+        for page in sorted((ROOT / "docs").glob(pattern))
+    },
 }
 """The Chinese page of each English one that is compared."""
 TEMPLATE = Path("deploy/s-template")

@@ -170,7 +170,7 @@ def _check_cloud(
         answers = inspect(clients[main], pool, every, SYSTEM_CLOCK.monotonic() + _PATIENCE)
         _check_rights(found, answers)
         for kind in sorted({(STATEFUL if one.service else ASYNC_TASK).task for one, its in targets if its}):
-            found.add(f"fc:Stop{kind}", "unproven: only a stop is proof; see docs/real-account.md", Exit.DONE)
+            found.add(f"fc:Stop{kind}", "unproven: only a stop is proof; see docs/doctor.md", Exit.DONE)
         for one in meant:
             _check_target(found, one, [its[one] for its in answers.values() if one in its])
     pages = [page for its in answers.values() for page in its.values() if isinstance(page, Page)]

@@ -30,7 +30,7 @@ def probe(
     """Learn what your account does where nothing is documented.
 
     It submits six tasks, which sleep, to the function fc-reaper-probe, and to no other, observes them and
-    stops what is left. How to deploy the function: docs/real-account.md.
+    stops what is left. How to deploy the function: docs/probe.md.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def probe(
         output.print_json(learnt)
     else:
         output.show(output.table(("assumption", "this account", "setting to use"), _rows(learnt)), "")
-        output.show("A - means that there is nothing to set; docs/real-account.md has each row.")
+        output.show("A - means that there is nothing to set; docs/probe.md has each row.")
         output.show(f"{out} has what else was seen; it is for REAPER_PLATFORM and fc-emulator --like.")
     output.print_error(*seen.notes)
     if seen.left:
