@@ -19,7 +19,6 @@ from fc_reaper.rules.duration import format_duration, spell_duration
 from fc_reaper.settings import Context, read_policy, read_settings
 
 _Text = str | None
-_Number = int | None
 
 _SHOWN = 5
 
@@ -37,7 +36,6 @@ IN_TRUTH: dict[Outcome, str] = {
 @app.with_cloud
 def backtest(
     policy: app.PolicyFile = None,
-    memory: Annotated[_Number, Option(metavar="MB", min=1, max=1_048_576, help="Adds GB-seconds.")] = None,
     suggested: Annotated[bool, Option("--suggest", help="Also measure tasks, suggest limits.")] = False,
     svg: Annotated[_Text, Option(metavar="FILE", help="Draw lengths, limit and false stops.")] = None,
     drawn: Annotated[_Text, Option("--draw", metavar="POLICY", help="Which one; default: the first.")] = None,
@@ -76,16 +74,13 @@ def backtest(
     watched = [target for one in file.policies for target in one.targets]
     suggestions = list(suggest(past.history.tasks, watched)) if suggested else None
     if as_json:
-        policies = [
-            {**one.as_json(), "saved": past.saved(one.stops), **_costs(one, memory)}
-            for one in replayed.policies
-        ]
+        policies = [{**one.as_json(), "saved": past.saved(one.stops)} for one in replayed.policies]
         shown = {} if suggestions is None else {"suggestions": suggestions}
         output.print_json({"history": past.history, **shown, "replay": replayed, "policies": policies})
         return past.print_refused()
     show(*past.headline(replayed))
     if replayed.policies:
-        show("", overview(replayed.policies, memory), "")
+        show("", overview(replayed.policies), "")
         show(*(line for one in replayed.policies for line in summary(one)))
         show(*output.saved_text(past.saved(replayed.stops), "would have saved"))
     if suggestions is not None:
@@ -97,11 +92,6 @@ def backtest(
     return past.print_refused()
 
 
-def _costs(one: PolicyReplay, memory: int | None) -> dict[str, float]:
-    """What the time saved costs with functions of so many MB; a GB has 1024 MB."""
-    return {} if memory is None else {"saved_gb_s": round(one.saved / 1000 * memory / 1024, 3)}
-
-
 def count_outcomes(groups: Iterable[Sequence[Found]]) -> tuple[list[str], list[list[str]]]:
     """The heads of columns, and their numbers for each group; `unknown` only where there is one."""
     counts = [by_outcome(group) for group in groups]
@@ -110,15 +100,14 @@ def count_outcomes(groups: Iterable[Sequence[Found]]) -> tuple[list[str], list[l
     return ["tasks", *shown], rows
 
 
-def overview(replays: Sequence[PolicyReplay], memory: int | None = None) -> Table:
-    """One row for each policy that was replayed; with GB-seconds of functions that have so many MB."""
+def overview(replays: Sequence[PolicyReplay]) -> Table:
+    """One row for each policy that was replayed."""
     heads, numbers = count_outcomes(one.found for one in replays)
-    heads += ["saved"] if memory is None else ["saved", "GB-s"]
-    rows = []
-    for one, counts in zip(replays, numbers, strict=True):
-        saved = [format_duration(one.saved), *(f"{costs:,.0f}" for costs in _costs(one, memory).values())]
-        does, saved = ("stop", saved) if one.policy.stops else ("report", ["-"] * len(saved))
-        rows.append([one.policy.name, does, *counts, *saved])
+    heads.append("saved")
+    rows = [
+        (one.policy.name, one.policy.does, *counts, format_duration(one.saved) if one.policy.stops else "-")
+        for one, counts in zip(replays, numbers, strict=True)
+    ]
     return table(["policy", "would", *heads], rows, right=heads)
 
 

@@ -23,7 +23,7 @@ from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import RAW_PAYLOADS, Expression
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_targets
 from fc_reaper.sweep.report import total
-from fc_reaper.sweep.savings import Resources
+from fc_reaper.sweep.savings import amounts
 from fc_reaper.sweep.scope import is_own
 
 _Text = str | None
@@ -59,9 +59,8 @@ class Past(NamedTuple):
 
     def saved(self, stops: Sequence[Found]) -> dict[str, Any]:
         """The sums of what *stops* would have saved; of one that succeeded, nothing."""
-        found = self.history.configurations
-        each = ((Resources.of(on, found.get(on, {})), one) for one in stops for on in (one.task.function,))
-        return total([resources.times(one.saved / 1000) for resources, one in each])
+        found, pairs = self.history.configurations, ((one.task.function, one.saved / 1000) for one in stops)
+        return total([amounts(on, found.get(on, {}), seconds) for on, seconds in pairs])
 
     def left_out(self, replays: Iterable[tuple[str, Replay]]) -> Iterator[str]:
         """What was left out, and why; the names of *replays* tell several apart."""
