@@ -92,10 +92,8 @@ def test_between_two_moments_a_verdict_only_grows_older(
 ) -> None:
     """Whatever an expression does with the ages: a change is foreseen, or any moment may bring one."""
     fitting = [one for one in file.policies if any(target.fits(whole.function) for target in one.targets)]
-    policies, changes = (
-        compile_policies(whole.function, fitting, file.exempt),
-        Changes.of(fitting, file.exempt),
-    )
+    policies = compile_policies(whole.function, fitting, file.exempt)
+    changes = Changes.of(policies)
     task, later = as_of(whole, now), now + minutes * MINUTE
     if task is None or task != as_of(whole, later) or changes.any_time:
         return

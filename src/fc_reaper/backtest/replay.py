@@ -100,7 +100,7 @@ class _Replaying:
             return None
         own, started_time = self._options.own_function(function), self._options.started_time
         compiled = compile_policies(function, policies, exempt, started_time=started_time, own_function=own)
-        return compiled, Changes.of(policies, exempt)
+        return compiled, Changes.of(compiled)
 
     def run(self, step: Step) -> Replay:
         """Run at every tick at which something may happen."""

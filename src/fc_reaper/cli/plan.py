@@ -94,7 +94,7 @@ def plan(
     raw = every_timer(file.policies) if given is None else given
     began = SYSTEM_CLOCK.now()
     soon, whole = list[NextTask](), (out or html) is not None
-    finished, lines = dry_run(raw, env, incident and file, foresee(file, soon), whole=whole)
+    finished, lines = dry_run(raw, env, incident and file, foresee(soon), whole=whole)
     soon.sort(key=lambda one: one.due_at)
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:

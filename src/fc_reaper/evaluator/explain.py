@@ -1,6 +1,6 @@
 """`explain`: the steps to a verdict, with their numbers, and the time until the task is due. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
@@ -14,7 +14,7 @@ from fc_reaper.policy import Keep, Matcher, Policy, PolicyFile
 from fc_reaper.rules.ages import Bounds, Reading, StartedTime
 from fc_reaper.rules.fields import CarriedLimit, spell_share
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, Member, RuleResult, Truth, Verdict
-from fc_reaper.rules.rules import Clock, StatusRule, Until, carried_limit
+from fc_reaper.rules.rules import Clock, Rule, StatusRule, Until, carried_limit
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def explain(
         task=task if task.status in FINISHED else task._replace(inconsistency=reading.flaw),
         steps=steps,
         verdict=verdict,
-        due_in=due_in(reading, compiled, Changes.of(policies, file.exempt)),
+        due_in=due_in(reading, compiled, Changes.of(compiled)),
         stuck=evaluator.stopping_too_long(task, stuck_after, moment).holds is TRUE,
     )
 
@@ -171,15 +171,14 @@ class Changes(NamedTuple):
     any_time: bool
 
     @classmethod
-    def of(cls, policies: Sequence[Policy], exempt: Sequence[Matcher]) -> "Changes":
-        """All that may change a verdict by *policies* and *exempt*."""
-        matchers = [*exempt, *(one for policy in policies for one in (policy.match, *policy.unless))]
-        limits = [limit for matcher in matchers for limit in matcher.limits]
-        parts: list[Matcher | Policy] = [*exempt, *policies]
-        limits += [age for part in parts for one in part.expressions for age in one.ages]
+    def of(cls, policies: FunctionPolicies) -> "Changes":
+        """All that may change a verdict by *policies*."""
+        matchers = [*policies.exempt, *(one for its in policies.every for one in (its.match, *its.unless))]
         rules = [rule for matcher in matchers for rule in matcher.rules]
+        limits = [(rule.key, rule.wanted) for rule in rules if isinstance(rule, (Clock, Until))]
+        parts: list[Rule | Policy] = [*rules, *(its.policy for its in policies.every)]
+        limits += [age for part in parts for one in part.expressions for age in one.ages]
         any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
-        limits += [(rule.key, rule.wanted) for rule in rules if isinstance(rule, Until)]
         return cls(tuple(dict.fromkeys(limits)), any_time)
 
     def after(self, reading: Reading) -> Iterator[Millis]:

@@ -13,7 +13,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import Evaluation
 from fc_reaper.evaluator.select import Selection
 from fc_reaper.log import JsonLog, encodable
-from fc_reaper.models import Exit, Function, Millis
+from fc_reaper.models import Exit, Function, Millis, Task
 from fc_reaper.rules.result import Kind, Verdict
 from fc_reaper.settings import Settings
 
@@ -227,18 +227,15 @@ class Report:
 
     def _fields(self, one: Evaluation) -> dict[str, Any]:
         over = one.verdict.by.over
-        return {
-            **_place(one.task.function),
-            "invocation_id": one.task.invocation_id,
-            "status": one.task.status,
-            "policy": one.verdict.policy,
-            "reason": one.verdict.reason,
-            "owner": one.verdict.owner,
-            **one.verdict.by.fields(),
-            **one.verdict.spared_by,
-            "also": one.verdict.also,
-            "new": over is not None and 0 < over < 2 * self.settings.interval,
-        }
+        new = over is not None and 0 < over < 2 * self.settings.interval
+        return {**verdict_fields(one.task, one.verdict), "also": one.verdict.also, "new": new}
+
+
+def verdict_fields(task: Task, verdict: Verdict) -> dict[str, Any]:
+    """The fields about *task* and its *verdict* that plans have, too."""
+    named = {name: getattr(task, name) for name in ("invocation_id", "status")}
+    named |= {name: getattr(verdict, name) for name in ("policy", "reason", "owner")}
+    return {**_place(task.function), **named, **verdict.by.fields(), **verdict.spared_by}
 
 
 def _place(function: Function) -> dict[str, Any]:
