@@ -71,6 +71,7 @@ def test_a_record_names_its_function(
         ("17", "it is not a JSON object"),
         ("[" * 100_000, "it is not JSON"),
         ('{"invocationId": ' + "9" * 401 + "}", "it holds a number of 401 digits; at most 400 are read"),
+        ('{"invocationId": "a", "cpu": Infinity}', "it holds Infinity, which is not JSON"),
         ('{"invocationId": "a"}', "it names no function"),
         ('{"serviceName": "s", "functionName": "f"}', "it has no id"),
         (

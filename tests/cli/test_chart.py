@@ -58,10 +58,10 @@ def test_it_is_written_to_a_new_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "why"),
     [
-        (["--force"], "--force is about the chart; add --svg FILE"),
         (["--draw", "runaway"], "--draw is about the chart; add --svg FILE"),
         (["--svg", "no/such.svg"], "there is no folder "),
         (["--svg", "."], "this is not a regular file"),
+        (["--svg", "one", "--html", "./one"], "two of --svg, --html are the same file; choose another"),
         (
             ["--svg", "chart.svg", "--draw", "nobody"],
             "a timer runs no policy nobody to be drawn",
@@ -104,6 +104,13 @@ def test_lengths_that_are_nearly_the_same_have_a_label_too(lengths: tuple[str, s
     began = (("Enqueued", "0s"), ("Running", "0s"))
     alike = history(*(lived(f"job-{length}", *began, ("Succeeded", length)) for length in lengths))
     assert f"\n{label}\n" in drawn(policies(f"match: {{running_for: {lengths[0]}}}"), of=alike)
+
+
+def test_the_axis_of_time_is_that_of_the_history() -> None:
+    """Also where all tasks began at one moment, which would leave it without a length."""
+    task = lived("one", ("Enqueued", "0s"), ("Running", "0s"), ("Succeeded", "3h"))
+    text = drawn(policies("match: {running_for: 2h}"), of=history(task))
+    assert ("\n18 00:00\n" in text, "\n18 03:00\n" in text, "2027" in text) == (True, True, False)
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,8 @@ def test_a_plan_is_never_written_over_another_file(cloud: Emulator, folder: Path
     ("args", "said"),
     [
         (["--out", "-", "--json"], "--json and --out - both print to standard output"),
-        (["--out", ""], "--out is empty"),
+        (["--out", ""], "'' names no file"),
+        (["--out", "one", "--html", "./one"], "two of --out, --html are the same file; choose another"),
         (["--out", "no/such/plan.json"], "there is no folder "),
         (["--out", "."], "this is not a regular file"),
     ],

@@ -390,8 +390,12 @@ def test_a_list_of_functions_that_cannot_be_read_is_an_error(services: bool, bod
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no", b"[]", b"null", b"1", b"\xff", b"{", b"[" * 100_000, b'{"a": 1']
-)
+    "body",
+    [
+        b"", b"no", b"[]", b"null", b"1", b"\xff", b"{", b"[" * 100_000, b'{"a": 1', b'{"a": NaN}',
+        b'{"a": 1e999}',
+    ],
+)  # fmt: skip
 def test_a_success_that_is_no_object_is_unreadable(body: bytes) -> None:
     """It must not be taken for an empty one."""
     with pytest.raises(CallFailed) as caught:

@@ -15,7 +15,7 @@ from fc_reaper.cloud import ReadOnlyClient
 from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, check_names
 from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
 from fc_reaper.errors import CloudError, EventRefused, InvalidName, ReaperError
-from fc_reaper.events.parser import integer
+from fc_reaper.events.parser import NUMBERS
 from fc_reaper.models import (
     FINISHED,
     LATEST,
@@ -69,7 +69,7 @@ def read_records(name: str, known: Configurations | None = None) -> Iterator[Rec
     """
     for number, line in enumerate(_pieces(name), 1):
         try:
-            for value in _unwrapped(json.loads(line, parse_int=integer)) if line else ():
+            for value in _unwrapped(json.loads(line, **NUMBERS)) if line else ():
                 record = _parse_record(value, number)
                 if record.id:
                     yield record
@@ -99,7 +99,7 @@ def _pieces(name: str) -> Iterator[bytes]:
 
 def _is_json(text: bytes) -> bool:
     try:
-        json.loads(text, parse_int=integer)
+        json.loads(text, **NUMBERS)
     except (ValueError, RecursionError, EventRefused):
         return False
     return True

@@ -11,9 +11,9 @@ from typer import Option
 from fc_reaper.backtest.history import OUTCOMES, Outcome
 from fc_reaper.backtest.stats import Found, PolicyReplay, by_outcome, suggest
 from fc_reaper.cli import app, output
-from fc_reaper.cli.chart import check_chart, check_drawn, draw_chart, drawn_policy
+from fc_reaper.cli.chart import draw_chart, drawn_policy
 from fc_reaper.cli.history import load_past, minute, with_history_options
-from fc_reaper.cli.output import BAD, counted, format_seconds, short, show, table
+from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, short, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.rules.duration import format_duration, spell_duration
 from fc_reaper.settings import Context, read_policy, read_settings
@@ -55,8 +55,9 @@ def backtest(
       fc-reaper backtest --history examples/history.jsonl --suggest
       fc-reaper backtest --save history.jsonl
     """
-    check_chart(svg, drawn, force=force and html is None)
-    check_drawn("--html", html, "jinja2", "matplotlib", force=force)
+    if drawn is not None and svg is None:
+        raise CommandError("--draw is about the chart; add --svg FILE, or leave it out")
+    output.check_files(force=force, svg=svg, html=html, save=options["save"])
     env = app.environment(policy=policy, keys=options["history"] is None, **cloud)
     settings = read_settings(env, Context())
     file = read_policy(settings)

@@ -1,13 +1,12 @@
 """A chart of a replay as SVG: when each task was enqueued, how long it took, and the limit."""
 
 import io
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fc_reaper.backtest.history import History, longest, outcome_of
 from fc_reaper.backtest.replay import run_by_timer
 from fc_reaper.backtest.stats import Replay
-from fc_reaper.cli.output import CommandError, check_writable, printable
+from fc_reaper.cli.output import CommandError, printable
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
@@ -20,23 +19,6 @@ _TICKS = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_4
 
 AS_TEXT: Any = {"svg.fonttype": "none", "svg.hashsalt": "fc-reaper", "text.parse_math": False}
 """Settings of matplotlib: a text is text, and the names of what is drawn are not random."""
-
-
-def check_drawn(option: str, name: str | None, *packages: str, force: bool) -> None:
-    """Refuse early, by a CommandError, a file of *option* that cannot be made or written."""
-    if name is not None:
-        check_writable(name, force=force)
-        for package in packages:
-            if find_spec(package) is None:
-                raise CommandError(f"{option} needs {package}; install it: pip install 'fc-reaper[plot]'")
-
-
-def check_chart(svg: str | None, drawn: str | None, *, force: bool) -> None:
-    """Refuse early the same of a chart, and options about one where there is none."""
-    check_drawn("--svg", svg, "matplotlib", force=force)
-    if svg is None and (drawn is not None or force):
-        option = "--force" if drawn is None else "--draw"
-        raise CommandError(f"{option} is about the chart; add --svg FILE, or leave it out")
 
 
 def drawn_policy(file: PolicyFile, name: str | None) -> Policy:
@@ -77,6 +59,8 @@ def draw_chart(history: History, replayed: Replay, policy: Policy) -> str:
             yscale="log",
         )
         axes.xaxis_date("UTC")
+        edge = max(60_000, (history.end - history.begin) // 20)
+        axes.set_xlim((history.begin - edge) / 86_400_000, (history.end + edge) / 86_400_000)
         for kind in sorted(dots, key=lambda kind: (kind == "FALSE STOP", "stop" in kind)):  # these on top
             mark, many = "rx" if kind == "FALSE STOP" else "D" if "stop" in kind else ".", len(dots[kind][0])
             # Many are an image within the SVG, which else would be too large to open.

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
@@ -37,6 +38,7 @@ from fc_reaper.models import printable as on_one_line
 from fc_reaper.rules.duration import format_duration
 
 WIDTH = 80
+_NEEDED = {"--svg": ("matplotlib",), "--html": ("jinja2", "matplotlib")}  # packages of `[plot]`
 keys_from: ContextVar[str] = ContextVar("keys_from", default="the keys")  # where this command has them from
 GOOD, BAD, SOFT, STRONG = "green", "bold red", "dim", "bold"
 
@@ -276,6 +278,18 @@ def check_writable(name: str, *, force: bool = False) -> None:
     folder = os.path.dirname(os.path.realpath(name))
     if not os.path.isdir(folder):
         raise CommandError(f"{name}: there is no folder {folder}; create it first")
+
+
+def check_files(*, force: bool, **files: str | None) -> None:
+    """Refuse early, by a CommandError, *files* by option that cannot be made or written, or are one file."""
+    given = {f"--{option}": name for option, name in files.items() if name is not None}
+    for option, name in given.items():
+        check_writable(name, force=force or option == "--save")  # which no --force overwrites
+        for package in _NEEDED.get(option, ()):
+            if find_spec(package) is None:
+                raise CommandError(f"{option} needs {package}; install it: pip install 'fc-reaper[plot]'")
+    if len(set(map(os.path.realpath, given.values()))) < len(given):
+        raise CommandError(f"two of {', '.join(given)} are the same file; choose another name for one")
 
 
 def write_file(name: str, text: str, *, force: bool = False, private: bool = True) -> None:

@@ -11,7 +11,6 @@ from typer import Argument, Option
 
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
-from fc_reaper.cli.chart import check_drawn
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
@@ -78,11 +77,7 @@ def plan(
     """
     if out == "-" and as_json:
         raise CommandError("--json and --out - both print to standard output; leave one of them out")
-    if out == "":
-        raise CommandError("--out is empty; give it a file, or - for standard output")
-    if out not in (None, "-"):
-        output.check_writable(out, force=force)
-    check_drawn("--html", html, "jinja2", "matplotlib", force=force)
+    output.check_files(force=force, out=None if out == "-" else out, html=html)
     env = environment(policy=policy, **cloud)
     settings = read_settings(env, Context())
     if target and event is None and out is None:  # Nobody can carry it out, so neither is needed.

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from fc_reaper.errors import EventRefused, InvalidName, SettingsError, shown
-from fc_reaper.events.parser import integer
+from fc_reaper.events.parser import NUMBERS
 from fc_reaper.models import (
     FUNCTION_WITHOUT_SERVICE,
     INVOCATION_ID,
@@ -225,7 +225,7 @@ class Answer(NamedTuple):
         text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
         too_large = oversized(text)
         try:
-            value = json.loads(text, parse_int=integer) if too_large is None else None
+            value = json.loads(text, **NUMBERS) if too_large is None else None
         except (ValueError, RecursionError, EventRefused):
             value = None
         date = read_date(headers.get("Date"))

@@ -125,8 +125,7 @@ def parse(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] = JsonObj
     if nests_too_deep(text):
         raise EventRefused(f"it is nested deeper than {DEEPEST} levels")
     try:
-        hooks: dict[str, Any] = {"parse_int": integer, "parse_float": _finite, "parse_constant": _refuse}
-        return json.loads(text, object_pairs_hook=object_of, **hooks)
+        return json.loads(text, object_pairs_hook=object_of, **NUMBERS)
     except json.JSONDecodeError as error:
         what = f"{error.msg.removesuffix(' at')} at line {error.lineno} column {error.colno}"
         raise EventRefused(f"it is not JSON: {what}; an event that says nothing is {{}}") from None
@@ -161,7 +160,7 @@ def nests_too_deep(text: str) -> bool:
     return False
 
 
-def integer(digits: str) -> int:
+def _integer(digits: str) -> int:
     """Read a whole number in JSON from outside; Python's own limit came with 3.10.7: 8 MiB take minutes."""
     if len(digits) > _LONGEST_NUMBER:
         raise EventRefused(f"it holds a number of {len(digits)} digits; at most {_LONGEST_NUMBER} are read")
@@ -177,6 +176,8 @@ def _refuse(name: str) -> NoReturn:
     raise EventRefused(f"it holds {name}, which is not JSON")
 
 
+# For `json.loads` of JSON from outside, whose numbers any reader can take.
+NUMBERS: dict[str, Any] = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _refuse}
 MOST_BYTES = 1_048_576  # the largest event in bytes, inclusive
 # The event of a timer: https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/time-triggers
 TIMER_KEYS = ("triggerTime", "triggerName", "payload")
