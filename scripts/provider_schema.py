@@ -4,8 +4,9 @@
     python -m scripts.provider_schema pulumi_alicloud-4.0.0-py3-none-any.whl
 
 The classes of pulumi-alicloud are generated from the schema of the provider: arguments, their types, and
-which of them are required. They write the names of lists in the plural; SINGULAR has the provider's own
-spelling, as in https://github.com/aliyun/terraform-provider-alicloud/tree/master/website/docs/r
+which of them are required. Deprecated ones are left out. The classes write the names of lists in the plural;
+SINGULAR has the provider's own spelling, as in
+https://github.com/aliyun/terraform-provider-alicloud/tree/master/website/docs/r
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ SINGULAR = {
     "log_reduce_black_lists": "log_reduce_black_list",
     "log_reduce_white_lists": "log_reduce_white_list",
     "query_lists": "query_list",
-    "statements": "statement",
     "tokens": "token",
 }
 
@@ -94,12 +94,18 @@ class Wheel:
 
 
 def arguments(found: ast.ClassDef) -> Class:
-    """What the constructor of a class takes; none where it takes nothing by name."""
-    for one in found.body:
-        if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+    """What the constructor of a class takes and is not deprecated; none where it takes nothing by name."""
+    functions = [one for one in found.body if isinstance(one, ast.FunctionDef)]
+    gone = {
+        one.name for one in functions if any("deprecated(" in ast.unparse(of) for of in one.decorator_list)
+    }
+    for one in functions:
+        if one.name == "__init__":
             pairs = zip(one.args.kwonlyargs, one.args.kw_defaults, strict=True)
             return {
-                arg.arg: (ast.unparse(arg.annotation), not value) for arg, value in pairs if arg.annotation
+                arg.arg: (ast.unparse(arg.annotation), not value)
+                for arg, value in pairs
+                if arg.annotation and arg.arg not in gone
             }
     return {}
 

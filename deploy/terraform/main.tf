@@ -3,8 +3,7 @@
 #   (cd ../.. && make package)
 #   cp terraform.tfvars.example terraform.tfvars    and edit it
 #   terraform init
-#   terraform apply                      a dry run: stops nothing
-#   terraform apply -var mode=enforce    stops what is due
+#   terraform apply     a dry run, which stops nothing; with mode = "enforce" in terraform.tfvars it stops what is due
 #
 # Credentials come from the environment, as the provider documents; none belong in these files.
 
@@ -13,7 +12,23 @@ locals {
 
   package = coalesce(var.package, "${path.module}/../../build/function.zip")
 
-  permissions = var.mode == "enforce" ? ["dry-run", "enforce"] : ["dry-run"]
+  modes = var.mode == "enforce" ? ["dry-run", "enforce"] : ["dry-run"]
+
+  # What the services that take results call the right to send to them.
+  sends = {
+    eventbridge = "eventbridge:PutEvents"
+    mns         = "mns:SendMessage"
+  }
+  destinations = [
+    for arn in sort(distinct(compact(flatten([for one in values(var.regions) : [one.on_success, one.on_failure]])))) :
+    { Effect = "Allow", Action = [local.sends[split(":", arn)[1]]], Resource = [arn] }
+    if contains(keys(local.sends), split(":", arn)[1])
+  ]
+
+  policies = merge(
+    { for mode in local.modes : mode => file("${local.files}/policy-${mode}.json") },
+    { for key in ["destinations"] : key => jsonencode({ Version = "1", Statement = local.destinations }) if length(local.destinations) > 0 },
+  )
 
   common = {
     name      = var.name
@@ -32,15 +47,19 @@ resource "alicloud_ram_role" "reaper" {
   role_name                   = var.name
   description                 = "The role that fc-reaper runs under"
   assume_role_policy_document = file("${local.files}/trust.json")
+  force                       = true # destroy also detaches what was attached by hand
 }
 
 # Without the policy `enforce` every stop request is answered with 403, whatever a file or a setting says.
 resource "alicloud_ram_policy" "reaper" {
-  for_each = toset(local.permissions)
+  for_each = local.policies
 
   policy_name     = "${var.name}-${each.key}"
-  description     = "What fc-reaper may do: deploy/policy-${each.key}.json"
-  policy_document = file("${local.files}/policy-${each.key}.json")
+  description     = "Rights of fc-reaper: ${each.key}"
+  policy_document = each.value
+  # RAM keeps five versions of a policy, and deletes none that has more than one.
+  rotate_strategy = "DeleteOldestNonDefaultVersionWhenLimitExceeded"
+  force           = true
 }
 
 resource "alicloud_ram_role_policy_attachment" "reaper" {

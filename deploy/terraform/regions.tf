@@ -1,6 +1,6 @@
 # One provider and one module for each region, because Terraform configures a provider once for each region and
 # cannot do so in a loop. A region that `regions` does not name makes nothing. For another region repeat a pair of
-# blocks, and add the name to the list in variables.tf.
+# blocks, and add the name to the list in variables.tf and to outputs.tf. No run begins before the role has its rights.
 
 # The account's own resources, the role and its policies, need some region as well.
 provider "alicloud" {
@@ -20,6 +20,8 @@ module "cn_hangzhou" {
   region   = each.key
   settings = each.value
   common   = local.common
+
+  depends_on = [alicloud_ram_role_policy_attachment.reaper]
 }
 
 provider "alicloud" {
@@ -35,6 +37,8 @@ module "cn_shanghai" {
   region   = each.key
   settings = each.value
   common   = local.common
+
+  depends_on = [alicloud_ram_role_policy_attachment.reaper]
 }
 
 provider "alicloud" {
@@ -50,6 +54,8 @@ module "cn_beijing" {
   region   = each.key
   settings = each.value
   common   = local.common
+
+  depends_on = [alicloud_ram_role_policy_attachment.reaper]
 }
 
 provider "alicloud" {
@@ -65,6 +71,8 @@ module "cn_shenzhen" {
   region   = each.key
   settings = each.value
   common   = local.common
+
+  depends_on = [alicloud_ram_role_policy_attachment.reaper]
 }
 
 provider "alicloud" {
@@ -80,4 +88,6 @@ module "ap_southeast_1" {
   region   = each.key
   settings = each.value
   common   = local.common
+
+  depends_on = [alicloud_ram_role_policy_attachment.reaper]
 }

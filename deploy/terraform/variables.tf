@@ -7,7 +7,7 @@ variable "regions" {
     eventbridge   = optional(bool, false)  # a second trigger: invocations that were refused
     alerts        = optional(bool, true)
     action_policy = optional(string, "fc-reaper") # who is notified; make it in the console
-    on_success    = optional(string)              # ARN of a destination for results
+    on_success    = optional(string)              # ARN of a destination for results; the role gets the right to send to it
     on_failure    = optional(string)              # ARN of a destination for runs that failed for good
     settings      = optional(map(string), {})     # more REAPER_ variables
   }))
@@ -42,6 +42,14 @@ variable "regions" {
       ]
     ]))
     error_message = "settings takes REAPER_ variables only; mode and interval have variables of their own."
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in compact(flatten([for one in values(var.regions) : [one.on_success, one.on_failure]])) :
+      can(regex("^acs:[a-z]+:[a-z0-9-]+:[0-9]+:.+$", arn))
+    ])
+    error_message = "A destination is an ARN, such as acs:eventbridge:cn-hangzhou:ACCOUNT:eventbus/fc-reaper with the number of your account."
   }
 }
 

@@ -125,7 +125,7 @@ def test_what_is_read_of_another_resource_is_there() -> None:
     }
     read |= {
         ("alicloud_ram_policy", key)
-        for key in re.findall(r"each\.value\.(policy_name|type)\b", source("deploy/terraform/main.tf"))
+        for key in re.findall(r"each\.value\.(\w+)", source("deploy/terraform/main.tf"))
     }
     assert len(read) >= 8
     for kind, key in read:
@@ -137,16 +137,34 @@ def test_role_and_permissions_are_the_files_that_the_other_ways_use() -> None:
     """So the actions are the same. Only `enforce` attaches what allows to stop."""
     local = parsed("main.tf")["locals"][0]
     assert local["files"] == "${path.module}/.."
-    assert local["permissions"] == '${var.mode == "enforce" ? ["dry-run", "enforce"] : ["dry-run"]}'
+    assert local["modes"] == '${var.mode == "enforce" ? ["dry-run", "enforce"] : ["dry-run"]}'
+    policies = '{for mode in local.modes : mode => file("${local.files}/policy-${mode}.json")}'
+    assert local["policies"].startswith(f"${{merge({policies}, ")
     policy = values("main.tf", "alicloud_ram_policy", "reaper")
-    assert policy["for_each"] == "${toset(local.permissions)}"
-    assert policy["policy_document"] == '${file("${local.files}/policy-${each.key}.json")}'
+    assert (policy["for_each"], policy["policy_document"]) == ("${local.policies}", "${each.value}")
     role = values("main.tf", "alicloud_ram_role", "reaper")
     assert role["assume_role_policy_document"] == '${file("${local.files}/trust.json")}'
     assert {path.stem for path in (ROOT / "deploy").glob("policy-*.json")} == {
         "policy-dry-run",
         "policy-enforce",
     }
+
+
+def test_destroy_is_not_refused_and_the_rights_may_change_often() -> None:
+    """RAM deletes no role that has policies and no policy that has versions, and keeps five versions."""
+    role, policy = (values("main.tf", f"alicloud_ram_{kind}", "reaper") for kind in ("role", "policy"))
+    assert role["force"] is policy["force"] is True
+    assert policy["rotate_strategy"] == "DeleteOldestNonDefaultVersionWhenLimitExceeded"
+    function = values("region/main.tf", "alicloud_fcv3_function", "reaper")
+    assert function["code"][0]["zip_file"] == '${try(filebase64(var.common.package), "")}'
+    assert function["lifecycle"][0]["precondition"][0]["condition"] == "${fileexists(var.common.package)}"
+
+
+def test_the_role_gets_the_right_to_send_to_a_destination() -> None:
+    """Those of docs/notifications.md."""
+    sends = parsed("main.tf")["locals"][0]["sends"]
+    assert sends == {"eventbridge": "eventbridge:PutEvents", "mns": "mns:SendMessage"}
+    assert all(f"`{action}`" in source("docs/notifications.md") for action in sends.values())
 
 
 def test_the_function_is_that_of_s_yaml() -> None:
@@ -178,8 +196,12 @@ def test_the_function_is_that_of_s_yaml() -> None:
 def test_the_triggers_are_those_of_s_yaml() -> None:
     local = parsed("region/main.tf")["locals"][0]
     (timer,) = PROPS["triggers"]
-    assert set(local["timer"]) == set(timer["triggerConfig"])
-    assert local["timer"]["cronExpression"] == "@every ${var.settings.interval}"
+    assert local["timer"] == {
+        "cronExpression": "@every ${var.settings.interval}",
+        "enable": "${var.settings.enabled}",
+        "payload": "",
+    }
+    assert set(local["timer"]) - {"payload"} == set(timer["triggerConfig"])
     event = local["on_event"]
     event["eventRuleFilterPattern"] = event["eventRuleFilterPattern"].replace('\\"', '"')
     assert event == eventbridge_trigger()
@@ -216,9 +238,22 @@ def test_the_alerts_are_the_files_with_the_interval_of_the_region() -> None:
             # Which action policy, dashboard and store is a matter of the region.
             ours = {"joinConfigurations", "tags", "dashboard", "region", "project", "store"}
             assert not [key for key in part.keys() - ours if f".{key}" not in text], name
-    starts = {name: alert_query(alert)["start"] for name, alert in ALERTS.items()}
-    for name, count in parsed("region/logs.tf")["locals"][0]["intervals"].items():
-        assert starts[name] == f"-{count * INTERVAL}s"
+    intervals = parsed("region/logs.tf")["locals"][0]["intervals"]
+    assert all(start == f"-{count * INTERVAL}s" for start, count in intervals.items())
+    scaled = {name for name, alert in ALERTS.items() if alert_query(alert)["start"] in intervals}
+    assert scaled == {"missing-runs", "budget-spent", "halted", "stop-failed", "stuck"}
+    # Both empty is "there is data", which the provider would leave out.
+    assert all(alert["configuration"]["severityConfigurations"][0]["evalCondition"]["countCondition"] == ""
+               for alert in ALERTS.values())  # fmt: skip
+    assert '? "__count__ > 0" : severity' in text
+
+
+def test_the_pauses_of_the_dashboard_are_intervals_of_the_region() -> None:
+    old, new = re.findall(
+        r'replace\(chart\.search\.query, "(.*?)", "(.*?)"\)', source("deploy/terraform/region/logs.tf")
+    )[0]
+    assert (old, new) == (f"pause_s > {3 * INTERVAL}", "pause_s > ${3 * local.interval_s}")
+    assert source("docs/monitoring/dashboard.json").count(old) == 1
 
 
 def test_each_region_that_may_be_named_has_a_provider_and_a_module() -> None:
@@ -239,6 +274,8 @@ def test_each_region_that_may_be_named_has_a_provider_and_a_module() -> None:
             "region": "${each.key}",
             "settings": "${each.value}",
             "common": "${local.common}",
+            # No run begins before the role has its rights.
+            "depends_on": ["${alicloud_ram_role_policy_attachment.reaper}"],
         }
         assert f"in module.{alias} :" in source("deploy/terraform/outputs.tf")
     assert not modules

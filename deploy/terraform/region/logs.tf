@@ -9,7 +9,10 @@ locals {
 
   charts = [
     for chart in local.dashboard.charts :
-    merge(chart, { search = merge(chart.search, { logstore = alicloud_log_store.reaper.logstore_name }) })
+    merge(chart, { search = merge(chart.search, {
+      logstore = alicloud_log_store.reaper.logstore_name
+      query    = replace(chart.search.query, "pause_s > 900", "pause_s > ${3 * local.interval_s}")
+    }) })
   ]
 
   alerts = {
@@ -17,13 +20,10 @@ locals {
     trimsuffix(path, ".json") => jsondecode(file("${local.monitoring}/alerts/${path}"))
   }
 
-  # How many intervals these alerts look back over; the others keep the time of their file.
+  # How many intervals these times of the files are, which are for 5m; every other time stays.
   intervals = {
-    missing-runs = 3
-    budget-spent = 2
-    halted       = 2
-    stop-failed  = 2
-    stuck        = 2
+    "-900s" = 3
+    "-600s" = 2
   }
 }
 
@@ -95,7 +95,7 @@ resource "alicloud_sls_alert" "reaper" {
         store          = alicloud_log_store.reaper.logstore_name
         query          = query_list.value.query
         time_span_type = query_list.value.timeSpanType
-        start          = try("-${local.intervals[each.key] * local.interval_s}s", query_list.value.start)
+        start          = try("-${local.intervals[query_list.value.start] * local.interval_s}s", query_list.value.start)
         end            = query_list.value.end
         power_sql_mode = query_list.value.powerSqlMode
       }
@@ -113,8 +113,12 @@ resource "alicloud_sls_alert" "reaper" {
         severity = severity_configurations.value.severity
 
         eval_condition {
-          condition       = severity_configurations.value.evalCondition.condition
-          count_condition = severity_configurations.value.evalCondition.countCondition
+          condition = severity_configurations.value.evalCondition.condition
+          # Both empty means: there is data. The provider leaves out what is empty, so here it is said.
+          count_condition = (
+            severity_configurations.value.evalCondition.condition == ""
+            ? "__count__ > 0" : severity_configurations.value.evalCondition.countCondition
+          )
         }
       }
     }

@@ -12,6 +12,7 @@ locals {
   timer = {
     cronExpression = "@every ${var.settings.interval}"
     enable         = var.settings.enabled
+    payload        = ""
   }
 
   on_event = {
@@ -51,7 +52,7 @@ resource "alicloud_fcv3_function" "reaper" {
   tags            = var.common.tags
 
   code {
-    zip_file = filebase64(var.common.package)
+    zip_file = try(filebase64(var.common.package), "") # destroy needs no package
   }
 
   environment_variables = merge(
@@ -69,6 +70,11 @@ resource "alicloud_fcv3_function" "reaper" {
   }
 
   lifecycle {
+    precondition {
+      condition     = fileexists(var.common.package)
+      error_message = "There is no package at ${var.common.package}; run make package."
+    }
+
     precondition {
       condition     = var.common.timeout < local.interval_s
       error_message = "The timeout must be shorter than the interval of ${var.region}, so that a run ends before the next begins."
