@@ -114,6 +114,22 @@ def test_a_message_says_which_tasks_how_old_why_and_what_to_type(
                 assert f"fc-reaper explain '{row['function_name']}' {row['task']}" in text
 
 
+def test_no_owner_is_left_out_because_another_has_many_tasks() -> None:
+    """The oldest ones come first, and are more than one message can have."""
+    old, young = (
+        SEED["invocations"][0],
+        {**SEED["invocations"][0], "functionName": "other", "started": "-130m"},
+    )
+    text = policy(targets="[media/transcode@prod, media/other@prod]", budget="200/run")
+    many = History()
+    with running_emulator(seed={"invocations": [{**old, "count": 95}, {**young, "count": 9}]}) as cloud:
+        for name, ids in (("a", "over-?"), ("b", "over-??")):
+            its = text.replace("{running_for: 2h}", f"{{running_for: 2h, id: '{ids}'}}")
+            many.add(0, reap(cloud.endpoint, its.replace("runaway", name), TIMER))
+    told = {one["labels"]["function_name"]: len(one["fire_results"]) for one in alerts_of("would-stop", many)}
+    assert told == {"media/transcode@prod": 95, "media/other@prod": 9}
+
+
 def plain(name: str, history: History) -> dict[str, Any]:
     row = {
         key: str(value)
