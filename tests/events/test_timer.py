@@ -92,6 +92,10 @@ def test_a_refused_command_of_a_list_still_requests_its_dry_run() -> None:
         pytest.param('{"shard": "9/8"}', id="a share that there is not"),
         pytest.param('{"shard": null}', id="a share that was not filled in"),
         pytest.param('{"shrad": "2/8"}', id="a misspelt share"),
+        pytest.param('{"shards": "2/8"}', id="the plural of a share"),
+        pytest.param('{"functionName": "resize", "share": "2/8"}', id="another word for a share"),
+        pytest.param('{"data": {"shard": "2/8"}}', id="a share within another object"),
+        pytest.param("shard: 2/8", id="a share in words"),
         pytest.param('{"functionName": "a", "functionName": "b"}', id="a key twice"),
         pytest.param(17, id="a number"),
         pytest.param(True, id="true"),
@@ -105,6 +109,11 @@ def test_a_payload_that_was_meant_as_a_command_and_is_none_refuses_the_timer(pay
     trigger = read(a_timer(payload))
     assert (trigger.requests, trigger.refused) == ((), True)
     assert set(noted(trigger)) == {"trigger_refused"}
+
+
+def test_the_name_of_a_function_is_no_share() -> None:
+    """Whatever words it has."""
+    assert requested(read(a_timer('{"functionName": "share"}'))) == [("timer", a_selector("share"))]
 
 
 @pytest.mark.parametrize("key", ["functionName", "invocationId", "dryRun", "function_name"])

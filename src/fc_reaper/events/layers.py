@@ -132,19 +132,20 @@ class _Parser:
         self.read(data.get("payload"), _Place(place.part, path, layers, "timer", timer_name(data)))
 
     def _timer_command(self, payload: Any, place: _Place) -> None:
-        """Read what the payload holds; nothing, plain words and somebody else's object select everything."""
+        """Read what the payload holds; nothing, other words and somebody else's object select everything."""
         opened, in_list = payload, place.layers[-1:] == ("list",)
         while isinstance(opened, str):
             opened = json_in(opened)
         if isinstance(opened, list) and opened:
             self._list(opened, place)
-        elif isinstance(opened, JsonObject):
-            self._request(place, read_command(opened) or Selector())
-        elif opened in (None, []) and not in_list:
-            self._request(place, Selector())
+        elif isinstance(opened, JsonObject) or (opened in (None, []) and not in_list):
+            selector = (read_command(opened) if opened else None) or Selector()
+            words = str(payload) if selector == Selector() else " ".join(opened)  # not the name of a function
+            if selector.shard is None and "shar" in words.lower():
+                raise EventRefused('it has a word like shard, and names no share; write {"shard": "2/8"}')
+            self._request(place, selector)
         else:
-            what = kind_of(payload)
-            raise EventRefused(f"{what} as a command of the timer; write the text of a JSON object")
+            raise EventRefused(f"{kind_of(payload)} as the timer's command; write the text of a JSON object")
 
     def _cloud_event(self, data: JsonObject, place: _Place) -> None:
         check_envelope(data, CLOUD_EVENT, "data")
@@ -193,6 +194,5 @@ class _Parser:
         """Request what the part at *place*, which is from *source*, selects."""
         self.readings.append(Reading(place.part, place.layers, source or place.kind, state))
         for selector in selectors:
-            named = selector.invocation_id is not None
-            kind, name = ("task", None) if named else (place.kind, place.name)
+            kind, name = (place.kind, place.name) if selector.invocation_id is None else ("task", None)
             self.requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))
