@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -93,7 +94,7 @@ def test_it_ends_with_a_command_that_works_as_typed(
     said, typed = capsys.readouterr().out.splitlines()
     assert (said[:6], typed) == ("Next: ", f"  fc-reaper {command}")
     assert policy or ran.out.endswith(f"{said}\n{typed}\n")
-    line = typed.replace("fc-reaper", " ".join(COMMAND))
+    line = typed.replace("fc-reaper", shlex.join(COMMAND))
     done = subprocess.run(line, shell=True, env=environment(), cwd=tmp_path, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 

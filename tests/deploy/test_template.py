@@ -152,7 +152,9 @@ def test_all_that_the_package_is_made_of_is_there(made: Path) -> None:
     """Of the archive of the sources, all but what develops it; the same bytes, but for what is filled in."""
     listed = source("pyproject.toml").split("[tool.hatch.build.targets.sdist]")[1].split("]\n")[0]
     archive = {name.lstrip("/") for name in re.findall(r'"(/[^"]+)"', listed)}
-    assert archive - {"tests", "benchmarks", ".github", "action.yml", "policy.yaml"} <= set(template.INCLUDED)
+    develops = {"tests", "benchmarks", ".ci", ".github", "action.yml"}
+    # .gitignore is in every archive; the policy is that of the template
+    assert archive - develops - {"policy.yaml"} == set(template.INCLUDED) - {"pyproject.toml", ".gitignore"}
     for name in ("src/fc_reaper/handler.py", "scripts/package.py", "constraints/function.txt",
                  "deploy/policy-enforce.json", "docs/monitoring/index.json", "events/timer.json",
                  "s-prod.yaml"):  # fmt: skip

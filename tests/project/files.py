@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -13,13 +14,18 @@ ROOT = Path(__file__).resolve().parents[2]
 @cache
 def project_files() -> tuple[Path, ...]:
     """Every file that git tracks or would add, relative to the project's folder, sorted."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    with TemporaryDirectory() as empty:
+        git = ["git"]
+        if not (ROOT / ".git").exists():  # in the archive of the sources it would add all of them
+            subprocess.run([*git, "init", "--quiet", "--bare", empty], check=True)
+            git += [f"--git-dir={empty}", f"--work-tree={ROOT}"]
+        listing = subprocess.run(
+            [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     names = sorted(set(listing.stdout.split("\0")) - {""})
     return tuple(Path(name) for name in names if (ROOT / name).is_file())
 
