@@ -10,8 +10,10 @@ import yaml
 
 from tests.package.conftest import Packages, skip_without_index
 from tests.package.test_package import tree
+from tests.package.test_s_yaml import filled
 from tests.project.console import run_document
 from tests.project.files import ROOT, copy_of_the_project
+from tests.project.markdown import fences
 
 TEXT, VARIANTS, TROUBLE = (
     (ROOT / "docs" / f"{page}.md").read_text("utf-8")
@@ -32,6 +34,29 @@ def test_the_document_shows_what_its_commands_print(packages: Packages, tmp_path
     made, again = tree(packages["3.10"]), tree(project / "build" / "function")
     policy = ("policy.yaml", "policy.lock", "probe.json")
     assert {p: made[p] for p in made if p not in policy} == {p: again[p] for p in again if p not in policy}
+
+
+def test_what_was_seen_of_a_preview_is_in_the_file_that_was_previewed() -> None:
+    """The end of `s preview`, and what enforcement changes; `...` stands for more."""
+    ends, enforced = (fence.text for fence in fences(TEXT, "text"))
+    *ends_, verified = ends.replace("      ...\n", "").splitlines()
+    assert verified == "Format verification for [s.yaml] passed."
+    for name, seen in (("s.yaml", "\n".join(ends_)), ("s-prod.yaml", enforced)):
+        props = filled((ROOT / name).read_text("utf-8"))["resources"]["reaper"]["props"]
+        shown = yaml.safe_load(seen)
+        assert shown == {key: props[key] for key in shown}
+
+
+def test_the_file_of_another_region_has_variables_that_there_are() -> None:
+    """And the right of `destinationConfig` is for the queue that `s.yaml` names there."""
+    (region,) = (yaml.safe_load(fence.text) for fence in fences(VARIANTS, "yaml"))
+    plain = yaml.safe_load((ROOT / region.pop("extend")).read_text("utf-8"))
+    assert region.keys() == {"vars"}
+    assert region["vars"].keys() <= plain["vars"].keys()
+    (right,) = (json.loads(fence.text) for fence in fences(VARIANTS, "json"))
+    (queue,) = right["Resource"]
+    assert right == {"Effect": "Allow", "Action": ["mns:SendMessage"], "Resource": [queue]}
+    assert queue.rpartition("*:")[2] in (ROOT / "s.yaml").read_text("utf-8")
 
 
 def test_the_figures_are_for_the_function_that_is_deployed() -> None:

@@ -1,4 +1,4 @@
-"""Every command and every printed output in the documents is run by a test, or has its reason here."""
+"""Every command and every printed output in the documents is run by a test, or looked at word by word."""
 
 from __future__ import annotations
 
@@ -13,45 +13,27 @@ import pytest
 
 from tests.cli.command import at, fc_reaper
 from tests.emulator_server import Emulator, running_emulator
+from tests.project.commands import commands_in, refusal_of
 from tests.project.files import ROOT, project_files
 from tests.project.markdown import fences
 from tests.project.test_cookbook import RECIPES, text_of
+from tests.project.tools import refused
 from tests.run.account import seeded
 
-ACCOUNT = "it needs an account, and the tool that speaks to it"
-MACHINE = "it changes the machine of the person who types it"
-NOT_RUN = {
-    "s": ACCOUNT,
-    "aliyun": ACCOUNT,
-    "aliyunlog": ACCOUNT,
-    "terraform": f"{ACCOUNT}; tests/deploy compares the files with the schema of the provider",
-    "sh": f"{ACCOUNT}; tests/cli/test_setup.py reads the script",
-    "fc-reaper probe": f"{ACCOUNT}, and the function that it invokes; tests/probing runs it on the emulator",
-    "npm": MACHINE,
-    "pip": f"{MACHINE}; tests/package/test_wheel.py installs the wheel",
-    "less": "a person reads",
-    "vi": "a person writes",
-    "cd": "it only goes where the next line is typed",
-    "export": "it only sets what `at` sets here",
-    ".": "it only finds the commands",
-    "cp": "a person edits the copy; test_every_file_that_is_named_exists has the names",
-    "sed": "a person writes the own names; tests/monitoring has the files",
-    "make": "tests/project/test_makefile.py has the targets; they run the suite and the packages",
-    ".venv/bin/python": "it runs the suite, or a search that takes minutes",
-}
-"""Commands of the blocks of the kind `sh` that are not run here, and why."""
+NOT_RUN = {"fc-reaper probe": "it asks, and observes for a minute; tests/probing runs it on the emulator"}
+"""Commands of ours that are not run here, and why; tools.py looks at those of other programs."""
 
 OUTPUTS = {
     "README.md": "tests/project/test_readme.py",
-    "docs/deploy.md": "tests/package/test_deploy_document.py; the page says what was seen at the real tool",
-    "docs/deploy-variants.md": "it takes minutes, and its numbers are those of one machine",
+    "docs/deploy.md": "tests/package/test_deploy_document.py",
+    "docs/deploy-variants.md": "tests/project/test_performance.py",
     "docs/emulator.md": "test_the_first_lines_about_the_emulator_are_printed",
     "docs/real-account.md": "tests/project/test_real_account.py",
     "docs/notifications.md": "tests/monitoring/test_notifications.py",
-    "docs/performance.md": "it takes minutes, and its numbers are those of one machine",
+    "docs/performance.md": "tests/project/test_performance.py",
     "examples": "tests/project/test_gallery.py",
 }
-"""Who compares the blocks of the kinds `console` and `text` of a document, or why nobody does."""
+"""Who compares the blocks of the kinds `console` and `text` of a document."""
 
 ELSEWHERE = {"docs/cost.md": "tests/project/test_cost.py"}
 """Documents whose commands another test runs on an account of its own."""
@@ -71,28 +53,26 @@ def commands(page: Path) -> Iterator[str]:
 
 def _written_out(loop: re.Match[str]) -> str:
     values = loop[2].split()
-    return "".join(re.sub(rf'"?\${loop[1]}\b"?', value, loop[3]) for value in values)
-
-
-def reason(command: str) -> str | None:
-    """Why it is not run; None if it is."""
-    words = command.split()
-    return NOT_RUN.get(" ".join(words[:2])) or NOT_RUN.get(words[0])
+    return "".join(re.sub(rf"\${loop[1]}\b", value, loop[3]) for value in values)
 
 
 SHOWN = {page: [*commands(page)] for page in PAGES}
-OURS = [page for page in PAGES if str(page) not in ELSEWHERE and not all(map(reason, SHOWN[page]))]
+RUN = [page for page in PAGES if str(page) not in ELSEWHERE and SHOWN[page]]
 
 
-def test_a_command_is_ours_or_has_a_reason_not_to_be_run() -> None:
-    """And every reason is needed."""
+def test_every_reason_not_to_run_a_command_is_needed() -> None:
     everything = [command for found in SHOWN.values() for command in found]
-    ours = [command for command in everything if reason(command) is None]
-    unknown = [command for command in ours if not command.startswith("fc-reaper ")]
-    assert not unknown, f"run it in {Path(__file__).name}, or say in NOT_RUN why nobody does: {unknown}"
-    assert len(ours) >= 20
-    used = {name for name in NOT_RUN for one in everything if one.startswith(f"{name} ")}
-    assert used == set(NOT_RUN)
+    assert [name for name in NOT_RUN if not any(one.startswith(name) for one in everything)] == []
+    assert sum(one.startswith("fc-reaper ") for one in everything) >= 20
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=str)
+def test_commands_within_sentences_exist_with_their_options(page: Path) -> None:
+    """Ours, of all that is shown now; a command or an option may be named without its arguments."""
+    ours = commands_in((ROOT / page).read_text("utf-8").replace("`fc-reaper COMMAND --help`", ""))
+    refusals = {one: refusal_of(one) or "" for one in ours}
+    whole = re.compile("Missing argument|requires an argument")
+    assert {one: why for one, why in refusals.items() if why and not whole.search(why)} == {}
 
 
 def test_every_printed_output_has_its_test_or_its_reason() -> None:
@@ -125,19 +105,39 @@ def cloud() -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.mark.parametrize("page", OURS, ids=str)
+@pytest.mark.parametrize("page", RUN, ids=str)
 def test_the_commands_of_a_page_run_one_after_the_other(page: Path, cloud: Emulator, tmp_path: Path) -> None:
-    """On the emulator, in a folder with our files; 1 is an exit code that asks for attention, no refusal."""
+    """Ours on the emulator, in a folder with our files; an exit code of 1 asks for attention, no more."""
     cloud.reset()
-    for name in ("policy.yaml", "s.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "own.yaml").write_text(text_of(next(iter(RECIPES.values()))), "utf-8")
+    folder = with_our_files(tmp_path)
+    for fence in fences((ROOT / page).read_text("utf-8"), "yaml"):
+        if named := re.match(r"# ([\w-]+\.yaml)\n", fence.text):
+            (folder / named[1]).write_text(fence.text, "utf-8")
     for command in SHOWN[page]:
-        if reason(command) is None:
-            words = shlex.split(command.replace("http://127.0.0.1:9848", cloud.endpoint), comments=True)[1:]
-            words = words[: words.index(">")] if ">" in words else words
-            ran = fc_reaper(*words, env=at(cloud), cwd=tmp_path)
+        words = shlex.split(command.replace("http://127.0.0.1:9848", cloud.endpoint), comments=True)
+        if words[0] == "cd":
+            folder /= words[1]
+            assert folder.is_dir(), command
+        elif words[0] != "fc-reaper":
+            assert refused(command, folder) is None, f"{command}\n{refused(command, folder)}"
+        elif " ".join(words[:2]) not in NOT_RUN:
+            words, out = (words[:-2], words[-1]) if words[-2] == ">" else (words, "")
+            ran = fc_reaper(*words[1:], env=at(cloud), cwd=folder)
             assert ran.code in (0, 1), f"{command}\n{ran.out}{ran.err}"
+            if out:
+                (folder / out).write_text(ran.out, "utf-8")
+
+
+def with_our_files(folder: Path) -> Path:
+    """What a person who types the commands has, and what the pages say that they make."""
+    for name in project_files():
+        if name.parts[0] in ("deploy", "events", "examples") or name.parts[:2] == ("docs", "monitoring"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    for path in ROOT.glob("*.yaml"):
+        shutil.copy(path, folder)
+    (folder / "own.yaml").write_text(text_of(next(iter(RECIPES.values()))), "utf-8")
+    return folder
 
 
 def test_the_first_lines_about_the_emulator_are_printed() -> None:

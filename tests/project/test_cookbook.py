@@ -22,7 +22,6 @@ from fc_reaper.rules.rules import Clock, IdRule, RetriesOver, Rule, StatusRule
 from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.scanner import queries
 from fc_reaper.sweep.scope import resolve, scope_of
-from tests.project.commands import commands_in, refusal_of
 from tests.project.files import ROOT
 from tests.project.markdown import fences, sections
 
@@ -194,11 +193,6 @@ def test_events_that_are_shown_ask_for_what_the_recipe_says() -> None:
         named = json.loads(text)
         function = Function(named.get("serviceName"), named["functionName"], named.get("qualifier", "LATEST"))
         assert [policy.name for policy in scope.policies(function)[0]]
-
-
-@pytest.mark.parametrize("command", commands_in(TEXT))
-def test_the_commands_that_are_shown_exist_with_their_options(command: str) -> None:
-    assert refusal_of(command) is None
 
 
 def test_the_events_that_are_named_exist() -> None:

@@ -17,7 +17,6 @@ from fc_reaper.rules.fields import TRIGGERS
 from fc_reaper.rules.interpreter import parse_expression
 from fc_reaper.rules.language import keys_of
 from fc_reaper.settings import Context, read_policy, read_settings
-from tests.project.commands import commands_in, refusal_of
 from tests.project.files import ROOT
 from tests.project.markdown import code, fences, plain, sections, tables
 
@@ -198,8 +197,3 @@ def test_the_targets_that_are_shown_are_targets() -> None:
     (table,) = tables(PARTS["Targets and qualifiers"])
     for target, _ in table[1:]:
         assert loaded(a_policy(f"targets: [{code(target)[0]}]")).policies
-
-
-@pytest.mark.parametrize("command", commands_in(TEXT))
-def test_the_commands_that_are_shown_exist_with_their_options(command: str) -> None:
-    assert refusal_of(command) is None
