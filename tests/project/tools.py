@@ -43,6 +43,7 @@ OPTIONS: Mapping[str, str] = {
     "aliyunlog log create_alert": "--project --detail",
     "aliyunlog log delete_project": "--project_name",
     "terraform init": "",
+    "terraform plan": "",
     "terraform apply": "-var",
     "npm install -g @serverless-devs/s": "",
     "less": "",
