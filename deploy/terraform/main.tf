@@ -36,6 +36,7 @@ locals {
     package   = local.package
     runtime   = var.runtime
     timeout   = var.timeout
+    memory    = var.memory
     retention = var.retention
     tags      = var.tags
     role      = alicloud_ram_role.reaper.arn

@@ -8,11 +8,6 @@ output "mode" {
   value       = var.mode
 }
 
-output "package" {
-  description = "SHA-256 of the package, as make package prints it: a new one in a plan is a new policy or new code."
-  value       = try(filesha256(local.package), null)
-}
-
 output "regions" {
   description = "For each region: function, log_project, logstore, dashboard."
   value = merge(

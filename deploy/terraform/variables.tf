@@ -3,7 +3,8 @@ variable "regions" {
   type = map(object({
     log_project   = string                 # made here; the name must be free in the region
     interval      = optional(string, "5m") # time between two runs
-    enabled       = optional(bool, true)   # false: the timer pauses
+    enabled       = optional(bool, true)   # false: the timers pause
+    shards        = optional(number, 1)    # how many timers share the functions: docs/scale.md
     eventbridge   = optional(bool, false)  # a second trigger: invocations that were refused
     alerts        = optional(bool, true)
     action_policy = optional(string, "fc-reaper") # who is notified; make it in the console
@@ -28,6 +29,11 @@ variable "regions" {
   validation {
     condition     = alltrue([for one in values(var.regions) : can(regex("^[1-9][0-9]*[mh]$", one.interval))])
     error_message = "An interval is a whole number of minutes or hours, such as 5m or 1h."
+  }
+
+  validation {
+    condition     = alltrue([for one in values(var.regions) : one.shards >= 1 && one.shards <= 49 && floor(one.shards) == one.shards])
+    error_message = "The number of shards is a whole number from 1 to 49: a function has at most 50 triggers."
   }
 
   validation {
@@ -105,6 +111,17 @@ variable "timeout" {
   validation {
     condition     = var.timeout >= 30 && var.timeout <= 86400 && floor(var.timeout) == var.timeout
     error_message = "The timeout is a whole number of seconds from 30 to 86400."
+  }
+}
+
+variable "memory" {
+  description = "MB of memory; a quarter of a processor comes with each 256."
+  type        = number
+  default     = 256
+
+  validation {
+    condition     = contains([256, 512, 1024], var.memory)
+    error_message = "The memory is 256, 512 or 1024 MB."
   }
 }
 

@@ -15,6 +15,7 @@ variable "settings" {
     log_project   = string
     interval      = string
     enabled       = bool
+    shards        = number
     eventbridge   = bool
     alerts        = bool
     action_policy = string
@@ -37,6 +38,7 @@ variable "common" {
     package   = string
     runtime   = string
     timeout   = number
+    memory    = number
     retention = number
     tags      = map(string)
     role      = string
