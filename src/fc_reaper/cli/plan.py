@@ -88,9 +88,10 @@ def plan(
     file = read_policy(settings) if incident is None else incident.file
     raw = every_timer(file.policies) if given is None else given
     began = SYSTEM_CLOCK.now()
-    soon, whole = list[NextTask](), (out or html) is not None
-    finished, lines = dry_run(raw, env, incident and file, foresee(soon), whole=whole)
-    soon.sort(key=lambda one: one.due_at)
+    coming, whole = list[NextTask](), (out or html) is not None
+    finished, lines = dry_run(raw, env, incident and file, foresee(coming), whole=whole)
+    due = {task.key for task in finished.result.tasks}  # some of them by `keep`
+    soon = sorted((one for one in coming if one.key not in due), key=lambda one: one.due_at)
     listed = finished.exit not in (Exit.REFUSED, Exit.UNREACHABLE)
     if as_json:
         output.print_json({**finished.fields, "next": soon})
@@ -109,8 +110,7 @@ def plan(
             from fc_reaper.cli.page import plan_page
 
             steps = {"out": (out or "").strip("-"), "event": event, "typed": typed}
-            page = plan_page(made, finished, lines, file, soon, **steps)
-            output.write_file(html, page, force=force)
+            output.write_file(html, plan_page(made, finished, lines, file, soon, **steps), force=force)
             said.append(f"{html}: written.")
         if out != "-" and not as_json:
             output.print_line("\n".join(said))
