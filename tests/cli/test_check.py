@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from fc_reaper.policy import load_policy
+from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.cli.command import a_policy_file, environment, fc_reaper
 from tests.emulator_server import running_emulator
 from tests.reaping import reap
@@ -112,6 +114,24 @@ def test_for_github_warnings_are_annotations_and_no_name_is_a_command(tmp_path: 
         tokens.add(token)
     assert len(tokens) == 2
     assert all(len(token) == 32 for token in tokens)
+
+
+def test_for_github_what_the_lock_does_not_approve_is_a_warning_at_its_policy(tmp_path: Path) -> None:
+    """The reviewer sees at the line that this change only reports until it is approved."""
+    text = a_file("{running_for: 2h}")
+    a_policy_file(tmp_path, text.replace("2h", "6h"))
+    approved = dump_lock(lock_of(load_policy(text, source="policy.yaml"), "2026-11-01"))
+    (tmp_path / "policy.lock").write_text(approved, encoding="utf-8")
+    ran = fc_reaper("check", "--format", "github", cwd=tmp_path)
+    lines = ran.out.splitlines()
+    kind, place, message = commands(lines[lines.index(lines[0].replace("stop-commands::", "") + "::") + 1 :])[
+        0
+    ]
+    assert (ran.code, kind) == (0, "warning")
+    assert place == {"file": "policy.yaml", "line": "3", "title": "policies[0]"}
+    assert (
+        "it only reports: it was changed since it was approved on 2026-11-01; look at the change" in message
+    )
 
 
 def test_one_form_of_output_is_chosen(folder: Path) -> None:

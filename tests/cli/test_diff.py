@@ -11,6 +11,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from fc_reaper.models import printable
+from fc_reaper.policy import load_policy
+from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.cli.command import at, fc_reaper
 from tests.cli.histories import POLICY, RECORDS, a_history, record
 from tests.emulator_server import running_emulator
@@ -76,7 +78,9 @@ def test_a_table_for_a_pull_request_has_at_most_twenty_rows(tmp_path: Path) -> N
     rows = [line for line in ran.out.splitlines() if line.startswith("| over-")]
     assert ran.code == 0
     assert len(rows) == 20
-    assert rows[0].startswith("| over-0 | <code>media/transcode&#64;prod</code> | x&#124;&#96;y&#96; |")
+    assert rows[0].startswith(
+        "| over-0 | <code>media/transcode&#64;prod</code> | <code>x&#124;&#96;y&#96;</code> |"
+    )
     assert all(row.count("|") == 7 for row in rows)
     assert "... and 5 more" in ran.out
     assert "| more | 25 | 0 | 25 | 0 | 0 |" in ran.out
@@ -123,6 +127,61 @@ def test_what_neither_could_evaluate_is_said_of_each(folder: Path) -> None:
     assert [shown[side]["replay"]["unknown"]["tasks"] for side in ("old", "new")] == [0, 4]
 
 
+RESIZE = """  - name: sizes
+    targets: [media/resize, media/*@prod]
+    match: {alive_for: 9h}
+    stop: They take a minute.
+"""
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        (("2h", "120m"), {"anew": "none"}),
+        (("It takes forty", "It can take forty"), {"anew": "none"}),
+        (("stop:", "owner: media\n    stop:"), {"anew": "none"}),
+        (("stop:", "budget: 21/run\n    stop:"), {"anew": "runaway"}),
+        (("stop:", "triggers: [timer]\n    stop:"), {"anew": "runaway"}),
+        (("exempt: [keep-*]\n", ""), {"anew": "runaway"}),
+        (
+            ("worst.\n", f"worst.\n{RESIZE}"),
+            {
+                "anew": "sizes",
+                "alone": "media/*@prod, media/resize@LATEST",
+                "unseen": "1 (media/resize@LATEST)",
+            },
+        ),
+        (
+            ("code@prod", "codes@prod"),
+            {"anew": "runaway", "alone": "media/transcodes@prod", "unseen": "1 (media/transcodes@prod)"},
+        ),
+    ],
+    ids=["spelling", "reason", "owner", "budget", "triggers", "exempt", "policy", "target"],
+)
+def test_no_change_in_the_history_is_not_taken_for_no_change(
+    new: tuple[str, str], says: dict[str, str], folder: Path
+) -> None:
+    """It is said what a lock would not approve, and of which targets the history knows nothing."""
+    (folder / "new.yaml").write_text(POLICY.replace(*new), encoding="utf-8")
+    ran = fc_reaper("diff", "old.yaml", "new.yaml", "--history", "history.jsonl", cwd=folder)
+    expected = {
+        "anew": f"Stop policies to be approved anew, where there is a lock: {says['anew']}.",
+        "alone": f"Targets of new.yaml alone: {says.get('alone')}. A history saved for old.yaml may",
+        "unseen": f"Targets of new.yaml without a task in the history: {says.get('unseen')}.",
+    }
+    assert {one for one, sentence in expected.items() if sentence in ran.text} == says.keys()
+
+
+def test_a_lock_beside_the_new_file_says_what_only_reports(folder: Path) -> None:
+    """The replay stops as if all were approved."""
+    approved = lock_of(load_policy(POLICY, source="policy.yaml"), "2026-11-01")
+    (folder / "policy.lock").write_text(dump_lock(approved), encoding="utf-8")
+    for old, new, lines in (("old.yaml", "new.yaml", 1), ("new.yaml", "old.yaml", 0)):
+        ran = fc_reaper("diff", old, new, "--history", "history.jsonl", "--markdown", cwd=folder)
+        says = f"- Policy runaway of {new} only reports: it was changed since it was approved on 2026-11-01; "
+        assert ran.out.count(says) == lines
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -156,6 +215,7 @@ def test_the_cloud_is_asked_once_for_the_targets_of_both(tmp_path: Path) -> None
 
 
 HOSTILE = [
+    ":white_check_mark:", "0e49c8211f", "GL-1",
     "<img src=x onerror=alert(1)>", "a|b", r"a\|b", "`x`", "``x`|`", "@org/team", "a@org.example", "#1", "!2",
     "GH-3", "~4", "https://evil.example", "www.evil.example", "[x](javascript:alert(1))", "![x](y)", "~~x~~",
     "_x_", "**x**", "$x$", "&lt;b&gt;", "<!-- x", "-->", "</code><b>", "x # y\\n", "\u202ex", "::error::x",
@@ -194,7 +254,7 @@ def test_of_hostile_texts_a_comment_makes_nothing(tmp_path: Path) -> None:
     """Names of policies, and ids where they are reported: each is shown as it is."""
     done = record("x", ("Enqueued", "0s"), ("Running", "1m"), ("Failed", "6h"))
     (tmp_path / "old.yaml").write_text(POLICY.replace("2h", "9h"), encoding="utf-8")
-    for some in (HOSTILE[:14], HOSTILE[14:]):  # a table has at most twenty rows
+    for some in (HOSTILE[:15], HOSTILE[15:]):  # a table has at most twenty rows
         ids = [f"job-{number}" for number in range(len(some))]
         a_history(tmp_path, [{**done, "invocationId": one, "requestId": one} for one in [*ids, *some]])
         named = zip(ids, some, strict=True)
@@ -207,5 +267,5 @@ def test_of_hostile_texts_a_comment_makes_nothing(tmp_path: Path) -> None:
         assert ran.code in (0, 1), ran.err
         page = Rendered(ran.out)
         assert page.tags <= {"h3", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code"}
-        assert not re.search(r"[@#!~%$&]|//|www\.|GH-", page.loose)
+        assert not re.search(r"[@#!~%$&[*]|//|www\.|G[HL]-|:\w+:|\b[0-9a-f]{7}", page.loose)
         assert {printable(one, 300) for one in some} <= {cell.strip() for cell in page.cells}

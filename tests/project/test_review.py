@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from fc_reaper import __version__
+from fc_reaper.policy import load_policy
+from fc_reaper.policy.lock import dump_lock, lock_of
 from tests.cli.command import at, environment, fc_reaper
 from tests.emulator_server import running_emulator
 from tests.project.files import ROOT
@@ -148,9 +150,10 @@ def test_a_pull_request_that_loosens_a_limit_shows_who_is_spared(project: Projec
     shutil.copy(history, project.folder)
     done = project.compare()
     assert done.code == 0, done.printed
-    assert "### What after.yaml changes against before.yaml" in done.summary
+    assert "### What after/policy.yaml changes against before/policy.yaml" in done.summary
     assert re.search(SPARED, done.summary)
-    assert "before.yaml would have stopped 2 tasks, 1 of which succeeded in the end." in done.summary
+    assert "before/policy.yaml would have stopped 2 tasks, 1 of which succeeded in the end." in done.summary
+    assert "to be approved anew, where there is a lock: runaway." in done.summary
     head, *lines, end = done.output.splitlines()
     assert (head, "\n".join(lines)) == (f"report<<{end}", done.summary.strip())
     assert re.fullmatch("[0-9a-f]{32}", end)
@@ -164,17 +167,49 @@ def test_a_wrong_policy_fails_at_its_line(project: Project) -> None:
     assert done.printed.startswith("::error file=policy.yaml,line=5,title=policies[0].match.alive_for::")
 
 
+def test_the_lock_of_the_pull_request_is_that_of_its_policy(project: Project, history: Path) -> None:
+    """One that does not approve the change is said so, and so is one that is gone."""
+    lock = project.folder / "policy.lock"
+    lock.write_text(dump_lock(lock_of(load_policy(BEFORE, source="policy.yaml"), "2026-11-01")), "utf-8")
+    project.commit(AFTER.replace("5h", "6h"))
+    says = (
+        "Policy runaway of after/policy.yaml only reports: it was changed since it was approved on 2026-11-01"
+    )
+    assert says in project.compare(HISTORY=str(history)).output
+    lock.unlink()
+    project.commit(AFTER)
+    assert "\npolicy.lock is gone: " in project.compare(HISTORY="").output
+
+
+def test_no_module_of_the_checkout_is_run(project: Project) -> None:
+    """Python finds `venv` and `pip` in the folder where it runs, unless it is isolated."""
+    for name in ("venv", "pip", "fc_reaper"):
+        (project.folder / f"{name}.py").write_text("raise SystemExit('executed')")
+    found = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)"
+    flags = 'flags=; while [ "$1" != -m ]; do flags="$flags $1"; shift; done'
+    for place, name in ((project.programs, "python3"), (project.temporary / "fc-reaper" / "bin", "python")):
+        project.program(name, f"#!/bin/sh\n{flags}\nexec '{sys.executable}' $flags -c '{found}' $2\n", place)
+    for step in (ACTION["Install"], next(one for one in HISTORY["steps"] if one.get("name") == "Install")):
+        done = project.run(step["run"], PYTHON="python3", ACTION=".")
+        assert (done.code, str(project.folder) in done.printed) == (0, False), done.printed
+        assert [Path(line).parent.name for line in done.printed.splitlines()] == ["venv", "pip"]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"HISTORY": ""}, "There is no history"),
         ({"HISTORY": "none.jsonl"}, "There is no history"),
+        ({"HISTORY": "empty.jsonl"}, "There is no history"),
+        ({"HISTORY": "empty.jsonl", "POLICY": "new.yaml"}, "There is no history"),
         ({"POLICY": "new.yaml"}, "The policy is new"),
         ({"BASE": "0" * 40}, "::error::There is no commit"),
     ],
 )
 def test_what_cannot_be_compared_is_said(changes: dict[str, str], says: str, project: Project) -> None:
     """The first pull request has neither; a missing commit is a mistake of the workflow."""
-    (project.folder / "history.jsonl").touch()
+    (project.folder / "history.jsonl").write_text("{}")
+    (project.folder / "empty.jsonl").touch()
     (project.folder / "new.yaml").write_text(AFTER)
     done = project.compare(**changes)
     assert (done.code, says in done.summary + done.printed) == (int("BASE" in changes), True)
@@ -183,7 +218,7 @@ def test_what_cannot_be_compared_is_said(changes: dict[str, str], says: str, pro
 
 def test_a_report_is_cut_between_lines_and_no_text_of_a_policy_is_a_command(project: Project) -> None:
     """A comment of GitHub holds 65,536 characters; what a failing comparison prints is from outside."""
-    (project.folder / "history.jsonl").touch()
+    (project.folder / "history.jsonl").write_text("{}")
     says = 'for number in $(seq 3000); do echo "| row $number | 0123456789 |"; done'
     program = f"#!/bin/sh\n{says}\necho '::error::x' >&2\nexit %d\n"
     ours = project.temporary / "fc-reaper" / "bin"
@@ -197,6 +232,8 @@ def test_a_report_is_cut_between_lines_and_no_text_of_a_policy_is_a_command(proj
     assert (first, hostile) == (f"::stop-commands::{end.strip(':')}", "::error::x")
     project.program("fc-reaper", program % 2, ours)
     assert "could not be compared" in project.compare().output
+    project.program("fc-reaper", "#!/bin/sh\necho Traceback >&2\nexit 1\n", ours)
+    assert "could not be compared" in project.compare().output
 
 
 def test_the_comment_is_written_once_and_then_replaced(project: Project) -> None:
@@ -206,44 +243,63 @@ def test_the_comment_is_written_once_and_then_replaced(project: Project) -> None
         "gh",
         '#!/bin/sh\nprintf "%s\\n" "$*" >> "$RUNNER_TEMP/calls"\n[ "$2" != --paginate ] || printf "$OWN"\n',
     )
-    given = {"GITHUB_REPOSITORY": "a/b", "NUMBER": "7", "REPORT": "a\n`$(date)`"}
+    given = {"GITHUB_REPOSITORY": "a/b", "NUMBER": "7", "COMMIT": "0e4", "REPORT": "a\n`$(date)`"}
     assert [project.run(step["run"], OWN=own, **given).code for own in ("", r"41\n42\n")] == [0, 0]
     _, first, _, second = (project.temporary / "calls").read_text().splitlines()
     body = f"-F body=@{project.temporary}/comment.md"
     assert first == f"api --silent --method POST repos/a/b/issues/7/comments {body}"
     assert second == f"api --silent --method PATCH repos/a/b/issues/comments/41 {body}"
-    assert (project.temporary / "comment.md").read_text().endswith("-->\na\n`$(date)`\n")
+    assert (project.temporary / "comment.md").read_text().endswith("-->\na\n`$(date)`\n\nCommit 0e4.\n")
+    assert project.run(step["run"], OWN="", **{**given, "REPORT": ""}).code == 0
+    assert "The policy is refused, or the review has failed" in (project.temporary / "comment.md").read_text()
 
 
-@pytest.mark.parametrize(("runs", "calls"), [("7", ["run list", "run download"]), ("", ["run list"])])
+@pytest.mark.parametrize(
+    ("runs", "left", "calls"), [("7 11", "0", 3), ("7 11", "1", 3), ("7", "0", 3), ("", "0", 2)]
+)
 def test_the_history_is_that_of_the_last_run_of_the_job_with_keys(
-    runs: str, calls: list[str], project: Project
+    runs: str, left: str, calls: int, project: Project
 ) -> None:
-    """Where there was none, the review goes on without."""
+    """Not of a run for a pull request; without a run, or where its artifact is gone, the review goes on."""
     (step,) = [one for one in REVIEW["review"]["steps"] if one.get("name") == "Fetch the history"]
-    project.program("gh", '#!/bin/sh\necho "$*" >> "$RUNNER_TEMP/calls"\n[ "$2" != list ] || echo "$RUNS"\n')
-    done = project.run(step["run"], GITHUB_REPOSITORY="a/b", BRANCH="main", RUNS=runs)
+    answers = (
+        'case "$*" in *dispatch*) echo "${RUNS#* }";; *list*) echo "${RUNS%% *}";; *) exit "$LEFT"; esac'
+    )
+    project.program("gh", f'#!/bin/sh\necho "$*" >> "$RUNNER_TEMP/calls"\n{answers}\n')
+    done = project.run(step["run"], GITHUB_REPOSITORY="a/b", BRANCH="main", RUNS=runs, LEFT=left)
     made = (project.temporary / "calls").read_text().splitlines()
-    assert (done.code, [" ".join(call.split()[:2]) for call in made]) == (0, calls)
-    assert made[0].startswith(
-        "run list --repo a/b --workflow policy-history.yml --branch main --status success "
-    )
-    artifact = (
-        f"run download 7 --repo a/b --name {HISTORY['steps'][-1]['with']['name']} --dir {project.temporary}"
-    )
-    assert (made[1:] == [artifact]) is bool(runs)
-    assert ("::notice::" in done.printed) is not bool(runs)
+    assert (done.code, len(made)) == (0, calls)
+    asked = "run list --repo a/b --workflow policy-history.yml --branch main --event"
+    for call, event in zip(made, load("deploy/github/policy-history.yml")["on"], strict=False):
+        assert call.startswith(f"{asked} {event} --status success ")
+    folder = Path(REVIEW["review"]["steps"][-1]["with"]["history"]).parent.name
+    name = HISTORY["steps"][-1]["with"]["name"]
+    into = f"--repo a/b --name {name} --dir {project.temporary}/{folder}"
+    assert made[2:] == [f"run download {one} {into}" for one in runs.split()[-1:]]
+    assert ("::notice::" in done.printed) is (not runs or left == "1")
 
 
 def test_a_merge_request_of_gitlab_shows_the_same(project: Project, history: Path) -> None:
     """By the script of the job, with the history from the artifact of the other one."""
     job = GITLAB["fc-reaper-review"]
     assert job["script"][0] == 'fc-reaper check "$POLICY"'  # as in the step of GitHub
-    project.program("curl", f'#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncp "{history}" "$2"\n')
-    given = {**GITLAB[".fc-reaper"]["variables"], "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD^1"}
-    done = project.run("\n".join(job["script"][1:]), ("sh", "-e"), **given)
-    assert done.code == 0, done.printed
-    assert re.search(SPARED, (project.folder / job["artifacts"]["paths"][0]).read_text("utf-8"))
+    project.program("curl", '#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncp "$HISTORY" "$2"\n')
+    given = {**GITLAB[".fc-reaper"]["variables"], "HISTORY": str(history)}
+    report = project.folder / job["artifacts"]["paths"][0]
+    merged = {"CI_MERGE_REQUEST_TARGET_BRANCH_SHA": "HEAD^1", "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD"}
+    for base in ({"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD^1"}, merged):
+        done = project.run("\n".join(job["script"][1:]), ("sh", "-e"), **given, **base)
+        assert done.code == 0, done.printed
+        assert re.search(SPARED, report.read_text("utf-8"))
+    (project.folder / "new.yaml").write_text(AFTER)
+    says = {"HISTORY=/dev/null": "There is no history", "HISTORY=/none": "There is no history",
+            "POLICY=new.yaml": "The policy is new"}  # fmt: skip
+    for change, sentence in says.items():
+        more = dict([change.split("=")])
+        done = project.run("\n".join(job["script"][1:]), ("sh", "-e"), **{**given, **merged, **more})
+        assert (done.code, sentence in report.read_text("utf-8")) == (0, True)
+    wrong = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "0" * 40}
+    assert project.run("\n".join(job["script"][1:]), ("sh", "-e"), **given, **wrong).code != 0
     saves = GITLAB["fc-reaper-history"]["script"][-1].removeprefix("fc-reaper")
     assert saves.replace('"$POLICY"', "policy.yaml") in HISTORY["steps"][-2]["run"]
 

@@ -128,7 +128,9 @@ class _Replaying:
             before = now
         self._undecided.update(self._unknown.values())
         not_replayed = [policy for policy in self._file.policies if policy.name not in self._results]
-        return Replay(list(self._results.values()), not_replayed, self._ticks, outside, self._undecided)
+        targets = {str(target): target for policy in self._policies for target in policy.targets}
+        unseen = [name for name, one in targets.items() if not any(map(one.fits, self._compiled))]
+        return Replay([*self._results.values()], not_replayed, self._ticks, outside, self._undecided, unseen)
 
     def _schedule(self, number: int, moment: Millis) -> None:
         """Evaluate a task at the first tick at or after *moment*."""

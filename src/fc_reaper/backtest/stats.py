@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -77,18 +77,12 @@ class PolicyReplay:
 
     def as_json(self) -> dict[str, Any]:
         policy, found = self.policy, self.found
-        return {
-            **{name: getattr(policy, name) for name in ("name", "line", "does")},
-            "tasks": len(found),
-            "outcomes": by_outcome(found),
-            "halted_runs": self.halted_runs,
-            "first": iso(found[0].at) if found else None,
-            "last": iso(found[-1].at) if found else None,
-            "false_stops": len(self.false_stops) if policy.stops else None,
-            "saved_s": self.saved / 1000,
-            "due": len(self.due) if policy.stops else None,
-            "found": found,
-        }
+        named = {name: getattr(policy, name) for name in ("name", "line", "does")}
+        counts = {"tasks": len(found), "outcomes": by_outcome(found), "halted_runs": self.halted_runs}
+        first, last = (iso(found[0].at), iso(found[-1].at)) if found else (None, None)
+        false_stops, due = (len(self.false_stops), len(self.due)) if policy.stops else (None, None)
+        stops = {"false_stops": false_stops, "saved_s": self.saved / 1000, "due": due}
+        return {**named, **counts, "first": first, "last": last, **stops, "found": found}
 
 
 @dataclass
@@ -96,7 +90,7 @@ class Replay:
     """A whole replay, with a run at each of `ticks`.
 
     `outside` counts tasks outside all replayed targets; `unknown`, by what was missing, those that some run
-    could not decide and that were never due.
+    could not decide and that were never due. `unseen` are the targets of which the history has no task.
     """
 
     policies: list[PolicyReplay]
@@ -104,6 +98,7 @@ class Replay:
     ticks: range
     outside: int
     unknown: Counter[str]
+    unseen: Sequence[str] = ()
 
     @property
     def stops(self) -> list[Found]:

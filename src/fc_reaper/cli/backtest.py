@@ -87,8 +87,7 @@ def backtest(
     if suggestions is not None:
         show("", *_measures(suggestions))
     show("", *past.left_out([("", replayed)]))
-    for name in filter(None, (svg, html)):
-        show(f"{name}: written.")
+    show(*(f"{name}: written." for name in (svg, html) if name))
     show("Replayed, not run: what a stop would have changed for others is not in it.")
     return past.print_refused()
 

@@ -95,7 +95,9 @@ def check(
             show(f"API version {BLIND_API} of FC 2.0 does not list {DEQUEUED} tasks: that call is refused.")
         show(*(f"{name} only reports: {why}." for name, why in not_approved.items()))
         if for_github:
-            output.print_line("\n".join([f"::{token}::", *_annotations("warning", warnings)]))
+            waiting = ((one.index, not_approved.get(one.name)) for one in file.policies)
+            told = [file.issue(("policies", at), f"it only reports: {why}") for at, why in waiting if why]
+            output.print_line("\n".join([f"::{token}::", *_annotations("warning", [*told, *warnings])]))
             return Exit.DONE
     for warning in warnings:
         output.print_line(f"{warning.text} (a warning)", sys.stderr)
@@ -153,10 +155,8 @@ def _why_whole(policy: Policy, settings: Settings) -> str:
     if policy.keep is not None:
         return "`keep` must see all that matches."
     if enqueueing and settings.started_time != "enqueue":
-        what = (
-            "counts from enqueueing; if startedTime is that in this account, set REAPER_STARTED_TIME=enqueue"
-        )
-        return f"{enqueueing[0]} {what}."
+        counts = "counts from enqueueing; if startedTime is that in this account"
+        return f"{enqueueing[0]} {counts}, set REAPER_STARTED_TIME=enqueue."
     if any(clocks.values()):
         return "Each task carries its own limit, so all of them must be seen."
     return "No listing can filter by that."

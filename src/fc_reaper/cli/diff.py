@@ -14,7 +14,8 @@ from fc_reaper.cli.backtest import count_outcomes
 from fc_reaper.cli.history import Past, load_past, minute, with_history_options
 from fc_reaper.cli.output import BAD, CommandError, counted, format_seconds, short, show, table
 from fc_reaper.models import printable
-from fc_reaper.settings import Context, read_policy, read_settings
+from fc_reaper.policy.lock import lock_of, unapproved
+from fc_reaper.settings import Context, read_policy, read_settings, read_unapproved
 
 _ROWS = 20
 """Tasks in a table; the rest is counted."""
@@ -23,8 +24,6 @@ _HEADINGS: Mapping[How, str] = {
     "more": "Stopped by the new policy alone", "less": "Spared: stopped by the old policy alone",
     "earlier": "Stopped earlier", "later": "Stopped later",
 }  # fmt: skip
-
-Changes = Mapping[How, Sequence[Change]]
 
 
 @with_history_options()
@@ -67,31 +66,34 @@ def diff(
         "same": same,
         "changes": [change for some in changes.values() for change in some],
     }
+    counts, *tables = _tables(changes)
+    left_out = past.left_out([(old, before), (new, after)])
+    said = ["", *_sentences(shown), "", *past.headline(after), *left_out]
+    known, wanted = ({str(one) for policy in file.policies for one in policy.targets} for file in files)
+    if (alone := sorted(wanted - known)) and options["history"] is not None:
+        said.append(f"Targets of {new} alone: {', '.join(alone)}. A history saved for {old} may lack theirs.")
+    anew = ", ".join(unapproved(files[1], lock_of(files[0], "2000-01-01"))) or "none"
+    said.append(f"Stop policies to be approved anew, where there is a lock: {anew}.")
+    not_approved = read_unapproved(settings[1], files[1]).items()
+    said += (f"Policy {name} of {new} only reports: {why}." for name, why in not_approved)
     if as_json:
         output.print_json(shown)
-        return past.print_refused()
-    remarks = [*past.headline(after), *past.left_out([(old, before), (new, after)])]
-    things = [*_tables(changes), "", *_sentences(shown), "", *remarks]
-    if as_markdown:
+    elif as_markdown:
         head = f"### What {_escaped(new)} changes against {_escaped(old)}"
-        output.print_line("\n".join((head, *_markdown(things))))
+        # What is said of all tasks comes before single ones: a comment may be cut.
+        output.print_line("\n".join((head, *_markdown([counts, *said, *tables]))))
     else:
-        show(*things)
+        show(counts, *tables, *said)
     return past.print_refused()
 
 
 def _side(name: str, replayed: Replay, past: Past) -> dict[str, Any]:
-    return {
-        "policy": name,
-        "stops": len(replayed.stops),
-        "outcomes": by_outcome(replayed.stops),
-        "saved_s": replayed.saved / 1000,
-        "saved": past.saved(replayed.stops),
-        "replay": replayed,
-    }
+    stops = replayed.stops
+    counts = {"policy": name, "stops": len(stops), "outcomes": by_outcome(stops)}
+    return {**counts, "saved_s": replayed.saved / 1000, "saved": past.saved(stops), "replay": replayed}
 
 
-def _tables(changes: Changes) -> Iterator[str | Table]:
+def _tables(changes: Mapping[How, Sequence[Change]]) -> Iterator[str | Table]:
     heads, numbers = count_outcomes([one.stop for one in some] for some in changes.values())
     rows = ((how, *counts) for how, counts in zip(changes, numbers, strict=True))
     yield table(("stopped", *heads), rows, right=heads)
@@ -123,22 +125,22 @@ def _markdown(things: Iterable[str | Table]) -> Iterator[str]:
     """The same as `show` prints: a table as one, each sentence as an item of a list."""
     for thing in things:
         if isinstance(thing, Table):
-            heads = [str(column.header) for column in thing.columns]
-            rows = zip(*(column.cells for column in thing.columns), strict=True)
             yield ""
-            for cells in (heads, *rows):
+            for cells in zip(*((one.header, "---", *one.cells) for one in thing.columns), strict=True):
                 yield f"| {' | '.join(_escaped(str(cell)) for cell in cells)} |"
-                if cells is heads:
-                    yield "|---" * len(heads) + "|"
         else:
             yield f"- {_escaped(thing)}" if thing else ""
 
 
 def _escaped(text: str) -> str:
-    """At most 300 characters of *text*, of which comes no Markdown, HTML, link, mention or reference.
+    """At most 300 characters of *text*, of which comes no Markdown, HTML, link, mention, reference or emoji.
 
-    Entities make no structure, and GitHub and GitLab look for names and addresses outside of code only.
+    Entities make no structure, and GitHub and GitLab look for all the others outside of code only.
     """
-    line = printable(text, 300)
-    inert = re.sub(r"(?i)(?<=www)\.|[^\w\s:.,;()/…'-]|_|:(?=/)", lambda one: f"&#{ord(one[0])};", line)
-    return f"<code>{inert}</code>" if re.search(r"(?i)[@#!~%$&]|//|www\.|gh-", line) else inert
+    return re.sub(r"\S+", _inert, printable(text, 300))
+
+
+def _inert(word: re.Match[str]) -> str:
+    inert = re.sub(r"(?i)(?<=www)\.|[^\w:.,;()/…'-]|_|:(?=/)", lambda one: f"&#{ord(one[0])};", word[0])
+    odd = re.search(r"(?i)[^\w:.,;()/…'-]|//|www\.|\bg[hl]-\d|:[\w+-]+:|\b[0-9a-f]{7,}\b", word[0])
+    return f"<code>{inert}</code>" if odd else inert

@@ -76,10 +76,11 @@ class Past(NamedTuple):
             ("Targets that fit no function in task mode", len(history.unmatched), history.unmatched),
         ]
         for name, replayed in replays:
-            of = f" of {name}" if name else ""
+            of, unseen = f" of {name}" if name else "", replayed.unseen
             found.append((f"Tasks outside the targets{of}", replayed.outside, ()))
-            for policy in replayed.not_replayed:
-                yield f"{policy.name}{of} was not replayed: only {' or '.join(policy.triggers)} runs it."
+            found.append((f"Targets{of} without a task in the history", len(unseen), unseen))
+            for one in replayed.not_replayed:
+                yield f"Policy {one.name}{of} was not replayed: only {' or '.join(one.triggers)} runs it."
             whys = [why for why, _ in replayed.unknown.most_common()]
             what = f"Tasks that {name or 'the policy'} could not decide"
             found.append((what, replayed.unknown.total(), whys))
