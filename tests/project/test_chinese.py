@@ -143,7 +143,7 @@ def differences(english: Section, chinese: Section, page: Path) -> Iterator[str]
         yield f"tables: {only(ours, theirs)}"
     elif missing := list(quoted(english.text, chinese.text)):
         yield f"messages in tables, expected as in English: {missing}"
-    ours, theirs = pieces(english.text), pieces(chinese.text)
+    ours, theirs = ([one.title, *pieces(one.text)] for one in (english, chinese))
     if len(ours) != len(theirs):
         yield f"paragraphs, items and rows: {len(ours)} in English, {len(theirs)} in Chinese"
     seen: dict[str, Callable[[Path, str], Counter[str]]] = {
