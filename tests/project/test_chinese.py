@@ -17,8 +17,9 @@ from tests.project.markdown import Fence, code, fences, tables
 from tests.project.test_book import anchors, links
 
 TRANSLATED = (
-    *("commands.md", "deploy*.md", "doctor.md", "index.md", "permissions.md", "policy*.md", "probe.md"),
-    *("real-account.md", "settings.md", "troubleshooting.md"),
+    *("commands.md", "deploy*.md", "doctor.md", "index.md", "monitoring.md", "notifications.md"),
+    *("permissions.md", "policy*.md", "probe.md", "real-account.md", "redrive.md", "settings.md"),
+    *("triggers.md", "troubleshooting.md"),
 )
 CHINESE = {
     Path("README.md"): Path("README.zh-CN.md"),
@@ -105,7 +106,7 @@ def keys(text: str) -> Counter[str]:
 def leads(page: Path, text: str) -> Counter[str]:
     """Where links lead a Chinese reader: to the same section of a Chinese page where there is one."""
     outside = (one for one in _LINK.findall(text) if "://" in one)
-    found = Counter(one.replace("/help/en/", "/help/zh/") for one in outside)
+    found = Counter(re.sub("(/help|aliyun.com)/en/", r"\1/zh/", one) for one in outside)
     for target, part in links(page, text):
         chinese = CHINESE.get(target, target)
         if chinese != target and part:
