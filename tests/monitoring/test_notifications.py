@@ -108,7 +108,7 @@ def test_a_message_says_which_tasks_how_old_why_and_what_to_type(
         if name not in OF_TASKS:
             assert alert["annotations"]["desc"] in text
         else:
-            assert "(b>" in text or alert["labels"]["owner"] == "-"
+            assert f"(owner `{alert['labels']['owner']}`)" in text, "a link or a name would act in other text"
             for row in alert["fire_results"]:
                 assert [row[field] for field in ("task", "minutes", "reason") if row[field] not in text] == []
                 assert f"fc-reaper explain '{row['function_name']}' {row['task']}" in text
@@ -276,4 +276,4 @@ def test_the_owner_is_told_before_the_stop_and_the_answer_spares_the_task(tmp_pa
     ):
         message = rendered(TEMPLATES["lark"]["content"], alert)
         assert alert["labels"] == {"function_name": "media/transcode@prod", "owner": "media"}
-        assert [word for word in (task, reason, "(owner media)") if word not in message] == []
+        assert [word for word in (task, reason, "(owner `media`)") if word not in message] == []
