@@ -104,7 +104,8 @@ def test_who_may_cause_what_names_everybody_that_is_drawn_and_a_promise_that_is_
     people = set(re.findall(r'\(\["([^"]+)"\]\)', picture("docs/authority.md")))
     assert {row[0] for row in table[1:]} == people
     held = {row[0] for rows in tables((ROOT / "docs/reliability.md").read_text("utf-8")) for row in rows}
-    assert [row[3] for row in table[1:] if row[3] not in held and not Path(code(row[3])[-1]).exists()] == []
+    promises = [row[2] for row in table[1:]]
+    assert [one for one in promises if one not in held and not Path(code(one)[-1]).exists()] == []
 
 
 def test_a_stop_needs_every_step_that_is_drawn() -> None:
