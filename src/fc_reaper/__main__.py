@@ -1,7 +1,5 @@
 """`python -m fc_reaper`, and the console script `fc-reaper`."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

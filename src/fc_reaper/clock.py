@@ -116,9 +116,8 @@ class Retry(NamedTuple):
         return attempt()
 
 
+# Calls that wait for a thread, first come first served, each with a tag that says what it is about.
 Jobs = deque[tuple[Tag, Callable[[], T]]]
-"""Calls that wait for a thread, first come first served, each with a tag that says what it is about."""
-
 _POLL = 0.2  # seconds between two checks for an interruption
 
 

@@ -55,8 +55,7 @@ def handler(event: Any, context: Any) -> str | list[bytes]:
         return body
     # An HTTP trigger of FC 3.0 wants its own shape:
     # https://help.aliyun.com/zh/functioncompute/http-trigger-invoking-function
-    headers = {"Content-Type": _JSON}
-    answer = {"statusCode": 200, "headers": headers, "isBase64Encoded": False, "body": body}
+    answer = {"statusCode": 200, "headers": {"Content-Type": _JSON}, "isBase64Encoded": False, "body": body}
     return json.dumps(answer)
 
 

@@ -267,10 +267,9 @@ class Result(RunFinished):
     tasks: list[ResultTask]
 
 
-LINES: tuple[type[Line], ...] = (
+LINES: tuple[type[Line], ...] = (  # every kind of line
     RunStarted, NotApproved, TriggerNote, ListFailed, TaskLine, HeldBack, LinesOmitted, RunFinished,
 )  # fmt: skip
-"""Every kind of line."""
 
 
 class Lines(list[Any]):

@@ -54,7 +54,7 @@ class Target(Function):
 
     @property
     def needs_discovery(self) -> bool:
-        """Whether any part is a pattern. A literal target is listed without asking what exists."""
+        """Whether any part is a pattern. One without is listed without asking what exists."""
         return not GLOB.isdisjoint(f"{self.service}{self.name}{self.qualifier}")
 
     def fits(self, function: Function, *, any_qualifier: bool = False) -> bool:
@@ -65,10 +65,6 @@ class Target(Function):
             and fnmatchcase(function.name, self.name)
             and (any_qualifier or fnmatchcase(function.qualifier, self.qualifier))
         )
-
-    def literal(self) -> Function:
-        """The one function that a target without patterns names."""
-        return Function(*self)
 
 
 def spellings(function: Function) -> tuple[Function, ...]:

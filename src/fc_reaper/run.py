@@ -11,7 +11,7 @@ from fc_reaper.clock import Clock, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import PolicyError, ReaperError, SettingsError
 from fc_reaper.evaluator.evaluate import Evaluation
-from fc_reaper.events import OwnAccount, Trigger, parse_event
+from fc_reaper.events import OwnAccount, Request, Trigger, parse_event
 from fc_reaper.log import JsonLog, Listener
 from fc_reaper.models import Credentials, Exit
 from fc_reaper.policy import PolicyFile
@@ -77,9 +77,10 @@ def run(
     *given* is the platform's context, in any of its shapes, or None. With a *planned_run* the event only
     starts the run. *approved* takes the place of the policy that the settings name, as if its lock did.
     """
-    clock, random, interrupted = dependencies.clock, dependencies.random, dependencies.interrupted
+    clock, random, foresee = dependencies.clock, dependencies.random, dependencies.foresee
     began = clock.monotonic()
-    refused, context, settings = None, Context(), config.read_settings({}, Context())
+    refused, context = None, Context()
+    settings = config.read_settings({}, context)  # the defaults, by which a refusal is logged
     try:
         context = config.read_context(given)
         settings = config.read_settings(dependencies.env, context)
@@ -115,21 +116,11 @@ def run(
         policy = policy.report_only(unapproved) if unapproved else policy
         if trigger.requests:
             cloud = dependencies.connect(settings, credentials, log.bound["run_id"])
-            report.calls, end = cloud.calls, began + settings.timeout - settings.margin / 1000
+            end = began + settings.timeout - settings.margin / 1000
             # The last calls may hang beyond the end: half of the margin is kept for what follows.
-            pool = Pool(settings.concurrency, clock, interrupted, min(1, settings.margin / 2e3))
-            seen = (interrupted, enforces, end, dependencies.foresee)
-            sweep = Sweep(SweepContext(cloud, pool, report, policy, settings, clock, random, *seen))
-            if planned_run is None:
-                sweep.run(trigger.requests)
-            else:
-                sweep.carry_out(planned_run.planned, planned_run.most)
-            report.concluded()
-            if cloud.skew_ms > TRUSTED_SKEW:
-                # Ages are too young by then, so a quiet run would look like one in which nothing is due.
-                apart = f"our clock and the cloud's differ by {cloud.skew_ms // 1000}s"
-                report.errors.append(f"{apart}; beyond {TRUSTED_SKEW // 1000}s nothing is stopped")
-                report.exit = report.exit or Exit.ATTENTION
+            pool = Pool(settings.concurrency, clock, dependencies.interrupted, min(1, settings.margin / 2000))
+            sweep = SweepContext(cloud, pool, report, policy, settings, clock, random, enforces, end, foresee)
+            _sweep(sweep, trigger.requests, planned_run)
         else:
             report.exit = Exit.REFUSED if trigger.refused else Exit.DONE
     except (SettingsError, PolicyError) as error:
@@ -164,6 +155,22 @@ def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLo
         **({} if settings.facts is None else {"platform": settings.facts}),
         warns=settings.mode != log.bound["mode"],
     )
+
+
+def _sweep(context: SweepContext, requests: Sequence[Request], planned_run: PlannedRun | None) -> None:
+    """Sweep for *requests*, or carry out *planned_run*, and settle how the run ends."""
+    cloud, report = context.cloud, context.report
+    report.calls = cloud.calls
+    if planned_run is None:
+        Sweep(context).run(requests)
+    else:
+        Sweep(context).carry_out(planned_run.planned, planned_run.most)
+    report.concluded()
+    if cloud.skew_ms > TRUSTED_SKEW:
+        # Ages are too young by then, so a quiet run would look like one in which nothing is due.
+        apart = f"our clock and the cloud's differ by {cloud.skew_ms // 1000}s"
+        report.errors.append(f"{apart}; beyond {TRUSTED_SKEW // 1000}s nothing is stopped")
+        report.exit = report.exit or Exit.ATTENTION
 
 
 def _fault(error: Exception) -> str:

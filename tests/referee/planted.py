@@ -34,7 +34,7 @@ FAULTS = (
     Planted("now is the later of two clocks", "if self.latest is not None and moment.earliest - self.latest", "if self.latest is not None and moment.latest - self.latest"),
     Planted("a young task loses its exemption by the earlier clock", "moment.latest - self.earliest <= limit", "moment.earliest - self.earliest <= limit"),
     Planted("unknown passes for over", "            return FALSE\n        return UNKNOWN\n\n\ndef flaw", "            return FALSE\n        return TRUE\n\n\ndef flaw"),
-    Planted("a date in the future is a date", "and events[-1].at <= latest", "and True"),
+    Planted("a date in the future is a date", "or events[-1].at > latest", "or False"),
     Planted("an event without a date is left out", "if task.undated or (events", "if (events"),
     Planted("a status may contradict the latest event", "if events[-1].status != status:", "if False:"),
     Planted("a record may say that the task ended", "if any(event.status in FINISHED for event in events):", "if False:"),
@@ -43,7 +43,7 @@ FAULTS = (
     Planted("a record without its head is complete", 'task.events[0].status != "Enqueued":', "False:"),
     Planted("startedTime is when the attempt began", "(clock == \"alive_for\" or task.retries == 0)", "True"),
     Planted("the first Running event counts, not the latest", "for event in reversed(events) if event.status == name", "for event in events if event.status == name"),
-    Planted("exempt tasks are stopped", "if exemption is not None and exemption[1].holds is TRUE:", "if False:"),
+    Planted("exempt tasks are stopped", "if exemption is not None and exemption.result.holds is TRUE:", "if False:"),
     Planted("a task that may be exempt is stopped", "        if exemption is not None and verdict.kind in CLAIMS:\n            verdict =", "        if False:\n            verdict ="),
     Planted("an exemption is void by the later clock", "Truth(reading.moment.earliest <= self.wanted)", "Truth(reading.moment.latest <= self.wanted)"),
     Planted("an exemption never ends", "Truth(reading.moment.earliest <= self.wanted)", "Truth(True)"),
@@ -52,7 +52,7 @@ FAULTS = (
     Planted("a task that unless may spare is stopped", "kind, reason = Kind.UNKNOWN, f\"cannot tell whether it is spared", "kind, reason = kind, f\"cannot tell whether it is spared"),
     Planted("one key of a matcher suffices", "        whole &= result.holds\n        if whole is FALSE:\n            return result\n", "        if result.holds is not FALSE:\n            whole &= result.holds\n"),
     Planted("the reaper may stop itself", "own_function=is_own(function, self._context.settings.ourselves)", "own_function=False"),
-    Planted("report stops", "kind, reason = match, Kind.DUE if policy.stops else Kind.REPORTED, policy.reason", "kind, reason = match, Kind.DUE, policy.reason"),
+    Planted("report stops", "    kind = Kind.DUE if policy.stops else Kind.REPORTED\n    if unless", "    kind = Kind.DUE\n    if unless"),
     Planted("a longer limit of the task counts", "if carried > limit.at_most:", "if False:"),
     Planted("a task that carries no limit is within it", "return limit.otherwise, \"else\"", "return limit.at_most, \"else\""),
     # Which of the due tasks
@@ -76,7 +76,7 @@ FAULTS = (
     Planted("what another keep policy stops counts for keep", "                    other.exclude(task)", "                    pass"),
     Planted("a listing that the time cut off is complete", "        if late or task is not None:\n", "        if task is not None:\n"),
     Planted("a group is complete without a task that could not be read", "        if late or task is not None:\n", "        if late:\n"),
-    Planted("a task that never ran takes no place of the day", "    yield Query(function, STOPPED, started_before=_NEVER_STARTED)\n", ""),
+    Planted("a task that never ran takes no place of the day", "    yield Query(function, STOPPED, started_before=YEAR_2017)\n", ""),
     # How it is stopped
     Planted("a dry run stops", "enforces = settings.mode == \"enforce\" and trigger.dry_run_asked_at is None", "enforces = settings.mode == \"enforce\""),
     Planted("nothing is read again", "        if not is_same(due.task, task):\n            return Outcome(\"skipped\", due, \"spared\", REPLACED)\n", "        return Outcome(\"would_stop\", Evaluation(task, due.verdict))\n"),
@@ -107,9 +107,9 @@ FAULTS = (
     # What an event may do
     Planted("a wish is heard at the top only", "        found = wish_in(one, quoting", "        found = None and wish_in(one, quoting"),
     Planted("triggers are not asked for", "return not self.triggers or kind in self.triggers or named", "return True"),
-    Planted("what an event names is not asked for", "fits = fits and (not any(self.request.selector[:3]) or names(self.request.selector, function))", "fits = fits"),
+    Planted("what an event names is not asked for", "fits = fits and (not self.request.selector.names_functions or names(self.request.selector, function))", "fits = fits"),
     Planted("a function is in no shard", "% self._shards == self._number - 1", "% (self._shards + 1) == self._number - 1"),
-    Planted("keep and halt_over are counted by share", "return self._has(str(function)) if policy is None else self.owns(policy)", "return self._has(str(function))"),
+    Planted("keep and halt_over are counted by share", "                return self.owns(policy)\n", "                return self._has(str(function))\n"),
     Planted("a lock approves everything", "        if name not in approved:\n", "        continue\n        if name not in approved:\n"),
 )  # fmt: skip
 """In the order of a run."""

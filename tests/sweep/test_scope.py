@@ -19,7 +19,7 @@ ANYTHING = Selector()
 
 
 EXISTING = [
-    parse_target(name).literal()
+    Function(*parse_target(name))
     for name in ("media/a", "media/a@prod", "y/a", "a", "media$a", "media$b@7", "b")
 ]
 

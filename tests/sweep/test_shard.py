@@ -67,7 +67,7 @@ SINGLE, TOGETHER = [5, 1, 3, 2], [5, 5, 5, 2]
 def test_the_shard_of_a_function_never_changes() -> None:
     """It is the SHA-256 of its name, so that runs of different versions share the functions out alike."""
     names = ("media/transcode@prod", "media/transcode@7", "media/resize", "resize")
-    functions = [parse_target(name).literal() for name in names]
+    functions = [Function(*parse_target(name)) for name in names]
     for more, found in (({}, SINGLE), ({"halt_over": 5}, TOGETHER)):
         policies = file_of([(["media/*@*"], more)]).policies
         shares = [Share(f"{number}/8", policies) for number in range(1, 9)]

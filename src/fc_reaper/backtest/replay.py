@@ -174,9 +174,7 @@ class _Replaying:
             standing.values(),
             self._policies,
             room=len(standing),
-            allowance=Budgets(
-                self._policies, lambda policy: self._functions[policy.name], partial(self._stopped_today, now)
-            ),
+            allowance=Budgets(lambda policy: self._functions[policy.name], partial(self._stopped_today, now)),
             settled=lambda one: self._report(now, self._number(one), one),
         )
         self._due_since = {}

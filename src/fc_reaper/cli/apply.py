@@ -26,25 +26,22 @@ from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep.executor import REPLACED
 
-_Text = str | None
 _Number = int | None
 
 _IDENTITY = {"service", "function", "qualifier", "invocation_id", "policy", "rule"}
 
+# What may become of a planned task; `unclear`: a stop may have been sent, and may have taken effect.
 Became = Literal[
     "stopped", "stopped_before", "ended", "not_due", "replaced", "not_found", "failed", "unclear",
     "waiting", "not_begun", "would_stop",
 ]  # fmt: skip
-"""What may become of a planned task; `unclear`: a stop may have been sent, and may have taken effect."""
-
 _LEFT = ("waiting", "not_begun", "failed", "unclear")
 
-_BECAME: Mapping[str, Became] = {
+_BECAME: Mapping[str, Became] = {  # by the word of a log line; every other word is a failure
     "confirmed": "stopped", "accepted": "stopped", "would_stop": "would_stop", "ended": "ended",
     "unclear": "unclear", "spared": "not_due", "budget": "waiting", "halted": "waiting",
     "margin": "not_begun", "interrupted": "not_begun",
 }  # fmt: skip
-"""The outcome by the word of a log line; every other word is a failure."""
 
 
 @with_cloud
@@ -55,7 +52,7 @@ def apply(
     enforce: Enforce = None,
     max_age: Annotated[str, Option(metavar="TIME", help="Refuse an older plan.")] = "1h",
     most: Annotated[_Number, Option("--max", metavar="N", min=1, help="At most N; lowers budgets.")] = None,
-    log: Annotated[_Text, Option(metavar="FILE", help="Append the JSON log lines to this file.")] = None,
+    log: Annotated[str | None, Option(metavar="FILE", help="Append the JSON log lines to this file.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Stop the tasks of a plan that are still due, and no others.

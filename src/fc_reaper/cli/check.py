@@ -29,8 +29,7 @@ from fc_reaper.settings import Context, Settings, read_policy, read_settings, re
 from fc_reaper.sweep.scanner import queries
 from fc_reaper.sweep.scope import resolve, scope_of
 
-_NOW: Millis = 1_700_000_000_000
-"""Any moment will do: of a query it only matters how long before it tasks must have started."""
+_NOW: Millis = 1_700_000_000_000  # any moment: a query only says how long before it tasks must have started
 
 
 class Cost(BaseModel):

@@ -1,7 +1,5 @@
 """What is known of each function in task mode: who watches it, and its native limits."""
 
-from __future__ import annotations
-
 from collections import ChainMap, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial

@@ -3,8 +3,6 @@
 https://www.alibabacloud.com/help/en/sdk/developer-reference/v2-manage-python-access-credentials
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser

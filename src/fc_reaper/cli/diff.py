@@ -17,8 +17,7 @@ from fc_reaper.models import printable
 from fc_reaper.policy.lock import lock_of, unapproved
 from fc_reaper.settings import Context, read_policy, read_settings, read_unapproved
 
-_ROWS = 20
-"""Tasks in a table; the rest is counted."""
+_ROWS = 20  # tasks in a table; the rest is counted
 
 _HEADINGS: Mapping[How, str] = {
     "more": "Stopped by the new policy alone", "less": "Spared: stopped by the old policy alone",

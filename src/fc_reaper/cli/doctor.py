@@ -1,7 +1,5 @@
 """`fc-reaper doctor`: whether all is in place, and which functions nobody watches."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections import Counter
@@ -165,7 +163,7 @@ def _check_cloud(
     except CloudError as error:
         found.refused("account", error, Exit.DONE, "whose keys these are is unknown: ")
     if listed:
-        meant = dict.fromkeys(one.literal() for one, _ in targets if not one.needs_discovery)
+        meant = dict.fromkeys(Function(*one) for one, _ in targets if not one.needs_discovery)
         every = list(meant | dict.fromkeys(one for each in listed.values() for one in each or ()))
         answers = inspect(clients[main], pool, every, SYSTEM_CLOCK.monotonic() + _PATIENCE)
         _check_rights(found, answers)

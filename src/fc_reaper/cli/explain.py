@@ -22,7 +22,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.models import ALIVE, Exit, Millis, Moment, Snapshot, Task, iso
+from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.policy import PolicyFile as File
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import parse_target
@@ -94,7 +94,7 @@ def explain(
 
 
 def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping[str, str]) -> Snapshot:
-    function, credentials = parse_target(target).literal(), config.read_credentials(env, Context())
+    function, credentials = Function(*parse_target(target)), config.read_credentials(env, Context())
     cloud = config.connect(settings, credentials, "explain", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
     try:
         return cloud.get(function, invocation_id, deadline=SYSTEM_CLOCK.monotonic() + _PATIENCE)
@@ -119,7 +119,7 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
         records.append(one)
     if target is not None and invocation_id is None and not re.search("[/@]", target):
         target, invocation_id = None, target
-    function = None if target is None else parse_target(target).literal()
+    function = None if target is None else Function(*parse_target(target))
     if function is not None:
         check_names(function)
     named = [one for one in records if invocation_id in (None, one.id)]

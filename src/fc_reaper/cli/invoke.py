@@ -17,6 +17,7 @@ from fc_reaper.cli.output import CommandError, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
 from fc_reaper.events import OwnAccount, Selector, Trigger, parse_event
+from fc_reaper.events.parser import MOST_BYTES
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
@@ -25,9 +26,6 @@ from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
 from fc_reaper.settings import Context, connect, read_policy, read_settings
 from fc_reaper.sweep import Foresee
 from fc_reaper.sweep.scope import scope_of
-
-_MOST_BYTES = 1_048_577
-"""Bytes of an event that are read at most; an event of that size is refused anyway."""
 
 
 @with_cloud
@@ -66,12 +64,11 @@ def invoke(
 def read_event(name: str) -> bytes:
     """Read the raw bytes of the file *name*, of standard input for `-`; not much more than an event may have.
 
-    Raises:
-        CommandError: it cannot be read, or it is a policy.
+    CommandError if it cannot be read, or is a policy.
     """
     if name.endswith((".yaml", ".yml")):
         raise CommandError(f"{name} is not an event; did you mean --policy {name}?")
-    return output.read_input(name, _MOST_BYTES)
+    return output.read_input(name, MOST_BYTES + 1)
 
 
 def run_local(

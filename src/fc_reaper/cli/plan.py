@@ -26,24 +26,19 @@ from fc_reaper.settings import Context, read_policy, read_settings
 from fc_reaper.sweep import Foresee
 from fc_reaper.sweep.report import HELD_OUT
 
-ALL = 1_000_000
-"""Tasks that a result holds and log lines of one policy: more than any account has."""
-
-_SHOWN, _SOON = 20, 5
-"""Tasks that are shown although they are not due; the rest is counted."""
+ALL = 1_000_000  # tasks that a result holds, and log lines of one policy: more than any account has
+_SHOWN, _SOON = 20, 5  # tasks that are shown although they are not due; the rest is counted
 
 _OTHERS = {"reported": "only reported", "unknown": "unknown, kept", "stuck": "STUCK"}
 
-WORDS = {
+WORDS = {  # what the words of a log line mean, where that needs words
     "confirmed": "confirmed by reading it again", "accepted": "accepted, and not seen Stopped yet",
     "budget": "beyond the budget", "margin": "the run ended before its turn",
     "interrupted": "the run was interrupted before its turn", "halted": "the policy is halted",
 }  # fmt: skip
-"""What the words of a log line mean, where that needs words."""
 
 _Text = str | None
 _Texts = list[str] | None
-_Number = int | None
 
 
 @with_match_options
@@ -58,7 +53,7 @@ def plan(
     force: Annotated[bool, Option("--force", help="Let --out and --html overwrite a file.")] = False,
     target: Annotated[_Texts, Option(metavar="TARGET", help="Functions; needs no policy file.")] = None,
     reason: Annotated[_Text, Option(metavar="TEXT", help="Why, for the log line of every stop.")] = None,
-    most: Annotated[_Number, Option("--max", metavar="N", min=1, help="At most N at each apply.")] = None,
+    most: Annotated[int | None, Option("--max", metavar="N", min=1, help="At most N at each apply.")] = None,
     **match: Any,
 ) -> int:
     """Show every task that is due, and why. Stops nothing.
@@ -128,8 +123,7 @@ def dry_run(
 ) -> tuple[RunResult, Lines]:
     """Run dry for *event*, by *approved* or the policy of *env*; answer with the result and the log.
 
-    Raises:
-        KeyboardInterrupt: it was interrupted, and *whole*, so that the result would be of no use.
+    KeyboardInterrupt if it was interrupted, and *whole*, so that the result would be of no use.
     """
     lines = Lines()
     with output.progress("Listing the tasks"), output.interruptible() as interrupted:

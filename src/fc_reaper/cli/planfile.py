@@ -26,11 +26,9 @@ from fc_reaper.run import RunResult
 from fc_reaper.settings import Settings
 from fc_reaper.sweep import TRUSTED_SKEW
 
+# What the dry run did with a due task; `halted`: too many of its policy were due; `spared`: by holdout.
 Fate = Literal["would_stop", "budget", "halted", "spared"]
-"""What the dry run did with a due task; `halted`: too many of its policy were due; `spared`: by holdout."""
-
-Where = dict[str, str | None]
-"""`account` and `region`, None where they are unknown, and `endpoint`."""
+Where = dict[str, str | None]  # `account` and `region`, None where they are unknown, and `endpoint`
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 

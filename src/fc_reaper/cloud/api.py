@@ -139,7 +139,7 @@ def signed_headers(
 
     https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature
     """
-    version, key = request.path.split("/", 2)[1] or _STS, credentials.access_key_secret.encode()
+    version = request.path.split("/", 2)[1] or _STS
     headers = {**request.headers, "host": host, "x-fc-date": formatdate(now / 1000, usegmt=True)}
     if version == CLASSIC:
         return _fc(request, {"content-type": "application/json", **headers}, credentials)
@@ -161,6 +161,7 @@ def signed_headers(
     lines = "".join([f"{name}:{headers[name].strip()}\n" for name in names])
     canonical = "\n".join((request.method, request.path, request.query, lines, signed, payload_hash))
     to_sign = f"{_ACS3}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = credentials.access_key_secret.encode()
     signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     credential = f"Credential={credentials.access_key_id},SignedHeaders={signed},Signature={signature}"
     return {**headers, "authorization": f"{_ACS3} {credential}"}, signature
@@ -222,7 +223,8 @@ class Answer(NamedTuple):
             # A wrong charset spoils the message of an error, seldom its code.
             text = body.decode("utf-8", "replace") if status >= 300 else ""
         text = text if status < 300 else text[:_LONGEST_ERROR]
-        text, request_id = (redacted(one, secrets) for one in (text, headers.get("X-Fc-Request-Id") or ""))
+        text = redacted(text, secrets)
+        request_id = redacted(headers.get("X-Fc-Request-Id") or "", secrets)
         too_large = oversized(text)
         try:
             value = json.loads(text, **NUMBERS) if too_large is None else None
@@ -235,14 +237,16 @@ class Answer(NamedTuple):
             # The server wrote its date between the two, and cut it to whole seconds.
             skew = max(0, sent - 1000 - date, date - received)
             moment = Moment(min(sent, date), max(received, date + 1000), skew)
-        found, said = value if isinstance(value, dict) else None, text if status >= 300 else ""
-        return cls(status, headers, found, said, moment, date, request_id, too_large)
+        value = value if isinstance(value, dict) else None
+        text = text if status >= 300 else ""
+        return cls(status, headers, value, text, moment, date, request_id, too_large)
 
 
 LARGEST = 8 << 20  # bytes of a body, and of its text in memory, where one character may take four
 LARGE = 1 << 18  # bytes, or characters, above which answers are read and parsed one after the other
 _MOST_VALUES = 25_000  # 300 bytes each at worst; 100 records with 60 events each have fewer
-_BLOCK, _TOO_WIDE = 1 << 16, "the text of the body takes more than 8 MiB of memory"
+_BLOCK = 1 << 16
+_TOO_WIDE = "the text of the body takes more than 8 MiB of memory"
 _LONGEST_ERROR = 1 << 14  # characters of the body of an error that are read
 
 

@@ -1,7 +1,5 @@
 """fc2's client with the operations that it lacks for asynchronous tasks, and its one seam replaced."""
 
-from __future__ import annotations
-
 import random
 import re
 import socket
@@ -40,7 +38,8 @@ from fc_reaper.models import Credentials, Function, Moment, Page, Query, Snapsho
 
 WITH_PAYLOAD = 25  # tasks a page with payloads, of up to 128 KB each: within the bound of an answer
 _SMALLER_PAGES = (5, 1)  # tasks a page where an answer was too large all the same
-_CHUNK, _LONGEST_CALL = 1 << 16, 60.0  # bytes; seconds that one attempt takes, however slow the server is
+_CHUNK = 1 << 16  # bytes
+_LONGEST_CALL = 60.0  # seconds that one attempt takes, however slow the server is
 _AS_IT_IS: dict[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
 
 
@@ -280,14 +279,9 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
                     break  # of an error no more is shown
                 if len(body) + (response.length_remaining or 0) > LARGEST:
                     raise TooLarge("the body is larger than 8 MiB", status)
-                while (left := until - self._clock.monotonic()) > 0 and not large and len(body) > LARGE:
-                    return_memory()
-                    # One at a time, once the earlier were taken: memory must not grow with calls in flight.
-                    large = self._one_large.acquire(timeout=left)
-                    if large and untaken():
-                        self._one_large.release()
-                        large = self._closed.wait(0.02) and False
-                if left <= 0:
+                if len(body) > LARGE and not large:
+                    large = self._begin_large(until)
+                if self._clock.monotonic() >= until:
                     raise TimeoutError
             else:
                 response.release_conn()
@@ -298,6 +292,18 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
             response.close()
             if large:
                 self._one_large.release()
+
+    def _begin_large(self, until: Deadline) -> bool:
+        """Wait until a large answer may be read, which holds `_one_large`; False if the time is up before."""
+        return_memory()
+        # One at a time, once the earlier were taken: memory must not grow with calls in flight.
+        while (left := until - self._clock.monotonic()) > 0:
+            if self._one_large.acquire(timeout=left):
+                if not untaken():
+                    return True
+                self._one_large.release()
+                self._closed.wait(0.02)
+        return False
 
     def _look_up(self) -> None:
         """Look the host up in a thread, which no time-out bounds; calls repeat no failure that took long."""

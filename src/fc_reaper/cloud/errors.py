@@ -1,7 +1,5 @@
 """How a call fails: one typed error for refusals, missing and unreadable answers."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

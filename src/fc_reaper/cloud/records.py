@@ -4,8 +4,6 @@ https://help.aliyun.com/zh/functioncompute/fc-2-0/developer-reference/api-fc-ope
 https://alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-fc-2023-03-30-struct-asynctask
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Mapping

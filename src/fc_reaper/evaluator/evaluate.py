@@ -81,7 +81,11 @@ class Evaluation(NamedTuple):
         return limit_reached, inf if since is None else since, str(task.function), task.invocation_id
 
 
-Exemption = tuple[CompiledMatcher, RuleResult]  # a matcher that holds for a task, or may
+class Exemption(NamedTuple):
+    """A matcher of `exempt` or `unless` that holds for a task, or may, and its result."""
+
+    matcher: CompiledMatcher
+    result: RuleResult
 
 
 def compile_policies(
@@ -144,11 +148,11 @@ def evaluate(task: Task, policies: FunctionPolicies, moment: Moment, *, read: bo
         return Verdict(Kind.KEPT, f"it is {task.status} already")
     reading = Reading(task, moment, policies.started_time, read=read)
     exemption = _first_exemption(policies.exempt, reading)
-    if exemption is not None and exemption[0] is _OWN_FUNCTION:
+    if exemption is not None and exemption.matcher is _OWN_FUNCTION:
         verdict = Verdict(Kind.EXEMPT, "the reaper never stops itself", by=_EXEMPT)
-    elif exemption is not None and exemption[1].holds is TRUE:
-        its = exemption[0]
-        verdict = Verdict(Kind.EXEMPT, "exempt", None, its.line, _EXEMPT, spared_by=its.spared_by)
+    elif exemption is not None and exemption.result.holds is TRUE:
+        matcher = exemption.matcher
+        verdict = Verdict(Kind.EXEMPT, "exempt", None, matcher.line, _EXEMPT, spared_by=matcher.spared_by)
     elif reading.flaw is not None:
         verdict = Verdict(Kind.UNKNOWN, reading.flaw)
     else:
@@ -198,13 +202,15 @@ def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleRes
             return match, _NO_MATCH
         return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match, owner=owner)
     unless = _first_exemption(compiled.unless, reading)
-    if unless is not None and unless[1].holds is TRUE:
-        spared = Verdict(Kind.KEPT, "spared by unless", policy.name, unless[0].line, _SPARED, owner=owner)
-        return match, spared._replace(spared_by=unless[0].spared_by)
-    by, kind, reason = match, Kind.DUE if policy.stops else Kind.REPORTED, policy.reason
+    if unless is not None and unless.result.holds is TRUE:
+        matcher = unless.matcher
+        spared = Verdict(Kind.KEPT, "spared by unless", policy.name, matcher.line, _SPARED, owner=owner)
+        return match, spared._replace(spared_by=matcher.spared_by)
+    by, reason = match, policy.reason
+    kind = Kind.DUE if policy.stops else Kind.REPORTED
     if unless is not None:
         # Reading the task may let the policy hold only if it may settle both.
-        by = unless[1]._replace(unread=unless[1].unread and (match.holds is TRUE or match.unread))
+        by = unless.result._replace(unread=unless.result.unread and (match.holds is TRUE or match.unread))
         kind, reason = Kind.UNKNOWN, f"cannot tell whether it is spared: {by.why}"
     elif match.holds is UNKNOWN:
         kind, reason = Kind.UNKNOWN, match.why
@@ -268,7 +274,7 @@ def _first_exemption(matchers: Sequence[CompiledMatcher], reading: Reading) -> E
     for matcher in matchers:
         result = evaluate_matcher(matcher, reading)
         if (joined := whole | result.holds) is not whole:
-            whole, first = joined, (matcher, result)
+            whole, first = joined, Exemption(matcher, result)
         if whole is TRUE:
             break
     return first
@@ -293,8 +299,8 @@ def _strongest(alone: Sequence[Verdict]) -> Verdict:
 
 
 def _perhaps_exempt(exemption: Exemption) -> Verdict:
-    why = f"cannot tell whether it is exempt: {exemption[1].why}"
-    return Verdict(Kind.UNKNOWN, why, None, exemption[0].line, exemption[1])
+    why = f"cannot tell whether it is exempt: {exemption.result.why}"
+    return Verdict(Kind.UNKNOWN, why, None, exemption.matcher.line, exemption.result)
 
 
 def _unread(verdict: Verdict, unread: bool) -> Verdict:

@@ -135,11 +135,13 @@ def select(
             for groups in kept.values():
                 groups.exclude(task)
         elif verdict.members:
-            added = sum(kept[one.policy].add(one, task) for one in verdict.members) > 0
-            if final := found.get(task[:2]) if added else evaluation:
-                settled(final)
-            if added:
-                found[task[:2]] = evaluation
+            added = [kept[one.policy].add(one, task) for one in verdict.members]
+            if not any(added):
+                settled(evaluation)
+                continue
+            if task[:2] in found:
+                settled(found[task[:2]])
+            found[task[:2]] = evaluation
     for groups in kept.values():
         if groups.policy.stops or not (groups.overflowed or incomplete(groups.policy)):
             _take_excess(groups, kept.values(), found, selections, index)
@@ -221,12 +223,10 @@ class Budgets:
 
     def __init__(
         self,
-        policies: Iterable[Policy],
         functions: Callable[[Policy], frozenset[Function]],
         stopped: Callable[[Policy, frozenset[Function]], set[Record]],
     ) -> None:
         self._functions, self._stopped = functions, stopped
-        self._any_daily = any(one.budget.per_day is not None for one in policies)
         self._granted: list[tuple[frozenset[Function] | None, int]] = []
         self._watched: dict[str, frozenset[Function]] = {}
         self._counted: set[Record] = set()
@@ -234,12 +234,12 @@ class Budgets:
 
     def __call__(self, policy: Policy, due: int) -> Allowance:
         """How many of the *due* tasks of *policy* may be stopped. Raises whatever the callables raise."""
+        functions = None
         try:
-            functions = self._functions(policy) if self._any_daily else None
+            functions = self._functions(policy)
         except CloudError:
             if policy.budget.per_day is not None:
                 raise
-            functions = None
         allowed = Allowance(policy.budget.per_run)
         if policy.budget.per_day is not None and functions is not None:
             self._watched[policy.name], self.left[policy.name] = functions, 0

@@ -8,7 +8,7 @@ from fc_reaper.events import Note, OwnAccount, Request, Selector, Trigger
 from fc_reaper.events.alerts import Alert, follow, read_alerts
 from fc_reaper.events.command import check_envelope, meaning, read_command, refuse_repeats, wish_in
 from fc_reaper.events.envelopes import CLOUD_EVENT, decode_text, http_request, message_of
-from fc_reaper.events.parser import TIMER_KEYS, JsonObject, NoteEvent, Reading, json_in, parse, timer_name
+from fc_reaper.events.parser import TIMER_KEYS, JsonObject, NoteEvent, Recognised, json_in, parse, timer_name
 
 # The most elements in all lists of an event, inclusive, which is the largest window of a stream:
 # https://www.alibabacloud.com/help/en/functioncompute/fc/advanced-features-of-triggers
@@ -58,7 +58,7 @@ class _Parser:
     requests: dict[tuple[str, str | None, Selector], Request] = field(default_factory=dict)
     dry_run_asked_at: str | None = None
     notes: list[Note] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[Recognised] = field(default_factory=list)
     http: bool = False
     elements: int = 0
 
@@ -192,7 +192,7 @@ class _Parser:
         self, place: _Place, *selectors: Selector, source: str = "", state: str | None = None
     ) -> None:
         """Request what the part at *place*, which is from *source*, selects."""
-        self.readings.append(Reading(place.part, place.layers, source or place.kind, state))
+        self.readings.append(Recognised(place.part, place.layers, source or place.kind, state))
         for selector in selectors:
             kind, name = (place.kind, place.name) if selector.invocation_id is None else ("task", None)
             self.requests.setdefault((kind, name, selector), Request(kind, name, selector, place.part))

@@ -33,6 +33,11 @@ class Selector(NamedTuple):
     invocation_id: str | None = None
     shard: str | None = None  # `k/n`, the k-th of n shares of the functions: 1 <= k <= n <= 100
 
+    @property
+    def names_functions(self) -> bool:
+        """Whether it says by names which functions are meant."""
+        return any((self.service, self.function, self.qualifier))
+
 
 class Request(NamedTuple):
     """One request of an event: a run over the targets that `selector` leaves.
@@ -55,7 +60,7 @@ class Note(NamedTuple):
     part: str
 
 
-class Reading(NamedTuple):
+class Recognised(NamedTuple):
     """How a part was recognised: envelopes around it, outermost first, its sender, an alert's own state."""
 
     part: str
@@ -75,7 +80,7 @@ class Trigger(NamedTuple):
     requests: tuple[Request, ...]
     dry_run_asked_at: str | None
     notes: tuple[Note, ...]
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[Recognised, ...] = ()
     http: bool = False
     kind: str = "alert"
 
@@ -206,7 +211,7 @@ def parse_event(event: Any, own_account: OwnAccount = OwnAccount()) -> Trigger: 
         ):
             kind, layers = ("timer", ("timer",)) if value else ("command", ())
             request = Request(kind, timer_name(value), Selector(), "")
-            return Trigger((request,), None, (), (Reading("", layers, kind),), kind=kind)
+            return Trigger((request,), None, (), (Recognised("", layers, kind),), kind=kind)
         from fc_reaper.events.layers import read_layers
 
         return read_layers(text, value, own_account)

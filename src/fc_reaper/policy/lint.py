@@ -24,9 +24,8 @@ from fc_reaper.rules.rules import Clock, RetriesOver, TargetRule, Until
 
 LONGEST_ATTEMPT = parse_duration("24h")
 MOST_RETRIES = 8
+# How long a task may wait at most (maxAsyncEventAgeInSeconds), in FC 2.0 and in FC 3.0.
 LONGEST_QUEUE = {True: parse_duration("30d"), False: parse_duration("7d")}
-"""How long a task may wait at most (maxAsyncEventAgeInSeconds), in FC 2.0 and in FC 3.0."""
-
 LONGEST_DELAY = parse_duration("1h")  # the most that `x-fc-async-delay` can be
 _Odd = Iterator[tuple[Path, str]]  # paths, each with a sentence that reads `what is odd; what to write`
 

@@ -93,9 +93,8 @@ def _exemption(given: Any) -> Matcher:
 
 Match = Annotated[Matcher, Later(match_model)]
 _bare = Annotated[str, Field(pattern=f"^{fields.ID_GLOB}$")]
-Exemption = TypeAliasType(
-    "Exemption", Annotated[Matcher, Later(lambda: _bare | exemption_model(), _exemption)]
-)
+_exempted = Later(lambda: _bare | exemption_model(), _exemption)
+Exemption = TypeAliasType("Exemption", Annotated[Matcher, _exempted])
 
 
 class Keep(Part):

@@ -1,7 +1,5 @@
 """The client of a probe, which can address nothing but its own tasks of one function, the sleeper."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any
@@ -12,8 +10,7 @@ from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.errors import InvalidName
 from fc_reaper.models import LATEST, Function
 
-SLEEPER = "fc-reaper-probe"
-"""The name of the function, and in FC 2.0 that of its service too. Nothing sets another one."""
+SLEEPER = "fc-reaper-probe"  # the function, and in FC 2.0 its service too; nothing sets another name
 
 _PLACE = rf"/[0-9-]+/(?:services/{SLEEPER}(?:\.[\w-]+)?/)?functions/{SLEEPER}"
 _OWN = re.compile(rf"{_PLACE}/(?:invocations|[a-z]+-[a-z-]+(?:/probe-[\w-]+(?:/stop)?)?)", re.ASCII)

@@ -10,9 +10,8 @@ from typing import Any, Literal, NamedTuple
 from fc_reaper.models import ALIVE, FINISHED, STOPPING, UNFINISHED, Millis, Moment, Task, TaskEvent
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Truth
 
+# What this account's `startedTime` is known to mean; `enqueue` is the first one, whatever the retries.
 StartedTime = Literal["unknown", "enqueue", "execution"]
-"""What this account's `startedTime` is known to mean; `enqueue` is the first one, whatever the retries."""
-
 # The clocks, and the statuses in which each of them runs.
 CLOCKS: dict[str, tuple[str, ...]] = {
     "queued_for": ("Enqueued", "Dequeued"),
@@ -25,7 +24,7 @@ _BEGINS_WITH = {"queued_for": "Enqueued", "running_for": "Running", "stopping_fo
 # Different parts of the cloud date attempts and events; a minute apart they speak of different attempts.
 _LATE: Millis = 60_000
 
-_2017: Millis = 1_483_228_800_000  # Function Compute is younger, so an earlier date is none
+YEAR_2017: Millis = 1_483_228_800_000  # Function Compute is younger, so an earlier date is none
 
 
 class Bounds(NamedTuple):
@@ -49,7 +48,7 @@ def flaw(task: Task, latest: Millis) -> str | None:
     events, status = task.events, task.status
     if task.inconsistency is not None:
         return task.inconsistency
-    if task.undated or (events and not (_2017 <= events[0].at and events[-1].at <= latest)):
+    if task.undated or (events and (events[0].at < YEAR_2017 or events[-1].at > latest)):
         return "an event of it has no date that can be"
     if not events:
         return None
@@ -100,7 +99,7 @@ class Reading:
             shown = next((event.at for event in reversed(events) if event.status == name), None)
             head_lost = events[0].status != "Enqueued" and events[-1].status == name
             began = Bounds(shown, shown if head_lost or _is_complete(task) else None, "events")
-        elif at is not None and _2017 <= at <= self.moment.latest:
+        elif at is not None and YEAR_2017 <= at <= self.moment.latest:
             # No attempt begins, and no stop is requested, before it, whatever it means.
             known = {"alive_for": "enqueue", "queued_for": "enqueue", "running_for": "execution"}.get(clock)
             fixed = meaning == known and (clock == "alive_for" or task.retries == 0)

@@ -133,10 +133,11 @@ def _read_by(node: Node, found: set[str]) -> bool:
         found.add(node["value"])
     elif kind in _CHAINS:  # each part reads what comes out of the one before it
         return all(_read_by(child, found) for child in children)
-    # The first part of a projection reads the record, the others read what comes out of it.
-    for child in children[:1] if kind in _PROJECTIONS else children if kind != "expref" else ():
-        if _read_by(child, found):
-            found.add("@")
+    elif kind != "expref":
+        # The first part of a projection reads the record, the others read what comes out of it.
+        for child in children[:1] if kind in _PROJECTIONS else children:
+            if _read_by(child, found):
+                found.add("@")
     return False
 
 
@@ -242,7 +243,8 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         while values:
             one = values.pop()
             self._spend(1 + (len(one) // 32 if isinstance(one, str) else 0))
-            values += one if isinstance(one, list) else one.values() if isinstance(one, dict) else ()
+            if isinstance(one, (list, dict)):
+                values += one.values() if isinstance(one, dict) else one
 
     def _spend(self, number: int) -> None:
         self._left -= number

@@ -43,10 +43,9 @@ class Part(BaseModel):
     def model_copy(self, **given: Any) -> Self:
         """A copy; what is derived from its fields and kept is derived anew."""
         copy = super().model_copy(**given)
-        for name in [
-            one for one in vars(copy) if isinstance(getattr(type(self), one, None), cached_property)
-        ]:
-            del vars(copy)[name]
+        for name in list(vars(copy)):
+            if isinstance(getattr(type(self), name, None), cached_property):
+                del vars(copy)[name]
         return copy
 
     def know(self, **known: Any) -> Self:

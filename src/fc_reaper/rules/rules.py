@@ -88,9 +88,8 @@ def common_statuses(rules: Iterable[Rule]) -> tuple[str, ...] | None:
     return tuple(status for status in UNFINISHED if all(status in demand for demand in demands))
 
 
+# Every rule by its key, in the order in which they are evaluated; those that measure nothing come first.
 RULES: dict[str, type[Rule]] = {}
-"""Every rule by its key, in the order in which they are evaluated; those that measure nothing come first."""
-
 R = TypeVar("R", bound=Rule)
 
 
@@ -201,14 +200,14 @@ class Clock(Rule):
                 return carried._replace(rule=self.key)
             limit, origin = carried
         began = reading.bounds(self.key)
-        holds, why, unread = began.over(limit, reading.moment), "", False
+        holds = began.over(limit, reading.moment)
+        unread = holds is UNKNOWN and not task.events and not reading.read
+        why, age, clock = "", None, None
         if holds is UNKNOWN:
-            unread = not task.events and not reading.read
             why = "its events were not listed" if unread else f"its record does not settle {self.key}"
-        if began.latest is None:
-            return RuleResult(holds, self.key, None, limit, None, origin, None, None, why, unread)
-        age = max(0, reading.moment.earliest - began.latest)
-        return RuleResult(holds, self.key, age, limit, began.source, origin, None, None, why, unread)
+        if began.latest is not None:
+            age, clock = max(0, reading.moment.earliest - began.latest), began.source
+        return RuleResult(holds, self.key, age, limit, clock, origin, why=why, unread=unread)
 
     def push_down(self, now: Millis, started_time: StartedTime) -> PushDown:
         # A task may carry any limit up to the policy's.

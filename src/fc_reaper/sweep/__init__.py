@@ -20,7 +20,7 @@ Foresee = Callable[[Snapshot, FunctionPolicies], None]
 
 
 class SweepContext(NamedTuple):
-    """One sweep, over by *end*. Once *interrupted* returns True nothing more is begun.
+    """One sweep, over by *end*; once `pool.interrupted` returns True nothing more is begun.
 
     With *foresee* tasks that are due within `AHEAD` are listed too, and it gets each one that is not due;
     such a dry run says, too, what its stops would save.
@@ -33,7 +33,6 @@ class SweepContext(NamedTuple):
     settings: Settings
     clock: Clock
     random: Random
-    interrupted: Callable[[], bool]
     enforce: bool
     end: Deadline
     foresee: Foresee | None = None

@@ -147,10 +147,12 @@ class Executor:
 
     def _attempt(self, stop: _Stop, last: Deadline | None = None) -> Outcome:
         """Read the task and evaluate it; unless this is the *last* reading, request its stop."""
-        cloud, (function, invocation_id, *_) = self.context.cloud, stop.due.task
+        cloud = self.context.cloud
+        function, invocation_id = stop.due.task[:2]
         if stop.refused is None and last is None and function[:2] in self._denied:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
-        requests, until = self.context.enforce and last is None, self._until if last is None else last
+        requests = self.context.enforce and last is None
+        until = self._until if last is None else last
         try:
             if self._recheck is not None and stop.due.verdict.by.rule == KEEP and last is None:
                 self._recheck.prepare(stop.due, until)
@@ -184,7 +186,8 @@ class Executor:
     def _decide(self, stop: _Stop, seen: Snapshot, *, last: bool) -> Outcome:
         """What is settled by the task as it was read; `would_stop` if it is to be stopped now."""
         due, task = stop.due, seen.task
-        now, asked = Evaluation(task, due.verdict), stop.accepted or stop.refused is not None
+        now = Evaluation(task, due.verdict)
+        asked = stop.accepted or stop.refused is not None
         if task.inconsistency is not None or task.status not in (*UNFINISHED, *FINISHED):
             return self._unjudged(stop, task.inconsistency or f"the status '{task.status}' is unknown")
         if task.status == STOPPED and (stop.accepted or stop.unclear):
@@ -212,8 +215,8 @@ class Executor:
         verdict = evaluate(task, due.policies, seen.moment)
         if self._recheck is not None and due.verdict.by.rule == KEEP:
             verdict = self._recheck.verdict(due, task, verdict)
-        spared = due.verdict._replace(spared_by=verdict.spared_by)
-        before, now = Evaluation(task, spared), Evaluation(task, verdict, seen.moment.earliest)
+        before = Evaluation(task, due.verdict._replace(spared_by=verdict.spared_by))
+        now = Evaluation(task, verdict, seen.moment.earliest)
         if verdict.kind is Kind.UNKNOWN:
             return Outcome("skipped", before, "unreadable", verdict.reason)
         if verdict.kind is not Kind.DUE or verdict.policy != due.verdict.policy:
@@ -226,13 +229,13 @@ class Executor:
             apart = f"our clock and the cloud's differ by more than {TRUSTED_SKEW // 1000}s"
             why = "the answer has no readable Date" if skew is None else apart
             return Outcome("skipped", now, "clock", why, spent=skew is not None)
-        if context.interrupted() or context.clock.monotonic() >= self._until:
+        if context.pool.interrupted() or context.clock.monotonic() >= self._until:
             return self._late(now)
         return Outcome("would_stop", now)
 
     def _late(self, due: Evaluation, refused: CloudError | None = None) -> Outcome:
         """Nothing was sent for the task, or it was refused, and there is no time to go on."""
-        why = "interrupted" if self.context.interrupted() else "margin"
+        why = "interrupted" if self.context.pool.interrupted() else "margin"
         return Outcome("skipped", due, why, None, refused)
 
     def _unread(self, stop: _Stop, error: CloudError) -> Outcome:
@@ -242,7 +245,7 @@ class Executor:
         if error.missing:
             return Outcome("ended", stop.due, detail="there is no such task any more", error=error)
         late = error.out_of_time or self.context.clock.monotonic() >= self._until
-        if late or self.context.interrupted():
+        if late or self.context.pool.interrupted():
             return self._late(stop.due, stop.refused or error)
         return self._unjudged(stop, "it could not be read again", error)
 
@@ -251,7 +254,7 @@ class Executor:
         if stop.accepted:
             return Outcome("accepted", stop.due, detail=why)
         if stop.refused is not None or stop.unclear:
-            ended = "interrupted" if self.context.interrupted() else None
+            ended = "interrupted" if self.context.pool.interrupted() else None
             return Outcome("failed", stop.due, ended, why, stop.refused, stop.unclear)
         return Outcome("skipped", stop.due, "unreadable", why, error)
 
@@ -300,5 +303,6 @@ class Executor:
             outcome = answer if isinstance(answer, Outcome) else self._unread(stop, answer)
             if outcome.unclear or outcome.name == "accepted":
                 context.report.partial |= context.clock.monotonic() >= context.end
-            self.stopped += [stop.due] if outcome.is_stop else []
+            if outcome.is_stop:
+                self.stopped.append(stop.due)
             context.report.settled(outcome, logged=stop.accepted)

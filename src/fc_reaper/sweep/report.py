@@ -34,9 +34,10 @@ Amounts = tuple[float, float, float]  # vCPU-seconds, GB-seconds, GB-seconds of 
 def total(amounts: Sequence[Amounts | None]) -> dict[str, Any]:
     """The sums over the tasks of which all is known, None if only others are; `unknown` counts these."""
     known = [one for one in amounts if one is not None]
-    sums = [round(sum(part), 3) for part in zip(*known, strict=True)] or [None if amounts else 0.0] * 3
+    without = None if amounts else 0.0
+    sums = [round(sum(one[at] for one in known), 3) if known else without for at in range(3)]
     counts = {"tasks": len(amounts), "unknown": len(amounts) - len(known)}
-    return {**counts, **dict(zip(("vcpu_s", "gb_s", "gpu_gb_s"), sums, strict=True))}
+    return {**counts, "vcpu_s": sums[0], "gb_s": sums[1], "gpu_gb_s": sums[2]}
 
 
 class Outcome(NamedTuple):
@@ -149,9 +150,8 @@ class Report:
             task = outcome.due.task
             first = task.events[0].at if task.events and task.events[0].status == "Enqueued" else None
             fields = {"event": event, **self._fields(outcome.due), **outcome.fields}
-            self.tasks.append(
-                encodable({**fields, "task_request_id": task.request_id, "first_enqueue_ms": first})
-            )
+            fields |= {"task_request_id": task.request_id, "first_enqueue_ms": first}
+            self.tasks.append(encodable(fields))
 
     def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
         """Report the due tasks that were left alone; those *left* are known one by one."""
@@ -160,9 +160,8 @@ class Report:
         waiting = selection.due - selection.held_out - (len(selection.first) - len(left))
         if waiting:
             self._limited = True
-            event, (allowed, why) = "budget_spent", selection.allowed
-            if halted is not None:
-                event, allowed, why = "halted", selection.policy.halt_over or 0, halted
+            event = "budget_spent" if halted is None else "halted"
+            allowed, why = selection.allowed if halted is None else (selection.policy.halt_over or 0, halted)
             self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
             self._skipped(name, left, waiting, "halted" if halted else "budget")
 
@@ -184,9 +183,9 @@ class Report:
         """Settle how a run ends that came to its end."""
         self.errors += self._failures
         self.partial = self.partial or any(one.error_code == "TimedOut" for one in self._failures.values())
-        failed, missing = bool(self._failures), any(one.missing for one in self._failures.values())
-        trouble = failed or self._troubled or self.counts["stuck"] + self.counts["failed"]
-        if failed and not self.answered and not missing:
+        missing = any(one.missing for one in self._failures.values())
+        trouble = self._failures or self._troubled or self.counts["stuck"] + self.counts["failed"]
+        if self._failures and not self.answered and not missing:
             self.exit = Exit.UNREACHABLE
         elif self._refusals and not self.served and not self.unresolved:
             self.exit = Exit.REFUSED

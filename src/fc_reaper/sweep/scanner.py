@@ -38,8 +38,6 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
 _NOT_STUCK = RuleResult(FALSE)
 _CIRCLE = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
 
-Answer = Page | Snapshot | CloudError  # a page, a task that was read by itself, or why there is none
-
 
 @dataclass(eq=False, repr=False)
 class Lister:
@@ -54,7 +52,9 @@ class Lister:
     _gone: set[Function] = field(default_factory=set)
     _unknown_statuses: set[str] = field(default_factory=set)
 
-    def each(self, wanted: Iterable[Query]) -> Iterator[tuple[Query, Answer, Task | None]]:
+    def each(
+        self, wanted: Iterable[Query]
+    ) -> Iterator[tuple[Query, Page | Snapshot | CloudError, Task | None]]:
         """Yield the pages of all queries as they come. A query ends with its last page or an error."""
         self._jobs.extend(((query, None, None), partial(self._page, query)) for query in wanted)
         for (query, token, task), answer in self.pool.each(self._jobs, self.until):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from hashlib import sha256
+from itertools import product
 from typing import NamedTuple
 
 from fc_reaper.clock import Deadline, Jobs, Pool
@@ -40,17 +41,19 @@ class Share:
         self._whole: dict[Policy, list[str]] = {}
         self._leaders: dict[str, str] = {}
         for policy in (one for one in policies if one.keep is not None or one.halt_over is not None):
-            names, last = [name_of(target) for target in policy.targets], policy.name
-            near = {self._leaders[one.name] for one, its in self._whole.items() if _may_meet(names, its)}
-            self._leaders |= {name: last for name, leader in self._leaders.items() if leader in near}
-            self._leaders[last], self._whole[policy] = last, names
+            globs = [name_of(target) for target in policy.targets]
+            near = {self._leaders[one.name] for one, its in self._whole.items() if _may_meet(globs, its)}
+            followers = [name for name, leader in self._leaders.items() if leader in near]
+            self._leaders |= dict.fromkeys((*followers, policy.name), policy.name)
+            self._whole[policy] = globs
 
     def holds(self, function: Function) -> bool:
         """Whether *function* is in this shard."""
-        name, whole = name_of(function), self._whole.items()
-        found = (policy for policy, names in whole if any(fnmatchcase(name, one) for one in names))
-        policy = next(found, None)
-        return self._has(str(function)) if policy is None else self.owns(policy)
+        name = name_of(function)
+        for policy, globs in self._whole.items():
+            if any(fnmatchcase(name, glob) for glob in globs):
+                return self.owns(policy)
+        return self._has(str(function))
 
     def owns(self, policy: Policy) -> bool:
         """Whether all functions of a *policy* with `keep` or `halt_over` are in this shard."""
@@ -60,10 +63,15 @@ class Share:
         return int.from_bytes(sha256(text.encode()).digest()[:8], "big") % self._shards == self._number - 1
 
 
-def _may_meet(some: Iterable[str], others: Sequence[str]) -> bool:
+def _may_meet(some: Iterable[str], others: Iterable[str]) -> bool:
     """Whether one name may fit in both: what stands before their first patterns does not exclude it."""
-    starts = [[re.split("[*?]", f"{name}\0")[0] for name in names] for names in (some, others)]
-    return any(one.startswith(other) or other.startswith(one) for one in starts[0] for other in starts[1])
+    pairs = product(map(_start, some), map(_start, others))
+    return any(one.startswith(other) or other.startswith(one) for one, other in pairs)
+
+
+def _start(glob: str) -> str:
+    """What stands before the first pattern; the whole with an end, where there is none."""
+    return re.split("[*?]", f"{glob}\0")[0]
 
 
 class Area(NamedTuple):
@@ -77,7 +85,7 @@ class Area(NamedTuple):
     def fits(self, function: Function) -> bool:
         """Whether *function* is one of those meant."""
         fits = any(one.fits(function) for one in self.targets)
-        fits = fits and (not any(self.request.selector[:3]) or names(self.request.selector, function))
+        fits = fits and (not self.request.selector.names_functions or names(self.request.selector, function))
         return fits and (self.share is None or self.share.holds(function))
 
 
@@ -126,13 +134,12 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
         for policy in policies:
             whole = Area(EVERYTHING, policy, policy.targets, share)
             targets = policy.targets
-            if any(request.selector[:3]):
+            if request.selector.names_functions:
                 targets = tuple(one for one in targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
-            runs = policy.fits_trigger(request.kind, request.name) and (
-                policy.keep is None or request.selector.invocation_id is None
-            )
+            silent = policy.keep is not None and request.selector.invocation_id is not None
+            runs = policy.fits_trigger(request.kind, request.name) and not silent
             if runs and policy.withholds:
                 scope.beside.append(whole)
             if runs and policy.keep is not None:
@@ -165,12 +172,13 @@ def names(selector: Selector, function: Function) -> bool:
 def may_name(selector: Selector, target: Target) -> bool:
     """Whether *selector* may name a function of *target*; of a pattern only discovery is certain."""
     if not target.needs_discovery:
-        return names(selector, target.literal())
+        return names(selector, target)
     service, function, qualifier = selector[:3]
     if service is None and function is not None and "$" in function:
         service, _, function = function.partition("$")
     if target.service is None:
-        service, function = None, None if None in (service, function) else f"{service}${function}"
+        function = None if None in (service, function) else f"{service}${function}"
+        service = None
     parts = zip((service, function, qualifier), target, strict=True)
     return all(part is None or fnmatchcase(part, pattern or "") for part, pattern in parts)
 
@@ -207,14 +215,15 @@ def resolve(
 ) -> tuple[list[Function], list[Target]]:
     """The functions that *targets* mean, among those *known* in 2.0 or 3.0, and patterns that fit none."""
     targets = list(targets)
-    found = {target.literal(): None for target in targets if not target.needs_discovery}
+    found = {Function(*target): None for target in targets if not target.needs_discovery}
     unmatched: list[Target] = []
     for target in targets:
         listed = known(target.service is not None) if target.needs_discovery else None
         if listed is not None:
             fitting = [function for function in listed if target.fits(function)]
             found.update(dict.fromkeys(fitting))
-            unmatched += [] if fitting else [target]
+            if not fitting:
+                unmatched.append(target)
     return list(found), unmatched
 
 
@@ -227,9 +236,9 @@ class Finder:
 
     def scope(self, requests: Sequence[Request]) -> Scope:
         """The scope of *requests*; what falls outside the targets is reported."""
-        scope, report = scope_of(requests, self.context.policy.policies), self.context.report
+        scope = scope_of(requests, self.context.policy.policies)
         for note in scope.notes:
-            report.note(*note)
+            self.context.report.note(*note)
         return scope
 
     def functions(self, scope: Scope, until: Deadline) -> list[Function]:
@@ -248,7 +257,8 @@ class Finder:
         for request in requests:
             # An event may name ten thousand tasks, each perhaps one of hundreds of functions.
             if self.context.clock.monotonic() >= until:
-                report.partial, report.unresolved = True, report.unresolved + 1
+                report.partial = True
+                report.unresolved += 1
                 report.note("trigger_refused", "the time was up before it was looked for", request.part)
                 continue
             scope = self.scope([request])

@@ -12,7 +12,7 @@ from fc_reaper.evaluator.select import DAY, Allowance, Budgets, Record, is_held_
 from fc_reaper.events import Request
 from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Query, is_same
 from fc_reaper.policy import Policy
-from fc_reaper.rules.ages import StartedTime
+from fc_reaper.rules.ages import YEAR_2017, StartedTime
 from fc_reaper.rules.result import KEEP, Kind, Verdict
 from fc_reaper.sweep import SweepContext
 from fc_reaper.sweep.scanner import Lister, Scanner
@@ -27,7 +27,6 @@ _REMEMBERED = 2_000
 # A task that was stopped within a day began its attempt, of at most 24 hours, within this time.
 _RECENT = 3 * DAY
 _LONGEST_LIFE = 39 * DAY  # at most 30 days in the queue (in FC 2.0), and then nine attempts of 24 hours
-_NEVER_STARTED: Millis = 1_483_228_800_000  # 2017: what started before never started
 
 
 class Sweep:
@@ -40,7 +39,7 @@ class Sweep:
         self._finder, self._scanner = Finder(context), Scanner(context)
         self._policies: dict[Function, FunctionPolicies] = {}
         self._requests: Sequence[Request] = ()
-        self._whole: set[str] = set()
+        self._whole: set[str] = set()  # the policies of which this run looks at all targets
         self._functions: set[Function] = set()
 
     def run(self, requests: Sequence[Request]) -> None:
@@ -77,7 +76,7 @@ class Sweep:
         """Select among *due*, stop and verify, and report what is left."""
         report, policies, budgets = self._report, self._policy.policies, None
         if any(one.budget.per_day is not None for one in policies):
-            budgets = Budgets(policies, self._functions_of, self._stopped_today)
+            budgets = Budgets(self._functions_of, self._stopped_today)
         try:
             selections = select(
                 due,
@@ -106,7 +105,7 @@ class Sweep:
         finally:
             self._context.cloud.close()
             report.counts["functions"] = len(self._functions)
-            report.partial |= self._context.interrupted()
+            report.partial |= self._context.pool.interrupted()
 
     def _requested(self, requests: Sequence[Request]) -> Iterator[Evaluation]:
         """The due tasks that *requests* are about, and the members of concurrency groups."""
@@ -115,12 +114,12 @@ class Sweep:
         scope = self._finder.scope([one for one in requests if one.selector.invocation_id is None])
         functions = self._finder.functions(scope, soon)
         self._requests = requests
-        every = [area for area in scope.areas if not any(area.request.selector[:3])]
-        self._whole = {its.policy.name for its in every if its.share is None or its.share.owns(its.policy)}
+        areas = [area for area in scope.areas if not area.request.selector.names_functions]
+        self._whole = {one.policy.name for one in areas if one.share is None or one.share.owns(one.policy)}
         for request in dict.fromkeys(area.request for area in scope.areas):
             fits = [area.fits for area in scope.areas if area.request == request]
             # What it names may be in another shard.
-            names = any(request.selector[:3]) and request.selector.shard is None
+            names = request.selector.names_functions and request.selector.shard is None
             known = names and self._finder.is_known(scope.targets)
             if known and not any(fit(one) for fit in fits for one in functions):
                 why = "no function in task mode fits what it names"
@@ -129,7 +128,8 @@ class Sweep:
                 self._report.served += 1
         # Where time is short it is not always the same functions that go without.
         tick = self._context.clock.now() // self._context.settings.interval
-        functions, start = sorted(functions, key=str), first_of(len(functions), tick)
+        start = first_of(len(functions), tick)
+        functions.sort(key=str)
         for one in functions[start:] + functions[:start]:
             self._policies[one] = self._compile(one, *scope.policies(one))
         named = [one for one in requests if one.selector.invocation_id is not None]
@@ -137,9 +137,10 @@ class Sweep:
         for snapshot, its_scope in self._finder.named(named, soon) if named else ():
             function = snapshot.task.function
             self._functions.add(function)
-            pairs = [its.policies(function) for its in (its_scope, scope)]
-            policies, counted = (set().union(*sets) for sets in zip(*pairs, strict=True))
-            yield from self._scanner.scan_one(snapshot, self._compile(function, policies, counted))
+            policies, counted = scope.policies(function)
+            its_policies, its_counted = its_scope.policies(function)
+            compiled = self._compile(function, policies | its_policies, counted | its_counted)
+            yield from self._scanner.scan_one(snapshot, compiled)
         yield from self._scanner.scan(self._policies, self._until)
 
     def _members(self, planned: Sequence[Evaluation]) -> Iterator[Evaluation]:
@@ -220,9 +221,12 @@ class Sweep:
             return None
         kinds = {(one.kind, one.name) for one in self._requests}
         running = {one for one in self._policy.policies if any(one.fits_trigger(*kind) for kind in kinds)}
-        its = {one: self._compile(one, {its for its in running if its.watches(one)}) for one in functions}
+        compiled = {
+            function: self._compile(function, {one for one in running if one.watches(function)})
+            for function in functions
+        }
         found = {(one.task.function, one.task.invocation_id) for one in due}
-        for task, verdict, *_ in Scanner(self._context, counting=True).scan(its, self._until):
+        for task, verdict, *_ in Scanner(self._context, counting=True).scan(compiled, self._until):
             held_out = is_held_out(task.invocation_id, policy.holdout)
             if verdict.kind is Kind.DUE and verdict.policy == policy.name and not held_out:
                 found.add((task.function, task.invocation_id))
@@ -242,4 +246,4 @@ def _stopped_queries(function: Function, now: Millis, started_time: StartedTime)
     longest = _RECENT if started_time == "execution" else DAY + _LONGEST_LIFE
     yield Query(function, STOPPING)
     yield Query(function, STOPPED, started_after=now - longest)
-    yield Query(function, STOPPED, started_before=_NEVER_STARTED)
+    yield Query(function, STOPPED, started_before=YEAR_2017)
