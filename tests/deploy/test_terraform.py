@@ -12,6 +12,7 @@ import hcl2
 import pytest
 import yaml
 from hcl2.utils import SerializationOptions
+from scripts.package import OUT, RUNTIMES
 
 from tests.monitoring.documents import ALERTS, alert_query
 from tests.monitoring.history import INTERVAL
@@ -158,6 +159,14 @@ def test_destroy_is_not_refused_and_the_rights_may_change_often() -> None:
     function = values("region/main.tf", "alicloud_fcv3_function", "reaper")
     assert function["code"][0]["zip_file"] == '${sensitive(try(filebase64(var.common.package), ""))}'
     assert function["lifecycle"][0]["precondition"][0]["condition"] == "${fileexists(var.common.package)}"
+
+
+def test_a_package_for_another_python_is_refused_by_what_make_package_leaves_beside_it() -> None:
+    local = parsed("region/main.tf")["locals"][0]
+    assert local["unpacked"] == '${fileset(trimsuffix(var.common.package, ".zip"), "**/*.cpython-*.so")}'
+    variables = blocks("variables.tf", "variable")
+    assert f"build/{OUT.name}.zip" in parsed("main.tf")["locals"][0]["package"]
+    assert variables["runtime"]["default"] == f"python{RUNTIMES[0]}"
 
 
 def test_the_role_gets_the_right_to_send_to_a_destination() -> None:

@@ -9,6 +9,11 @@ locals {
 
   destinations = var.settings.on_success != null || var.settings.on_failure != null
 
+  # make package leaves the files of the package beside it; the names of its libraries say for which Python.
+  python    = trimprefix(var.common.runtime, "python")
+  unpacked  = fileset(trimsuffix(var.common.package, ".zip"), "**/*.cpython-*.so")
+  built_for = distinct([for path in local.unpacked : regex("cpython-[0-9]+", path)])
+
   # The name of each timer and its payload. One looks at everything; several share the functions: docs/scale.md
   timers = {
     for share in range(1, var.settings.shards + 1) :
@@ -76,6 +81,11 @@ resource "alicloud_fcv3_function" "reaper" {
     precondition {
       condition     = fileexists(var.common.package)
       error_message = "There is no package at ${var.common.package}; run make package."
+    }
+
+    precondition {
+      condition     = length(local.built_for) == 0 || contains(local.built_for, "cpython-${replace(local.python, ".", "")}")
+      error_message = "The package is for another Python than ${var.common.runtime}; run make package PY=${local.python}."
     }
 
     precondition {
