@@ -20,7 +20,7 @@ from tests.cli.histories import RECORDS, a_history, record
 def read(path: Path, *reads: str) -> tuple[list[Task], list[BrokenLine]]:
     """The tasks of a file with those fields of their records, and the lines that are none."""
     broken: list[BrokenLine] = []
-    return [only(reads, task) for task in read_file(str(path), broken)], broken
+    return [only(reads, task) for task in read_file(str(path), broken, {})], broken
 
 
 LIFE = [{"eventId": 1, "status": "Enqueued", "timestamp": 1_794_960_000_000}]

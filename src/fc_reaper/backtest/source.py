@@ -43,7 +43,10 @@ class NotARecord(ReaperError):
 
 
 class Record(NamedTuple):
-    """One record with its line and its id, and the function that it names; None where it names none."""
+    """One record with its line, and the function that it names; None where it names none.
+
+    Without an id it is the configuration of a function.
+    """
 
     line: int
     id: str
@@ -59,10 +62,8 @@ class Record(NamedTuple):
 Configurations = dict[Function, dict[str, Any]]  # what GetFunction says of each function, those fields alone
 
 
-def read_records(name: str, known: Configurations | None = None) -> Iterator[Record | BrokenLine]:
+def read_records(name: str) -> Iterator[Record | BrokenLine]:
     """Read the records in a file, or on standard input for `-`, and the lines that are none.
-
-    *known* receives the configurations of functions, which have no id.
 
     A line holds a record or several: a list, an answer of List, what an SDK makes of one. So does a file that
     is one JSON value over several lines. Blank lines are skipped. Raises NotARecord: the file cannot be read.
@@ -70,11 +71,7 @@ def read_records(name: str, known: Configurations | None = None) -> Iterator[Rec
     for number, line in enumerate(_pieces(name), 1):
         try:
             for value in _unwrapped(json.loads(line, **NUMBERS)) if line else ():
-                record = _parse_record(value, number)
-                if record.id:
-                    yield record
-                elif known is not None and record.function is not None:
-                    known[record.function] = record.fields
+                yield _parse_record(value, number)
         except (NotARecord, InvalidName, EventRefused) as error:
             yield BrokenLine(line=number, why=str(error))
         except (ValueError, RecursionError) as error:
@@ -118,10 +115,9 @@ def _parse_record(value: Any, line: int) -> Record:
     if not isinstance(value, dict):
         raise NotARecord("it is not a JSON object")
     texts = {name: text for name, text in value.items() if isinstance(text, str) and text}
-    found = texts.get("invocationId") or texts.get("taskId")
-    if found is None and "memorySize" not in value:
+    found = texts.get("invocationId") or texts.get("taskId") or ""
+    if not found and "memorySize" not in value:
         raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
-    found = found or ""
     service, name, qualifier = map(texts.get, ("serviceName", "functionName", "qualifier"))
     in_arn = function_in_arn(value.get("functionArn")) if service is None else None
     if in_arn is not None:
@@ -133,15 +129,17 @@ def _parse_record(value: Any, line: int) -> Record:
     return Record(line, found, function, value)
 
 
-def read_file(name: str, broken: list[BrokenLine], known: Configurations | None = None) -> Iterator[Task]:
-    """Read the tasks in a file, NotARecord without any; *broken* receives the lines that are none."""
+def read_file(name: str, broken: list[BrokenLine], known: Configurations) -> Iterator[Task]:
+    """Read the tasks in a file, NotARecord without any; *broken* and *known* receive what else is there."""
     found = False
-    for record in read_records(name, known):
+    for record in read_records(name):
         if isinstance(record, BrokenLine):
             broken.append(record)
         elif record.function is None:
             what = "it names no function; it needs serviceName and functionName, or functionArn in FC 3.0"
             broken.append(BrokenLine(line=record.line, why=what))
+        elif not record.id:
+            known[record.function] = record.fields
         else:
             found = True
             yield record.task(record.function)

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from fc_reaper import settings as config
 from fc_reaper.backtest.history import BrokenLine
-from fc_reaper.backtest.source import read_records
+from fc_reaper.backtest.source import Record, read_records
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, parse_moment, with_cloud
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
@@ -112,11 +112,11 @@ def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping
 
 def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> Task:
     """Read the one task of a file that TARGET and ID name; a single word with / or @ is a TARGET."""
-    records = []
+    records: list[Record] = []
     for one in read_records(name):
         if isinstance(one, BrokenLine):
             raise CommandError(f"{name}:{one.line}: {one.why}; write a record as the cloud writes it")
-        records.append(one)
+        records += [one] if one.id else []
     if target is not None and invocation_id is None and not re.search("[/@]", target):
         target, invocation_id = None, target
     function = None if target is None else Function(*parse_target(target))

@@ -5,7 +5,6 @@ the scripts of `page_files` by their hashes, charts as images within the page, a
 """
 
 from base64 import b64encode
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +25,7 @@ from fc_reaper.cli.plan import fate, measures, plan_tables
 from fc_reaper.cli.planfile import Plan
 from fc_reaper.cli.upcoming import NextTask
 from fc_reaper.log_lines import Lines, TaskVerdict
-from fc_reaper.models import Function, Millis, iso
+from fc_reaper.models import Millis, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.lock import file_fingerprint
 from fc_reaper.run import RunResult
@@ -48,7 +47,7 @@ def plan_page(
     said = [one for one in plan_tables(run, lines, file.policies) if isinstance(one, str) and one[-1:] == "."]
     shown = {"plan": plan, "file": file, "run": result, "time": plan.time, **steps}
     shown |= {"due": due, "next": soon, "others": [*lines.of("stuck", "unknown"), *reported]}
-    shown |= {"functions": _by_function((one.place, one) for one in [*due, *soon])}
+    shown |= {"tasks": [(short(*one.place), one) for one in [*due, *soon]]}
     charts = _timelines([*due, *reported, *soon], plan.time)
     return _render("plan", charts, [*result.errors, *said], **shown, measures=measures, fate=fate)
 
@@ -64,17 +63,10 @@ def backtest_page(
     notes = [*past.headline(replayed), *saved_text(past.saved(replayed.stops), "would have saved")]
     shown = {"replayed": replayed, "file": file, "settings": settings, "time": iso(now), **steps}
     shown |= {"found": found, "wrong": wrong, "history": past.history, "in_truth": IN_TRUTH}
-    shown |= {"functions": _by_function((one.task.function, one) for one in found)}
+    shown |= {"tasks": [(short(*one.task.function), one) for one in found]}
     charts = ((draw_chart(past.history, replayed, one.policy), one) for one in replayed.policies[:_CHARTS])
     shown |= {"by_outcome": by_outcome, "fingerprint": file_fingerprint(file)}
     return _render("backtest", charts, [*notes, *past.left_out([("", replayed)])], **shown)
-
-
-def _by_function(tasks: Iterable[tuple[Function, Any]]) -> dict[str, list[Any]]:
-    found = defaultdict[str, list[Any]](list)
-    for function, task in tasks:
-        found[short(*function)].append(task)
-    return found
 
 
 def _timelines(tasks: Iterable[TaskVerdict], time: str) -> Iterator[tuple[str, list[TaskVerdict]]]:
