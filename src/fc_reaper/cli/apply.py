@@ -195,7 +195,7 @@ def _tables(
         ]  # fmt: skip
         yield from (output.table(("task", "function", "what became of it", "why"), rows), "")
         words["stopped"] = f"stopped ({len(lines.of('confirmed'))} confirmed)"
-        became = ", ".join(f"{count} {words[name]}" for name, count in counts.items())
+        became = ", ".join(f"{count:,} {words[name]}" for name, count in counts.items())
         yield f"Of {counted(len(outcomes), 'planned task')}: {became}."
     if len(held) == len(outcomes):
         yield "Nothing was done: no task of the plan may be stopped."

@@ -96,7 +96,7 @@ def count_outcomes(groups: Iterable[Sequence[Found]]) -> tuple[list[str], list[l
     """The heads of columns, and their numbers for each group; `unknown` only where there is one."""
     counts = [by_outcome(group) for group in groups]
     shown = [one for one in OUTCOMES if one != "unknown" or any(count["unknown"] for count in counts)]
-    rows = [[str(sum(count.values())), *(str(count[one]) for one in shown)] for count in counts]
+    rows = [[f"{number:,}" for number in (sum(one.values()), *map(one.get, shown))] for one in counts]
     return ["tasks", *shown], rows
 
 
@@ -117,7 +117,7 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
     does = "stopped" if one.policy.stops else "reported"
     if found:
         when = f"from {minute(found[0].at)} to {minute(found[-1].at)} UTC"
-        ends = "; ".join(f"{count} {IN_TRUTH[end]}" for end, count in by_outcome(found).items() if count)
+        ends = "; ".join(f"{count:,} {IN_TRUTH[end]}" for end, count in by_outcome(found).items() if count)
         yield f"{name} would have {does} {counted(len(found), 'task')}, {when}: {ends}."
     else:
         yield f"{name} would have {does} nothing."
@@ -136,7 +136,7 @@ def summary(one: PolicyReplay) -> Iterator[str | Text | Table]:
             rows.append((task.invocation_id, short(*task.function), minute(stop.at), by.rule or "-", *cells))
         yield table(heads, rows, right=heads[4:])
         if len(wrong) > _SHOWN:
-            yield f"... and {len(wrong) - _SHOWN} more; --json names them all"
+            yield f"... and {len(wrong) - _SHOWN:,} more; --json names them all"
 
 
 def _measures(suggestions: Iterable[Mapping[str, Any]]) -> Iterator[str | Table]:
@@ -146,6 +146,6 @@ def _measures(suggestions: Iterable[Mapping[str, Any]]) -> Iterator[str | Table]
         lengths = (format_seconds(one[name]) for name in ("p50_s", "p95_s", "p99_s", "max_s"))
         limit = one["smallest_limit_s"]
         exact = "-" if limit is None else spell_duration(limit * 1000)
-        rows.append((function, one["clock"], str(one["tasks"]), *lengths, exact))
+        rows.append((function, one["clock"], f"{one['tasks']:,}", *lengths, exact))
     yield from ("How long tasks took that ended by themselves:", table(heads, rows))
     yield "The limit is the smallest that spares every task that succeeded; a slower one it would stop."

@@ -108,7 +108,7 @@ def _tables(changes: Mapping[How, Sequence[Change]]) -> Iterator[str | Table]:
             heads = ["task", "function", "policy", "old, UTC", "new, UTC", "ended"]
             yield from ("", f"{_HEADINGS[how]}:", table(heads, cells))
             if len(some) > _ROWS:
-                yield f"... and {len(some) - _ROWS} more; --json names them all"
+                yield f"... and {len(some) - _ROWS:,} more; --json names them all"
 
 
 def _sentences(shown: Mapping[str, Any]) -> Iterator[str]:

@@ -86,7 +86,7 @@ class Past(NamedTuple):
             found.append((what, replayed.unknown.total(), whys))
         for what, number, reasons in found:
             why = "; ".join([*reasons[:_SHOWN], *(["..."] if len(reasons) > _SHOWN else [])])
-            yield from [f"{what}: {number}{f' ({why})' if why else ''}."] if number else []
+            yield from [f"{what}: {number:,}{f' ({why})' if why else ''}."] if number else []
         if history.saved is not None:
             yield f"{history.saved}: {counted(history.records, 'record')}, for --history."
 
@@ -94,7 +94,7 @@ class Past(NamedTuple):
         """Write to standard error what the cloud refused; ATTENTION where some of the history is missing."""
         refused = self.history.not_listed
         lines = [f"not listed: {what}: {output.refusal(error)}" for what, error in refused.items()]
-        lines[20:] = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []
+        lines[20:] = [f"and {len(lines) - 20:,} more"] if len(lines) > 20 else []
         output.print_error(*lines, *output.advice_for(refused.values()))
         return Exit.ATTENTION if refused or self.history.broken_lines else Exit.DONE
 

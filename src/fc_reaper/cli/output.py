@@ -242,8 +242,8 @@ def saved_text(saved: Mapping[str, Any], verb: str) -> Iterator[str]:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """`1 task`, `2 tasks`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    """`1 task`, `2,000 tasks`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 @contextmanager

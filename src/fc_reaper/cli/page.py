@@ -106,7 +106,7 @@ def _render(kind: str, charts: Iterable[tuple[str, Any]], notes: Sequence[str], 
         undefined=StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is another type
     )
-    environment.filters |= {"seconds": format_seconds, "minute": minute, "iso": iso}
+    environment.filters |= {"seconds": format_seconds, "minute": minute, "iso": iso, "commas": "{:,}".format}
     page = {"kind": kind, "hashes": hashes, "notes": notes, "rows": _ROWS, "bars": _BARS, "short": short}
     page["charts"] = [(b64encode(svg.encode()).decode(), of) for svg, of in charts]
     page["files"] = {name: Markup(text) for name, text in files.items()}

@@ -154,7 +154,7 @@ def every_timer(policies: Iterable[Policy]) -> bytes:
 def _written(made: Plan, name: str, held: Mapping[TaskKey, str], apply: str) -> Iterator[str]:
     free = [task for task in made.tasks if task.key not in held]
     now = sum(task.fate == "would_stop" for task in free)
-    yield f"Written to {name}: {counted(len(made.tasks), 'task')}, {now} to be stopped by the first apply."
+    yield f"Written to {name}: {counted(len(made.tasks), 'task')}, {now:,} to be stopped by the first apply."
     for policy, why in sorted({(task.policy, held[task.key]) for task in made.tasks if task.key in held}):
         yield f"apply will stop none of these tasks of {policy}: {why}."
     if not made.complete:
@@ -176,7 +176,7 @@ def plan_tables(
     others = lines.of(*_OTHERS)
     if others:
         yield from ("Not due, for your information:", _table(others[:_SHOWN]))
-        yield f"... and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        yield f"... and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
     if soon:
         yield f"{counted(len(soon), 'task')} will be due within an hour; the first:"
         yield from (_table(soon[:_SOON]), "")
@@ -186,7 +186,7 @@ def plan_tables(
     if counts.due:
         due = _counted({"would be stopped": counts.would_stop, "ended meanwhile": counts.ended,
                         "held back": counts.skipped, "failed": counts.failed})  # fmt: skip
-        yield f"{counts.due} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
+        yield f"{counts.due:,} due of {listed}: {due}.{rest and f' The others: {rest}.'}"
     else:
         yield f"Nothing is due: {', '.join(filter(None, (listed, rest)))}."
     yield from output.saved_text(result.saved.fields(), "would save at most")
@@ -240,7 +240,7 @@ def fate(task: ResultTask | TaskLine | NextTask) -> Text:
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
+    return ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
 
 
 def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
@@ -249,9 +249,9 @@ def notices(lines: Lines, *, budgets: bool) -> Iterator[str]:
         yield f"{line.policy} is halted ({line.why})."
     for line in lines.of("budget_spent"):
         if line.why:
-            yield f"{line.policy}: {line.due} due, {line.allowed} may be stopped now ({line.why})."
+            yield f"{line.policy}: {line.due:,} due, {line.allowed:,} may be stopped now ({line.why})."
         elif budgets:
-            yield f"{line.policy}: {line.due} due, its budget is {line.allowed}/run; the rest waits."
+            yield f"{line.policy}: {line.due:,} due, its budget is {line.allowed}/run; the rest waits."
     for line in lines.of("not_approved"):
         yield f"{line.policy} is not approved, so it only reports: {line.why}."
 
