@@ -316,7 +316,7 @@ ONLY_COUNTS = "yes: it counts, and is never stopped"
         ),
         (
             policy(match="{running_for: 2h, where: payload.vip}") + FEW,
-            ["unknown, so it is kept, runaway: where: vip is absent", "counts for few"],
+            ["unknown, so it is kept, runaway: where: payload.vip is absent", "counts for few"],
             ["where: where:"],
         ),
     ],

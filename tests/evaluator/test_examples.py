@@ -127,7 +127,7 @@ def test_an_example_is_evaluated_as_a_real_task_is(keys: dict[str, str], given: 
             "`match` does not hold by its where",
         ),
         ({}, "{target: g}, expect: stop", "got keep: no target fits g@LATEST"),
-        (KEEP, "{payload: {}}, expect: stop", "got keep: per: order is absent"),
+        (KEEP, "{payload: {}}, expect: stop", "got keep: per: payload.order is absent"),
         (KEEP, "{payload: {order: 1}}, expect: keep", "`match` holds by its id"),
     ],
 )

@@ -75,7 +75,7 @@ def test_an_expression_says_which_field_is_absent() -> None:
     file = a_policy("{alive_for: 1h, where: payload.tier == payload.nope}")
     assert said(carrying('{"tier": "gold"}'), file, "match") == [
         ("alive_for: 1h", True, "2h of 1h, 1h over"),
-        ("where: payload.tier == payload.nope", None, "where: nope is absent"),
+        ("where: payload.tier == payload.nope", None, "where: payload.nope is absent"),
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_task_of_a_keep_policy_shows_that_it_counts() -> None:
     assert said(task, file, "keep") == [(keep, True, "it counts")]
     vip = task._replace(invocation_id="vip-1")
     assert said(vip, file, "keep") == [(keep, True, "it counts, and is never stopped")]
-    unknown = "per: order is absent"
+    unknown = "per: payload.order is absent"
     assert said(carrying("{}"), file, "keep") == [(keep, None, unknown)]
     assert said(a_task("Stopping"), file, "keep")[0][1] is False
 

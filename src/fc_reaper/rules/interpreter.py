@@ -85,12 +85,15 @@ def _checked(node: Node, ages: list[tuple[str, Millis]], level: int = 1) -> Node
         isinstance(children[0], Mapping) and children[0]["type"] == "not_expression"
     ):
         raise BadExpression("! takes only the next name; write !(payload.vip) instead of !payload.vip")
-    parts = []
+    parts: list[Any] = []
     for at, one in enumerate(children):
-        # A field further in is no age of the task, as in payload.ages.
-        plain = not isinstance(one, Mapping) or (at and kind == "subexpression" and one["type"] == "field")
-        parts.append(one if plain else _checked(one, ages, level + 1))
-    return {**node, "children": parts}
+        if at and kind == "subexpression" and one["type"] == "field":
+            # It is no age of the task, as in payload.ages. A message says whose field it is.
+            whose = f"{parts[-1]['name']}." if "name" in parts[-1] else ""
+            parts.append({**one, "name": f"{whose}{one['value']}"})
+        else:
+            parts.append(_checked(one, ages, level + 1) if isinstance(one, Mapping) else one)
+    return {**node, "children": parts, **({"name": node["value"]} if kind == "field" else {})}
 
 
 def _check_call(name: str, given: int) -> None:
@@ -160,7 +163,7 @@ class Interpreter(TreeInterpreter):  # type: ignore[misc]
         if kind in _MAKES:
             self._charge(answer)
         if answer is None:
-            raise Undecided(f"{node['value']} is absent" if kind == "field" else f"the {kind} finds nothing")
+            raise Undecided(f"{node['name']} is absent" if kind == "field" else f"the {kind} finds nothing")
         return answer
 
     def visit_age(self, node: Node, value: Any) -> bool:
