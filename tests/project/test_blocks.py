@@ -116,7 +116,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, cloud: Emula
     for command in SHOWN[page]:
         words = shlex.split(command.replace("http://127.0.0.1:9848", cloud.endpoint), comments=True)
         if words[0] == "cd":
-            folder /= words[1]
+            (name,) = words[1:]
+            folder /= name
             assert folder.is_dir(), command
         elif words[0] != "fc-reaper":
             assert refused(command, folder) is None, f"{command}\n{refused(command, folder)}"

@@ -12,6 +12,8 @@ from tests.project.markdown import sections
 
 INDEX = Path("docs/index.md")
 ENTRIES = ("Try it", "Deploy it", "Write policies", "Understand it")
+ALONE = {Path("README.md"), Path("CHANGELOG.md"), Path("deploy/s-template/readme_en.md")}
+"""Pages that are read by themselves, so that their first line is another one."""
 PAGES = tuple(path for path in project_files() if path.suffix == ".md" and path.parts[0] == "docs")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -67,11 +69,12 @@ def test_the_index_leads_to_every_page() -> None:
 
 
 def test_the_first_line_of_each_page_leads_back() -> None:
-    """To the index, or to the index of the folder, which leads on."""
-    for page in set(PAGES) - {INDEX}:
+    """To the index, or to the index of the folder, which leads on; also pages elsewhere that it lists."""
+    listed = {leads for leads, _ in links(INDEX) if leads.suffix == ".md"} - ALONE
+    for page in {*PAGES, *listed} - {INDEX}:
         first = prose(page).split("\n", 1)[0]
         back = {leads for leads, _ in links(page, first)}
-        indexes = {folder / "index.md" for folder in page.parents} - {page}
+        indexes = {INDEX, *(folder / "index.md" for folder in page.parents)} - {page}
         assert back & indexes, f"{page}: let its first line be [Documentation](index.md), then a blank line"
 
 

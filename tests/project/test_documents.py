@@ -9,9 +9,10 @@ import pytest
 from scripts.schemas import out_of_date
 
 from fc_reaper.cli.app import app
+from fc_reaper.log_lines import TaskLine
 from fc_reaper.settings import Settings
 from tests.project.files import ROOT, project_files
-from tests.project.markdown import code
+from tests.project.markdown import code, fences
 
 # Written so that no pattern finds itself.
 STRAY = {
@@ -87,6 +88,12 @@ def test_what_the_guide_for_contributors_names_exists() -> None:
     words = {word for line in text.splitlines() for word in code(line) if word.isidentifier()} - {"NAME"}
     known = {word for path in sources.values() for word in re.findall(r"\w+", path.read_text("utf-8"))}
     assert not words - known
+
+
+def test_the_line_of_the_readme_is_one_that_a_run_can_write() -> None:
+    """Each field is one of a task's line, and none that it must have is left out."""
+    (line,) = fences((ROOT / "README.md").read_text("utf-8"), "json")
+    assert TaskLine.model_validate_json(line.text).event == "confirmed"
 
 
 def test_make_help_explains_every_target() -> None:
