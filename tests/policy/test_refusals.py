@@ -390,6 +390,8 @@ ENDS = [
             "2026-13-01T00:00:00Z": "is no moment from 2000 to 2099; write it as in 2026-12-01",
             "1926-12-01T00:00:00Z": "is no moment",
             "9999-12-31T23:59:59Z": "is no moment from 2000 to 2099",
+            "2099-12-31T23:59:59-03:00": "is no moment from 2000 to 2099",  # by UTC, as a lock has it
+            "2000-01-01T00:00:00+08:00": "is no moment from 2000 to 2099",
             "2026-12-31T23:59:60Z": "is no moment",
             "2026-12-01T00:00:00 CST": "is no moment",
             "2026-12-01T00:00:00+8": "is no moment",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -197,12 +198,11 @@ def _until(value: Any) -> Millis:
     text = value.isoformat() if isinstance(value, date) else text_of(value, f"a moment such as {_SUCH}")
     found = re.fullmatch(r"(?a)(20\d\d-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?", text)
     day, time, zone = found.groups() if found else ("", None, None)
-    bare = f"{day}T{time or '23:59:59'}"
-    try:
-        read = datetime.fromisoformat(bare + (zone or "Z").replace("Z", "+00:00"))
-    except ValueError:
-        raise ValueError(f"{shown(text)} is no moment from 2000 to 2099; write it as in {_SUCH}") from None
-    moment = int(read.timestamp()) * 1000
+    bare, moment = f"{day}T{time or '23:59:59'}", 0
+    with suppress(ValueError):
+        moment = int(datetime.fromisoformat(bare + (zone or "Z").replace("Z", "+00:00")).timestamp()) * 1000
+    if not spell_moment(moment).startswith("20"):  # as a policy.lock has it, which is read again
+        raise ValueError(f"{shown(text)} is no moment from 2000 to 2099; write it as in {_SUCH}")
     if zone is None:
         readings = f"by UTC it is {spell_moment(moment)}, by +08:00 {spell_moment(moment - _EAST)}"
         raise ValueError(f"{text} has no zone: {readings}; write {bare}Z or {bare}+08:00")
