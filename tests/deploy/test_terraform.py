@@ -18,6 +18,7 @@ from tests.monitoring.documents import ALERTS, alert_query
 from tests.monitoring.history import INTERVAL
 from tests.package.test_s_yaml import eventbridge_trigger, filled, source
 from tests.project.files import ROOT
+from tests.project.markdown import fences
 
 FOLDER = ROOT / "deploy" / "terraform"
 SCHEMA: dict[str, Any] = json.loads((ROOT / "tests/deploy/alicloud.json").read_text("utf-8"))["resources"]
@@ -301,6 +302,16 @@ def test_every_variable_is_explained_and_refuses_what_cannot_be(name: str) -> No
         if (name, label) != ("region/variables.tf", "settings"):
             assert variable["description"], label
         assert variable["validation"], label
+
+
+def test_the_narrow_rights_of_the_document_are_for_what_is_made() -> None:
+    (narrow,) = [fence.text for fence in fences(DOCUMENT) if fence.info == "json"]
+    statements = json.loads(narrow)["Statement"]
+    services = {kind.split("_")[1] for kind in SCHEMA}
+    assert {one["Action"] for one in statements} == {"ram:*", "fc:*", "log:*"}
+    assert services == {"ram", "fcv3", "log", "sls"}
+    name = blocks("variables.tf", "variable")["name"]["default"]
+    assert all(f"/{name}" in resource for one in statements for resource in one["Resource"])
 
 
 def test_the_document_has_every_variable_and_output() -> None:
