@@ -10,9 +10,9 @@ from scripts.schemas import out_of_date
 
 from fc_reaper.cli.app import app
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.settings import Settings
+from fc_reaper.settings import Context, Settings, read_settings
 from tests.project.files import ROOT, project_files
-from tests.project.markdown import code, fences
+from tests.project.markdown import code, fences, tables
 
 # Written so that no pattern finds itself.
 STRAY = {
@@ -135,3 +135,13 @@ def test_every_command_and_every_setting_has_its_row() -> None:
     names = {str(field.alias) for field in Settings.model_fields.values()}
     settings = {name for name in names if name.startswith("REAPER_")}
     assert first_cells("settings.md", r"(REAPER_\w+)`") == settings
+
+
+def test_a_setting_has_the_default_that_is_shown() -> None:
+    """To set it to that value changes nothing."""
+    rows = next(tables((ROOT / "docs" / "settings.md").read_text("utf-8")))[1:]
+    shown = {code(name)[0]: default.strip("`") for name, default, _ in rows if " " not in default}
+    absent = {name for name, default in shown.items() if default == "none"}
+    assert (len(rows), len(shown), absent) == (15, 12, {"REAPER_PLATFORM"})
+    for name in shown.keys() - absent:
+        assert read_settings({name: shown[name]}, Context()) == read_settings({}, Context()), name
