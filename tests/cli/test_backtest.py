@@ -148,7 +148,7 @@ def test_policies_that_no_timer_runs_and_reports_are_kept_apart(folder: Path) ->
     a_policy_file(folder, POLICY + more)
     ran = fc_reaper("backtest", "--history", "history.jsonl", cwd=folder)
     assert "long-waits would have reported 4 tasks" in ran.text
-    assert "asked was not replayed: only task runs it." in ran.text
+    assert "Policies that no timer runs, not replayed: 1 (asked: task)." in ran.text
     shown = fc_reaper("backtest", "--history", "history.jsonl", "--json", cwd=folder).json
     assert [one["does"] for one in shown["policies"]] == ["stop", "report"]
     assert shown["replay"]["not_replayed"] == [{"name": "asked", "triggers": ["task"]}]

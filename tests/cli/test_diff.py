@@ -137,23 +137,23 @@ RESIZE = """  - name: sizes
 @pytest.mark.parametrize(
     ("new", "says"),
     [
-        (("2h", "120m"), {"anew": "none"}),
-        (("It takes forty", "It can take forty"), {"anew": "none"}),
-        (("stop:", "owner: media\n    stop:"), {"anew": "none"}),
-        (("stop:", "budget: 21/run\n    stop:"), {"anew": "runaway"}),
-        (("stop:", "triggers: [timer]\n    stop:"), {"anew": "runaway"}),
-        (("exempt: [keep-*]\n", ""), {"anew": "runaway"}),
+        (("2h", "120m"), {"anew": "0"}),
+        (("It takes forty", "It can take forty"), {"anew": "0"}),
+        (("stop:", "owner: media\n    stop:"), {"anew": "0"}),
+        (("stop:", "budget: 21/run\n    stop:"), {"anew": "1 (runaway)"}),
+        (("stop:", "triggers: [timer]\n    stop:"), {"anew": "1 (runaway)"}),
+        (("exempt: [keep-*]\n", ""), {"anew": "1 (runaway)"}),
         (
             ("worst.\n", f"worst.\n{RESIZE}"),
             {
-                "anew": "sizes",
+                "anew": "1 (sizes)",
                 "alone": "media/*@prod, media/resize@LATEST",
                 "unseen": "1 (media/resize@LATEST)",
             },
         ),
         (
             ("code@prod", "codes@prod"),
-            {"anew": "runaway", "alone": "media/transcodes@prod", "unseen": "1 (media/transcodes@prod)"},
+            {"anew": "1 (runaway)", "alone": "media/transcodes@prod", "unseen": "1 (media/transcodes@prod)"},
         ),
     ],
     ids=["spelling", "reason", "owner", "budget", "triggers", "exempt", "policy", "target"],
@@ -178,7 +178,7 @@ def test_a_lock_beside_the_new_file_says_what_only_reports(folder: Path) -> None
     (folder / "policy.lock").write_text(dump_lock(approved), encoding="utf-8")
     for old, new, lines in (("old.yaml", "new.yaml", 1), ("new.yaml", "old.yaml", 0)):
         ran = fc_reaper("diff", old, new, "--history", "history.jsonl", "--markdown", cwd=folder)
-        says = f"- Policy runaway of {new} only reports: it was changed since it was approved on 2026-11-01; "
+        says = f"- The lock beside {new} does not approve runaway: it was changed since it was approved on "
         assert ran.out.count(says) == lines
 
 

@@ -153,7 +153,7 @@ def test_a_pull_request_that_loosens_a_limit_shows_who_is_spared(project: Projec
     assert "### What after/policy.yaml changes against before/policy.yaml" in done.summary
     assert re.search(SPARED, done.summary)
     assert "before/policy.yaml would have stopped 2 tasks, 1 of which succeeded in the end." in done.summary
-    assert "to be approved anew, where there is a lock: runaway." in done.summary
+    assert "to be approved anew, where there is a lock: 1 (runaway)." in done.summary
     head, *lines, end = done.output.splitlines()
     assert (head, "\n".join(lines)) == (f"report<<{end}", done.summary.strip())
     assert re.fullmatch("[0-9a-f]{32}", end)
@@ -172,9 +172,7 @@ def test_the_lock_of_the_pull_request_is_that_of_its_policy(project: Project, hi
     lock = project.folder / "policy.lock"
     lock.write_text(dump_lock(lock_of(load_policy(BEFORE, source="policy.yaml"), "2026-11-01")), "utf-8")
     project.commit(AFTER.replace("5h", "6h"))
-    says = (
-        "Policy runaway of after/policy.yaml only reports: it was changed since it was approved on 2026-11-01"
-    )
+    says = "The lock beside after/policy.yaml does not approve runaway: it was changed since"
     assert says in project.compare(HISTORY=str(history)).output
     lock.unlink()
     project.commit(AFTER)

@@ -66,15 +66,16 @@ def diff(
         "changes": [change for some in changes.values() for change in some],
     }
     counts, *tables = _tables(changes)
-    left_out = past.left_out([(old, before), (new, after)])
-    said = ["", *_sentences(shown), "", *past.headline(after), *left_out]
+    said = ["", *_sentences(shown), "", *past.headline(after)]
     known, wanted = ({str(one) for policy in file.policies for one in policy.targets} for file in files)
     if (alone := sorted(wanted - known)) and options["history"] is not None:
         said.append(f"Targets of {new} alone: {', '.join(alone)}. A history saved for {old} may lack theirs.")
-    anew = ", ".join(unapproved(files[1], lock_of(files[0], "2000-01-01"))) or "none"
-    said.append(f"Stop policies to be approved anew, where there is a lock: {anew}.")
-    not_approved = read_unapproved(settings[1], files[1]).items()
-    said += (f"Policy {name} of {new} only reports: {why}." for name, why in not_approved)
+    anew = unapproved(files[1], lock_of(files[0], "2000-01-01"))
+    names = f" ({', '.join(anew)})" if anew else ""
+    said.append(f"Stop policies to be approved anew, where there is a lock: {len(anew)}{names}.")
+    waiting = "; ".join(f"{name}: {why}" for name, why in read_unapproved(settings[1], files[1]).items())
+    said += [f"The lock beside {new} does not approve {waiting}."] if waiting else []
+    said += past.left_out([(old, before), (new, after)])
     if as_json:
         output.print_json(shown)
     elif as_markdown:

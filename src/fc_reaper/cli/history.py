@@ -79,8 +79,8 @@ class Past(NamedTuple):
             of, unseen = f" of {name}" if name else "", replayed.unseen
             found.append((f"Tasks outside the targets{of}", replayed.outside, ()))
             found.append((f"Targets{of} without a task in the history", len(unseen), unseen))
-            for one in replayed.not_replayed:
-                yield f"Policy {one.name}{of} was not replayed: only {' or '.join(one.triggers)} runs it."
+            others = [f"{one.name}: {' or '.join(one.triggers)}" for one in replayed.not_replayed]
+            found.append((f"Policies{of} that no timer runs, not replayed", len(others), others))
             whys = [why for why, _ in replayed.unknown.most_common()]
             what = f"Tasks that {name or 'the policy'} could not decide"
             found.append((what, replayed.unknown.total(), whys))
