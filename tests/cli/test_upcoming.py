@@ -63,8 +63,8 @@ def test_each_task_is_due_at_the_moment_that_plan_says_and_not_before(tmp_path: 
         args, env = ("plan", "--json"), at(cloud)
         soon = {one["invocation_id"]: one for one in fc_reaper(*args, env=env, cwd=tmp_path).json["next"]}
         assert set(soon) == {*NEXT, *SPARED}
-        assert {name for name in soon if abs(soon[name]["due_in_s"] - 1200) > 10} == set()
-        for advance, due in (("1180s", {"over-1", "excess-1"}), ("30s", {"over-1", *NEXT})):
+        assert {name for name in soon if abs(soon[name]["due_in_s"] - 1200) > 60} == set()
+        for advance, due in (("1100s", {"over-1", "excess-1"}), ("110s", {"over-1", *NEXT})):
             cloud.advance(advance)
             result = fc_reaper(*args, env=env, cwd=tmp_path).json
             assert {one["invocation_id"] for one in result["tasks"]} == due
