@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from fc_reaper.models import Exit
 from tests.emulator_server import Emulator, running_emulator
 from tests.events.builders import a_timer
 from tests.reaping import Reaped, reap
-from tests.run.account import policy, stopped
+from tests.run.account import operations, policy, stopped
 
 PLACES: list[dict[str, str]] = [
     {"serviceName": service, "functionName": name, "qualifier": qualifier}
@@ -182,3 +183,16 @@ def test_the_budget_of_a_run_is_that_of_each_shard_and_the_days_is_one() -> None
             for event in shards(3):
                 reap(emulator.endpoint, text, event, enforce=True)
             assert len(stopped(emulator)) == most
+
+
+def test_shards_at_once_stop_each_task_once_and_overrun_the_day_by_a_run_of_each_at_most() -> None:
+    """No task is in two of them; what others stop meanwhile no list may show yet."""
+    for budget, most in (("500/run", 500), ("2/run, 3/day", 3 + 8 * 2)):
+        text = policy(targets="['*/*@*', '*@*']", budget=budget)
+        with running_emulator("--stopping", "5ms", "--list-lag", "5s", seed=SEED) as emulator:
+            with ThreadPoolExecutor(8) as pool:
+                at_once = [pool.submit(reap, emulator.endpoint, text, one, enforce=True) for one in shards(8)]
+                runs = [one.result() for one in at_once]
+            asked = sum(number for name, number in operations(emulator).items() if name.startswith("Stop"))
+            assert len(stopped(emulator)) == asked == counts(runs)["confirmed"] <= most
+            assert counts(runs)["confirmed"] == counts(runs)["due"] or most < 500
