@@ -67,7 +67,7 @@ def test_it_is_said_in_words_within_80_columns(folder: Path) -> None:
     assert "slow media/transcode@prod 2026-11-18 02:05 running_for 2h4m 2h 2h55m" in ran.text
     assert "Records without dated events, not replayed: 1 (" in ran.text
     assert "Records that contradict themselves, not replayed: 1 (strange: status" in ran.text
-    assert "Tasks outside the targets: 1." in ran.text
+    assert "Tasks outside the replayed targets: 1." in ran.text
 
 
 def test_what_is_held_back_is_said(folder: Path) -> None:

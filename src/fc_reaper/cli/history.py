@@ -77,7 +77,7 @@ class Past(NamedTuple):
         ]
         for name, replayed in replays:
             of, unseen = f" of {name}" if name else "", replayed.unseen
-            found.append((f"Tasks outside the targets{of}", replayed.outside, ()))
+            found.append((f"Tasks outside the replayed targets{of}", replayed.outside, ()))
             found.append((f"Targets{of} without a task in the history", len(unseen), unseen))
             others = [f"{one.name}: {' or '.join(one.triggers)}" for one in replayed.not_replayed]
             found.append((f"Policies{of} that no timer runs, not replayed", len(others), others))
