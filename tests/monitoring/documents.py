@@ -18,6 +18,9 @@ QUERIES: dict[str, str] = dict(re.findall(r"### \d+\. (.+?)\n.+?```sql\n(.+?)```
 OF_ONE_TASK = re.findall(r"```sql\n(.+?)```", _OWNERS, re.DOTALL)[0]
 """The query of the owner of one task."""
 
+SAVED = re.findall(r"```sql\n(.+?)```", (DOCS / "cost.md").read_text("utf-8"), re.DOTALL)[0]
+"""The query of docs/cost.md."""
+
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "monitoring/dashboard.json").read_text("utf-8"))
 ALERTS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted((DOCS / "monitoring/alerts").iterdir())
@@ -32,6 +35,6 @@ def alert_query(alert: dict[str, Any]) -> dict[str, Any]:
 
 
 def every_query() -> dict[str, str]:
-    """All there are: the ten, the owner's, and those of the alerts."""
+    """All there are: the ten, the owner's, that of docs/cost.md, and those of the alerts."""
     alerts = {f"alert {name}": str(alert_query(alert)["query"]) for name, alert in ALERTS.items()}
-    return {**QUERIES, "the owner's": OF_ONE_TASK, **alerts}
+    return {**QUERIES, "the owner's": OF_ONE_TASK, "what stops save": SAVED, **alerts}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring.documents import OF_ONE_TASK, QUERIES, every_query
+from tests.monitoring.documents import OF_ONE_TASK, QUERIES, SAVED, every_query
 from tests.monitoring.history import INTERVAL, MIDNIGHT, TIMER, History
 from tests.monitoring.published import SCHEMA
 from tests.monitoring.sls import KEYS, Record, answer, fields_of, percentile
@@ -238,6 +238,13 @@ def test_the_story_of_a_task_is_logged_in_order(history: History) -> None:
     assert {row["reason"] for row in rows if row["event"] == "confirmed"} == {
         "A transcode takes forty minutes at worst."
     }
+
+
+def test_what_stops_saved_is_the_sum_of_all_runs(history: History) -> None:
+    (row,) = answer(SAVED, history.records)
+    saved = [record.line["saved"] for record in logged(history, "run_finished")]
+    assert row == {name: sum(one[name] or 0 for one in saved) for name in row}
+    assert list(row) == ["vcpu_s", "gb_s", "gpu_gb_s", "unknown"]
 
 
 def test_a_timer_is_logged_as_one(history: History) -> None:

@@ -15,10 +15,15 @@ from tests.project.markdown import code, fences
 def commands_in(markdown: str) -> list[str]:
     """Every `fc-reaper …` with arguments, in a block of the kind `sh` or within a sentence."""
     lines = [line for fence in fences(markdown, "sh") for line in fence.text.splitlines()]
-    prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
-    spans = [one for paragraph in prose.split("\n\n") for one in code(" ".join(paragraph.split()))]
-    shown = [re.sub(r"\s+#.*", "", one) for one in (*lines, *spans) if one.startswith("fc-reaper ")]
+    every = (*lines, *within_sentences(markdown))
+    shown = [re.sub(r"\s+#.*", "", one) for one in every if one.startswith("fc-reaper ")]
     return list(dict.fromkeys(shown))
+
+
+def within_sentences(markdown: str) -> list[str]:
+    """Each piece of code in the text, also one that continues in the next line."""
+    prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return [one for paragraph in prose.split("\n\n") for one in code(" ".join(paragraph.split()))]
 
 
 def refusal_of(command: str) -> str | None:

@@ -25,6 +25,13 @@ OPTIONS: Mapping[str, str] = {
     "s preview": "-t=",
     "s verify": "-t=",
     "s logs": "--tail --search -s -e",
+    "s local invoke": "-f=",
+    "s alias publish": "--alias-name",
+    "s version publish": "",
+    "s registry publish": "",
+    "s info": "",
+    "s plan": "",
+    "s ondemand": "",
     "s cli fc invoke": "--region --service-name --function-name --qualifier --invocation-type"
     " --stateful-async-invocation-id --event-file",
     "s cli fc3 invoke": "--region --function-name --qualifier --invocation-type --async-task-id --event-file",
@@ -35,6 +42,8 @@ OPTIONS: Mapping[str, str] = {
     "aliyun ram DeletePolicy": "--PolicyName",
     "aliyun ram DeleteRole": "--RoleName",
     "aliyun sls create-resource-record": "--region --resource-name --id --tag --value",
+    "aliyun configure": "",
+    "aliyun configure set": "--profile --expired-seconds",
     "aliyunlog configure": "",
     "aliyunlog log create_project": "--project_name --project_des",
     "aliyunlog log create_logstore": "--project_name --logstore_name --ttl",
@@ -45,6 +54,8 @@ OPTIONS: Mapping[str, str] = {
     "terraform init": "",
     "terraform plan": "",
     "terraform apply": "-var",
+    "terraform destroy": "",
+    "terraform import": "",
     "npm install -g @serverless-devs/s": "",
     "less": "",
     "vi": "",
@@ -73,7 +84,7 @@ def refused(command: str, folder: Path) -> str | None:
     named += rest if name in ("less", "vi", "sh") else []
     if absent := [one for one in named if not list(folder.glob(one))]:
         return f"there is no file {absent[0]}"
-    if name == "s init":
+    if name == "s init" and "-d" in rest:
         made = folder / rest[rest.index("-d") + 1]
         shutil.copytree(folder, made, ignore=shutil.ignore_patterns(made.name))
     return _terraform(rest) if name == "terraform apply" else None
@@ -141,6 +152,7 @@ def _files(folder: Path) -> dict[Path, bytes]:
 _SPECIAL: Mapping[str, Callable[[list[str], Path, str], str | None]] = {
     "make": _make,
     ".venv/bin/python": _python,
+    "python": _python,
     "pip": _pip,
     "export": _export,
     "cp": _in_a_shell,
