@@ -85,9 +85,7 @@ def _apart(text: str) -> tuple[str, str]:
 
 def gone(present: Iterable[str], lock: Lock) -> list[str]:
     """The exemptions of *lock* that are not *present*, or end earlier now."""
-    ends: dict[str, str] = {}
-    for rest, until in map(_apart, present):
-        ends[rest] = max(until, ends.get(rest, ""))
+    ends = dict(sorted(map(_apart, present)))  # the latest of each
     return [one for one in lock.exempt for rest, until in [_apart(one)] if until > ends.get(rest, "")]
 
 

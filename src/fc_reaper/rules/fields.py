@@ -222,11 +222,11 @@ Per = Annotated[Literal["function", "qualifier"] | Expression, Plain(_per, _TEXT
 
 
 def _owner(value: Any) -> str | Expression:
-    if not isinstance(value, (dict, Expression)):
+    if not isinstance(value, dict):
         return _line(value, "who it is", 128)
-    if isinstance(value, dict) and value.keys() != {"from"}:
+    if value.keys() != {"from"}:
         raise ValueError("it has other keys than from; write who it is, or {from: payload.team}")
-    return _expression(value["from"] if isinstance(value, dict) else value, "payload.team")
+    return _expression(value["from"], "payload.team")
 
 
 _read = {"from": {**_TEXT, "description": "Where the record names it, such as payload.team."}}

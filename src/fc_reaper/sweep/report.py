@@ -207,14 +207,12 @@ class Report:
         errors = list(dict.fromkeys(self.errors))
         if len(errors) > _MOST_ERRORS:
             errors[_MOST_ERRORS:] = [f"and {len(errors) - _MOST_ERRORS} more"]
+        policies = {name: {**its, "saved": total(self.savings[name])} for name, its in self._policies.items()}
         line = self.log(
             "run_finished",
             warns=self._troubled,
             counts={name: self.counts[name] for name in _COUNTS},
-            policies={
-                name: {**counts, "saved": total(self.savings[name])}
-                for name, counts in self._policies.items()
-            },
+            policies=policies,
             saved=total([one for some in self.savings.values() for one in some]),
             calls=dict(sorted(self.calls.items())),
             duration_ms=duration,
