@@ -8,7 +8,7 @@ from typing import Any
 from fc_reaper.models import Function, Millis, Task
 from fc_reaper.policy import Policy
 from fc_reaper.rules.ages import Reading
-from fc_reaper.rules.expression import Expression, Undecided, ask, owner_of
+from fc_reaper.rules.expression import Expression, Undecided, ask
 from fc_reaper.rules.result import KEEP, TRUE, UNKNOWN, Kind, Member, RuleResult, Verdict
 
 MOST = 50_000  # the most tasks of one policy that are counted; beyond it nothing follows from the count
@@ -45,8 +45,7 @@ def member_of(policy: Policy, reading: Reading) -> Member | RuleResult:
             return undecided.result("per")._replace(rule=KEEP)
     digest = sha256(json.dumps(group, sort_keys=True).encode()).hexdigest()
     age = max(0, reading.moment.earliest - since)
-    told = owner_of(policy.owner, reading)
-    return Member(policy.name, digest, since, age, source or "", selectable=True, in_scope=True, owner=told)
+    return Member(policy.name, digest, since, age, source or "", selectable=True, in_scope=True)
 
 
 def _group_key(value: Any) -> Any:

@@ -228,7 +228,7 @@ def membership(
     # A task that `unless` may spare is never selected. Of a spared one without a place nothing is unknown.
     place = match if match.holds is not TRUE else member_of(compiled.policy, reading)
     if isinstance(place, Member):
-        return place._replace(selectable=alone.kind in CLAIMS, in_scope=compiled.in_scope)
+        return place._replace(selectable=alone.kind in CLAIMS, in_scope=compiled.in_scope, owner=alone.owner)
     return place._replace(holds=FALSE) if alone.kind is Kind.KEPT else place
 
 

@@ -65,8 +65,6 @@ def report_savings(context: SweepContext, stops: Sequence[Evaluation]) -> None:
     for one in stops:
         facts = found[one.task.function]
         reading = Reading(one.task, Moment.exactly(one.at), context.settings.started_time, read=True)
-        began = reading.bounds("running_for").latest
-        ran = 0 if began is None else max(0, one.at - began)
-        timeout = _number(facts.get("timeout"))
-        left = max(0.0, timeout - ran / 1000) if timeout else None
+        began, timeout = reading.bounds("running_for").latest or one.at, _number(facts.get("timeout"))
+        left = max(0.0, timeout - max(0, one.at - began) / 1000) if timeout else None
         context.report.savings[one.verdict.policy or ""].append(amounts(one.task.function, facts, left))
