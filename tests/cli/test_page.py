@@ -22,8 +22,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from fc_reaper.cli.output import as_typed, printable
 from fc_reaper.cli.page import plan_page
+from fc_reaper.cli.plan import NextTask
 from fc_reaper.cli.planfile import Where, make_plan
-from fc_reaper.cli.upcoming import NextTask
 from fc_reaper.events.parser import Trigger
 from fc_reaper.log_lines import Counts, Lines, Saved
 from fc_reaper.models import Exit

@@ -21,9 +21,8 @@ from fc_reaper.cli.backtest import IN_TRUTH
 from fc_reaper.cli.chart import AS_TEXT, draw_chart, to_svg
 from fc_reaper.cli.history import Past, minute
 from fc_reaper.cli.output import format_seconds, printable, saved_text, short
-from fc_reaper.cli.plan import fate, measures, plan_tables
+from fc_reaper.cli.plan import NextTask, fate, measures, plan_tables
 from fc_reaper.cli.planfile import Plan
-from fc_reaper.cli.upcoming import NextTask
 from fc_reaper.log_lines import Lines, TaskVerdict
 from fc_reaper.models import Millis, iso
 from fc_reaper.policy import PolicyFile

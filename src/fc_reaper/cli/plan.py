@@ -1,10 +1,11 @@
-"""`fc-reaper plan`: every task that is due now, and why."""
+"""`fc-reaper plan`: every task that is due now, and why, and who is next."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
+from pydantic import Field
 from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
@@ -15,16 +16,18 @@ from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
 from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
-from fc_reaper.cli.upcoming import NextTask, foresee
 from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
+from fc_reaper.evaluator.explain import Changes, due_in
 from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
-from fc_reaper.models import Exit
+from fc_reaper.models import Exit, Function, Snapshot, iso
 from fc_reaper.policy import Policy
 from fc_reaper.policy import PolicyFile as File
+from fc_reaper.rules.ages import Reading
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
-from fc_reaper.sweep import Foresee
-from fc_reaper.sweep.report import HELD_OUT
+from fc_reaper.sweep import AHEAD, Foresee
+from fc_reaper.sweep.report import HELD_OUT, verdict_fields
 
 ALL = 1_000_000  # tasks that a result holds, and log lines of one policy: more than any account has
 _SHOWN, _SOON = 20, 5  # tasks that are shown although they are not due; the rest is counted
@@ -39,6 +42,34 @@ WORDS = {  # what the words of a log line mean, where that needs words
 
 _Text = str | None
 _Texts = list[str] | None
+
+
+class NextTask(TaskVerdict):
+    """A task that is not due yet, with the verdict of then; the age is that of now."""
+
+    due_at: str = Field(description="When it becomes due: UTC, ISO 8601.")
+    due_in_s: float = Field(description="Seconds until then, from when it was listed.")
+
+
+def foresee(tasks: list[NextTask]) -> Foresee:
+    """A function that adds to *tasks* each listed one that is due within `AHEAD`, itself included.
+
+    None is a task whose record does not say when, or whose group decides.
+    """
+    changes: dict[Function, Changes] = {}
+
+    def note(seen: Snapshot, policies: FunctionPolicies) -> None:
+        task, moment = seen
+        if task.function not in changes:
+            changes[task.function] = Changes.of(policies)
+        reading = Reading(task, moment, policies.started_time, read=True)
+        wait = due_in(reading, policies, changes[task.function])
+        if wait is not None and wait <= AHEAD:
+            verdict = evaluate(task, policies, moment.later(wait)).later(-wait)
+            when = {"due_at": iso(moment.earliest + wait), "due_in_s": wait / 1000}
+            tasks.append(NextTask.model_validate({**verdict_fields(task, verdict), **when}))
+
+    return note
 
 
 @with_match_options
