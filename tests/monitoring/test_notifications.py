@@ -28,7 +28,7 @@ TEMPLATES: dict[str, dict[str, Any]] = json.loads((DOCS / "monitoring/template.j
 ]
 PATTERN = json.loads((DOCS / "monitoring/eventbridge-pattern.json").read_text("utf-8"))
 OF_TASKS = sorted(
-    name for name, one in ALERTS.items() if one["configuration"]["groupConfiguration"]["type"] == "custom"
+    name for name, one in ALERTS.items() if "owner" in one["configuration"]["groupConfiguration"]["fields"]
 )
 EVENTS = {"stopped": "confirmed", "stop-failed": "stop_failed", "stuck": "stuck", "reported": "reported",
           "would-stop": "would_stop"}  # fmt: skip
@@ -128,6 +128,17 @@ def test_no_owner_is_left_out_because_another_has_many_tasks() -> None:
             many.add(0, reap(cloud.endpoint, its.replace("runaway", name), TIMER))
     told = {one["labels"]["function_name"]: len(one["fire_results"]) for one in alerts_of("would-stop", many)}
     assert told == {"media/transcode@prod": 95, "media/other@prod": 9}
+
+
+@pytest.mark.parametrize(("name", "bound"), [("halted", "halt_over: 1"), ("budget-spent", "budget: 1/run")])
+def test_each_policy_that_stops_fewer_than_are_due_is_told(name: str, bound: str) -> None:
+    """A message is about one of them, and has no row for the others."""
+    text, both = policy() + f"    {bound}\n", History()
+    second = text[text.index("  - name") :].replace("runaway", "waits").replace("running_for", "queued_for")
+    with running_emulator(seed=SEED) as cloud:
+        both.add(0, reap(cloud.endpoint, text + second, TIMER))
+    said = sorted(rendered(TEMPLATES["lark"]["content"], alert) for alert in alerts_of(name, both))
+    assert [re.findall(r"Policy (\w+)", one) for one in said] == [["runaway"], ["waits"]]
 
 
 def plain(name: str, history: History) -> dict[str, Any]:
