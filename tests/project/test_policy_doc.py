@@ -22,6 +22,7 @@ from tests.project.markdown import code, fences, plain, sections, tables
 
 PAGES = [page.read_text("utf-8") for page in sorted((ROOT / "docs").glob("policy*.md"))]
 TEXT = "\n".join(PAGES)
+NOTIFICATIONS = (ROOT / "docs" / "notifications.md").read_text("utf-8")
 PARTS = {re.findall("^# (.*)$", page, re.MULTILINE)[0]: page for page in PAGES} | sections(TEXT)
 """By the title of a page, or of one of its sections."""
 
@@ -138,7 +139,7 @@ def test_whole_files_are_valid(fence: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("wrapped", "text"),
     [(a_match, one.text) for one in fences(TEXT, "yaml match")]
-    + [(a_policy, one.text) for one in fences(TEXT, "yaml policy")],
+    + [(a_policy, one.text) for one in fences(TEXT + NOTIFICATIONS, "yaml policy")],
 )
 def test_fragments_are_valid(wrapped: Wrapper, text: str) -> None:
     file = loaded(wrapped(text))
