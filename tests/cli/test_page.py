@@ -20,6 +20,7 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from fc_reaper.cli import page
 from fc_reaper.cli.output import as_typed, printable
 from fc_reaper.cli.page import plan_page
 from fc_reaper.cli.plan import NextTask
@@ -315,6 +316,8 @@ def test_it_is_bounded_and_says_what_it_leaves_out(files: dict[str, Path]) -> No
     text = files["plan600"].read_text("utf-8")
     assert text.count("The first 500 of 600 rows are shown") == 3
     assert "At most 30 over the limit and 10 others are drawn." in text
+    with patch.object(page, "_CHARTS", 1):
+        assert "At most 1 policies are drawn." in a_plan(("job-1",))
     assert drawn(text).count(">job-") == 40
     assert a_plan(HOSTILE) == files["hostile"].read_text("utf-8")
     alike = drawn(a_plan(tuple(f"{'x' * 100}-{number:05}" for number in (1, 2))))

@@ -107,6 +107,6 @@ def _render(kind: str, charts: Iterable[tuple[str, Any]], notes: Sequence[str], 
     )
     environment.filters |= {"seconds": format_seconds, "minute": minute, "iso": iso, "commas": "{:,}".format}
     page = {"kind": kind, "hashes": hashes, "notes": notes, "rows": _ROWS, "bars": _BARS, "short": short}
-    page["charts"] = [(b64encode(svg.encode()).decode(), of) for svg, of in charts]
+    page["charts"], page["most"] = [(b64encode(svg.encode()).decode(), of) for svg, of in charts], _CHARTS
     page["files"] = {name: Markup(text) for name, text in files.items()}
     return environment.get_template(f"{kind}.html.j2").render(shown, **page)
