@@ -40,6 +40,12 @@ def make_template(out: Path) -> None:
             shutil.copytree(source, out / "src" / name, ignore=ignored)
         else:
             shutil.copy(source, out / "src" / name)
+    (version,) = re.findall(
+        '^__version__ = "(.+)"$', (ROOT / "src/fc_reaper/__init__.py").read_text("utf-8"), re.MULTILINE
+    )
+    for name in ("publish.yaml", "version.md"):
+        text = (out / name).read_text("utf-8")
+        (out / name).write_text(text.replace("VERSION", version), "utf-8")
     text = (ROOT / "s.yaml").read_text("utf-8")
     (out / "src" / "s.yaml").write_text(with_placeholders(text), "utf-8")
 

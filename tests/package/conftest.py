@@ -27,6 +27,7 @@ from tests.project.files import ROOT
 RUNTIMES = ("3.10", "3.12")
 WHEEL = f"fc_reaper-{__version__}-py3-none-any.whl"
 SOURCES = f"fc_reaper-{__version__}.tar.gz"
+REPOSITORY = "https://github.com/OWNER/fc-reaper"
 POLICY = """\
 version: 1
 policies:
@@ -83,10 +84,21 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 @pytest.fixture(scope="session")
 def dist(once: Once) -> Path:
-    """The folder of both archives, the wheel built from the source archive."""
-    return once(
-        "dist", lambda folder: run_with_index(sys.executable, "-m", "build", "--outdir", folder, ROOT)
-    )
+    """The folder of both archives as a release makes them, the wheel built from the source archive."""
+
+    def build(folder: Path) -> None:
+        run_with_index(
+            "env",
+            f"FC_REAPER_REPOSITORY={REPOSITORY}",
+            sys.executable,
+            "-m",
+            "build",
+            "--outdir",
+            folder,
+            ROOT,
+        )
+
+    return once("dist", build)
 
 
 @pytest.fixture(scope="session")

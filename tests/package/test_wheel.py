@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import venv
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from fc_reaper import __version__
 from tests.cli.command import fc_reaper
-from tests.package.conftest import SOURCES, WHEEL, run_with_index
+from tests.package.conftest import REPOSITORY, SOURCES, WHEEL, run_with_index
 from tests.project.files import ROOT
 
 
@@ -30,6 +31,31 @@ def run(program: Path, *arguments: str, folder: Path) -> subprocess.CompletedPro
 
 def test_building_makes_a_wheel_and_a_source_archive(dist: Path) -> None:
     assert {path.name for path in dist.iterdir()} == {WHEEL, SOURCES}
+
+
+def test_the_wheel_says_what_it_is_and_where_it_comes_from(dist: Path) -> None:
+    """Each link of its README leads to the files of this version; the Pythons are those of the workflow."""
+    with zipfile.ZipFile(dist / WHEEL) as archive:
+        names = archive.namelist()
+        (metadata,) = [archive.read(one).decode() for one in names if one.endswith("/METADATA")]
+    assert {name.split("/")[0] for name in names} == {
+        *("fc_reaper", "fc_emulator", f"fc_reaper-{__version__}.dist-info")
+    }
+    assert {"fc_reaper/py.typed", "fc_emulator/py.typed"} < set(names)
+    fields, readme = metadata.split("\n\n", 1)
+    for field in (
+        "License-Expression: Apache-2.0",
+        "License-File: NOTICE",
+        f"Project-URL: Repository, {REPOSITORY}",
+    ):
+        assert field in fields.splitlines()
+    links = set(re.findall(r"\]\(([^)]+)\)", readme))
+    assert f"{REPOSITORY}/blob/v{__version__}/docs/index.md" in links
+    assert not [link for link in links if not link.startswith("https://")]
+    matrix = re.findall(
+        r"3\.\d+", re.findall("python: (.+)", (ROOT / ".github/workflows/tests.yml").read_text("utf-8"))[0]
+    )
+    assert re.findall(r"Python :: (3\.\d+)", fields) == matrix
 
 
 def test_both_programs_work_in_an_empty_environment(

@@ -325,18 +325,33 @@ def test_actions_are_pinned_and_rights_are_few() -> None:
     }
 
 
-@pytest.mark.parametrize(("tag", "code"), [(f"v{__version__}", 0), ("v9.9.9", 1)])
+@pytest.mark.parametrize(
+    ("tag", "says"),
+    [
+        (f"v{__version__}", ""),
+        ("v9.9.9", "::error::src/fc_reaper/__init__.py has another version than the tag v9.9.9."),
+        ("v0.0.1", "::error::CHANGELOG.md has no section [0.0.1]."),
+    ],
+)
 def test_a_tag_is_released_only_with_its_version_and_its_changes(
-    tag: str, code: int, project: Project
+    tag: str, says: str, project: Project
 ) -> None:
-    """The notes of the release are the section of the changelog."""
+    """The notes of the release are the section of the changelog; they link to the files of the tag."""
     (step,) = [
         one
         for one in load(".github/workflows/release.yml")["jobs"]["build"]["steps"]
         if "grep" in one.get("run", "")
     ]
-    (project.folder / "src").symlink_to(ROOT / "src")
+    version = "0.0.1" if tag == "v0.0.1" else __version__
+    init = project.folder / "src" / "fc_reaper" / "__init__.py"
+    init.parent.mkdir(parents=True)
+    init.write_text(f'__version__ = "{version}"\n', "utf-8")
     shutil.copy(ROOT / "CHANGELOG.md", project.folder)
-    assert project.run(step["run"], GITHUB_REF_NAME=tag).code == code
-    notes = project.folder / "release" / "notes.md"
-    assert (notes.exists() and "### Added" in notes.read_text("utf-8")) == (code == 0)
+    where = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_REF_NAME": tag}
+    done = project.run(step["run"], **where)
+    assert (done.code, done.printed.strip()) == (1 if says else 0, says)
+    if not says:
+        notes = (project.folder / "release" / "notes.md").read_text("utf-8")
+        assert "### Added" in notes
+        assert f"](https://github.com/o/r/blob/{tag}/docs/policy.md)" in notes
+        assert not re.search(r"\]\((?!https://)", notes)
