@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import Any
 
 from fc_emulator.api_versions import task_record
@@ -593,10 +594,15 @@ class Referee:
         return None if settled and listed != read else next(iter(read))
 
     def verdicts(self, key: Key, *, listed: bool, payload: bool = True) -> set[Verdict]:
-        """The verdicts at the beginning and the end of the run, by the record in a list or the one read."""
-        records = {
-            at: self.record(self.tasks[key], at, listed=listed) for at in (self.run.begun, self.run.ended)
-        }
+        """The verdicts at the beginning and the end of the run, by the record in a list or the one read.
+
+        And where an exemption ends meanwhile, which may have begun to hold meanwhile.
+        """
+        begun, ended, tree = self.run.begun, self.run.ended, self.world.tree
+        entries = chain(tree.get("exempt", ()), *(one.get("unless", ()) for one in tree["policies"]))
+        ends = (end_of(one["until"]) for one in entries if isinstance(one, dict) and "until" in one)
+        moments = [begun, *(one for one in ends if begun < one < ended), ended]
+        records = {at: self.record(self.tasks[key], at, listed=listed) for at in moments}
         if not payload:
             records = {at: {**one, "invocationPayload": None} for at, one in records.items()}
         return {self.claims.verdict(one, key, self.present(at)) for at, one in records.items()}
