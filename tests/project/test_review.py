@@ -120,6 +120,16 @@ class Project:
         usual = {"POLICY": "policy.yaml", "HISTORY": "history.jsonl", "BASE": "HEAD^1"}
         return self.run(ACTION["Compare"]["run"], **{**usual, **env})
 
+    def merge_request(self, history: Path | str, **env: str) -> tuple[int, str]:
+        """Run what GitLab's job does after `check`; the exit code and the report."""
+        answer = f'#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncp "{history}" "$2"\n'
+        self.program("curl", answer)
+        job, variables = GITLAB["fc-reaper-review"], GITLAB[".fc-reaper"]["variables"]
+        given = {**variables, "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD^1", **env}
+        code = self.run("\n".join(job["script"][1:]), ("sh", "-e"), **given).code
+        report = self.folder / job["artifacts"]["paths"][0]
+        return code, report.read_text("utf-8") if report.exists() else ""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -171,12 +181,15 @@ def test_the_lock_of_the_pull_request_is_that_of_its_policy(project: Project, hi
     """One that does not approve the change is said so, and so is one that is gone."""
     lock = project.folder / "policy.lock"
     lock.write_text(dump_lock(lock_of(load_policy(BEFORE, source="policy.yaml"), "2026-11-01")), "utf-8")
-    project.commit(AFTER.replace("5h", "6h"))
+    for policy in (BEFORE, AFTER):
+        project.commit(policy)
     says = "The lock beside after/policy.yaml does not approve runaway: it was changed since"
-    assert says in project.compare(HISTORY=str(history)).output
+    for report in (project.compare(HISTORY=str(history)).output, project.merge_request(history)[1]):
+        assert (says in report, "is gone" in report) == (True, False)
     lock.unlink()
-    project.commit(AFTER)
-    assert "\npolicy.lock is gone: " in project.compare(HISTORY="").output
+    project.commit(AFTER.replace("5h", "6h"))
+    for report in (project.compare(HISTORY="").output, project.merge_request("/none")[1]):
+        assert "\npolicy.lock is gone: " in report
 
 
 def test_no_module_of_the_checkout_is_run(project: Project) -> None:
@@ -237,6 +250,7 @@ def test_a_report_is_cut_between_lines_and_no_text_of_a_policy_is_a_command(proj
 def test_the_comment_is_written_once_and_then_replaced(project: Project) -> None:
     """The job has no checkout; of several comments of its own it takes the first."""
     (step,) = REVIEW["comment"]["steps"]
+    assert "!cancelled()" in REVIEW["comment"]["if"]  # also where the review failed
     project.program(
         "gh",
         '#!/bin/sh\nprintf "%s\\n" "$*" >> "$RUNNER_TEMP/calls"\n[ "$2" != --paginate ] || printf "$OWN"\n',
@@ -279,25 +293,19 @@ def test_the_history_is_that_of_the_last_run_of_the_job_with_keys(
 
 def test_a_merge_request_of_gitlab_shows_the_same(project: Project, history: Path) -> None:
     """By the script of the job, with the history from the artifact of the other one."""
-    job = GITLAB["fc-reaper-review"]
-    assert job["script"][0] == 'fc-reaper check "$POLICY"'  # as in the step of GitHub
-    project.program("curl", '#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncp "$HISTORY" "$2"\n')
-    given = {**GITLAB[".fc-reaper"]["variables"], "HISTORY": str(history)}
-    report = project.folder / job["artifacts"]["paths"][0]
-    merged = {"CI_MERGE_REQUEST_TARGET_BRANCH_SHA": "HEAD^1", "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD"}
-    for base in ({"CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD^1"}, merged):
-        done = project.run("\n".join(job["script"][1:]), ("sh", "-e"), **given, **base)
-        assert done.code == 0, done.printed
-        assert re.search(SPARED, report.read_text("utf-8"))
+    assert GITLAB["fc-reaper-review"]["script"][0] == 'fc-reaper check "$POLICY"'  # as in the step of GitHub
+    (project.folder / "policy-review").write_text("of the merge request")
     (project.folder / "new.yaml").write_text(AFTER)
-    says = {"HISTORY=/dev/null": "There is no history", "HISTORY=/none": "There is no history",
-            "POLICY=new.yaml": "The policy is new"}  # fmt: skip
-    for change, sentence in says.items():
-        more = dict([change.split("=")])
-        done = project.run("\n".join(job["script"][1:]), ("sh", "-e"), **{**given, **merged, **more})
-        assert (done.code, sentence in report.read_text("utf-8")) == (0, True)
-    wrong = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "0" * 40}
-    assert project.run("\n".join(job["script"][1:]), ("sh", "-e"), **given, **wrong).code != 0
+    code, report = project.merge_request(history)
+    assert (code, bool(re.search(SPARED, report))) == (0, True)
+    merged = {"CI_MERGE_REQUEST_TARGET_BRANCH_SHA": "HEAD^1", "CI_MERGE_REQUEST_DIFF_BASE_SHA": "HEAD"}
+    assert project.merge_request(history, **merged) == (0, report)
+    for past in ("/dev/null", "/none"):
+        assert project.merge_request(past)[1].startswith("There is no history")
+    assert project.merge_request(history, POLICY="new.yaml")[1].startswith("The policy is new")
+    assert project.merge_request(history, CI_MERGE_REQUEST_DIFF_BASE_SHA="0" * 40)[0] != 0
+    project.program("fc-reaper", "#!/bin/sh\nexit 1\n")
+    assert "could not be compared" in project.merge_request(history)[1]
     saves = GITLAB["fc-reaper-history"]["script"][-1].removeprefix("fc-reaper")
     assert saves.replace('"$POLICY"', "policy.yaml") in HISTORY["steps"][-2]["run"]
 
