@@ -47,7 +47,12 @@ def test_the_growth_is_that_of_the_accounts_that_are_measured() -> None:
 
 
 def test_a_long_series_of_runs_that_is_shown_grows_by_nothing() -> None:
-    assert SOAK.output[-1] == "grown: nothing"
+    """Five tasks are stopped in each run."""
+    head, *lines, end = SOAK.output
+    assert columns(head) == ["sweeps", "stopped", "memory", "threads", "files"]
+    rows = [[int(cell.replace(",", "")) for cell in columns(line)[:2]] for line in lines]
+    assert [stopped for _, stopped in rows] == [5 * sweeps for sweeps, _ in rows]
+    assert end == "grown: nothing"
 
 
 def test_the_figures_of_the_package_are_for_the_accounts_that_are_measured() -> None:
