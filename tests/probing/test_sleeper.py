@@ -13,7 +13,7 @@ import yaml
 from fc_reaper.probing.client import SLEEPER
 from fc_reaper.probing.observe import TASKS
 from fc_reaper.probing.sleeper import index
-from tests.package.test_s_yaml import Deployment, filled
+from tests.package.test_s_yaml import Deployment, filled, source
 from tests.project.files import ROOT
 
 DEPLOYED = yaml.safe_load((ROOT / "deploy" / "s-probe.yaml").read_text("utf-8"))["resources"]["sleeper"][
@@ -91,8 +91,14 @@ def test_no_task_meets_the_timeout_or_the_age_limit_of_the_function() -> None:
 
 def test_the_fragment_for_2_0_deploys_the_same() -> None:
     (fragment,) = (one for one in re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL) if SLEEPER in one)
-    (service,) = yaml.safe_load(fragment)["services"].values()
+    whole, deployed = (yaml.safe_load(one) for one in (fragment, source("deploy/s-fc2.yaml")))
+    assert deployed.keys() - whole.keys() == {"vars"}
+    (service,), (other,) = (one["services"].values() for one in (whole, deployed))
+    assert (whole["edition"], service["component"]) == (deployed["edition"], other["component"])
     props = service["props"]
+    assert props.keys() < other["props"].keys()
+    assert props["function"].keys() - {"instanceLifecycleConfig"} <= other["props"]["function"].keys()
+    assert props["service"].keys() - {"internetAccess"} <= other["props"]["service"].keys()
     assert props["service"]["name"] == props["function"]["name"] == SLEEPER
     for key in ("runtime", "handler", "memorySize", "cpu", "diskSize", "timeout", "instanceLifecycleConfig"):
         assert props["function"][key] == DEPLOYED[key], key

@@ -11,6 +11,7 @@ import pytest
 
 from fc_emulator.routes import OPERATIONS
 from fc_reaper.cli.plan import every_timer
+from fc_reaper.probing.client import SLEEPER
 from tests.cli.command import at, fc_reaper
 from tests.emulator_server import Emulator, running_emulator
 from tests.project.console import missing
@@ -96,6 +97,17 @@ def test_a_history_that_is_read_needs_the_other_right_of_its_row(tmp_path: Path)
         asked = {f"fc:{name}" for name in cloud.calls()["counts"]}
     (row,) = [row for row in ROWS if "backtest" in code(row[0])]
     assert asked == rights(row[1:], read=True)
+
+
+def test_the_policy_of_the_experiment_has_the_rights_of_probe() -> None:
+    """On its function alone, in docs/probe.md."""
+    (fence,) = fences((ROOT / "docs" / "probe.md").read_text("utf-8"), "json")
+    (statement,) = json.loads(fence.text)["Statement"]
+    (row,) = [row for row in ROWS if "probe" in code(row[0])]
+    resource = f"acs:fc:cn-hangzhou:*:functions/{SLEEPER}"
+    assert json.loads(fence.text) == {"Version": "1", "Statement": [statement]}
+    assert statement.pop("Action") == code(row[2])
+    assert statement == {"Effect": "Allow", "Resource": [resource, f"{resource}/*"]}
 
 
 def test_every_message_that_is_explained_is_one_of_ours_or_of_the_platform() -> None:
