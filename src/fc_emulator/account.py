@@ -153,7 +153,7 @@ class Account:
         if task_id is not None and not CHOSEN_ID.fullmatch(task_id):
             raise invalid_argument(f"{task_id!r} is not a task id; it must match {CHOSEN_ID.pattern}")
         chosen = task_id or request_id
-        same_function = [s for f, s in self.functions.items() if f[:2] == function[:2]]
+        same_function = [state for one, state in self.functions.items() if one[:2] == function[:2]]
         if any(chosen in other.listing.tasks for other in same_function):
             raise ApiError(409, "StatefulAsyncInvocationAlreadyExists", f"there is a task {chosen!r} already")
         template = TaskTemplate(payload=payload, request_id=request_id)
@@ -185,14 +185,14 @@ class Account:
         Raises:
             ApiError: one of them does not exist.
         """
-        in_service = [f for f in self.functions if f.service == function.service]
+        in_service = [one for one in self.functions if one.service == function.service]
         if function.service is not None and not in_service:
             raise not_found("Service", f"there is no service {function.service!r}")
-        same_name = [f for f in in_service if f.name == function.name]
+        same_name = [one for one in in_service if one.name == function.name]
         if not same_name:
             raise not_found("Function", f"there is no function {function.name!r}")
         qualified = same_name if function.service is None else in_service
-        if function.qualifier != LATEST and all(f.qualifier != function.qualifier for f in qualified):
+        if function.qualifier != LATEST and all(one.qualifier != function.qualifier for one in qualified):
             kind = "Version" if function.qualifier.isdecimal() else "Alias"
             raise not_found(kind, f"there is no qualifier {function.qualifier!r}")
         return function
@@ -230,7 +230,7 @@ class Account:
             return function.qualifier
         if function in self.aliases:
             return self.aliases[function]
-        aliases = sorted({f.qualifier for f in self.functions if f.service == function.service})
+        aliases = sorted({one.qualifier for one in self.functions if one.service == function.service})
         return str(aliases.index(function.qualifier) + 1)
 
     def _forget(self, task: Task) -> None:

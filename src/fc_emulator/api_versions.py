@@ -92,7 +92,7 @@ STS = ApiVersion("2015-04-01")
 def version_of_path(path: str) -> ApiVersion:
     """The version that *path* begins with; the classic one for every other path but `/`."""
     other = STS if path == "/" else V2016
-    return next((v for v in (V2016, V2021, V2023) if path.startswith(f"/{v.version}/")), other)
+    return next((one for one in (V2016, V2021, V2023) if path.startswith(f"/{one.version}/")), other)
 
 
 def function_arn(path: str, options: Options) -> str:

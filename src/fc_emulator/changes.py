@@ -58,8 +58,6 @@ class Change(Model):
             request_id = str(uuid.uuid4())
             template = task.template._replace(request_id=request_id)
             return Task(task.function, task.id, invoked(now, request_id), template, task.number)
-        lifecycle = task.lifecycle
-        task.lifecycle = (
-            lifecycle.retried(now) if self.change == "retry" else lifecycle.finished(now, self.ends_as)
-        )
+        life = task.lifecycle
+        task.lifecycle = life.retried(now) if self.change == "retry" else life.finished(now, self.ends_as)
         return task

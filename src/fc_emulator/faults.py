@@ -115,10 +115,10 @@ class Faults:
 
     def take(self, operation: str, names: Mapping[str, str | None]) -> Fault:
         """The fault for a call of *operation* that names a function and task; NO_FAULT when none waits."""
-        fault = next((f for f in self.waiting if f.applies_to(operation, names)), NO_FAULT)
+        fault = next((one for one in self.waiting if one.applies_to(operation, names)), NO_FAULT)
         if fault is not NO_FAULT:
             fault.times -= 1
-            self.waiting = [f for f in self.waiting if f.times > 0]
+            self.waiting = [one for one in self.waiting if one.times > 0]
         return fault
 
     def add(self, given: object) -> None:
@@ -143,7 +143,7 @@ async def send_truncated(response: Response, scope: Scope, receive: Receive, sen
     """Announce the whole body, send half of it, close the connection."""
     body = bytes(response.body)
     length = str(max(len(body), 2)).encode()
-    headers = [(k, length if k == b"content-length" else v) for k, v in response.raw_headers]
+    headers = [(name, length if name == b"content-length" else value) for name, value in response.raw_headers]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
     _transport(scope).close()

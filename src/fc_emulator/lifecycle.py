@@ -143,8 +143,9 @@ def invoked(
 
     Where its *work* fails, it is tried again *retries* times.
     """
-    due, (ms, fails) = now + delay, work or Work()
-    changes, at = [Event(due + DEQUEUED_AFTER, "Dequeued", "time")], due + RUNNING_AFTER
+    ms, fails = work or Work()
+    changes = [Event(now + delay + DEQUEUED_AFTER, "Dequeued", "time")]
+    at = now + delay + RUNNING_AFTER
     for left in range(retries if fails else 0, -1, -1):
         ends_as = "Retrying" if left else "Failed" if fails else "Succeeded"
         changes += [Event(at, "Running", "time"), Event(at + ms, ends_as, "time")]

@@ -75,7 +75,7 @@ class TaskList:
         elif query.after is not None:
             low = max(low, bisect_right(self._rows, query.after))
         span = range(low, high)
-        return (self._rows[i] for i in (reversed(span) if query.newest_first else span))
+        return (self._rows[at] for at in (reversed(span) if query.newest_first else span))
 
     def sort(self, now: int) -> None:
         """Move every task that was created or began an attempt up to *now* to its position."""
@@ -84,9 +84,9 @@ class TaskList:
             moved.add(heappop(self._pending)[1])
         if not moved:
             return
-        left = {(self._sorted_by[i], i) for i in moved if i in self._sorted_by}
+        left = {(self._sorted_by[task_id], task_id) for task_id in moved if task_id in self._sorted_by}
         rows = [row for row in self._rows if row not in left] if left else self._rows
-        self._sorted_by.update({i: self._started_time(self.tasks[i], now) for i in moved})
-        rows.extend((self._sorted_by[i], i) for i in moved)
+        self._sorted_by.update({task_id: self._started_time(self.tasks[task_id], now) for task_id in moved})
+        rows.extend((self._sorted_by[task_id], task_id) for task_id in moved)
         rows.sort()
         self._rows = rows

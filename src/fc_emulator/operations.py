@@ -124,9 +124,9 @@ def _listing(call: Call) -> str:
 
 def list_modes(call: Call) -> Response:
     """Functions of 2.0 in task mode; one that was in task mode for single calls only is missing."""
-    functions = [f for f, s in call.account.functions.items() if s.task_mode and f.service is not None]
+    functions = [one for one, state in call.account.functions.items() if state.task_mode and one.service]
     page, token = _functions_page(call, "functions", functions)
-    data = [{"serviceName": f.service, "functionName": f.name, "qualifier": f.qualifier} for f in page]
+    data = [{"serviceName": service, "functionName": name, "qualifier": at} for service, name, at in page]
     return _list_response(call, "data", data, token)
 
 
@@ -149,7 +149,7 @@ def _functions_page(
     call: Call, listing: str, functions: list[Function]
 ) -> tuple[list[Function], dict[str, str]]:
     limit, after = parameters.limit(call.query), parameters.after_token(call.query, listing)
-    rows = sorted([f.service or "", f.name, f.qualifier] for f in functions)
+    rows = sorted([one.service or "", one.name, one.qualifier] for one in functions)
     if after is not None:
         rows = [row for row in rows if row > [str(part) for part in after]]
     page = [Function(service or None, name, qualifier) for service, name, qualifier in rows[:limit]]
@@ -227,7 +227,7 @@ def get_service(call: Call) -> Response:
 
 
 def list_services(call: Call) -> Response:
-    names = sorted({f.service for f in call.account.functions if f.service is not None})
+    names = sorted({one.service for one in call.account.functions if one.service is not None})
     return json_response({"services": [{"serviceName": name} for name in names]})
 
 
@@ -240,5 +240,5 @@ def list_functions(call: Call) -> Response:
     service = call.function.service
     if service is not None:
         get_service(call)
-    names = sorted({f.name for f in call.account.functions if f.service == service})
+    names = sorted({one.name for one in call.account.functions if one.service == service})
     return json_response({"functions": [{"functionName": name} for name in names]})
