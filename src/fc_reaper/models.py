@@ -34,6 +34,10 @@ class Function(NamedTuple):
         path = self.name if self.service is None else f"{self.service}/{self.name}"
         return f"{path}@{self.qualifier}"
 
+    def fields(self) -> dict[str, Any]:
+        """The fields of a line that name it; `service` is null in FC 3.0."""
+        return {"service": self.service, "function": self.name, "qualifier": self.qualifier}
+
 
 # fc2 escapes nothing: `..`, `#`, `?` or `/` in a name change which resource a request is about.
 # Rules: https://help.aliyun.com/zh/fc/task-deduplication and the limits page of Function Compute.

@@ -403,6 +403,15 @@ def test_an_answer_that_fails_once_ends_no_part(cloud: Emulator, tmp_path: Path)
     assert alive(cloud) == set()
 
 
+def test_what_a_task_was_while_it_was_delayed_may_stay_unknown(cloud: Emulator, tmp_path: Path) -> None:
+    fault = {"operation": "GetAsyncTask", "status": 403, "match": {"invocationId": "probe-*-late"}}
+    cloud.faults([fault])
+    found = probed(cloud, tmp_path)
+    assert found.ran.code == Exit.ATTENTION
+    assert "not wholly observed (queue): HTTP 403" in found.ran.err
+    assert found.facts["started_time"] is None
+
+
 def test_an_endpoint_that_is_not_reached_is_asked_for_no_other_version(
     cloud: Emulator, tmp_path: Path
 ) -> None:

@@ -131,9 +131,8 @@ class History:
 
 def identity(task: Task) -> dict[str, str | None]:
     """What names a task in JSON, and its status."""
-    names = dict(zip(("service", "function", "qualifier"), task.function, strict=True))
-    names |= {"invocation_id": task.invocation_id, "request_id": task.request_id, "status": task.status}
-    return names
+    names = {"invocation_id": task.invocation_id, "request_id": task.request_id, "status": task.status}
+    return {**task.function.fields(), **names}
 
 
 def make_history(tasks: Iterable[Task], taken: Millis = 0, **known: Any) -> History:

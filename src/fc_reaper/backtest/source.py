@@ -12,22 +12,11 @@ from typing import Any, NamedTuple
 from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
 from fc_reaper.cloud import ReadOnlyClient
-from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL, check_names
-from fc_reaper.cloud.records import function_in_arn, read_moment, read_task
+from fc_reaper.cloud.api import ASYNC_TASK, STATEFUL
+from fc_reaper.cloud.records import function_of, read_moment, read_task
 from fc_reaper.errors import CloudError, EventRefused, InvalidName, ReaperError
 from fc_reaper.events.parser import NUMBERS
-from fc_reaper.models import (
-    FINISHED,
-    LATEST,
-    UNFINISHED,
-    Credentials,
-    Function,
-    Millis,
-    Page,
-    Query,
-    Target,
-    Task,
-)
+from fc_reaper.models import FINISHED, UNFINISHED, Credentials, Function, Millis, Page, Query, Target, Task
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.settings import Settings, connect
 from fc_reaper.sweep.savings import read_configurations
@@ -111,22 +100,14 @@ def _unwrapped(value: Any) -> list[Any]:
 
 
 def _parse_record(value: Any, line: int) -> Record:
-    """Read the id and the function of a record; without a service it is of 3.0, as its ARN says."""
+    """Read the id and the function of a record."""
     if not isinstance(value, dict):
         raise NotARecord("it is not a JSON object")
-    texts = {name: text for name, text in value.items() if isinstance(text, str) and text}
-    found = texts.get("invocationId") or texts.get("taskId") or ""
+    ids = [value.get(name) for name in ("invocationId", "taskId")]
+    found = next((one for one in ids if isinstance(one, str) and one), "")
     if not found and "memorySize" not in value:
         raise NotARecord("it has no id; it needs invocationId, or taskId in FC 3.0")
-    service, name, qualifier = map(texts.get, ("serviceName", "functionName", "qualifier"))
-    in_arn = function_in_arn(value.get("functionArn")) if service is None else None
-    if in_arn is not None:
-        name, qualifier = in_arn[0], qualifier or in_arn[1]
-    if name is None:
-        return Record(line, found, None, value)
-    function = Function(service, name, qualifier or LATEST)
-    check_names(function)
-    return Record(line, found, function, value)
+    return Record(line, found, function_of(value), value)
 
 
 def read_file(name: str, broken: list[BrokenLine], known: Configurations) -> Iterator[Task]:
@@ -146,10 +127,8 @@ def read_file(name: str, broken: list[BrokenLine], known: Configurations) -> Ite
     if not found:
         first = f", first: line {broken[0].line}, {broken[0].why}" if broken else ""
         source = "standard input" if name == "-" else name
-        raise NotARecord(
-            f"{source}: there is no record in it{first}; a record is one JSON object on one line, as the "
-            "cloud writes it"
-        )
+        what = "a record is one JSON object on one line, as the cloud writes it"
+        raise NotARecord(f"{source}: there is no record in it{first}; {what}")
 
 
 def only(reads: Collection[str], task: Task) -> Task:
@@ -208,7 +187,8 @@ class Listing:
                 for query, answer, task in lister.each(queries):
                     if isinstance(answer, Page):
                         self.answered = True
-                        having |= {query.function: None} if answer.tasks else {}
+                        if answer.tasks:
+                            having[query.function] = None
                         if query.status in UNFINISHED:
                             self.taken = min(answer.moment.earliest, self.taken or answer.moment.earliest)
                         for one in answer.tasks:

@@ -181,7 +181,7 @@ def suggest(tasks: Iterable[Task], targets: Collection[Target]) -> Iterator[dict
         ordered, most = sorted(lengths[function, clock]), slowest.get((function, clock))
         ranks = {f"p{share}_s": -(-share * len(ordered) // 100) - 1 for share in (50, 95, 99)} | {"max_s": -1}
         yield {
-            **dict(zip(("service", "function", "qualifier"), function, strict=True)),
+            **function.fields(),
             "clock": clock,
             "tasks": len(ordered),
             **{name: ordered[rank] / 1000 for name, rank in ranks.items()},

@@ -36,7 +36,7 @@ app = typer.Typer(
 
 API_VERSIONS = ("2021-04-06", "2016-08-15", "2023-03-30")
 
-PolicyFile = Annotated[
+PolicyOption = Annotated[
     str | None, Option("--policy", metavar="FILE", help="Policy file; default REAPER_POLICY, policy.yaml.")
 ]
 Enforce = Annotated[bool | None, Option("--enforce/--dry-run", help="Stop what is due, or only show it.")]
@@ -115,10 +115,8 @@ def parse_moment(option: str, text: str | None) -> Millis | None:
     is_day = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
     moment = read_moment(f"{text}T00:00:00Z" if is_day else text)
     if moment is None:
-        raise CommandError(
-            f"{option} is {text!r}; write a day such as 2026-05-01 (UTC), a moment with its zone such as "
-            "2026-05-01T12:00:00Z, or epoch milliseconds"
-        )
+        write = "a day such as 2026-05-01 (UTC), a moment with its zone such as 2026-05-01T12:00:00Z"
+        raise CommandError(f"{option} is {text!r}; write {write}, or epoch milliseconds")
     return moment
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import AsJson, Cloud, Enforce, PolicyFile, environment, parse_length, with_cloud
+from fc_reaper.cli.app import AsJson, Cloud, Enforce, PolicyOption, environment, parse_length, with_cloud
 from fc_reaper.cli.incident import load_incident
 from fc_reaper.cli.invoke import run_local
 from fc_reaper.cli.output import CommandError, counted, short
@@ -20,7 +20,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log import Fields
 from fc_reaper.log_lines import Lines, TaskKey, TaskLine
 from fc_reaper.models import STOPPED, STOPPING, Exit
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.result import KEEP
 from fc_reaper.run import PlannedRun, RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
@@ -47,7 +47,7 @@ _BECAME: Mapping[str, Became] = {  # by the word of a log line; every other word
 @with_cloud
 def apply(
     plan_file: Annotated[str, Argument(metavar="PLAN", help="File written by plan --out; - is stdin.")],
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     cloud: Cloud = None,
     enforce: Enforce = None,
     max_age: Annotated[str, Option(metavar="TIME", help="Refuse an older plan.")] = "1h",
@@ -105,7 +105,7 @@ def _carry_out(
     planned_run: PlannedRun,
     env: Mapping[str, str],
     log: str | None,
-    incident: File | None,
+    incident: PolicyFile | None,
     interrupted: Callable[[], bool],
 ) -> tuple[RunResult, Lines, str | None]:
     """Stop what is still due, and append the log to the file *log*, which is opened before that.

@@ -10,7 +10,7 @@ from typer import Option
 from fc_reaper.backtest.source import Listing
 from fc_reaper.backtest.stats import Replay
 from fc_reaper.cli import output
-from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
+from fc_reaper.cli.app import AsJson, Cloud, PolicyOption, environment, with_cloud
 from fc_reaper.cli.backtest import overview, summary
 from fc_reaper.cli.history import Past, load_past, with_history_options
 from fc_reaper.cli.output import CommandError, counted
@@ -19,8 +19,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.errors import PolicyError
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import UNFINISHED, Exit, iso
-from fc_reaper.policy import Policy
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy.lock import Lock, dump_lock, exemptions, gone, lock_of, unapproved
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, Settings, read_credentials, read_lock, read_policy, read_settings
@@ -58,7 +57,7 @@ class Trial(NamedTuple):
 @with_history_options("history", "read", "interval")
 @with_cloud
 def approve(
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     cloud: Cloud = None,
     only: Annotated[list[str] | None, Option(metavar="NAME", help="Only this; may be repeated.")] = None,
     yes: Annotated[bool, Option("--yes", help="Approve, unasked, what has no objections.")] = False,
@@ -130,13 +129,12 @@ def approve(
         output.show(f"Not approved by you: {', '.join(left)}.")
     elif left:
         output.print_error(*(f"{name}: {one}" for name, why in left.items() for one in why))
-        names = ", ".join(left)
-        output.print_error(f"not approved: {names}; change the policy, or add --despite-objections")
+        output.print_error(f"not approved: {', '.join(left)}; change the policy, or add --despite-objections")
     return Exit.ATTENTION if left else Exit.DONE
 
 
 def _try(
-    file: File,
+    file: PolicyFile,
     policies: Sequence[Policy],
     settings: Settings,
     env: Mapping[str, str],

@@ -35,7 +35,7 @@ IN_TRUTH: dict[Outcome, str] = {
 @with_history_options()
 @app.with_cloud
 def backtest(
-    policy: app.PolicyFile = None,
+    policy: app.PolicyOption = None,
     suggested: Annotated[bool, Option("--suggest", help="Also measure tasks, suggest limits.")] = False,
     svg: Annotated[_Text, Option(metavar="FILE", help="Draw lengths, limit and false stops.")] = None,
     drawn: Annotated[_Text, Option("--draw", metavar="POLICY", help="Which one; default: the first.")] = None,

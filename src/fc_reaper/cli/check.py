@@ -11,7 +11,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import AsJson, PolicyFile, environment
+from fc_reaper.cli.app import AsJson, PolicyOption, environment
 from fc_reaper.cli.output import STRONG, CommandError, counted, short, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud.client import WITH_PAYLOAD
@@ -20,8 +20,7 @@ from fc_reaper.evaluator.evaluate import compile_policies
 from fc_reaper.evaluator.explain import keep_text
 from fc_reaper.events import Request, Selector
 from fc_reaper.models import BLIND_API, DEQUEUED, STOPPING, Exit, Function, Millis, Query
-from fc_reaper.policy import Policy
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.policy.lint import lint, unlisted
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit, spell_share
@@ -47,7 +46,7 @@ class Cost(BaseModel):
 
 def check(
     policy: Annotated[str | None, Argument(metavar="POLICY", help="As --policy.")] = None,
-    policy_option: PolicyFile = None,
+    policy_option: PolicyOption = None,
     as_format: Annotated[
         Literal["text", "github"], Option("--format", help="github: findings at their lines.")
     ] = "text",
@@ -119,7 +118,7 @@ def _issue(issue: Issue) -> dict[str, Any]:
     return {**place, "cause": issue.what, "remedy": issue.remedy, "text": issue.text}
 
 
-def cost_of(policy: Policy, file: File, settings: Settings) -> Cost:
+def cost_of(policy: Policy, file: PolicyFile, settings: Settings) -> Cost:
     """What *policy* of *file* costs."""
     asked = _queries(Function(*policy.targets[0]), [policy], file, settings)
     listed = [one for one in asked if one.status != STOPPING or STOPPING in policy.match.match_statuses]
@@ -161,21 +160,23 @@ def _why_whole(policy: Policy, settings: Settings) -> str:
     return "No listing can filter by that."
 
 
-def _queries(function: Function, policies: Sequence[Policy], file: File, settings: Settings) -> list[Query]:
+def _queries(
+    function: Function, policies: Sequence[Policy], file: PolicyFile, settings: Settings
+) -> list[Query]:
     """The listings of *function* in a run of *policies*, some of which may be about other functions."""
     fitting = [one for one in policies if one.watches(function)]
     compiled = compile_policies(function, fitting, file.exempt, started_time=settings.started_time)
     return queries(function, compiled, _NOW)
 
 
-def _idle_calls(file: File, settings: Settings) -> int:
+def _idle_calls(file: PolicyFile, settings: Settings) -> int:
     scope = scope_of([Request("timer", None, Selector(), "")], file.policies)
     policies = list({area.policy.index: area.policy for area in scope.areas}.values())
     literal, _ = resolve(scope.targets, lambda services: ())
     return sum(len(_queries(function, policies, file, settings)) for function in literal)
 
 
-def _tables(file: File, costs: Mapping[str, Cost], idle: int) -> Iterator[Table | Text | str]:
+def _tables(file: PolicyFile, costs: Mapping[str, Cost], idle: int) -> Iterator[Table | Text | str]:
     number = counted(len(file.policies), "policy", "policies")
     exempt = f", {counted(len(file.exempt), 'exemption')} above them all" if file.exempt else ""
     yield from (Text(f"{file.source} is valid: {number}{exempt}.", STRONG), "")

@@ -82,6 +82,5 @@ def coverage_table(rows: Iterable[Coverage]) -> Table:
         by = ", ".join(f"{name} ({does})" for name, does in one.watched_by.items())
         watched = Text("nobody", output.BAD) if one.uncovered else by or "fc-reaper itself"
         lengths = map(output.format_seconds, (one.timeout_s, one.event_age_s))
-        retries = "-" if one.retries is None else str(one.retries)
-        drawn.append((one.function, watched, *lengths, retries))
+        drawn.append((one.function, watched, *lengths, "-" if one.retries is None else str(one.retries)))
     return output.table(heads, drawn, right=heads[2:])

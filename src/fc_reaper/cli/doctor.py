@@ -12,9 +12,9 @@ from rich.text import Text
 from typer import Option
 
 from fc_reaper import __version__
-from fc_reaper import settings as given
+from fc_reaper import settings as config
 from fc_reaper.cli import output
-from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
+from fc_reaper.cli.app import AsJson, Cloud, PolicyOption, environment, with_cloud
 from fc_reaper.cli.coverage import Answers, Coverage, Listed, Watching, cover, coverage_table, inspect
 from fc_reaper.cli.planfile import whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK, Pool
@@ -63,7 +63,7 @@ class Diagnosis(BaseModel):
 
 @with_cloud
 def doctor(
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     cloud: Cloud = None,
     fail_uncovered: Annotated[
         bool, Option("--fail-uncovered", help="Exit 1 also if nobody watches a function.")
@@ -85,7 +85,7 @@ def doctor(
     except CloudError as error:
         env = {**environment(policy=policy, keys=False, **cloud), "REAPER_PLATFORM": ""}
         found.refused("account", error, Exit.UNREACHABLE, "whose keys these are is unknown: ")
-    settings, known = given.read_settings(env, given.Context()), not found.checks
+    settings, known = config.read_settings(env, config.Context()), not found.checks
     watching = _check_here(found, settings)
     listed, answers = _check_cloud(found, settings, env, watching or {}) if known else ({}, {})
     if watching is not None and listed:
@@ -107,26 +107,25 @@ def doctor(
     return found.exit
 
 
-def _check_here(found: Diagnosis, settings: given.Settings) -> Watching | None:
+def _check_here(found: Diagnosis, settings: config.Settings) -> Watching | None:
     """What each policy does with what it finds; None if the file is wrong."""
     found.add("package", f"fc-reaper {__version__}, aliyun-fc2 {version('aliyun-fc2')}")
     found.add("runtime", f"Python {platform.python_version()} here; that of the function is in s.yaml")
     try:
-        file = given.read_policy(settings)
+        file = config.read_policy(settings)
     except PolicyError as error:
         for issue in error.issues:
             found.add("policy", issue.text, Exit.REFUSED)
-        text = "\n" in settings.policy
-        return None if text or os.path.lexists(settings.folder / settings.policy) else {}
+        return None if "\n" in settings.policy or os.path.lexists(settings.folder / settings.policy) else {}
     number = output.counted(len(file.policies), "policy", "policies")
     found.add("policy", f"{file.source} is valid: {number}; REAPER_MODE is {settings.mode} here")
     for issue in lint(file, settings.api_version, SYSTEM_CLOCK.now()):
         found.add("policy", issue.text, Exit.DONE)
-    enforces, unapproved = settings.mode == "enforce", given.read_unapproved(settings, file)
+    enforces, unapproved = settings.mode == "enforce", config.read_unapproved(settings, file)
     try:
-        lock = given.read_lock(settings)
+        lock = config.read_lock(settings)
         found.add("lock", f"{lock.source} is in force" if lock else "there is no policy.lock")
-        given.refuse_targets(settings, file, enforce=enforces)
+        config.refuse_targets(settings, file, enforce=enforces)
     except (SettingsError, PolicyError) as error:
         found.add("lock" if isinstance(error, PolicyError) else "targets", str(error), Exit.REFUSED)
     for name, why in unapproved.items():
@@ -137,16 +136,16 @@ def _check_here(found: Diagnosis, settings: given.Settings) -> Watching | None:
 
 
 def _check_cloud(
-    found: Diagnosis, settings: given.Settings, env: Mapping[str, str], watching: Watching
+    found: Diagnosis, settings: config.Settings, env: Mapping[str, str], watching: Watching
 ) -> tuple[Listed, Answers]:
     """The functions in task mode, empty if no call was answered, and what was answered about them."""
     clients: dict[str, AsyncTaskClient] = {}
     try:
-        keys = given.read_credentials(env, given.Context())
+        keys = config.read_credentials(env, config.Context())
         found.account, found.region, found.endpoint = whereabouts(settings).values()
         for name in (OPEN, CLASSIC, WITHOUT_SERVICES):
             its = settings.model_copy(update={"api_version": name})
-            clients[name] = given.connect(its, keys, "doctor", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
+            clients[name] = config.connect(its, keys, "doctor", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
     except SettingsError as error:
         found.add("cloud", str(error), Exit.REFUSED)
         return {}, {}
@@ -157,9 +156,12 @@ def _check_cloud(
     listed, answers = _check_versions(found, clients, main, needed, pool), Answers()
     try:
         owner, who = caller_identity(clients[main].endpoint, keys, SYSTEM_CLOCK, _FIRST)
-        text, found.account = f"{owner}, {who}", found.account or owner
-        ours, other = found.account == owner, f"; calls go to account {found.account}: use --account {owner}"
-        found.add("account", text if ours else f"{text}{other}, or --profile", None if ours else Exit.REFUSED)
+        found.account = found.account or owner
+        if found.account == owner:
+            found.add("account", f"{owner}, {who}")
+        else:
+            other = f"calls go to account {found.account}: use --account {owner}, or --profile"
+            found.add("account", f"{owner}, {who}; {other}", Exit.REFUSED)
     except CloudError as error:
         found.refused("account", error, Exit.DONE, "whose keys these are is unknown: ")
     if listed:
@@ -214,17 +216,19 @@ def _check_rights(found: Diagnosis, answers: Answers) -> None:
     for action, its in sorted(answers.items()):
         errors = [(one, error) for one, error in its.items() if isinstance(error, CloudError)]
         failed = [(one, error) for one, error in errors if error.http_status != 404 or error.unclear]
-        for one, error in failed[:1]:
+        if failed:
+            one, error = failed[0]
             # A run does without the limits.
             exit = Exit.DONE if action.endswith(("GetFunction", "InvokeConfig")) else Exit.UNREACHABLE
             found.refused(f"fc:{action}", error, exit, f"{one}: ", action)
-        if not failed:
+        else:
             found.add(f"fc:{action}", "allowed")
 
 
 def _check_target(found: Diagnosis, one: Function, answers: list[Any]) -> None:
     # That a task, or a configuration, is not found says nothing about the function.
-    absent = [e for e in answers if isinstance(e, CloudError) and e.missing and "Async" not in e.error_code]
+    errors = [error for error in answers if isinstance(error, CloudError)]
+    absent = [error for error in errors if error.missing and "Async" not in error.error_code]
     if absent:
         found.add("target", f"{one}: {absent[0].detail}; correct or delete it", Exit.ATTENTION)
     elif any(isinstance(page, Page) and not page.tasks for page in answers):

@@ -12,7 +12,7 @@ from fc_reaper import settings as config
 from fc_reaper.backtest.history import BrokenLine
 from fc_reaper.backtest.source import Record, read_records
 from fc_reaper.cli import output
-from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, parse_moment, with_cloud
+from fc_reaper.cli.app import AsJson, Cloud, PolicyOption, environment, parse_moment, with_cloud
 from fc_reaper.cli.output import BAD, GOOD, SOFT, STRONG, CommandError, printable, progress, short
 from fc_reaper.cli.plan import dry_run, print_failures
 from fc_reaper.clock import SYSTEM_CLOCK
@@ -23,7 +23,7 @@ from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation
 from fc_reaper.log_lines import TaskLine
 from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import parse_target
 from fc_reaper.rules.result import KEEP, TRUE, Kind, RuleResult, Verdict
@@ -41,7 +41,7 @@ def explain(
     invocation_id: Annotated[_Text, Argument(metavar="ID", help="Invocation id of the task.")] = None,
     record: Annotated[_Text, Option(metavar="FILE", help="Take the task from a file, not the cloud.")] = None,
     at: Annotated[_Text, Option(metavar="TIME", help="Evaluate as of then: ISO 8601 or epoch ms.")] = None,
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     cloud: Cloud = None,
     as_json: AsJson = False,
 ) -> int:
@@ -101,11 +101,9 @@ def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping
     except CloudError as error:
         if error.http_status != 404:
             raise
-        raise CommandError(
-            f"no task {invocation_id} at {function}: {error}; check the id, the qualifier it was invoked "
-            "with, and the region of the endpoint; finished tasks are forgotten after some days",
-            Exit.ATTENTION,
-        ) from None
+        check = "check the id, the qualifier it was invoked with, and the region of the endpoint"
+        what = f"no task {invocation_id} at {function}: {error}; {check}"
+        raise CommandError(f"{what}; finished tasks are forgotten after some days", Exit.ATTENTION) from None
     finally:
         cloud.close()
 
@@ -127,9 +125,8 @@ def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> T
     fitting = [one for one in named if function in (None, one.function)] or named
     if len(fitting) != 1:
         ids = ", ".join(list(dict.fromkeys(one.id for one in fitting or records))[:5])
-        raise CommandError(
-            f"{name}: {len(fitting)} records fit; name one with TARGET and ID; it has {ids or 'none'}"
-        )
+        what = f"{len(fitting)} records fit; name one with TARGET and ID; it has {ids or 'none'}"
+        raise CommandError(f"{name}: {what}")
     function = function or fitting[0].function
     if function is None:
         raise CommandError(f"{name}: the record names no function; add TARGET, such as media/transcode@prod")
@@ -142,14 +139,13 @@ def _keeps(explained: Explanation) -> list[str]:
     return [one.policy for one in explained.verdict.members if one.selectable and one.policy not in spared]
 
 
-def _run_over_its_groups(task: Task, file: File, env: Mapping[str, str]) -> TaskLine | None:
+def _run_over_its_groups(task: Task, file: PolicyFile, env: Mapping[str, str]) -> TaskLine | None:
     """What a dry run over its function logs about *task*; None where not all that counts could be listed."""
     place = dict(zip(("serviceName", "functionName", "qualifier"), task.function, strict=True))
     event = json.dumps({key: name for key, name in place.items() if name is not None})
     # Whatever triggers them, all policies run that do not need an event that names the task.
     policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
-    logged_whole = {**env, "REAPER_LOG_LEVEL": "DEBUG"}
-    finished, lines = dry_run(event.encode(), logged_whole, file.only(*policies))
+    finished, lines = dry_run(event.encode(), {**env, "REAPER_LOG_LEVEL": "DEBUG"}, file.only(*policies))
     incomplete = lines.of("list_failed") or finished.result.errors or finished.result.partial
     about_it = [one for one in lines if isinstance(one, TaskLine) and one.key == task[:2]]
     if about_it and not incomplete:
@@ -236,6 +232,7 @@ def _reason(verdict: Verdict) -> str:
     if verdict.policy is None and verdict.members:
         return ""
     measured = f"{verdict.by.rule} {verdict.by.measured}" if verdict.by.measured else None
-    owner, given = verdict.owner and f"owner {verdict.owner}", map(" ".join, verdict.spared_by.items())
-    by = "".join(f", {part}" for part in (verdict.policy, owner, measured, *given) if part)
+    owner = f"owner {verdict.owner}" if verdict.owner else None
+    spared_by = [f"{name} {text}" for name, text in verdict.spared_by.items()]
+    by = "".join(f", {part}" for part in (verdict.policy, owner, measured, *spared_by) if part)
     return by if verdict.reason == verdict.kind.value else f"{by}: {printable(verdict.reason)}"

@@ -12,7 +12,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Cloud, Enforce, PolicyFile, environment, with_cloud
+from fc_reaper.cli.app import Cloud, Enforce, PolicyOption, environment, with_cloud
 from fc_reaper.cli.output import CommandError, show, table
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.cloud import AsyncTaskClient, ReadOnlyClient
@@ -21,7 +21,7 @@ from fc_reaper.events.parser import MOST_BYTES
 from fc_reaper.log import Listener
 from fc_reaper.log_lines import Lines
 from fc_reaper.models import Exit
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import PolicyFile
 from fc_reaper.run import Dependencies, PlannedRun, RunResult, run
 from fc_reaper.settings import Context, connect, read_policy, read_settings
 from fc_reaper.sweep import Foresee
@@ -31,7 +31,7 @@ from fc_reaper.sweep.scope import scope_of
 @with_cloud
 def invoke(
     event: Annotated[str, Argument(metavar="EVENT", help="File with the event's bytes; - reads stdin.")],
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     cloud: Cloud = None,
     enforce: Enforce = None,
     timeout: Annotated[float, Option(metavar="SECONDS", min=1, max=86_400, help="Of the function.")] = 600,
@@ -81,7 +81,7 @@ def run_local(
     shown: int = 100,
     interrupted: Callable[[], bool] = lambda: False,
     planned_run: PlannedRun | None = None,
-    approved: File | None = None,
+    approved: PolicyFile | None = None,
     foresee: Foresee | None = None,
 ) -> RunResult:
     """Run once for *event*, as the platform would with a function timeout of *timeout* seconds.
@@ -101,8 +101,7 @@ def run_local(
 
 def _explain(raw: bytes, env: Mapping[str, str], *, as_json: bool) -> int:
     trigger = parse_event(raw, OwnAccount(env.get("FC_REGION") or None, env.get("FC_ACCOUNT_ID") or None))
-    policies = read_policy(read_settings(env, Context())).policies
-    scope = scope_of(trigger.requests, policies)
+    scope = scope_of(trigger.requests, read_policy(read_settings(env, Context())).policies)
     notes = [*trigger.notes, *scope.notes]
     targets = list(dict.fromkeys(str(target) for area in scope.areas for target in area.targets))
     requests = [

@@ -322,8 +322,7 @@ def new_file(name: str, *, force: bool = False, private: bool = True) -> Iterato
         beside.replace(path)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        full = getattr(error, "errno", None) == errno.ENOSPC
-        end = Exit.ATTENTION if full else Exit.REFUSED
+        end = Exit.ATTENTION if getattr(error, "errno", None) == errno.ENOSPC else Exit.REFUSED
         raise CommandError(f"{name}: it cannot be written: {why}", end) from None
     finally:
         beside.unlink(missing_ok=True)

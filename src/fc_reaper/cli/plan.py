@@ -11,7 +11,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import AsJson, Cloud, PolicyFile, environment, with_cloud
+from fc_reaper.cli.app import AsJson, Cloud, PolicyOption, environment, with_cloud
 from fc_reaper.cli.incident import make_incident, with_match_options
 from fc_reaper.cli.invoke import read_event, run_local
 from fc_reaper.cli.output import CommandError, counted
@@ -21,8 +21,7 @@ from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.explain import Changes, due_in
 from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
 from fc_reaper.models import Exit, Function, Snapshot, iso
-from fc_reaper.policy import Policy
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import Reading
 from fc_reaper.run import RunResult
 from fc_reaper.settings import Context, read_policy, read_settings
@@ -76,7 +75,7 @@ def foresee(tasks: list[NextTask]) -> Foresee:
 @with_cloud
 def plan(
     event: Annotated[_Text, Argument(metavar="EVENT", help="As for invoke; default: all timers.")] = None,
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     cloud: Cloud = None,
     as_json: AsJson = False,
     out: Annotated[_Text, Option(metavar="FILE", help="Write the plan for apply; - is stdout.")] = None,
@@ -147,7 +146,7 @@ def plan(
 def dry_run(
     event: bytes,
     env: Mapping[str, str],
-    approved: File | None = None,
+    approved: PolicyFile | None = None,
     foreseen: Foresee | None = None,
     *,
     whole: bool = True,

@@ -9,13 +9,13 @@ from typer import Option
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, environment, parse_length, with_cloud
 from fc_reaper.cli.planfile import whereabouts
-from fc_reaper.clock import SYSTEM_CLOCK
+from fc_reaper.clock import SYSTEM_CLOCK, Deadline
 from fc_reaper.cloud.errors import CallFailed
-from fc_reaper.models import Exit, iso
+from fc_reaper.models import Credentials, Exit, iso
 from fc_reaper.platform import Facts, Platform, account_digest
 from fc_reaper.probing.client import SLEEPER, SleeperClient
 from fc_reaper.probing.observe import TASKS, Probe
-from fc_reaper.settings import Context, connect, read_credentials, read_settings
+from fc_reaper.settings import Context, Settings, connect, read_credentials, read_settings
 
 
 @with_cloud
@@ -41,25 +41,11 @@ def probe(
     length = parse_length("--timeout", timeout) / 1000
     output.check_writable(out, force=force)
     env = {**environment(**cloud), "REAPER_PLATFORM": ""}  # what was found elsewhere, or before, says nothing
-    settings, keys, run = read_settings(env, Context()), read_credentials(env, Context()), token_hex(4)
+    settings, keys = read_settings(env, Context()), read_credentials(env, Context())
     where, owner = (str(whereabouts(settings)[name] or "") for name in ("region", "account"))
     if not (where and owner):
         raise output.CommandError("the account or its region is not known; give --region and --account")
-    served, found, failed = dict[Any, bool | None](), dict[str, SleeperClient](), list[CallFailed]()
-    until = SYSTEM_CLOCK.monotonic() + length
-    for version in ("2023-03-30", "2021-04-06", "2016-08-15"):
-        its = settings.model_copy(update={"api_version": version})
-        client: Any = connect(its, keys, run, clock=SYSTEM_CLOCK, kind=SleeperClient)
-        client.until = until
-        try:
-            client.ask("List", limit="1")
-            served[version], found[version] = True, client
-        except CallFailed as error:
-            if error.http_status is None and not found:
-                raise  # The others are behind the same endpoint.
-            unknown = error.denied or error.unclear or error.retryable
-            served[version] = error.missing or (None if unknown else False)
-            failed.append(error)
+    served, found, failed = _find_sleeper(settings, keys, SYSTEM_CLOCK.monotonic() + length)
     chosen = env.get("REAPER_API_VERSION") or next(iter(found), "")
     if chosen not in found:
         if not any(error.missing for error in failed):
@@ -90,6 +76,29 @@ def probe(
     if seen.left:
         output.print_error(f"not stopped: {', '.join(seen.left)}; each ends by itself within seven minutes")
     return Exit.ATTENTION if seen.notes or seen.left else Exit.DONE
+
+
+def _find_sleeper(
+    settings: Settings, keys: Credentials, until: Deadline
+) -> tuple[dict[Any, bool | None], dict[str, SleeperClient], list[CallFailed]]:
+    """Which versions of the API are served, by which the function was found, and why by the others not."""
+    served: dict[Any, bool | None] = {}
+    found: dict[str, SleeperClient] = {}
+    failed: list[CallFailed] = []
+    for version in ("2023-03-30", "2021-04-06", "2016-08-15"):
+        its = settings.model_copy(update={"api_version": version})
+        client: Any = connect(its, keys, token_hex(4), clock=SYSTEM_CLOCK, kind=SleeperClient)
+        client.until = until
+        try:
+            client.ask("List", limit="1")
+            served[version], found[version] = True, client
+        except CallFailed as error:
+            if error.http_status is None and not found:
+                raise  # The others are behind the same endpoint.
+            unknown = error.denied or error.unclear or error.retryable
+            served[version] = error.missing or (None if unknown else False)
+            failed.append(error)
+    return served, found, failed
 
 
 def _rows(learnt: Platform) -> Iterator[tuple[str, str, str]]:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, ValidationError
 from typer import Option
 
 from fc_reaper.cli import output
-from fc_reaper.cli.app import Enforce, PolicyFile, environment
+from fc_reaper.cli.app import Enforce, PolicyOption, environment
 from fc_reaper.models import Exit, Millis
-from fc_reaper.policy import PolicyFile as File
+from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import parse_duration
 from fc_reaper.rules.language import Plain
 from fc_reaper.settings import Context, read_policy, read_settings
@@ -40,7 +40,7 @@ class Vars(BaseModel):
 
 def setup(
     template: Template = "s.yaml",
-    policy: PolicyFile = None,
+    policy: PolicyOption = None,
     enforce: Enforce = None,
     ram_policy: Annotated[bool, Option("--ram-policy", help="Print what the role may do, alone.")] = False,
     trust: Annotated[bool, Option("--trust", help="Print who may assume the role, alone.")] = False,
@@ -82,7 +82,7 @@ def setup(
     return Exit.DONE
 
 
-def needed_actions(file: File, *, stops: bool) -> list[str]:
+def needed_actions(file: PolicyFile, *, stops: bool) -> list[str]:
     """The RAM actions that runs of *file* need; those to stop only where such runs may stop."""
 
     def needs(action: str) -> bool:
@@ -96,7 +96,7 @@ def needed_actions(file: File, *, stops: bool) -> list[str]:
     return list(filter(needs, json.loads(_text("deploy/policy-enforce.json"))["Statement"][0]["Action"]))
 
 
-def narrowed(file: File, actions: list[str], place: str) -> dict[str, Any]:
+def narrowed(file: PolicyFile, actions: list[str], place: str) -> dict[str, Any]:
     """A RAM policy of *actions* on the functions of the targets alone; discovery has no narrower resource."""
     on = [target for policy in file.policies for target in policy.targets]
     twos = [f"{one.service}{dot}/functions/{one.name}" for one in on if one.service for dot in ("", ".*")]

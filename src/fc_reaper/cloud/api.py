@@ -161,8 +161,7 @@ def signed_headers(
     lines = "".join([f"{name}:{headers[name].strip()}\n" for name in names])
     canonical = "\n".join((request.method, request.path, request.query, lines, signed, payload_hash))
     to_sign = f"{_ACS3}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = credentials.access_key_secret.encode()
-    signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(credentials.access_key_secret.encode(), to_sign.encode(), hashlib.sha256).hexdigest()
     credential = f"Credential={credentials.access_key_id},SignedHeaders={signed},Signature={signature}"
     return {**headers, "authorization": f"{_ACS3} {credential}"}, signature
 

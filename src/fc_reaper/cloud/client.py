@@ -104,8 +104,7 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         else:
             threading.Thread(target=self._look_up, daemon=True).start()
         self.calls: Counter[str] = Counter()
-        self.skew_ms = 0
-        """The largest difference seen for certain between the local clock and the answers' `Date`."""
+        self.skew_ms = 0  # the largest difference that is certain between our clock and the answers' `Date`
 
     def stop(self, function: Function, invocation_id: str, *, deadline: Deadline | None = None) -> Moment:
         """Request once that a task be stopped, and return the moment of the answer.

@@ -35,7 +35,8 @@ def read_task(function: Function, record: Mapping[str, Any], asked: str | None =
     record that the task keeps has no `eventDetail`, and says Dequeued for Processed.
     """
     found = record.get((ASYNC_TASK if function.service is None else STATEFUL).id_field)
-    found, ended_at = found if isinstance(found, str) else "", read_moment(record.get("endTime"))
+    found = found if isinstance(found, str) else ""
+    ended_at = read_moment(record.get("endTime"))
     listed = record.get("events")
     events = [one if isinstance(one, dict) else {} for one in listed] if isinstance(listed, list) else []
     if any(facts.get("eventDetail") or facts.get("status") == "Processed" for facts in (record, *events)):
@@ -122,6 +123,20 @@ def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -
         check_names(function)
     except InvalidName as error:
         raise unreadable(answer, f"a function in the page has an impossible name: {error}") from None
+    return function
+
+
+def function_of(record: Mapping[str, Any]) -> Function | None:
+    """The function that a record names, of 3.0 without a service, None if it names none; else InvalidName."""
+    texts = {name: text for name, text in record.items() if isinstance(text, str) and text}
+    service, name, qualifier = (texts.get(key) for key in ("serviceName", "functionName", "qualifier"))
+    in_arn = function_in_arn(record.get("functionArn")) if service is None else None
+    if in_arn is not None:
+        name, qualifier = in_arn[0], qualifier or in_arn[1]
+    if name is None:
+        return None
+    function = Function(service, name, qualifier or LATEST)
+    check_names(function)
     return function
 
 

@@ -134,8 +134,7 @@ def _policy(
     does = policy.does if not_approved is None else "stop, not approved"
     only = f", only by {' or '.join(policy.triggers)}" if policy.triggers else ""
     watches = Truth(policy.watches(function))
-    targets = f"its targets are {', '.join(map(str, policy.targets))}"
-    fits = "its targets fit" if watches is TRUE else targets
+    fits = "its targets fit" if watches is TRUE else f"its targets are {', '.join(map(str, policy.targets))}"
     yield Step("policy", name, line, f"{name} ({does}{only})", RuleResult(watches), fits)
     if watches is not TRUE:
         return

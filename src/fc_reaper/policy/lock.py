@@ -165,5 +165,4 @@ def load_lock(text: str, source: str) -> Lock:
         return Lock.model_validate(document.value).know(source=source)
     except ValidationError as error:
         first, what = error.errors()[0], f"it is not as fc-reaper approve writes it; {_AGAIN}"
-        missing = first["type"] == "missing"
-        raise PolicyError(document.issue(first["loc"], what, missing=missing)) from None
+        raise PolicyError(document.issue(first["loc"], what, missing=first["type"] == "missing")) from None

@@ -40,10 +40,11 @@ class SleeperClient(AsyncTaskClient):
         listed = verb == "List"
         task = {"id_prefix" if listed else "invocation_id": self.prefix + name}
         _, path, query = path_of(self._version, Function(self._service, SLEEPER, qualifier), **task)
-        path += f"/{self.names.collection}" if listed else self.names.stop_suffix if verb == "Stop" else ""
-        operation = f"{verb}{self.names.task}{'s' if listed else ''}"
+        operation = f"{verb}{self.names.task}"
         if verb == "Stop":
-            return self._do_request("PUT", path, {}, query, operation=operation)
+            return self._do_request("PUT", path + self.names.stop_suffix, {}, query, operation=operation)
+        if listed:
+            operation, path = f"{operation}s", f"{path}/{self.names.collection}"
         return self._read(operation, path, query | filters, self.until)
 
     def said(self, verb: str, name: str, qualifier: str = LATEST) -> str:

@@ -8,17 +8,15 @@ from fc_reaper.clock import Clock
 from fc_reaper.cloud.errors import CallFailed
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.errors import CloudError
-from fc_reaper.models import ALIVE, FINISHED, LATEST, STOPPED, STOPPING, UNFINISHED
+from fc_reaper.models import FINISHED, LATEST, STOPPED, STOPPING, UNFINISHED
 from fc_reaper.probing.client import SleeperClient
 
+# All that is submitted: qualifier, payload, delay in seconds. `alias` only where there is such an alias.
 TASKS: dict[str, tuple[str, dict[str, Any], int]] = {
     "late": (LATEST, {"sleep_s": 1}, 15), "queued": (LATEST, {"sleep_s": 1}, 300),
     "short": (LATEST, {"sleep_s": 2}, 0), "long": (LATEST, {"sleep_s": 60}, 0),
     "fails": (LATEST, {"sleep_s": 2, "fail": True}, 0), "alias": ("probe", {"sleep_s": 1}, 0),
 }  # fmt: skip
-"""All that is submitted: qualifier, payload, delay in seconds. `alias` only where there is such an alias."""
-
-_PARTS = "unknown", "queue", "running", "stopping", "finished", "retrying", "delayed", "lists", "alias"
 LENGTHS = (0, 1, 2, 3, 5, 10, 15, 30, 60, 90, 120)  # rounded up to, so that an account gives one file
 _WAITS = (0.5,) * 10 + (2.0,) * 5 + (10.0,) * 11 + (0.0,)  # between two readings: tells these lengths apart
 
@@ -44,24 +42,32 @@ class Probe:
 
     def __init__(self, client: SleeperClient, clock: Clock) -> None:
         self._client, self._clock, self._now = client, clock, clock.monotonic
-        self._stops, self._pairs = dict[str, str](), dict[str, tuple[dict[str, Any], dict[str, Any]]]()
-        self.facts, self.notes, self.left = dict[str, Any](), list[str](), list[str]()
+        self.facts: dict[str, Any] = {}
+        self.notes: list[str] = []
+        self.left: list[str] = []
+        self._stops: dict[str, str] = {}  # what was answered, by the status of the task
         self.observed: dict[str, Any] = {"stops": self._stops}
-        self._seen, self._lag, self._submitted, self._first, self._kept = -1.0, -1.0, 0.0, 0.0, False
+        self._pairs: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}  # a task as by Get, and by List
+        self._seen = self._lag = -1.0
+        self._submitted = self._first = 0.0  # when all was; and the startedTime of the task that is delayed
+        self._kept = False  # whether a retry has the startedTime of the first attempt
 
     def observe(self) -> None:
         """Submit the tasks and observe them; then stop what is left, also after an error or a signal."""
+        parts = [self._unknown, self._queue, self._running, self._stopping, self._finished, self._retrying]
+        parts += [self._delayed, self._lists, self._alias]
         try:
-            for part in _PARTS:
+            for part in parts:
                 try:
-                    getattr(self, f"_{part}")()
+                    part()
                 except CallFailed as error:
-                    self.notes.append(f"not wholly observed ({part}): {error}")
+                    self.notes.append(f"not wholly observed ({part.__name__[1:]}): {error}")
         except (CloudError, KeyboardInterrupt) as why:  # that nothing more can be observed
             self.notes.append(getattr(why, "detail", "interrupted"))
         finally:
             pairs = self._pairs.items()
-            self.observed["fields"] = {of: {"Get": shape(a), "List": shape(b)} for of, (a, b) in pairs}
+            fields = {of: {"Get": shape(got), "List": shape(listed)} for of, (got, listed) in pairs}
+            self.observed["fields"] = fields
             self._client.until = self._now() + 20
             for name in [*self.left]:
                 with suppress(CloudError):
@@ -87,14 +93,16 @@ class Probe:
     def _list(self, name: str = "", **query: str) -> dict[str, dict[str, Any]]:
         """The tasks of a page by their names, in its order."""
         query = {key: value for key, value in {"sortOrderByTime": "asc", **query}.items() if value}
-        names, page = self._client.names, self._client.ask("List", name, **query).value or {}
+        names, prefix = self._client.names, self._client.prefix
+        page = self._client.ask("List", name, **query).value or {}
         tasks = ({"status": "", names.id_field: "", **task} for task in page.get(names.tasks) or ())
-        own, prefix = ((str(task[names.id_field]), task) for task in tasks), self._client.prefix
-        return {key.removeprefix(prefix): task for key, task in own if key.startswith(prefix)}
+        by_id = ((str(task[names.id_field]), task) for task in tasks)
+        return {key.removeprefix(prefix): task for key, task in by_id if key.startswith(prefix)}
 
     def _until(self, name: str, *statuses: str, since: float = 0.0, listed: bool = False) -> dict[str, Any]:
         """Get or List a task until it has one of *statuses*, two minutes; `_seen` is how long it had none."""
-        begun, self._seen, record = since or self._now(), -1.0, {"status": ""}
+        self._seen, record = -1.0, {"status": ""}
+        begun = since or self._now()
         for wait in _WAITS:
             at = self._now() - begun
             record = self._list().get(name, record) if listed else self._get(name)
@@ -118,8 +126,6 @@ class Probe:
         at, now = read_moment(record.get("startedTime")), self._clock.now()
         return 0.0 if at is None else self._now() - (now - at) / 1000
 
-    # The parts
-
     def _unknown(self) -> None:
         said = {verb: self._client.said(verb, "none") for verb in ("Get", "Stop")}
         granted = {verb: answer[:3] not in ("401", "403") for verb, answer in said.items()}
@@ -132,7 +138,8 @@ class Probe:
         for name in ("late", "queued", "short", "long"):
             self._submit(name)
         waiting = self._get("late")
-        self._first, self.observed["delayed"] = self._started(waiting), waiting["status"]
+        self._first = self._started(waiting)
+        self.observed["delayed"] = waiting["status"]
         self._pairs["delayed"] = waiting, self._listed("late", *UNFINISHED, *FINISHED)
 
     def _running(self) -> None:
@@ -143,12 +150,14 @@ class Probe:
         self._pairs["running"] = record, listed
         self.facts["events"] = "list" if listed.get("events") else "get" if record.get("events") else "no"
         arn = re.search("([:/])functions/", str(record.get("functionArn")))
-        self.facts["arn"] = arn and {":": "colon", "/": "slash"}[arn[1]]
-        self.observed["wrong_qualifier"] = {v: self._client.said(v, "long", "none") for v in ("Get", "Stop")}
+        self.facts["arn"] = {":": "colon", "/": "slash"}[arn[1]] if arn else None
+        said = {verb: self._client.said(verb, "long", "none") for verb in ("Get", "Stop")}
+        self.observed["wrong_qualifier"] = said
 
     def _stopping(self) -> None:
         self._stops["running"] = answer = self._client.said("Stop", "long")
-        since, self.facts["stop_answer"] = self._now(), {"200": 200, "204": 204}.get(answer)
+        since = self._now()
+        self.facts["stop_answer"] = {"200": 200, "204": 204}.get(answer)
         if self._get("long")["status"] == STOPPING:
             again = self._client.said("Stop", "long")
             if self._get("long")["status"] == STOPPING:
@@ -172,7 +181,8 @@ class Probe:
 
     def _retrying(self) -> None:
         self._submit("fails")
-        first, record = self._started(self._get("fails")), self._until("fails", "Retrying", *FINISHED)
+        first = self._started(self._get("fails"))
+        record = self._until("fails", "Retrying", *FINISHED)
         if record["status"] == "Retrying":
             self._pairs["retrying"] = record, self._until("fails", "Retrying", *FINISHED, listed=True)
         record = self._until("fails", *FINISHED)
@@ -181,12 +191,13 @@ class Probe:
         self._pairs["retried"] = record, self._until("fails", *FINISHED, listed=True)
 
     def _delayed(self) -> None:
-        started, first = self._started(self._until("late", "Running", *FINISHED)), self._first
+        started = self._started(self._until("late", "Running", *FINISHED))
         early = started - self._submitted < TASKS["late"][2] / 2
-        if started and self._client.skew_ms < 3000 and self.observed["delayed"] in (*ALIVE[:2], "Processed"):
-            if not first and not early:
+        waited = self.observed.get("delayed") in ("Enqueued", "Dequeued", "Processed")
+        if started and waited and self._client.skew_ms < 3000:
+            if not self._first and not early:
                 self.facts["started_time"] = "execution"
-            elif first and early and abs(started - first) < 1 and self._kept:
+            elif self._first and early and abs(started - self._first) < 1 and self._kept:
                 self.facts["started_time"] = "enqueue"  # which also says that no retry changes it
 
     def _lists(self) -> None:
@@ -196,14 +207,15 @@ class Probe:
             times = [read_moment(task.get("startedTime")) or 0 for task in listed]
             rises, falls = times == sorted(times), times == sorted(times)[::-1]
             orders[way or "default"] = "asc" if rises else "desc" if falls else "none"
-        whole, first = self._list(), self._client.ask("List", limit="2", sortOrderByTime="asc").value or {}
+        whole = self._list()
+        first = self._client.ask("List", limit="2", sortOrderByTime="asc").value or {}
         follows = [*self._list(limit="2", nextToken=first.get("nextToken") or "")] == [*whole][2:4]
         self.observed["order"] = {**orders, "pages_follow": follows}
         at = read_moment(whole.get("short", {}).get("startedTime")) or 0
         sides = [(f"startedTime{side}", more) for side in ("Begin", "End") for more in (-1, 0, 1)]
         tried = {f"{name} {more:+} ms": (name, str(at + more)) for name, more in sides}
         tried |= {f"status {status}": ("status", status) for status in ("Succeeded", "Failed")}
-        found = {what: "short" in self._list(**dict([one])) for what, one in tried.items()}
+        found = {what: "short" in self._list(**{name: text}) for what, (name, text) in tried.items()}
         self.observed["filters"] = {**found, "prefix": [*self._list("short")] == ["short"]}
 
     def _alias(self) -> None:

@@ -20,14 +20,14 @@ PAYLOAD, AGES = "payload", "ages"
 RAW_PAYLOADS = ("invocationPayload", "taskPayload")
 _LONGEST_PAYLOAD = 1 << 19  # characters; the platform accepts 128 KB, and the values of more fill the memory
 
+# The wire names of a record, those of 2.0 and of 3.0:
+# https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/api-fc-open-2021-04-06-struct-statefulasyncinvocation
 RECORD_FIELDS = (
     "serviceName", "functionName", "functionArn", "qualifier", "invocationId", "taskId", "requestId",
     "status", "startedTime", "endTime", "durationMs", "alreadyRetriedTimes", "instanceId",
     "invocationErrorMessage", "taskErrorMessage", *RAW_PAYLOADS, "returnPayload", "destinationStatus",
     "events",
 )  # fmt: skip
-"""The wire names of a record, those of 2.0 and of 3.0:
-https://www.alibabacloud.com/help/en/functioncompute/fc-2-0/developer-reference/api-fc-open-2021-04-06-struct-statefulasyncinvocation"""
 
 Node = Mapping[str, Any]
 T = TypeVar("T")

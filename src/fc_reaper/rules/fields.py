@@ -260,8 +260,7 @@ class CarriedLimit(Part):
 
 
 def _limit(value: Any) -> Millis | CarriedLimit:
-    carried = isinstance(value, (dict, CarriedLimit))
-    return CarriedLimit.model_validate(value) if carried else _duration(value)
+    return CarriedLimit.model_validate(value) if isinstance(value, (dict, CarriedLimit)) else _duration(value)
 
 
 _any_limit = Later(lambda: Duration | CarriedLimit, _limit)

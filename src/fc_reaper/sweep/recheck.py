@@ -66,8 +66,7 @@ class Recheck:
             begin = self.context.clock.monotonic()
             if begin >= group.until:
                 group.counted = self._count(selection, due, until)
-                took = self.context.clock.monotonic() - begin
-                group.until = begin + max(FRESH, 2 * took)
+                group.until = begin + max(FRESH, 2 * (self.context.clock.monotonic() - begin))
 
     def _count(self, selection: Selection, due: Evaluation, until: Deadline) -> Counted:
         """As many of the group as are needed, read in its order; no task is read in vain."""

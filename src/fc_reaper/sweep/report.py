@@ -117,7 +117,7 @@ class Report:
             self.incomplete.add(function)
         if function not in self.unlisted:
             self.unlisted.add(function)
-            self.log("list_failed", **_place(function), status=status, **refusal_fields(error))
+            self.log("list_failed", **function.fields(), status=status, **refusal_fields(error))
 
     def evaluated(self, verdict: Verdict, number: int = 1) -> None:
         """Count listed tasks by their verdict. A negative number takes back what was counted in vain."""
@@ -232,12 +232,7 @@ def verdict_fields(task: Task, verdict: Verdict) -> dict[str, Any]:
     """The fields about *task* and its *verdict* that plans have, too."""
     named = {name: getattr(task, name) for name in ("invocation_id", "status")}
     named |= {name: getattr(verdict, name) for name in ("policy", "reason", "owner")}
-    return {**_place(task.function), **named, **verdict.by.fields(), **verdict.spared_by}
-
-
-def _place(function: Function) -> dict[str, Any]:
-    """The fields that say where a task is; `service` is null in FC 3.0."""
-    return {"service": function.service, "function": function.name, "qualifier": function.qualifier}
+    return {**task.function.fields(), **named, **verdict.by.fields(), **verdict.spared_by}
 
 
 def refusal_fields(error: CloudError | None) -> dict[str, Any]:

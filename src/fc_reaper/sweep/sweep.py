@@ -127,8 +127,7 @@ class Sweep:
             else:
                 self._report.served += 1
         # Where time is short it is not always the same functions that go without.
-        tick = self._context.clock.now() // self._context.settings.interval
-        start = first_of(len(functions), tick)
+        start = first_of(len(functions), self._context.clock.now() // self._context.settings.interval)
         functions.sort(key=str)
         for one in functions[start:] + functions[:start]:
             self._policies[one] = self._compile(one, *scope.policies(one))
@@ -153,13 +152,11 @@ class Sweep:
             running = {one for one in self._policy.policies if one.watches(function) and not one.only_named}
             self._policies[function] = self._compile(function, running)
         for found in Scanner(self._context, counting=True).scan(self._policies, self._until):
-            if found.verdict.members:
-                its = by_key.get(key_of(found.task))
+            verdict, its = found.verdict, by_key.get(key_of(found.task))
+            if verdict.members:
                 wanted = its is not None and is_same(its, found.task)
-                members = tuple(
-                    one._replace(in_scope=wanted and one.policy in keeps) for one in found.verdict.members
-                )
-                yield found._replace(verdict=found.verdict._replace(members=members))
+                members = [one._replace(in_scope=wanted and one.policy in keeps) for one in verdict.members]
+                yield found._replace(verdict=verdict._replace(members=tuple(members)))
 
     def _compile(
         self, function: Function, policies: Set[Policy], counted: Set[Policy] = frozenset()
