@@ -359,7 +359,7 @@ def test_a_tag_is_released_only_with_its_version_and_its_changes(
     done = project.run(step["run"], **where)
     assert (done.code, done.printed.strip()) == (1 if says else 0, says)
     if not says:
-        notes = (project.folder / "release" / "notes.md").read_text("utf-8")
+        notes = (project.folder / "build" / "release" / "notes.md").read_text("utf-8")
         assert "### Added" in notes
         assert f"](https://github.com/o/r/blob/{tag}/docs/policy.md)" in notes
         assert not re.search(r"\]\((?!https://)", notes)
