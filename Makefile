@@ -81,8 +81,9 @@ lint: $(VENV)/installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-actions action.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.gitlab-ci deploy/gitlab/*.yml
-	@$(BIN)/zizmor --quiet --offline --no-progress .github/workflows action.yml deploy/github
+	@$(BIN)/zizmor --quiet --offline --no-progress .github action.yml deploy/github/*.yml
 
 format: $(VENV)/installed-dev
 	@$(BIN)/ruff check --fix .

@@ -44,6 +44,7 @@ def test_the_wheel_says_what_it_is_and_where_it_comes_from(dist: Path) -> None:
     assert {"fc_reaper/py.typed", "fc_emulator/py.typed"} < set(names)
     fields, readme = metadata.split("\n\n", 1)
     for field in (
+        "Metadata-Version: 2.4",
         "License-Expression: Apache-2.0",
         "License-File: NOTICE",
         f"Project-URL: Repository, {REPOSITORY}",
