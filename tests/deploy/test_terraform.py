@@ -270,6 +270,13 @@ def test_the_pauses_of_the_dashboard_are_intervals_of_the_region() -> None:
     assert source("docs/monitoring/dashboard.json").count(old) == 1
 
 
+def test_the_guide_names_two_regions_as_the_example_does() -> None:
+    """Where the second line of `terraform.tfvars.example` is no comment."""
+    (guide,) = (fence.text for fence in fences(DOCUMENT, "hcl"))
+    example = source("deploy/terraform/terraform.tfvars.example").replace("  # ", "  ")
+    assert hcl2.loads(guide)["regions"] == hcl2.loads(example)["regions"]
+
+
 def test_each_region_that_may_be_named_has_a_provider_and_a_module() -> None:
     (named,) = re.findall(r"contains\(\[(.*?)\], region\)", source("deploy/terraform/variables.tf"))
     regions = re.findall(r'"([\w-]+)"', named)
