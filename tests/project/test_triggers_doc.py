@@ -23,7 +23,7 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("trigger", TRIGGERS, ids=[one["triggerName"] for one in TRIGGERS])
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=[str(one.get("triggerName")) for one in TRIGGERS])
 def test_a_trigger_has_keys_that_the_official_model_knows(trigger: dict[str, Any]) -> None:
     """The one of EventBridge is that of `s.yaml`."""
     kind, config = trigger["triggerType"], trigger["triggerConfig"]
@@ -38,8 +38,8 @@ def test_the_command_and_the_template_of_one_are_read() -> None:
     """Each key that is shown has an effect."""
     (command,) = (fence.text for fence in fences(TEXT, "json"))
     (around,) = (fence.text for fence in fences(TEXT, ""))
-    variables, template = (line.split(maxsplit=1)[1] for line in around.splitlines())
-    (name,) = json.loads(variables)
+    said = dict(line.split(maxsplit=1) for line in around.splitlines())
+    (name,), template = json.loads(said["variables"]), said["template"]
     for text, dry_run in ((command, True), (template.replace(f"${{{name}}}", "job-17"), False)):
         parsed = parse_event(text.encode())
         (request,) = parsed.requests
