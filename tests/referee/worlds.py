@@ -530,15 +530,17 @@ class _Maker:
         return event, (Request("task", None, service, name, qualifier, event["invocationId"]),)
 
     def _shards(self) -> None:
-        """Timers, and commands without a key, that look at one share of the functions."""
+        """Timers and commands that look at one share of the functions, or of what they name."""
         for at, ((event, mode), asked) in enumerate(zip(self.world.events, self.world.asked, strict=True)):
             shard = self.pick(["1/2", "1/2", "2/2", "2/2", "1/3", "2/3", "3/3", "2/8", "1/1"])
             (request, *more) = asked.requests or (None,)
-            if asked.wish or more or request is None or any(request[2:]) or request.kind == "alert":
+            if asked.wish or more or request is None or request.kind not in ("timer", "command"):
                 continue
             facts = json.loads(event or b"{}")
-            command: Facts = {"shard": shard}
-            facts = {**facts, "payload": json.dumps(command)} if facts else command
+            timer, payload = "payload" in facts, facts.get("payload", "")
+            command = json.loads(payload if payload.startswith("{") else "{}") if timer else facts
+            command = {**command, "shard": shard}
+            facts = {**facts, "payload": json.dumps(command)} if timer else command
             self.world.events[at] = json.dumps(facts).encode(), mode
             self.world.asked[at] = Asked((request._replace(shard=shard),))
 
