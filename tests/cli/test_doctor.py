@@ -16,9 +16,9 @@ from tests.cli.command import Ran, a_policy_file, at, environment, fc_reaper
 from tests.cli.test_app import NASTY
 from tests.emulator_server import Emulator, running_emulator
 from tests.probing.pairs import covering
+from tests.probing.test_pairs import SWITCHES
 from tests.reaping import KEYS
 from tests.run.account import operations, policy, seeded
-from tests.run.test_no_wrong_stops import UNKNOWNS
 
 CONFIG = {"maxAsyncEventAgeInSeconds": 3600, "maxAsyncRetryAttempts": 1}
 TRANSCODE = {"serviceName": "media", "functionName": "transcode", "qualifier": "prod"}
@@ -390,15 +390,15 @@ def test_by_construction_nothing_can_be_changed(module: Any) -> None:
     assert not used & {"stop", "invoke_async", "_do_request"}
 
 
-@pytest.mark.parametrize("switches", list(covering(UNKNOWNS)), ids=lambda row: "-".join(row.values()))
+@pytest.mark.parametrize("switches", list(covering(SWITCHES)), ids=lambda row: "-".join(row.values()))
 def test_whatever_the_account_turns_out_to_do_is_not_held_against_it(
     switches: Mapping[str, str], folder: Path
 ) -> None:
     """Every pair of what is unknown: only lists without events are worth a line."""
-    options = [word for pair in switches.items() for word in pair]
+    options = [word for name, value in switches.items() for word in (f"--{name}", value)]
     with running_emulator(*options, seed=account("resize", status="Stopping", enqueued="-5h")) as cloud:
         code, found = diagnose(cloud, folder)
     assert (code, found.uncovered) == (0, 1)
     said = lines(found)
-    assert ("records" in said) == (switches["--events"] != "list")
+    assert ("records" in said) == (switches["events"] != "list")
     assert set(said) <= {STOP, "coverage", "records"}

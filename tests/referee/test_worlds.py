@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import combinations
 
 import pytest
 
@@ -80,10 +81,13 @@ LEAST = {
 
 
 def test_in_these_worlds_there_is_everything() -> None:
-    """And every value of every switch of the emulator."""
+    """And every value of every switch of the emulator, each pair of values of two switches together."""
     seen = Counter[str]()
     for seed in range(WORLDS):
         seen.update(happenings(trial(seed)))
     assert {what: seen[what] for what, least in LEAST.items() if seen[what] < least} == {}
     switches = [f"switch {name}={value}" for name, values in OPTIONS.items() for value in values]
     assert not [switch for switch in switches if seen[switch] < 3]
+    shown = {pair for seed in range(WORLDS) for pair in combinations(trial(seed).world.options.items(), 2)}
+    pairs = combinations(((name, value) for name in OPTIONS for value in OPTIONS[name]), 2)
+    assert not {(one, other) for one, other in pairs if one[0] != other[0]} - shown

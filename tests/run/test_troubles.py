@@ -107,32 +107,6 @@ def test_stuck_tasks_of_named_policies_are_logged_by_the_timer(cloud: Emulator) 
     assert (reaped.ids("stuck"), reaped.counts.get("due")) == ({"stuck-1"}, None)
 
 
-def test_what_cannot_be_stopped_does_not_use_up_the_budget() -> None:
-    """The places go to the next ones."""
-    seed = {
-        "invocations": [
-            seeded("ghost-{n}", "Running", count=5, enqueued="-9h", started="-9h"),
-            seeded("real-{n}", "Running", count=3, enqueued="-3h", started="-3h"),
-        ]
-    }
-    with running_emulator("--stopping", "5ms", seed=seed) as cloud:
-        fault = {"operation": "StopStatefulAsyncInvocation", "times": 99, "status": 412, "code": "NoState"}
-        cloud.faults([{**fault, "match": {"invocationId": "ghost-*"}}])
-        reaped = reap(cloud.endpoint, policy(budget="5/run"), enforce=True)
-        assert stopped(cloud) == {"real-1", "real-2", "real-3"}
-        assert (reaped.counts["failed"], reaped.counts["confirmed"]) == (5, 3)
-
-
-def test_a_budget_is_never_exceeded(cloud: Emulator) -> None:
-    """However many ended in the meantime."""
-    cloud.faults(
-        [get_fault(status=404, code="StatefulAsyncInvocationNotFound", match={"invocationId": "over-1"})]
-    )
-    reaped = reap(cloud.endpoint, policy(budget="1/run"), enforce=True)
-    assert len(stopped(cloud)) == 1
-    assert reaped.counts["due"] == 3
-
-
 @pytest.mark.parametrize("shift", ["-1h", "+1h"])
 def test_clocks_that_disagree_are_not_silent(cloud: Emulator, shift: str) -> None:
     """When all answers are dated an hour ago nothing seems due; the run must say so."""
@@ -150,13 +124,6 @@ def test_a_stop_that_changed_nothing_needs_attention(cloud: Emulator) -> None:
     assert reaped.counts["failed"] == 3
     assert "still Running" in reaped.logged("stop_failed")[-1]["detail"]
     assert reaped.finished.exit is Exit.ATTENTION
-
-
-def test_a_record_about_another_task_settles_nothing(cloud: Emulator) -> None:
-    """Neither that this one ended nor that it is still due."""
-    cloud.faults([get_fault(status=200, body={"invocationId": "someone", "status": "Succeeded"})])
-    reaped = reap(cloud.endpoint, POLICY, enforce=True)
-    assert (stopped(cloud), reaped.counts.get("ended"), reaped.counts["skipped"]) == (set(), None, 3)
 
 
 def test_a_lost_second_stop_of_a_stopping_task_is_not_taken_for_granted() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,42 +13,20 @@ NOW_S = int(time.time())
 OFTEN_RETRIED = stops({"retries_over": 2})
 
 BOUNDS = [
-    ("an exemption, all dates in the future",
-     [record(("Enqueued", "+1h"), ("Running", "+2h"), retries=5)],
-     stops({"retries_over": 2}, exempt=[{"alive_for": "6h"}]), []),
     ("an exemption, the latest date in the future",
      [record(("Enqueued", "-1h"), ("Running", "+2h"), retries=5)],
      stops({"retries_over": 2}, exempt=[{"running_for": "6h"}]), []),
-    ("an exemption, the first enqueueing cut off",
-     [record(("Running", "-9h"), ("Retrying", "-4h"), ("Enqueued", "-4h"), ("Running", "-3h"), retries=1)],
-     stops({"running_for": "2h"}, exempt=[{"alive_for": "6h"}]), []),
-    ("no event has a date", [record(("Enqueued", None), ("Running", None))], stops({"alive_for": "2h"}), []),
     ("one of many events has no date",
      [record(("Enqueued", "-9h"), ("Dequeued", None), ("Running", "-8h"))], stops({"running_for": "2h"}), []),
-    ("a date of zero",
-     [record(("Enqueued", 0), ("Running", "-3h"))], stops({"running_for": "2h"}), []),
-    ("a negative date", [record(("Enqueued", "-9h"), ("Dequeued", -5), ("Running", "-3h"))],
-     stops({"alive_for": "2h"}), []),
     ("a date of 2016", [record(("Enqueued", "2016-12-31T23:59:59Z"), ("Running", "-3h"))],
      stops({"alive_for": "2h"}), []),
     ("a date of 2017", [record(("Enqueued", "2017-01-02T00:00:00Z"), ("Running", "-3h"))],
      stops({"alive_for": "2h"}), ["a"]),
-    ("the head is lost, and an exemption may hold",
-     [task(enqueued="-8h", started="-3h", cutHead=2)],
-     stops({"running_for": "2h"}, unless=[{"alive_for": "6h"}]), []),
     ("the head is lost, and the present attempt is known",
      [task(enqueued="-8h", started="-3h", cutHead=2)], stops({"running_for": "2h"}), ["a"]),
-    ("the head is lost, and what is left is over",
-     [record(("Running", "-9h"), ("Retrying", "-1h"), retries=1)], stops({"alive_for": "2h"}), ["a"]),
     ("the head is lost, and the longest age is not known",
      [record(("Running", "-90m"), retries=0)], stops({"running_for": "1h"}, unless=[{"alive_for": "2h"}]),
       []),
-    ("enqueued again, the wait is that since then",
-     [task("a", "Enqueued", enqueued="-9h", reenqueued="-1h")], stops({"queued_for": "2h"}), []),
-    ("enqueued again, the age is that since the first time",
-     [task("a", "Enqueued", enqueued="-9h", reenqueued="-1h")], stops({"alive_for": "2h"}), ["a"]),
-    ("enqueued again long ago", [task("a", "Enqueued", enqueued="-9h", reenqueued="-3h")],
-     stops({"queued_for": "2h"}), ["a"]),
     ("delayed on purpose, it waits", [task("a", "Enqueued", enqueued="-30m", delay="1h")],
      stops({"queued_for": "1h"}), []),
     ("torn in one qualifier, whole in the other",
@@ -59,61 +36,19 @@ BOUNDS = [
     ("a function of 3.0, the first enqueueing cut off",
      [task(place="resize", enqueued="-9h", started="-3h", cutHead=1)],
      stops({"running_for": "2h"}, "resize", unless=[{"alive_for": "6h"}]), []),
-]  # fmt: skip
-
-COMPLETE = [
-    ("retries without a restart in the record",
-     [record(("Enqueued", "-4h"), ("Running", "-3h"), retries=1)],
-     stops({"running_for": "2h"}, exempt=[{"alive_for": "6h"}]), []),
-    ("the tail is lost, and the present attempt may be young",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), retries=2)], stops({"running_for": "2h"}), []),
-    ("the tail is lost, and the whole age is known",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), retries=2)], stops({"alive_for": "2h"}), ["a"]),
-    ("restarts are seen as further Running events",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), ("Running", "-5h"), ("Running", "-3h"), retries=2)],
-     stops({"running_for": "2h"}, exempt=[{"alive_for": "10h"}]), ["a"]),
-    ("one further Running event does not show two restarts",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), ("Running", "-3h"), retries=2)],
-     stops({"running_for": "2h"}, exempt=[{"alive_for": "10h"}]), []),
-    ("more restarts than retries", [record(("Enqueued", "-9h"), ("Running", "-8h"), ("Retrying", "-7h"),
-                                           ("Running", "-3h"), retries=0)],
-     stops({"running_for": "2h"}, exempt=[{"alive_for": "10h"}]), ["a"]),
     ("the tail is lost, and an exemption is false by the upper bound",
      [record(("Enqueued", "-5h"), ("Running", "-4h"), retries=2)],
      stops({"retries_over": 1}, unless=[{"running_for": "5h"}]), ["a"]),
-    ("the tail is lost, and an exemption may hold",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), retries=2)],
-     stops({"retries_over": 1}, unless=[{"running_for": "5h"}]), []),
-    ("the tail of a retried one is cut",
-     [task(enqueued="-9h", started="-1h", retries=2, cutTail=2)], stops({"running_for": "2h"}), []),
     ("a function of 3.0, the tail is cut",
      [task(place="resize", enqueued="-9h", started="-1h", retries=2, cutTail=2)],
      stops({"running_for": "2h"}, "resize"), []),
-    ("head and tail are cut", [task(enqueued="-9h", started="-1h", retries=3, cutHead=1, cutTail=2)],
-     stops({"running_for": "2h"}, exempt=[{"alive_for": "20h"}]), []),
-]  # fmt: skip
-
-AT_ODDS: list[Any] = [
-    ("only an event to come bears its status out",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), ("Retrying", "-1h"), ("Running", "+1h"), retries=5)],
-     OFTEN_RETRIED, []),
-    ("Running, though it was enqueued last",
-     [record(("Running", "-9h"), ("Enqueued", "-8h"), status="Running", retries=5)], OFTEN_RETRIED, []),
-    ("Enqueued, though it ran last",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), status="Enqueued", retries=5)],
-     stops({"queued_for": "2h"}), []),
     ("Running, though it was stopped",
      [record(("Enqueued", "-9h"), ("Running", "-8h"), ("Stopped", "-1h"), status="Running", retries=5)],
      OFTEN_RETRIED, []),
     ("a status that nobody knows",
      [record(("Enqueued", "-9h"), ("Suspended", "-8h"), retries=5)], OFTEN_RETRIED, []),
-    ("a function of 3.0, Retrying, though it was dequeued last",
-     [record(("Enqueued", "-9h"), ("Dequeued", "-8h"), status="Retrying", place="resize", retries=5)],
-     stops({"retries_over": 2}, "resize"), []),
-    ("it is exempt by its id all the same",
-     [record(("Enqueued", "-9h"), ("Running", "-8h"), status="Enqueued", retries=5)],
-     stops({"retries_over": 2}, exempt=["a"]), []),
 ]  # fmt: skip
+"""What a record lacks or contradicts; `tests/evaluator/test_second_reading.py` has the law."""
 
 BEFORE_THE_PLATFORM = [
     ("startedTime is 1", 1, "unknown", []),
@@ -130,19 +65,9 @@ BEFORE_THE_PLATFORM = [
 def _worlds() -> list[World]:
     worlds = [
         World(
-            f"ages are bounds{more}",
-            f"{name}{', read by Get' * bool(flags)}",
-            tasks,
-            policy,
-            stopped,
-            flags=flags,
+            "ages are bounds", f"{name}{', read by Get' * bool(flags)}", tasks, policy, stopped, flags=flags
         )
-        for more, table in (
-            ("", BOUNDS),
-            (": completeness", COMPLETE),
-            ("; a record at odds with itself", AT_ODDS),
-        )
-        for name, tasks, policy, stopped in table
+        for name, tasks, policy, stopped in BOUNDS
         for flags in ((), ("--events", "get"))
     ]
     worlds += [

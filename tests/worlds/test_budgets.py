@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from fc_reaper.clock import SYSTEM_CLOCK
 from tests.reaping import FASTER
 from tests.reliability.virtual import VirtualTime
 from tests.worlds.world import TIMER, World, check, file, rule, running, several, stops
@@ -37,42 +36,19 @@ OKS = [f"ok-{number}" for number in range(3)]
 
 def _failures() -> list[World]:
     kind = "what fails spends no budget"
-    bad_and_ok = [*several("bad", 2), *several("ok", 3, "4h")]
-    worlds = [
-        World(kind, f"reads at the head: {name}", bad_and_ok, stops(OVER, budget="2/run"), OKS,
-              events=[TIMER] * 3, faults=[fault(GET, "bad-*", **broken)])
-        for name, broken in dict[str, dict[str, Any]]({
-            "500": BROKEN,
-            "503": {"status": 503, "code": "ResourceThrottled"},
-            "no record": {"foreign": "{}", "status": 200},
-            "a gateway's page": {"foreign": "<html>busy</html>"},
-            "cut": {"truncate": True},
-            "no answer": {"drop": "before"},
-            "another task": {"status": 200, "body": {"invocationId": "other", "status": "Running"}},
-        }).items()
-    ]  # fmt: skip
-    worlds += [
-        World(kind, f"stops at the head are refused with {status}", bad_and_ok, stops(OVER, budget="2/run"),
-              OKS,
-              events=[TIMER] * 2, faults=[fault(STOP, "bad-*", status=status, code=code)])
-        for status,
-        code in ((412, "PreconditionFailed"), (400, "InvalidArgument"), (409, "ConcurrentUpdateError"))
-    ]  # fmt: skip
-    worlds += [
-        World(kind, "all stops in a function are denied",
-              [*several("arch", 45, place="media/archive"), *several("ok", 3, "4h")], stops(OVER, *BOTH), OKS,
-              events=[TIMER] * 2, faults=[of("archive", **DENIED)]),
-        World(kind, "all reads in a function are denied",
-              [*several("arch", 45, place="media/archive"), *several("ok", 3, "4h")], stops(OVER, *BOTH), OKS,
-              events=[TIMER] * 2, faults=[of("archive", GET, **DENIED)]),
+    twice = [TIMER] * 2
+    archive = [*several("arch", 45, place="media/archive"), *several("ok", 3, "4h")]
+    return [
+        World(kind, "all stops in a function are denied", archive, stops(OVER, *BOTH), OKS, events=twice,
+              faults=[of("archive", **DENIED)]),
+        World(kind, "all reads in a function are denied", archive, stops(OVER, *BOTH), OKS, events=twice,
+              faults=[of("archive", GET, **DENIED)]),
         World(kind, "all stops of one function of 3.0 are denied",
               [*several("arch", 25, place="archive"), *several("ok", 3, "4h", "resize")],
-              stops(OVER, "archive", "resize"), OKS, events=[TIMER] * 2, faults=[of("archive", **DENIED)]),
-        World(kind, "all reads in a function fail, whoever else is due is younger",
-              [*several("arch", 45, place="media/archive"), *several("ok", 3, "4h")], stops(OVER, *BOTH), OKS,
-              events=[TIMER] * 2, faults=[of("archive", GET, **BROKEN)]),
+              stops(OVER, "archive", "resize"), OKS, events=twice, faults=[of("archive", **DENIED)]),
+        World(kind, "all reads in a function fail, whoever else is due is younger", archive,
+              stops(OVER, *BOTH), OKS, events=twice, faults=[of("archive", GET, **BROKEN)]),
     ]  # fmt: skip
-    return worlds
 
 
 def _denials() -> list[World]:
@@ -86,28 +62,13 @@ def _denials() -> list[World]:
             (404, "StatefulAsyncInvocationNotFound"), (412, "PreconditionFailed"), (429, "ResourceExhausted"),
             (500, "InternalServerError"), (503, "ResourceThrottled"))
     ]  # fmt: skip
-    worlds += [
-        World(kind, "412 at the head, and a small budget", bad_and_ok, stops(OVER, budget="3/run"), ["ok-1"],
-              faults=[fault(STOP, "bad-*", status=412, code="PreconditionFailed")]),
-        *(World("three denials in a row skip the rest of a function", f"{status}", bad_and_ok, stops(OVER),
-                [],
-                env=IN_TURN, faults=[fault(STOP, "bad-*", status=status, code="AccessDenied")], exit=1)
-          for status in (401, 403)),
-        World("three denials in a row skip the rest of a function", "two do not",
-              [*several("bad", 2), running("ok-1", "4h")], stops(OVER), ["ok-1"], env=IN_TURN,
-              faults=[fault(STOP, "bad-*", **DENIED)]),
-        World("three denials in a row skip the rest of a function", "across qualifiers and policies",
-              [*several("bad", 2, place="media/transcode@prod"),
-               *several("bad-v2", 2, place="media/transcode@v2"),
-               running("ok-1", "4h", "media/transcode@v2"), running("ok-2", "4h", "media/resize")],
-              file(rule(OVER, "media/*@prod"), rule(OVER, "media/*@*", name="q")), ["ok-2"], env=IN_TURN,
-              faults=[fault(STOP, "bad-*", **DENIED)], exit=1),
+    worlds.append(
         World("three denials in a row skip the rest of a function", "of 3.0",
               [*several("bad", 3, place="archive"), running("ok-1", "4h", "archive"),
                running("ok-2", "4h", "resize")],
               stops(OVER, "archive", "resize"), ["ok-2"], env=IN_TURN,
-              faults=[fault(STOP, "bad-*", **DENIED)], exit=1),
-    ]  # fmt: skip
+              faults=[fault(STOP, "bad-*", **DENIED)], exit=1)
+    )  # fmt: skip
     return worlds
 
 
@@ -119,15 +80,10 @@ def _days() -> list[World]:
     day = "the day's budget"
     twelve = several("d", 12)
     first = [f"d-{number}" for number in range(5)]
-    by_name = [{"functionName": "transcode"}, {"functionName": "mux"}]
     return [
-        World(stale, "two runs", several("d", 10, "4h"), stops(OVER, **daily), None, 5, [TIMER] * 2,
-              flags=lag),
         World(stale, "three runs, a run takes less than the day", twelve, stops(OVER, budget="2/run, 5/day"),
               None, 5,
               [TIMER] * 4, flags=lag),
-        World(stale, "two runs, stops that take long", twelve, stops(OVER, **daily), None, 5, [TIMER] * 2,
-              flags=(*lag, "--stopping", "10m")),
         World(stale, "a function of 3.0", several("d", 10, place="resize"), stops(OVER, "resize", **daily),
               None, 5,
               [TIMER] * 2, flags=lag),
@@ -139,9 +95,6 @@ def _days() -> list[World]:
         World(stale, "whatever a finished task is answered", twelve, stops(OVER, **daily), None, 5,
               [TIMER] * 3,
               flags=(*lag, "--stop-finished", "400", "--stop-stopping", "412", "--stop-answer", "204")),
-        World(day, "two functions, an event for each",
-              [*several("a", 5), *several("b", 5, place="media/mux")],
-              stops(OVER, "media/transcode", "media/mux", **daily), None, 5, by_name),
         World(day, "two functions of 3.0", [*several("a", 5, place="a"), *several("b", 5, place="b")],
               stops(OVER, "a", "b", **daily), None, 5, [{"functionName": "a"}, {"functionName": "b"}]),
         World(day, "two qualifiers, an event for each",
@@ -150,13 +103,6 @@ def _days() -> list[World]:
               [{"functionName": "transcode", "qualifier": qualifier} for qualifier in "pq"]),
         World(day, "an event for each task", twelve, stops(OVER, **daily), None, 5,
               [{"invocationId": f"d-{number}"} for number in range(12)]),
-        World(day, "another run on the same day", twelve, stops(OVER, **daily), None, 5, [TIMER] * 3),
-        World(day, "what somebody else stopped counts",
-              [*twelve, running("e", ends="-1h") | {"status": "Stopped"}], stops(OVER, **daily), None, 4,
-               [TIMER] * 2),
-        World(earlier, "two policies, one function", twelve,
-              file(rule(OVER, **daily), rule({"running_for": "1h"}, name="q", unless=first, **daily)), None,
-              5),
         World(earlier, "two policies, the same tasks", twelve,
               file(rule(OVER, **daily), rule(OVER, name="q", **daily)),
               None, 5),
@@ -180,22 +126,9 @@ def _days() -> list[World]:
 
 def _halts() -> list[World]:
     kind = "an event cannot get round halt_over"
-    halting = stops(OVER, halt_over=3)
-    ten = several("h", 10)
-    qualifiers = [running(f"h-{q}", place=f"media/transcode@{q}") for q in "pqrst"]
     functions = [running(f"h-{f}", place=f"media/{f}") for f in "pqrst"]
     alert = {"version": "4", "status": "firing", "receiver": "r", "groupLabels": {}, "commonLabels": {}}
     return [
-        World(kind, "an event for each task", ten, halting, [],
-              events=[{"invocationId": f"h-{n}"} for n in range(10)]),
-        World(kind, "an event with a function for each task", ten, halting, [],
-              events=[{"serviceName": "media", "functionName": "transcode",
-              "invocationId": f"h-{n}"} for n in range(4)]),
-        World(kind, "an event for each qualifier", qualifiers, stops(OVER, "media/transcode@*", halt_over=3),
-              [],
-              events=[{"functionName": "transcode", "qualifier": q} for q in "pqrst"]),
-        World(kind, "an event for each function", functions, stops(OVER, "media/*", halt_over=3), [],
-              events=[{"serviceName": "media", "functionName": f} for f in "pqrst"]),
         World(kind, "an event for each literal function", functions,
               stops(OVER, *(f"media/{f}" for f in "pqrst"), halt_over=3), [],
               events=[{"functionName": f} for f in "pqrst"]),
@@ -205,25 +138,16 @@ def _halts() -> list[World]:
                       for f in "pqrst"]),
         World(kind, "tasks of 3.0", several("h", 5, place="resize"), stops(OVER, "resize", halt_over=3), [],
               events=[{"taskId": f"h-{n}"} for n in range(5)]),
-        World(kind, "what is listed elsewhere cannot be listed", functions,
-              stops(OVER, "media/*", halt_over=9), [],
-              events=[{"functionName": "p"}], faults=[of("t", LIST, status=500)], exit=1),
         *(World(kind, f"a later page is {name}", several("h", 101),
                 stops(OVER, halt_over=100, budget="200/run"), [], exit=1,
                 faults=[{"operation": LIST, "match": {"status": "Running"}, **answer}
                         for answer in ({"delay": "1ms"}, last)])
           for name, last in dict[str, dict[str, Any]]({
-              "a 404": {"status": 404, "code": "FunctionNotFound"},
               "null": {"status": 200, "body": {"invocations": None}},
               "nothing": {"status": 200, "body": {}},
           }).items()),
-        World(kind, "exactly so many are due", several("h", 3), halting, ["h-1"],
-              events=[{"invocationId": "h-1"}]),
         World(kind, "what is exempt is not due", [*several("h", 3), *several("vip", 3)],
               stops(OVER, halt_over=3, exempt=["vip-*"]), ["h-1"], events=[{"invocationId": "h-1"}]),
-        World(kind, "one of several functions, and few are due", functions[:3],
-              stops(OVER, "media/*", halt_over=3), ["h-q"],
-              events=[{"functionName": "q"}]),
     ]  # fmt: skip
 
 
@@ -237,6 +161,7 @@ def _unclear() -> list[World]:
         "403 of a gateway": {"status": 403, "foreign": "<html>no</html>", "applied": True},
         "418 without an error code": {"status": 418, "body": {"hello": 1}, "applied": True},
         "400 that says nothing": {"status": 400, "foreign": "", "applied": True},
+        "409 of a gateway": {"status": 409, "foreign": "<html>", "applied": True},
         "429 of a gateway": {"status": 429, "foreign": "slow down", "applied": True},
         "no answer": {"drop": "after"},
         "half an answer": {"truncate": True},
@@ -255,20 +180,7 @@ def _unclear() -> list[World]:
               None, 2, faults=[fault(STOP, **answers[name])])
         for name in ("408", "no answer", "403 of a gateway")
     ]  # fmt: skip
-    worlds += [
-        World(kind, f"{name}, and none took effect", several("r", 6), stops(OVER, budget="2/run"), [],
-              faults=[fault(STOP, status=408, code="RequestTimeout")], exit=1)
-        for name in ("408",)
-    ]  # fmt: skip
     return worlds
-
-
-WORLDS = [*_failures(), *_denials(), *_days(), *_halts(), *_unclear()]
-
-
-@pytest.mark.parametrize("world", WORLDS, ids=str)
-def test_budgets(world: World, tmp_path: Path) -> None:
-    check(world, tmp_path)
 
 
 def _rates() -> list[World]:
@@ -276,10 +188,6 @@ def _rates() -> list[World]:
     eight = several("r", 8)
     throttled = {"operation": "*", "times": 6, "status": 429, "code": "ResourceExhausted"}
     return [
-        World(kind, "of an account below ours", eight, stops(OVER), [one["invocationId"] for one in eight],
-              flags=("--rate", "30/s"), env={"REAPER_MARGIN": "1s"}, clock=SYSTEM_CLOCK),
-        World(kind, "of an account far below ours, one call in flight", several("r", 3), stops(OVER),
-              [f"r-{n}" for n in range(3)], flags=("--rate", "10/s"), env=IN_TURN, clock=SYSTEM_CLOCK),
         World(kind, "six calls in a row are refused", eight, stops(OVER),
               [one["invocationId"] for one in eight], faults=[throttled]),
         World(kind, "three calls are refused, and say for how long", several("r", 3), stops(OVER),
@@ -287,7 +195,9 @@ def _rates() -> list[World]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("world", _rates(), ids=str)
-def test_rates(world: World, tmp_path: Path) -> None:
-    """All are stopped, however little the account allows; by a real clock where it has a rate."""
+WORLDS = [*_failures(), *_denials(), *_days(), *_halts(), *_unclear(), *_rates()]
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=str)
+def test_budgets(world: World, tmp_path: Path) -> None:
     check(world, tmp_path)
