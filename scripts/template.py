@@ -18,7 +18,7 @@ OUT = ROOT / "build" / "template"
 INCLUDED = (
     *("src", "scripts", "constraints", "deploy", "docs", "events", "examples"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "Makefile", "README.md", "README.zh-CN.md"),
-    *("SECURITY.md", "pyproject.toml", "s.yaml", "s-prod.yaml", ".gitignore"),
+    *("SECURITY.md", "action.yml", "pyproject.toml", "s.yaml", "s-prod.yaml", ".gitignore"),
 )
 """What `make package`, `make demo` and `s deploy` need, and the documents."""
 

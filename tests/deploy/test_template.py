@@ -149,7 +149,7 @@ def test_all_that_the_package_is_made_of_is_there(made: Path) -> None:
     """Of the archive of the sources, all but what develops it; the same bytes, but for what is filled in."""
     listed = source("pyproject.toml").split("[tool.hatch.build.targets.sdist]")[1].split("]\n")[0]
     archive = {name.lstrip("/") for name in re.findall(r'"(/[^"]+)"', listed)}
-    develops = {"tests", "benchmarks", ".ci", ".github", "action.yml"}
+    develops = {"tests", "benchmarks", ".ci", ".github"}
     # .gitignore is in every archive; the policy is that of the template
     assert archive - develops - {"policy.yaml"} == set(template.INCLUDED) - {"pyproject.toml", ".gitignore"}
     for name in ("src/fc_reaper/handler.py", "scripts/package.py", "constraints/function.txt",
@@ -157,6 +157,9 @@ def test_all_that_the_package_is_made_of_is_there(made: Path) -> None:
                  "s-prod.yaml"):  # fmt: skip
         assert (made / "src" / name).read_bytes() == (ROOT / name).read_bytes(), name
     assert not list(made.rglob("__pycache__"))
+    for page in made.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), (page, link)
 
 
 def test_its_policy_is_valid_and_names_what_is_due(made: Path) -> None:

@@ -10,6 +10,7 @@ import math
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -58,7 +59,7 @@ def _value(line: dict[str, Any], key: str) -> Any:
 
 
 def _matches(search: str, row: dict[str, Any]) -> bool:
-    """SweepOptions joined by `and`, or by `or`; a mixture would need to know which binds closer."""
+    """Terms joined by `and`, or by `or`; a mixture would need to know which binds closer."""
     assert not (" and " in search and " or " in search), search
     found = [_term(text, row) for text in re.split(r" (?:and|or) ", search)]
     return any(found) if " or " in search else all(found)
@@ -71,20 +72,20 @@ def _term(text: str, row: dict[str, Any]) -> bool:
 
 
 def _run(sql: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    database = sqlite3.connect(":memory:")
-    database.create_function("date_trunc", 2, _date_trunc)
-    database.create_function("from_unixtime", 1, _moment)
-    database.create_aggregate("approx_percentile", 2, _Percentile)  # type: ignore[arg-type]
-    database.create_aggregate("count_if", 1, _CountIf)
-    names = ["__time__", *KEYS]
-    database.execute("create table log ({})".format(", ".join(f'"{name}"' for name in names)))
-    places = ", ".join("?" for _ in names)
-    database.executemany(
-        f"insert into log values ({places})", [[row[name] for name in names] for row in rows]
-    )
-    answered = database.execute(sql)
-    columns = [column[0] for column in answered.description]
-    return [dict(zip(columns, row, strict=True)) for row in answered]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.create_function("date_trunc", 2, _date_trunc)
+        database.create_function("from_unixtime", 1, _moment)
+        database.create_aggregate("approx_percentile", 2, _Percentile)  # type: ignore[arg-type]
+        database.create_aggregate("count_if", 1, _CountIf)
+        names = ["__time__", *KEYS]
+        database.execute("create table log ({})".format(", ".join(f'"{name}"' for name in names)))
+        places = ", ".join("?" for _ in names)
+        database.executemany(
+            f"insert into log values ({places})", [[row[name] for name in names] for row in rows]
+        )
+        answered = database.execute(sql)
+        columns = [column[0] for column in answered.description]
+        return [dict(zip(columns, row, strict=True)) for row in answered]
 
 
 def _moment(seconds: int) -> str:
