@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import a_policy_file
+from tests.cli.command import a_policy_file, environment
 from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import SEED
+
+
+@pytest.fixture(scope="package", autouse=True)
+def no_shape() -> Iterator[None]:
+    """The width and colours of whoever runs the tests change nothing that is called in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in {*os.environ} - {*environment()}:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture
