@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from fc_reaper.log import Fields
-from fc_reaper.models import Function
+from fc_reaper.models import Function, TaskKey
 
 Texts = list[str]
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
@@ -116,9 +116,6 @@ TaskEvent = Literal[
     "kept", "exempt", "would_stop", "reported", "accepted", "confirmed", "ended", "skipped", "stop_failed",
     "unknown", "stuck",
 ]  # fmt: skip
-
-
-TaskKey = tuple[Function, str]
 
 
 class TaskVerdict(_Place):

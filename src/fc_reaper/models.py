@@ -39,6 +39,8 @@ class Function(NamedTuple):
         return {"service": self.service, "function": self.name, "qualifier": self.qualifier}
 
 
+TaskKey = tuple[Function, str]  # a task under one qualifier, by its invocation id
+
 # fc2 escapes nothing: `..`, `#`, `?` or `/` in a name change which resource a request is about.
 # Rules: https://help.aliyun.com/zh/fc/task-deduplication and the limits page of Function Compute.
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,127}"
@@ -108,6 +110,11 @@ class Task(NamedTuple):
     undated: tuple[str, ...] = ()
     inconsistency: str | None = None
     record: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> TaskKey:
+        """What identifies it among all that one run finds."""
+        return self.function, self.invocation_id
 
 
 def is_same(one: Task, other: Task) -> bool:

@@ -43,7 +43,7 @@ def settle(some: list[Task], file: PolicyFile) -> tuple[list[Selection], list[Ev
 
 def due_of(selection: Selection) -> list[Task]:
     """Everybody who is due by one policy, held out or not."""
-    return [one.task for one in (*selection.selected, *selection.waiting, *selection.held_out_tasks)]
+    return [one.task for one in (*selection.first, *selection.held_out_tasks)]
 
 
 def longer(tree: dict[str, Any], by: int) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def test_the_order_of_listing_does_not_matter(world: World, dice: Any) -> None:
     selections, final = settle(some, file)
     dice.shuffle(some)
     again, final_again = settle(some, file)
-    assert [(one.selected, one.waiting, one.due, one.halted, one.held_out_tasks) for one in selections] == [
-        (one.selected, one.waiting, one.due, one.halted, one.held_out_tasks) for one in again
+    assert [(one.selected, one.first, one.due, one.halted, one.held_out_tasks) for one in selections] == [
+        (one.selected, one.first, one.due, one.halted, one.held_out_tasks) for one in again
     ]
     assert sorted(final, key=str) == sorted(final_again, key=str)
 
@@ -133,7 +133,7 @@ def test_every_task_gets_exactly_one_verdict_and_the_counts_add_up(world: World)
     assert {one.policy.name: one.due for one in selections if one.due} == due
     verdicts = {record_of(one.task): one.verdict for one in final}
     for selection in selections:
-        assert selection.due == selection.held_out + len(selection.selected) + len(selection.waiting)
+        assert selection.due == selection.held_out + len(selection.first)
         assert {
             (verdicts[record_of(task)].kind, verdicts[record_of(task)].policy) for task in due_of(selection)
         } <= {(Kind.DUE, selection.policy.name)}
@@ -186,9 +186,7 @@ def test_it_comes_to_what_the_plainest_reading_comes_to(world: World) -> None:
     assert {one.policy.name for one in selections} == expected.fates.keys()
     for selection in selections:
         due, held, selected, halted = expected.fates[selection.policy.name]
-        assert [one.task for one in (*selection.selected, *selection.waiting)] == [
-            one for one in due if one not in held
-        ]
+        assert [one.task for one in selection.first] == [one for one in due if one not in held]
         assert [one.task for one in selection.held_out_tasks] == held
         assert [one.task for one in selection.selected] == selected
         assert (selection.halted is not None) == halted
@@ -203,7 +201,7 @@ def happening(some: list[Task], file: PolicyFile) -> Iterator[str]:
         yield from (f"{kind} selected" for _ in selection.selected)
         if selection.halted:
             yield f"{kind} halted"
-        elif selection.waiting:
+        elif len(selection.first) > len(selection.selected):
             yield f"{kind} budget reached"
         if selection.held_out:
             yield f"{kind} held out"

@@ -65,7 +65,7 @@ FAULTS = (
     Planted("halt_over halts one too late", "    if due is not None and due > most:", "    if due is not None and due > most + 1:"),
     Planted("halt_over counts only what an event names", "        if policy.name in self._whole:\n            return len(due)", "        if True:\n            return len(due)"),
     Planted("a failed listing halts nobody", "return unseen or not self._finder.is_known(policy.targets)", "return False"),
-    Planted("the least overdue first", "return one.order if keep is None else by_age(", "return tuple(-x if type(x) in (int, float) else x for x in one.order) if keep is None else by_age("),
+    Planted("the least overdue first", 'attrgetter("order") if keep', "(lambda one: tuple(-x if type(x) in (int, float) else x for x in one.order)) if keep"),
     Planted("one more than the budget", "room = min(one.allowed.most, len(one.first))", "room = min(one.allowed.most + 1, len(one.first))"),
     Planted("one less than the budget", "room = min(one.allowed.most, len(one.first))", "room = min(max(0, one.allowed.most - 1), len(one.first))"),
     Planted("what was stopped today does not count", "max(0, policy.budget.per_day - stopped - granted)", "max(0, policy.budget.per_day - granted)"),

@@ -22,8 +22,8 @@ from fc_reaper.backtest.stats import Found, PolicyReplay, Replay
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies, evaluate
 from fc_reaper.evaluator.explain import Changes
-from fc_reaper.evaluator.select import DAY, Budgets, Record, Selection, select
-from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task
+from fc_reaper.evaluator.select import DAY, Budgets, Selection, select
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, Function, Millis, Moment, Task, TaskKey
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import Reading, StartedTime
 from fc_reaper.rules.result import Kind
@@ -87,7 +87,7 @@ class _Replaying:
         self._standing: dict[int, Evaluation] = {}
         self._unknown: dict[int, str] = {}
         self._undecided = Counter[str]()
-        self._numbers: dict[Record, int] = {}
+        self._numbers: dict[TaskKey, int] = {}
         self._due_since: dict[tuple[str, int], Millis] = {}
         same = self._tasks.same(lambda task: (key_of(task), task.request_id))
         self._same = {later: first for first, later in same}
@@ -169,13 +169,13 @@ class _Replaying:
 
     def _select(self, now: Millis) -> None:
         standing, before, due_before = self._standing, len(self._gone), self._due_since
-        self._numbers = {(one.task.function, one.task.invocation_id): at for at, one in standing.items()}
+        self._numbers = {one.task.key: at for at, one in standing.items()}
         selections = select(
             standing.values(),
             self._policies,
             room=len(standing),
             allowance=Budgets(lambda policy: self._functions[policy.name], partial(self._stopped_today, now)),
-            settled=lambda one: self._report(now, self._number(one), one),
+            settled=lambda one: self._report(now, self._numbers[one.task.key], one),
         )
         self._due_since = {}
         for selection in selections:
@@ -185,19 +185,15 @@ class _Replaying:
         if self._due_since:
             self._schedule(self._nobody, now + 1)
 
-    def _number(self, one: Evaluation) -> int:
-        return self._numbers[one.task.function, one.task.invocation_id]
-
     def _carry_out(
         self, selection: Selection, due_before: Mapping[tuple[str, int], Millis], now: Millis
     ) -> None:
         """Stop what a policy selects, and count its due tasks."""
         name, result = selection.policy.name, self._results[selection.policy.name]
-        selected, waiting, held_out = (
-            {self._number(one): one for one in some}
-            for some in (selection.selected, selection.waiting, selection.held_out_tasks)
-        )
-        for number in (*selected, *waiting):
+        selected = {self._numbers[one.task.key]: one for one in selection.selected}
+        first = [self._numbers[one.task.key] for one in selection.first]
+        held_out = [self._numbers[one.task.key] for one in selection.held_out_tasks]
+        for number in first:
             self._due_since[name, number] = due_before.get((name, number), now)
         for number, one in selected.items():
             if not self._is_gone(number):
@@ -206,7 +202,7 @@ class _Replaying:
                     insort(self._times_stopped, (now, now + DAY, number))
                 self._found(now, number, one, self._due_since[name, number])
         result.halted_runs += selection.halted is not None
-        for number in (*selected, *waiting, *held_out):
+        for number in (*first, *held_out):
             result.due.add(number)
             self._unknown.pop(number, None)
 
@@ -231,7 +227,7 @@ class _Replaying:
     def _is_gone(self, number: int) -> bool:
         return self._same.get(number, number) in self._gone
 
-    def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> set[Record]:
+    def _stopped_today(self, now: Millis, policy: Policy, functions: frozenset[Function]) -> set[TaskKey]:
         """The tasks of *functions* that were stopped within a day before *now*, by the replay or in truth."""
         first, last = (bisect_right(self._times_stopped, at, key=itemgetter(0)) for at in (now - DAY, now))
         numbers = {

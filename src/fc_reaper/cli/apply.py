@@ -18,8 +18,8 @@ from fc_reaper.cli.plan import ALL, WORDS, notices
 from fc_reaper.cli.planfile import Plan, PlannedTask, read_plan, refuse_unfit, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.log import Fields
-from fc_reaper.log_lines import Lines, TaskKey, TaskLine
-from fc_reaper.models import STOPPED, STOPPING, Exit
+from fc_reaper.log_lines import Lines, TaskLine
+from fc_reaper.models import STOPPED, STOPPING, Exit, TaskKey
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.result import KEEP
 from fc_reaper.run import PlannedRun, RunResult

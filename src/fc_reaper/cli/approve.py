@@ -148,7 +148,7 @@ def _try(
     listing, keys = Listing(targets, [UNFINISHED]), read_credentials(env, Context())
     with output.progress("Counting the tasks"), output.interruptible() as interrupted:
         listed = listing.tasks(settings, keys, interrupted.is_set)
-        tasks = {(task.function, task.invocation_id) for task in listed}
+        tasks = {task.key for task in listed}
     past = load_past(alone, settings, env, **history)
     for one in alone:
         finished, lines = dry_run(every_timer(one.policies), env, one)

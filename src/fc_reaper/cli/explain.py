@@ -147,7 +147,7 @@ def _run_over_its_groups(task: Task, file: PolicyFile, env: Mapping[str, str]) -
     policies = (one.model_copy(update={"triggers": ()}) for one in file.policies if not one.only_named)
     finished, lines = dry_run(event.encode(), {**env, "REAPER_LOG_LEVEL": "DEBUG"}, file.only(*policies))
     incomplete = lines.of("list_failed") or finished.result.errors or finished.result.partial
-    about_it = [one for one in lines if isinstance(one, TaskLine) and one.key == task[:2]]
+    about_it = [one for one in lines if isinstance(one, TaskLine) and one.key == task.key]
     if about_it and not incomplete:
         return about_it[-1]
     print_failures(finished, lines)

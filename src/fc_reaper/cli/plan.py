@@ -19,8 +19,8 @@ from fc_reaper.cli.planfile import Plan, dump_plan, make_plan, whereabouts
 from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.evaluator.evaluate import FunctionPolicies, evaluate
 from fc_reaper.evaluator.explain import Changes, due_in
-from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskKey, TaskLine, TaskVerdict
-from fc_reaper.models import Exit, Function, Snapshot, iso
+from fc_reaper.log_lines import Lines, ListFailed, ResultTask, TaskLine, TaskVerdict
+from fc_reaper.models import Exit, Function, Snapshot, TaskKey, iso
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.ages import Reading
 from fc_reaper.run import RunResult

@@ -15,8 +15,8 @@ from fc_reaper.cli.output import CommandError, printable_json, read_input
 from fc_reaper.cloud import account_endpoint, place_of
 from fc_reaper.cloud.records import read_moment
 from fc_reaper.evaluator.evaluate import Evaluation
-from fc_reaper.log_lines import Lines, TaskKey, TaskVerdict
-from fc_reaper.models import Millis, Task, TaskEvent, iso
+from fc_reaper.log_lines import Lines, TaskVerdict
+from fc_reaper.models import Millis, Task, TaskEvent, TaskKey, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.policy.load import dump_policy, spelt
 from fc_reaper.policy.lock import file_fingerprint
@@ -30,7 +30,7 @@ from fc_reaper.sweep import TRUSTED_SKEW
 Fate = Literal["would_stop", "budget", "halted", "spared"]
 Where = dict[str, str | None]  # `account` and `region`, None where they are unknown, and `endpoint`
 
-Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+IsoMoment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
@@ -42,7 +42,7 @@ class PlannedTask(TaskVerdict):
 
     policy: str = Field(description="The policy by which it is due.")
     request_id: str | None = Field(description="Tells it from another task of the same id.")
-    first_enqueue: Moment | None = Field(description="When it was first enqueued; null if unknown.")
+    first_enqueue: IsoMoment | None = Field(description="When it was first enqueued; null if unknown.")
     fate: Fate
     checksum: str = Field("", description="Tells whether the task, or what stands above all, was changed.")
 
@@ -78,7 +78,7 @@ class Plan(BaseModel):
 
     format: Literal["fc-reaper plan"]
     version: Literal[1]
-    time: Moment = Field(description="When the dry run began.")
+    time: IsoMoment = Field(description="When the dry run began.")
     account: str | None
     region: str | None
     endpoint: str | None

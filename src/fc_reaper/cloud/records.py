@@ -118,7 +118,8 @@ def read_function(answer: Answer, facts: Mapping[str, Any], *, services: bool) -
     elif facts.get("asyncTask") is not True:
         return None
     else:
-        function = Function(None, *(function_in_arn(facts.get("functionArn")) or ("", "")))
+        name, qualifier = function_in_arn(facts.get("functionArn")) or ("", "")
+        function = Function(None, name, qualifier)
     try:
         check_names(function)
     except InvalidName as error:
@@ -185,7 +186,8 @@ def _names_another(
     if service and service != function.service:
         return f"the record names another service, '{printable(str(service), 128)}'"
     arn = record.get("functionArn") if function.service is None else None
-    if arn and (function_in_arn(arn) or ("",))[0] != function.name:
+    named = function_in_arn(arn) if arn else None
+    if arn and (named is None or named[0] != function.name):
         return f"the record names another function, '{printable(str(arn), 256)}'"
     if name and name != function.name:
         return f"the record names another function, '{printable(str(name), 128)}'"

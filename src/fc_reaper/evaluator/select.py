@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import MOST, ConcurrencyGroups, Key, by_age, key_of, too_many
 from fc_reaper.evaluator.evaluate import Evaluation
-from fc_reaper.models import STOPPED, Function, Millis, Task
+from fc_reaper.models import STOPPED, Function, Millis, Task, TaskKey
 from fc_reaper.policy import Policy
 from fc_reaper.rules.result import Kind
 
-Record = tuple[Function, str]  # one task under one qualifier, by its id
 # So many due tasks of a function are remembered however many others are more overdue: those may fail.
 _OF_EACH_FUNCTION = 20
 
@@ -54,13 +54,8 @@ class Selection:
 
     @property
     def selected(self) -> list[Evaluation]:
-        """The tasks that are stopped."""
+        """The tasks that are stopped; the others of `first` replace those of which nothing comes."""
         return self.first[: self.allowed.most]
-
-    @property
-    def waiting(self) -> list[Evaluation]:
-        """The next ones, which replace those of which nothing comes."""
-        return self.first[self.allowed.most :]
 
     def add(self, evaluation: Evaluation) -> None:
         """Take one more due task, in whatever order they come."""
@@ -75,12 +70,9 @@ class Selection:
         """Put the tasks in order, each once, and forget all but the first."""
         keep = self.policy.keep
         newest = keep is not None and keep.stop_first == "newest"
-
-        def order(one: Evaluation) -> Any:
-            return one.order if keep is None else by_age(one.verdict.members[0], one.task)
-
+        order: Callable[[Evaluation], Any] = attrgetter("order") if keep is None else _age_in_group
         for tasks in (self.first, self.held_out_tasks):
-            once = {(one.task.function, one.task.invocation_id): one for one in tasks}
+            once = {one.task.key: one for one in tasks}
             doubled = len(tasks) - len(once)
             self.duplicates += doubled
             self.due -= doubled
@@ -92,6 +84,10 @@ class Selection:
                 if len(tasks) < self.room or number[one.task.function] <= _OF_EACH_FUNCTION:
                     tasks.append(one)
         self._bound = 2 * (len(self.first) + len(self.held_out_tasks)) + 64
+
+
+def _age_in_group(one: Evaluation) -> tuple[Millis, str, str]:
+    return by_age(one.verdict.members[0], one.task)
 
 
 def is_held_out(invocation_id: str, share: int | None) -> bool:
@@ -127,7 +123,7 @@ def select(
     selections = {one.name: Selection(one, 2 * one.budget.per_run + room) for one in policies if one.stops}
     kept = {one.name: ConcurrencyGroups(one) for one in policies if one.keep is not None}
     index: dict[str | None, int] = {one.name: one.index for one in policies}
-    found: dict[Record, Evaluation] = {}
+    found: dict[TaskKey, Evaluation] = {}
     for evaluation in evaluations:
         task, verdict = evaluation.task, evaluation.verdict
         if verdict.kind is Kind.DUE:
@@ -139,9 +135,9 @@ def select(
             if not any(added):
                 settled(evaluation)
                 continue
-            if task[:2] in found:
-                settled(found[task[:2]])
-            found[task[:2]] = evaluation
+            if task.key in found:
+                settled(found[task.key])
+            found[task.key] = evaluation
     for groups in kept.values():
         if groups.policy.stops or not (groups.overflowed or incomplete(groups.policy)):
             _take_excess(groups, kept.values(), found, selections, index)
@@ -162,7 +158,7 @@ def select(
 def _take_excess(
     groups: ConcurrencyGroups,
     every: Collection[ConcurrencyGroups],
-    found: dict[Record, Evaluation],
+    found: dict[TaskKey, Evaluation],
     selections: Mapping[str, Selection],
     index: Mapping[str | None, int],
 ) -> None:
@@ -170,10 +166,10 @@ def _take_excess(
     policy, stops = groups.policy, groups.policy.stops
     for task, member, order in list(groups.excess()):
         if member.in_scope:
-            before = found[task[:2]]
+            before = found[task.key]
             later = policy.index > index.get(before.verdict.policy, -1)
             now = before._replace(verdict=too_many(policy, member, before.verdict, later=later))
-            found[task[:2]] = now
+            found[task.key] = now
             if stops:
                 selections[policy.name].group_order[key_of(task)] = order
                 selections[policy.name].add(now)
@@ -224,12 +220,12 @@ class Budgets:
     def __init__(
         self,
         functions: Callable[[Policy], frozenset[Function]],
-        stopped: Callable[[Policy, frozenset[Function]], set[Record]],
+        stopped: Callable[[Policy, frozenset[Function]], set[TaskKey]],
     ) -> None:
         self._functions, self._stopped = functions, stopped
         self._granted: list[tuple[frozenset[Function] | None, int]] = []
         self._watched: dict[str, frozenset[Function]] = {}
-        self._counted: set[Record] = set()
+        self._counted: set[TaskKey] = set()
         self.left: dict[str, int] = {}
 
     def __call__(self, policy: Policy, due: int) -> Allowance:
@@ -243,9 +239,9 @@ class Budgets:
         allowed = Allowance(policy.budget.per_run)
         if policy.budget.per_day is not None and functions is not None:
             self._watched[policy.name], self.left[policy.name] = functions, 0
-            records = self._stopped(policy, functions)
-            self._counted |= records
-            stopped = len(records)
+            known = self._stopped(policy, functions)
+            self._counted |= known
+            stopped = len(known)
             granted = sum(most for its, most in self._granted if its is None or its & functions)
             self.left[policy.name] = left = max(0, policy.budget.per_day - stopped - granted)
             if left < policy.budget.per_run:
@@ -257,9 +253,9 @@ class Budgets:
         self._granted.append((functions, min(due, allowed.most)))
         return allowed
 
-    def found_stopped(self, record: Record) -> None:
+    def found_stopped(self, key: TaskKey) -> None:
         """Take off the day a task that the run itself read as stopped, if no list showed it so."""
-        if record not in self._counted:
-            self._counted.add(record)
+        if key not in self._counted:
+            self._counted.add(key)
             for name, functions in self._watched.items():
-                self.left[name] -= record[0] in functions
+                self.left[name] -= key[0] in functions

@@ -127,10 +127,10 @@ def _spares_nothing(file: PolicyFile) -> _Odd:
 def _meet(one: Target, other: Target) -> bool:
     """Whether both can mean one function, under either of its names."""
     return any(
-        (a.service is None) == (b.service is None)
-        and all(overlap(part, its) for part, its in zip(a, b, strict=True) if part and its)
-        for a in spellings(Function(*one))
-        for b in spellings(Function(*other))
+        (left.service is None) == (right.service is None)
+        and all(overlap(part, its) for part, its in zip(left, right, strict=True) if part and its)
+        for left in spellings(Function(*one))
+        for right in spellings(Function(*other))
     )
 
 

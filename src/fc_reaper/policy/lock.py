@@ -86,7 +86,8 @@ def _apart(text: str) -> tuple[str, str]:
 def gone(present: Iterable[str], lock: Lock) -> list[str]:
     """The exemptions of *lock* that are not *present*, or end earlier now."""
     ends = dict(sorted(map(_apart, present)))  # the latest of each
-    return [one for one in lock.exempt for rest, until in [_apart(one)] if until > ends.get(rest, "")]
+    parts = [(one, *_apart(one)) for one in lock.exempt]
+    return [one for one, rest, until in parts if until > ends.get(rest, "")]
 
 
 def _sorted(plain: Any) -> Any:

@@ -148,7 +148,7 @@ class Executor:
     def _attempt(self, stop: _Stop, last: Deadline | None = None) -> Outcome:
         """Read the task and evaluate it; unless this is the *last* reading, request its stop."""
         cloud = self.context.cloud
-        function, invocation_id = stop.due.task[:2]
+        function, invocation_id = stop.due.task.key
         if stop.refused is None and last is None and function[:2] in self._denied:
             return Outcome("skipped", stop.due, "denied", _DENIED, self._denied[function[:2]])
         requests = self.context.enforce and last is None
@@ -266,7 +266,7 @@ class Executor:
             self._take(name, -1)
             is_stopped = task.status in (STOPPED, STOPPING)
             if self.budgets and is_stopped and within_a_day(task, self.context.clock.now()):
-                self.budgets.found_stopped((task.function, task.invocation_id))
+                self.budgets.found_stopped(task.key)
         if outcome.why == "unreadable" or (outcome.name == "failed" and not outcome.unclear):
             queue = self._queues[name]
             self._failing.add(place)

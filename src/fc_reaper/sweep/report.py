@@ -129,7 +129,7 @@ class Report:
 
     def log_task(self, event: str, one: Evaluation, **more: Any) -> None:
         """Log a line about a task, unless there are too many; none has a later line without `accepted`."""
-        policy, key = one.verdict.policy, one.task[:2]
+        policy, key = one.verdict.policy, one.task.key
         if key in self._unlogged or self.log.is_full(event, policy):
             self.log.omit(event, policy)
             if event == "accepted":

@@ -9,8 +9,8 @@ from fc_reaper.clock import Deadline, Jobs, Pool
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate, stopping_too_long
-from fc_reaper.evaluator.select import Record, within_a_day
-from fc_reaper.models import STOPPED, STOPPING, UNFINISHED, Function, Millis, Page, Query, Snapshot, Task
+from fc_reaper.evaluator.select import within_a_day
+from fc_reaper.models import ALIVE, STOPPED, STOPPING, Function, Millis, Page, Query, Snapshot, Task, TaskKey
 from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import AHEAD, SweepContext
@@ -31,7 +31,7 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
             filters[status] = strongest.weaker(filters[status]) if status in filters else strongest
             if policies.exempt_needs_payload or any(one.needs_payload for one in compiled.policy.expressions):
                 with_payload.add(status)
-    statuses = [status for status in UNFINISHED if status in filters]
+    statuses = [status for status in (*ALIVE, STOPPING) if status in filters]
     return [Query(function, status, *filters[status], status in with_payload) for status in statuses]
 
 
@@ -108,8 +108,8 @@ class Scanner:
     context: SweepContext
     counting: bool = False
     stopped: defaultdict[Function, set[str]] = field(default_factory=partial(defaultdict, set))
-    _seen: dict[Record, None] = field(default_factory=dict)
-    _named: set[Record] = field(default_factory=set)
+    _seen: dict[TaskKey, None] = field(default_factory=dict)
+    _named: set[TaskKey] = field(default_factory=set)
 
     def scan(self, policies: Mapping[Function, FunctionPolicies], until: Deadline) -> Iterator[Evaluation]:
         """Yield the due tasks of all functions in *policies*, and the members of concurrency groups."""
@@ -129,7 +129,7 @@ class Scanner:
             if len(self._seen) > 2 * _REMEMBERED:
                 self._seen = dict.fromkeys(list(self._seen)[_REMEMBERED:])
             for task in answer.tasks:
-                key = (task.function, task.invocation_id)
+                key = task.key
                 if key not in self._named and key not in self._seen:
                     self._seen[key] = None
                     seen, read = Snapshot(task, answer.moment), partial(lister.read, query, task)
@@ -137,9 +137,8 @@ class Scanner:
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
         """The same for one task that an event names, in whatever listing it is found again."""
-        key = (snapshot.task.function, snapshot.task.invocation_id)
-        if key not in self._named:
-            self._named.add(key)
+        if snapshot.task.key not in self._named:
+            self._named.add(snapshot.task.key)
             yield from self._evaluate(snapshot, policies)
 
     def _evaluate(

@@ -8,9 +8,9 @@ from operator import attrgetter
 from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.concurrency import key_of
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, compile_policies
-from fc_reaper.evaluator.select import DAY, Allowance, Budgets, Record, is_held_out, select, within_a_day
+from fc_reaper.evaluator.select import DAY, Allowance, Budgets, is_held_out, select, within_a_day
 from fc_reaper.events import Request
-from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Query, is_same
+from fc_reaper.models import STOPPED, STOPPING, Function, Millis, Page, Query, TaskKey, is_same
 from fc_reaper.policy import Policy
 from fc_reaper.rules.ages import YEAR_2017, StartedTime
 from fc_reaper.rules.result import KEEP, Kind, Verdict
@@ -188,7 +188,7 @@ class Sweep:
             raise CloudError("the functions could not be listed", error_code="UnreadableAnswer")
         return frozenset((*functions, *(one for one in self._functions if policy.watches(one))))
 
-    def _stopped_today(self, policy: Policy, functions: frozenset[Function]) -> set[Record]:
+    def _stopped_today(self, policy: Policy, functions: frozenset[Function]) -> set[TaskKey]:
         """The tasks that were stopped within a day, by the platform's records or seen so by this run."""
         context, now = self._context, self._context.clock.now()
         until = context.clock.monotonic() + (context.end - context.clock.monotonic()) / 2
@@ -199,8 +199,7 @@ class Sweep:
             if len(found) >= (policy.budget.per_day or 0):
                 break
             if isinstance(answer, Page):
-                stopped = (task for task in answer.tasks if within_a_day(task, now))
-                found |= {(query.function, task.invocation_id) for task in stopped}
+                found |= {task.key for task in answer.tasks if within_a_day(task, now)}
             elif isinstance(answer, CloudError):
                 # A function whose tasks this run has listed is there.
                 was_listed = query.function in self._policies.keys() - self._report.unlisted
@@ -222,11 +221,11 @@ class Sweep:
             function: self._compile(function, {one for one in running if one.watches(function)})
             for function in functions
         }
-        found = {(one.task.function, one.task.invocation_id) for one in due}
+        found = {one.task.key for one in due}
         for task, verdict, *_ in Scanner(self._context, counting=True).scan(compiled, self._until):
             held_out = is_held_out(task.invocation_id, policy.holdout)
             if verdict.kind is Kind.DUE and verdict.policy == policy.name and not held_out:
-                found.add((task.function, task.invocation_id))
+                found.add(task.key)
                 if len(found) > (policy.halt_over or 0):
                     return len(found)
         return None if functions & self._report.incomplete else len(found)
