@@ -11,7 +11,8 @@ import pytest
 from tests.cli.command import a_policy_file, at, fc_reaper
 from tests.cli.records import HOUR, LATER, NOWHERE, START, TWO, from_file
 from tests.emulator_server import Emulator, running_emulator
-from tests.run.account import operations, policy, seeded
+from tests.reaping import reap
+from tests.run.account import POLICY, operations, policy, seeded
 
 PROD = "media/transcode@prod"
 
@@ -44,6 +45,29 @@ def test_the_verdict_has_its_reason_and_the_line_that_decided(
     assert "\x1b" not in ran.out
     assert (ran.code, ran.err) == (0, "")
     assert operations(cloud) == {"GetStatefulAsyncInvocation": 1}
+
+
+def test_a_stopped_task_is_explained_as_it_was_when_it_was_asked_to_stop(tmp_path: Path) -> None:
+    """Whoever stopped it; without dates, and as JSON, it is explained as it is."""
+    a_policy_file(tmp_path)
+    ended = {"status": "Stopped", "enqueued": "-5h", "started": "-4h", "stopping": "-3h", "ends": "-2h"}
+    others: dict[str, Any] = {"young": {}, "undated": {"events": []}}
+    tasks = [seeded(name, **{**ended, **more}) for name, more in others.items()]
+    tasks.append(seeded("over", "Running", enqueued="-5h", started="-3h"))
+    said = {}
+    with running_emulator("--stopping", "5ms", seed={"invocations": tasks}) as cloud:
+        assert reap(cloud.endpoint, POLICY, enforce=True).ids("confirmed") == {"over"}
+        for task in ("over", *others):
+            said[task] = fc_reaper("explain", PROD, task, env=at(cloud), cwd=tmp_path).text
+        as_json = fc_reaper("explain", PROD, "over", "--json", env=at(cloud), cwd=tmp_path).json
+    for task, words in (
+        ("over", "due, runaway, running_for 3h of 2h, "),
+        ("young", "kept, runaway, running_for 1h of 2h, "),
+        ("undated", "kept: it is Stopped already"),
+    ):
+        assert words in said[task]
+        assert (", when it was asked to stop" in said[task]) is (task != "undated")
+    assert as_json["verdict"]["reason"] == "it is Stopped already"
 
 
 def test_a_policy_for_named_tasks_does_not_make_a_healthy_one_due(cloud: Emulator, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from fc_reaper import settings as config
-from fc_reaper.backtest.history import BrokenLine
+from fc_reaper.backtest.history import BrokenLine, as_of
 from fc_reaper.backtest.source import Record, read_records
 from fc_reaper.cli import output
 from fc_reaper.cli.app import AsJson, Cloud, PolicyOption, environment, parse_moment, with_cloud
@@ -22,7 +22,7 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator import explain as evaluator
 from fc_reaper.evaluator.explain import Explanation
 from fc_reaper.log_lines import TaskLine
-from fc_reaper.models import ALIVE, Exit, Function, Millis, Moment, Snapshot, Task, iso
+from fc_reaper.models import ALIVE, STOPPED, STOPPING, Exit, Function, Millis, Moment, Snapshot, Task, iso
 from fc_reaper.policy import PolicyFile
 from fc_reaper.rules.duration import format_duration
 from fc_reaper.rules.fields import parse_target
@@ -47,9 +47,10 @@ def explain(
 ) -> int:
     """Show the verdict for one task, step by step. Stops nothing.
 
-    The other tasks are listed where the task counts for a `keep` policy. A file with --record holds a record
-    as the cloud writes it, an answer of Get or List, or JSON lines; - is standard input. TARGET and ID are
-    then needed only where the file leaves them open, and no other task is considered.
+    A Stopped task is shown as it was when it was asked to stop, except with --at and --json. The other tasks
+    are listed where the task counts for a `keep` policy. A file with --record holds a record as the cloud
+    writes it, an answer of Get or List, or JSON lines; - is standard input. TARGET and ID are then needed
+    only where the file leaves them open, and no other task is considered.
 
     \b
     Examples:
@@ -68,6 +69,8 @@ def explain(
     else:
         raise CommandError("give TARGET and ID, such as media/transcode@prod job-7, or a file with --record")
     unapproved = config.read_unapproved(settings, file)
+    at_stop = None if as_json or moment is not None else _at_its_stop(snapshot.task)
+    snapshot = at_stop or snapshot
     explanation = evaluator.explain(
         snapshot.task,
         file,
@@ -78,7 +81,7 @@ def explain(
         unapproved=unapproved,
     )
     in_run, keeps = None, _keeps(explanation)
-    in_group = bool(keeps) and record is None and moment is None
+    in_group = bool(keeps) and record is None and moment is None and at_stop is None
     if in_group:
         in_run = _run_over_its_groups(explanation.task, file.report_only(unapproved), env)
     if in_run is not None and in_run.rule == KEEP:
@@ -88,7 +91,8 @@ def explain(
     else:
         steps = output.table(("step", "condition", "answer"), _rows(explanation))
         where = f"{printable(explanation.task.invocation_id)} at {short(*explanation.task.function)}"
-        title = Text(f"{where}, evaluated as of {iso(explanation.now)}", STRONG)
+        when = f"{iso(explanation.now)}{', when it was asked to stop' if at_stop else ''}"
+        title = Text(f"{where}, evaluated as of {when}", STRONG)
         output.show(title, "", steps, "", *_conclusion(explanation, keeps, in_run))
     return Exit.ATTENTION if in_group and in_run is None else Exit.DONE
 
@@ -106,6 +110,14 @@ def _read_task(target: str, invocation_id: str, settings: Settings, env: Mapping
         raise CommandError(f"{what}; finished tasks are forgotten after some days", Exit.ATTENTION) from None
     finally:
         cloud.close()
+
+
+def _at_its_stop(task: Task) -> Snapshot | None:
+    """A Stopped task as it was when it was asked to stop; None for others, or where no date tells."""
+    asked = [event.at for event in task.events if event.status in (STOPPING, STOPPED)]
+    tells = task.status == STOPPED and task.inconsistency is None and asked and not task.undated
+    before = as_of(task, asked[0] - 1) if tells else None
+    return None if before is None else Snapshot(before, Moment.exactly(asked[0]))
 
 
 def _task_in_file(name: str, target: str | None, invocation_id: str | None) -> Task:
@@ -170,8 +182,7 @@ def _rows(explained: Explanation) -> Iterator[tuple[str, str, Text | str]]:
     task, now = explained.task, explained.now
     retries = "retries unknown" if task.retries is None else output.counted(task.retries, "retry", "retries")
     yield "record", f"{task.status or 'no status'}, {retries}", ""
-    for event in task.events:
-        yield "", event.status, _ago(now - event.at)
+    yield from (("", event.status, _ago(now - event.at)) for event in task.events)
     if not task.events:
         started = "never" if task.started_at is None else _ago(now - task.started_at)
         yield "", "no dated events; startedTime", started
@@ -206,8 +217,7 @@ def _conclusion(
 ) -> Iterator[Text | str]:
     """The verdict with its reason, and *in_run*, what a run logs that knows the other tasks of its groups."""
     verdict, source = explained.verdict, explained.source
-    word, style = _WORDS[verdict.kind]
-    yield Text.assemble((word, style), _reason(verdict))
+    yield Text.assemble(_WORDS[verdict.kind], _reason(verdict))
     if verdict.line:
         yield f"decided by {source}:{verdict.line}{_CLOCKS.get(verdict.by.clock or '', '')}"
     if verdict.also:
