@@ -84,7 +84,8 @@ class Area(NamedTuple):
 
     def fits(self, function: Function) -> bool:
         """Whether *function* is one of those meant."""
-        fits = any(one.fits(function) for one in self.targets) and names(self.request.selector, function)
+        fits = any(one.fits(function) for one in self.targets)
+        fits = fits and (not self.request.selector.names_functions or names(self.request.selector, function))
         return fits and (self.share is None or self.share.holds(function))
 
 
@@ -131,7 +132,9 @@ def scope_of(requests: Sequence[Request], policies: Sequence[Policy]) -> Scope:
         share = None if shard is None else Share(shard, policies)
         for policy in policies:
             whole = Area(EVERYTHING, policy, policy.targets, share)
-            targets = tuple(one for one in policy.targets if may_name(request.selector, one))
+            targets = policy.targets
+            if request.selector.names_functions:
+                targets = tuple(one for one in targets if may_name(request.selector, one))
             named = named or bool(targets)
             # A policy that keeps so many of all says nothing about a task that is named.
             silent = policy.keep is not None and request.selector.invocation_id is not None
