@@ -314,6 +314,8 @@ def test_every_variable_is_explained_and_refuses_what_cannot_be(name: str) -> No
 def test_the_narrow_rights_of_the_document_are_for_what_is_made() -> None:
     (narrow,) = [fence.text for fence in fences(DOCUMENT) if fence.info == "json"]
     statements = json.loads(narrow)["Statement"]
+    assert json.loads(narrow).keys() == {"Version", "Statement"}
+    assert all(one == {**one, "Effect": "Allow"} and len(one) == 3 for one in statements)
     services = {kind.split("_")[1] for kind in SCHEMA}
     assert {one["Action"] for one in statements} == {"ram:*", "fc:*", "log:*"}
     assert services == {"ram", "fcv3", "log", "sls"}
