@@ -21,6 +21,7 @@ RESIZE = {"functionName": "resize"}
         pytest.param(a_timer(" \n\t"), id="blank"),
         pytest.param(a_timer("awesome-fc"), id="plain words"),
         pytest.param(a_timer('"quoted words"'), id="words in quotes"),
+        pytest.param(a_timer("sweep of the shared cluster"), id="words that only begin like a share"),
         pytest.param(a_timer('"quoted, but not to the end'), id="a lone quotation mark"),
         pytest.param(a_timer("17"), id="a number as text"),
         pytest.param(a_timer("null"), id="null as text"),

@@ -1,6 +1,7 @@
 """Read an event layer by layer, the outermost first. Each part is refused by itself."""
 
 from dataclasses import dataclass, field
+from re import search
 from typing import Any, NamedTuple
 
 from fc_reaper.errors import EventRefused, kind_of
@@ -141,7 +142,7 @@ class _Parser:
         elif isinstance(opened, JsonObject) or (opened in (None, []) and not in_list):
             selector = (read_command(opened) if opened else None) or Selector()
             words = str(payload) if selector == Selector() else " ".join(opened)  # not the name of a function
-            if selector.shard is None and "shar" in words.lower():
+            if selector.shard is None and search(r"(?i)shard|\bshares?\b", words):
                 raise EventRefused('it has a word like shard, and names no share; write {"shard": "2/8"}')
             self._request(place, selector)
         else:
