@@ -22,10 +22,7 @@ from tests.monitoring.published import must_be_published
 FASTER = Clock(SYSTEM_CLOCK.now, SYSTEM_CLOCK.monotonic, lambda seconds: time.sleep(seconds / 100))
 """Sleeps a hundredth of the time; the emulator's tasks stop within 5 ms."""
 
-KEYS = {
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": "emulator",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "emulator-secret",
-}
+KEYS = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "emulator", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "emulator-secret"}
 
 
 FAULT = "a fault in fc-reaper itself"

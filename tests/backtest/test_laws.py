@@ -158,7 +158,7 @@ def retried(draw: st.DrawFn) -> Task:
     return Task(TRANSCODE, "job", "Succeeded", "r-1", None, None, retries, tuple(events), record=record)
 
 
-@settings(max_examples=4 * settings().max_examples)
+@settings(max_examples=2 * settings().max_examples)
 @given(retried(), st.integers(1, 6), st.booleans(), files, st.integers(0, 200))
 def test_a_torn_record_is_due_only_where_the_whole_one_is(
     whole: Task, at: int, beginning: bool, file: PolicyFile, halves: int

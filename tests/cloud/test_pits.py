@@ -20,8 +20,8 @@ import urllib3.util.retry
 
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.errors import CallFailed
-from fc_reaper.errors import CloudError, InvalidName, SettingsError
-from tests.cloud.clients import TOKEN, TRANSCODE, FastClock, Make, ours, plain
+from fc_reaper.errors import InvalidName, SettingsError
+from tests.cloud.clients import TOKEN, TRANSCODE, Make, ours, plain
 from tests.cloud.loopback import Script, answering, hang_up, http
 
 TASK = {"serviceName": "media", "functionName": "transcode", "invocationId": "job-1", "status": "Running"}
@@ -93,28 +93,11 @@ def test_what_changes_something_is_sent_once(make: Make, expected: int, trouble:
         assert len(server.seen) == expected
 
 
-def test_a_stop_is_sent_once_whatever_happens_to_its_answer() -> None:
-    """The task is read and evaluated again before a second request."""
-    with answering(hang_up) as server, ours(server.endpoint) as client:
-        with pytest.raises(CloudError) as caught:
-            client.stop(TRANSCODE, "job-1")
-        assert (caught.value.error_code, len(server.seen)) == ("ConnectionFailed", 1)
-
-
 def test_fc2_waits_half_a_minute_for_a_lasting_fault(slept: list[float]) -> None:
     """Six requests with 0, 2, 4, 8 and 16 s between them, whatever time is left."""
     with answering(FAULT) as server, plain(server.endpoint) as client:
         assert outcome_of(lambda: read(client)) == "RetryError"
         assert (len(server.seen), sum(slept)) == (6, 30)
-
-
-def test_ours_waits_no_longer_than_its_deadline() -> None:
-    """Waits double from 0.2 s, and none of them may outlast the deadline."""
-    clock_of_ours = FastClock()
-    with answering(FAULT) as server, ours(server.endpoint, clock=clock_of_ours.clock()) as client:
-        with pytest.raises(CloudError):
-            client.get(TRANSCODE, "job-1", deadline=clock_of_ours.monotonic() + 2)
-        assert (len(server.seen), round(sum(clock_of_ours.slept), 3)) == (4, 1.4)
 
 
 @both(of_fc2="RetryError", of_ours="CallFailed")
@@ -161,18 +144,6 @@ def test_fc2_sleeps_as_long_as_a_server_says(slept: list[float]) -> None:
     with answering(hour) as server, plain(server.endpoint) as client:
         assert outcome_of(lambda: read(client)) == "FcError"
     assert slept == [3600] * 5
-
-
-@pytest.mark.parametrize("seconds", [None, 30], ids=["no-deadline", "deadline"])
-def test_ours_gives_up_at_once_when_asked_to_wait_too_long(seconds: float | None) -> None:
-    """A wait beyond the deadline, or above a minute without one, is not begun."""
-    clock_of_ours = FastClock()
-    hour = http(429, {"ErrorCode": "ResourceExhausted"}, Retry_After=3600)
-    deadline = None if seconds is None else clock_of_ours.monotonic() + seconds
-    with answering(hour) as server, ours(server.endpoint, clock=clock_of_ours.clock()) as client:
-        with pytest.raises(CloudError) as caught:
-            client.get(TRANSCODE, "job-1", deadline=deadline)
-        assert (caught.value.retry_after, len(server.seen), clock_of_ours.slept) == (3600, 1, [])
 
 
 @both(of_fc2=1, of_ours=2)

@@ -112,10 +112,7 @@ def test_a_page_reads_its_own_rows_only() -> None:
     assert max(reads) <= 101
 
 
-@given(
-    st.integers(1, 20),
-    st.lists(st.floats(0, 0.5), max_size=60),
-)
+@given(st.integers(1, 20), st.lists(st.floats(0, 0.5), max_size=60))
 def test_the_rate_limit_holds_in_every_interval(per_second: int, gaps: list[float]) -> None:
     """At most one second's worth of calls more than the rate."""
     clock = [0.0]

@@ -148,9 +148,7 @@ def calls(sdk: Sdk) -> dict[str, tuple[Callable[[AsyncTaskClient], object], list
     }
 
 
-NOT_ASKED_WITH = {
-    "ListAsyncInvokeConfigs": {"functionName"},
-}
+NOT_ASKED_WITH = {"ListAsyncInvokeConfigs": {"functionName"}}
 """Parameters of the SDK's that our client leaves out."""
 
 

@@ -95,11 +95,7 @@ def test_an_example_is_evaluated_as_a_real_task_is(keys: dict[str, str], given: 
         ),
         ({}, "{alive_for: 3h}, expect: keep", "; change the policy, or write expect: stop"),
         ({}, "{status: Stopping}, expect: stop", "`match` does not hold by its status"),
-        (
-            {"match": "{id: 'n-*', alive_for: 2h}"},
-            "{id: m}, expect: stop",
-            "`match` does not hold by its id",
-        ),
+        ({"match": "{id: 'n-*', alive_for: 2h}"}, "{id: m}, expect: stop", "`match` does not hold by its id"),
         (
             {"match": "{retries_over: 3}"},
             "{retries: 3}, expect: stop",
@@ -111,11 +107,7 @@ def test_an_example_is_evaluated_as_a_real_task_is(keys: dict[str, str], given: 
             "got stop: `match` holds by its retries_over 4 of 3",
         ),
         ({"unless": "[vip-*]"}, "{id: vip-1}, expect: stop", "got keep: spared by unless, line 8"),
-        (
-            {"top": "exempt: [keep-*]"},
-            "{id: keep-1}, expect: stop",
-            "got keep: exempt, line 2",
-        ),
+        ({"top": "exempt: [keep-*]"}, "{id: keep-1}, expect: stop", "got keep: exempt, line 2"),
         (
             {"match": "{alive_for: 2h, where: payload.x}"},
             "{id: a}, expect: stop",

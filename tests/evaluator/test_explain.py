@@ -129,11 +129,7 @@ def test_a_policy_that_is_not_approved_only_reports() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "wait"),
-    [
-        ("ages.alive_for > `10800`", "1h"),
-        ("`10800` <= ages.alive_for", "1h"),
-    ],
+    ("where", "wait"), [("ages.alive_for > `10800`", "1h"), ("`10800` <= ages.alive_for", "1h")]
 )
 def test_due_in_knows_when_an_age_passes_what_it_is_compared_with(where: str, wait: str) -> None:
     """To the millisecond, whether it is written in the policy or comes with the task."""

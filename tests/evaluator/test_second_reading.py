@@ -113,7 +113,7 @@ def decided(case: Case, match: str, **keys: str) -> bool | None:
     return {Kind.DUE: True, Kind.KEPT: False, Kind.UNKNOWN: None}[kind]
 
 
-@settings(max_examples=5 * settings().max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.data(), cases())
 def test_a_clock_is_over_within_or_unknown_as_the_table_says(data: st.DataObject, case: Case) -> None:
     limit = data.draw(limits(case))

@@ -89,11 +89,7 @@ def some_tasks(dice: Dice, statuses: Sequence[str] = STATUSES, flawed: Sequence[
 
 
 def _task(
-    dice: Dice,
-    number: int,
-    taken: set[tuple[Function, str]],
-    statuses: Sequence[str],
-    flawed: Sequence[bool],
+    dice: Dice, number: int, taken: set[tuple[Function, str]], statuses: Sequence[str], flawed: Sequence[bool]
 ) -> Task:
     function, name = place(dice, taken)
     status, enqueued, entered, retries = (

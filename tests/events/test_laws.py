@@ -127,14 +127,14 @@ def from_base64(text: str) -> str:
         return ""
 
 
-@settings(max_examples=4 * USUAL)
+@settings(max_examples=2 * USUAL)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_trigger(raw: bytes) -> None:
     """Noise is refused, never raised."""
     check_sound(raw, parse_event(raw))
 
 
-@settings(max_examples=4 * USUAL)
+@settings(max_examples=2 * USUAL)
 @given(st.text(alphabet='{}[]",:\\ \n\tntfu0123456789eE+-.abdryRun_=%&\ufeff\ud800\udc00', max_size=60))
 def test_any_text_like_json_gives_a_trigger(text: str) -> None:
     """Nearly JSON is refused, never raised."""
@@ -142,7 +142,7 @@ def test_any_text_like_json_gives_a_trigger(text: str) -> None:
     check_sound(raw, parse_event(raw))
 
 
-@settings(max_examples=4 * USUAL)
+@settings(max_examples=2 * USUAL)
 @given(values)
 def test_any_value_gives_a_trigger(value: Any) -> None:
     """Well-formed JSON gives a request or a note."""
@@ -150,7 +150,7 @@ def test_any_value_gives_a_trigger(value: Any) -> None:
     check_sound(raw, parse_event(raw))
 
 
-@settings(max_examples=5 * USUAL)
+@settings(max_examples=3 * USUAL)
 @given(mutated_samples())
 def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
     """Senders change their formats."""
@@ -158,7 +158,7 @@ def test_any_change_of_a_sample_gives_a_trigger(event: Any) -> None:
     check_sound(raw, parse_event(raw))
 
 
-@settings(max_examples=4 * USUAL)
+@settings(max_examples=2 * USUAL)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_any_damage_to_the_bytes_of_a_sample_gives_a_trigger(raw: bytes, data: st.DataObject) -> None:
     """Cut, repeated, or overwritten."""

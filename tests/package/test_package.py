@@ -363,11 +363,7 @@ def test_one_instance_sweeps_as_the_platform_would_run_it(
     results, printed = run_instance(
         package,
         platform,
-        [
-            invocation(1, STALE, **where),
-            invocation(2, RIGHT),
-            invocation(3, RIGHT, REAPER_MODE="enforce"),
-        ],
+        [invocation(1, STALE, **where), invocation(2, RIGHT), invocation(3, RIGHT, REAPER_MODE="enforce")],
         tmp_path,
     )
     denied, dry_run, enforced = (result["counts"] for result in results)

@@ -229,13 +229,7 @@ def test_a_line_is_that_of_the_key_itself() -> None:
     assert found == [(f"{MATCH}.running_for", "running_for: 25h"), (f"{UNLESS}.where", "where: tier")]
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("functionname", "functionName"),
-        ("tier", "payload.tier"),
-    ],
-)
+@pytest.mark.parametrize(("name", "meant"), [("functionname", "functionName"), ("tier", "payload.tier")])
 def test_a_name_that_no_record_has_is_told_what_is_meant(name: str, meant: str) -> None:
     """A slip of the pen, a field of the payload."""
     (found,) = odd(a_file(match=f"{{alive_for: 2h, where: \"{name} == 'x'\"}}"))

@@ -475,10 +475,7 @@ policies:
 def test_several_faults_between_sound_keys_are_told_in_one_go() -> None:
     """Each at its own key."""
     text = a_file(match="{status: Stopping}", report="x", stop="y", keep="{at_most: 1}", triggers="[task]")
-    assert [one.path for one in issues(text)] == [
-        "policies[0].report",
-        "policies[0].keep",
-    ]
+    assert [one.path for one in issues(text)] == ["policies[0].report", "policies[0].keep"]
 
 
 def test_two_policies_of_one_name_are_refused() -> None:
@@ -496,10 +493,7 @@ def test_two_policies_of_one_name_are_refused() -> None:
         ({"alive_for": "2h"}, "the keys are name, targets,"),
         ({"exempt": "[a]"}, "the keys are name, targets,"),
         ({"per": "function"}, "the keys are name, targets,"),
-        (
-            {"examples": "[{alive_for: 3h, given: {id: a}, expect: keep}]"},
-            "the keys are given, expect",
-        ),
+        ({"examples": "[{alive_for: 3h, given: {id: a}, expect: keep}]"}, "the keys are given, expect"),
     ],
 )
 def test_a_strange_key_is_told_which_keys_there_are(keys: dict[str, str], remedy: str) -> None:

@@ -26,7 +26,7 @@ def sleepers(*qualifiers: str, **more: Any) -> dict[str, Any]:
         "functions": [
             {"functionName": SLEEPER, "qualifier": qualifier, **more, **service}
             for qualifier, service in product(("LATEST", *qualifiers), ({}, {"serviceName": SLEEPER}))
-        ],
+        ]
     }
 
 

@@ -319,11 +319,7 @@ def fates(
 
 
 def _one_too_many(
-    claims: Claims,
-    policy: Policy,
-    records: Mapping[Key, Facts],
-    present: Present,
-    taken: set[Key],
+    claims: Claims, policy: Policy, records: Mapping[Key, Facts], present: Present, taken: set[Key]
 ) -> list[tuple[Key, Member]]:
     groups: defaultdict[tuple[Any, ...], list[tuple[Key, Member]]] = defaultdict(list)
     assert policy.keep is not None

@@ -719,11 +719,7 @@ class Referee:
         if self._is_ambiguous() or self._keeps_beside_one_unapproved():
             return
         first, last = (
-            fates(
-                self.claims,
-                {key: self.record(self.tasks[key], at) for key in watched},
-                self.present(at),
-            )
+            fates(self.claims, {key: self.record(self.tasks[key], at) for key in watched}, self.present(at))
             for at in (self.run.begun, self.run.ended)
         )
         if first != last and any(

@@ -92,10 +92,7 @@ LAG = 30
 
 SEVERAL = {
     "invocations": [
-        {
-            **seeded(f"over-{name}-{{n}}", "Running", count=9, started="-3h"),
-            "functionName": name,
-        }
+        {**seeded(f"over-{name}-{{n}}", "Running", count=9, started="-3h"), "functionName": name}
         for name in FUNCTIONS
     ]
 }

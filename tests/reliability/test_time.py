@@ -15,16 +15,7 @@ from fc_reaper.clock import SYSTEM_CLOCK
 from fc_reaper.sweep.scope import first_of
 from tests.emulator_server import running_emulator
 from tests.reaping import reap
-from tests.reliability.case import (
-    GET,
-    LIST,
-    POLICY,
-    STOP,
-    call_handler,
-    effective_stops,
-    is_sound,
-    is_true,
-)
+from tests.reliability.case import GET, LIST, POLICY, STOP, call_handler, effective_stops, is_sound, is_true
 from tests.reliability.proxy import Answer, Call, Script, proxy
 from tests.reliability.virtual import VirtualTime, run_virtually
 from tests.reliability.wires import dripping_head

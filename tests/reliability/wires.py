@@ -159,8 +159,4 @@ BODIES = [
     Case("`null` to each read of a task", spoil=spoiling(GET, replaced(b"null"))),
 ]  # fmt: skip
 
-CASES = {
-    "Connections": CONNECTIONS,
-    "Calls that take too long": TIMES,
-    "Bodies": BODIES,
-}
+CASES = {"Connections": CONNECTIONS, "Calls that take too long": TIMES, "Bodies": BODIES}

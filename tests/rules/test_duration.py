@@ -9,13 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fc_reaper.rules.duration import (
-    LONGEST,
-    format_duration,
-    parse_carried,
-    parse_duration,
-    spell_duration,
-)
+from fc_reaper.rules.duration import LONGEST, format_duration, parse_carried, parse_duration, spell_duration
 
 NO_LENGTHS = (
     "", "   ", "-5m", "2 h", "2H", "2 hours", "1M", "P1M", "90M", "1h30m20", "90min", "12h1d", "1d, 12h",

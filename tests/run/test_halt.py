@@ -76,20 +76,6 @@ def test_nothing_follows_from_a_count_that_failed() -> None:
         assert (stopped(cloud), reaped.finished.exit) == (set(), Exit.ATTENTION)
 
 
-def test_a_listing_that_ends_with_a_404_on_its_second_page_is_not_complete() -> None:
-    """The function was there a page ago: that is no sign that it has no more tasks."""
-    with running_emulator(
-        seed={"invocations": [seeded("job-{n}", "Running", count=130, enqueued="-5h")]}
-    ) as cloud:
-        page = {"operation": "ListStatefulAsyncInvocations", "match": {"status": "Running"}}
-        cloud.faults([{**page, "times": 1}, {**page, "times": 9, "status": 404, "code": "FunctionNotFound"}])
-        reaped = reap(cloud.endpoint, policy(budget="200/run", halt_over="120"), enforce=True)
-        (line,) = reaped.logged("list_failed")
-        assert (line["http_status"], line["error_code"]) == (404, "UnreadableAnswer")
-        assert (stopped(cloud), reaped.counts["due"]) == (set(), 100)
-        assert reaped.finished.exit is Exit.ATTENTION
-
-
 def test_what_is_held_out_does_not_count() -> None:
     """Whoever is spared for good is not stopped by mistake."""
     with running_emulator("--stopping", "5ms", seed=SEED) as cloud:

@@ -92,15 +92,9 @@ def test_ages(world: World, tmp_path: Path) -> None:
 
 TOO_YOUNG = [running(age="7190s")]
 """Ten seconds short of two hours."""
-GET, LIST = "GetStatefulAsyncInvocation", "ListStatefulAsyncInvocations"
+LIST = "ListStatefulAsyncInvocations"
 
 MOMENTS = [
-    ("no readable date", [running()], stops({"alive_for": "2h"}), "*", "nonsense", [], 1),
-    ("no date at all", [running()], stops({"alive_for": "2h"}), "*", "", [], 1),
-    ("no readable date on the read before the stop", [running()], stops({"alive_for": "2h"}), GET, "soon",
-     [], 1),
-    ("two hours ahead", [running()], stops({"alive_for": "2h"}), "*", "+2h", [], 1),
-    ("two hours behind", [running()], stops({"alive_for": "2h"}), "*", "-2h", [], 1),
     ("a list two hours ahead, and a read that is right",
      [running(age="1h")], stops({"alive_for": "2h"}), LIST, "+2h", [], None),
     ("twenty seconds ahead, due by that clock alone", TOO_YOUNG, stops({"alive_for": "2h"}), "*", "+20s", [],

@@ -11,7 +11,7 @@ from tests.reaping import FASTER
 from tests.reliability.virtual import VirtualTime
 from tests.worlds.world import TIMER, World, check, file, rule, running, several, stops
 
-STOP, GET, LIST = "StopStatefulAsyncInvocation", "GetStatefulAsyncInvocation", "ListStatefulAsyncInvocations"
+STOP, GET = "StopStatefulAsyncInvocation", "GetStatefulAsyncInvocation"
 OVER = {"alive_for": "2h"}
 BOTH = ("media/archive", "media/transcode")
 IN_TURN = {"REAPER_CONCURRENCY": "1"}
@@ -138,14 +138,6 @@ def _halts() -> list[World]:
                       for f in "pqrst"]),
         World(kind, "tasks of 3.0", several("h", 5, place="resize"), stops(OVER, "resize", halt_over=3), [],
               events=[{"taskId": f"h-{n}"} for n in range(5)]),
-        *(World(kind, f"a later page is {name}", several("h", 101),
-                stops(OVER, halt_over=100, budget="200/run"), [], exit=1,
-                faults=[{"operation": LIST, "match": {"status": "Running"}, **answer}
-                        for answer in ({"delay": "1ms"}, last)])
-          for name, last in dict[str, dict[str, Any]]({
-              "null": {"status": 200, "body": {"invocations": None}},
-              "nothing": {"status": 200, "body": {}},
-          }).items()),
         World(kind, "what is exempt is not due", [*several("h", 3), *several("vip", 3)],
               stops(OVER, halt_over=3, exempt=["vip-*"]), ["h-1"], events=[{"invocationId": "h-1"}]),
     ]  # fmt: skip
