@@ -66,7 +66,7 @@ class RunResult(NamedTuple):
 
 def run(
     event: Any,
-    given: Any,
+    platform_context: Any,
     dependencies: Dependencies,
     planned_run: PlannedRun | None = None,
     *,
@@ -74,7 +74,7 @@ def run(
 ) -> RunResult:
     """Do what *event* asks for, and log it. Never raises for anything an event holds.
 
-    *given* is the platform's context, in any of its shapes, or None. With a *planned_run* the event only
+    *platform_context* comes in any of its shapes, or is None. With a *planned_run* the event only
     starts the run. *approved* takes the place of the policy that the settings name, as if its lock did.
     """
     clock, random, foresee = dependencies.clock, dependencies.random, dependencies.foresee
@@ -82,7 +82,7 @@ def run(
     refused, context = None, Context()
     settings = config.read_settings({}, context)  # the defaults, by which a refusal is logged
     try:
-        context = config.read_context(given)
+        context = config.read_context(platform_context)
         settings = config.read_settings(dependencies.env, context)
     except SettingsError as error:
         refused = error

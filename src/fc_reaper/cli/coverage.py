@@ -47,7 +47,7 @@ def cover(listed: Listed, watching: Watching, answers: Answers, ourselves: Targe
         by = {its.name: does for its, does in watching.items() if any(map(its.watches, spellings(one)))}
         lone = not (by or is_own(one, ourselves))
         known = {"function": output.short(*one), "watched_by": by, "uncovered": lone}
-        limits = [answer for its in answers.values() if isinstance(answer := its.get(one), dict)]
+        limits = [each[one] for each in answers.values() if isinstance(each.get(one), dict)]
         rows.append(Coverage.model_validate(dict(ChainMap(known, *limits))))
     return sorted(rows, key=lambda one: not one.uncovered)
 

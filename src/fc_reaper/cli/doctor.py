@@ -144,8 +144,8 @@ def _check_cloud(
         keys = config.read_credentials(env, config.Context())
         found.account, found.region, found.endpoint = whereabouts(settings).values()
         for name in (OPEN, CLASSIC, WITHOUT_SERVICES):
-            its = settings.model_copy(update={"api_version": name})
-            clients[name] = config.connect(its, keys, "doctor", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
+            variant = settings.model_copy(update={"api_version": name})
+            clients[name] = config.connect(variant, keys, "doctor", clock=SYSTEM_CLOCK, kind=ReadOnlyClient)
     except SettingsError as error:
         found.add("cloud", str(error), Exit.REFUSED)
         return {}, {}
@@ -169,11 +169,11 @@ def _check_cloud(
         every = list(meant | dict.fromkeys(one for each in listed.values() for one in each or ()))
         answers = inspect(clients[main], pool, every, SYSTEM_CLOCK.monotonic() + _PATIENCE)
         _check_rights(found, answers)
-        for kind in sorted({(STATEFUL if one.service else ASYNC_TASK).task for one, its in targets if its}):
+        for kind in sorted({(STATEFUL if one.service else ASYNC_TASK).task for one, stop in targets if stop}):
             found.add(f"fc:Stop{kind}", "unproven: only a stop is proof; see docs/doctor.md", Exit.DONE)
         for one in meant:
-            _check_target(found, one, [its[one] for its in answers.values() if one in its])
-    pages = [page for its in answers.values() for page in its.values() if isinstance(page, Page)]
+            _check_target(found, one, [each[one] for each in answers.values() if one in each])
+    pages = [page for each in answers.values() for page in each.values() if isinstance(page, Page)]
     _check_records(found, [task for page in pages for task in page.tasks])
     skew = max(one.skew_ms for one in clients.values())
     if skew > TRUSTED_SKEW or any(one.moment.skew is None for one in pages):
@@ -213,8 +213,8 @@ def _check_versions(
 
 def _check_rights(found: Diagnosis, answers: Answers) -> None:
     """Each action of RAM, by what was answered: the platform's own 404 proves it as well."""
-    for action, its in sorted(answers.items()):
-        errors = [(one, error) for one, error in its.items() if isinstance(error, CloudError)]
+    for action, each in sorted(answers.items()):
+        errors = [(one, error) for one, error in each.items() if isinstance(error, CloudError)]
         failed = [(one, error) for one, error in errors if error.http_status != 404 or error.unclear]
         if failed:
             one, error = failed[0]

@@ -86,8 +86,8 @@ def _find_sleeper(
     found: dict[str, SleeperClient] = {}
     failed: list[CallFailed] = []
     for version in ("2023-03-30", "2021-04-06", "2016-08-15"):
-        its = settings.model_copy(update={"api_version": version})
-        client: Any = connect(its, keys, token_hex(4), clock=SYSTEM_CLOCK, kind=SleeperClient)
+        variant = settings.model_copy(update={"api_version": version})
+        client: Any = connect(variant, keys, token_hex(4), clock=SYSTEM_CLOCK, kind=SleeperClient)
         client.until = until
         try:
             client.ask("List", limit="1")

@@ -91,8 +91,8 @@ class AsyncTaskClient(fc2.Client):  # type: ignore[misc]  # fc2 has no types
         self._headers["user-agent"] = f"fc-reaper/{__version__} {self.user_agent}"
         tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": DEFAULT_CA_BUNDLE_PATH}
         self._pool = connection_from_url(url, maxsize=pool_size, **(tls if url.startswith("https") else {}))
-        its = {"response_class": BoundedResponse}
-        self._pool.ConnectionCls = type("Connection", (self._pool.ConnectionCls,), its)
+        bounded = {"response_class": BoundedResponse}
+        self._pool.ConnectionCls = type("Connection", (self._pool.ConnectionCls,), bounded)
         self._timeouts = {"connect": connect_timeout, "read": read_timeout}
         self._clock, self._rate_limiter = clock, rate_limiter
         self._retry = Retry(clock, jitter, self._check_open)

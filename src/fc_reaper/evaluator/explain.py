@@ -172,10 +172,10 @@ class Changes(NamedTuple):
     @classmethod
     def of(cls, policies: FunctionPolicies) -> "Changes":
         """All that may change a verdict by *policies*."""
-        matchers = [*policies.exempt, *(one for its in policies.every for one in (its.match, *its.unless))]
+        matchers = [*policies.exempt, *(each for one in policies.every for each in (one.match, *one.unless))]
         rules = [rule for matcher in matchers for rule in matcher.rules]
         limits = [(rule.key, rule.wanted) for rule in rules if isinstance(rule, (Clock, Until))]
-        parts: list[Rule | Policy] = [*rules, *(its.policy for its in policies.every)]
+        parts: list[Rule | Policy] = [*rules, *(one.policy for one in policies.every)]
         limits += [age for part in parts for one in part.expressions for age in one.ages]
         any_time = any(not rule.timeless and not isinstance(rule, Clock) for rule in rules)
         return cls(tuple(dict.fromkeys(limits)), any_time)

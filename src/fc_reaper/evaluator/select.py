@@ -242,7 +242,7 @@ class Budgets:
             known = self._stopped(policy, functions)
             self._counted |= known
             stopped = len(known)
-            granted = sum(most for its, most in self._granted if its is None or its & functions)
+            granted = sum(most for on, most in self._granted if on is None or on & functions)
             self.left[policy.name] = left = max(0, policy.budget.per_day - stopped - granted)
             if left < policy.budget.per_run:
                 # Counting may end once there are enough.

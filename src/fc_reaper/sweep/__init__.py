@@ -15,7 +15,7 @@ from fc_reaper.sweep.report import Report
 # Difference between the local clock and the cloud's up to which (itself included) a run may enforce.
 TRUSTED_SKEW: Millis = 30_000
 
-AHEAD: Millis = 3_600_000
+AHEAD: Millis = 3_600_000  # how far ahead a plan looks, itself included
 Foresee = Callable[[Snapshot, FunctionPolicies], None]
 
 

@@ -140,9 +140,9 @@ class Report:
     def settled(self, outcome: Outcome, *, logged: bool = False) -> None:
         """Count and collect a due task by its final outcome; log it unless it was *logged* as accepted."""
         self._count(outcome.due.verdict.policy or "", outcome.name)
-        self.partial = self.partial or outcome.why == "margin"
+        self.partial |= outcome.why == "margin"
         troubled = outcome.why in _ATTENTION
-        self._troubled = self._troubled or troubled
+        self._troubled |= troubled
         event = "stop_failed" if outcome.name == "failed" else outcome.name
         if not logged or outcome.name != "accepted":
             self.log_task(event, outcome.due, warns=troubled, **outcome.fields)
@@ -182,7 +182,7 @@ class Report:
     def concluded(self) -> None:
         """Settle how a run ends that came to its end."""
         self.errors += self._failures
-        self.partial = self.partial or any(one.error_code == "TimedOut" for one in self._failures.values())
+        self.partial |= any(one.error_code == "TimedOut" for one in self._failures.values())
         missing = any(one.missing for one in self._failures.values())
         trouble = self._failures or self._troubled or self.counts["stuck"] + self.counts["failed"]
         if self._failures and not self.answered and not missing:
@@ -207,7 +207,7 @@ class Report:
         errors = list(dict.fromkeys(self.errors))
         if len(errors) > _MOST_ERRORS:
             errors[_MOST_ERRORS:] = [f"and {len(errors) - _MOST_ERRORS} more"]
-        policies = {name: {**its, "saved": total(self.savings[name])} for name, its in self._policies.items()}
+        policies = {name: {**one, "saved": total(self.savings[name])} for name, one in self._policies.items()}
         line = self.log(
             "run_finished",
             warns=self._troubled,

@@ -32,7 +32,7 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
             if policies.exempt_needs_payload or any(one.needs_payload for one in compiled.policy.expressions):
                 with_payload.add(status)
     statuses = [status for status in (*ALIVE, STOPPING) if status in filters]
-    return [Query(function, status, *filters[status], status in with_payload) for status in statuses]
+    return [Query(function, one, **filters[one]._asdict(), payload=one in with_payload) for one in statuses]
 
 
 _NOT_STUCK = RuleResult(FALSE)
@@ -116,15 +116,15 @@ class Scanner:
         context, now = self.context, self.context.clock.now()
         now += AHEAD if context.foresee and not self.counting else 0
         lister = Lister(context.cloud, context.pool, until, context.settings.api_version)
-        wanted = [query for function, its in policies.items() for query in queries(function, its, now)]
+        wanted = [query for function in policies for query in queries(function, policies[function], now)]
         for query, answer, listed in lister.each(wanted):
-            its = policies[query.function]
+            compiled = policies[query.function]
             if isinstance(answer, CloudError):
                 self._failed(query, listed, answer, until)
                 continue
             context.report.answered = True
             if isinstance(answer, Snapshot):
-                yield from self._evaluate(answer, its)
+                yield from self._evaluate(answer, compiled)
                 continue
             if len(self._seen) > 2 * _REMEMBERED:
                 self._seen = dict.fromkeys(list(self._seen)[_REMEMBERED:])
@@ -133,7 +133,7 @@ class Scanner:
                 if key not in self._named and key not in self._seen:
                     self._seen[key] = None
                     seen, read = Snapshot(task, answer.moment), partial(lister.read, query, task)
-                    yield from self._evaluate(seen, its, read)
+                    yield from self._evaluate(seen, compiled, read)
 
     def scan_one(self, snapshot: Snapshot, policies: FunctionPolicies) -> Iterator[Evaluation]:
         """The same for one task that an event names, in whatever listing it is found again."""
@@ -192,7 +192,7 @@ class Scanner:
     def _failed(self, query: Query, task: Task | None, error: CloudError, until: Deadline) -> None:
         """Report what could not be listed or read; nothing follows from what was not seen."""
         report, late = self.context.report, error.out_of_time
-        report.partial = report.partial or late or self.context.clock.monotonic() >= until
+        report.partial |= late or self.context.clock.monotonic() >= until
         if late or task is not None:
             report.incomplete.add(query.function)
         if task is not None and not self.counting:

@@ -42,7 +42,7 @@ class Share:
         self._leaders: dict[str, str] = {}
         for policy in (one for one in policies if one.keep is not None or one.halt_over is not None):
             globs = [name_of(target) for target in policy.targets]
-            near = {self._leaders[one.name] for one, its in self._whole.items() if _may_meet(globs, its)}
+            near = {self._leaders[one.name] for one, some in self._whole.items() if _may_meet(globs, some)}
             followers = [name for name, leader in self._leaders.items() if leader in near]
             self._leaders |= dict.fromkeys((*followers, policy.name), policy.name)
             self._whole[policy] = globs

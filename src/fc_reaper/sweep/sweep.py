@@ -152,9 +152,9 @@ class Sweep:
             running = {one for one in self._policy.policies if one.watches(function) and not one.only_named}
             self._policies[function] = self._compile(function, running)
         for found in Scanner(self._context, counting=True).scan(self._policies, self._until):
-            verdict, its = found.verdict, by_key.get(key_of(found.task))
+            verdict, task = found.verdict, by_key.get(key_of(found.task))
             if verdict.members:
-                wanted = its is not None and is_same(its, found.task)
+                wanted = task is not None and is_same(task, found.task)
                 members = [one._replace(in_scope=wanted and one.policy in keeps) for one in verdict.members]
                 yield found._replace(verdict=verdict._replace(members=tuple(members)))
 
