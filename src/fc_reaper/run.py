@@ -136,10 +136,9 @@ def run(
 def _start(trigger: Trigger, policy: PolicyFile, settings: Settings, log: JsonLog) -> None:
     """Log that the run starts, unless these settings refuse it."""
     if settings.timeout <= settings.margin / 1000:
-        raise SettingsError(
-            f"the function's timeout of {settings.timeout:g}s leaves nothing beside REAPER_MARGIN "
-            f"({settings.margin / 1000:g}s); raise the timeout in s.yaml, 120 is a good value"
-        )
+        margin = f"REAPER_MARGIN ({settings.margin / 1000:g}s)"
+        what = f"the function's timeout of {settings.timeout:g}s leaves nothing beside {margin}"
+        raise SettingsError(f"{what}; raise the timeout in s.yaml, 120 is a good value")
     config.refuse_targets(settings, policy, enforce=settings.mode == "enforce")
     shard = ", ".join(sorted({one.selector.shard for one in trigger.requests if one.selector.shard}))
     log(

@@ -238,16 +238,14 @@ def refuse_targets(settings: Settings, policy: PolicyFile, *, enforce: bool) -> 
     for one in policy.policies:
         for target in one.targets:
             if settings.api_version == "2023-03-30" and target.service is not None:
-                raise SettingsError(
-                    f"target {target} has a service, and REAPER_API_VERSION 2023-03-30 knows none; "
-                    "leave the variable out: targets without a service use 2023-03-30 anyway"
-                )
+                what = f"target {target} has a service, and REAPER_API_VERSION 2023-03-30 knows none"
+                write = "leave the variable out: targets without a service use 2023-03-30 anyway"
+                raise SettingsError(f"{what}; {write}")
             names_a_glob = not GLOB.isdisjoint(f"{target.service}{target.name}")
             if enforce and settings.ourselves is None and one.stops and names_a_glob:
-                raise SettingsError(
-                    f"target {target} may mean the reaper itself, whose name is unknown here; "
-                    "set REAPER_SELF to [service/]function, or write the targets out"
-                )
+                what = f"target {target} may mean the reaper itself, whose name is unknown here"
+                write = "set REAPER_SELF to [service/]function, or write the targets out"
+                raise SettingsError(f"{what}; {write}")
 
 
 def read_policy(settings: Settings) -> PolicyFile:

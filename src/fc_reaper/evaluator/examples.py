@@ -60,9 +60,8 @@ def task_of(policy: Policy, example: Example) -> Task:
         record |= {"serviceName": function.service, "functionName": function.name}
         record |= {"invocationId": invocation_id, "invocationPayload": given.payload}
     record = {name: value for name, value in record.items() if value is not None}
-    return Task(
-        function, invocation_id, status, "example", started, retries=retries, events=events, record=record
-    )
+    task = Task(function, invocation_id, status, "example", started, retries=retries, events=events)
+    return task._replace(record=record)
 
 
 def _filled(glob: str) -> str:

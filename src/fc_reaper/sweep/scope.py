@@ -226,6 +226,15 @@ def resolve(
     return list(found), unmatched
 
 
+class _Search(NamedTuple):
+    """Where the task that a request names is looked for, and the answers so far."""
+
+    request: Request
+    scope: Scope
+    functions: Sequence[Function]
+    answers: list[Snapshot | CloudError]
+
+
 @dataclass(eq=False, repr=False)
 class Finder:
     """Finds the functions of a scope and the tasks that requests name, and reports what is refused."""
@@ -252,7 +261,7 @@ class Finder:
     def named(self, requests: Sequence[Request], until: Deadline) -> Iterator[tuple[Snapshot, Scope]]:
         """Yield the tasks that *requests* name by their ids, each if it is exactly one among the targets."""
         report = self.context.report
-        jobs: Jobs[tuple[Request, Scope, Function, list[Snapshot | CloudError], int], Snapshot] = deque()
+        jobs: Jobs[tuple[_Search, Function], Snapshot] = deque()
         for request in requests:
             # An event may name ten thousand tasks, each perhaps one of hundreds of functions.
             if self.context.clock.monotonic() >= until:
@@ -261,40 +270,37 @@ class Finder:
                 report.note("trigger_refused", "the time was up before it was looked for", request.part)
                 continue
             scope = self.scope([request])
-            functions = self.functions(scope, until) if scope.areas else []
-            answers: list[Snapshot | CloudError] = []
-            if scope.areas and not functions:
-                yield from self._found(request, scope, [])
-            for function in functions:
+            search = _Search(request, scope, self.functions(scope, until) if scope.areas else [], [])
+            if scope.areas and not search.functions:
+                yield from self._found(search)
+            for function in search.functions:
                 invocation_id = request.selector.invocation_id or ""
                 get = partial(self.context.cloud.get, function, invocation_id, deadline=until)
-                jobs.append(((request, scope, function, answers, len(functions)), get))
-        for (request, scope, function, answers, number), answer in self.context.pool.each(jobs, until):
-            answers.append(answer)
+                jobs.append(((search, function), get))
+        for (search, function), answer in self.context.pool.each(jobs, until):
+            search.answers.append(answer)
             if isinstance(answer, Snapshot) or answer.missing:
                 report.answered = True
             else:
                 report.not_listed(function, None, answer)
-            if len(answers) == number:
+            if len(search.answers) == len(search.functions):
                 # At once, since a record may hold a payload.
-                yield from self._found(request, scope, answers)
-                answers.clear()
+                yield from self._found(search)
+                search.answers.clear()
 
-    def _found(
-        self, request: Request, scope: Scope, answers: Sequence[Snapshot | CloudError]
-    ) -> Iterator[tuple[Snapshot, Scope]]:
+    def _found(self, search: _Search) -> Iterator[tuple[Snapshot, Scope]]:
         """The one task that was found; whatever else was answered is reported."""
-        report, part = self.context.report, request.part
-        snapshots = [one for one in answers if isinstance(one, Snapshot)]
-        unread = any(isinstance(one, CloudError) and not one.missing for one in answers)
-        if unread or not self.is_known(scope.targets):
+        report, part = self.context.report, search.request.part
+        snapshots = [one for one in search.answers if isinstance(one, Snapshot)]
+        unread = any(isinstance(one, CloudError) and not one.missing for one in search.answers)
+        if unread or not self.is_known(search.scope.targets):
             # The task may not be the only one of its id.
             why = "it is not certain which task is meant: not every function among the targets could be read"
             report.unresolved += 1
             report.note("trigger_refused", why, part)
         elif len(snapshots) == 1:
             report.served += 1
-            yield snapshots[0], scope
+            yield snapshots[0], search.scope
         elif snapshots:
             places = ", ".join(sorted(str(one.task.function) for one in snapshots)[:5])
             why = f"several tasks have this invocation id: {places}; name service, function and qualifier"
