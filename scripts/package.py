@@ -198,7 +198,7 @@ def hashed(folder: Path, lines: Sequence[str]) -> list[str]:
 
 
 def pip(step: str, arguments: Sequence[str | Path]) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", step]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color", step]
     command += map(str, arguments)
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:

@@ -12,14 +12,10 @@ from tests.cli.command import a_policy_file, environment
 from tests.emulator_server import Emulator, running_emulator
 from tests.run.account import SEED
 
-
-@pytest.fixture(scope="package", autouse=True)
-def no_shape() -> Iterator[None]:
-    """The width and colours of whoever runs the tests change nothing that is called in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in {*os.environ} - {*environment()}:
-            patch.delenv(name)
-        yield
+# Neither width and colours nor keys of whoever runs the tests change what is called in this process. Here,
+# since the official package reads the keys when it is imported.
+for _name in {*os.environ} - {*environment()}:
+    del os.environ[_name]
 
 
 @pytest.fixture

@@ -204,6 +204,7 @@ def test_wrong_pins_are_refused_in_one_line(
     out = tmp_path / "function"
     out.mkdir()
     (out / "index.py").touch()
+    monkeypatch.setenv("FORCE_COLOR", "1")
     status, err = refused(capsys, "--python", "3.12", "--policy", policy, "--out", out)
     skip_without_index(err)
     assert status == 1
