@@ -8,10 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from fc_reaper.errors import PolicyError
+from fc_reaper.evaluator import concurrency
 from fc_reaper.evaluator.examples import failing
-from fc_reaper.policy import PolicyFile, load_policy
+from fc_reaper.events import parser
+from fc_reaper.policy import PolicyFile, load, load_policy
 from fc_reaper.policy.lint import lint
 from fc_reaper.policy.load import policy_models
+from fc_reaper.rules import duration, expression, interpreter
 from fc_reaper.rules.expression import RECORD_FIELDS
 from fc_reaper.rules.fields import TRIGGERS
 from fc_reaper.rules.interpreter import parse_expression
@@ -187,6 +190,22 @@ def test_the_expressions_that_are_shown_are_expressions() -> None:
 def test_the_fields_of_a_record_that_are_named_exist() -> None:
     (line,) = re.findall(r"^- the fields of the record.*?(?=^- )", TEXT, re.MULTILINE | re.DOTALL)
     assert set(code(" ".join(line.split()))) <= set(RECORD_FIELDS)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        f"at most {load.LARGEST:,} characters",
+        f"at most `{duration.LONGEST // 86_400_000}d`",
+        f"at most {interpreter.LONGEST:,} characters",
+        f"more than {interpreter.MOST:,} steps",
+        f"more than {concurrency.MOST:,} tasks match",
+        f"more than {parser.DEEPEST} levels deep",
+        f"more than {expression._LONGEST_PAYLOAD >> 10} Ki characters",
+    ],
+)
+def test_a_limit_is_the_one_that_is_kept(says: str) -> None:
+    assert says in " ".join(TEXT.split())
 
 
 def test_every_trigger_is_explained() -> None:
