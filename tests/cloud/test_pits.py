@@ -20,8 +20,8 @@ import urllib3.util.retry
 
 from fc_reaper.cloud import AsyncTaskClient
 from fc_reaper.cloud.errors import CallFailed
-from fc_reaper.errors import InvalidName, SettingsError
-from tests.cloud.clients import TOKEN, TRANSCODE, Make, ours, plain
+from fc_reaper.errors import CloudError, InvalidName, SettingsError
+from tests.cloud.clients import TOKEN, TRANSCODE, FastClock, Make, ours, plain
 from tests.cloud.loopback import Script, answering, hang_up, http
 
 TASK = {"serviceName": "media", "functionName": "transcode", "invocationId": "job-1", "status": "Running"}
@@ -98,6 +98,15 @@ def test_fc2_waits_half_a_minute_for_a_lasting_fault(slept: list[float]) -> None
     with answering(FAULT) as server, plain(server.endpoint) as client:
         assert outcome_of(lambda: read(client)) == "RetryError"
         assert (len(server.seen), sum(slept)) == (6, 30)
+
+
+def test_ours_waits_no_longer_than_its_deadline() -> None:
+    """Waits double from 0.2 s, and none of them may outlast the deadline."""
+    clock_of_ours = FastClock()
+    with answering(FAULT) as server, ours(server.endpoint, clock=clock_of_ours.clock()) as client:
+        with pytest.raises(CloudError):
+            client.get(TRANSCODE, "job-1", deadline=clock_of_ours.monotonic() + 2)
+        assert (len(server.seen), round(sum(clock_of_ours.slept), 3)) == (4, 1.4)
 
 
 @both(of_fc2="RetryError", of_ours="CallFailed")
