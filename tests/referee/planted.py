@@ -111,6 +111,9 @@ FAULTS = (
     Planted("a function is in no shard", "% self._shards == self._number - 1", "% (self._shards + 1) == self._number - 1"),
     Planted("keep and halt_over are counted by share", "                return self.owns(policy)\n", "                return self._has(str(function))\n"),
     Planted("a lock approves everything", "        if name not in approved:\n", "        continue\n        if name not in approved:\n"),
+    # Who is told
+    Planted("nobody owns what is stopped", "named = owner_of(owner, reading) or stop.due.verdict.owner", "named = None"),
+    Planted("nobody owns what is stuck", "by=stuck, owner=owner)", "by=stuck, owner=None)"),
 )  # fmt: skip
 """In the order of a run."""
 

@@ -492,7 +492,10 @@ class Referee:
         )
 
     def _owned(self) -> None:
-        """A line names the owner that its policy says; null where no record with a payload was read."""
+        """A line names the owner that its policy says; null where no record with a payload was read.
+
+        A stuck task that no policy is about has the owner by one of those of its function.
+        """
         if any(is_misread(one) for one in self.run.exchanges):
             return
         owners = {policy["name"]: policy.get("owner") for policy in self.world.tree["policies"]}
@@ -500,7 +503,19 @@ class Referee:
             key, owner, said = key_of(line), owners.get(line["policy"]), line["owner"]
             if key not in self.tasks or self._replaced_at(key):
                 continue
-            expected = owner_of(owner, named_as_in_2(self.record(self.tasks[key], self.run.begun)))
+            record = named_as_in_2(self.record(self.tasks[key], self.run.begun))
+            if line["event"] == "stuck" and line["policy"] is None:
+                about = [one.facts for one in self.policies if one.watches(key[0])]
+                covered = [one.facts for one in self.policies if one.covers(*key)]
+                told = any(
+                    isinstance(one.get("owner"), str) for one in covered if "target" not in one["match"]
+                )
+                if said not in {None, *(owner_of(one.get("owner"), record) for one in about)}:
+                    self.breach(f"{named(key)} is stuck, and {said} owns no task of its function")
+                if said is None and told:
+                    self.breach(f"{named(key)} is stuck, and its line names no owner")
+                continue
+            expected = owner_of(owner, record)
             read = line["event"] in ("would_stop", "accepted", "confirmed", "reported")
             surely = read or (isinstance(owner, str) and line["event"] != "kept")
             if said != expected and (said is not None or surely):

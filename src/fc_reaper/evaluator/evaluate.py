@@ -9,7 +9,7 @@ from math import inf
 from typing import NamedTuple
 
 from fc_reaper.evaluator.concurrency import member_of
-from fc_reaper.models import ALIVE, FINISHED, STOPPING, Function, Millis, Moment, Task
+from fc_reaper.models import ALIVE, FINISHED, Function, Millis, Moment, Task
 from fc_reaper.policy import Matcher, Policy
 from fc_reaper.rules.ages import Reading, StartedTime
 from fc_reaper.rules.expression import owner_of
@@ -194,13 +194,11 @@ def evaluate_matcher(matcher: CompiledMatcher, reading: Reading) -> RuleResult:
 def evaluate_policy(compiled: CompiledPolicy, reading: Reading) -> tuple[RuleResult, Verdict]:
     """What the `match` of one policy comes to, and the verdict by that policy alone."""
     policy, match = compiled.policy, evaluate_matcher(compiled.match, reading)
-    # Nobody is told of the many tasks within their limits, unless one is stuck.
-    told = policy.owner and (match.holds is not FALSE or reading.task.status == STOPPING)
-    owner = owner_of(policy.owner, reading) if told else None
     if match.holds is FALSE:
         if match.limit is None and match.retries_limit is None:
             return match, _NO_MATCH
-        return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match, owner=owner)
+        return match, Verdict(Kind.KEPT, "within its limit", policy.name, policy.line, match)
+    owner = owner_of(policy.owner, reading) if policy.owner else None
     unless = _first_exemption(compiled.unless, reading)
     if unless is not None and unless.result.holds is TRUE:
         matcher = unless.matcher

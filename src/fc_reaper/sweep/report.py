@@ -34,10 +34,9 @@ Amounts = tuple[float, float, float]  # vCPU-seconds, GB-seconds, GB-seconds of 
 def total(amounts: Sequence[Amounts | None]) -> dict[str, Any]:
     """The sums over the tasks of which all is known, None if only others are; `unknown` counts these."""
     known = [one for one in amounts if one is not None]
-    without = None if amounts else 0.0
-    sums = [round(sum(one[at] for one in known), 3) if known else without for at in range(3)]
+    sums = [round(sum(some), 3) for some in zip(*known, strict=True)] or [None if amounts else 0.0] * 3
     counts = {"tasks": len(amounts), "unknown": len(amounts) - len(known)}
-    return {**counts, "vcpu_s": sums[0], "gb_s": sums[1], "gpu_gb_s": sums[2]}
+    return {**counts, **dict(zip(("vcpu_s", "gb_s", "gpu_gb_s"), sums, strict=True))}
 
 
 class Outcome(NamedTuple):

@@ -11,7 +11,9 @@ from fc_reaper.errors import CloudError
 from fc_reaper.evaluator.evaluate import Evaluation, FunctionPolicies, evaluate, stopping_too_long
 from fc_reaper.evaluator.select import within_a_day
 from fc_reaper.models import ALIVE, STOPPED, STOPPING, Function, Millis, Page, Query, Snapshot, Task, TaskKey
-from fc_reaper.rules.result import FALSE, TRUE, UNKNOWN, Kind, RuleResult, Verdict
+from fc_reaper.rules.ages import Reading
+from fc_reaper.rules.expression import owner_of
+from fc_reaper.rules.result import NOT_IN_STATUS, TRUE, UNKNOWN, Kind, RuleResult, Verdict
 from fc_reaper.rules.rules import PushDown
 from fc_reaper.sweep import AHEAD, SweepContext
 from fc_reaper.sweep.report import refusal_fields
@@ -35,7 +37,6 @@ def queries(function: Function, policies: FunctionPolicies, now: Millis) -> list
     return [Query(function, one, **filters[one]._asdict(), payload=one in with_payload) for one in statuses]
 
 
-_NOT_STUCK = RuleResult(FALSE)
 _CIRCLE = CloudError("the listing leads in circles", error_code="UnreadableAnswer")
 
 
@@ -149,7 +150,7 @@ class Scanner:
         A member of a concurrency group is yielded uncounted, for `settle`. For a listed task *read* is
         called, and nothing else done, where reading the task may settle more.
         """
-        stuck, unread, context, (task, moment) = _NOT_STUCK, False, self.context, seen
+        stuck, unread, context, (task, moment) = NOT_IN_STATUS, False, self.context, seen
         try:
             verdict = evaluate(task, policies, moment, read=read is None)
             if task.status == STOPPING:
@@ -173,18 +174,23 @@ class Scanner:
         kept = task._replace(record=None, events=task.events[:1])
         found = Evaluation(kept, verdict, moment.earliest, policies)
         if not verdict.members and not self.counting:
-            self.settle(found, stuck)
+            if stuck.holds is TRUE:
+                # By any policy of the function it may have been due, before it was asked to stop.
+                about = [one.policy for one in policies.every if verdict.policy in (None, one.policy.name)]
+                reading = Reading(task, moment, policies.started_time, read=True)
+                owner = next(filter(None, (owner_of(one.owner, reading) for one in about)), None)
+                why = "a stop was requested, and it is still Stopping"
+                since = verdict._replace(reason=why, by=stuck, owner=owner)
+                context.report.counts["stuck"] += 1
+                context.report.log_task("stuck", found._replace(verdict=since))
+            self.settle(found)
         if verdict.members or verdict.kind is Kind.DUE:
             yield found
 
-    def settle(self, found: Evaluation, stuck: RuleResult = _NOT_STUCK) -> None:
-        """Count and log a task by its final verdict; *stuck* says whether it is Stopping for too long."""
+    def settle(self, found: Evaluation) -> None:
+        """Count and log a task by its final verdict."""
         report, verdict = self.context.report, found.verdict
         report.evaluated(verdict)
-        if stuck.holds is TRUE:
-            since = verdict._replace(reason="a stop was requested, and it is still Stopping", by=stuck)
-            report.counts["stuck"] += 1
-            report.log_task("stuck", found._replace(verdict=since))
         shown = (Kind.REPORTED, Kind.UNKNOWN)
         if verdict.kind in shown or (verdict.kind is not Kind.DUE and report.log.verbose):
             report.log_task(verdict.kind.value, found)
