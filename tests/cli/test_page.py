@@ -126,7 +126,7 @@ def browser() -> Iterator[Browser]:
     """One browser for all tests."""
     path = next(filter(None, map(shutil.which, (*BROWSERS, ON_A_MAC))), None)
     if path is None and not os.environ.get("REQUIRE_BROWSER"):
-        pytest.skip("no browser is installed; install Chromium (Debian: apt-get install chromium) or Chrome")
+        pytest.skip("no browser; install Chromium or Chrome (Debian: apt-get install chromium libatomic1)")
     assert path is not None, "REQUIRE_BROWSER is set, and there is no Chromium or Chrome"
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
