@@ -2,8 +2,8 @@
 
 In a fence of the kind `console` each line that begins with `$ ` is a command, and the lines below it are
 what it prints. One shell runs all commands of a document, in order, in a copy of the project. Each line
-that is shown must be printed, in order; hexadecimal ids may differ, and numbers but those of lines of a
-policy; lines may be left out, and of a line that ends in … only the beginning is compared. A command must
+that is shown must be printed, in order; ids, moments, minutes, seconds, and numbers with a point or comma may
+differ; lines may be left out, and of a line that ends in … only the beginning is compared. A command must
 end with status 0 unless `$ echo $?` follows.
 A fence of the kind `sh` has commands without output: test_blocks.py runs ours, and says why not the others.
 """
@@ -24,6 +24,7 @@ from tests.project.markdown import fences
 PROMPT = "$ "
 SECONDS = 180
 _END = "-- end of command, status"
+_MOMENT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d\.\d+Z)?"
 
 
 class Shown(NamedTuple):
@@ -104,6 +105,7 @@ def _shows(shown: str, printed: str) -> bool:
 
 
 def _masked(line: str) -> str:
-    """The line without what differs from run to run: ids, numbers but those of lines, the blanks between."""
+    """The line without what differs from run to run, and the blanks between."""
     line = re.sub(r"\b(?=[0-9a-f-]*\d)[0-9a-f]{6,}(?:-[0-9a-f]+)*\b", "0", line)
-    return re.sub(r"\s+", " ", re.sub(r"(?<!\.yaml:)(?<!\d)\d+", "0", line)).strip()
+    line = re.sub(rf"{_MOMENT}|\d+(?:[.,]\d+)+|\d+m(?:\d+s)?\b|\d+s\b", "0", line)
+    return re.sub(r"\s+", " ", line).strip()

@@ -22,7 +22,8 @@ def test_the_readme_shows_what_its_commands_print(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expected", "printed", "absent"),
     [
-        (["job-7  alive 2h14m"], "job-8   alive 3h1m\n", []),
+        (["job-7  alive 2h14m", "1,024 in 59s"], "job-7   alive 2h1m5s\n2,048 in 1m\n", []),
+        (["2 right"], "1 right\n", ["2 right"]),
         (["run 3f2a91c07b51 ended"], "run 00aa91c07b52 ended\n", []),
         (["a", "b"], "b\na\n", ["b"]),
         (["stopped"], "kept\n", ["stopped"]),
