@@ -8,18 +8,7 @@ from itertools import count, pairwise
 from typing import Any, Literal, get_args
 
 from fc_reaper.errors import CloudError
-from fc_reaper.models import (
-    FINISHED,
-    STOPPED,
-    STOPPING,
-    UNFINISHED,
-    Function,
-    Millis,
-    Moment,
-    Task,
-    TaskEvent,
-    iso,
-)
+from fc_reaper.models import FINISHED, STOPPED, STOPPING, UNFINISHED, Millis, Moment, Task, TaskEvent, iso
 from fc_reaper.rules.ages import Reading, flaw, restarts
 
 Outcome = Literal["succeeded", "failed", "censored", "open", "unknown"]
@@ -99,7 +88,7 @@ class History:
     What `tasks` did is known from `begin` to `end`, both 0 without tasks. `undated` counts records without
     events, or with one that has no date, `repeated` further records about a task, `retried_more_than_told`
     tasks that were retried more often than their events show. `unmatched` are targets that fit no function.
-    `configurations` are those of functions, as far as they are known.
+    `configurations` are those of functions, by `Function`, as far as they are known.
     """
 
     source: str = ""
@@ -115,7 +104,7 @@ class History:
     not_listed: dict[str, CloudError] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     saved: str | None = None
-    configurations: dict[Function, dict[str, Any]] = field(default_factory=dict)
+    configurations: Mapping[Any, dict[str, Any]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         shown = {name: value for name, value in vars(self).items() if name not in ("tasks", "configurations")}

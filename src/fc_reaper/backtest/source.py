@@ -19,7 +19,7 @@ from fc_reaper.events.parser import NUMBERS
 from fc_reaper.models import FINISHED, UNFINISHED, Credentials, Function, Millis, Page, Query, Target, Task
 from fc_reaper.rules.expression import RAW_PAYLOADS, RECORD_FIELDS
 from fc_reaper.settings import Settings, connect
-from fc_reaper.sweep.savings import read_configurations
+from fc_reaper.sweep.savings import Configurations, read_configurations
 from fc_reaper.sweep.scanner import Lister
 from fc_reaper.sweep.scope import list_functions, resolve
 
@@ -32,10 +32,7 @@ class NotARecord(ReaperError):
 
 
 class Record(NamedTuple):
-    """One record with its line, and the function that it names; None where it names none.
-
-    Without an id it is the configuration of a function.
-    """
+    """One record with its line, and the function that it names, if any; without an id its configuration."""
 
     line: int
     id: str
@@ -46,9 +43,6 @@ class Record(NamedTuple):
         """The record as a task of *function*."""
         id_field = (STATEFUL if function.service else ASYNC_TASK).id_field
         return read_task(function, {**self.fields, id_field: self.id})
-
-
-Configurations = dict[Function, dict[str, Any]]  # what GetFunction says of each function, those fields alone
 
 
 def read_records(name: str) -> Iterator[Record | BrokenLine]:

@@ -1,7 +1,7 @@
 """A chart of a replay as SVG: when each task was enqueued, how long it took, and the limit."""
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fc_reaper.backtest.history import History, longest, outcome_of
 from fc_reaper.backtest.replay import run_by_timer
@@ -10,9 +10,6 @@ from fc_reaper.cli.output import CommandError, printable
 from fc_reaper.policy import Policy, PolicyFile
 from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.fields import CarriedLimit
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _TICKS = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 259_200, 864_000)
 """Seconds that have a label; each is less than four times the one before."""
@@ -78,8 +75,8 @@ def draw_chart(history: History, replayed: Replay, policy: Policy) -> str:
         return to_svg(figure)
 
 
-def to_svg(figure: "Figure") -> str:
-    """The figure as text, the same for the same figure."""
+def to_svg(figure: Any) -> str:
+    """A figure of matplotlib as text, the same for the same figure."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Creator": None, "Date": None})
     return file.getvalue()

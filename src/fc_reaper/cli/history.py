@@ -12,7 +12,7 @@ from typer import Option
 
 from fc_reaper.backtest.history import BrokenLine, History, Tasks, make_history
 from fc_reaper.backtest.replay import ReplayOptions, replay, run_by_timer
-from fc_reaper.backtest.source import Configurations, Listing, only, read_file, to_be_saved
+from fc_reaper.backtest.source import Listing, only, read_file, to_be_saved
 from fc_reaper.backtest.stats import Found, Replay
 from fc_reaper.cli import output
 from fc_reaper.cli.app import Command, parse_length, parse_moment, with_options
@@ -23,7 +23,7 @@ from fc_reaper.rules.duration import spell_duration
 from fc_reaper.rules.expression import RAW_PAYLOADS, Expression
 from fc_reaper.settings import Context, Settings, read_credentials, refuse_targets
 from fc_reaper.sweep.report import total
-from fc_reaper.sweep.savings import amounts
+from fc_reaper.sweep.savings import Configurations, amounts
 from fc_reaper.sweep.scope import is_own
 
 _Text = str | None

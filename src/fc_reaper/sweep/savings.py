@@ -21,6 +21,8 @@ _PATIENCE = 5.0  # seconds that a run waits for configurations, once its stops a
 _FIELDS = ("timeout", "cpu", "memorySize", "gpuMemorySize", "instanceType", "gpuConfig")
 _WITHOUT_GPU = ("e1", "c1")  # the values of `instanceType` in FC 2.0 that are no GPU instance
 
+Configurations = dict[Function, dict[str, Any]]  # those fields, as far as GetFunction has them
+
 
 def amounts(function: Function, facts: Mapping[str, Any], seconds: float | None) -> Amounts | None:
     """What *function* takes in so many *seconds* by *facts*, any JSON; None where not all of it is known.
@@ -45,7 +47,7 @@ def _number(value: Any) -> float | None:
 
 def read_configurations(
     cloud: AsyncTaskClient, pool: Pool, functions: Iterable[Function], until: Deadline
-) -> dict[Function, dict[str, Any]]:
+) -> Configurations:
     """Ask for each of *functions* once; what is not answered by *until*, or not by an object, is empty."""
     calls = {one: partial(cloud.get_configuration, one, deadline=until) for one in functions}
     jobs: Jobs[Function, Any] = deque(calls.items())

@@ -65,13 +65,9 @@ class Share:
 
 def _may_meet(some: Iterable[str], others: Iterable[str]) -> bool:
     """Whether one name may fit in both: what stands before their first patterns does not exclude it."""
-    pairs = product(map(_start, some), map(_start, others))
-    return any(one.startswith(other) or other.startswith(one) for one, other in pairs)
-
-
-def _start(glob: str) -> str:
-    """What stands before the first pattern; the whole with an end, where there is none."""
-    return re.split("[*?]", f"{glob}\0")[0]
+    # Without a pattern that is the whole, with an end.
+    starts = [[re.split("[*?]", f"{glob}\0")[0] for glob in globs] for globs in (some, others)]
+    return any(one.startswith(other) or other.startswith(one) for one, other in product(*starts))
 
 
 class Area(NamedTuple):
