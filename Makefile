@@ -52,11 +52,14 @@ help:
 demo: $(COMMANDS)
 	@$(BIN)/python -m fc_reaper demo
 
-test: $(VENV)/installed-dev
+test: tests $(VENV)/installed-dev
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-quick: $(VENV)/installed-dev
+quick: tests $(VENV)/installed-dev
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --hypothesis-profile brief $(QUICK) $(ARGS)
+
+tests:
+	@echo "make: there are no tests here; what s init makes is tested in the repository of fc-reaper" >&2; exit 1
 
 # make nightly FIRST=20000 begins with another world
 FIRST ?= 1000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,12 @@ def test_all_that_the_package_is_made_of_is_there(made: Path) -> None:
     for page in made.rglob("*.md"):
         for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8")):
             assert (page.parent / link).exists(), (page, link)
+
+
+def test_what_tests_it_is_elsewhere_and_make_says_so_at_once(made: Path) -> None:
+    ran = subprocess.run(["make", "test"], cwd=made / "src", capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("make: there are no tests here")
 
 
 def test_its_policy_is_valid_and_names_what_is_due(made: Path) -> None:
