@@ -12,7 +12,6 @@ from re import sub
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -106,7 +105,6 @@ def _render(kind: str, charts: Iterable[tuple[str, Any]], notes: Sequence[str], 
         finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is another type
     )
     environment.filters |= {"seconds": format_seconds, "minute": minute, "iso": iso, "commas": "{:,}".format}
-    page = {"kind": kind, "hashes": hashes, "notes": notes, "rows": _ROWS, "bars": _BARS, "short": short}
+    page = {"kind": kind, "files": files, "hashes": hashes, "notes": notes, "rows": _ROWS, "bars": _BARS}
     page["charts"], page["most"] = [(b64encode(svg.encode()).decode(), of) for svg, of in charts], _CHARTS
-    page["files"] = {name: Markup(text) for name, text in files.items()}
-    return environment.get_template(f"{kind}.html.j2").render(shown, **page)
+    return environment.get_template(f"{kind}.html.j2").render(shown, **page, short=short)

@@ -59,10 +59,8 @@ def foresee(tasks: list[NextTask]) -> Foresee:
 
     def note(seen: Snapshot, policies: FunctionPolicies) -> None:
         task, moment = seen
-        if task.function not in changes:
-            changes[task.function] = Changes.of(policies)
-        reading = Reading(task, moment, policies.started_time, read=True)
-        wait = due_in(reading, policies, changes[task.function])
+        its = changes.get(task.function) or changes.setdefault(task.function, Changes.of(policies))
+        wait = due_in(Reading(task, moment, policies.started_time, read=True), policies, its)
         if wait is not None and wait <= AHEAD:
             verdict = evaluate(task, policies, moment.later(wait)).later(-wait)
             when = {"due_at": iso(moment.earliest + wait), "due_in_s": wait / 1000}
