@@ -22,10 +22,10 @@ _KEY = "emulator-secret"
 
 FIRST = (
     *("package/test_package", "referee/test_worlds", "cli/test_apply", "reliability/test_faults"),
-    *("cloud/test_memory", "package/test_wheel", "worlds/test_budgets", "policy/test_laws", "cli/test_app"),
+    *("cloud/test_memory", "package/test_wheel", "cli/test_app", "policy/test_laws", "project/test_review"),
     *("project/test_readme", "package/test_deploy_document", "backtest/test_laws"),
     *("evaluator/test_world_laws", "events/test_laws", "reliability/test_time"),
-    *("evaluator/test_second_reading", "cloud/test_rate", "run/test_failing", "worlds/test_three_values"),
+    *("evaluator/test_second_reading", "cloud/test_rate", "run/test_failing", "worlds/test_budgets"),
     *("backtest/test_memory", "probing/test_pairs", "probing/test_probe", "reliability/test_overlap"),
     *("referee/test_planted", "run/test_keep", "run/test_promises", "run/test_events", "cli/test_demo"),
 )

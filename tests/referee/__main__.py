@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.referee.referee import breaches_of
+from tests.referee.referee import breaches_of, referees_of
 from tests.referee.trial import carry_out
 from tests.referee.worlds import world_of
 
@@ -25,7 +25,7 @@ def main() -> int:
         trial = carry_out(world_of(seed))
         if options.verbose:
             _show(trial)
-        breaches = breaches_of(trial)
+        breaches = breaches_of(trial, referees_of(trial))
         wrong += bool(breaches)
         for breach in breaches[:10]:
             print(f"{seed}: {breach}", flush=True)

@@ -9,7 +9,7 @@ from tests.referee.referee import OUTCOMES, Referee, is_refusal
 from tests.referee.trial import Run, Trial
 
 
-def happenings(trial: Trial) -> Iterator[str]:
+def happenings(trial: Trial, referees: list[Referee]) -> Iterator[str]:
     """A word for each thing that there is in a world, or that happened in it."""
     world = trial.world
     yield from (f"switch {name}={value}" for name, value in world.options.items())
@@ -29,8 +29,8 @@ def happenings(trial: Trial) -> Iterator[str]:
     yield from ["several runs"] if len(world.events) > 1 else []
     yield from ["a clock that is wrong"] if world.skew else []
     yield from (f"somebody else: {actor.action}" for actor in world.actors)
-    for run in trial.runs:
-        yield from _of_run(trial, run)
+    for run, referee in zip(trial.runs, referees, strict=True):
+        yield from _of_run(run, referee)
 
 
 POLICY_KEYS = ("keep", "unless", "halt_over", "holdout", "triggers", "report", "owner")
@@ -47,9 +47,7 @@ def _of_events(entry: dict[str, Any]) -> Iterator[str]:
     yield from ["record dated ahead"] if any(date.startswith("+") for date in dates) else []
 
 
-def _of_run(trial: Trial, run: Run) -> Iterator[str]:
-    referee = Referee(trial, run, trial.runs.index(run))
-    referee.check()
+def _of_run(run: Run, referee: Referee) -> Iterator[str]:
     yield from ("a policy known to the last stop" for _ in referee.exact)
     yield from ("a group known to the last stop" for fate in referee.exact if fate.policy.keep)
     yield "a run"

@@ -93,11 +93,11 @@ class Referee:
         for line in self.run.logged(*OUTCOMES):
             self.lines[key_of(line)].append(line)
 
-    def check(self) -> list[str]:
-        """Everything that is wrong with the run, in words."""
+    def check(self) -> None:
+        """Find everything that is wrong with the run."""
         self._whole()
         if self.finished is None:
-            return self.breaches
+            return
         for stop in self.stops:
             self._stop(stop)
         self._budgets()
@@ -107,7 +107,6 @@ class Referee:
         self._verdicts()
         self._owned()
         self._nothing_missed()
-        return self.breaches
 
     def breach(self, what: str) -> None:
         self.breaches.append(f"run {self.number}: {what}")
@@ -894,9 +893,15 @@ def is_refusal(stop: Exchange) -> bool:
     return bool(re.match("[A-Za-z]", str(facts.get("errorcode") or facts.get("code") or "")))
 
 
-def breaches_of(trial: Trial) -> list[str]:
+def referees_of(trial: Trial) -> list[Referee]:
+    """One for each run, which it has checked."""
+    referees = [Referee(trial, run, number) for number, run in enumerate(trial.runs)]
+    for one in referees:
+        one.check()
+    return referees
+
+
+def breaches_of(trial: Trial, referees: list[Referee]) -> list[str]:
     """All that is wrong with a trial."""
     found = [f"the emulator: {one}" for one in trial.faults_of_the_emulator]
-    for number, run in enumerate(trial.runs):
-        found += Referee(trial, run, number).check()
-    return found
+    return found + [breach for one in referees for breach in one.breaches]

@@ -12,7 +12,7 @@ from itertools import combinations
 import pytest
 
 from tests.referee.census import happenings
-from tests.referee.referee import breaches_of
+from tests.referee.referee import Referee, breaches_of, referees_of
 from tests.referee.trial import Trial, carry_out
 from tests.referee.worlds import OPTIONS, world_of
 
@@ -24,11 +24,16 @@ def trial(seed: int) -> Trial:
     return carry_out(world_of(seed))
 
 
+@cache
+def referees(seed: int) -> list[Referee]:
+    return referees_of(trial(seed))
+
+
 @pytest.mark.parametrize("slice_number", range(SLICES))
 def test_nothing_is_wrong_and_nothing_missed(slice_number: int) -> None:
     found = []
     for seed in range(slice_number, WORLDS, SLICES):
-        breaches = breaches_of(trial(seed))
+        breaches = breaches_of(trial(seed), referees(seed))
         found += [f"{breach}\n    replay: python -m tests.referee {seed} --verbose" for breach in breaches]
     assert not found, "\n".join(found)
 
@@ -84,7 +89,7 @@ def test_in_these_worlds_there_is_everything() -> None:
     """And every value of every switch of the emulator, each pair of values of two switches together."""
     seen = Counter[str]()
     for seed in range(WORLDS):
-        seen.update(happenings(trial(seed)))
+        seen.update(happenings(trial(seed), referees(seed)))
     assert {what: seen[what] for what, least in LEAST.items() if seen[what] < least} == {}
     switches = [f"switch {name}={value}" for name, values in OPTIONS.items() for value in values]
     assert not [switch for switch in switches if seen[switch] < 3]
