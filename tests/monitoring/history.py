@@ -96,7 +96,8 @@ def _first_day(history: History, cloud: Emulator) -> None:
 
 def _second_day(history: History, cloud: Emulator) -> None:
     """Enforcement: held back at first, then refused, then done; and a timer that slept for an hour."""
-    held_back = [policy(halt_over="1"), policy(budget="1/run"), policy(targets="[media/nobody, gone/at-all]")]
+    held_back = [f"{POLICY}    halt_over: 1\n", policy(budget="1/run")]
+    held_back.append(policy(targets="[media/nobody, gone/at-all]"))
     for number, text in enumerate(held_back):
         history.add(MIDNIGHT + number * INTERVAL, reap(cloud.endpoint, text, TIMER, enforce=True))
     cloud.faults([{**REFUSED, "operation": "StopStatefulAsyncInvocation"}])

@@ -115,3 +115,12 @@ def test_a_name_that_only_a_pattern_allows_is_not_invented(
         assert (len(stopped(cloud)), reaped.finished.exit) == (number, exit)
         assert not reaped.logged("list_failed")
         assert len(reaped.logged("trigger_refused")) == (exit is Exit.REFUSED)
+
+
+def test_the_lines_of_what_is_halted_come_before_those_of_what_holdout_spares() -> None:
+    """Else an alert about them would have none, where there are more than REAPER_LOG_TASKS."""
+    seed = {"invocations": [seeded("over-{n}", "Running", count=10, enqueued="-5h", started="-3h")]}
+    with running_emulator(seed=seed) as cloud:
+        reaped = reap(cloud.endpoint, policy(halt_over="1", holdout="50%"), log_tasks="2")
+    assert [line["why"] for line in reaped.logged("skipped")] == ["halted", "halted"]
+    assert [line["due"] for line in reaped.logged("lines_omitted")] == [10]

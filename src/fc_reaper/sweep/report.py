@@ -155,7 +155,6 @@ class Report:
     def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
         """Report the due tasks that were left alone; those *left* are known one by one."""
         name, halted = selection.policy.name, selection.halted
-        self._skipped(name, selection.held_out_tasks, selection.held_out, "spared", HELD_OUT)
         waiting = selection.due - selection.held_out - (len(selection.first) - len(left))
         if waiting:
             self._limited = True
@@ -163,6 +162,8 @@ class Report:
             allowed, why = selection.allowed if halted is None else (selection.policy.halt_over or 0, halted)
             self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
             self._skipped(name, left, waiting, "halted" if halted else "budget")
+        # After what an alert is about, if there are more lines than may be.
+        self._skipped(name, selection.held_out_tasks, selection.held_out, "spared", HELD_OUT)
 
     def _skipped(
         self, policy: str, known: Sequence[Evaluation], number: int, why: str, detail: str | None = None
