@@ -139,7 +139,7 @@ def _export(words: list[str], folder: Path, command: str) -> str | None:
 
 
 def _in_a_shell(words: list[str], folder: Path, command: str) -> str | None:
-    """It works on files alone: `cp` makes one, and `sed` changes those that there are."""
+    """It works on files alone: `cp` makes one, and `perl` changes those that there are."""
     before = _files(folder)
     done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
     after = _files(folder)
@@ -160,5 +160,5 @@ _SPECIAL: Mapping[str, Callable[[list[str], Path, str], str | None]] = {
     "pip": _pip,
     "export": _export,
     "cp": _in_a_shell,
-    "sed": _in_a_shell,
+    "perl": _in_a_shell,
 }
