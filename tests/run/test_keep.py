@@ -263,12 +263,9 @@ def test_one_that_ended_spares_one_and_not_all() -> None:
 def test_those_who_stay_are_read_side_by_side() -> None:
     """A large number that may be alive does not eat the run: fifty readings of 200 ms take less than one
     after the other, and everything is done within the time of the run."""
-    seed = {"invocations": [seeded("job-{n}", "Running", count=53, enqueued="-{n}m", started="-{n}m")]}
-    seed["invocations"] = [
-        seeded(f"job-{n}", "Running", enqueued=f"-{n}m", started=f"-{n}m") for n in range(1, 54)
-    ]
+    jobs = [seeded(f"job-{n}", "Running", enqueued=f"-{n}m", started=f"-{n}m") for n in range(1, 54)]
     text = policy(match="{status: Running}", keep="{at_most: 50}")
-    with running_emulator("--latency", "200ms", seed=seed) as cloud:
+    with running_emulator("--latency", "200ms", seed={"invocations": jobs}) as cloud:
         reaped = run(cloud, text, timeout=20, margin="10s")
         assert (stopped(cloud), reaped.finished.result.partial) == ({"job-1", "job-2", "job-3"}, False)
 
