@@ -153,7 +153,7 @@ class Report:
             self.tasks.append(encodable(fields))
 
     def held_back(self, selection: Selection, left: Sequence[Evaluation]) -> None:
-        """Report the due tasks that were left alone; those *left* are known one by one."""
+        """Report the due tasks left alone, those of alerts first; those *left* are known one by one."""
         name, halted = selection.policy.name, selection.halted
         waiting = selection.due - selection.held_out - (len(selection.first) - len(left))
         if waiting:
@@ -162,7 +162,6 @@ class Report:
             allowed, why = selection.allowed if halted is None else (selection.policy.halt_over or 0, halted)
             self.log(event, policy=name, due=selection.due, allowed=allowed, why=why)
             self._skipped(name, left, waiting, "halted" if halted else "budget")
-        # After what an alert is about, if there are more lines than may be.
         self._skipped(name, selection.held_out_tasks, selection.held_out, "spared", HELD_OUT)
 
     def _skipped(
