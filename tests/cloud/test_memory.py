@@ -7,15 +7,19 @@ import json
 import socket
 import subprocess
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from hypothesis import settings
 
+from fc_reaper.clock import Jobs, Pool
 from fc_reaper.errors import CloudError
-from fc_reaper.models import Query
-from tests.cloud.clients import TRANSCODE, ours
+from fc_reaper.models import Page, Query
+from tests.cloud.clients import TRANSCODE, FastClock, ours
 from tests.cloud.loopback import Script, answering, http
 
 MIB = 1 << 20
@@ -163,6 +167,24 @@ def test_tasks_that_an_event_names_are_let_go_of_one_by_one(run: Run) -> None:
         megabytes, seen = run(server.endpoint, ["media/f"], event)
     assert megabytes < 184
     assert seen == 45
+
+
+def test_a_large_answer_waits_until_those_before_it_are_taken() -> None:
+    """Else memory would grow with the calls in flight. One that is not read in time fails."""
+    clock = FastClock()
+    answer = http(200, a_page("x" * 20_000))
+    with answering(answer) as server, ours(server.endpoint, clock=clock.clock()) as client:
+        end = clock.monotonic() + 60
+        jobs: Jobs[int, Page] = deque()
+        jobs += ((n, partial(client.list_page, Query(TRANSCODE), deadline=end)) for n in range(6))
+        pages = Pool(6, clock.clock(), lambda: False).each(jobs, end)
+        taken = [next(pages)]
+        time.sleep(0.3)  # long enough for all of them, if they did not wait
+        clock.slept.append(60)
+        taken += pages
+    # One may be begun while the one before it is on its way to whoever takes it.
+    assert sum(isinstance(page, Page) for _, page in taken) <= 3
+    assert len(taken) == 6
 
 
 def test_a_page_is_made_to_fit() -> None:
