@@ -607,15 +607,19 @@ class Referee:
         settled = next(iter(listed)).kind != "unknown"
         return None if settled and listed != read else next(iter(read))
 
+    def ends(self) -> list[int]:
+        """When exemptions end."""
+        tree = self.world.tree
+        entries = chain(tree.get("exempt", ()), *(one.get("unless", ()) for one in tree["policies"]))
+        return [end_of(one["until"]) for one in entries if isinstance(one, dict) and "until" in one]
+
     def verdicts(self, key: Key, *, listed: bool, payload: bool = True) -> set[Verdict]:
         """The verdicts at the beginning and the end of the run, by the record in a list or the one read.
 
         And where an exemption ends meanwhile, which may have begun to hold meanwhile.
         """
-        begun, ended, tree = self.run.begun, self.run.ended, self.world.tree
-        entries = chain(tree.get("exempt", ()), *(one.get("unless", ()) for one in tree["policies"]))
-        ends = (end_of(one["until"]) for one in entries if isinstance(one, dict) and "until" in one)
-        moments = [begun, *(one for one in ends if begun < one < ended), ended]
+        begun, ended = self.run.begun, self.run.ended
+        moments = [begun, *(one for one in self.ends() if begun < one < ended), ended]
         records = {at: self.record(self.tasks[key], at, listed=listed) for at in moments}
         if not payload:
             records = {at: {**one, "invocationPayload": None} for at, one in records.items()}
@@ -713,9 +717,12 @@ class Referee:
         excused = self.finished["partial"] or self.omitted or named_in_an_error or refused
         excused = excused or key[0] in failed or (None, "*", "*") in failed
         lied = key[0] in self.forgotten | self.lied_about or Function(None, "", "LATEST") in self.lied_about
-        # By the date of its list it may not have been known to be due, and been reported all the same.
+        # By a wrong date of its list it may not have been known to be due, and been reported all the same,
+        # and an exemption may not have ended, which no line tells.
         listed = [one for one in self.run.exchanges if one.kind == "list" and Function(*one.place) == key[0]]
-        kinds = ("unknown", "reported") if any(is_misread(one) for one in listed) else ("unknown",)
+        misdated = any(is_misread(one) for one in listed)
+        kinds = ("unknown", "reported") if misdated else ("unknown",)
+        excused = excused or (misdated and bool(self.ends()))
         if not excused and not lied and key not in {key_of(line) for line in self.run.logged(*kinds)}:
             self.breach(f"{named(key)} is due by {policy}, and no line says anything of it")
 
